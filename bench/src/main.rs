@@ -1,0 +1,64 @@
+//! `make bench`: what a decision costs.
+//!
+//! Each request is given to each module, in a fresh instance as Kubewarden does, in turns with the floor: a guest that
+//! accepts without reading. Times are medians and depend on the machine; the ratio to the floor of the same run does so
+//! less. Fuel does not: it counts the WebAssembly instructions of the guest's own work, the start of the instance not
+//! included.
+
+mod fuel;
+mod requests;
+
+use std::{
+    env,
+    error::Error,
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use flytewarden_cli::engine::Guest;
+
+const ROUNDS: usize = 2_000;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no workspace")?;
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+    let floor = fs::read(target.join("wasm32-wasip1/module/flytewarden_floor.wasm"))?;
+    let engine = wasmtime::Engine::default();
+    let floor_guest = Guest::compile(&engine, &floor)?;
+
+    println!("{:<46} {:>8} {:>9} {:>9} {:>7} {:>9}", "request, module", "bytes", "floor", "time", "ratio", "fuel");
+    for name in ["flyte-non-root", "flytewarden"] {
+        let module = fs::read(root.join("dist").join(format!("{name}.wasm")))?;
+        let guest = Guest::compile(&engine, &module)?;
+        for (title, request) in requests::all() {
+            let payload = format!(r#"{{"request":{request},"settings":{{}}}}"#);
+            let [floor_time, time] = medians([&floor_guest, &guest], payload.as_bytes())?;
+            println!(
+                "{:<46} {:>8} {:>6.1} us {:>6.1} us {:>7.2} {:>9}",
+                format!("{title}, {name}"),
+                payload.len(),
+                floor_time.as_secs_f64() * 1e6,
+                time.as_secs_f64() * 1e6,
+                time.as_secs_f64() / floor_time.as_secs_f64(),
+                fuel::used(&module, payload.as_bytes())?,
+            );
+        }
+    }
+    Ok(())
+}
+
+fn medians<const N: usize>(guests: [&Guest; N], payload: &[u8]) -> Result<[Duration; N], Box<dyn Error>> {
+    let mut times = [const { Vec::new() }; N];
+    for _ in 0..ROUNDS {
+        for (guest, times) in guests.iter().zip(&mut times) {
+            let start = Instant::now();
+            guest.call("validate", payload)?;
+            times.push(start.elapsed());
+        }
+    }
+    Ok(times.map(|mut times| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    }))
+}

@@ -1,0 +1,123 @@
+//! A report for people.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use flytewarden_offline::report::{Finding, Judged, Report, Unjudged};
+
+const TITLE: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const WORTH_KNOWING: Style = AnsiColor::Yellow.on_default();
+const MEND: Style = AnsiColor::Green.on_default();
+
+/// Writes the report: the objects with something to say, then what could not be judged, then a line that sums up.
+///
+/// # Errors
+///
+/// `out` cannot be written to.
+pub fn text(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    for judged in &report.objects {
+        if !judged.violations.is_empty() || !judged.notices.is_empty() {
+            object(judged, out)?;
+        }
+    }
+    for entry in &report.unjudged {
+        unjudged(entry, out)?;
+    }
+    if !report.unjudged.is_empty() {
+        writeln!(out)?;
+    }
+    summary(report, out)
+}
+
+fn object(judged: &Judged, out: &mut impl Write) -> io::Result<()> {
+    let place = &judged.place;
+    write!(out, "{TITLE}{}{TITLE:#}  {DIM}{}:{}", place.title(), place.file, place.line)?;
+    if let Some(source) = &place.source {
+        write!(out, ", from {source}")?;
+    }
+    writeln!(out, "{DIM:#}")?;
+    for violation in &judged.violations {
+        finding(violation, "✗", BAD, out)?;
+    }
+    if judged.more_violations > 0 {
+        writeln!(out, "  {BAD}✗{BAD:#} and {} more", judged.more_violations)?;
+    }
+    for notice in &judged.notices {
+        finding(notice, "i", WORTH_KNOWING, out)?;
+    }
+    writeln!(out)
+}
+
+fn finding(finding: &Finding, mark: &str, style: Style, out: &mut impl Write) -> io::Result<()> {
+    write!(out, "  {style}{mark}{style:#} ")?;
+    if finding.path.is_empty() {
+        writeln!(out, "{DIM}{}{DIM:#}", finding.policy)?;
+    } else {
+        write!(out, "{}", finding.path)?;
+        if !finding.container.is_empty() {
+            write!(out, " \"{}\"", finding.container)?;
+        }
+        writeln!(out, "  {DIM}line {}, {}/{}{DIM:#}", finding.line, finding.policy, finding.rule)?;
+    }
+    writeln!(out, "    {style}{}{style:#}", finding.problem.replace('\n', "\n    "))?;
+    if !finding.mend.is_empty() {
+        writeln!(out, "    {MEND}→ {}{MEND:#}", finding.mend)?;
+    }
+    Ok(())
+}
+
+fn unjudged(entry: &Unjudged, out: &mut impl Write) -> io::Result<()> {
+    write!(out, "{BAD}not judged{BAD:#}  {}", entry.file)?;
+    if let Some(line) = entry.line {
+        write!(out, ":{line}")?;
+    }
+    if let Some(document) = entry.document {
+        write!(out, " {DIM}(document {document}){DIM:#}")?;
+    }
+    if let Some(object) = &entry.object {
+        write!(out, "  {object}")?;
+    }
+    if let Some(policy) = &entry.policy {
+        write!(out, "  {DIM}{policy}{DIM:#}")?;
+    }
+    let path = if entry.path.is_empty() { String::new() } else { format!("{}: ", entry.path) };
+    writeln!(out, "\n    {path}{}", entry.reason.replace('\n', "\n    "))
+}
+
+fn summary(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    let counts = &report.summary;
+    write!(out, "{} judged: ", count(counts.judged, "object"))?;
+    match counts.violations {
+        0 if counts.judged == 0 => write!(out, "nothing")?,
+        0 => write!(out, "{MEND}no violation{MEND:#}")?,
+        violations => {
+            write!(out, "{BAD}{} in {}{BAD:#}", count(violations, "violation"), count(counts.refused, "object"))?;
+        }
+    }
+    if counts.notices > 0 {
+        write!(out, ", {}", count(counts.notices, "notice"))?;
+    }
+    write!(out, ".")?;
+    if counts.unjudged > 0 {
+        write!(out, " {BAD}{} could not be judged.{BAD:#}", counts.unjudged)?;
+    }
+    if counts.out_of_scope > 0 {
+        let mut kinds: Vec<_> = report.out_of_scope.iter().collect();
+        kinds.sort_by_key(|(_, number)| std::cmp::Reverse(**number));
+        let named: Vec<String> = kinds.iter().take(4).map(|(kind, number)| format!("{number} {kind}")).collect();
+        let others = if kinds.len() > named.len() { ", ..." } else { "" };
+        write!(
+            out,
+            " {DIM}No policy is about the other {} ({}{others}).{DIM:#}",
+            counts.out_of_scope,
+            named.join(", ")
+        )?;
+    }
+    writeln!(out)
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}

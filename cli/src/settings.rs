@@ -1,0 +1,54 @@
+//! The settings file: YAML, a map from policy names to their settings.
+//!
+//! ```yaml
+//! flyte-non-root:
+//!   level: restricted
+//! ```
+
+use std::collections::BTreeMap;
+
+use flytewarden::settings::nearest;
+use flytewarden_offline::yaml::{self, Value};
+
+use crate::engine::Module;
+
+/// Each policy's settings, as JSON.
+#[derive(Debug, Default)]
+pub struct Settings(BTreeMap<String, String>);
+
+impl Settings {
+    /// Reads the text of a settings file, and has each policy check its own part.
+    ///
+    /// # Errors
+    ///
+    /// The line and what is wrong there.
+    pub fn read(text: &str, modules: &[Module]) -> Result<Self, String> {
+        let mut settings = Self::default();
+        for document in yaml::documents(text) {
+            let content =
+                document.content.map_err(|malformed| format!("line {}: {}", malformed.line, malformed.reason))?;
+            let Value::Map(by_policy) = &content.value else {
+                return Err(format!("line {}: expected a map from policy names to their settings", content.line));
+            };
+            for (name, own) in by_policy {
+                let Some(module) = modules.iter().find(|module| module.name == *name) else {
+                    let hint = nearest(name, modules.iter().map(|module| &*module.name))
+                        .map(|known| format!("; did you mean {known}?"))
+                        .unwrap_or_default();
+                    return Err(format!("line {}: there is no policy {name}{hint}", own.line));
+                };
+                let json = serde_json::to_string(own).map_err(|error| error.to_string())?;
+                module
+                    .validate_settings(&json)
+                    .map_err(|problem| format!("{name}, from line {}: {problem}", own.line))?;
+                settings.0.insert(name.clone(), json);
+            }
+        }
+        Ok(settings)
+    }
+
+    /// A policy's settings, as JSON.
+    pub fn of(&self, policy: &str) -> &str {
+        self.0.get(policy).map_or("{}", |settings| settings)
+    }
+}

@@ -1,0 +1,332 @@
+//! The command as people use it: what they type, what they read, and the exit code.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What a run left behind.
+struct Run {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn flytewarden() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flytewarden"));
+    command.current_dir(root()).env_remove("CLICOLOR_FORCE");
+    command
+}
+
+fn run(arguments: &[&str], input: &str) -> Run {
+    let mut child = flytewarden()
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Run { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+fn check(input: &str) -> Run {
+    run(&["check", "-"], input)
+}
+
+/// A folder with files.
+fn folder(files: &[(&str, &[u8])]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    folder
+}
+
+fn path(folder: &TempDir, name: &str) -> String {
+    folder.path().join(name).to_str().unwrap().to_owned()
+}
+
+const GOOD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: good}\nspec: {containers: [{name: a, securityContext: {runAsUser: 1}}]}\n";
+const BAD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: bad}\nspec:\n  containers:\n  - name: a\n    securityContext:\n      runAsUser: 0\n";
+const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n";
+
+#[test]
+fn good_manifests_exit_with_0() {
+    let run = check(GOOD);
+    assert_eq!((Some(0), "1 object judged: no violation.\n", ""), (run.code, &*run.out, &*run.err));
+}
+
+#[test]
+fn violations_exit_with_1_and_name_object_line_path_reason_and_mend() {
+    let run = check(&format!("{GOOD}---\n{BAD}"));
+    assert_eq!(Some(1), run.code);
+    let expected = "\
+Pod bad  <stdin>:6
+  ✗ spec.containers[0] \"a\"  line 11, flyte-non-root/runs-as-root
+    runs as root (runAsUser: 0)
+    → set securityContext.runAsUser to the image's non-zero uid
+
+2 objects judged: 1 violation in 1 object.
+";
+    assert_eq!(expected, run.out);
+}
+
+#[test]
+fn what_no_policy_is_about_is_counted_and_is_no_violation() {
+    let run = check(&format!("{GOOD}---\n{SERVICE}---\n{SERVICE}"));
+    assert_eq!(Some(0), run.code);
+    assert_eq!("1 object judged: no violation. No policy is about the other 2 (2 Service).\n", run.out);
+}
+
+#[test]
+fn an_empty_input_is_not_good() {
+    for input in ["", "---\n", "# nothing\n", "null"] {
+        let run = check(input);
+        assert_eq!(Some(2), run.code, "{input:?}");
+        assert!(run.out.contains("not judged  <stdin>\n    there is no object in it"), "{}", run.out);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_exits_with_2_and_leaves_the_rest_judged() {
+    let run = check(&format!("{BAD}---\na: [\n---\n{GOOD}---\njust text\n"));
+    assert_eq!(Some(2), run.code);
+    assert!(run.out.contains("runs as root"), "{}", run.out);
+    assert!(run.out.contains("not judged  <stdin>:10 (document 2)"), "{}", run.out);
+    assert!(run.out.contains("not judged  <stdin>:17 (document 4)"), "{}", run.out);
+    assert!(run.out.contains("2 objects judged: 1 violation in 1 object. 2 could not be judged."), "{}", run.out);
+}
+
+#[test]
+fn a_wrong_type_is_not_judged_and_says_where_it_is() {
+    let run = check(&BAD.replace("runAsUser: 0", "runAsUser: root"));
+    assert_eq!(Some(2), run.code);
+    assert!(run.out.starts_with("not judged  <stdin>:8 (document 1)  Pod bad  flyte-non-root\n"), "{}", run.out);
+    let reason = "spec.containers[0].securityContext.runAsUser: invalid type: string \"root\", expected i64";
+    assert!(run.out.contains(reason), "{}", run.out);
+    assert!(run.out.ends_with("0 objects judged: nothing. 1 could not be judged.\n"), "{}", run.out);
+}
+
+#[test]
+fn input_made_to_exhaust_the_reader_is_not_judged() {
+    let bomb: String = (1..12)
+        .map(|level| format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 10].join(",")))
+        .collect();
+    for input in [format!("{BAD}a0: &a0 x\n{bomb}"), format!("{BAD}deep: {}{}", "[".repeat(10_000), "]".repeat(10_000))]
+    {
+        let run = check(&input);
+        assert_eq!((Some(2), ""), (run.code, &*run.err));
+        assert!(run.out.contains("not judged  <stdin>:"), "{}", run.out);
+    }
+}
+
+#[test]
+fn a_mebibyte_that_says_nothing_is_no_obstacle() {
+    let run = check(&format!("{BAD}# \ndata: {}\n", "x".repeat(1 << 20)));
+    assert_eq!(Some(1), run.code, "{:.500}", run.out);
+}
+
+#[test]
+fn files_and_folders_are_read_in_order() {
+    let folder = folder(&[
+        ("b.yaml", BAD.as_bytes()),
+        ("a/deep/good.yml", GOOD.as_bytes()),
+        (
+            "c.json",
+            br#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "json"}, "spec": {"containers": [{}]}}"#,
+        ),
+        ("README.md", b"no manifest"),
+    ]);
+    let run = run(&["check", folder.path().to_str().unwrap()], "");
+    assert_eq!(Some(1), run.code);
+    let bad = run.out.find("Pod bad").expect(&run.out);
+    let json = run.out.find("Pod json").expect(&run.out);
+    assert!(bad < json, "{}", run.out);
+    assert!(run.out.contains("3 objects judged: 2 violations in 2 objects."), "{}", run.out);
+}
+
+#[test]
+fn unreadable_files_exit_with_2() {
+    let folder = folder(&[("latin1.yaml", b"a: \xe9"), ("empty/README.md", b""), ("good.yaml", GOOD.as_bytes())]);
+    for (name, reason) in [
+        ("missing.yaml", "No such file"),
+        ("latin1.yaml", "not UTF-8 at byte 3"),
+        ("empty", "there is no .yaml, .yml or .json file in it"),
+    ] {
+        let run = run(&["check", &path(&folder, "good.yaml"), &path(&folder, name)], "");
+        assert_eq!(Some(2), run.code, "{name}");
+        assert!(run.out.contains(reason), "{}", run.out);
+        assert!(run.out.contains("1 object judged: no violation. 1 could not be judged."), "{}", run.out);
+    }
+}
+
+#[test]
+fn a_chart_that_is_not_rendered_gets_a_hint() {
+    let run = check("apiVersion: v1\nkind: Pod\nmetadata:\n  name: {{ .Release.Name }}\n");
+    assert_eq!(Some(2), run.code);
+    assert!(run.out.contains("`helm template` renders it"), "{}", run.out);
+}
+
+#[test]
+fn settings_come_from_a_file_by_policy_name() {
+    let folder = folder(&[
+        ("good.yaml", GOOD.as_bytes()),
+        ("restricted.yaml", b"flyte-non-root:\n  level: restricted\n"),
+        ("policy.yaml", b"# settings\nflyte-nonroot: {}\n"),
+        ("key.yaml", b"flyte-non-root:\n  levle: restricted\n"),
+        ("list.yaml", b"- a\n"),
+        ("bad.yaml", b"a: [\n"),
+    ]);
+    let with =
+        |settings: &str| run(&["check", "--settings", &path(&folder, settings), &path(&folder, "good.yaml")], "");
+    assert_eq!(Some(1), with("restricted.yaml").code);
+    for (settings, problem) in [
+        ("policy.yaml", "policy.yaml: line 2: there is no policy flyte-nonroot; did you mean flyte-non-root?"),
+        ("key.yaml", "key.yaml: flyte-non-root, from line 2: unknown field `levle`"),
+        ("list.yaml", "list.yaml: line 1: expected a map from policy names to their settings"),
+        ("bad.yaml", "bad.yaml: line "),
+        ("missing.yaml", "missing.yaml: No such file"),
+    ] {
+        let run = with(settings);
+        assert_eq!((Some(2), ""), (run.code, &*run.out), "{settings}");
+        assert!(run.err.starts_with("error: settings ") && run.err.contains(problem), "{}", run.err);
+    }
+}
+
+#[test]
+fn another_module_takes_the_place_of_the_built_in_ones() {
+    let folder = folder(&[("bad.yaml", BAD.as_bytes()), ("text.wasm", b"text"), ("bare.wasm", b"\0asm\x01\0\0\0")]);
+    let with = |module: &str| run(&["check", "--module", module, &path(&folder, "bad.yaml")], "");
+    let all = with("dist/flytewarden.wasm");
+    assert_eq!(Some(1), all.code);
+    assert!(all.out.contains("flytewarden/runs-as-root"), "{}", all.out);
+    for (module, problem) in [
+        (path(&folder, "text.wasm"), "it is no WebAssembly module"),
+        (path(&folder, "bare.wasm"), "it has no metadata"),
+        (path(&folder, "missing.wasm"), "No such file"),
+    ] {
+        let run = with(&module);
+        assert_eq!((Some(2), ""), (run.code, &*run.out), "{module}");
+        assert!(run.err.contains(problem), "{}", run.err);
+    }
+}
+
+#[test]
+fn namespaces_of_objects_that_name_none_can_be_given() {
+    let folder = folder(&[(
+        "settings.yaml",
+        b"flyte-non-root: {exceptions: [{initContainer: a, images: [b], namespaces: [flyte]}]}",
+    )]);
+    let pod = "apiVersion: v1\nkind: Pod\nspec: {initContainers: [{name: a, image: b}]}\n";
+    let settings = path(&folder, "settings.yaml");
+    assert_eq!(Some(1), run(&["check", "--settings", &settings, "-"], pod).code);
+    assert_eq!(Some(0), run(&["check", "--settings", &settings, "--namespace", "flyte", "-"], pod).code);
+}
+
+#[test]
+fn policies_are_listed_with_a_line_each() {
+    let run = run(&["check", "--list"], "");
+    assert_eq!(Some(0), run.code);
+    assert!(run.out.starts_with("flyte-non-root  Flyte's components run as a non-root user"), "{}", run.out);
+    assert_eq!(1, run.out.lines().count());
+}
+
+#[test]
+fn json_has_every_count_and_place() {
+    let run = run(&["check", "--format", "json", "-"], &format!("{GOOD}---\n{BAD}---\n{SERVICE}---\na: [\n"));
+    assert_eq!(Some(2), run.code);
+    let report: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!("flytewarden-report/v1", report["format"]);
+    let counts = serde_json::json!({
+        "judged": 2, "refused": 1, "violations": 1, "notices": 0, "unjudged": 1, "outOfScope": 1
+    });
+    assert_eq!(counts, report["summary"]);
+    assert_eq!(serde_json::json!({"Service": 1}), report["outOfScope"]);
+    let violation = &report["objects"][1]["violations"][0];
+    assert_eq!((11, "runs-as-root"), (violation["line"].as_u64().unwrap(), violation["rule"].as_str().unwrap()));
+    assert_eq!(4, report["unjudged"][0]["document"]);
+}
+
+#[test]
+fn the_documented_json_is_what_is_printed() {
+    let document = fs::read_to_string(root().join("docs/json-report.md")).unwrap();
+    let block = |language: &str| {
+        let start = document.split_once(&format!("```{language}\n")).expect(language).1;
+        start.split_once("```").expect("a closed block").0.to_owned()
+    };
+    let run = run(&["check", "--format", "json", "-"], &block("yaml"));
+    let documented: Value = serde_json::from_str(&block("json")).unwrap();
+    assert_eq!(documented, serde_json::from_str::<Value>(&run.out).unwrap(), "{}", run.out);
+}
+
+#[test]
+fn colour_is_for_terminals() {
+    assert!(!check(BAD).out.contains('\u{1b}'));
+}
+
+#[test]
+fn a_reader_that_stops_reading_is_no_crash() {
+    let many = format!("{BAD}---\n").repeat(5_000);
+    let folder = folder(&[("many.yaml", many.as_bytes())]);
+    for format in ["text", "json"] {
+        let mut child = flytewarden()
+            .args(["check", "--format", format, &path(&folder, "many.yaml")])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((Some(2), ""), (output.status.code(), &*String::from_utf8_lossy(&output.stderr)));
+    }
+}
+
+#[test]
+fn modules_are_compiled_once_however_many_manifests_there_are() {
+    let names: Vec<String> = (0..1_000).map(|number| format!("{number}.yaml")).collect();
+    let one = folder(&[("0.yaml", BAD.as_bytes())]);
+    let thousand = folder(&names.iter().map(|name| (&**name, BAD.as_bytes())).collect::<Vec<_>>());
+    let time = |folder: &TempDir| {
+        let start = Instant::now();
+        assert_eq!(Some(1), run(&["check", folder.path().to_str().unwrap()], "").code);
+        start.elapsed()
+    };
+    time(&one);
+    let (one, thousand) = (time(&one), time(&thousand));
+    // A thousand compilations would take some thousand times as long as one.
+    assert!(thousand < one * 100, "{thousand:?} for a thousand manifests, {one:?} for one");
+}
+
+/// The picture in the README. `BLESS=1 cargo test` makes it anew.
+#[test]
+fn the_picture_of_the_report_is_true() {
+    let output = flytewarden().args(["check", "examples"]).env("CLICOLOR_FORCE", "1").output().unwrap();
+    assert_eq!(Some(1), output.status.code());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains('\u{1b}'), "CLICOLOR_FORCE forces colour");
+    let picture = anstyle_svg::Term::new().render_svg(&format!("$ flytewarden check examples\n\n{text}"));
+    let path = root().join("docs/report.svg");
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&path, &picture).unwrap();
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == picture,
+        "docs/report.svg is not what `flytewarden check examples` prints; BLESS=1 makes it anew"
+    );
+}

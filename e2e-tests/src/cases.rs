@@ -1,0 +1,121 @@
+//! The case tables: `policies/<name>/cases/*.yaml`, the specification of each policy.
+//!
+//! A case is an object, settings, and the answer they get. Every engine runs every case.
+
+use std::{collections::BTreeMap, fs};
+
+use flytewarden_offline::{
+    manifest,
+    report::Answer,
+    request::Request,
+    yaml::{self, Node},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// One case.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// The policy it is about.
+    #[serde(skip)]
+    pub policy: String,
+    /// The table it stands in.
+    #[serde(skip)]
+    pub table: String,
+    /// What the policy does, as a sentence that starts with "it".
+    pub it: String,
+    /// The object; a case without one is about the settings alone.
+    pub object: Option<Value>,
+    /// Fields of the request that differ from those for CREATE.
+    #[serde(default)]
+    pub request: BTreeMap<String, Value>,
+    /// The policy's settings.
+    #[serde(default = "no_settings")]
+    pub settings: Value,
+    /// Whether the answer accepts.
+    pub accepted: bool,
+    /// The lines of the message.
+    #[serde(default)]
+    pub message: Vec<String>,
+    /// The warnings.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// The status code.
+    pub code: Option<u16>,
+}
+
+fn no_settings() -> Value {
+    json!({})
+}
+
+/// The cases of every policy.
+///
+/// # Panics
+///
+/// A table cannot be read.
+pub fn all() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for policy in sorted(&crate::root().join("policies")) {
+        for table in sorted(&policy.join("cases")) {
+            let text = fs::read_to_string(&table).unwrap_or_else(|error| panic!("{}: {error}", table.display()));
+            for document in yaml::documents(&text) {
+                let content: Node = document.content.unwrap_or_else(|error| panic!("{}: {error:?}", table.display()));
+                let read: Vec<Case> = serde_json::from_value(json!(content))
+                    .unwrap_or_else(|error| panic!("{}: {error}", table.display()));
+                cases.extend(read.into_iter().map(|case| Case { policy: name(&policy), table: name(&table), ..case }));
+            }
+        }
+    }
+    cases
+}
+
+fn sorted(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut paths: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}
+
+fn name(path: &std::path::Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+impl Case {
+    /// The admission request, as JSON.
+    ///
+    /// # Panics
+    ///
+    /// The case has no object.
+    pub fn admission_request(&self) -> Value {
+        let object = self.object.as_ref().expect("a case about settings has no request").to_string();
+        let object = manifest::objects(&object).remove(0).expect("a case's object is one");
+        let mut request = json!(Request::create(&object, "default"));
+        for (field, value) in &self.request {
+            request[field] = value.clone();
+        }
+        request
+    }
+
+    /// Compares an answer with the expected one.
+    ///
+    /// # Errors
+    ///
+    /// How they differ.
+    pub fn compare(&self, answer: &Answer) -> Result<(), String> {
+        let lines = |message: &str| message.lines().map(str::to_owned).collect::<Vec<_>>();
+        let expected = (self.accepted, self.message.clone(), self.warnings.clone(), self.code);
+        let message = answer.message.as_deref().map(lines).unwrap_or_default();
+        let actual = (answer.accepted, message, answer.warnings.clone().unwrap_or_default(), answer.code);
+        if expected == actual { Ok(()) } else { Err(format!("expected {expected:#?}\ngot {actual:#?}")) }
+    }
+
+    /// Compares what a policy says of the settings with the expected answer.
+    ///
+    /// # Errors
+    ///
+    /// How they differ.
+    pub fn compare_settings(&self, answer: Result<(), String>) -> Result<(), String> {
+        let expected = if self.accepted { Ok(()) } else { Err(self.message.join("\n")) };
+        if expected == answer { Ok(()) } else { Err(format!("expected {expected:#?}\ngot {answer:#?}")) }
+    }
+}

@@ -1,0 +1,27 @@
+//! What the tests across engines share: where things are, and the case tables.
+
+pub mod cases;
+pub mod kwctl;
+
+use std::path::{Path, PathBuf};
+
+/// The top of the repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("..")).to_owned()
+}
+
+/// A compiled module of `dist/`.
+///
+/// # Panics
+///
+/// It is not there.
+pub fn module(name: &str) -> Vec<u8> {
+    let path = root().join("dist").join(format!("{name}.wasm"));
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; `make modules` builds it", path.display()))
+}
+
+/// The real charts beside the repository, where they are.
+pub fn charts() -> Option<PathBuf> {
+    let charts = root().join("../shared/manifests");
+    charts.is_dir().then_some(charts)
+}

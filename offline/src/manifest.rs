@@ -1,0 +1,171 @@
+//! The Kubernetes objects of a text.
+
+use crate::yaml::{self, Node, Value};
+
+/// An object, and where it stands.
+#[derive(Debug)]
+pub struct Object {
+    /// The document it stands in, from 1.
+    pub document: usize,
+    /// The line it starts on, from 1.
+    pub line: usize,
+    /// The chart's template it was rendered from, where helm says so.
+    pub source: Option<String>,
+    /// Its API version, e.g. `apps/v1`.
+    pub api_version: String,
+    /// Its kind, e.g. `Deployment`.
+    pub kind: String,
+    /// Its namespace, where it names one.
+    pub namespace: Option<String>,
+    /// Its name, or what its name will start with.
+    pub name: String,
+    /// All of it.
+    pub content: Node,
+}
+
+/// A document, or an item of a list, that is no object.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// The document, from 1.
+    pub document: usize,
+    /// The line, from 1.
+    pub line: usize,
+    /// Why.
+    pub reason: String,
+}
+
+impl Object {
+    /// The API group: `apps` of `apps/v1`, nothing of `v1`.
+    pub fn group(&self) -> &str {
+        self.api_version.split_once('/').map_or("", |(group, _)| group)
+    }
+
+    /// The version: `v1` of `apps/v1`.
+    pub fn version(&self) -> &str {
+        self.api_version.split_once('/').map_or(&self.api_version, |(_, version)| version)
+    }
+}
+
+/// The objects of a text, those in lists included, in the order of the text.
+pub fn objects(text: &str) -> Vec<Result<Object, Unreadable>> {
+    let mut objects = Vec::new();
+    for document in yaml::documents(text) {
+        let number = document.number;
+        match document.content {
+            Ok(content) => {
+                let origin = Origin { document: number, source: document.source };
+                add(content, &origin, None, &mut objects);
+            }
+            Err(malformed) => objects.push(Err(Unreadable {
+                document: number,
+                line: malformed.line,
+                reason: if text.contains("{{") {
+                    format!("{} (is this a chart's template? `helm template` renders it)", malformed.reason)
+                } else {
+                    malformed.reason
+                },
+            })),
+        }
+    }
+    objects
+}
+
+struct Origin {
+    document: usize,
+    source: Option<String>,
+}
+
+/// Adds an object, or the items of a list. Items of a typed list, say a `PodList`, need not repeat their type.
+fn add(content: Node, origin: &Origin, item_type: Option<(&str, &str)>, objects: &mut Vec<Result<Object, Unreadable>>) {
+    let unreadable =
+        |line: usize, reason: &str| Err(Unreadable { document: origin.document, line, reason: reason.to_owned() });
+    let text = |name: &str| content.get(name).and_then(Node::as_str).filter(|text| !text.is_empty());
+    let (Some(api_version), Some(kind)) =
+        (text("apiVersion").or(item_type.map(|it| it.0)), text("kind").or(item_type.map(|it| it.1)))
+    else {
+        let reason = "not a Kubernetes object: it has no apiVersion and kind";
+        return objects.push(unreadable(content.line, reason));
+    };
+    let (api_version, kind) = (api_version.to_owned(), kind.to_owned());
+
+    if let Some(item_kind) = kind.strip_suffix("List")
+        && let Some(items) = content.get("items")
+    {
+        let item_type = (!item_kind.is_empty()).then_some((&*api_version, item_kind));
+        match &items.value {
+            Value::List(items) => items.iter().for_each(|item| add(item.clone(), origin, item_type, objects)),
+            Value::Null => {}
+            _ => objects.push(unreadable(items.line, "the list's items are no list")),
+        }
+        return;
+    }
+
+    let metadata = content.get("metadata");
+    let text = |name: &str| metadata.and_then(|metadata| metadata.get(name)).and_then(Node::as_str);
+    objects.push(Ok(Object {
+        document: origin.document,
+        line: content.line,
+        source: origin.source.clone(),
+        name: text("name").or(text("generateName")).unwrap_or_default().to_owned(),
+        namespace: text("namespace").filter(|namespace| !namespace.is_empty()).map(str::to_owned),
+        api_version,
+        kind,
+        content,
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::objects;
+
+    fn described(text: &str) -> Vec<String> {
+        objects(text)
+            .into_iter()
+            .map(|object| match object {
+                Ok(object) => format!("{} {} {} line {}", object.api_version, object.kind, object.name, object.line),
+                Err(unreadable) => format!("line {}: {}", unreadable.line, unreadable.reason),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn objects_are_found_in_documents_and_in_lists() {
+        let text = "\
+apiVersion: v1
+kind: List
+items:
+- apiVersion: apps/v1
+  kind: Deployment
+  metadata: {name: flyteadmin}
+- {apiVersion: v1, kind: PodList, items: [{metadata: {name: a}}, {metadata: {generateName: b-}}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: c}
+---
+{apiVersion: v1, kind: List, items: null}
+";
+        assert_eq!(
+            vec!["apps/v1 Deployment flyteadmin line 4", "v1 Pod a line 7", "v1 Pod b- line 7", "v1 Pod c line 9"],
+            described(text)
+        );
+    }
+
+    #[test]
+    fn what_is_no_object_is_said_to_be_none() {
+        let text = "a: 1\n---\n- b\n---\napiVersion: v1\nkind: List\nitems: 5\n---\nkind: {{ .Values.kind }}\n";
+        let described = described(text);
+        assert_eq!("line 1: not a Kubernetes object: it has no apiVersion and kind", described[0]);
+        assert_eq!("line 3: not a Kubernetes object: it has no apiVersion and kind", described[1]);
+        assert_eq!("line 7: the list's items are no list", described[2]);
+        assert!(described[3].starts_with("line 9: "), "{described:?}");
+        assert!(described[3].ends_with("`helm template` renders it)"), "{described:?}");
+    }
+
+    #[test]
+    fn the_template_that_helm_names_is_kept() {
+        let text = "---\n# Source: flyte-core/templates/admin/deployment.yaml\napiVersion: v1\nkind: Pod\n";
+        let object = objects(text).remove(0).unwrap();
+        assert_eq!(Some("flyte-core/templates/admin/deployment.yaml"), object.source.as_deref());
+    }
+}

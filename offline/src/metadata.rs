@@ -1,0 +1,55 @@
+//! What a module says of itself, and which requests it asks for.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::request::Request;
+
+/// The metadata in a module's custom section [`SECTION`].
+#[derive(Debug, Deserialize)]
+pub struct Metadata {
+    #[serde(default)]
+    rules: Vec<Rule>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+/// The custom section where a module keeps its metadata.
+pub const SECTION: &str = "io.kubewarden.metadata";
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Rule {
+    api_groups: Vec<String>,
+    resources: Vec<String>,
+    operations: Vec<String>,
+}
+
+impl Metadata {
+    /// Whether the API server would send this request to the policy.
+    ///
+    /// Versions are not compared: with `matchPolicy: Equivalent`, the default, the API server converts them.
+    pub fn asks_for(&self, request: &Request) -> bool {
+        let is_in = |list: &[String], value: &str| list.iter().any(|item| item == "*" || item == value);
+        self.rules.iter().any(|rule| {
+            is_in(&rule.api_groups, request.resource.group)
+                && is_in(&rule.resources, &request.resource.resource)
+                && is_in(&rule.operations, request.operation)
+        })
+    }
+
+    /// The policy's name.
+    pub fn name(&self) -> Option<&str> {
+        self.annotation("title")
+    }
+
+    /// What the policy is for, in a line.
+    pub fn description(&self) -> Option<&str> {
+        self.annotation("description")
+    }
+
+    fn annotation(&self, name: &str) -> Option<&str> {
+        self.annotations.get(&format!("io.kubewarden.policy.{name}")).map(String::as_str)
+    }
+}

@@ -1,0 +1,310 @@
+//! What was judged, what was found, and what could not be judged.
+//!
+//! A [`Report`] serializes to the JSON of `flytewarden check --format json`. That is stable: fields are added, and none
+//! is renamed, removed or given another meaning without another [`FORMAT`].
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::manifest::{Object, Unreadable};
+
+/// The name of the JSON format.
+pub const FORMAT: &str = "flytewarden-report/v1";
+
+/// A whole run.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// [`FORMAT`].
+    pub format: &'static str,
+    /// The objects that were judged, in the order they were given.
+    pub objects: Vec<Judged>,
+    /// What could not be judged. Where there is any, the run says nothing good about the whole.
+    pub unjudged: Vec<Unjudged>,
+    /// How many objects of each kind no policy is about.
+    pub out_of_scope: BTreeMap<String, usize>,
+    /// The counts.
+    pub summary: Summary,
+}
+
+/// The counts of a run.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Objects judged by at least one policy.
+    pub judged: usize,
+    /// Objects with a violation.
+    pub refused: usize,
+    /// Violations.
+    pub violations: usize,
+    /// Notices.
+    pub notices: usize,
+    /// Entries of `unjudged`.
+    pub unjudged: usize,
+    /// Objects no policy is about.
+    pub out_of_scope: usize,
+}
+
+/// An object that was judged.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Judged {
+    /// Where it stands.
+    #[serde(flatten)]
+    pub place: Place,
+    /// The policies that judged it.
+    pub policies: Vec<String>,
+    /// What is wrong with it.
+    pub violations: Vec<Finding>,
+    /// What is worth knowing about it.
+    pub notices: Vec<Finding>,
+    /// How many more violations the policies counted and did not spell out.
+    pub more_violations: usize,
+}
+
+/// Where an object stands.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Place {
+    /// The file, as it was named; `<stdin>` for standard input.
+    pub file: String,
+    /// The document in the file, from 1.
+    pub document: usize,
+    /// The object's first line in the file, from 1.
+    pub line: usize,
+    /// The chart's template it was rendered from, where helm says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Its API version.
+    pub api_version: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its namespace, where it names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+}
+
+/// A violation or a notice.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// The policy that found it.
+    pub policy: String,
+    /// The rule's stable name within the policy; empty for other people's modules.
+    pub rule: String,
+    /// Where in the object; empty for the object as a whole.
+    pub path: String,
+    /// The line in the file that the path leads to, or the nearest that exists, from 1.
+    pub line: usize,
+    /// The container the path leads to, if it does.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub container: String,
+    /// What will really happen, or what is worth knowing.
+    pub problem: String,
+    /// What mends it; empty for notices and for other people's modules.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub mend: String,
+}
+
+/// Something that could not be judged, and why.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unjudged {
+    /// The file or directory, as it was named.
+    pub file: String,
+    /// The document in the file, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document: Option<usize>,
+    /// The line in the file, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// The object, e.g. `Deployment flyteadmin`, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+    /// The policy that could not judge it; none could where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// Where in the object, if that is known.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub path: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A policy's answer, as Kubewarden's SDK writes it.
+#[derive(Debug, Deserialize)]
+pub struct Answer {
+    /// Whether the object is let in.
+    pub accepted: bool,
+    /// Why not.
+    pub message: Option<String>,
+    /// The status code of a refusal.
+    pub code: Option<u16>,
+    /// More about it. Flytewarden's own policies put their findings here, as JSON.
+    pub audit_annotations: Option<BTreeMap<String, String>>,
+    /// What is worth knowing.
+    pub warnings: Option<Vec<String>>,
+}
+
+/// What Flytewarden's policies say of a finding in their audit annotations.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Annotated {
+    rule: String,
+    path: String,
+    container: String,
+    problem: String,
+    mend: String,
+    text: String,
+    reason: String,
+}
+
+impl Place {
+    fn of(object: &Object, file: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            document: object.document,
+            line: object.line,
+            source: object.source.clone(),
+            api_version: object.api_version.clone(),
+            kind: object.kind.clone(),
+            namespace: object.namespace.clone(),
+            name: object.name.clone(),
+        }
+    }
+
+    /// The object as people name it: `Deployment flyte/flyteadmin`.
+    pub fn title(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("{} {namespace}/{}", self.kind, self.name),
+            None => format!("{} {}", self.kind, self.name),
+        }
+    }
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self {
+            format: FORMAT,
+            objects: Vec::new(),
+            unjudged: Vec::new(),
+            out_of_scope: BTreeMap::new(),
+            summary: Summary::default(),
+        }
+    }
+}
+
+impl Report {
+    /// Adds what the policies answered about an object: each policy's name, and its answer or why there is none.
+    pub fn add(&mut self, file: &str, object: &Object, answers: Vec<(String, Result<Answer, String>)>) {
+        if answers.is_empty() {
+            *self.out_of_scope.entry(object.kind.clone()).or_default() += 1;
+            self.summary.out_of_scope += 1;
+            return;
+        }
+        let mut judged = Judged {
+            place: Place::of(object, file),
+            policies: Vec::new(),
+            violations: Vec::new(),
+            notices: Vec::new(),
+            more_violations: 0,
+        };
+        for (policy, answer) in answers {
+            let failures = match answer {
+                Ok(mut answer) => match answer.findings("unjudged") {
+                    Some(failures) => failures,
+                    None => {
+                        judged.add(&policy, answer, object);
+                        judged.policies.push(policy);
+                        continue;
+                    }
+                },
+                Err(reason) => vec![Annotated { reason, ..Annotated::default() }],
+            };
+            for Annotated { path, reason, .. } in failures {
+                self.add_unjudged(Unjudged {
+                    file: file.to_owned(),
+                    document: Some(object.document),
+                    line: Some(object.content.line_at(&path)),
+                    object: Some(judged.place.title()),
+                    policy: Some(policy.clone()),
+                    path,
+                    reason,
+                });
+            }
+        }
+        if !judged.policies.is_empty() {
+            self.summary.judged += 1;
+            self.summary.refused += usize::from(!judged.violations.is_empty());
+            self.summary.violations += judged.violations.len() + judged.more_violations;
+            self.summary.notices += judged.notices.len();
+            self.objects.push(judged);
+        }
+    }
+
+    /// Adds a document that holds no object.
+    pub fn add_unreadable(&mut self, file: &str, unreadable: Unreadable) {
+        self.add_unjudged(Unjudged {
+            file: file.to_owned(),
+            document: Some(unreadable.document),
+            line: Some(unreadable.line),
+            object: None,
+            policy: None,
+            path: String::new(),
+            reason: unreadable.reason,
+        });
+    }
+
+    /// Adds a file that cannot be read, or that holds nothing.
+    pub fn add_unread(&mut self, file: &str, reason: String) {
+        let file = file.to_owned();
+        let (document, line, object, policy, path) = (None, None, None, None, String::new());
+        self.add_unjudged(Unjudged { file, document, line, object, policy, path, reason });
+    }
+
+    fn add_unjudged(&mut self, unjudged: Unjudged) {
+        self.unjudged.push(unjudged);
+        self.summary.unjudged += 1;
+    }
+}
+
+impl Judged {
+    fn add(&mut self, policy: &str, mut answer: Answer, object: &Object) {
+        let finding = |found: Annotated| Finding {
+            policy: policy.to_owned(),
+            line: object.content.line_at(&found.path),
+            rule: found.rule,
+            path: found.path,
+            container: found.container,
+            problem: if found.text.is_empty() { found.problem } else { found.text },
+            mend: found.mend,
+        };
+        let plain = |text: String| finding(Annotated { text, ..Annotated::default() });
+
+        if !answer.accepted {
+            match answer.findings("violations") {
+                Some(found) => self.violations.extend(found.into_iter().map(finding)),
+                None => self.violations.push(plain(answer.message.take().unwrap_or_default())),
+            }
+            self.more_violations +=
+                answer.annotation("moreViolations").and_then(|count| count.parse().ok()).unwrap_or(0);
+        }
+        match answer.findings("notices") {
+            Some(found) => self.notices.extend(found.into_iter().map(finding)),
+            None => self.notices.extend(answer.warnings.unwrap_or_default().into_iter().map(plain)),
+        }
+    }
+}
+
+impl Answer {
+    fn annotation(&mut self, name: &str) -> Option<String> {
+        self.audit_annotations.as_mut()?.remove(name)
+    }
+
+    fn findings(&mut self, name: &str) -> Option<Vec<Annotated>> {
+        serde_json::from_str(&self.annotation(name)?).ok()
+    }
+}

@@ -1,0 +1,153 @@
+//! The admission request the API server would send about an object that is created.
+
+use serde::Serialize;
+
+use crate::{manifest::Object, yaml::Node};
+
+/// An admission request for CREATE.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct Request<'o> {
+    pub uid: &'static str,
+    pub kind: Kind<'o>,
+    pub resource: Resource<'o>,
+    pub request_kind: Kind<'o>,
+    pub request_resource: Resource<'o>,
+    pub name: &'o str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<&'o str>,
+    pub operation: &'static str,
+    pub user_info: UserInfo,
+    pub object: &'o Node,
+    pub old_object: (),
+    pub dry_run: bool,
+    pub options: Options,
+}
+
+/// A kind.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct Kind<'o> {
+    pub group: &'o str,
+    pub version: &'o str,
+    pub kind: &'o str,
+}
+
+/// A resource: what the API calls a kind in its URLs.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct Resource<'o> {
+    pub group: &'o str,
+    pub version: &'o str,
+    pub resource: String,
+}
+
+/// Who asks.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct UserInfo {
+    pub username: &'static str,
+    pub groups: [&'static str; 1],
+}
+
+/// The options of the request.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct Options {
+    pub api_version: &'static str,
+    pub kind: &'static str,
+}
+
+impl<'o> Request<'o> {
+    /// The request about an object that is created; in `namespace`, where the object names none and is in one at all.
+    pub fn create(object: &'o Object, namespace: &'o str) -> Self {
+        let kind = Kind { group: object.group(), version: object.version(), kind: &object.kind };
+        let resource = Resource { group: kind.group, version: kind.version, resource: plural(&object.kind) };
+        let is_cluster_wide = CLUSTER_WIDE.contains(&&*object.kind);
+        Self {
+            uid: "00000000-0000-0000-0000-000000000000",
+            request_kind: kind.clone(),
+            request_resource: resource.clone(),
+            kind,
+            resource,
+            name: &object.name,
+            namespace: object.namespace.as_deref().or((!is_cluster_wide).then_some(namespace)),
+            operation: "CREATE",
+            user_info: UserInfo { username: "flytewarden", groups: ["system:authenticated"] },
+            object: &object.content,
+            old_object: (),
+            dry_run: true,
+            options: Options { api_version: "meta.k8s.io/v1", kind: "CreateOptions" },
+        }
+    }
+}
+
+/// Kubernetes' own kinds that are in no namespace, as far as charts hold them.
+const CLUSTER_WIDE: [&str; 12] = [
+    "APIService",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "IngressClass",
+    "MutatingWebhookConfiguration",
+    "Namespace",
+    "Node",
+    "PersistentVolume",
+    "PriorityClass",
+    "StorageClass",
+    "ValidatingWebhookConfiguration",
+];
+
+/// A kind's resource by the rule kubectl falls back on: `meta.UnsafeGuessKindToResource` of
+/// [kubernetes/apimachinery](https://github.com/kubernetes/apimachinery). True of every kind Kubernetes has but
+/// `Endpoints`.
+fn plural(kind: &str) -> String {
+    let kind = kind.to_lowercase();
+    if kind == "endpoints" {
+        kind
+    } else if kind.ends_with('s') {
+        format!("{kind}es")
+    } else if let Some(stem) = kind.strip_suffix('y') {
+        format!("{stem}ies")
+    } else {
+        format!("{kind}s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::{
+        Resource,
+        api::{
+            apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet},
+            batch::v1::{CronJob, Job},
+            core::v1::{ConfigMap, Endpoints, Pod, PodTemplate, ReplicationController, Secret},
+            networking::v1::{Ingress, NetworkPolicy},
+        },
+    };
+
+    use super::plural;
+
+    #[test]
+    fn resources_are_those_of_the_api() {
+        fn check<T: Resource>() {
+            assert_eq!(T::URL_PATH_SEGMENT, plural(T::KIND));
+        }
+        check::<Pod>();
+        check::<PodTemplate>();
+        check::<ReplicationController>();
+        check::<Deployment>();
+        check::<ReplicaSet>();
+        check::<StatefulSet>();
+        check::<DaemonSet>();
+        check::<Job>();
+        check::<CronJob>();
+        check::<ConfigMap>();
+        check::<Secret>();
+        check::<Ingress>();
+        check::<NetworkPolicy>();
+        check::<Endpoints>();
+    }
+}

@@ -1,0 +1,329 @@
+//! YAML and JSON as kubectl reads them, with the line of everything.
+//!
+//! The library is `serde-saphyr`: kept up, panic-free, with a budget against documents made to exhaust the reader, and
+//! with positions. It is set to kubectl's dialect, which is that of YAML 1.1: `yes` is a boolean, `010` is 8, merge keys
+//! merge, and of a key that is given twice the last counts.
+
+use std::fmt;
+
+use indexmap::IndexMap;
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, MapAccess, SeqAccess},
+};
+use serde_json::Number;
+use serde_saphyr::{DuplicateKeyPolicy, Options, Spanned};
+
+/// A value and the line it starts on.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// The line, from 1, in the text given to [`documents`].
+    pub line: usize,
+    /// The value.
+    pub value: Value,
+}
+
+/// A YAML value: JSON's, since that is what reaches the API server.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Value {
+    Null,
+    Bool(bool),
+    Number(Number),
+    String(String),
+    List(Vec<Node>),
+    /// In the order of the text.
+    Map(IndexMap<String, Node>),
+}
+
+/// A text that is no YAML, or more than is read.
+#[derive(Debug)]
+pub struct Malformed {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// One document of a text.
+#[derive(Debug)]
+pub struct Document {
+    /// Its number in the text, from 1.
+    pub number: usize,
+    /// The chart's template it was rendered from, which helm names in a comment.
+    pub source: Option<String>,
+    /// Its content, if it can be read.
+    pub content: Result<Node, Malformed>,
+}
+
+/// The documents of a text, those left out that are empty.
+///
+/// They are split before they are read, at lines of `---`, as kubectl does. So one that cannot be read leaves the others
+/// as they are.
+pub fn documents(text: &str) -> Vec<Document> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut documents = Vec::new();
+    for (first_line, part) in split(text) {
+        let contents = match read(part, first_line) {
+            Ok(nodes) => nodes.into_iter().map(Ok).collect(),
+            Err(malformed) => vec![Err(malformed)],
+        };
+        for content in contents {
+            if !matches!(content, Ok(Node { value: Value::Null, .. })) {
+                documents.push(Document { number: documents.len() + 1, source: source(part), content });
+            }
+        }
+    }
+    documents
+}
+
+fn source(part: &str) -> Option<String> {
+    let mut comments = part.lines().take_while(|line| line.is_empty() || line.starts_with('#'));
+    comments.find_map(|line| line.strip_prefix("# Source: ")).map(|path| path.trim().to_owned())
+}
+
+/// The parts between lines of `---`, each with its first line's number.
+fn split(text: &str) -> Vec<(usize, &str)> {
+    let mut parts = Vec::new();
+    let (mut start, mut first_line, mut position) = (0, 1, 0);
+    for (line, number) in text.split_inclusive('\n').zip(1..) {
+        let is_separator = line.strip_prefix("---").is_some_and(|rest| {
+            let rest = rest.trim();
+            rest.is_empty() || rest.starts_with('#')
+        });
+        if is_separator {
+            parts.push((first_line, &text[start..position]));
+            (start, first_line) = (position + line.len(), number + 1);
+        }
+        position += line.len();
+    }
+    parts.push((first_line, &text[start..]));
+    parts
+}
+
+fn read(text: &str, first_line: usize) -> Result<Vec<Node>, Malformed> {
+    let mut nodes: Vec<Node> = serde_saphyr::from_multiple_with_options(text, options()).map_err(|error| {
+        let location = error.location();
+        let line = location.map_or(1, |location| location.line() as usize) + first_line - 1;
+        let reason = error.without_snippet().to_string();
+        Malformed { line, reason }
+    })?;
+    for node in &mut nodes {
+        node.shift(first_line - 1);
+    }
+    Ok(nodes)
+}
+
+fn options() -> Options {
+    serde_saphyr::options! {
+        // A cluster's objects nest some 40 deep at most: the schemas of custom resources.
+        budget: serde_saphyr::budget! {
+            max_depth: 128,
+            max_nodes: 4_000_000,
+            max_events: 16_000_000,
+        },
+        duplicate_keys: DuplicateKeyPolicy::LastWins,
+        legacy_octal_numbers: true,
+        with_snippet: false,
+    }
+}
+
+impl Node {
+    fn shift(&mut self, lines: usize) {
+        self.line += lines;
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.shift(lines)),
+            Value::Map(fields) => fields.values_mut().for_each(|value| value.shift(lines)),
+            _ => {}
+        }
+    }
+
+    /// The value of a field; `None` where this is no map or has no such field.
+    pub fn get(&self, name: &str) -> Option<&Self> {
+        match &self.value {
+            Value::Map(fields) => fields.get(name),
+            _ => None,
+        }
+    }
+
+    /// The text, where this is one.
+    pub fn as_str(&self) -> Option<&str> {
+        match &self.value {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The line a path like `spec.containers[0].image` leads to: that of the deepest value on the way that exists.
+    pub fn line_at(&self, path: &str) -> usize {
+        let mut node = self;
+        for step in path.split(['.', '[']) {
+            let next = match (step.strip_suffix(']'), &node.value) {
+                (Some(index), Value::List(items)) => index.parse().ok().and_then(|index: usize| items.get(index)),
+                _ => node.get(step),
+            };
+            match next {
+                Some(next) => node = next,
+                None => break,
+            }
+        }
+        node.line
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Spanned { value, referenced, .. } = Spanned::<Value>::deserialize(deserializer)?;
+        Ok(Self { line: referenced.line() as usize, value })
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Value;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a value")
+            }
+
+            fn visit_unit<E>(self) -> Result<Value, E> {
+                Ok(Value::Null)
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+                Ok(Value::Bool(value))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+                Ok(Value::Number(value.into()))
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+                Ok(Value::Number(value.into()))
+            }
+
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+                Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("no JSON number"))
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+                Ok(Value::String(value.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = list.next_element()? {
+                    items.push(item);
+                }
+                Ok(Value::List(items))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+                let mut fields = IndexMap::new();
+                while let Some((name, value)) = map.next_entry()? {
+                    fields.insert(name, value);
+                }
+                Ok(Value::Map(fields))
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.value {
+            Value::Null => serializer.serialize_unit(),
+            Value::Bool(value) => serializer.serialize_bool(*value),
+            Value::Number(number) => number.serialize(serializer),
+            Value::String(text) => serializer.serialize_str(text),
+            Value::List(items) => serializer.collect_seq(items),
+            Value::Map(fields) => serializer.collect_map(fields),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{documents, options};
+
+    /// Documents as JSON, or the line and reason of what cannot be read.
+    fn read(text: &str) -> Vec<Result<String, (usize, String)>> {
+        documents(text)
+            .into_iter()
+            .map(|document| match document.content {
+                Ok(node) => Ok(serde_json::to_string(&node).unwrap()),
+                Err(malformed) => Err((malformed.line, malformed.reason)),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn values_are_those_kubectl_reads() {
+        for (yaml, json) in [
+            ("a: yes", r#"{"a":true}"#),
+            ("a: off", r#"{"a":false}"#),
+            ("a: 'yes'", r#"{"a":"yes"}"#),
+            ("a: 010", r#"{"a":8}"#),
+            ("a: 0x10", r#"{"a":16}"#),
+            ("a: 1_000", r#"{"a":1000}"#),
+            ("a: ~", r#"{"a":null}"#),
+            ("a:", r#"{"a":null}"#),
+            ("a: 0.5", r#"{"a":0.5}"#),
+            ("a: 18446744073709551615", r#"{"a":18446744073709551615}"#),
+            ("1: a\ntrue: b", r#"{"1":"a","true":"b"}"#),
+            ("a: 1\na: 2", r#"{"a":2}"#),
+            ("a: &b {c: 1}\nd: {<<: *b, e: 2}", r#"{"a":{"c":1},"d":{"e":2,"c":1}}"#),
+            ("a: |\n  b\n  ---\n", r#"{"a":"b\n---\n"}"#),
+            ("{\"a\": \"\\ud83d\\ude00\\/\",\t\"b\": [1]}", "{\"a\":\"😀/\",\"b\":[1]}"),
+            ("a: 2024-01-01", r#"{"a":"2024-01-01"}"#),
+        ] {
+            assert_eq!(vec![Ok(json.to_owned())], read(yaml), "{yaml}");
+        }
+    }
+
+    #[test]
+    fn a_document_that_cannot_be_read_leaves_the_others_as_they_are() {
+        let read = read("# only a comment\n---\na: 1\n--- # second\nb: [\n---\nc: 3\n");
+        assert_eq!(3, read.len(), "{read:?}");
+        assert_eq!(Ok(r#"{"a":1}"#.to_owned()), read[0]);
+        assert!(matches!(read[1], Err((5 | 6, _))), "{read:?}");
+        assert_eq!(Ok(r#"{"c":3}"#.to_owned()), read[2]);
+    }
+
+    #[test]
+    fn lines_are_those_of_the_whole_text() {
+        let documents = documents("a: 1\n---\nspec:\n  containers:\n  - name: x\n  - name: y\n    image: z\n");
+        let node = documents[1].content.as_ref().unwrap();
+        assert_eq!(2, documents[1].number);
+        assert_eq!(7, node.line_at("spec.containers[1].image"));
+        assert_eq!(6, node.line_at("spec.containers[1].securityContext.runAsUser"));
+        assert_eq!(4 + 1, node.line_at("spec.containers[9]"));
+    }
+
+    #[test]
+    fn documents_made_to_exhaust_the_reader_are_refused() {
+        let bomb: String = (1..12)
+            .map(|level| format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 10].join(",")))
+            .collect();
+        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+        let indented: String = (0..2_000).map(|level| format!("{}a:\n", " ".repeat(level))).collect();
+        for text in [format!("a0: &a0 x\n{bomb}"), deep, indented] {
+            assert!(matches!(&read(&text)[..], [Err(_)]));
+        }
+    }
+
+    #[test]
+    fn anything_is_read_or_refused() {
+        for text in
+            ["", "\0", "- - -", "---\n---\n", "%YAML 9.9\n", "\u{feff}a: 1", "*a", "!!binary x", "? [a]\n: b", "\t"]
+        {
+            let _ = read(text);
+        }
+        let _ = options();
+    }
+}

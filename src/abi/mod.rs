@@ -1,0 +1,166 @@
+//! The doors: how engines call the policies.
+//!
+//! [`Module`] answers Kubewarden's three questions from bytes to the SDK's answers. What carries those bytes is a thin
+//! door of its own: [`wapc`] for Kubewarden and the `flytewarden` command.
+
+#[cfg(all(target_family = "wasm", target_os = "wasi"))]
+mod wapc;
+
+use std::collections::{BTreeMap, HashMap};
+
+use kubewarden_policy_sdk::{response::ValidationResponse, settings::SettingsValidationResponse};
+use serde_json::value::RawValue;
+
+use crate::{
+    admission::{self, Payload},
+    policy::Policy,
+    settings::{InvalidSettings, nearest},
+    text::Text,
+    verdict::{self, MOST_LISTED, Unjudged, Verdict},
+};
+
+/// The policies a module carries, and so the shape of its settings.
+pub enum Module<'p> {
+    /// One policy. The settings are its own.
+    One(&'p dyn Policy),
+    /// Several policies; each request goes to those it concerns. The settings are a map by policy name.
+    Several(&'p [&'p dyn Policy]),
+}
+
+/// Every policy this build carries.
+pub const POLICIES: &[&dyn Policy] = &[
+    #[cfg(feature = "flyte-non-root")]
+    &crate::non_root::NonRoot,
+];
+
+/// HTTP's "Bad Request": the code of an answer to what cannot be judged.
+const BAD_REQUEST: u16 = 400;
+
+impl Module<'static> {
+    /// The module this build is, by its cargo features.
+    pub const BUILT: Self = if cfg!(feature = "all") { Self::Several(POLICIES) } else { Self::One(POLICIES[0]) };
+}
+
+impl Module<'_> {
+    /// Answers `validate`: `{"request": ..., "settings": ...}`.
+    ///
+    /// Never an error and never a panic: an engine turns both into a failure that tells nobody why. What cannot be
+    /// judged is refused, with code 400 and the reason. The audit annotations `violations`, `notices` and `unjudged` hold
+    /// as JSON what the message says in words.
+    pub fn validate(&self, payload: &[u8]) -> ValidationResponse {
+        let mut verdict = Verdict::default();
+        let mut unjudged = Vec::new();
+        if let Err(failure) = self.judge(payload, &mut verdict, &mut unjudged) {
+            unjudged.push(failure);
+        }
+        answer(&verdict, &unjudged)
+    }
+
+    /// Adds what every concerned policy says to `verdict`, or to `unjudged`.
+    fn judge(&self, payload: &[u8], verdict: &mut Verdict, unjudged: &mut Vec<Unjudged>) -> Result<(), Unjudged> {
+        let fail = |path: &str, reason: String| Unjudged { path: path.to_owned(), reason };
+        let payload = str::from_utf8(payload).map_err(|error| fail("", format!("not UTF-8: {error}")))?;
+        let Payload { request, settings, .. } = admission::read_str(payload)?;
+        let request = request.ok_or_else(|| fail("request", "missing".to_owned()))?;
+        for (field, value) in [("operation", request.operation()), ("kind.kind", request.kind().name())] {
+            if value.is_empty() {
+                return Err(fail(&format!("request.{field}"), "missing".to_owned()));
+            }
+        }
+        if request.operation() == "DELETE" {
+            return Ok(());
+        }
+        for (policy, settings) in self.with_settings(settings).map_err(|error| fail("settings", error.0))? {
+            if policy.concerns(request.kind()) {
+                match policy.judge(&request, settings) {
+                    Ok(judged) => {
+                        verdict.violations.extend(judged.violations);
+                        verdict.notices.extend(judged.notices);
+                    }
+                    Err(failure) => unjudged.push(failure),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers `validate_settings`: the settings alone.
+    pub fn validate_settings(&self, payload: &[u8]) -> SettingsValidationResponse {
+        let problem = str::from_utf8(payload)
+            .map_err(|error| error.to_string())
+            .and_then(|text| serde_json::from_str::<Option<&RawValue>>(text).map_err(|error| error.to_string()))
+            .map_err(|error| InvalidSettings(format!("the settings are not JSON: {error}")))
+            .and_then(|settings| {
+                let policies = self.with_settings(settings)?;
+                policies.into_iter().try_for_each(|(policy, settings)| {
+                    policy.check_settings(settings).map_err(|error| match self {
+                        Self::One(_) => error,
+                        Self::Several(_) => InvalidSettings::at(policy.name(), error),
+                    })
+                })
+            })
+            .err();
+        SettingsValidationResponse { valid: problem.is_none(), message: problem.map(|problem| problem.0) }
+    }
+
+    /// Each policy with its own part of the settings.
+    fn with_settings<'s>(
+        &self,
+        settings: Option<&'s RawValue>,
+    ) -> Result<Vec<(&dyn Policy, Option<&'s RawValue>)>, InvalidSettings> {
+        let policies = match self {
+            Self::One(policy) => return Ok(vec![(*policy, settings)]),
+            Self::Several(policies) => policies,
+        };
+        let by_name: BTreeMap<Text, Option<&RawValue>> = match settings {
+            None => BTreeMap::new(),
+            Some(settings) => serde_json::from_str(settings.get())
+                .map_err(|_| InvalidSettings("expected a map from policy names to their settings".to_owned()))?,
+        };
+        let names = || policies.iter().map(|policy| policy.name());
+        for name in by_name.keys() {
+            if !names().any(|known| known == &**name) {
+                let hint = nearest(name, names()).map(|known| format!("; did you mean `{known}`?"));
+                let hint = hint.unwrap_or_else(|| format!("; there are {}", names().collect::<Vec<_>>().join(", ")));
+                return Err(InvalidSettings(format!("unknown policy `{}`{hint}", &**name)));
+            }
+        }
+        let own = |policy: &&dyn Policy| by_name.get(&Text::constant(policy.name())).copied().flatten();
+        Ok(policies.iter().map(|policy| (*policy, own(policy))).collect())
+    }
+}
+
+/// Puts what the policies said into the SDK's answer.
+fn answer(verdict: &Verdict, unjudged: &[Unjudged]) -> ValidationResponse {
+    let accepted = verdict.violations.is_empty() && unjudged.is_empty();
+    let mut lines: Vec<String> = unjudged.iter().map(Unjudged::to_string).collect();
+    let mut annotations = HashMap::new();
+    if !unjudged.is_empty() {
+        annotations.insert("unjudged".to_owned(), listed(unjudged));
+    }
+    if !verdict.violations.is_empty() {
+        lines.push(verdict::message(&verdict.violations));
+        annotations.insert("violations".to_owned(), listed(&verdict.violations));
+        let more = verdict.violations.len().saturating_sub(MOST_LISTED);
+        if more > 0 {
+            annotations.insert("moreViolations".to_owned(), more.to_string());
+        }
+    }
+    if !verdict.notices.is_empty() {
+        annotations.insert("notices".to_owned(), listed(&verdict.notices));
+    }
+    let warnings = verdict.notices.iter().take(MOST_LISTED).map(ToString::to_string).collect::<Vec<_>>();
+    ValidationResponse {
+        accepted,
+        message: (!accepted).then(|| lines.join("\n")),
+        code: (!unjudged.is_empty()).then_some(BAD_REQUEST),
+        mutated_object: None,
+        audit_annotations: (!annotations.is_empty()).then_some(annotations),
+        warnings: (!warnings.is_empty()).then_some(warnings),
+    }
+}
+
+/// The first findings as JSON.
+fn listed<T: serde::Serialize>(findings: &[T]) -> String {
+    serde_json::to_string(&findings[..findings.len().min(MOST_LISTED)]).unwrap_or_default()
+}

@@ -1,0 +1,25 @@
+//! The door for waPC hosts, which Kubewarden's engines are: bytes in, bytes out, by function name.
+
+use kubewarden_policy_sdk::{
+    protocol_version_guest,
+    wapc_guest::{CallResult, register_function},
+};
+
+use super::Module;
+
+/// Called once by the host, before any other function.
+#[allow(unsafe_code, reason = "the name is the host's")]
+#[unsafe(no_mangle)]
+pub extern "C" fn wapc_init() {
+    register_function("validate", validate);
+    register_function("validate_settings", validate_settings);
+    register_function("protocol_version", protocol_version_guest);
+}
+
+fn validate(payload: &[u8]) -> CallResult {
+    Ok(serde_json::to_vec(&Module::BUILT.validate(payload))?)
+}
+
+fn validate_settings(payload: &[u8]) -> CallResult {
+    Ok(serde_json::to_vec(&Module::BUILT.validate_settings(payload))?)
+}

@@ -1,0 +1,84 @@
+//! The parts of a Kubernetes admission request that policies read, borrowed from the request's bytes.
+//!
+//! An object can be a megabyte while a policy reads five fields of it. So the request is never turned into a tree:
+//! [`AdmissionRequest::object`] stays text until a policy reads from it the fields it names, with [`read`].
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{location::Located, text::Text, verdict::Unjudged, view::view};
+
+view! {
+    /// What the engine sends for one decision: the request, and the settings of the policy.
+    pub(crate) struct Payload<'a> {
+        "request" => pub(crate) request: AdmissionRequest<'a>,
+        "settings" => pub(crate) settings: &'a RawValue,
+    }
+
+    /// An [admission request](https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#request).
+    pub struct AdmissionRequest<'a> {
+        "kind" => kind: Kind<'a>,
+        "operation" => operation: Text<'a>,
+        "subResource" => sub_resource: Text<'a>,
+        "namespace" => namespace: Text<'a>,
+        /// The object as it will be if the request is accepted; absent for DELETE.
+        "object" => pub object: &'a RawValue,
+    }
+
+    /// The kind of an object: `apps`, `Deployment`. The version is left out: no field a policy reads differs by version.
+    pub struct Kind<'a> {
+        "group" => group: Text<'a>,
+        "kind" => kind: Text<'a>,
+    }
+}
+
+impl<'a> AdmissionRequest<'a> {
+    /// The kind of the object.
+    pub fn kind(&self) -> &Kind<'a> {
+        self.kind.as_ref().unwrap_or(Kind::EMPTY)
+    }
+
+    /// `CREATE`, `UPDATE`, `DELETE` or `CONNECT`.
+    pub fn operation(&self) -> &str {
+        self.operation.as_deref().unwrap_or_default()
+    }
+
+    /// The subresource the request is for, e.g. `ephemeralcontainers`; empty for the object itself.
+    pub fn sub_resource(&self) -> &str {
+        self.sub_resource.as_deref().unwrap_or_default()
+    }
+
+    /// The namespace of the object; empty where there is none.
+    pub fn namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or_default()
+    }
+}
+
+impl Kind<'_> {
+    /// The API group; empty for the core group.
+    pub fn group(&self) -> &str {
+        self.group.as_deref().unwrap_or_default()
+    }
+
+    /// The kind's name, e.g. `Deployment`.
+    pub fn name(&self) -> &str {
+        self.kind.as_deref().unwrap_or_default()
+    }
+}
+
+/// Reads the fields of `T` from an object.
+///
+/// # Errors
+///
+/// A field has another type than Kubernetes gives it: the path to it and what was expected.
+pub fn read<'a, T: Deserialize<'a>>(object: &'a RawValue) -> Result<T, Unjudged> {
+    read_str(object.get())
+}
+
+/// [`read`] for text that may be no JSON at all.
+pub(crate) fn read_str<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unjudged> {
+    serde_json::from_str(text).map_err(|error| {
+        let Located { path, problem } = Located::of(&error, text);
+        Unjudged { path, reason: problem }
+    })
+}

@@ -1,0 +1,14 @@
+//! What Flyte is: the names its charts give to things.
+//!
+//! Source: `charts/flyte-core/templates` of [flyteorg/flyte](https://github.com/flyteorg/flyte).
+
+/// The control plane's API server.
+pub const FLYTEADMIN: &str = "flyteadmin";
+/// The store of task outputs that can be used again.
+pub const DATACATALOG: &str = "datacatalog";
+/// The init container of flyteadmin and of datacatalog that waits for the database with `pg_isready`. The "Security
+/// Overview": "Only the check-db-ready container is run using the root user, which we will also plan to fix." Gone
+/// from the helm charts since v1.0.0.
+pub const CHECK_DB_READY: &str = "check-db-ready";
+/// The repositories of `check-db-ready`'s image, over the releases that have it (v0.1 to v0.19).
+pub const CHECK_DB_READY_IMAGES: [&str; 2] = ["postgres", "ecr.flyte.org/ubuntu/postgres"];

@@ -1,0 +1,33 @@
+//! Flyte's security guidance as decisions about Kubernetes objects.
+//!
+//! Flyte's "Security Overview" says in prose how a deployment should be. Each sentence is a [`policy::Policy`] here: a
+//! pure decision from an [`admission::AdmissionRequest`] and settings to a [`verdict::Verdict`]. Nothing in these
+//! modules reads a file, a socket or a clock, or knows which engine calls it; [`abi`] holds the doors to the engines.
+//!
+//! ```
+//! use flytewarden::{abi::Module, non_root::NonRoot};
+//!
+//! let answer = Module::One(&NonRoot).validate(br#"{"settings": {}, "request": {
+//!     "operation": "CREATE",
+//!     "kind": {"group": "", "version": "v1", "kind": "Pod"},
+//!     "object": {"spec": {"containers": [{"name": "flyteadmin", "securityContext": {"runAsUser": 0}}]}}
+//! }}"#);
+//! assert!(!answer.accepted);
+//! assert!(answer.message.unwrap().starts_with(r#"spec.containers[0] "flyteadmin": runs as root"#));
+//! ```
+//!
+//! What is not here: reading manifests and writing reports without a cluster (`offline/`), the command (`cli/`).
+
+pub mod abi;
+pub mod admission;
+pub mod flyte;
+pub mod image;
+mod location;
+#[cfg(feature = "flyte-non-root")]
+pub mod non_root;
+pub mod policy;
+pub mod settings;
+pub mod text;
+pub mod verdict;
+mod view;
+pub mod workload;

@@ -1,0 +1,105 @@
+//! Where in a JSON text something is wrong, as a path a person can follow.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use crate::text::Text;
+
+/// A problem in a JSON text, and the path to it: `spec.containers[0].securityContext`.
+pub(crate) struct Located {
+    /// Empty where the text as a whole is wrong.
+    pub(crate) path: String,
+    pub(crate) problem: String,
+}
+
+/// No object of Kubernetes is read deeper than this.
+const MOST_LEVELS: usize = 32;
+
+impl Located {
+    /// Turns serde_json's position, which means nothing to a person in JSON that an engine wrote, into a path.
+    ///
+    /// Deserializing once more with a crate that keeps the path would do it too, and doubles the size of a module.
+    pub(crate) fn of(error: &serde_json::Error, text: &str) -> Self {
+        let problem = error.to_string();
+        let problem = problem.rsplit_once(" at line ").map_or(&*problem, |(problem, _)| problem).to_owned();
+        let lines_before = error.line().saturating_sub(1);
+        let line_start: usize = text.split_inclusive('\n').take(lines_before).map(str::len).sum();
+        // The column counts the bytes read of the line: up to the end of a wrong text or number, up to the start of a
+        // wrong object or list.
+        let position = line_start + error.column();
+
+        let is_inside = |part: &RawValue| {
+            let start = part.get().as_ptr() as usize - text.as_ptr() as usize;
+            (start..=start + part.get().len()).contains(&position)
+        };
+        let mut path = String::new();
+        let mut around = text;
+        for _ in 0..MOST_LEVELS {
+            if let Ok(fields) = serde_json::from_str::<BTreeMap<Text, &RawValue>>(around)
+                && let Some((name, value)) = fields.iter().find(|(_, value)| is_inside(value))
+            {
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(name);
+                around = value.get();
+            } else if let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(around)
+                && let Some(index) = items.iter().position(|value| is_inside(value))
+            {
+                path.push_str(&format!("[{index}]"));
+                around = items[index].get();
+            } else {
+                break;
+            }
+        }
+        Self { path, problem }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::Located;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Outer {
+        #[allow(dead_code, reason = "only its reading matters")]
+        items: Vec<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Inner {
+        #[allow(dead_code, reason = "only its reading matters")]
+        user: i64,
+    }
+
+    #[test]
+    fn a_problem_is_located_by_its_path() {
+        for (json, path, problem) in [
+            (r#"{"items": [{"user": 1}, {"user": "0"}]}"#, "items[1].user", "invalid type: string \"0\", expected i64"),
+            (
+                "{\"items\":\n [{\"user\": 1},\n {\"user\": 0.5}]}",
+                "items[1].user",
+                "invalid type: floating point `0.5`, expected i64",
+            ),
+            (r#"{"items": [{"user": 1}, {}]}"#, "items[1]", "missing field `user`"),
+            (r#"{"items": [{"user": 1}, 5]}"#, "items[1]", "invalid type: integer `5`, expected struct Inner"),
+            (r#"{"items": [{"usr": 1}]}"#, "items[0]", "unknown field `usr`, expected `user`"),
+            (r#"{"items": {}}"#, "items", "invalid type: map, expected a sequence"),
+            (r#"{"items": [ [] ]}"#, "items[0]", "invalid length 0, expected struct Inner with 1 element"),
+            (r#"{"items": [{"user": [1]}]}"#, "items[0].user", "invalid type: sequence, expected i64"),
+            (r#"{"items": 5, "more": 1}"#, "items", "invalid type: integer `5`, expected a sequence"),
+            ("[]", "", "invalid length 0, expected struct Outer with 1 element"),
+            ("nonsense", "", "expected ident"),
+            ("", "", "EOF while parsing a value"),
+        ] {
+            let error = serde_json::from_str::<Outer>(json).unwrap_err();
+            let located = Located::of(&error, json);
+            assert_eq!((path, problem), (&*located.path, &*located.problem), "{json}");
+        }
+    }
+}

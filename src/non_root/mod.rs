@@ -1,0 +1,203 @@
+//! `flyte-non-root`: Flyte's components run as a non-root user.
+//!
+//! Every init, regular and ephemeral container of a workload is judged, at one of two levels: [`effective`], what will
+//! really happen, or [`restricted`], what Pod Security Standards say. [`exceptions`] may be root; the document makes
+//! one. [`groups`] can be judged too.
+//!
+//! Judged: Pod and its subresource `ephemeralcontainers`, ReplicationController, Deployment, ReplicaSet, StatefulSet,
+//! DaemonSet, Job, CronJob, PodTemplate. Not judged: an UPDATE of an object that is being deleted, since refusing that
+//! would only keep it; other subresources, which cannot change a user.
+//!
+//! Source: Flyte's "Security Overview", "Using the Non-root User" and "Why override".
+
+mod effective;
+mod exceptions;
+mod groups;
+mod restricted;
+mod settings;
+
+use exceptions::Exception;
+use serde_json::value::RawValue;
+use settings::{Groups, Level, Settings};
+
+use crate::{
+    admission::{AdmissionRequest, Kind},
+    policy::Policy,
+    settings::InvalidSettings,
+    verdict::{Notice, Unjudged, Verdict, Violation},
+    workload::{self, Placed, Workload},
+};
+
+/// The policy `flyte-non-root`.
+#[derive(Debug)]
+pub struct NonRoot;
+
+const NAME: &str = "flyte-non-root";
+
+impl Policy for NonRoot {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn concerns(&self, kind: &Kind) -> bool {
+        workload::is_workload(kind)
+    }
+
+    fn judge(&self, request: &AdmissionRequest, settings: Option<&RawValue>) -> Result<Verdict, Unjudged> {
+        if !matches!(request.sub_resource(), "" | "ephemeralcontainers") {
+            return Ok(Verdict::default());
+        }
+        let settings =
+            Settings::read(settings).map_err(|error| Unjudged { path: "settings".to_owned(), reason: error.0 })?;
+        let workload = Workload::read(request)?;
+        if request.operation() == "UPDATE" && workload.metadata.deletion_timestamp.is_some() {
+            return Ok(Verdict::default());
+        }
+        Ok(judge_workload(&workload, request.namespace(), &settings))
+    }
+
+    fn check_settings(&self, settings: Option<&RawValue>) -> Result<(), InvalidSettings> {
+        Settings::read(settings)?.check()
+    }
+}
+
+fn judge_workload(workload: &Workload, namespace: &str, settings: &Settings) -> Verdict {
+    let documented = [Exception::documented()];
+    let exceptions = settings.exceptions.as_deref().unwrap_or(&documented);
+    let pod = &workload.pod;
+    let mut verdict = Verdict::default();
+
+    let mut refuse_field = |(field, finding): (&str, Finding)| {
+        let path = format!("{}.securityContext.{field}", workload.pod_path);
+        verdict.violations.push(finding.violation(path, ""));
+    };
+    if settings.level() == Level::Restricted {
+        restricted::judge_pod(pod).for_each(&mut refuse_field);
+    }
+    if settings.groups() == Groups::NonZero {
+        groups::judge_pod(pod).for_each(&mut refuse_field);
+    }
+
+    for placed in workload.containers() {
+        let user = match settings.level() {
+            Level::Effective => effective::judge(placed.container, pod),
+            Level::Restricted => restricted::judge(placed.container, pod),
+        };
+        let is_excepted = exceptions.iter().any(|exception| exception.covers(&placed, workload, namespace));
+        let user = if is_excepted {
+            if user.is_none() {
+                verdict.notices.push(exception_not_needed(&placed));
+            }
+            user.and_then(Finding::despite_exception)
+        } else {
+            user
+        };
+        let group = match settings.groups() {
+            Groups::NonZero => groups::judge(placed.container, pod),
+            Groups::Off => None,
+        };
+        if let Some(finding) = Finding::joined(user, group) {
+            let violation = finding.violation(placed.path(), placed.container.name());
+            verdict.violations.push(violation);
+        }
+    }
+    verdict
+}
+
+/// An exception outlives its reason: Flyte planned to fix `check-db-ready`, and did.
+fn exception_not_needed(placed: &Placed) -> Notice {
+    Notice {
+        policy: NAME,
+        rule: "exception-not-needed",
+        path: placed.path(),
+        container: placed.container.name().to_owned(),
+        text: "does not run as root, so it no longer needs its exception".to_owned(),
+    }
+}
+
+/// What is wrong with one container, or with one field of its pod.
+struct Finding {
+    rule: Rule,
+    problem: String,
+    mend: String,
+}
+
+/// The policy's rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    RunsAsRoot,
+    NotProvenNonRoot,
+    NeverStarts,
+    HasRootGroup,
+}
+
+impl Rule {
+    /// The rule's name in reports. Stable: people filter by it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::RunsAsRoot => "runs-as-root",
+            Self::NotProvenNonRoot => "not-proven-non-root",
+            Self::NeverStarts => "never-starts",
+            Self::HasRootGroup => "has-root-group",
+        }
+    }
+}
+
+const SET_USER: &str = "set securityContext.runAsUser to the image's non-zero uid";
+
+impl Finding {
+    fn new(rule: Rule, problem: &str, mend: &str) -> Self {
+        Self { rule, problem: problem.to_owned(), mend: mend.to_owned() }
+    }
+
+    /// Both findings of one container as one, under the rule of the first.
+    fn joined(first: Option<Self>, second: Option<Self>) -> Option<Self> {
+        match (first, second) {
+            (Some(first), Some(second)) => Some(Self {
+                rule: first.rule,
+                problem: format!("{}, and {}", first.problem, second.problem),
+                mend: format!("{}, and {}", first.mend, second.mend),
+            }),
+            (first, second) => first.or(second),
+        }
+    }
+
+    /// What is left of the finding for a container that may be root: that it can never start as root.
+    fn despite_exception(mut self) -> Option<Self> {
+        if self.rule != Rule::NeverStarts {
+            return None;
+        }
+        self.mend = "set securityContext.runAsNonRoot: false on this container, which may be root, or a non-zero \
+                     securityContext.runAsUser"
+            .to_owned();
+        Some(self)
+    }
+
+    fn violation(self, path: String, container: &str) -> Violation {
+        Violation {
+            policy: NAME,
+            rule: self.rule.name(),
+            path,
+            container: container.to_owned(),
+            problem: self.problem,
+            mend: self.mend,
+        }
+    }
+}
+
+/// A field of a container's effective security context: its own, else the pod's.
+struct Inherited<T> {
+    value: Option<T>,
+    is_from_pod: bool,
+}
+
+impl<T> Inherited<T> {
+    fn of(own: Option<T>, pod: Option<T>) -> Self {
+        Self { is_from_pod: own.is_none() && pod.is_some(), value: own.or(pod) }
+    }
+
+    /// Where the value stands, unless it is the container's own.
+    fn origin(&self) -> &'static str {
+        if self.is_from_pod { " from the pod's securityContext" } else { "" }
+    }
+}

@@ -1,0 +1,51 @@
+//! Level `restricted`: exactly the two user checks of Pod Security Standards "restricted", v1.35.
+//!
+//! - `runAsNonRoot` is true in every container itself, or unset under a pod's true; an explicit false, on the pod or on
+//!   a container, is refused even where every container overrides it.
+//! - `runAsUser` is not 0 anywhere, not even on a pod whose containers all override it.
+//!
+//! Both are waived for a pod in a user namespace (`hostUsers: false`). Windows pods are no exception.
+//!
+//! Read: `hostUsers`, and of the pod's and the container's `securityContext`: `runAsUser`, `runAsNonRoot`. Source:
+//! `check_runAsNonRoot.go` and `check_runAsUser.go` in `policy/` of
+//! [kubernetes/pod-security-admission](https://github.com/kubernetes/pod-security-admission).
+
+use super::{Finding, Inherited, Rule, SET_USER, effective};
+use crate::workload::{Container, PodSpec};
+
+const SET_NON_ROOT: &str = "set securityContext.runAsNonRoot: true";
+
+/// What the pod's own security context says that is refused whatever its containers say, with the field.
+pub(super) fn judge_pod(pod: &PodSpec) -> impl Iterator<Item = (&'static str, Finding)> {
+    let context = pod.security_context();
+    let waived = pod.host_users == Some(false);
+    let root = (!waived && context.run_as_user == Some(0)).then(|| {
+        let problem = "is 0, which \"restricted\" refuses even where every container overrides it";
+        ("runAsUser", Finding::new(Rule::RunsAsRoot, problem, "set it to a non-zero uid"))
+    });
+    let allowed = (!waived && context.run_as_non_root == Some(false)).then(|| {
+        let problem = "is false, which \"restricted\" refuses even where every container overrides it";
+        ("runAsNonRoot", Finding::new(Rule::NotProvenNonRoot, problem, "set it to true"))
+    });
+    root.into_iter().chain(allowed)
+}
+
+pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
+    if pod.host_users == Some(false) {
+        return None;
+    }
+    let (own, inherited) = (container.security_context(), pod.security_context());
+    let user = Inherited::of(own.run_as_user, None);
+    let non_root = Inherited::of(own.run_as_non_root, inherited.run_as_non_root);
+    if user.value == Some(0) && non_root.value == Some(true) {
+        return Some(effective::never_starts(&user, &non_root));
+    }
+    let root = (user.value == Some(0)).then(|| Finding::new(Rule::RunsAsRoot, "runs as root (runAsUser: 0)", SET_USER));
+    let not_proven = match (own.run_as_non_root, inherited.run_as_non_root) {
+        (Some(true), _) | (None, Some(true)) => None,
+        (Some(false), _) => Some("runAsNonRoot is false, which \"restricted\" refuses"),
+        (None, _) => Some("runAsNonRoot is true neither on the container nor on its pod, as \"restricted\" wants"),
+    }
+    .map(|problem| Finding::new(Rule::NotProvenNonRoot, problem, SET_NON_ROOT));
+    Finding::joined(root, not_proven)
+}

@@ -1,0 +1,69 @@
+//! Reading a policy's settings, and saying what is wrong with them.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::location::Located;
+
+/// Why settings are refused, e.g. ``exceptions[0]: unknown field `image`, did you mean `images`?``.
+#[derive(Debug)]
+pub struct InvalidSettings(pub String);
+
+impl InvalidSettings {
+    /// A problem at a path of the settings; an empty path is the settings as a whole.
+    pub fn at(path: &str, problem: impl fmt::Display) -> Self {
+        match path {
+            "" => Self(problem.to_string()),
+            path => Self(format!("{path}: {problem}")),
+        }
+    }
+}
+
+impl fmt::Display for InvalidSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// Reads settings; absent ones are the defaults.
+///
+/// `T` must be a strict view: a misspelt key that is silently ignored leaves a rule off.
+///
+/// # Errors
+///
+/// A key or value that `T` does not know, with its path and the nearest right one, or a wrong type.
+pub fn read<'a, T: Deserialize<'a> + Default>(settings: Option<&'a RawValue>) -> Result<T, InvalidSettings> {
+    let Some(settings) = settings else {
+        return Ok(T::default());
+    };
+    serde_json::from_str(settings.get()).map_err(|error| {
+        let Located { path, problem } = Located::of(&error, settings.get());
+        InvalidSettings::at(&path, with_nearest(&problem))
+    })
+}
+
+/// Adds the nearest right name to serde's "unknown field `levle`, expected `level` or `groups`".
+fn with_nearest(message: &str) -> String {
+    if !message.starts_with("unknown ") {
+        return message.to_owned();
+    }
+    let mut names = message.split('`').skip(1).step_by(2);
+    let unknown = names.next().unwrap_or_default();
+    match nearest(unknown, names) {
+        Some(known) => format!("{message}; did you mean `{known}`?"),
+        None => message.to_owned(),
+    }
+}
+
+/// The name most like `unknown`, if any is like it at all.
+pub fn nearest<'n>(unknown: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let unknown = unknown.to_ascii_lowercase();
+    known
+        .map(|name| (strsim::damerau_levenshtein(&unknown, &name.to_ascii_lowercase()), name))
+        .min_by_key(|(distance, _)| *distance)
+        // Half the letters may be wrong; beyond that a suggestion is a guess.
+        .filter(|(distance, name)| distance * 2 <= name.len().max(unknown.len()))
+        .map(|(_, name)| name)
+}

@@ -1,0 +1,132 @@
+//! What a policy answers, and how it is put into words.
+
+use std::fmt::{self, Write};
+
+use serde::Serialize;
+
+/// What a policy thinks of an object. Accepted when there is no violation.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// What is wrong, in the object's own order.
+    pub violations: Vec<Violation>,
+    /// What is worth knowing and refuses nothing.
+    pub notices: Vec<Notice>,
+}
+
+/// One thing that is wrong with an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// The policy's name.
+    pub policy: &'static str,
+    /// The rule's stable name within the policy, e.g. `runs-as-root`.
+    pub rule: &'static str,
+    /// Where in the object, e.g. `spec.template.spec.initContainers[2]`.
+    pub path: String,
+    /// The name of the container the path leads to; empty where it leads to none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub container: String,
+    /// What will really happen.
+    pub problem: String,
+    /// The line that mends it.
+    pub mend: String,
+}
+
+/// One thing worth knowing about an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Notice {
+    /// The policy's name.
+    pub policy: &'static str,
+    /// The rule's stable name within the policy.
+    pub rule: &'static str,
+    /// Where in the object.
+    pub path: String,
+    /// The name of the container the path leads to; empty where it leads to none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub container: String,
+    /// What is worth knowing.
+    pub text: String,
+}
+
+/// A request no verdict can be given on. Never an acceptance: what cannot be judged is not good.
+#[derive(Debug, Serialize)]
+pub struct Unjudged {
+    /// Where in the object; empty for the request as a whole.
+    pub path: String,
+    /// Why it cannot be judged.
+    pub reason: String,
+}
+
+impl fmt::Display for Unjudged {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("cannot be judged: ")?;
+        if !self.path.is_empty() {
+            write!(formatter, "{}: ", Shortened(&self.path))?;
+        }
+        Shortened(&self.reason).fmt(formatter)
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        place(formatter, &self.path, &self.container)?;
+        write!(formatter, "{}; {}", self.problem, self.mend)
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        place(formatter, &self.path, &self.container)?;
+        formatter.write_str(&self.text)
+    }
+}
+
+fn place(formatter: &mut fmt::Formatter<'_>, path: &str, container: &str) -> fmt::Result {
+    if !container.is_empty() {
+        write!(formatter, "{path} \"{}\": ", Shortened(container))
+    } else {
+        write!(formatter, "{path}: ")
+    }
+}
+
+/// The most violations or notices one answer spells out. An answer ends up in a terminal and in the cluster's audit
+/// log; the hundredth container says what the twentieth said.
+pub const MOST_LISTED: usize = 20;
+
+/// One line for each violation, and a last line that counts those left out.
+pub fn message(violations: &[Violation]) -> String {
+    let mut message = String::new();
+    for (index, violation) in violations.iter().take(MOST_LISTED).enumerate() {
+        let separator = if index == 0 { "" } else { "\n" };
+        let _ = write!(message, "{separator}{violation}");
+    }
+    if violations.len() > MOST_LISTED {
+        let _ = write!(message, "\n... and {} more", violations.len() - MOST_LISTED);
+    }
+    message
+}
+
+/// A text from the request, safe to put into a message: one line, and at most [`Self::MOST`] characters.
+///
+/// Names in Kubernetes have at most 253 characters and no control characters, but not everything that asks for a
+/// verdict has been through the API server.
+pub struct Shortened<'a>(pub &'a str);
+
+impl Shortened<'_> {
+    const MOST: usize = 256;
+}
+
+impl fmt::Display for Shortened<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, character) in self.0.chars().enumerate() {
+            if index == Self::MOST {
+                return formatter.write_str("...");
+            }
+            if character.is_control() {
+                formatter.write_char('\u{fffd}')?;
+            } else {
+                formatter.write_char(character)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! Views: structs that read from a JSON object the fields they name, and skip the rest of it unread.
+
+/// Declares views. Every field is an `Option`, since `null` and absent are the same to the API server.
+///
+/// ```text
+/// view! {
+///     /// A container.
+///     pub struct Container<'a> {
+///         /// The container's name.
+///         "name" => pub name: Text<'a>,
+///     }
+/// }
+/// ```
+///
+/// A `struct Name<'a>: strict` refuses other fields: settings, where a misspelt key would leave a rule off.
+///
+/// Not serde's derive: that would also read the struct from an array, which is no object to Kubernetes, and makes a
+/// module twice as large.
+macro_rules! view {
+    (@unknown $map:ident $key:ident [$($json:literal)*] strict) => {
+        return Err(serde::de::Error::unknown_field(&$key, &[$($json),*]))
+    };
+    (@unknown $map:ident $key:ident [$($json:literal)*]) => {
+        { $map.next_value::<serde::de::IgnoredAny>()?; }
+    };
+    ($(
+        $(#[$meta:meta])*
+        $visibility:vis struct $name:ident<'a> $(: $strict:ident)? {
+            $($(#[$field_meta:meta])* $json:literal => $field_visibility:vis $field:ident: $type:ty,)*
+        }
+    )*) => {$(
+        $(#[$meta])*
+        #[derive(Debug, Default)]
+        $visibility struct $name<'a> {
+            $($(#[$field_meta])* $field_visibility $field: Option<$type>,)*
+            _borrowed: std::marker::PhantomData<&'a str>,
+        }
+
+        impl $name<'static> {
+            /// The view of an object without any of the fields.
+            #[allow(dead_code, reason = "not every view needs it")]
+            $visibility const EMPTY: &'static Self = &Self { $($field: None,)* _borrowed: std::marker::PhantomData };
+        }
+
+        impl<'de: 'a, 'a> serde::Deserialize<'de> for $name<'a> {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Visitor<'a>(std::marker::PhantomData<&'a str>);
+
+                impl<'de: 'a, 'a> serde::de::Visitor<'de> for Visitor<'a> {
+                    type Value = $name<'a>;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        formatter.write_str("an object")
+                    }
+
+                    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                        let mut view = $name::default();
+                        while let Some(key) = map.next_key::<crate::text::Text>()? {
+                            match &*key {
+                                $($json => view.$field = map.next_value()?,)*
+                                _ => view!(@unknown map key [$($json)*] $($strict)?),
+                            }
+                        }
+                        Ok(view)
+                    }
+                }
+
+                deserializer.deserialize_map(Visitor(std::marker::PhantomData))
+            }
+        }
+    )*};
+}
+
+pub(crate) use view;

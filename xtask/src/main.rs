@@ -1,0 +1,164 @@
+//! `cargo xtask modules`: compiles every policy module, annotates it, weighs it, and leaves it in `dist/`.
+//! `cargo xtask reproducible`: does so again from a copy of the sources elsewhere, and compares every byte.
+//!
+//! An artifact is a folder of `policies/` with a `metadata.yml`, built with the cargo feature of that name; the
+//! `metadata.yml` at the top level is the module that carries every policy. There is no other list of them.
+
+use std::{
+    borrow::Cow,
+    env,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use serde_json::{Map, Value, json};
+use wasm_encoder::{CustomSection, Encode, Section};
+use wasmparser::{Parser, Payload};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// The most bytes a module may have, annotated. An engine fetches, compiles and keeps every policy it runs.
+const BUDGETS: [(&str, usize); 2] = [("flyte-non-root", 200_000), ("flytewarden", 220_000)];
+
+/// Where Kubewarden looks for a policy's metadata in its module.
+const METADATA_SECTION: &str = "io.kubewarden.metadata";
+
+fn main() -> ExitCode {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let done = match env::args().nth(1).as_deref() {
+        Some("modules") => modules(root, &target),
+        Some("reproducible") => reproducible(root, &target),
+        _ => Err("usage: cargo xtask modules|reproducible".into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Artifact {
+    name: String,
+    feature: String,
+    /// Where its `metadata.yml` and `README.md` are.
+    folder: PathBuf,
+}
+
+fn modules(root: &Path, target: &Path) -> Result<()> {
+    let dist = root.join("dist");
+    fs::create_dir_all(&dist)?;
+    for Artifact { name, feature, folder } in artifacts(root)? {
+        let module = annotate(compile(root, target, &feature)?, &metadata(&folder)?)?;
+        let (_, budget) =
+            BUDGETS.iter().find(|(budgeted, _)| *budgeted == name).ok_or(format!("{name} has no budget"))?;
+        println!("dist/{name}.wasm: {} KB of at most {}", module.len().div_ceil(1000), budget / 1000);
+        if module.len() > *budget {
+            return Err(format!("{name} is over its budget").into());
+        }
+        fs::write(dist.join(format!("{name}.wasm")), module)?;
+    }
+    Ok(())
+}
+
+fn reproducible(root: &Path, target: &Path) -> Result<()> {
+    let elsewhere = target.join("elsewhere");
+    if elsewhere.exists() {
+        fs::remove_dir_all(&elsewhere)?;
+    }
+    copy(root, &elsewhere.join("sources"))?;
+    modules(&elsewhere.join("sources"), &elsewhere.join("target"))?;
+    for Artifact { name, .. } in artifacts(root)? {
+        let module = format!("dist/{name}.wasm");
+        if fs::read(root.join(&module))? != fs::read(elsewhere.join("sources").join(&module))? {
+            return Err(format!("{module} is another when built from another folder").into());
+        }
+        println!("{module}: the same when built from another folder");
+    }
+    Ok(())
+}
+
+/// Copies the sources; what is made from them stays behind.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if entry.file_type()?.is_dir() {
+            if ![".git", "target", "dist"].iter().any(|made| name == *made) {
+                copy(&entry.path(), &to.join(name))?;
+            }
+        } else {
+            fs::copy(entry.path(), to.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+fn artifacts(root: &Path) -> Result<Vec<Artifact>> {
+    let mut artifacts = Vec::new();
+    for entry in fs::read_dir(root.join("policies"))? {
+        let entry = entry?;
+        if entry.path().join("metadata.yml").is_file() {
+            let name = entry.file_name().into_string().map_err(|_| "a policy's name is not UTF-8")?;
+            artifacts.push(Artifact { feature: name.clone(), name, folder: entry.path() });
+        }
+    }
+    artifacts.sort_by(|one, other| one.name.cmp(&other.name));
+    artifacts.push(Artifact { name: "flytewarden".to_owned(), feature: "all".to_owned(), folder: root.to_owned() });
+    Ok(artifacts)
+}
+
+fn compile(root: &Path, target: &Path, feature: &str) -> Result<Vec<u8>> {
+    let home = |variable: &str, folder: &str| {
+        env::var_os(variable).map_or_else(|| env::home_dir().unwrap_or_default().join(folder), PathBuf::from)
+    };
+    // Paths of the machine that builds would otherwise be in the module, in the places panics name.
+    let remap = [(root.to_owned(), "flytewarden"), (home("CARGO_HOME", ".cargo"), "cargo")]
+        .map(|(path, name)| format!("--remap-path-prefix={}={name}", path.display()));
+    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["rustc", "--quiet", "--locked", "--package", "flytewarden", "--lib", "--crate-type", "cdylib"])
+        .args(["--target", "wasm32-wasip1", "--profile", "module", "--no-default-features", "--features", feature])
+        .env("CARGO_ENCODED_RUSTFLAGS", remap.join("\u{1f}"))
+        .env("CARGO_TARGET_DIR", target)
+        .current_dir(root)
+        .status()?;
+    if !status.success() {
+        return Err(format!("cargo did not build the module with feature {feature}").into());
+    }
+    Ok(fs::read(target.join("wasm32-wasip1/module/flytewarden.wasm"))?)
+}
+
+/// The metadata as the engines read it: `metadata.yml` in JSON, with the protocol the module speaks, and the README as
+/// the policy's usage.
+fn metadata(folder: &Path) -> Result<Value> {
+    let path = folder.join("metadata.yml");
+    let mut metadata: Map<String, Value> =
+        serde_saphyr::from_str(&fs::read_to_string(&path)?).map_err(|error| format!("{}: {error}", path.display()))?;
+    metadata.insert("protocolVersion".to_owned(), json!("v1"));
+    let usage = fs::read_to_string(folder.join("README.md"))?;
+    metadata
+        .get_mut("annotations")
+        .and_then(Value::as_object_mut)
+        .ok_or("metadata.yml has no annotations")?
+        .insert("io.kubewarden.policy.usage".to_owned(), json!(usage));
+    Ok(metadata.into())
+}
+
+fn annotate(mut module: Vec<u8>, metadata: &Value) -> Result<Vec<u8>> {
+    for payload in Parser::new(0).parse_all(&module) {
+        if let Payload::CustomSection(section) = payload?
+            && section.name() == METADATA_SECTION
+        {
+            return Err("the module is annotated already".into());
+        }
+    }
+    let section = CustomSection { name: METADATA_SECTION.into(), data: Cow::Owned(serde_json::to_vec(metadata)?) };
+    module.push(section.id());
+    section.encode(&mut module);
+    Ok(module)
+}
