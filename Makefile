@@ -22,7 +22,7 @@ lint: modules
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- --deny warnings
 	cargo clippy --profile module --locked --target wasm32-wasip1 --package flytewarden --package flytewarden-floor -- --deny warnings
-	RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --workspace --no-deps
 
 # What a decision costs, beside a guest that accepts without reading.
 bench: modules

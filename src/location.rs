@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use crate::text::Text;
+use crate::{text::Text, verdict::Shortened};
 
 /// A problem in a JSON text, and the path to it: `spec.containers[0].securityContext`.
 pub(crate) struct Located {
@@ -22,7 +22,7 @@ impl Located {
     /// Deserializing once more with a crate that keeps the path would do it too, and doubles the size of a module.
     pub(crate) fn of(error: &serde_json::Error, text: &str) -> Self {
         let problem = error.to_string();
-        let problem = problem.rsplit_once(" at line ").map_or(&*problem, |(problem, _)| problem).to_owned();
+        let problem = problem.rsplit_once(" at line ").map_or(&*problem, |(problem, _)| problem);
         let lines_before = error.line().saturating_sub(1);
         let line_start: usize = text.split_inclusive('\n').take(lines_before).map(str::len).sum();
         // The column counts the bytes read of the line: up to the end of a wrong text or number, up to the start of a
@@ -53,7 +53,7 @@ impl Located {
                 break;
             }
         }
-        Self { path, problem }
+        Self { path: Shortened(&path).to_string(), problem: Shortened(problem).to_string() }
     }
 }
 

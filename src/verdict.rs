@@ -60,9 +60,9 @@ impl fmt::Display for Unjudged {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("cannot be judged: ")?;
         if !self.path.is_empty() {
-            write!(formatter, "{}: ", Shortened(&self.path))?;
+            write!(formatter, "{}: ", self.path)?;
         }
-        Shortened(&self.reason).fmt(formatter)
+        formatter.write_str(&self.reason)
     }
 }
 
@@ -81,11 +81,7 @@ impl fmt::Display for Notice {
 }
 
 fn place(formatter: &mut fmt::Formatter<'_>, path: &str, container: &str) -> fmt::Result {
-    if !container.is_empty() {
-        write!(formatter, "{path} \"{}\": ", Shortened(container))
-    } else {
-        write!(formatter, "{path}: ")
-    }
+    if !container.is_empty() { write!(formatter, "{path} \"{container}\": ") } else { write!(formatter, "{path}: ") }
 }
 
 /// The most violations or notices one answer spells out. An answer ends up in a terminal and in the cluster's audit
@@ -105,11 +101,11 @@ pub fn message(violations: &[Violation]) -> String {
     message
 }
 
-/// A text from the request, safe to put into a message: one line, and at most [`Self::MOST`] characters.
+/// A text from the request, safe to put into an answer: one line, and at most [`Self::MOST`] characters.
 ///
 /// Names in Kubernetes have at most 253 characters and no control characters, but not everything that asks for a
 /// verdict has been through the API server.
-pub struct Shortened<'a>(pub &'a str);
+pub(crate) struct Shortened<'a>(pub(crate) &'a str);
 
 impl Shortened<'_> {
     const MOST: usize = 256;

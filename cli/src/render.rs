@@ -33,9 +33,9 @@ pub fn text(report: &Report, out: &mut impl Write) -> io::Result<()> {
 
 fn object(judged: &Judged, out: &mut impl Write) -> io::Result<()> {
     let place = &judged.place;
-    write!(out, "{TITLE}{}{TITLE:#}  {DIM}{}:{}", place.title(), place.file, place.line)?;
+    write!(out, "{TITLE}{}{TITLE:#}  {DIM}{}:{}", printable(&place.title()), place.file, place.line)?;
     if let Some(source) = &place.source {
-        write!(out, ", from {source}")?;
+        write!(out, ", from {}", printable(source))?;
     }
     writeln!(out, "{DIM:#}")?;
     for violation in &judged.violations {
@@ -61,7 +61,7 @@ fn finding(finding: &Finding, mark: &str, style: Style, out: &mut impl Write) ->
         }
         writeln!(out, "  {DIM}line {}, {}/{}{DIM:#}", finding.line, finding.policy, finding.rule)?;
     }
-    writeln!(out, "    {style}{}{style:#}", finding.problem.replace('\n', "\n    "))?;
+    writeln!(out, "    {style}{}{style:#}", printable(&finding.problem))?;
     if !finding.mend.is_empty() {
         writeln!(out, "    {MEND}→ {}{MEND:#}", finding.mend)?;
     }
@@ -77,13 +77,13 @@ fn unjudged(entry: &Unjudged, out: &mut impl Write) -> io::Result<()> {
         write!(out, " {DIM}(document {document}){DIM:#}")?;
     }
     if let Some(object) = &entry.object {
-        write!(out, "  {object}")?;
+        write!(out, "  {}", printable(object))?;
     }
     if let Some(policy) = &entry.policy {
         write!(out, "  {DIM}{policy}{DIM:#}")?;
     }
-    let path = if entry.path.is_empty() { String::new() } else { format!("{}: ", entry.path) };
-    writeln!(out, "\n    {path}{}", entry.reason.replace('\n', "\n    "))
+    let path = if entry.path.is_empty() { String::new() } else { format!("{}: ", printable(&entry.path)) };
+    writeln!(out, "\n    {path}{}", printable(&entry.reason))
 }
 
 fn summary(report: &Report, out: &mut impl Write) -> io::Result<()> {
@@ -106,7 +106,8 @@ fn summary(report: &Report, out: &mut impl Write) -> io::Result<()> {
     if counts.out_of_scope > 0 {
         let mut kinds: Vec<_> = report.out_of_scope.iter().collect();
         kinds.sort_by_key(|(_, number)| std::cmp::Reverse(**number));
-        let named: Vec<String> = kinds.iter().take(4).map(|(kind, number)| format!("{number} {kind}")).collect();
+        let named: Vec<String> =
+            kinds.iter().take(4).map(|(kind, number)| format!("{number} {}", printable(kind))).collect();
         let others = if kinds.len() > named.len() { ", ..." } else { "" };
         write!(
             out,
@@ -116,6 +117,12 @@ fn summary(report: &Report, out: &mut impl Write) -> io::Result<()> {
         )?;
     }
     writeln!(out)
+}
+
+/// A text as it can be shown: without what would move a terminal's cursor, and with further lines indented.
+fn printable(text: &str) -> String {
+    let shown = |character: char| if character.is_control() && character != '\n' { '\u{fffd}' } else { character };
+    text.chars().map(shown).collect::<String>().replace('\n', "\n    ")
 }
 
 fn count(number: usize, what: &str) -> String {

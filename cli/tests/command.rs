@@ -280,6 +280,12 @@ fn colour_is_for_terminals() {
 }
 
 #[test]
+fn names_cannot_move_the_cursor() {
+    let run = check(&BAD.replace("name: bad", r#"name: "\e[2Jall\ngood""#));
+    assert!(run.out.starts_with("Pod \u{fffd}[2Jall\n    good  <stdin>:1\n"), "{}", run.out);
+}
+
+#[test]
 fn a_reader_that_stops_reading_is_no_crash() {
     let many = format!("{BAD}---\n").repeat(5_000);
     let folder = folder(&[("many.yaml", many.as_bytes())]);

@@ -214,14 +214,15 @@ impl Report {
         };
         for (policy, answer) in answers {
             let failures = match answer {
-                Ok(mut answer) => match answer.findings("unjudged") {
-                    Some(failures) => failures,
-                    None => {
+                Ok(mut answer) => {
+                    let failures = answer.findings("unjudged").unwrap_or_default();
+                    // A module with several policies can judge with one of them what another cannot.
+                    if failures.is_empty() || answer.has("violations") {
                         judged.add(&policy, answer, object);
-                        judged.policies.push(policy);
-                        continue;
+                        judged.policies.push(policy.clone());
                     }
-                },
+                    failures
+                }
                 Err(reason) => vec![Annotated { reason, ..Annotated::default() }],
             };
             for Annotated { path, reason, .. } in failures {
@@ -300,6 +301,10 @@ impl Judged {
 }
 
 impl Answer {
+    fn has(&self, annotation: &str) -> bool {
+        self.audit_annotations.as_ref().is_some_and(|annotations| annotations.contains_key(annotation))
+    }
+
     fn annotation(&mut self, name: &str) -> Option<String> {
         self.audit_annotations.as_mut()?.remove(name)
     }

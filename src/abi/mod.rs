@@ -1,7 +1,7 @@
 //! The doors: how engines call the policies.
 //!
 //! [`Module`] answers Kubewarden's three questions from bytes to the SDK's answers. What carries those bytes is a thin
-//! door of its own: [`wapc`] for Kubewarden and the `flytewarden` command.
+//! door of its own: `wapc` for Kubewarden and the `flytewarden` command.
 
 #[cfg(all(target_family = "wasm", target_os = "wasi"))]
 mod wapc;
@@ -70,7 +70,7 @@ impl Module<'_> {
         if request.operation() == "DELETE" {
             return Ok(());
         }
-        for (policy, settings) in self.with_settings(settings).map_err(|error| fail("settings", error.0))? {
+        for Carried { policy, settings } in self.carried(settings).map_err(|error| fail("settings", error.0))? {
             if policy.concerns(request.kind()) {
                 match policy.judge(&request, settings) {
                     Ok(judged) => {
@@ -91,8 +91,7 @@ impl Module<'_> {
             .and_then(|text| serde_json::from_str::<Option<&RawValue>>(text).map_err(|error| error.to_string()))
             .map_err(|error| InvalidSettings(format!("the settings are not JSON: {error}")))
             .and_then(|settings| {
-                let policies = self.with_settings(settings)?;
-                policies.into_iter().try_for_each(|(policy, settings)| {
+                self.carried(settings)?.into_iter().try_for_each(|Carried { policy, settings }| {
                     policy.check_settings(settings).map_err(|error| match self {
                         Self::One(_) => error,
                         Self::Several(_) => InvalidSettings::at(policy.name(), error),
@@ -103,13 +102,10 @@ impl Module<'_> {
         SettingsValidationResponse { valid: problem.is_none(), message: problem.map(|problem| problem.0) }
     }
 
-    /// Each policy with its own part of the settings.
-    fn with_settings<'s>(
-        &self,
-        settings: Option<&'s RawValue>,
-    ) -> Result<Vec<(&dyn Policy, Option<&'s RawValue>)>, InvalidSettings> {
+    /// Gives each policy its own part of the settings.
+    fn carried<'s>(&self, settings: Option<&'s RawValue>) -> Result<Vec<Carried<'_, 's>>, InvalidSettings> {
         let policies = match self {
-            Self::One(policy) => return Ok(vec![(*policy, settings)]),
+            Self::One(policy) => return Ok(vec![Carried { policy: *policy, settings }]),
             Self::Several(policies) => policies,
         };
         let by_name: BTreeMap<Text, Option<&RawValue>> = match settings {
@@ -126,8 +122,14 @@ impl Module<'_> {
             }
         }
         let own = |policy: &&dyn Policy| by_name.get(&Text::constant(policy.name())).copied().flatten();
-        Ok(policies.iter().map(|policy| (*policy, own(policy))).collect())
+        Ok(policies.iter().map(|policy| Carried { policy: *policy, settings: own(policy) }).collect())
     }
+}
+
+/// A policy and its own part of the module's settings.
+struct Carried<'p, 's> {
+    policy: &'p dyn Policy,
+    settings: Option<&'s RawValue>,
 }
 
 /// Puts what the policies said into the SDK's answer.

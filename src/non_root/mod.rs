@@ -1,8 +1,8 @@
 //! `flyte-non-root`: Flyte's components run as a non-root user.
 //!
-//! Every init, regular and ephemeral container of a workload is judged, at one of two levels: [`effective`], what will
-//! really happen, or [`restricted`], what Pod Security Standards say. [`exceptions`] may be root; the document makes
-//! one. [`groups`] can be judged too.
+//! Every init, regular and ephemeral container of a workload is judged, at one of two levels: `effective`, what will
+//! really happen, or `restricted`, what Pod Security Standards say. `exceptions` may be root; the document makes
+//! one. `groups` can be judged too.
 //!
 //! Judged: Pod and its subresource `ephemeralcontainers`, ReplicationController, Deployment, ReplicaSet, StatefulSet,
 //! DaemonSet, Job, CronJob, PodTemplate. Not judged: an UPDATE of an object that is being deleted, since refusing that
@@ -24,7 +24,7 @@ use crate::{
     admission::{AdmissionRequest, Kind},
     policy::Policy,
     settings::InvalidSettings,
-    verdict::{Notice, Unjudged, Verdict, Violation},
+    verdict::{Notice, Shortened, Unjudged, Verdict, Violation},
     workload::{self, Placed, Workload},
 };
 
@@ -110,7 +110,7 @@ fn exception_not_needed(placed: &Placed) -> Notice {
         policy: NAME,
         rule: "exception-not-needed",
         path: placed.path(),
-        container: placed.container.name().to_owned(),
+        container: Shortened(placed.container.name()).to_string(),
         text: "does not run as root, so it no longer needs its exception".to_owned(),
     }
 }
@@ -178,7 +178,7 @@ impl Finding {
             policy: NAME,
             rule: self.rule.name(),
             path,
-            container: container.to_owned(),
+            container: Shortened(container).to_string(),
             problem: self.problem,
             mend: self.mend,
         }
