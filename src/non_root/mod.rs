@@ -111,7 +111,7 @@ fn exception_not_needed(placed: &Placed) -> Notice {
         rule: "exception-not-needed",
         path: placed.path(),
         container: Shortened(placed.container.name()).to_string(),
-        text: "does not run as root, so it no longer needs its exception".to_owned(),
+        text: "is accepted as it is, so it no longer needs its exception".to_owned(),
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
     let not_proven = match (own.run_as_non_root, inherited.run_as_non_root) {
         (Some(true), _) | (None, Some(true)) => None,
         (Some(false), _) => Some("runAsNonRoot is false, which \"restricted\" refuses"),
-        (None, _) => Some("runAsNonRoot is true neither on the container nor on its pod, as \"restricted\" wants"),
+        (None, _) => Some("runAsNonRoot is not true on the container or on its pod, which \"restricted\" refuses"),
     }
     .map(|problem| Finding::new(Rule::NotProvenNonRoot, problem, SET_NON_ROOT));
     Finding::joined(root, not_proven)
