@@ -20,8 +20,7 @@ pub fn module(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; `make modules` builds it", path.display()))
 }
 
-/// The real charts beside the repository, where they are.
-pub fn charts() -> Option<PathBuf> {
-    let charts = root().join("../shared/manifests");
-    charts.is_dir().then_some(charts)
+/// Where real charts are, if they are beside the repository.
+pub fn charts() -> PathBuf {
+    root().join("../shared/manifests")
 }
