@@ -21,6 +21,7 @@
 pub mod abi;
 pub mod admission;
 pub mod flyte;
+pub mod id;
 pub mod image;
 mod location;
 #[cfg(feature = "flyte-non-root")]

@@ -61,7 +61,7 @@ fn with_nearest(message: &str) -> String {
 pub fn nearest<'n>(unknown: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let unknown = unknown.to_ascii_lowercase();
     known
-        .map(|name| (strsim::damerau_levenshtein(&unknown, &name.to_ascii_lowercase()), name))
+        .map(|name| (strsim::osa_distance(&unknown, &name.to_ascii_lowercase()), name))
         .min_by_key(|(distance, _)| *distance)
         // Half the letters may be wrong; beyond that a suggestion is a guess.
         .filter(|(distance, name)| distance * 2 <= name.len().max(unknown.len()))

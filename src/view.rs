@@ -12,11 +12,14 @@
 /// }
 /// ```
 ///
-/// A `struct Name<'a>: strict` refuses other fields: settings, where a misspelt key would leave a rule off.
+/// A `struct Name<'a>: strict` refuses other fields, and null: in settings, a misspelt key would leave a rule off, and
+/// nobody can tell whether nothing means the default or none.
 ///
 /// Not serde's derive: that would also read the struct from an array, which is no object to Kubernetes, and makes a
 /// module twice as large.
 macro_rules! view {
+    (@is_strict strict) => { true };
+    (@is_strict) => { false };
     (@unknown $map:ident $key:ident [$($json:literal)*] strict) => {
         return Err(serde::de::Error::unknown_field(&$key, &[$($json),*]))
     };
@@ -44,6 +47,8 @@ macro_rules! view {
 
         impl<'de: 'a, 'a> serde::Deserialize<'de> for $name<'a> {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                const IS_STRICT: bool = view!(@is_strict $($strict)?);
+
                 struct Visitor<'a>(std::marker::PhantomData<&'a str>);
 
                 impl<'de: 'a, 'a> serde::de::Visitor<'de> for Visitor<'a> {
@@ -57,7 +62,8 @@ macro_rules! view {
                         let mut view = $name::default();
                         while let Some(key) = map.next_key::<crate::text::Text>()? {
                             match &*key {
-                                $($json => view.$field = map.next_value()?,)*
+                                $($json if IS_STRICT => view.$field = Some(map.next_value()?),
+                                $json => view.$field = map.next_value()?,)*
                                 _ => view!(@unknown map key [$($json)*] $($strict)?),
                             }
                         }

@@ -5,6 +5,7 @@
 
 use crate::{
     admission::{self, AdmissionRequest, Kind},
+    id::Id,
     text::Text,
     verdict::Unjudged,
     view::view,
@@ -111,10 +112,17 @@ impl<'a> Workload<'a> {
     /// Whether this is the workload of that name: by its own name, or by the label `app.kubernetes.io/name` or `app`
     /// on it or on its pods. Pods made by a controller have generated names and are known by their labels.
     pub fn is_named(&self, name: &str) -> bool {
-        let is = |text: &Option<Text>| text.as_deref() == Some(name);
-        let labelled =
-            |metadata: &Metadata| metadata.labels.as_ref().is_some_and(|labels| is(&labels.name) || is(&labels.app));
-        is(&self.metadata.name) || labelled(&self.metadata) || labelled(&self.pod_metadata)
+        self.metadata.name.as_deref() == Some(name) || self.metadata.is_labelled(name) || self.pods_are_named(name)
+    }
+
+    /// Whether the pods that the workload makes are of that name too, by their labels.
+    pub fn pods_are_named(&self, name: &str) -> bool {
+        self.pod_metadata.is_labelled(name)
+    }
+
+    /// Whether this is not a Pod, but makes them.
+    pub fn makes_pods(&self) -> bool {
+        self.pod_path != "spec"
     }
 }
 
@@ -163,6 +171,7 @@ view! {
         /// `false` puts the pod into a user namespace of its own.
         "hostUsers" => pub host_users: bool,
         "os" => os: Os<'a>,
+        "nodeSelector" => node_selector: NodeSelector<'a>,
         "securityContext" => security_context: SecurityContext<'a>,
         "initContainers" => init_containers: Vec<Container<'a>>,
         "containers" => containers: Vec<Container<'a>>,
@@ -171,6 +180,10 @@ view! {
 
     struct Os<'a> {
         "name" => name: Text<'a>,
+    }
+
+    struct NodeSelector<'a> {
+        "kubernetes.io/os" => os: Text<'a>,
     }
 
     /// A container.
@@ -184,25 +197,27 @@ view! {
     /// The security context of a pod or of a container. Each level has fields the other has not; Kubernetes drops those.
     pub struct SecurityContext<'a> {
         /// The uid.
-        "runAsUser" => pub run_as_user: i64,
+        "runAsUser" => pub run_as_user: Id,
         /// Whether the kubelet refuses to start a container as root.
         "runAsNonRoot" => pub run_as_non_root: bool,
         /// The primary gid.
-        "runAsGroup" => pub run_as_group: i64,
+        "runAsGroup" => pub run_as_group: Id,
         /// The Windows user.
         "windowsOptions" => pub windows_options: WindowsOptions<'a>,
         /// A container's: whether it is as powerful as a process on the node.
         "privileged" => pub privileged: bool,
         /// A pod's: the gid that owns its volumes.
-        "fsGroup" => pub fs_group: i64,
+        "fsGroup" => pub fs_group: Id,
         /// A pod's: more gids of every container.
-        "supplementalGroups" => pub supplemental_groups: Vec<i64>,
+        "supplementalGroups" => pub supplemental_groups: Vec<Id>,
     }
 
     /// A security context's Windows part.
     pub struct WindowsOptions<'a> {
         /// The Windows user, perhaps with its domain.
         "runAsUserName" => pub run_as_user_name: Text<'a>,
+        /// Whether the container is a process of the node.
+        "hostProcess" => pub host_process: bool,
     }
 }
 
@@ -268,10 +283,19 @@ impl<'a> Workload<'a> {
     }
 }
 
+impl Metadata<'_> {
+    fn is_labelled(&self, name: &str) -> bool {
+        let is = |text: &Option<Text>| text.as_deref() == Some(name);
+        self.labels.as_ref().is_some_and(|labels| is(&labels.name) || is(&labels.app))
+    }
+}
+
 impl<'a> PodSpec<'a> {
-    /// Whether the pod runs on Windows, where `runAsUser` means nothing.
+    /// Whether the pod runs on Windows, where `runAsUser` means nothing: it says so, or asks for such a node.
     pub fn is_windows(&self) -> bool {
-        self.os.as_ref().and_then(|os| os.name.as_deref()) == Some("windows")
+        let name = self.os.as_ref().and_then(|os| os.name.as_deref());
+        let node = self.node_selector.as_ref().and_then(|selector| selector.os.as_deref());
+        name.or(node) == Some("windows")
     }
 
     /// The pod's own security context.

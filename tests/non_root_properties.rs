@@ -92,7 +92,10 @@ fn settings() -> impl Strategy<Value = Value> {
         prop::sample::select(vec!["off", "nonZero"]),
         optional(vec![json!([])]),
     )
-        .prop_map(|(level, groups, exceptions)| json!({"level": level, "groups": groups, "exceptions": exceptions}))
+        .prop_map(|(level, groups, exceptions)| {
+            let exceptions = exceptions.filter(|exceptions| !exceptions.is_null());
+            object(vec![("level", Some(json!(level))), ("groups", Some(json!(groups))), ("exceptions", exceptions)])
+        })
 }
 
 /// The two checks of `policy/check_runAsNonRoot.go` and `policy/check_runAsUser.go`, v1.35, on the typed pod spec.

@@ -102,7 +102,8 @@ fn manifests(path: &Path, report: &mut Report) -> Vec<PathBuf> {
 }
 
 fn is_manifest(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known))
+    path.extension()
+        .is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known)))
 }
 
 fn read(path: &Path) -> Result<String, String> {

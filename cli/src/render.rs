@@ -88,12 +88,12 @@ fn unjudged(entry: &Unjudged, out: &mut impl Write) -> io::Result<()> {
 
 fn summary(report: &Report, out: &mut impl Write) -> io::Result<()> {
     let counts = &report.summary;
-    write!(out, "{} judged: ", count(counts.judged, "object"))?;
+    write!(out, "{} judged", count(counts.judged, "object"))?;
     match counts.violations {
-        0 if counts.judged == 0 => write!(out, "nothing")?,
-        0 => write!(out, "{MEND}no violation{MEND:#}")?,
+        0 if counts.judged == 0 => {}
+        0 => write!(out, ": {MEND}no violation{MEND:#}")?,
         violations => {
-            write!(out, "{BAD}{} in {}{BAD:#}", count(violations, "violation"), count(counts.refused, "object"))?;
+            write!(out, ": {BAD}{} in {}{BAD:#}", count(violations, "violation"), count(counts.refused, "object"))?;
         }
     }
     if counts.notices > 0 {
@@ -119,9 +119,12 @@ fn summary(report: &Report, out: &mut impl Write) -> io::Result<()> {
     writeln!(out)
 }
 
-/// A text as it can be shown: without what would move a terminal's cursor, and with further lines indented.
+/// A text as it can be shown: without what moves a terminal's cursor or reorders a line, and with further lines
+/// indented.
 fn printable(text: &str) -> String {
-    let shown = |character: char| if character.is_control() && character != '\n' { '\u{fffd}' } else { character };
+    let reorders = |character| matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let moves = |character: char| character.is_control() && character != '\n';
+    let shown = |character| if moves(character) || reorders(character) { '\u{fffd}' } else { character };
     text.chars().map(shown).collect::<String>().replace('\n', "\n    ")
 }
 

@@ -24,25 +24,28 @@ impl Settings {
     /// The line and what is wrong there.
     pub fn read(text: &str, modules: &[Module]) -> Result<Self, String> {
         let mut settings = Self::default();
-        for document in yaml::documents(text) {
-            let content =
-                document.content.map_err(|malformed| format!("line {}: {}", malformed.line, malformed.reason))?;
-            let Value::Map(by_policy) = &content.value else {
-                return Err(format!("line {}: expected a map from policy names to their settings", content.line));
+        let content =
+            yaml::settings(text).map_err(|malformed| format!("line {}: {}", malformed.line, malformed.reason))?;
+        let Some(content) = content else {
+            return Ok(settings);
+        };
+        let Value::Map(by_policy) = &content.value else {
+            return Err(format!("line {}: expected a map from policy names to their settings", content.line));
+        };
+        for (name, own) in by_policy {
+            let Some(module) = modules.iter().find(|module| module.name == *name) else {
+                let hint = nearest(name, modules.iter().map(|module| &*module.name))
+                    .map(|known| format!("; did you mean {known}?"))
+                    .unwrap_or_default();
+                return Err(format!("line {}: there is no policy {name}{hint}", own.line));
             };
-            for (name, own) in by_policy {
-                let Some(module) = modules.iter().find(|module| module.name == *name) else {
-                    let hint = nearest(name, modules.iter().map(|module| &*module.name))
-                        .map(|known| format!("; did you mean {known}?"))
-                        .unwrap_or_default();
-                    return Err(format!("line {}: there is no policy {name}{hint}", own.line));
-                };
-                let json = serde_json::to_string(own).map_err(|error| error.to_string())?;
-                module
-                    .validate_settings(&json)
-                    .map_err(|problem| format!("{name}, from line {}: {problem}", own.line))?;
-                settings.0.insert(name.clone(), json);
-            }
+            let json = serde_json::to_string(own).map_err(|error| error.to_string())?;
+            module.validate_settings(&json).map_err(|problem| {
+                // A problem starts with the path to it, unless it is with the settings as a whole.
+                let path = problem.split(": ").next().unwrap_or_default();
+                format!("line {}: {name}: {problem}", own.line_at(path))
+            })?;
+            settings.0.insert(name.clone(), json);
         }
         Ok(settings)
     }

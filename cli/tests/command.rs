@@ -117,9 +117,9 @@ fn a_wrong_type_is_not_judged_and_says_where_it_is() {
     let run = check(&BAD.replace("runAsUser: 0", "runAsUser: root"));
     assert_eq!(Some(2), run.code);
     assert!(run.out.starts_with("not judged  <stdin>:8 (document 1)  Pod bad  flyte-non-root\n"), "{}", run.out);
-    let reason = "spec.containers[0].securityContext.runAsUser: invalid type: string \"root\", expected i64";
+    let reason = "spec.containers[0].securityContext.runAsUser: invalid type: string \"root\", expected a whole number from 0 to 2147483647";
     assert!(run.out.contains(reason), "{}", run.out);
-    assert!(run.out.ends_with("0 objects judged: nothing. 1 could not be judged.\n"), "{}", run.out);
+    assert!(run.out.ends_with("0 objects judged. 1 could not be judged.\n"), "{}", run.out);
 }
 
 #[test]
@@ -189,6 +189,12 @@ fn settings_come_from_a_file_by_policy_name() {
         ("restricted.yaml", b"flyte-non-root:\n  level: restricted\n"),
         ("policy.yaml", b"# settings\nflyte-nonroot: {}\n"),
         ("key.yaml", b"flyte-non-root:\n  levle: restricted\n"),
+        (
+            "value.yaml",
+            b"flyte-non-root:\n  level: effective\n  exceptions:\n  - initContainer: a\n    workloads: [b]\n",
+        ),
+        ("twice.yaml", b"flyte-non-root: {}\nflyte-non-root: {}\n"),
+        ("two.yaml", b"flyte-non-root: {}\n---\nflyte-non-root: {}\n"),
         ("list.yaml", b"- a\n"),
         ("bad.yaml", b"a: [\n"),
     ]);
@@ -197,7 +203,10 @@ fn settings_come_from_a_file_by_policy_name() {
     assert_eq!(Some(1), with("restricted.yaml").code);
     for (settings, problem) in [
         ("policy.yaml", "policy.yaml: line 2: there is no policy flyte-nonroot; did you mean flyte-non-root?"),
-        ("key.yaml", "key.yaml: flyte-non-root, from line 2: unknown field `levle`"),
+        ("key.yaml", "key.yaml: line 2: flyte-non-root: unknown field `levle`"),
+        ("value.yaml", "value.yaml: line 4: flyte-non-root: exceptions[0].images: required"),
+        ("twice.yaml", "twice.yaml: line 2: duplicate mapping key: flyte-non-root"),
+        ("two.yaml", "two.yaml: line 3: settings are one document"),
         ("list.yaml", "list.yaml: line 1: expected a map from policy names to their settings"),
         ("bad.yaml", "bad.yaml: line "),
         ("missing.yaml", "missing.yaml: No such file"),

@@ -4,6 +4,7 @@
 //! [`request`] the API server would send about each. Out: what the policies answered, as a [`report`]. Nothing here
 //! reads a file or runs a module, so that whatever does (the command, a page in a browser) shares all of it.
 
+pub mod kinds;
 pub mod manifest;
 pub mod metadata;
 pub mod report;

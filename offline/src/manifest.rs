@@ -1,6 +1,9 @@
 //! The Kubernetes objects of a text.
 
-use crate::yaml::{self, Node, Value};
+use crate::{
+    kinds,
+    yaml::{self, Node, Value},
+};
 
 /// An object, and where it stands.
 #[derive(Debug)]
@@ -80,29 +83,34 @@ fn add(content: Node, origin: &Origin, item_type: Option<(&str, &str)>, objects:
     let unreadable =
         |line: usize, reason: &str| Err(Unreadable { document: origin.document, line, reason: reason.to_owned() });
     let text = |name: &str| content.get(name).and_then(Node::as_str).filter(|text| !text.is_empty());
-    let (Some(api_version), Some(kind)) =
-        (text("apiVersion").or(item_type.map(|it| it.0)), text("kind").or(item_type.map(|it| it.1)))
-    else {
-        let reason = "not a Kubernetes object: it has no apiVersion and kind";
-        return objects.push(unreadable(content.line, reason));
+    let api_version = text("apiVersion").or(item_type.map(|(api_version, _)| api_version));
+    let kind = text("kind").or(item_type.map(|(_, kind)| kind));
+    let (api_version, kind) = match (api_version, kind) {
+        (Some(api_version), Some(kind)) => (api_version, kind),
+        (None, None) => {
+            return objects.push(unreadable(content.line, "not a Kubernetes object: no apiVersion, no kind"));
+        }
+        (None, _) => return objects.push(unreadable(content.line, "not a Kubernetes object: no apiVersion")),
+        (_, None) => return objects.push(unreadable(content.line, "not a Kubernetes object: no kind")),
     };
     let (api_version, kind) = (api_version.to_owned(), kind.to_owned());
 
+    let items = content.get("items");
     if let Some(item_kind) = kind.strip_suffix("List")
-        && let Some(items) = content.get("items")
+        && (items.is_some() || item_kind.is_empty())
     {
         let item_type = (!item_kind.is_empty()).then_some((&*api_version, item_kind));
-        match &items.value {
-            Value::List(items) => items.iter().for_each(|item| add(item.clone(), origin, item_type, objects)),
-            Value::Null => {}
-            _ => objects.push(unreadable(items.line, "the list's items are no list")),
+        match items.map(|items| &items.value) {
+            Some(Value::List(items)) => items.iter().for_each(|item| add(item.clone(), origin, item_type, objects)),
+            None | Some(Value::Null) => {}
+            Some(_) => objects.push(unreadable(content.line_at("items"), "the list's items are no list")),
         }
         return;
     }
 
     let metadata = content.get("metadata");
     let text = |name: &str| metadata.and_then(|metadata| metadata.get(name)).and_then(Node::as_str);
-    objects.push(Ok(Object {
+    let object = Object {
         document: origin.document,
         line: content.line,
         source: origin.source.clone(),
@@ -111,7 +119,12 @@ fn add(content: Node, origin: &Origin, item_type: Option<(&str, &str)>, objects:
         api_version,
         kind,
         content,
-    }));
+    };
+    if !kinds::can_exist(object.group(), &object.kind) {
+        let reason = format!("Kubernetes has no {} of {}", object.kind, object.api_version);
+        return objects.push(unreadable(object.line, &reason));
+    }
+    objects.push(Ok(object));
 }
 
 #[cfg(test)]
@@ -155,11 +168,26 @@ metadata: {name: c}
     fn what_is_no_object_is_said_to_be_none() {
         let text = "a: 1\n---\n- b\n---\napiVersion: v1\nkind: List\nitems: 5\n---\nkind: {{ .Values.kind }}\n";
         let described = described(text);
-        assert_eq!("line 1: not a Kubernetes object: it has no apiVersion and kind", described[0]);
-        assert_eq!("line 3: not a Kubernetes object: it has no apiVersion and kind", described[1]);
+        assert_eq!("line 1: not a Kubernetes object: no apiVersion, no kind", described[0]);
+        assert_eq!("line 3: not a Kubernetes object: no apiVersion, no kind", described[1]);
         assert_eq!("line 7: the list's items are no list", described[2]);
         assert!(described[3].starts_with("line 9: "), "{described:?}");
         assert!(described[3].ends_with("`helm template` renders it)"), "{described:?}");
+    }
+
+    #[test]
+    fn kinds_that_the_api_server_does_not_know_are_no_objects() {
+        for (api_version, kind) in [
+            ("apps/v1", "deployment"),
+            ("v1", "Deployment"),
+            ("v1", "Pods"),
+            ("extensions/v1beta1", "Deployment"),
+            ("v1", "list"),
+        ] {
+            let expected = format!("line 1: Kubernetes has no {kind} of {api_version}");
+            assert_eq!(vec![expected], described(&format!("apiVersion: {api_version}\nkind: {kind}\n")));
+        }
+        assert_eq!(1, objects("apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\n").iter().flatten().count());
     }
 
     #[test]

@@ -178,9 +178,10 @@ impl Place {
 
     /// The object as people name it: `Deployment flyte/flyteadmin`.
     pub fn title(&self) -> String {
+        let name = if self.name.is_empty() { "without a name" } else { &self.name };
         match &self.namespace {
-            Some(namespace) => format!("{} {namespace}/{}", self.kind, self.name),
-            None => format!("{} {}", self.kind, self.name),
+            Some(namespace) => format!("{} {namespace}/{name}", self.kind),
+            None => format!("{} {name}", self.kind),
         }
     }
 }

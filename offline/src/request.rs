@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{manifest::Object, yaml::Node};
+use crate::{kinds, manifest::Object, yaml::Node};
 
 /// An admission request for CREATE.
 #[derive(Debug, Serialize)]
@@ -65,7 +65,6 @@ impl<'o> Request<'o> {
     pub fn create(object: &'o Object, namespace: &'o str) -> Self {
         let kind = Kind { group: object.group(), version: object.version(), kind: &object.kind };
         let resource = Resource { group: kind.group, version: kind.version, resource: plural(&object.kind) };
-        let is_cluster_wide = CLUSTER_WIDE.contains(&&*object.kind);
         Self {
             uid: "00000000-0000-0000-0000-000000000000",
             request_kind: kind.clone(),
@@ -73,7 +72,7 @@ impl<'o> Request<'o> {
             kind,
             resource,
             name: &object.name,
-            namespace: object.namespace.as_deref().or((!is_cluster_wide).then_some(namespace)),
+            namespace: object.namespace.as_deref().or((!kinds::is_cluster_wide(&object.kind)).then_some(namespace)),
             operation: "CREATE",
             user_info: UserInfo { username: "flytewarden", groups: ["system:authenticated"] },
             object: &object.content,
@@ -83,22 +82,6 @@ impl<'o> Request<'o> {
         }
     }
 }
-
-/// Kubernetes' own kinds that are in no namespace, as far as charts hold them.
-const CLUSTER_WIDE: [&str; 12] = [
-    "APIService",
-    "ClusterRole",
-    "ClusterRoleBinding",
-    "CustomResourceDefinition",
-    "IngressClass",
-    "MutatingWebhookConfiguration",
-    "Namespace",
-    "Node",
-    "PersistentVolume",
-    "PriorityClass",
-    "StorageClass",
-    "ValidatingWebhookConfiguration",
-];
 
 /// A kind's resource by the rule kubectl falls back on: `meta.UnsafeGuessKindToResource` of
 /// [kubernetes/apimachinery](https://github.com/kubernetes/apimachinery). True of every kind Kubernetes has but

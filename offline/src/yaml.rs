@@ -2,7 +2,7 @@
 //!
 //! The library is `serde-saphyr`: kept up, panic-free, with a budget against documents made to exhaust the reader, and
 //! with positions. It is set to kubectl's dialect, which is that of YAML 1.1: `yes` is a boolean, `010` is 8, merge keys
-//! merge, and of a key that is given twice the last counts.
+//! merge, and of a key that is given twice the last counts. Settings are read more strictly, with [`settings`].
 
 use std::fmt;
 
@@ -64,7 +64,7 @@ pub fn documents(text: &str) -> Vec<Document> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut documents = Vec::new();
     for (first_line, part) in split(text) {
-        let contents = match read(part, first_line) {
+        let contents = match parse(part, first_line, options()) {
             Ok(nodes) => nodes.into_iter().map(Ok).collect(),
             Err(malformed) => vec![Err(malformed)],
         };
@@ -75,6 +75,21 @@ pub fn documents(text: &str) -> Vec<Document> {
         }
     }
     documents
+}
+
+/// The one document of a settings file, `None` where it is empty.
+///
+/// # Errors
+///
+/// It cannot be read, or says something twice: there is another document, or a key is given twice.
+pub fn settings(text: &str) -> Result<Option<Node>, Malformed> {
+    let mut strict = options();
+    strict.duplicate_keys = DuplicateKeyPolicy::Error;
+    let nodes = parse(text, 1, strict)?;
+    match &nodes[..] {
+        [_, second, ..] => Err(Malformed { line: second.line, reason: "settings are one document".to_owned() }),
+        _ => Ok(nodes.into_iter().next()),
+    }
 }
 
 fn source(part: &str) -> Option<String> {
@@ -101,17 +116,25 @@ fn split(text: &str) -> Vec<(usize, &str)> {
     parts
 }
 
-fn read(text: &str, first_line: usize) -> Result<Vec<Node>, Malformed> {
-    let mut nodes: Vec<Node> = serde_saphyr::from_multiple_with_options(text, options()).map_err(|error| {
-        let location = error.location();
-        let line = location.map_or(1, |location| location.line() as usize) + first_line - 1;
-        let reason = error.without_snippet().to_string();
-        Malformed { line, reason }
+fn parse(text: &str, first_line: usize, options: Options) -> Result<Vec<Node>, Malformed> {
+    let mut nodes: Vec<Node> = serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
+        let line = error.location().map_or(1, |location| location.line() as usize);
+        Malformed { line: line + first_line - 1, reason: reason(&error) }
     })?;
     for node in &mut nodes {
         node.shift(first_line - 1);
     }
     Ok(nodes)
+}
+
+/// The error in words, without the line: the library counts from the start of the document.
+fn reason(error: &serde_saphyr::Error) -> String {
+    let text = error.without_snippet().to_string();
+    let text = text.rsplit_once(" at line ").map_or(&*text, |(text, _)| text);
+    match text.strip_prefix("budget breached: ") {
+        Some(limit) => format!("too deep, too large or too many aliases for a manifest ({limit})"),
+        None => text.to_owned(),
+    }
 }
 
 fn options() -> Options {
@@ -206,6 +229,10 @@ impl<'de> Deserialize<'de> for Value {
             }
 
             fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+                // Go writes a whole number without a fraction, and so the API server gets 1e3 as 1000.
+                if value.fract() == 0.0 && value.abs() < 1e15 {
+                    return Ok(Value::Number((value as i64).into()));
+                }
                 Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("no JSON number"))
             }
 
@@ -274,6 +301,8 @@ mod tests {
             ("a: ~", r#"{"a":null}"#),
             ("a:", r#"{"a":null}"#),
             ("a: 0.5", r#"{"a":0.5}"#),
+            ("a: 1e3", r#"{"a":1000}"#),
+            ("a: 0.0", r#"{"a":0}"#),
             ("a: 18446744073709551615", r#"{"a":18446744073709551615}"#),
             ("1: a\ntrue: b", r#"{"1":"a","true":"b"}"#),
             ("a: 1\na: 2", r#"{"a":2}"#),

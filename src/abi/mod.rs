@@ -108,7 +108,7 @@ impl Module<'_> {
             Self::One(policy) => return Ok(vec![Carried { policy: *policy, settings }]),
             Self::Several(policies) => policies,
         };
-        let by_name: BTreeMap<Text, Option<&RawValue>> = match settings {
+        let by_name: BTreeMap<Text, &RawValue> = match settings {
             None => BTreeMap::new(),
             Some(settings) => serde_json::from_str(settings.get())
                 .map_err(|_| InvalidSettings("expected a map from policy names to their settings".to_owned()))?,
@@ -121,7 +121,9 @@ impl Module<'_> {
                 return Err(InvalidSettings(format!("unknown policy `{}`{hint}", &**name)));
             }
         }
-        let own = |policy: &&dyn Policy| by_name.get(&Text::constant(policy.name())).copied().flatten();
+        let own = |policy: &&dyn Policy| {
+            by_name.get(&Text::constant(policy.name())).copied().filter(|own| own.get() != "null")
+        };
         Ok(policies.iter().map(|policy| Carried { policy: *policy, settings: own(policy) }).collect())
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     image::Repository,
     settings::InvalidSettings,
     text::Text,
+    verdict::Shortened,
     view::view,
     workload::{Placed, Role, Workload},
 };
@@ -41,16 +42,36 @@ impl Exception<'_> {
         }
     }
 
-    pub(super) fn covers(&self, placed: &Placed, workload: &Workload, namespace: &str) -> bool {
+    /// Whether the exception is meant for the container, by its name; and if so whether it applies, or why not.
+    pub(super) fn applies(&self, placed: &Placed, workload: &Workload, namespace: &str) -> Option<Result<(), String>> {
         let container = placed.container;
-        placed.role == Role::Init
-            && self.init_container.as_deref() == Some(container.name())
-            && !container.restarts_always()
-            && container.security_context().privileged != Some(true)
-            && includes(&self.namespaces, |name| name == namespace)
-            && includes(&self.workloads, |name| workload.is_named(name))
-            && Repository::of(container.image())
-                .is_some_and(|image| self.images.iter().flatten().any(|name| Repository::named(name) == Some(image)))
+        if self.init_container.as_deref() != Some(container.name()) {
+            return None;
+        }
+        let image = Repository::of(container.image());
+        let reason = if placed.role != Role::Init {
+            "it is no init container".to_owned()
+        } else if container.restarts_always() {
+            "it is a sidecar".to_owned()
+        } else if container.security_context().privileged == Some(true) {
+            "it is privileged".to_owned()
+        } else if !includes(&self.workloads, |name| workload.is_named(name)) {
+            format!("its workload is not {}", either(&self.workloads))
+        } else if !includes(&self.namespaces, |name| name == namespace) {
+            format!("its namespace is not {}", either(&self.namespaces))
+        } else if !self.images.iter().flatten().any(|name| image.is_some() && Repository::named(name) == image) {
+            format!("its image is not from {}", either(&self.images))
+        } else {
+            return Some(Ok(()));
+        };
+        Some(Err(reason))
+    }
+
+    /// The name that the workload's pods would need to be excepted as well: they come to admission by themselves.
+    pub(super) fn name_unknown_to_pods(&self, workload: &Workload) -> Option<&str> {
+        let names = self.workloads.as_ref().filter(|_| workload.makes_pods())?;
+        let are_known = names.iter().any(|name| workload.pods_are_named(name));
+        names.iter().find(|name| !are_known && workload.is_named(name)).map(|name| &**name)
     }
 
     /// What reading alone does not notice: values that can never have an effect.
@@ -78,6 +99,12 @@ impl Exception<'_> {
         }
         Ok(())
     }
+}
+
+/// "a or b", to be read by a person.
+fn either(names: &Option<Vec<Text>>) -> String {
+    let names: Vec<&str> = names.iter().flatten().map(|name| &**name).collect();
+    Shortened(&names.join(" or ")).to_string()
 }
 
 fn includes(names: &Option<Vec<Text>>, is: impl Fn(&str) -> bool) -> bool {

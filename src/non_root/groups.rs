@@ -1,13 +1,16 @@
 //! Setting `groups: nonZero`: no container has group 0, which owns many of an image's files.
 //!
 //! Off by default: OpenShift gives containers a random uid in group 0. Groups mean nothing on Windows, and group 0 of a
-//! user namespace (`hostUsers: false`) is not the node's.
+//! user namespace (`hostUsers: false`) is not the node's. An unset `runAsGroup` is left to the image.
 //!
 //! Read: `hostUsers`, `os.name`; of the pod's and the container's `securityContext`: `runAsGroup`; of the pod's:
 //! `fsGroup`, `supplementalGroups`. Refused: 0. Source: "a new user group and user", "Security Overview", "Changes".
 
 use super::{Finding, Inherited, Rule};
-use crate::workload::{Container, PodSpec};
+use crate::{
+    id::Id,
+    workload::{Container, PodSpec},
+};
 
 fn are_judged(pod: &PodSpec) -> bool {
     !pod.is_windows() && pod.host_users != Some(false)
@@ -16,12 +19,12 @@ fn are_judged(pod: &PodSpec) -> bool {
 /// The groups the pod's own security context gives to every container, with the field.
 pub(super) fn judge_pod(pod: &PodSpec) -> impl Iterator<Item = (&'static str, Finding)> {
     let context = pod.security_context();
-    let volumes = (are_judged(pod) && context.fs_group == Some(0)).then(|| {
+    let volumes = (are_judged(pod) && context.fs_group == Some(Id::ROOT)).then(|| {
         let problem = "is 0, so the pod's volumes belong to group 0 and every container has it";
         ("fsGroup", Finding::new(Rule::HasRootGroup, problem, "set it to a non-zero gid"))
     });
     let more = context.supplemental_groups.iter().flatten();
-    let more = (are_judged(pod) && more.into_iter().any(|group| *group == 0)).then(|| {
+    let more = (are_judged(pod) && more.into_iter().any(|group| *group == Id::ROOT)).then(|| {
         let problem = "has 0, so every container has group 0";
         ("supplementalGroups", Finding::new(Rule::HasRootGroup, problem, "remove the 0"))
     });
@@ -31,7 +34,7 @@ pub(super) fn judge_pod(pod: &PodSpec) -> impl Iterator<Item = (&'static str, Fi
 pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
     let own = container.security_context().run_as_group;
     let group = Inherited::of(own, pod.security_context().run_as_group);
-    (are_judged(pod) && group.value == Some(0)).then(|| {
+    (are_judged(pod) && group.value == Some(Id::ROOT)).then(|| {
         Finding::new(
             Rule::HasRootGroup,
             &format!("runs with group 0 (runAsGroup: 0{})", group.origin()),

@@ -83,14 +83,18 @@ fn judge_workload(workload: &Workload, namespace: &str, settings: &Settings) -> 
             Level::Effective => effective::judge(placed.container, pod),
             Level::Restricted => restricted::judge(placed.container, pod),
         };
-        let is_excepted = exceptions.iter().any(|exception| exception.covers(&placed, workload, namespace));
-        let user = if is_excepted {
-            if user.is_none() {
-                verdict.notices.push(exception_not_needed(&placed));
+        let user = match exception_for(exceptions, &placed, workload, namespace) {
+            None => user,
+            Some(Err(reason)) => user.map(|finding| finding.without_exception(&reason)),
+            Some(Ok(exception)) => {
+                let name = exception.name_unknown_to_pods(workload);
+                verdict.notices.extend(match (&user, name) {
+                    (None, _) => Some(not_needed(&placed)),
+                    (Some(_), Some(name)) => Some(unknown_to_pods(&placed, name)),
+                    (Some(_), None) => None,
+                });
+                user.and_then(Finding::despite_exception)
             }
-            user.and_then(Finding::despite_exception)
-        } else {
-            user
         };
         let group = match settings.groups() {
             Groups::NonZero => groups::judge(placed.container, pod),
@@ -104,15 +108,42 @@ fn judge_workload(workload: &Workload, namespace: &str, settings: &Settings) -> 
     verdict
 }
 
-/// An exception outlives its reason: Flyte planned to fix `check-db-ready`, and did.
-fn exception_not_needed(placed: &Placed) -> Notice {
-    Notice {
-        policy: NAME,
-        rule: "exception-not-needed",
-        path: placed.path(),
-        container: Shortened(placed.container.name()).to_string(),
-        text: "is accepted as it is, so it no longer needs its exception".to_owned(),
+/// The exception that applies to a container; else why the one meant for it does not.
+fn exception_for<'e, 'a>(
+    exceptions: &'e [Exception<'a>],
+    placed: &Placed,
+    workload: &Workload,
+    namespace: &str,
+) -> Option<Result<&'e Exception<'a>, String>> {
+    let mut barred = None;
+    for exception in exceptions {
+        match exception.applies(placed, workload, namespace) {
+            Some(Ok(())) => return Some(Ok(exception)),
+            Some(Err(reason)) => barred = Some(Err(reason)),
+            None => {}
+        }
     }
+    barred
+}
+
+/// An exception outlives its reason: Flyte planned to fix `check-db-ready`, and did.
+fn not_needed(placed: &Placed) -> Notice {
+    let text = "is accepted as it is, so it no longer needs its exception".to_owned();
+    notice(placed, "exception-not-needed", text)
+}
+
+/// Accepted as part of its workload, and then refused in each of its pods: a rollout that never ends.
+fn unknown_to_pods(placed: &Placed, name: &str) -> Notice {
+    let text = format!(
+        "its pods will be refused, not known as {0}; label the pod template app.kubernetes.io/name: {0}",
+        Shortened(name)
+    );
+    notice(placed, "exception-unknown-to-pods", text)
+}
+
+fn notice(placed: &Placed, rule: &'static str, text: String) -> Notice {
+    let container = Shortened(placed.container.name()).to_string();
+    Notice { policy: NAME, rule, path: placed.path(), container, text }
 }
 
 /// What is wrong with one container, or with one field of its pod.
@@ -171,6 +202,12 @@ impl Finding {
                      securityContext.runAsUser"
             .to_owned();
         Some(self)
+    }
+
+    /// The finding about a container that an exception was meant for.
+    fn without_exception(mut self, reason: &str) -> Self {
+        self.problem.push_str(&format!(", and its exception does not apply: {reason}"));
+        self
     }
 
     fn violation(self, path: String, container: &str) -> Violation {

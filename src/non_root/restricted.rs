@@ -11,7 +11,10 @@
 //! [kubernetes/pod-security-admission](https://github.com/kubernetes/pod-security-admission).
 
 use super::{Finding, Inherited, Rule, SET_USER, effective};
-use crate::workload::{Container, PodSpec};
+use crate::{
+    id::Id,
+    workload::{Container, PodSpec},
+};
 
 const SET_NON_ROOT: &str = "set securityContext.runAsNonRoot: true";
 
@@ -19,7 +22,7 @@ const SET_NON_ROOT: &str = "set securityContext.runAsNonRoot: true";
 pub(super) fn judge_pod(pod: &PodSpec) -> impl Iterator<Item = (&'static str, Finding)> {
     let context = pod.security_context();
     let waived = pod.host_users == Some(false);
-    let root = (!waived && context.run_as_user == Some(0)).then(|| {
+    let root = (!waived && context.run_as_user == Some(Id::ROOT)).then(|| {
         let problem = "is 0, which \"restricted\" refuses even where every container overrides it";
         ("runAsUser", Finding::new(Rule::RunsAsRoot, problem, "set it to a non-zero uid"))
     });
@@ -37,10 +40,11 @@ pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
     let (own, inherited) = (container.security_context(), pod.security_context());
     let user = Inherited::of(own.run_as_user, None);
     let non_root = Inherited::of(own.run_as_non_root, inherited.run_as_non_root);
-    if user.value == Some(0) && non_root.value == Some(true) {
+    if user.value == Some(Id::ROOT) && non_root.value == Some(true) {
         return Some(effective::never_starts(&user, &non_root));
     }
-    let root = (user.value == Some(0)).then(|| Finding::new(Rule::RunsAsRoot, "runs as root (runAsUser: 0)", SET_USER));
+    let root =
+        (user.value == Some(Id::ROOT)).then(|| Finding::new(Rule::RunsAsRoot, "runs as root (runAsUser: 0)", SET_USER));
     let not_proven = match (own.run_as_non_root, inherited.run_as_non_root) {
         (Some(true), _) | (None, Some(true)) => None,
         (Some(false), _) => Some("runAsNonRoot is false, which \"restricted\" refuses"),

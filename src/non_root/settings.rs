@@ -1,6 +1,8 @@
 //! The settings of `flyte-non-root`.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
 use super::exceptions::Exception;
@@ -31,14 +33,42 @@ pub(super) enum Level {
     Restricted,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Groups {
     /// Not judged: OpenShift runs containers with a random uid in group 0.
     #[default]
     Off,
     /// Group 0 is refused.
     NonZero,
+}
+
+impl<'de> Deserialize<'de> for Groups {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl de::Visitor<'_> for Visitor {
+            type Value = Groups;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("`off` or `nonZero`")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Groups, E> {
+                match name {
+                    "off" => Ok(Groups::Off),
+                    "nonZero" => Ok(Groups::NonZero),
+                    _ => Err(E::unknown_variant(name, &["off", "nonZero"])),
+                }
+            }
+
+            /// What a bare `off` is to a reader of YAML 1.1, kubectl for one.
+            fn visit_bool<E: de::Error>(self, on: bool) -> Result<Groups, E> {
+                if on { Err(E::invalid_type(de::Unexpected::Bool(on), &self)) } else { Ok(Groups::Off) }
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
 }
 
 impl<'a> Settings<'a> {
