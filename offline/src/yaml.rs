@@ -3,6 +3,11 @@
 //! The library is `serde-saphyr`: kept up, panic-free, with a budget against documents made to exhaust the reader, and
 //! with positions. It is set to kubectl's dialect, which is that of YAML 1.1: `yes` is a boolean, `010` is 8, merge keys
 //! merge, and of a key that is given twice the last counts. Settings are read more strictly, with [`settings`].
+//!
+//! kubectl's parser is a port of libyaml, which takes some texts that YAML forbids. Charts have them: the schemas of old
+//! custom resources hold quoted texts whose later lines are not indented. What the first library refuses is therefore
+//! read once more by libyaml's port to Rust, through `yaml_serde`, Kubewarden's choice; it keeps no lines, so all of
+//! such a document is on its first.
 
 use std::fmt;
 
@@ -117,9 +122,11 @@ fn split(text: &str) -> Vec<(usize, &str)> {
 }
 
 fn parse(text: &str, first_line: usize, options: Options) -> Result<Vec<Node>, Malformed> {
-    let mut nodes: Vec<Node> = serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
+    let read = serde_saphyr::from_multiple_with_options(text, options);
+    let mut nodes: Vec<Node> = read.or_else(|error| {
         let line = error.location().map_or(1, |location| location.line() as usize);
-        Malformed { line: line + first_line - 1, reason: reason(&error) }
+        let malformed = Malformed { line: line + first_line - 1, reason: reason(&error) };
+        if is_limit(&error) { Err(malformed) } else { parse_as_libyaml(text).ok_or(malformed) }
     })?;
     for node in &mut nodes {
         node.shift(first_line - 1);
@@ -127,11 +134,29 @@ fn parse(text: &str, first_line: usize, options: Options) -> Result<Vec<Node>, M
     Ok(nodes)
 }
 
+/// The documents as libyaml reads them, if it does.
+fn parse_as_libyaml(text: &str) -> Option<Vec<Node>> {
+    let first_line = text.lines().take_while(|line| line.is_empty() || line.starts_with('#')).count() + 1;
+    let documents = yaml_serde::Deserializer::from_str(text).map(|document| {
+        let mut value = yaml_serde::Value::deserialize(document).ok()?;
+        value.apply_merge().ok()?;
+        Some(Node::on_line(first_line, serde_json::to_value(value).ok()?))
+    });
+    documents.collect()
+}
+
+/// Whether a document was refused for its size, not its syntax.
+fn is_limit(error: &serde_saphyr::Error) -> bool {
+    error.without_snippet().to_string().starts_with(LIMIT)
+}
+
+const LIMIT: &str = "budget breached: ";
+
 /// The error in words, without the line: the library counts from the start of the document.
 fn reason(error: &serde_saphyr::Error) -> String {
     let text = error.without_snippet().to_string();
     let text = text.rsplit_once(" at line ").map_or(&*text, |(text, _)| text);
-    match text.strip_prefix("budget breached: ") {
+    match text.strip_prefix(LIMIT) {
         Some(limit) => format!("too deep, too large or too many aliases for a manifest ({limit})"),
         None => text.to_owned(),
     }
@@ -152,6 +177,24 @@ fn options() -> Options {
 }
 
 impl Node {
+    /// A value all of which is said to be on one line.
+    fn on_line(line: usize, value: serde_json::Value) -> Self {
+        let value = match value {
+            serde_json::Value::Null => Value::Null,
+            serde_json::Value::Bool(value) => Value::Bool(value),
+            serde_json::Value::Number(number) => Value::Number(number),
+            serde_json::Value::String(text) => Value::String(text),
+            serde_json::Value::Array(items) => {
+                Value::List(items.into_iter().map(|item| Self::on_line(line, item)).collect())
+            }
+            serde_json::Value::Object(fields) => {
+                let on_line = |(name, value)| (name, Self::on_line(line, value));
+                Value::Map(fields.into_iter().map(on_line).collect())
+            }
+        };
+        Self { line, value }
+    }
+
     fn shift(&mut self, lines: usize) {
         self.line += lines;
         match &mut self.value {
@@ -322,6 +365,16 @@ mod tests {
         assert_eq!(Ok(r#"{"a":1}"#.to_owned()), read[0]);
         assert!(matches!(read[1], Err((5 | 6, _))), "{read:?}");
         assert_eq!(Ok(r#"{"c":3}"#.to_owned()), read[2]);
+    }
+
+    #[test]
+    fn quoted_text_that_is_not_indented_is_read_as_kubectl_reads_it() {
+        let text = "a: 1\n---\n# comment\nspec:\n  description: 'one\n  two'\n  more: &x {b: 2}\n  all: {<<: *x}\n";
+        let documents = documents(text);
+        let node = documents[1].content.as_ref().unwrap();
+        let json = r#"{"spec":{"all":{"b":2},"description":"one two","more":{"b":2}}}"#;
+        assert_eq!(json, serde_json::to_string(node).unwrap());
+        assert_eq!(4, node.line_at("spec.more"));
     }
 
     #[test]
