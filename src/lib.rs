@@ -20,15 +20,15 @@
 
 pub mod abi;
 pub mod admission;
-pub mod flyte;
-pub mod id;
-pub mod image;
+mod flyte;
+mod id;
+mod image;
 mod location;
 #[cfg(feature = "flyte-non-root")]
 pub mod non_root;
 pub mod policy;
 pub mod settings;
-pub mod text;
+mod text;
 pub mod verdict;
 mod view;
-pub mod workload;
+mod workload;

@@ -50,7 +50,7 @@ pub struct Notice {
 /// A request no verdict can be given on. Never an acceptance: what cannot be judged is not good.
 #[derive(Debug, Serialize)]
 pub struct Unjudged {
-    /// Where in the object; empty for the request as a whole.
+    /// Where in the object, or in the request or the settings; empty for the request as a whole.
     pub path: String,
     /// Why it cannot be judged.
     pub reason: String,

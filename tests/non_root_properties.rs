@@ -2,7 +2,7 @@
 #![cfg(feature = "flyte-non-root")]
 
 use flytewarden::{abi::Module, non_root::NonRoot};
-use k8s_openapi::api::core::v1::PodSpec;
+use k8s_openapi::api::core::v1::{PodSpec, SecurityContext};
 use kubewarden_policy_sdk::response::ValidationResponse;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -74,14 +74,16 @@ fn pods() -> impl Strategy<Value = Value> {
         security_contexts(),
         containers(),
         containers(),
+        containers(),
     )
-        .prop_map(|(host_users, os, context, init, regular)| {
+        .prop_map(|(host_users, os, context, init, regular, ephemeral)| {
             object(vec![
                 ("hostUsers", host_users),
                 ("os", os),
                 ("securityContext", Some(context)),
                 ("initContainers", Some(json!(init))),
                 ("containers", Some(json!(regular))),
+                ("ephemeralContainers", Some(json!(ephemeral))),
             ])
         })
 }
@@ -98,15 +100,21 @@ fn settings() -> impl Strategy<Value = Value> {
         })
 }
 
+/// Every container's own security context.
+fn own_contexts(pod: &PodSpec) -> impl Iterator<Item = SecurityContext> {
+    let others = pod.init_containers.iter().flatten().chain(&pod.containers);
+    let others = others.map(|container| container.security_context.clone());
+    let ephemeral = pod.ephemeral_containers.iter().flatten().map(|container| container.security_context.clone());
+    others.chain(ephemeral).map(Option::unwrap_or_default)
+}
+
 /// The two checks of `policy/check_runAsNonRoot.go` and `policy/check_runAsUser.go`, v1.35, on the typed pod spec.
 fn is_restricted(pod: &PodSpec) -> bool {
     if pod.host_users == Some(false) {
         return true;
     }
     let context = pod.security_context.clone().unwrap_or_default();
-    let init = pod.init_containers.iter().flatten();
-    let mut contexts =
-        init.chain(&pod.containers).map(|container| container.security_context.clone().unwrap_or_default());
+    let mut contexts = own_contexts(pod);
     context.run_as_non_root != Some(false)
         && context.run_as_user != Some(0)
         && contexts
@@ -116,9 +124,7 @@ fn is_restricted(pod: &PodSpec) -> bool {
 /// What the kubelet starts as another user than root, on the typed pod spec of a Linux pod.
 fn is_effectively_non_root(pod: &PodSpec) -> bool {
     let context = pod.security_context.clone().unwrap_or_default();
-    let init = pod.init_containers.iter().flatten();
-    init.chain(&pod.containers).all(|container| {
-        let own = container.security_context.clone().unwrap_or_default();
+    own_contexts(pod).all(|own| {
         let user = own.run_as_user.or(context.run_as_user);
         let refuses_root = own.run_as_non_root.or(context.run_as_non_root) == Some(true);
         match user {
@@ -162,7 +168,7 @@ proptest! {
 
     #[test]
     fn an_accepted_pod_stays_accepted_when_a_container_is_made_more_strictly_non_root(
-        pod in pods(), settings in settings(), list in prop::sample::select(vec!["initContainers", "containers"]),
+        pod in pods(), settings in settings(), list in prop::sample::select(vec!["initContainers", "containers", "ephemeralContainers"]),
         index in 0..4_usize,
     ) {
         // About one in three is.

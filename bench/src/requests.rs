@@ -8,7 +8,7 @@ pub fn all() -> [(&'static str, String); 3] {
     let example = manifest::objects(include_str!("../../examples/after.yaml"));
     let deployment =
         example.into_iter().flatten().find(|object| object.kind == "Deployment" && object.name == "flyteadmin");
-    let deployment = serde_json::json!(deployment.map(|object| object.content));
+    let deployment = json!(deployment.expect("the example has flyteadmin's Deployment").content);
     [
         ("a small pod", request("", "Pod", &small_pod())),
         ("flyteadmin's Deployment", request("apps", "Deployment", &deployment)),

@@ -1,6 +1,7 @@
-//! The engine: waPC modules on wasmtime, with the crates and the life cycle that Kubewarden's policy-server has.
+//! The engine: waPC modules on wasmtime, with the crates that Kubewarden's policy-server has.
 //!
-//! A module is compiled once; every request gets a fresh instance of it.
+//! A module is compiled once; every request gets a fresh instance of it, with bounded memory. Time is not bounded: a
+//! module that never answers can be interrupted as any command.
 
 use std::{error::Error, fmt};
 
@@ -85,6 +86,9 @@ impl Module {
     /// It is no waPC guest, or has no metadata, without which nobody knows what to ask it about.
     pub fn load(engine: &wasmtime::Engine, bytes: &[u8]) -> Result<Self, Unusable> {
         let metadata = metadata(bytes)?;
+        if metadata.asks_for_nothing() {
+            return Err(Unusable("its metadata has no rules, so it would judge nothing".to_owned()));
+        }
         let name = metadata.name().ok_or_else(|| Unusable("its metadata has no title".to_owned()))?.to_owned();
         Ok(Self { metadata, name, guest: Guest::compile(engine, bytes)? })
     }

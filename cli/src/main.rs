@@ -77,10 +77,8 @@ fn main() -> ExitCode {
     let Command::Check(arguments) = Arguments::parse().command;
     match check(&arguments) {
         Ok(code) => code,
-        // Whoever read the report has read enough of it.
-        Err(error) if is_closed_pipe(&*error) => ExitCode::from(UNJUDGED),
         Err(error) => {
-            anstream::eprintln!("error: {error}");
+            anstream::eprintln!("error: {}", render::printable(&error.to_string()));
             ExitCode::from(UNJUDGED)
         }
     }
@@ -92,14 +90,15 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
     if arguments.list {
         let width = modules.iter().map(|module| module.name.len()).max().unwrap_or(0);
         for module in &modules {
-            writeln!(out, "{:width$}  {}", module.name, module.metadata.description().unwrap_or_default())?;
+            let description = module.metadata.description().unwrap_or_default();
+            writeln!(out, "{:width$}  {}", render::printable(&module.name), render::printable(description))?;
         }
         out.flush()?;
         return Ok(ExitCode::SUCCESS);
     }
 
     let settings = match &arguments.settings {
-        None => Settings::default(),
+        None => Settings::read("", &modules).map_err(|error| format!("settings: {error}"))?,
         Some(file) => fs::read_to_string(file)
             .map_err(|error| error.to_string())
             .and_then(|text| Settings::read(&text, &modules))
@@ -107,14 +106,17 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
     };
     let check = Check { modules: &modules, settings: &settings, namespace: &arguments.namespace };
     let report = check.run(&arguments.paths);
-    match arguments.format {
-        Format::Text => render::text(&report, &mut out)?,
+    let written = match arguments.format {
+        Format::Text => render::text(&report, &mut out),
         Format::Json => {
-            serde_json::to_writer_pretty(&mut out, &report)?;
-            writeln!(out)?;
+            serde_json::to_writer_pretty(&mut out, &report).map_err(io::Error::from).and_then(|()| writeln!(out))
         }
+    };
+    match written.and_then(|()| out.flush()) {
+        // Whoever closed the pipe has read enough of the report; it means the same.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+        _ => {}
     }
-    out.flush()?;
     Ok(match (report.summary.unjudged, report.summary.violations) {
         (0, 0) => ExitCode::SUCCESS,
         (0, _) => ExitCode::from(VIOLATIONS),
@@ -138,10 +140,4 @@ fn modules(files: &[PathBuf]) -> Result<Vec<Module>, Box<dyn Error>> {
         }
     }
     Ok(modules)
-}
-
-fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
-    let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
-    let json = error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
-    io.or(json) == Some(io::ErrorKind::BrokenPipe)
 }

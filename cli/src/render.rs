@@ -33,7 +33,7 @@ pub fn text(report: &Report, out: &mut impl Write) -> io::Result<()> {
 
 fn object(judged: &Judged, out: &mut impl Write) -> io::Result<()> {
     let place = &judged.place;
-    write!(out, "{TITLE}{}{TITLE:#}  {DIM}{}:{}", printable(&place.title()), place.file, place.line)?;
+    write!(out, "{TITLE}{}{TITLE:#}  {DIM}{}:{}", printable(&place.title()), printable(&place.file), place.line)?;
     if let Some(source) = &place.source {
         write!(out, ", from {}", printable(source))?;
     }
@@ -47,29 +47,33 @@ fn object(judged: &Judged, out: &mut impl Write) -> io::Result<()> {
     for notice in &judged.notices {
         finding(notice, "i", WORTH_KNOWING, out)?;
     }
+    if judged.more_notices > 0 {
+        writeln!(out, "  {WORTH_KNOWING}i{WORTH_KNOWING:#} and {} more", judged.more_notices)?;
+    }
     writeln!(out)
 }
 
 fn finding(finding: &Finding, mark: &str, style: Style, out: &mut impl Write) -> io::Result<()> {
     write!(out, "  {style}{mark}{style:#} ")?;
     if finding.path.is_empty() {
-        writeln!(out, "{DIM}{}{DIM:#}", finding.policy)?;
+        writeln!(out, "{DIM}{}{DIM:#}", printable(&finding.policy))?;
     } else {
-        write!(out, "{}", finding.path)?;
+        write!(out, "{}", printable(&finding.path))?;
         if !finding.container.is_empty() {
-            write!(out, " \"{}\"", finding.container)?;
+            write!(out, " \"{}\"", printable(&finding.container))?;
         }
-        writeln!(out, "  {DIM}line {}, {}/{}{DIM:#}", finding.line, finding.policy, finding.rule)?;
+        let rule = printable(&format!("{}/{}", finding.policy, finding.rule));
+        writeln!(out, "  {DIM}line {}, {rule}{DIM:#}", finding.line)?;
     }
     writeln!(out, "    {style}{}{style:#}", printable(&finding.problem))?;
     if !finding.mend.is_empty() {
-        writeln!(out, "    {MEND}→ {}{MEND:#}", finding.mend)?;
+        writeln!(out, "    {MEND}→ {}{MEND:#}", printable(&finding.mend))?;
     }
     Ok(())
 }
 
 fn unjudged(entry: &Unjudged, out: &mut impl Write) -> io::Result<()> {
-    write!(out, "{BAD}not judged{BAD:#}  {}", entry.file)?;
+    write!(out, "{BAD}not judged{BAD:#}  {}", printable(&entry.file))?;
     if let Some(line) = entry.line {
         write!(out, ":{line}")?;
     }
@@ -80,7 +84,7 @@ fn unjudged(entry: &Unjudged, out: &mut impl Write) -> io::Result<()> {
         write!(out, "  {}", printable(object))?;
     }
     if let Some(policy) = &entry.policy {
-        write!(out, "  {DIM}{policy}{DIM:#}")?;
+        write!(out, "  {DIM}{}{DIM:#}", printable(policy))?;
     }
     let path = if entry.path.is_empty() { String::new() } else { format!("{}: ", printable(&entry.path)) };
     writeln!(out, "\n    {path}{}", printable(&entry.reason))
@@ -121,7 +125,7 @@ fn summary(report: &Report, out: &mut impl Write) -> io::Result<()> {
 
 /// A text as it can be shown: without what moves a terminal's cursor or reorders a line, and with further lines
 /// indented.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let reorders = |character| matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let moves = |character: char| character.is_control() && character != '\n';
     let shown = |character| if moves(character) || reorders(character) { '\u{fffd}' } else { character };

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use flytewarden::settings::nearest;
 use flytewarden_offline::yaml::{self, Value};
+use indexmap::IndexMap;
 
 use crate::engine::Module;
 
@@ -17,7 +18,7 @@ use crate::engine::Module;
 pub struct Settings(BTreeMap<String, String>);
 
 impl Settings {
-    /// Reads the text of a settings file, and has each policy check its own part.
+    /// Reads the text of a settings file, and has each policy check its own part, which may be nothing.
     ///
     /// # Errors
     ///
@@ -26,13 +27,12 @@ impl Settings {
         let mut settings = Self::default();
         let content =
             yaml::settings(text).map_err(|malformed| format!("line {}: {}", malformed.line, malformed.reason))?;
-        let Some(content) = content else {
-            return Ok(settings);
+        let by_policy = match content.map(|content| (content.line, content.value)) {
+            None | Some((_, Value::Null)) => IndexMap::new(),
+            Some((_, Value::Map(by_policy))) => by_policy,
+            Some((line, _)) => return Err(format!("line {line}: expected a map from policy names to their settings")),
         };
-        let Value::Map(by_policy) = &content.value else {
-            return Err(format!("line {}: expected a map from policy names to their settings", content.line));
-        };
-        for (name, own) in by_policy {
+        for (name, own) in &by_policy {
             let Some(module) = modules.iter().find(|module| module.name == *name) else {
                 let hint = nearest(name, modules.iter().map(|module| &*module.name))
                     .map(|known| format!("; did you mean {known}?"))
@@ -46,6 +46,9 @@ impl Settings {
                 format!("line {}: {name}: {problem}", own.line_at(path))
             })?;
             settings.0.insert(name.clone(), json);
+        }
+        for module in modules.iter().filter(|module| !by_policy.contains_key(&module.name)) {
+            module.validate_settings("{}").map_err(|problem| format!("{} needs some: {problem}", module.name))?;
         }
         Ok(settings)
     }

@@ -223,7 +223,7 @@ fn another_module_takes_the_place_of_the_built_in_ones() {
     let with = |module: &str| run(&["check", "--module", module, &path(&folder, "bad.yaml")], "");
     let all = with("dist/flytewarden.wasm");
     assert_eq!(Some(1), all.code);
-    assert!(all.out.contains("flytewarden/runs-as-root"), "{}", all.out);
+    assert!(all.out.contains("flyte-non-root/runs-as-root"), "{}", all.out);
     for (module, problem) in [
         (path(&folder, "text.wasm"), "it is no WebAssembly module"),
         (path(&folder, "bare.wasm"), "it has no metadata"),
@@ -290,8 +290,12 @@ fn colour_is_for_terminals() {
 
 #[test]
 fn names_cannot_move_the_cursor() {
-    let run = check(&BAD.replace("name: bad", r#"name: "\e[2Jall\ngood""#));
+    let manifest = BAD.replace("name: bad", r#"name: "\e[2Jall\ngood""#).replace("name: a", r#"name: "\u202eb""#);
+    let run = check(&manifest);
     assert!(run.out.starts_with("Pod \u{fffd}[2Jall\n    good  <stdin>:1\n"), "{}", run.out);
+    assert!(run.out.contains("containers[0] \"\u{fffd}b\""), "{}", run.out);
+    let folder = folder(&[("\u{1b}[2J.yaml", BAD.as_bytes())]);
+    assert!(!crate::run(&["check", folder.path().to_str().unwrap()], "").out.contains('\u{1b}'));
 }
 
 #[test]
@@ -307,7 +311,7 @@ fn a_reader_that_stops_reading_is_no_crash() {
             .unwrap();
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
-        assert_eq!((Some(2), ""), (output.status.code(), &*String::from_utf8_lossy(&output.stderr)));
+        assert_eq!((Some(1), ""), (output.status.code(), &*String::from_utf8_lossy(&output.stderr)));
     }
 }
 

@@ -41,6 +41,9 @@ pub struct Case {
     /// The warnings.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// The stable names of the rules that found something, violations first, where the case is about them.
+    #[serde(default)]
+    pub rules: Vec<String>,
     /// The status code.
     pub code: Option<u16>,
 }
@@ -106,7 +109,14 @@ impl Case {
         let expected = (self.accepted, self.message.clone(), self.warnings.clone(), self.code);
         let message = answer.message.as_deref().map(lines).unwrap_or_default();
         let actual = (answer.accepted, message, answer.warnings.clone().unwrap_or_default(), answer.code);
-        if expected == actual { Ok(()) } else { Err(format!("expected {expected:#?}\ngot {actual:#?}")) }
+        if expected != actual {
+            return Err(format!("expected {expected:#?}\ngot {actual:#?}"));
+        }
+        let rules = rules(answer);
+        if !self.rules.is_empty() && self.rules != rules {
+            return Err(format!("expected the rules {:?}\ngot {rules:?}", self.rules));
+        }
+        Ok(())
     }
 
     /// Compares what a policy says of the settings with the expected answer.
@@ -118,4 +128,13 @@ impl Case {
         let expected = if self.accepted { Ok(()) } else { Err(self.message.join("\n")) };
         if expected == answer { Ok(()) } else { Err(format!("expected {expected:#?}\ngot {answer:#?}")) }
     }
+}
+
+/// The rules that found something, by the answer's audit annotations.
+fn rules(answer: &Answer) -> Vec<String> {
+    let annotations = answer.audit_annotations.iter();
+    let listed = |name: &str| annotations.clone().filter_map(|all| all.get(name)).cloned().collect::<Vec<String>>();
+    let found = [listed("violations"), listed("notices")].concat();
+    let found = found.iter().filter_map(|json| serde_json::from_str::<Vec<Value>>(json).ok()).flatten();
+    found.filter_map(|finding| finding["rule"].as_str().map(str::to_owned)).collect()
 }

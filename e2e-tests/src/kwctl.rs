@@ -38,6 +38,7 @@ pub fn run(module: &Path, request: &Value, settings: &Value) -> Result<Answer, S
         "message": answer["status"]["message"],
         "code": answer["status"]["code"],
         "warnings": answer["warnings"],
+        "audit_annotations": answer["auditAnnotations"],
     }))
     .map_err(|error| format!("{error}: {text}"))
 }

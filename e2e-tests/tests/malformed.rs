@@ -116,6 +116,48 @@ fn relevant_fields_that_nest_without_end_are_refused() {
 }
 
 #[test]
+fn a_wrong_type_where_a_user_is_said_is_never_accepted() {
+    let good = json!({
+        "hostUsers": true,
+        "securityContext": {"runAsUser": 1, "runAsNonRoot": true, "runAsGroup": 1, "windowsOptions": {}},
+        "initContainers": [{"name": "a", "securityContext": {"runAsUser": 1, "runAsNonRoot": true}}],
+        "containers": [{"name": "a", "image": "b", "securityContext": {"runAsUser": 1, "privileged": false}}]
+    });
+    for pointer in [
+        "",
+        "/hostUsers",
+        "/securityContext",
+        "/securityContext/runAsUser",
+        "/securityContext/runAsNonRoot",
+        "/securityContext/runAsGroup",
+        "/securityContext/windowsOptions",
+        "/initContainers",
+        "/initContainers/0",
+        "/initContainers/0/name",
+        "/initContainers/0/securityContext/runAsNonRoot",
+        "/containers/0/image",
+        "/containers/0/securityContext",
+        "/containers/0/securityContext/runAsUser",
+        "/containers/0/securityContext/privileged",
+    ] {
+        for wrong in [json!("0"), json!(0.5), json!(-1), json!([true]), json!([[]])] {
+            let mut spec = good.clone();
+            let place = spec.pointer_mut(pointer).unwrap();
+            if std::mem::discriminant(place) == std::mem::discriminant(&wrong) && !wrong.is_number() {
+                continue;
+            }
+            *place = wrong.clone();
+            let mut request = root_pod();
+            request["object"]["spec"] = spec;
+            for module in &*MODULES {
+                let answer = answer(module, json!({ "request": request }).to_string().as_bytes());
+                assert!(is_unjudged(&answer), "{pointer} {wrong}: {answer:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_message_is_bounded_and_says_how_many_more_there_are() {
     let containers: Vec<Value> =
         (0..100).map(|number| json!({"name": format!("{number}\n{}", "x".repeat(10_000))})).collect();

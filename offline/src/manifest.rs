@@ -95,12 +95,12 @@ fn add(content: Node, origin: &Origin, item_type: Option<(&str, &str)>, objects:
     };
     let (api_version, kind) = (api_version.to_owned(), kind.to_owned());
 
-    let items = content.get("items");
-    if let Some(item_kind) = kind.strip_suffix("List")
-        && (items.is_some() || item_kind.is_empty())
-    {
-        let item_type = (!item_kind.is_empty()).then_some((&*api_version, item_kind));
-        match items.map(|items| &items.value) {
+    // To kubectl whatever has items is a list.
+    let items = content.get("items").map(|items| &items.value);
+    let is_list = kind == "List" || !matches!(items, None | Some(Value::Null));
+    if is_list {
+        let item_type = kind.strip_suffix("List").filter(|kind| !kind.is_empty()).map(|kind| (&*api_version, kind));
+        match items {
             Some(Value::List(items)) => items.iter().for_each(|item| add(item.clone(), origin, item_type, objects)),
             None | Some(Value::Null) => {}
             Some(_) => objects.push(unreadable(content.line_at("items"), "the list's items are no list")),

@@ -9,7 +9,6 @@ use crate::request::Request;
 /// The metadata in a module's custom section [`SECTION`].
 #[derive(Debug, Deserialize)]
 pub struct Metadata {
-    #[serde(default)]
     rules: Vec<Rule>,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
@@ -34,9 +33,14 @@ impl Metadata {
         let is_in = |list: &[String], value: &str| list.iter().any(|item| item == "*" || item == value);
         self.rules.iter().any(|rule| {
             is_in(&rule.api_groups, request.resource.group)
-                && is_in(&rule.resources, &request.resource.resource)
+                && rule.resources.iter().any(|rule| names(rule, &request.resource.resource))
                 && is_in(&rule.operations, request.operation)
         })
+    }
+
+    /// Whether the policy asks for no request at all, and so judges nothing.
+    pub fn asks_for_nothing(&self) -> bool {
+        self.rules.is_empty()
     }
 
     /// The policy's name.
@@ -51,5 +55,26 @@ impl Metadata {
 
     fn annotation(&self, name: &str) -> Option<&str> {
         self.annotations.get(&format!("io.kubewarden.policy.{name}")).map(String::as_str)
+    }
+}
+
+/// Whether a rule's resource, `pods`, `*`, `*/*` or `pods/*`, names a resource itself, not only a subresource of it.
+fn names(rule: &str, resource: &str) -> bool {
+    let (own, sub) = rule.split_once('/').unwrap_or((rule, "*"));
+    (own == "*" || own == resource) && sub == "*"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn a_rule_names_resources_as_kubernetes_has_it() {
+        for rule in ["pods", "*", "*/*", "pods/*"] {
+            assert!(names(rule, "pods"), "{rule}");
+        }
+        for rule in ["pods/status", "*/scale", "jobs", "jobs/*", ""] {
+            assert!(!names(rule, "pods"), "{rule}");
+        }
     }
 }

@@ -61,6 +61,8 @@ pub struct Judged {
     pub notices: Vec<Finding>,
     /// How many more violations the policies counted and did not spell out.
     pub more_violations: usize,
+    /// How many more notices the policies counted and did not spell out.
+    pub more_notices: usize,
 }
 
 /// Where an object stands.
@@ -153,6 +155,7 @@ pub struct Answer {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Annotated {
+    policy: String,
     rule: String,
     path: String,
     container: String,
@@ -212,6 +215,7 @@ impl Report {
             violations: Vec::new(),
             notices: Vec::new(),
             more_violations: 0,
+            more_notices: 0,
         };
         for (policy, answer) in answers {
             let failures = match answer {
@@ -242,7 +246,7 @@ impl Report {
             self.summary.judged += 1;
             self.summary.refused += usize::from(!judged.violations.is_empty());
             self.summary.violations += judged.violations.len() + judged.more_violations;
-            self.summary.notices += judged.notices.len();
+            self.summary.notices += judged.notices.len() + judged.more_notices;
             self.objects.push(judged);
         }
     }
@@ -276,7 +280,8 @@ impl Report {
 impl Judged {
     fn add(&mut self, policy: &str, mut answer: Answer, object: &Object) {
         let finding = |found: Annotated| Finding {
-            policy: policy.to_owned(),
+            // A module with several policies says which of them it was.
+            policy: if found.policy.is_empty() { policy.to_owned() } else { found.policy },
             line: object.content.line_at(&found.path),
             rule: found.rule,
             path: found.path,
@@ -287,13 +292,14 @@ impl Judged {
         let plain = |text: String| finding(Annotated { text, ..Annotated::default() });
 
         if !answer.accepted {
-            match answer.findings("violations") {
+            let found = answer.findings("violations").filter(|found| !found.is_empty());
+            match found {
                 Some(found) => self.violations.extend(found.into_iter().map(finding)),
                 None => self.violations.push(plain(answer.message.take().unwrap_or_default())),
             }
-            self.more_violations +=
-                answer.annotation("moreViolations").and_then(|count| count.parse().ok()).unwrap_or(0);
+            self.more_violations += answer.count("moreViolations");
         }
+        self.more_notices += answer.count("moreNotices");
         match answer.findings("notices") {
             Some(found) => self.notices.extend(found.into_iter().map(finding)),
             None => self.notices.extend(answer.warnings.unwrap_or_default().into_iter().map(plain)),
@@ -308,6 +314,10 @@ impl Answer {
 
     fn annotation(&mut self, name: &str) -> Option<String> {
         self.audit_annotations.as_mut()?.remove(name)
+    }
+
+    fn count(&mut self, name: &str) -> usize {
+        self.annotation(name).and_then(|count| count.parse().ok()).unwrap_or(0)
     }
 
     fn findings(&mut self, name: &str) -> Option<Vec<Annotated>> {

@@ -37,7 +37,7 @@ pub const POLICIES: &[&dyn Policy] = &[
 const BAD_REQUEST: u16 = 400;
 
 impl Module<'static> {
-    /// The module this build is, by its cargo features.
+    /// The module this build is, by its cargo features: `all`, or one policy's.
     pub const BUILT: Self = if cfg!(feature = "all") { Self::Several(POLICIES) } else { Self::One(POLICIES[0]) };
 }
 
@@ -145,13 +145,14 @@ fn answer(verdict: &Verdict, unjudged: &[Unjudged]) -> ValidationResponse {
     if !verdict.violations.is_empty() {
         lines.push(verdict::message(&verdict.violations));
         annotations.insert("violations".to_owned(), listed(&verdict.violations));
-        let more = verdict.violations.len().saturating_sub(MOST_LISTED);
-        if more > 0 {
-            annotations.insert("moreViolations".to_owned(), more.to_string());
-        }
     }
     if !verdict.notices.is_empty() {
         annotations.insert("notices".to_owned(), listed(&verdict.notices));
+    }
+    for (name, count) in [("moreViolations", verdict.violations.len()), ("moreNotices", verdict.notices.len())] {
+        if count > MOST_LISTED {
+            annotations.insert(name.to_owned(), (count - MOST_LISTED).to_string());
+        }
     }
     let warnings = verdict.notices.iter().take(MOST_LISTED).map(ToString::to_string).collect::<Vec<_>>();
     ValidationResponse {

@@ -198,9 +198,8 @@ impl Finding {
         if self.rule != Rule::NeverStarts {
             return None;
         }
-        self.mend = "set securityContext.runAsNonRoot: false on this container, which may be root, or a non-zero \
-                     securityContext.runAsUser"
-            .to_owned();
+        self.mend =
+            format!("set securityContext.runAsNonRoot: false on this container, which may be root, or {}", self.mend);
         Some(self)
     }
 

@@ -1,0 +1,45 @@
+//! What the modules say of themselves: where it stands in several files, it is the same in all of them.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use flytewarden::abi::POLICIES;
+use flytewarden_e2e::root;
+use flytewarden_offline::yaml;
+use serde_json::{Value, json};
+
+fn metadata(folder: &Path) -> Value {
+    let path = folder.join("metadata.yml");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    json!(yaml::settings(&text).expect("it is YAML"))
+}
+
+fn rules(metadata: &Value) -> BTreeSet<String> {
+    metadata["rules"].as_array().expect("there are rules").iter().map(Value::to_string).collect()
+}
+
+#[test]
+fn every_policy_has_a_folder_and_every_folder_a_policy() {
+    let folders: BTreeSet<String> = fs::read_dir(root().join("policies"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let policies: BTreeSet<String> = POLICIES.iter().map(|policy| policy.name().to_owned()).collect();
+    assert_eq!(policies, folders);
+}
+
+#[test]
+fn the_module_with_all_policies_asks_for_what_any_of_them_asks_for() {
+    let folders = POLICIES.iter().map(|policy| root().join("policies").join(policy.name()));
+    let any: BTreeSet<String> = folders.flat_map(|folder| rules(&metadata(&folder))).collect();
+    assert_eq!(any, rules(&metadata(&root())));
+}
+
+#[test]
+fn titles_and_versions_are_those_of_the_code() {
+    let titled = POLICIES.iter().map(|policy| (policy.name(), root().join("policies").join(policy.name())));
+    for (name, folder) in titled.chain([("flytewarden", root())]) {
+        let annotations = &metadata(&folder)["annotations"];
+        assert_eq!(name, annotations["io.kubewarden.policy.title"]);
+        assert_eq!(env!("CARGO_PKG_VERSION"), annotations["io.kubewarden.policy.version"], "{name}");
+    }
+}
