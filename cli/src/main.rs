@@ -93,8 +93,7 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
             let description = module.metadata.description().unwrap_or_default();
             writeln!(out, "{:width$}  {}", render::printable(&module.name), render::printable(description))?;
         }
-        out.flush()?;
-        return Ok(ExitCode::SUCCESS);
+        return finish(out.flush()).map(|()| ExitCode::SUCCESS);
     }
 
     let settings = match &arguments.settings {
@@ -112,16 +111,20 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
             serde_json::to_writer_pretty(&mut out, &report).map_err(io::Error::from).and_then(|()| writeln!(out))
         }
     };
-    match written.and_then(|()| out.flush()) {
-        // Whoever closed the pipe has read enough of the report; it means the same.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
-        _ => {}
-    }
+    finish(written.and_then(|()| out.flush()))?;
     Ok(match (report.summary.unjudged, report.summary.violations) {
         (0, 0) => ExitCode::SUCCESS,
         (0, _) => ExitCode::from(VIOLATIONS),
         _ => ExitCode::from(UNJUDGED),
     })
+}
+
+/// Whoever closed the pipe has read enough; what was said means the same.
+fn finish(written: io::Result<()>) -> Result<(), Box<dyn Error>> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 fn modules(files: &[PathBuf]) -> Result<Vec<Module>, Box<dyn Error>> {

@@ -79,7 +79,12 @@ struct Origin {
 }
 
 /// Adds an object, or the items of a list. Items of a typed list, say a `PodList`, need not repeat their type.
-fn add(content: Node, origin: &Origin, item_type: Option<(&str, &str)>, objects: &mut Vec<Result<Object, Unreadable>>) {
+fn add(
+    mut content: Node,
+    origin: &Origin,
+    item_type: Option<(&str, &str)>,
+    objects: &mut Vec<Result<Object, Unreadable>>,
+) {
     let unreadable =
         |line: usize, reason: &str| Err(Unreadable { document: origin.document, line, reason: reason.to_owned() });
     let text = |name: &str| content.get(name).and_then(Node::as_str).filter(|text| !text.is_empty());
@@ -97,13 +102,14 @@ fn add(content: Node, origin: &Origin, item_type: Option<(&str, &str)>, objects:
 
     // To kubectl whatever has items is a list.
     let items = content.get("items").map(|items| &items.value);
-    let is_list = kind == "List" || !matches!(items, None | Some(Value::Null));
-    if is_list {
+    if kind == "List" || !matches!(items, None | Some(Value::Null)) {
         let item_type = kind.strip_suffix("List").filter(|kind| !kind.is_empty()).map(|kind| (&*api_version, kind));
-        match items {
-            Some(Value::List(items)) => items.iter().for_each(|item| add(item.clone(), origin, item_type, objects)),
-            None | Some(Value::Null) => {}
-            Some(_) => objects.push(unreadable(content.line_at("items"), "the list's items are no list")),
+        match content.take("items") {
+            Some(Node { value: Value::List(items), .. }) => {
+                items.into_iter().for_each(|item| add(item, origin, item_type, objects));
+            }
+            None | Some(Node { value: Value::Null, .. }) => {}
+            Some(items) => objects.push(unreadable(items.line, "the list's items are no list")),
         }
         return;
     }

@@ -9,7 +9,7 @@
 //! read once more by libyaml's port to Rust, through `yaml_serde`, Kubewarden's choice. It keeps no lines, so all of
 //! such a document is on its first, and reads YAML 1.2, so `yes` is a text there.
 
-use std::{cell::Cell, fmt};
+use std::{cell::Cell, fmt, marker::PhantomData};
 
 use indexmap::IndexMap;
 use serde::{
@@ -69,9 +69,16 @@ pub fn documents(text: &str) -> Vec<Document> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut documents = Vec::new();
     for (first_line, part) in split(text) {
-        let contents = match parse(part, first_line, options()) {
-            Ok(nodes) => nodes.into_iter().map(Ok).collect(),
-            Err(malformed) => vec![Err(malformed)],
+        let read = parse(part, options()).or_else(|malformed| match malformed.reason.as_str() {
+            UNINDENTED => parse_as_libyaml(part).ok_or(malformed),
+            _ => Err(malformed),
+        });
+        let contents = match read {
+            Ok(mut nodes) => {
+                nodes.iter_mut().for_each(|node| node.shift(first_line - 1));
+                nodes.into_iter().map(Ok).collect()
+            }
+            Err(Malformed { line, reason }) => vec![Err(Malformed { line: line + first_line - 1, reason })],
         };
         for content in contents {
             if !matches!(content, Ok(Node { value: Value::Null, .. })) {
@@ -90,7 +97,7 @@ pub fn documents(text: &str) -> Vec<Document> {
 pub fn settings(text: &str) -> Result<Option<Node>, Malformed> {
     let mut strict = options();
     strict.duplicate_keys = DuplicateKeyPolicy::Error;
-    let nodes = parse(text, 1, strict)?;
+    let nodes = parse(text, strict)?;
     match &nodes[..] {
         [_, second, ..] => Err(Malformed { line: second.line, reason: "settings are one document".to_owned() }),
         _ => Ok(nodes.into_iter().next()),
@@ -121,17 +128,12 @@ fn split(text: &str) -> Vec<(usize, &str)> {
     parts
 }
 
-fn parse(text: &str, first_line: usize, options: Options) -> Result<Vec<Node>, Malformed> {
-    let read = serde_saphyr::from_multiple_with_options(text, options);
-    let mut nodes: Vec<Node> = read.or_else(|error| {
+/// The documents as the first library reads them; lines count from the start of the text.
+fn parse(text: &str, options: Options) -> Result<Vec<Node>, Malformed> {
+    serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
         let line = error.location().map_or(1, |location| location.line() as usize);
-        let malformed = Malformed { line: line + first_line - 1, reason: reason(&error) };
-        if malformed.reason == UNINDENTED { parse_as_libyaml(text).ok_or(malformed) } else { Err(malformed) }
-    })?;
-    for node in &mut nodes {
-        node.shift(first_line - 1);
-    }
-    Ok(nodes)
+        Malformed { line, reason: reason(&error) }
+    })
 }
 
 /// The documents as libyaml reads them, if it does, and if they are of a size and simplicity to be read that way.
@@ -157,18 +159,6 @@ impl<'de> DeserializeSeed<'de> for OnLine<'_> {
         let left = self.left.get().checked_sub(1).ok_or_else(|| de::Error::custom("too many values"))?;
         self.left.set(left);
         Ok(Node { line: self.line, value: deserializer.deserialize_any(Visitor(self))? })
-    }
-}
-
-/// Reads the values inside of a value with the line that saphyr knows.
-#[derive(Clone, Copy)]
-struct OnItsLine;
-
-impl<'de> DeserializeSeed<'de> for OnItsLine {
-    type Value = Node;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
-        Node::deserialize(deserializer)
     }
 }
 
@@ -219,6 +209,14 @@ impl Node {
         }
     }
 
+    /// Takes the value of a field out of this map, if it is one and has it.
+    pub fn take(&mut self, name: &str) -> Option<Self> {
+        match &mut self.value {
+            Value::Map(fields) => fields.shift_remove(name),
+            _ => None,
+        }
+    }
+
     /// The text, where this is one.
     pub fn as_str(&self) -> Option<&str> {
         match &self.value {
@@ -253,7 +251,7 @@ impl<'de> Deserialize<'de> for Node {
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Visitor(OnItsLine))
+        deserializer.deserialize_any(Visitor(PhantomData))
     }
 }
 
@@ -418,6 +416,11 @@ mod tests {
             .collect();
         let text = format!("text: 'one\ntwo'\na0: &a0 x\n{bomb}");
         assert!(matches!(&read(&text)[..], [Err(_)]));
+    }
+
+    #[test]
+    fn settings_are_not_read_in_any_other_way() {
+        assert!(super::settings("a: 'one\ntwo'\nb: 1\nb: 2\n").is_err());
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! Off by default: OpenShift gives containers a random uid in group 0. Groups mean nothing on Windows, and group 0 of a
 //! user namespace (`hostUsers: false`) is not the node's. An unset `runAsGroup` is left to the image.
 //!
-//! Read: `hostUsers`, `os.name`, `nodeSelector`; of the pod's and the container's `securityContext`: `runAsGroup`; of the pod's:
-//! `fsGroup`, `supplementalGroups`. Refused: 0. Source: "a new user group and user", "Security Overview", "Changes".
+//! Read: `hostUsers`, `os.name`, `nodeSelector`; of the pod's and the container's `securityContext`: `runAsGroup`; of the
+//! pod's: `fsGroup`, `supplementalGroups`. Refused: 0. Source: "a new user group and user", "Security Overview",
+//! "Changes".
 
 use super::{Finding, Inherited, Rule};
 use crate::{

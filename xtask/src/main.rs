@@ -13,6 +13,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
+use flytewarden_offline::{metadata, yaml};
 use serde_json::{Map, Value, json};
 use wasm_encoder::{CustomSection, Encode, Section};
 use wasmparser::{Parser, Payload};
@@ -21,9 +22,6 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// The most bytes a module may have, annotated. An engine fetches, compiles and keeps every policy it runs.
 const BUDGETS: [(&str, usize); 2] = [("flyte-non-root", 200_000), ("flytewarden", 220_000)];
-
-/// Where Kubewarden looks for a policy's metadata in its module.
-const METADATA_SECTION: &str = "io.kubewarden.metadata";
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
@@ -53,7 +51,7 @@ fn modules(root: &Path, target: &Path) -> Result<()> {
     let dist = root.join("dist");
     fs::create_dir_all(&dist)?;
     for Artifact { name, feature, folder } in artifacts(root)? {
-        let module = annotate(compile(root, target, &feature)?, &metadata(&folder)?)?;
+        let module = annotate(compile(root, target, &feature)?, &metadata_of(&folder)?)?;
         let (_, budget) =
             BUDGETS.iter().find(|(budgeted, _)| *budgeted == name).ok_or(format!("{name} has no budget"))?;
         println!("dist/{name}.wasm: {} KB of at most {}", module.len().div_ceil(1000), budget / 1000);
@@ -135,10 +133,11 @@ fn compile(root: &Path, target: &Path, feature: &str) -> Result<Vec<u8>> {
 
 /// The metadata as the engines read it: `metadata.yml` in JSON, with the protocol the module speaks, and the README as
 /// the policy's usage.
-fn metadata(folder: &Path) -> Result<Value> {
+fn metadata_of(folder: &Path) -> Result<Value> {
     let path = folder.join("metadata.yml");
-    let mut metadata: Map<String, Value> =
-        serde_saphyr::from_str(&fs::read_to_string(&path)?).map_err(|error| format!("{}: {error}", path.display()))?;
+    let content = yaml::settings(&fs::read_to_string(&path)?)
+        .map_err(|malformed| format!("{}:{}: {}", path.display(), malformed.line, malformed.reason))?;
+    let mut metadata: Map<String, Value> = serde_json::from_value(json!(content))?;
     metadata.insert("protocolVersion".to_owned(), json!("v1"));
     let usage = fs::read_to_string(folder.join("README.md"))?;
     metadata
@@ -152,12 +151,12 @@ fn metadata(folder: &Path) -> Result<Value> {
 fn annotate(mut module: Vec<u8>, metadata: &Value) -> Result<Vec<u8>> {
     for payload in Parser::new(0).parse_all(&module) {
         if let Payload::CustomSection(section) = payload?
-            && section.name() == METADATA_SECTION
+            && section.name() == metadata::SECTION
         {
             return Err("the module is annotated already".into());
         }
     }
-    let section = CustomSection { name: METADATA_SECTION.into(), data: Cow::Owned(serde_json::to_vec(metadata)?) };
+    let section = CustomSection { name: metadata::SECTION.into(), data: Cow::Owned(serde_json::to_vec(metadata)?) };
     module.push(section.id());
     section.encode(&mut module);
     Ok(module)
