@@ -31,6 +31,11 @@ impl<'a> Repository<'a> {
         valid.then(|| Self::named(name)).flatten()
     }
 
+    /// The last part of its path: `postgres` of `docker.io/library/postgres`.
+    pub fn name(&self) -> &'a str {
+        self.path.rsplit('/').next().unwrap_or(self.path)
+    }
+
     /// A repository written without tag and digest. `None` for what is no repository's name.
     pub fn named(name: &'a str) -> Option<Self> {
         let (host, path) = match name.split_once('/') {

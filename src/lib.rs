@@ -18,7 +18,13 @@
 //!
 //! What is not here: reading manifests and writing reports without a cluster (`offline/`), the command (`cli/`).
 
+#![cfg_attr(not(feature = "all"), allow(dead_code, reason = "a module needs what its policy needs"))]
+
 pub mod abi;
+#[cfg(feature = "flyte-admin-cors")]
+mod admin_config;
+#[cfg(feature = "flyte-admin-cors")]
+pub mod admin_cors;
 pub mod admission;
 mod flyte;
 mod id;
@@ -26,9 +32,13 @@ mod image;
 mod location;
 #[cfg(feature = "flyte-non-root")]
 pub mod non_root;
+#[cfg(feature = "flyte-admin-cors")]
+mod origin;
 pub mod policy;
 pub mod settings;
 mod text;
 pub mod verdict;
 mod view;
 mod workload;
+#[cfg(feature = "flyte-admin-cors")]
+mod yaml;

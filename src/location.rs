@@ -13,6 +13,17 @@ pub(crate) struct Located {
     pub(crate) problem: String,
 }
 
+/// The path to a key of the map that `path` leads to: `metadata.name`, `data["server.yaml"]`.
+pub(crate) fn key(path: &str, key: &str) -> String {
+    let is_plain =
+        !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    match (is_plain, path) {
+        (true, "") => key.to_owned(),
+        (true, path) => format!("{path}.{key}"),
+        (false, path) => format!("{path}[{}]", serde_json::to_string(key).unwrap_or_default()),
+    }
+}
+
 /// No object of Kubernetes is read deeper than this.
 const MOST_LEVELS: usize = 32;
 
@@ -39,10 +50,7 @@ impl Located {
             if let Ok(fields) = serde_json::from_str::<BTreeMap<Text, &RawValue>>(around)
                 && let Some((name, value)) = fields.iter().find(|(_, value)| is_inside(value))
             {
-                if !path.is_empty() {
-                    path.push('.');
-                }
-                path.push_str(name);
+                path = key(&path, name);
                 around = value.get();
             } else if let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(around)
                 && let Some(index) = items.iter().position(|value| is_inside(value))

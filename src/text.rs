@@ -15,6 +15,14 @@ impl<'a> Text<'a> {
     pub const fn constant(text: &'a str) -> Self {
         Self(Cow::Borrowed(text))
     }
+
+    /// The text's bytes.
+    pub fn into_bytes(self) -> Cow<'a, [u8]> {
+        match self.0 {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        }
+    }
 }
 
 impl Deref for Text<'_> {

@@ -13,6 +13,16 @@ pub struct Verdict {
     pub notices: Vec<Notice>,
 }
 
+/// Where in a file that is a value of an object: an entry of a ConfigMap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Within {
+    /// Where in the file, e.g. `server.security.allowedOrigins[0]`; empty for no part of it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub path: String,
+    /// The line of the file, from 1.
+    pub line: usize,
+}
+
 /// One thing that is wrong with an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Violation {
@@ -25,6 +35,9 @@ pub struct Violation {
     /// The name of the container the path leads to; empty where it leads to none.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub container: String,
+    /// Where in the file that the path leads to, if it leads to one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub within: Option<Within>,
     /// What will really happen.
     pub problem: String,
     /// The line that mends it.
@@ -43,12 +56,15 @@ pub struct Notice {
     /// The name of the container the path leads to; empty where it leads to none.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub container: String,
+    /// Where in the file that the path leads to, if it leads to one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub within: Option<Within>,
     /// What is worth knowing.
     pub text: String,
 }
 
 /// A request no verdict can be given on. Never an acceptance: what cannot be judged is not good.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Unjudged {
     /// Where in the object, or in the request or the settings; empty for the request as a whole.
     pub path: String,
@@ -68,20 +84,30 @@ impl fmt::Display for Unjudged {
 
 impl fmt::Display for Violation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        place(formatter, &self.path, &self.container)?;
+        place(formatter, &self.path, &self.container, self.within.as_ref())?;
         write!(formatter, "{}; {}", self.problem, self.mend)
     }
 }
 
 impl fmt::Display for Notice {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        place(formatter, &self.path, &self.container)?;
+        place(formatter, &self.path, &self.container, self.within.as_ref())?;
         formatter.write_str(&self.text)
     }
 }
 
-fn place(formatter: &mut fmt::Formatter<'_>, path: &str, container: &str) -> fmt::Result {
-    if !container.is_empty() { write!(formatter, "{path} \"{container}\": ") } else { write!(formatter, "{path}: ") }
+fn place(formatter: &mut fmt::Formatter<'_>, path: &str, container: &str, within: Option<&Within>) -> fmt::Result {
+    formatter.write_str(path)?;
+    if !container.is_empty() {
+        write!(formatter, " \"{container}\"")?;
+    }
+    if let Some(Within { path, line }) = within {
+        write!(formatter, " line {line}")?;
+        if !path.is_empty() {
+            write!(formatter, ", {path}")?;
+        }
+    }
+    formatter.write_str(": ")
 }
 
 /// The most violations or notices one answer spells out. An answer ends up in a terminal and in the cluster's audit

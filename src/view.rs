@@ -12,6 +12,9 @@
 /// }
 /// ```
 ///
+/// A field that only some policy reads names its feature, `"env" if "flyte-admin-cors" => env: ...`: a module without that
+/// policy skips it as any other.
+///
 /// A `struct Name<'a>: strict` refuses other fields, and null: in settings, a misspelt key would leave a rule off, and
 /// nobody can tell whether nothing means the default or none.
 ///
@@ -29,20 +32,23 @@ macro_rules! view {
     ($(
         $(#[$meta:meta])*
         $visibility:vis struct $name:ident<'a> $(: $strict:ident)? {
-            $($(#[$field_meta:meta])* $json:literal => $field_visibility:vis $field:ident: $type:ty,)*
+            $($(#[$field_meta:meta])* $json:literal $(if $feature:literal)? => $field_visibility:vis $field:ident: $type:ty,)*
         }
     )*) => {$(
         $(#[$meta])*
         #[derive(Debug, Default)]
         $visibility struct $name<'a> {
-            $($(#[$field_meta])* $field_visibility $field: Option<$type>,)*
+            $($(#[$field_meta])* $(#[cfg(feature = $feature)])? $field_visibility $field: Option<$type>,)*
             _borrowed: std::marker::PhantomData<&'a str>,
         }
 
         impl $name<'static> {
             /// The view of an object without any of the fields.
             #[allow(dead_code, reason = "not every view needs it")]
-            $visibility const EMPTY: &'static Self = &Self { $($field: None,)* _borrowed: std::marker::PhantomData };
+            $visibility const EMPTY: &'static Self = &Self {
+                $($(#[cfg(feature = $feature)])? $field: None,)*
+                _borrowed: std::marker::PhantomData,
+            };
         }
 
         impl<'de: 'a, 'a> serde::Deserialize<'de> for $name<'a> {
@@ -62,8 +68,8 @@ macro_rules! view {
                         let mut view = $name::default();
                         while let Some(key) = map.next_key::<crate::text::Text>()? {
                             match &*key {
-                                $($json if IS_STRICT => view.$field = Some(map.next_value()?),
-                                $json => view.$field = map.next_value()?,)*
+                                $($(#[cfg(feature = $feature)])? $json if IS_STRICT => view.$field = Some(map.next_value()?),
+                                $(#[cfg(feature = $feature)])? $json => view.$field = map.next_value()?,)*
                                 _ => view!(@unknown map key [$($json)*] $($strict)?),
                             }
                         }

@@ -3,9 +3,11 @@
 //! The one place that knows where each kind keeps its pod spec and how to walk its containers. `null` and absent are
 //! the same everywhere, as they are to the API server.
 
+#[cfg(feature = "flyte-non-root")]
+mod users;
+
 use crate::{
     admission::{self, AdmissionRequest, Kind},
-    id::Id,
     text::Text,
     verdict::Unjudged,
     view::view,
@@ -66,6 +68,11 @@ impl Shape {
     }
 }
 
+#[cfg(feature = "flyte-non-root")]
+use users::{Labels, NodeSelector, Os};
+#[cfg(feature = "flyte-non-root")]
+pub use users::{SecurityContext, WindowsOptions};
+
 /// Whether objects of this kind hold a pod spec.
 pub fn is_workload(kind: &Kind) -> bool {
     Shape::of(kind).is_some()
@@ -108,22 +115,6 @@ impl<'a> Workload<'a> {
             pod_path,
         })
     }
-
-    /// Whether this is the workload of that name: by its own name, or by the label `app.kubernetes.io/name` or `app`
-    /// on it or on its pods. Pods made by a controller have generated names and are known by their labels.
-    pub fn is_named(&self, name: &str) -> bool {
-        self.metadata.name.as_deref() == Some(name) || self.metadata.is_labelled(name) || self.pods_are_named(name)
-    }
-
-    /// Whether the pods that the workload makes are of that name too, by their labels.
-    pub fn pods_are_named(&self, name: &str) -> bool {
-        self.pod_metadata.is_labelled(name)
-    }
-
-    /// Whether this is not a Pod, but makes them.
-    pub fn makes_pods(&self) -> bool {
-        self.pod_path != "spec"
-    }
 }
 
 view! {
@@ -152,73 +143,37 @@ view! {
     pub struct Metadata<'a> {
         /// The object's name; absent where it is to be generated.
         "name" => pub name: Text<'a>,
-        /// The labels that name a workload.
-        "labels" => pub labels: Labels<'a>,
+        "labels" if "flyte-non-root" => labels: Labels<'a>,
         /// When somebody asked for the object's deletion; it then only waits for its finalizers.
         "deletionTimestamp" => pub deletion_timestamp: Text<'a>,
     }
 
-    /// The labels that name a workload: Flyte's helm charts use the first, its kustomizations the second.
-    pub struct Labels<'a> {
-        /// The name by Kubernetes' convention.
-        "app.kubernetes.io/name" => pub name: Text<'a>,
-        /// The name by custom.
-        "app" => pub app: Text<'a>,
-    }
-
-    /// The parts of a pod spec that say which user its containers run as.
+    /// The parts of a pod spec that policies read.
     pub struct PodSpec<'a> {
         /// `false` puts the pod into a user namespace of its own.
-        "hostUsers" => pub host_users: bool,
-        "os" => os: Os<'a>,
-        "nodeSelector" => node_selector: NodeSelector<'a>,
-        "securityContext" => security_context: SecurityContext<'a>,
+        "hostUsers" if "flyte-non-root" => pub host_users: bool,
+        "os" if "flyte-non-root" => os: Os<'a>,
+        "nodeSelector" if "flyte-non-root" => node_selector: NodeSelector<'a>,
+        "securityContext" if "flyte-non-root" => security_context: SecurityContext<'a>,
         "initContainers" => init_containers: Vec<Container<'a>>,
         "containers" => containers: Vec<Container<'a>>,
         "ephemeralContainers" => ephemeral_containers: Vec<Container<'a>>,
-    }
-
-    struct Os<'a> {
-        "name" => name: Text<'a>,
-    }
-
-    struct NodeSelector<'a> {
-        "kubernetes.io/os" => os: Text<'a>,
     }
 
     /// A container.
     pub struct Container<'a> {
         "name" => name: Text<'a>,
         "image" => image: Text<'a>,
-        "restartPolicy" => restart_policy: Text<'a>,
-        "securityContext" => security_context: SecurityContext<'a>,
+        "restartPolicy" if "flyte-non-root" => restart_policy: Text<'a>,
+        /// The command, a list of texts, yet to be read.
+        "command" if "flyte-admin-cors" => pub command: &'a serde_json::value::RawValue,
+        /// The command's arguments, a list of texts, yet to be read.
+        "args" if "flyte-admin-cors" => pub args: &'a serde_json::value::RawValue,
+        /// The environment, a list of variables, yet to be read.
+        "env" if "flyte-admin-cors" => pub env: &'a serde_json::value::RawValue,
+        "securityContext" if "flyte-non-root" => security_context: SecurityContext<'a>,
     }
 
-    /// The security context of a pod or of a container. Each level has fields the other has not; Kubernetes drops those.
-    pub struct SecurityContext<'a> {
-        /// The uid.
-        "runAsUser" => pub run_as_user: Id,
-        /// Whether the kubelet refuses to start a container as root.
-        "runAsNonRoot" => pub run_as_non_root: bool,
-        /// The primary gid.
-        "runAsGroup" => pub run_as_group: Id,
-        /// The Windows user.
-        "windowsOptions" => pub windows_options: WindowsOptions<'a>,
-        /// A container's: whether it is as powerful as a process on the node.
-        "privileged" => pub privileged: bool,
-        /// A pod's: the gid that owns its volumes.
-        "fsGroup" => pub fs_group: Id,
-        /// A pod's: more gids of every container.
-        "supplementalGroups" => pub supplemental_groups: Vec<Id>,
-    }
-
-    /// A security context's Windows part.
-    pub struct WindowsOptions<'a> {
-        /// The Windows user, perhaps with its domain.
-        "runAsUserName" => pub run_as_user_name: Text<'a>,
-        /// Whether the container is a process of the node.
-        "hostProcess" => pub host_process: bool,
-    }
 }
 
 /// Which list of the pod spec a container stands in.
@@ -283,27 +238,6 @@ impl<'a> Workload<'a> {
     }
 }
 
-impl Metadata<'_> {
-    fn is_labelled(&self, name: &str) -> bool {
-        let is = |text: &Option<Text>| text.as_deref() == Some(name);
-        self.labels.as_ref().is_some_and(|labels| is(&labels.name) || is(&labels.app))
-    }
-}
-
-impl<'a> PodSpec<'a> {
-    /// Whether the pod runs on Windows, where `runAsUser` means nothing: it says so, or asks for such a node.
-    pub fn is_windows(&self) -> bool {
-        let name = self.os.as_ref().and_then(|os| os.name.as_deref());
-        let node = self.node_selector.as_ref().and_then(|selector| selector.os.as_deref());
-        name.or(node) == Some("windows")
-    }
-
-    /// The pod's own security context.
-    pub fn security_context(&self) -> &SecurityContext<'a> {
-        self.security_context.as_ref().unwrap_or(SecurityContext::EMPTY)
-    }
-}
-
 impl<'a> Container<'a> {
     /// The container's name; empty where it has none.
     pub fn name(&self) -> &str {
@@ -313,15 +247,5 @@ impl<'a> Container<'a> {
     /// The container's image; empty where it has none.
     pub fn image(&self) -> &str {
         self.image.as_deref().unwrap_or_default()
-    }
-
-    /// Whether an init container is a sidecar, which runs as long as the pod.
-    pub fn restarts_always(&self) -> bool {
-        self.restart_policy.as_deref() == Some("Always")
-    }
-
-    /// The container's own security context.
-    pub fn security_context(&self) -> &SecurityContext<'a> {
-        self.security_context.as_ref().unwrap_or(SecurityContext::EMPTY)
     }
 }

@@ -143,7 +143,7 @@ fn unknown_to_pods(placed: &Placed, name: &str) -> Notice {
 
 fn notice(placed: &Placed, rule: &'static str, text: String) -> Notice {
     let container = Shortened(placed.container.name()).to_string();
-    Notice { policy: NAME, rule, path: placed.path(), container, text }
+    Notice { policy: NAME, rule, path: placed.path(), container, within: None, text }
 }
 
 /// What is wrong with one container, or with one field of its pod.
@@ -215,6 +215,7 @@ impl Finding {
             rule: self.rule.name(),
             path,
             container: Shortened(container).to_string(),
+            within: None,
             problem: self.problem,
             mend: self.mend,
         }

@@ -1,0 +1,135 @@
+//! The ConfigMaps that hold flyteadmin's files.
+
+use std::{borrow::Cow, fmt, marker::PhantomData};
+
+use k8s_openapi::ByteString;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny, IntoDeserializer, MapAccess, value::StrDeserializer},
+};
+use serde_json::value::RawValue;
+
+use super::files::File;
+use crate::{admission, flyte, location, text::Text, verdict::Unjudged, view::view};
+
+/// Whether a ConfigMap of that name holds flyteadmin's configuration in Flyte's own charts and kustomizations.
+pub(crate) fn is_flyteadmins(name: &str) -> bool {
+    let is_hash = |hash: &str| hash.len() == 10 && hash.bytes().all(|byte| KUSTOMIZE_DIGITS.contains(&byte));
+    flyte::ADMIN_CONFIG_MAPS.contains(&name)
+        || name.strip_prefix("flyte-admin-config-").is_some_and(is_hash)
+        || name.ends_with("-flyte-binary-config")
+}
+
+/// What kustomize writes the digits of a hash with: `encode` of
+/// [kubernetes-sigs/kustomize](https://github.com/kubernetes-sigs/kustomize), `api/hasher/hasher.go`.
+const KUSTOMIZE_DIGITS: &[u8] = b"2456789bcdfghkmt";
+
+view! {
+    struct ConfigMap<'a> {
+        "data" => data: Files<'a>,
+        "binaryData" => binary_data: Files<'a>,
+    }
+}
+
+/// The files of a ConfigMap that flyteadmin reads, in the order it reads them.
+///
+/// # Errors
+///
+/// An entry is no text, or no base64.
+pub(crate) fn files<'a>(object: &'a RawValue) -> Result<Vec<File<'a>>, Unjudged> {
+    let ConfigMap { data, binary_data, .. } = admission::read(object)?;
+    let mut files: Vec<(Text, File)> = Vec::new();
+    for (field, entries) in [("data", data), ("binaryData", binary_data)] {
+        for (name, text) in entries.map(|entries| entries.0).unwrap_or_default() {
+            let path = location::key(field, &name);
+            let text = text.map_or(Cow::Borrowed(&b""[..]), Text::into_bytes);
+            let text = if field == "data" { text } else { Cow::Owned(decoded(&text, &path)?) };
+            let place = files.partition_point(|(known, _)| *known < name);
+            files.insert(place, (name, File { path, text }));
+        }
+    }
+    Ok(files.into_iter().map(|(_, file)| file).collect())
+}
+
+fn decoded(base64: &[u8], path: &str) -> Result<Vec<u8>, Unjudged> {
+    let text: StrDeserializer<'_, de::value::Error> = str::from_utf8(base64).unwrap_or_default().into_deserializer();
+    let bytes = ByteString::deserialize(text);
+    bytes.map(|bytes| bytes.0).map_err(|_| Unjudged { path: path.to_owned(), reason: "no base64".to_owned() })
+}
+
+/// The entries flyteadmin's `--config /etc/flyte/config/*.yaml` matches.
+#[derive(Debug)]
+struct Files<'a>(Vec<(Text<'a>, Option<Text<'a>>)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Files<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<'a>(PhantomData<&'a str>);
+
+        impl<'de: 'a, 'a> de::Visitor<'de> for Visitor<'a> {
+            type Value = Files<'a>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a map of files")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut files = Vec::new();
+                while let Some(name) = map.next_key::<Text>()? {
+                    if name.ends_with(".yaml") {
+                        files.push((name, map.next_value()?));
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(Files(files))
+            }
+        }
+
+        deserializer.deserialize_map(Visitor(PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{files, is_flyteadmins};
+
+    #[test]
+    fn the_config_maps_are_those_of_flytes_charts() {
+        for name in [
+            "flyte-admin-config",
+            "flyte-admin-base-config",
+            "flyte-admin-config-64k8dg9gck",
+            "flyte-binary-config",
+            "my-release-flyte-binary-config",
+        ] {
+            assert!(is_flyteadmins(name), "{name}");
+        }
+        for name in [
+            "",
+            "flyte-admin-clusters-config-base",
+            "flyte-admin-config-production",
+            "flyte-admin-config-64k8dg9gckk",
+            "datacatalog-config",
+            "flyte-binary-config-2",
+        ] {
+            assert!(!is_flyteadmins(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn files_are_the_yaml_entries_in_the_order_of_their_names() {
+        let object = r#"{"data": {"b.yaml": "b", "a.yml": "no", "100.yaml": null}, "binaryData": {"a.yaml": "aGk="}}"#;
+        let object = serde_json::from_str(object).unwrap();
+        let files: Vec<_> =
+            files(object).unwrap().into_iter().map(|file| (file.path, file.text.into_owned())).collect();
+        let expected =
+            [("data[\"100.yaml\"]", &b""[..]), ("binaryData[\"a.yaml\"]", b"hi"), ("data[\"b.yaml\"]", b"b")];
+        assert_eq!(expected.map(|(path, text)| (path.to_owned(), text.to_owned())).to_vec(), files);
+    }
+
+    #[test]
+    fn an_entry_that_is_no_text_has_its_path() {
+        let object = serde_json::from_str(r#"{"data": {"a.yaml": 5}}"#).unwrap();
+        assert_eq!("data[\"a.yaml\"]", files(object).err().unwrap().path);
+    }
+}

@@ -1,0 +1,110 @@
+//! What flyteadmin makes of a value: mapstructure's weak decoding.
+//!
+//! Source: `decodeBool`, `decodeString` and `decodeSlice` of
+//! [go-viper/mapstructure](https://github.com/go-viper/mapstructure) v2.4.0, and `defaultDecoderConfig` of
+//! `flytestdlib/config/viper/viper.go`.
+
+use crate::{
+    verdict::Shortened,
+    yaml::{Meaning, Node, Value},
+};
+
+/// A boolean of YAML; `None` where it is null, which says nothing.
+///
+/// # Errors
+///
+/// Why flyteadmin does not start with it.
+pub(crate) fn boolean(node: &Node) -> Result<Option<bool>, String> {
+    match &node.value {
+        Value::Scalar(scalar) => match scalar.meaning()? {
+            Meaning::Null => Ok(None),
+            Meaning::Bool(value) => Ok(Some(value)),
+            Meaning::Int(number) => Ok(Some(number.magnitude != 0)),
+            // Zero is zero with any exponent.
+            Meaning::Float(number) => {
+                let digits = number.split(['e', 'E']).next().unwrap_or(number);
+                Ok(Some(!digits.bytes().all(|byte| matches!(byte, b'0' | b'.' | b'+' | b'-' | b'_'))))
+            }
+            Meaning::Text("") => Ok(Some(false)),
+            Meaning::Text(text) => parse_bool(text).map(Some),
+            Meaning::Time => Err("a time is no boolean".to_owned()),
+        },
+        Value::List(_) => Err("a list is no boolean".to_owned()),
+        Value::Map(_) => Err("a map is no boolean".to_owned()),
+    }
+}
+
+/// A text that is to be a boolean: Go's `strconv.ParseBool`.
+///
+/// # Errors
+///
+/// It is none.
+pub(crate) fn parse_bool(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "True" | "TRUE" => Ok(true),
+        "0" | "f" | "F" | "false" | "False" | "FALSE" => Ok(false),
+        _ => Err(format!("`{}` is no boolean", Shortened(text))),
+    }
+}
+
+/// Why a list cannot be taken.
+pub(crate) enum NoList {
+    /// flyteadmin does not start with it.
+    NeverStarts(String),
+    /// It has more items than are read here.
+    TooLong,
+}
+
+/// The most items of a list. Nobody has a thousand consoles.
+pub(crate) const MOST_ITEMS: usize = 1_000;
+
+/// A text of a list, its line, and its index, which a text that is split at commas has not.
+pub(crate) type Text = (String, usize, Option<usize>);
+
+/// A list of texts; `None` where it is null, which says nothing.
+///
+/// # Errors
+///
+/// Why it cannot be taken.
+pub(crate) fn texts(node: &Node) -> Result<Option<Vec<Text>>, NoList> {
+    match &node.value {
+        Value::List(items) => {
+            let mut texts = Vec::new();
+            for (index, item) in items.iter().enumerate() {
+                if index == MOST_ITEMS {
+                    return Err(NoList::TooLong);
+                }
+                texts.push((text(item).map_err(NoList::NeverStarts)?, item.line, Some(index)));
+            }
+            Ok(Some(texts))
+        }
+        Value::Map(entries) if entries.is_empty() => Ok(Some(Vec::new())),
+        Value::Map(_) => Err(NoList::NeverStarts("a map is no list".to_owned())),
+        Value::Scalar(scalar) => match scalar.meaning().map_err(NoList::NeverStarts)? {
+            Meaning::Null => Ok(None),
+            Meaning::Text(text) if text.split(',').nth(MOST_ITEMS).is_some() => Err(NoList::TooLong),
+            Meaning::Text(text) => Ok(Some(split(text).map(|part| (part.to_owned(), node.line, None)).collect())),
+            _ => Ok(Some(vec![(text(node).map_err(NoList::NeverStarts)?, node.line, None)])),
+        },
+    }
+}
+
+/// A text where a list is wanted: split at commas, spaces and all.
+pub(crate) fn split(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').filter(move |_| !text.is_empty())
+}
+
+fn text(node: &Node) -> Result<String, String> {
+    match &node.value {
+        Value::Scalar(scalar) => match scalar.meaning()? {
+            Meaning::Null => Ok(String::new()),
+            Meaning::Bool(value) => Ok(u8::from(value).to_string()),
+            Meaning::Int(number) => Ok(number.to_string()),
+            Meaning::Float(number) => Ok(number.to_owned()),
+            Meaning::Text(text) => Ok(text.to_owned()),
+            Meaning::Time => Err("a time is no text; put it in quotes".to_owned()),
+        },
+        Value::List(_) => Err("a list is no text".to_owned()),
+        Value::Map(_) => Err("a map is no text".to_owned()),
+    }
+}

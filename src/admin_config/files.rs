@@ -1,0 +1,366 @@
+//! From flyteadmin's files to the value of an option.
+//!
+//! Files are merged in the order of their names: maps deeply, anything else by taking the later one. Nothing is merged
+//! here, though; an option is looked up in all files at once.
+
+use std::rc::Rc;
+
+use super::{
+    DEFAULT_ALLOW_CORS, DEFAULT_ALLOWED_HEADERS, DEFAULT_ALLOWED_ORIGINS, DEFAULT_USE_AUTH, Fault, FaultKind, Item,
+    Place, Said, Security,
+    decode::{self, NoList},
+};
+use crate::{
+    verdict::{Shortened, Unjudged, Within},
+    yaml::{Document, Entry, Node, Unreadable, Value},
+};
+
+/// A file of flyteadmin's configuration.
+pub(crate) struct File<'f> {
+    /// Where it is in its object, e.g. `data["server.yaml"]`.
+    pub(crate) path: String,
+    pub(crate) text: std::borrow::Cow<'f, [u8]>,
+}
+
+/// What the files say together.
+pub(crate) struct Config {
+    /// Of each file its path, and the map it holds.
+    files: Vec<(String, Rc<Node>)>,
+    /// What is wrong with them.
+    pub(crate) faults: Vec<Fault>,
+}
+
+/// A value in one of the files.
+#[derive(Debug, Clone)]
+struct At {
+    file: usize,
+    node: Rc<Node>,
+}
+
+/// What the files say of a key.
+#[derive(Debug)]
+enum Merged {
+    Nothing,
+    /// What one file says.
+    Leaf(At),
+    /// Maps, which hold together.
+    Maps(Vec<At>),
+}
+
+/// Those that are not about CORS, and keep flyteadmin from starting all the same where they are none.
+const OTHER_BOOLEANS: [&str; 2] = ["secure", "insecureCookieHeader"];
+
+const SECTION: [&str; 2] = ["server", "security"];
+
+impl Config {
+    /// Reads files, which are given in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// A file is beyond what is read here.
+    pub(crate) fn read(files: &[File]) -> Result<Self, Unjudged> {
+        let mut config = Self { files: Vec::new(), faults: Vec::new() };
+        let wanted = |key: &str| key.split('.').next().is_some_and(|key| key.eq_ignore_ascii_case(SECTION[0]));
+        for File { path, text } in files {
+            match Document::read(text, wanted) {
+                Ok(Document { root }) => config.files.extend(root.map(|root| (path.clone(), root))),
+                Err(Unreadable::Beyond { line, reason }) => {
+                    return Err(Unjudged { path: path.clone(), reason: format!("line {line}: {reason}") });
+                }
+                Err(Unreadable::Twice { line, key, first }) => {
+                    let problem = format!(
+                        "the key `{}` is given twice, first on line {first}: flyteadmin does not start; up to v1.16.5 \
+                         it takes the last",
+                        Shortened(&key)
+                    );
+                    config.fault(path, line, "", FaultKind::NeverStarts, problem, "remove one of them");
+                }
+                Err(Unreadable::Broken { line, reason }) => {
+                    let problem = format!("flyteadmin cannot read it, and does not start: {}", Shortened(&reason));
+                    let is_template = text.windows(2).any(|two| two == b"{{");
+                    let mend = if is_template { "render the template" } else { "mend the YAML on or before that line" };
+                    config.fault(path, line, "", FaultKind::NeverStarts, problem, mend);
+                }
+            }
+        }
+        Ok(config)
+    }
+
+    /// What holds of `server.security`, and what is wrong with it in `faults`.
+    ///
+    /// # Errors
+    ///
+    /// A list has more items than are read here.
+    pub(crate) fn security(&mut self) -> Result<Security, Unjudged> {
+        if !self.faults.is_empty() {
+            return Ok(Security::default());
+        }
+        self.find_dotted_keys();
+        let server = self.merged(&self.roots(), SECTION[0]);
+        let Some(server) = self.maps(server, SECTION[0]) else {
+            return Ok(Security::default());
+        };
+        let security = self.merged(&server, SECTION[1]);
+        let Some(security) = self.maps(security, "server.security") else {
+            return Ok(Security::default());
+        };
+        for name in OTHER_BOOLEANS {
+            self.boolean(&security, name, false);
+        }
+        Ok(Security {
+            allow_cors: self.boolean(&security, "allowCors", DEFAULT_ALLOW_CORS),
+            allowed_origins: self.texts(&security, "allowedOrigins", &DEFAULT_ALLOWED_ORIGINS)?,
+            allowed_headers: self.texts(&security, "allowedHeaders", &DEFAULT_ALLOWED_HEADERS)?,
+            use_auth: self.boolean(&security, "useAuth", DEFAULT_USE_AUTH),
+        })
+    }
+
+    fn roots(&self) -> Vec<At> {
+        self.files.iter().enumerate().map(|(file, (_, node))| At { file, node: Rc::clone(node) }).collect()
+    }
+
+    fn boolean(&mut self, security: &[At], name: &str, default: bool) -> Option<Said<bool>> {
+        if self.is_wiped(name) {
+            return Some(Said::default());
+        }
+        let Some(at) = self.leaf(security, name) else {
+            return Some(Said { value: default, place: None });
+        };
+        let path = format!("server.security.{name}");
+        if self.has_two_meanings(&at, &path) {
+            return None;
+        }
+        match decode::boolean(&at.node) {
+            Ok(None) => Some(Said { value: default, place: None }),
+            Ok(Some(value)) => Some(Said { value, place: Some(self.place(at.file, at.node.line, &path)) }),
+            Err(reason) => self.never_starts(&at, &path, &reason, "write true or false"),
+        }
+    }
+
+    fn texts(&mut self, security: &[At], name: &str, default: &[&str]) -> Result<Option<Said<Vec<Item>>>, Unjudged> {
+        if self.is_wiped(name) {
+            return Ok(Some(Said::default()));
+        }
+        let path = format!("server.security.{name}");
+        let default = || {
+            let item = |text: &&str| Item { text: (*text).to_owned(), place: Place::default() };
+            Ok(Some(Said { value: default.iter().map(item).collect(), place: None }))
+        };
+        let Some(at) = self.leaf(security, name) else {
+            return default();
+        };
+        let texts = match decode::texts(&at.node) {
+            Ok(Some(texts)) => texts,
+            Ok(None) => return default(),
+            Err(NoList::NeverStarts(reason)) => {
+                return Ok(self.never_starts(&at, &path, &reason, "write a list of texts"));
+            }
+            Err(NoList::TooLong) => {
+                let reason = format!("line {}, {path}: more than {} items", at.node.line, decode::MOST_ITEMS);
+                return Err(Unjudged { path: self.files[at.file].0.clone(), reason });
+            }
+        };
+        if let Value::List(items) = &at.node.value {
+            let faults = self.faults.len();
+            for (index, item) in items.iter().enumerate() {
+                let at = At { file: at.file, node: Rc::clone(item) };
+                self.has_two_meanings(&at, &format!("{path}[{index}]"));
+            }
+            if self.faults.len() > faults {
+                return Ok(None);
+            }
+        }
+        let item = |(text, line, index): decode::Text| {
+            let path = index.map_or_else(|| path.clone(), |index| format!("{path}[{index}]"));
+            Item { text, place: self.place(at.file, line, &path) }
+        };
+        let value = texts.into_iter().map(item).collect();
+        Ok(Some(Said { value, place: Some(self.place(at.file, at.node.line, &path)) }))
+    }
+
+    /// The value of an option, as `restoreCaseSensitiveArrayKeys` of `viper.go` leaves it: where the last file to say
+    /// something says a list, each file's own value is put in its place, in the order of the files, as long as there is a
+    /// list. So an earlier text wins over a later list.
+    fn leaf(&mut self, security: &[At], name: &str) -> Option<At> {
+        let merged = match self.merged(security, name) {
+            Merged::Nothing => return None,
+            Merged::Leaf(at) => at,
+            Merged::Maps(maps) => maps.into_iter().next()?,
+        };
+        let mut restored = merged.clone();
+        for at in security {
+            if !matches!(restored.node.value, Value::List(_)) {
+                break;
+            }
+            if let Some(entry) = entry(&at.node, name)
+                && !is_null(&entry.value)
+            {
+                restored = At { file: at.file, node: Rc::clone(&entry.value) };
+            }
+        }
+        if !Rc::ptr_eq(&restored.node, &merged.node) {
+            let path = format!("server.security.{name}");
+            let problem = format!(
+                "no list, so it counts for flyteadmin v1.16.6 and later, although {} says another later; up to v1.16.5 \
+                 that one counts",
+                self.files[merged.file].0
+            );
+            let At { file, node } = &restored;
+            self.fault_at(
+                *file,
+                node.line,
+                &path,
+                FaultKind::TwoMeanings,
+                problem,
+                "write the option in one file only",
+            );
+        }
+        Some(restored)
+    }
+
+    /// What the files say of a key of some maps.
+    fn merged(&mut self, maps: &[At], key: &str) -> Merged {
+        let mut merged = Merged::Nothing;
+        for at in maps {
+            self.find_ambiguous_keys(at, key);
+            let Some(entry) = entry(&at.node, key) else {
+                continue;
+            };
+            let at = At { file: at.file, node: Rc::clone(&entry.value) };
+            let is_map = matches!(at.node.value, Value::Map(_));
+            match &mut merged {
+                Merged::Maps(maps) if is_map => maps.push(at),
+                // viper keeps a map, whatever comes later.
+                Merged::Maps(_) => {}
+                _ if is_map => merged = Merged::Maps(vec![at]),
+                _ => merged = Merged::Leaf(at),
+            }
+        }
+        merged
+    }
+
+    /// The maps of a section, none where nothing is said of it; `None` where flyteadmin does not start with it.
+    fn maps(&mut self, merged: Merged, path: &str) -> Option<Vec<At>> {
+        match merged {
+            Merged::Nothing => Some(Vec::new()),
+            Merged::Maps(maps) => Some(maps),
+            Merged::Leaf(at) if is_null(&at.node) => Some(Vec::new()),
+            Merged::Leaf(at) => {
+                let kind = if matches!(at.node.value, Value::List(_)) { "a list" } else { "a text" };
+                let reason = format!("{kind} where a map belongs");
+                self.never_starts::<()>(&at, path, &reason, "write a map");
+                None
+            }
+        }
+    }
+
+    fn never_starts<T>(&mut self, at: &At, path: &str, reason: &str, mend: &'static str) -> Option<T> {
+        let problem = format!("{reason}: flyteadmin does not start");
+        self.fault_at(at.file, at.node.line, path, FaultKind::NeverStarts, problem, mend);
+        None
+    }
+
+    /// Whether a value is a boolean to YAML 1.1 alone; that is a fault then.
+    fn has_two_meanings(&mut self, at: &At, path: &str) -> bool {
+        let Value::Scalar(scalar) = &at.node.value else {
+            return false;
+        };
+        let Some(value) = scalar.bool_of_yaml_1_1() else {
+            return false;
+        };
+        let text = &scalar.text;
+        let problem = format!(
+            "`{text}` is {value} to flyteadmin up to v1.16.5, which reads YAML 1.1, and the text \"{text}\" to later ones"
+        );
+        let mend = match (path.ends_with(']'), value) {
+            (true, _) => "put it in quotes",
+            (false, true) => "write true",
+            (false, false) => "write false",
+        };
+        self.fault_at(at.file, at.node.line, path, FaultKind::TwoMeanings, problem, mend);
+        true
+    }
+
+    /// Two keys of a map that differ only in case are one to viper; where both have capitals, chance says which counts.
+    fn find_ambiguous_keys(&mut self, at: &At, key: &str) {
+        let entries = at.node.entries().unwrap_or_default();
+        let mut same = entries.iter().filter(|entry| is_key(entry, key));
+        if let (Some(first), Some(second)) = (same.next(), same.next()) {
+            let problem =
+                format!("`{}` and `{}` are one key to flyteadmin, and only one of them counts", first.key, second.key);
+            self.fault_at(at.file, second.line, &second.key, FaultKind::TwoMeanings, problem, "remove one of them");
+        }
+    }
+
+    /// Keys with dots, such as `server.security.allowCors`: see [`Self::is_wiped`].
+    fn find_dotted_keys(&mut self) {
+        for (file, entry, path) in self.dotted_keys() {
+            let problem = format!(
+                "`{}` is a key of its own to flyteadmin v1.16.7 and later, so what it says is lost, and the option falls \
+                 to false or to an empty list, which allows every origin; earlier ones read it as nested keys",
+                Shortened(&entry.0)
+            );
+            let mend = "write nested keys: server: {security: {...}}";
+            self.fault_at(file, entry.1, &path.join("."), FaultKind::TwoMeanings, problem, mend);
+        }
+    }
+
+    /// Whether a key with dots leads to an option. `restoreDottedMapKeys` of `viper.go` then removes what all files,
+    /// flags and defaults say of it, so that it is what an option is that nobody sets: false, or an empty list.
+    fn is_wiped(&self, name: &str) -> bool {
+        let name = name.to_ascii_lowercase();
+        let option = [SECTION[0], SECTION[1], &name];
+        self.dotted_keys().iter().any(|(_, _, path)| path.len() <= 3 && path.iter().zip(option).all(|(a, b)| a == b))
+    }
+
+    /// The keys with dots that lead to `server.security` or into it: the file, the key and its line, the path in lower
+    /// case.
+    fn dotted_keys(&self) -> Vec<(usize, (String, usize), Vec<String>)> {
+        let mut found = Vec::new();
+        for (file, (_, root)) in self.files.iter().enumerate() {
+            let mut map = Some(Rc::clone(root));
+            for level in 0..=SECTION.len() {
+                let Some(node) = map.take() else { break };
+                for entry in node.entries().unwrap_or_default() {
+                    let key = entry.key.to_ascii_lowercase();
+                    let path = SECTION[..level].iter().copied().chain(key.split('.'));
+                    if key.contains('.') && path.clone().zip(SECTION).all(|(a, b)| a == b) {
+                        let path = path.map(str::to_owned).collect();
+                        found.push((file, (entry.key.to_string(), entry.line), path));
+                    }
+                }
+                map = SECTION.get(level).and_then(|key| Some(Rc::clone(&entry(&node, key)?.value)));
+            }
+        }
+        found
+    }
+
+    fn place(&self, file: usize, line: usize, path: &str) -> Place {
+        let within = Within { path: path.to_owned(), line };
+        Place { path: self.files[file].0.clone(), container: String::new(), within: Some(within) }
+    }
+
+    fn fault_at(&mut self, file: usize, line: usize, path: &str, kind: FaultKind, problem: String, mend: &'static str) {
+        let file = self.files[file].0.clone();
+        self.fault(&file, line, path, kind, problem, mend);
+    }
+
+    fn fault(&mut self, file: &str, line: usize, path: &str, kind: FaultKind, problem: String, mend: &'static str) {
+        let within = Some(Within { path: Shortened(path).to_string(), line });
+        let place = Place { path: file.to_owned(), container: String::new(), within };
+        self.faults.push(Fault { place, kind, problem, mend: mend.into() });
+    }
+}
+
+/// The entry of a map with that key, whatever its case.
+fn entry<'n>(node: &'n Node, key: &str) -> Option<&'n Entry> {
+    node.entries()?.into_iter().find(|entry| is_key(entry, key))
+}
+
+fn is_key(entry: &Entry, key: &str) -> bool {
+    entry.key.eq_ignore_ascii_case(key)
+}
+
+fn is_null(node: &Node) -> bool {
+    matches!(&node.value, Value::Scalar(scalar) if matches!(scalar.meaning(), Ok(crate::yaml::Meaning::Null)))
+}

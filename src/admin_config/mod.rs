@@ -1,0 +1,89 @@
+//! flyteadmin's configuration, computed as flyteadmin computes it.
+//!
+//! flyteadmin starts with `--config /etc/flyte/config/*.yaml`. What it then does with its files is [`files`], what it
+//! makes of a value is [`decode`], and what its command line and environment say instead is [`container`]. What holds is
+//! that of v1.16.7 and later; where earlier releases read a file differently, that is a [`Fault`].
+//!
+//! Sources, of [flyteorg/flyte](https://github.com/flyteorg/flyte) v1.16.8: `flyteadmin/pkg/config/config.go`,
+//! `flyteadmin/pkg/config/serverconfig_flags.go`, `flytestdlib/config/viper/viper.go` and `collection.go`; of
+//! [spf13/viper](https://github.com/spf13/viper) v1.21.0: `viper.go`.
+
+pub(crate) mod config_map;
+pub(crate) mod container;
+pub(crate) mod decode;
+pub(crate) mod files;
+#[cfg(test)]
+mod table;
+
+use std::borrow::Cow;
+
+use crate::verdict::Within;
+
+/// Where something is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Where in the object, e.g. `data["server.yaml"]`.
+    pub(crate) path: String,
+    /// The container the path leads to; empty where it leads to none.
+    pub(crate) container: String,
+    /// Where in the file that the path leads to, if it leads to one.
+    pub(crate) within: Option<Within>,
+}
+
+/// An option, and where it is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Said<T> {
+    pub(crate) value: T,
+    /// `None` where nobody says it, and the default holds.
+    pub(crate) place: Option<Place>,
+}
+
+/// An item of a list, and where it is said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Item {
+    pub(crate) text: String,
+    pub(crate) place: Place,
+}
+
+/// The options of `server.security` that decide about CORS; `None` where it is not known what they are.
+#[derive(Debug, Default)]
+pub(crate) struct Security {
+    pub(crate) allow_cors: Option<Said<bool>>,
+    pub(crate) allowed_origins: Option<Said<Vec<Item>>>,
+    pub(crate) allowed_headers: Option<Said<Vec<Item>>>,
+    pub(crate) use_auth: Option<Said<bool>>,
+}
+
+/// Something in the configuration that keeps flyteadmin from starting, or means one thing to one release and another to
+/// the next.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) place: Place,
+    pub(crate) kind: FaultKind,
+    pub(crate) problem: String,
+    pub(crate) mend: Cow<'static, str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FaultKind {
+    NeverStarts,
+    TwoMeanings,
+}
+
+/// The defaults: those of the flags, in `serverconfig_flags.go`.
+pub(crate) const DEFAULT_ALLOW_CORS: bool = true;
+pub(crate) const DEFAULT_ALLOWED_ORIGINS: [&str; 1] = ["*"];
+pub(crate) const DEFAULT_ALLOWED_HEADERS: [&str; 2] = ["Content-Type", "flyte-authorization"];
+pub(crate) const DEFAULT_USE_AUTH: bool = false;
+
+impl Security {
+    /// What browsers get of it, to be compared: nothing where CORS is off, else the origins and the headers; `None` where it
+    /// is not known.
+    pub(crate) fn served<'s>(&'s self) -> Option<(Vec<&'s str>, Vec<&'s str>)> {
+        if !self.allow_cors.as_ref()?.value {
+            return Some((vec![], vec![]));
+        }
+        let texts = |list: &'s Said<Vec<Item>>| list.value.iter().map(|item| &*item.text).collect();
+        Some((texts(self.allowed_origins.as_ref()?), texts(self.allowed_headers.as_ref()?)))
+    }
+}

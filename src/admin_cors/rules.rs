@@ -1,0 +1,169 @@
+//! What the options come to, and what browsers do with it.
+
+use std::collections::BTreeSet;
+
+use super::{NAME, settings::Settings};
+use crate::{
+    admin_config::{DEFAULT_ALLOWED_ORIGINS, Fault, FaultKind, Item, Place, Said, Security},
+    origin::Origin,
+    verdict::{Notice, Shortened, Verdict, Violation},
+};
+
+const LIST_CONSOLE: &str = "write flyteconsole's own origin, https://<flyte-console-domain>; where it is on flyteadmin's \
+                            domain, set allowCors: false";
+
+/// What every website may do then, and what flyteconsole still may not.
+const ANY_ORIGIN: &str = "any website may read what flyteadmin answers without credentials, yet flyteconsole on another \
+                          domain gets nothing, since browsers refuse `*` for calls with credentials";
+
+/// Judges what is known of the options; `path` leads to where they would be said.
+pub(super) fn judge(security: &Security, settings: &Settings, path: &str, verdict: &mut Verdict) {
+    let is_on = security.allow_cors.as_ref().is_none_or(|said| said.value);
+    if let Some(origins) = &security.allowed_origins {
+        if is_on {
+            judge_origins(origins, settings, path, verdict);
+        } else {
+            judge_without_cors(security, origins, settings, path, verdict);
+        }
+    }
+    if is_on {
+        verdict.notices.extend(missing_header(security));
+    }
+}
+
+fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, verdict: &mut Verdict) {
+    let place = || origins.place.clone().unwrap_or_else(|| Place { path: path.to_owned(), ..Place::default() });
+    if origins.value.is_empty() {
+        let problem = format!("an empty list allows every origin: {ANY_ORIGIN}");
+        verdict.violations.push(violation("any-origin", place(), problem, LIST_CONSOLE));
+    }
+    for item in &origins.value {
+        if item.text == DEFAULT_ALLOWED_ORIGINS[0] {
+            let (place, problem) = match &origins.place {
+                Some(_) => (item.place.clone(), format!("`*` allows every origin: {ANY_ORIGIN}")),
+                None => (
+                    place(),
+                    format!("says no allowedOrigins, and flyteadmin's default is `*`, every origin: {ANY_ORIGIN}"),
+                ),
+            };
+            verdict.violations.push(violation("any-origin", place, problem, LIST_CONSOLE));
+        } else {
+            verdict.violations.extend(judge_origin(item, settings));
+        }
+    }
+    let mut earlier = BTreeSet::new();
+    for item in &origins.value {
+        if !earlier.insert(&item.text) {
+            let text = format!("`{}` is in the list twice", Shortened(&item.text));
+            verdict.notices.push(notice("duplicate-origin", item.place.clone(), text));
+        }
+    }
+    let is_any = origins.value.iter().any(|item| item.text == "*");
+    let is_reachable = |required: &str| !is_any && origins.value.iter().any(|item| item.text == required);
+    judge_required(settings, is_reachable, place(), "", verdict);
+}
+
+/// What is wrong with one origin.
+fn judge_origin(Item { text, place }: &Item, settings: &Settings) -> Option<Violation> {
+    let shown = Shortened(text);
+    if text == "null" {
+        let problem = "`null` is what sandboxed frames and local files send, so that any website can be `null`";
+        return Some(violation("null-origin", place.clone(), problem, "remove it"));
+    }
+    let origin = match Origin::read(text) {
+        Ok(origin) => origin,
+        Err(never) => {
+            let problem = format!("no browser ever sends `{shown}`: it {}", never.reason);
+            let mend = never.instead.map_or_else(
+                || "write the origin as a browser sends it, e.g. https://console.example.com".to_owned(),
+                |instead| format!("write {}", Shortened(&instead)),
+            );
+            return Some(violation("never-matches", place.clone(), problem, &mend));
+        }
+    };
+    if origin.is_plain_http() && !settings.may_be_http(text) {
+        let problem =
+            format!("`{shown}` is plain http: whoever is on the way can change the console and act as its user");
+        let https = text.replacen("http:", "https:", 1);
+        let mend = format!("serve the console over https and write {}", Shortened(&https));
+        return Some(violation("plain-http", place.clone(), problem, &mend));
+    }
+    if !settings.trusts(text) {
+        let problem = format!("`{shown}` is not among the trustedOrigins of the settings");
+        return Some(violation("untrusted-origin", place.clone(), problem, "remove it, or trust it in the settings"));
+    }
+    None
+}
+
+/// Origins that are listed for nothing. `*` is: the charts have it, and off is off.
+fn judge_without_cors(
+    security: &Security,
+    origins: &Said<Vec<Item>>,
+    settings: &Settings,
+    path: &str,
+    verdict: &mut Verdict,
+) {
+    let off = security.allow_cors.as_ref().and_then(|said| said.place.clone());
+    let place = origins.place.clone().or(off).unwrap_or_else(|| Place { path: path.to_owned(), ..Place::default() });
+    if origins.value.iter().any(|item| item.text != "*") {
+        let problem = "allowCors is false, so these origins have no effect: browsers get no permission for any of them";
+        verdict.violations.push(violation(
+            "cors-off",
+            place.clone(),
+            problem,
+            "set allowCors: true, or remove the origins",
+        ));
+    }
+    judge_required(settings, |_| false, place, "set allowCors: true, and ", verdict);
+}
+
+fn judge_required(
+    settings: &Settings,
+    is_reachable: impl Fn(&str) -> bool,
+    place: Place,
+    first: &str,
+    verdict: &mut Verdict,
+) {
+    let missing: Vec<&str> = settings
+        .required_origins
+        .iter()
+        .flatten()
+        .map(|origin| &**origin)
+        .filter(|origin| !is_reachable(origin))
+        .collect();
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        let problem = format!("browsers get no permission for {missing}, which the settings require");
+        let mend = format!("{first}list {missing} in allowedOrigins");
+        verdict.violations.push(violation("required-origin-missing", place, problem, &mend));
+    }
+}
+
+/// With authentication on, flyteconsole and flytectl send their token in a header of Flyte's own.
+fn missing_header(security: &Security) -> Option<Notice> {
+    const HEADER: &str = "flyte-authorization";
+    let (use_auth, headers) = (security.use_auth.as_ref()?, security.allowed_headers.as_ref()?);
+    let has_it = headers.value.iter().any(|item| item.text.trim().eq_ignore_ascii_case(HEADER));
+    let place = headers.place.as_ref().filter(|_| use_auth.value && !has_it)?;
+    let text =
+        format!("useAuth is true and allowedHeaders lacks {HEADER}: calls that carry it from another domain get 403");
+    Some(notice("auth-header-not-allowed", place.clone(), text))
+}
+
+/// What a fault of the configuration is to this policy.
+pub(super) fn fault(Fault { place, kind, problem, mend }: Fault) -> Violation {
+    let rule = match kind {
+        FaultKind::NeverStarts => "never-starts",
+        FaultKind::TwoMeanings => "two-meanings",
+    };
+    violation(rule, place, problem, &mend)
+}
+
+fn violation(rule: &'static str, place: Place, problem: impl Into<String>, mend: &str) -> Violation {
+    let Place { path, container, within } = place;
+    Violation { policy: NAME, rule, path, container, within, problem: problem.into(), mend: mend.to_owned() }
+}
+
+pub(super) fn notice(rule: &'static str, Place { path, container, within }: Place, text: String) -> Notice {
+    Notice { policy: NAME, rule, path, container, within, text }
+}

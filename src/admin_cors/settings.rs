@@ -1,0 +1,160 @@
+//! The settings of `flyte-admin-cors`.
+
+use serde_json::value::RawValue;
+
+use crate::{
+    admin_config::config_map,
+    origin::Origin,
+    settings::{self, InvalidSettings},
+    text::Text,
+    view::view,
+};
+
+view! {
+    /// The policy's settings, all optional.
+    pub(super) struct Settings<'a>: strict {
+        /// The names of flyteadmin's ConfigMaps, with `*` for any characters; those of Flyte's charts where absent.
+        "configMaps" => config_maps: Vec<Text<'a>>,
+        /// The origins that may be plain http.
+        "allowHttp" => allow_http: Vec<Text<'a>>,
+        /// The origins that must be allowed.
+        "requiredOrigins" => pub(super) required_origins: Vec<Text<'a>>,
+        /// The origins that may be allowed; any where absent.
+        "trustedOrigins" => trusted_origins: Vec<Text<'a>>,
+    }
+}
+
+impl<'a> Settings<'a> {
+    pub(super) fn read(settings: Option<&'a RawValue>) -> Result<Self, InvalidSettings> {
+        settings::read(settings)
+    }
+
+    /// Whether a ConfigMap of that name is flyteadmin's.
+    pub(super) fn is_flyteadmins(&self, config_map: &str) -> bool {
+        match &self.config_maps {
+            Some(patterns) => patterns.iter().any(|pattern| matches(pattern, config_map)),
+            None => config_map::is_flyteadmins(config_map),
+        }
+    }
+
+    pub(super) fn may_be_http(&self, origin: &str) -> bool {
+        self.allow_http.iter().flatten().any(|allowed| &**allowed == origin)
+    }
+
+    pub(super) fn trusts(&self, origin: &str) -> bool {
+        self.trusted_origins.as_ref().is_none_or(|trusted| trusted.iter().any(|trusted| is_trusted(trusted, origin)))
+    }
+
+    pub(super) fn check(&self) -> Result<(), InvalidSettings> {
+        for (index, pattern) in self.config_maps.iter().flatten().enumerate() {
+            if pattern.is_empty() {
+                return Err(InvalidSettings::at(&format!("configMaps[{index}]"), "a ConfigMap's name is not empty"));
+            }
+        }
+        if self.config_maps.as_ref().is_some_and(Vec::is_empty) {
+            return Err(InvalidSettings::at("configMaps", "an empty list would judge no ConfigMap"));
+        }
+        let lists = [
+            ("allowHttp", &self.allow_http),
+            ("requiredOrigins", &self.required_origins),
+            ("trustedOrigins", &self.trusted_origins),
+        ];
+        for (field, origins) in lists {
+            for (index, origin) in origins.iter().flatten().enumerate() {
+                let at = |problem: String| Err(InvalidSettings::at(&format!("{field}[{index}]"), problem));
+                let is_pattern = field == "trustedOrigins" && origin.contains('*');
+                let example = if is_pattern { origin.replacen("://*.", "://any.", 1) } else { origin.to_string() };
+                match Origin::read(&example) {
+                    Err(_) if is_pattern => {
+                        return at(format!("`{}` is no pattern; one is https://*.example.com", &**origin));
+                    }
+                    Err(never) => {
+                        let instead = never.instead.map_or(String::new(), |instead| format!("; write {instead}"));
+                        return at(format!("`{}` {}{instead}", &**origin, never.reason));
+                    }
+                    Ok(origin) if field == "allowHttp" && !origin.is_plain_http() => {
+                        return at(format!("`{origin}` needs no permission: it is not plain http, or is loopback"));
+                    }
+                    Ok(_) => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a name matches a pattern in which `*` stands for any characters.
+fn matches(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    true
+}
+
+/// Whether an origin is the trusted one, or one of those `https://*.example.com` stands for.
+fn is_trusted(trusted: &str, origin: &str) -> bool {
+    match trusted.split_once("*.") {
+        None => trusted == origin,
+        Some((scheme, domain)) => origin
+            .strip_prefix(scheme)
+            .and_then(|rest| rest.strip_suffix(domain))
+            .is_some_and(|labels| labels.len() > 1 && labels.ends_with('.')),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_trusted, matches};
+
+    #[test]
+    fn a_star_stands_for_any_characters() {
+        for (pattern, name) in [
+            ("a", "a"),
+            ("*", ""),
+            ("*", "anything"),
+            ("*-config", "x-config"),
+            ("flyte-*-config", "flyte-admin-config"),
+            ("a*b*c", "a1b2b3c"),
+        ] {
+            assert!(matches(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in
+            [("a", "ab"), ("a", ""), ("*-config", "x-config-2"), ("a*a", "a"), ("a*b*c", "acb"), ("", "a")]
+        {
+            assert!(!matches(pattern, name), "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_trusted_domain_stands_for_one_or_more_labels_below_it() {
+        for origin in ["https://a.example.com", "https://a.b.example.com"] {
+            assert!(is_trusted("https://*.example.com", origin), "{origin}");
+        }
+        for origin in [
+            "https://example.com",
+            "http://a.example.com",
+            "https://aexample.com",
+            "https://a.example.com.evil.example",
+            "https://a.example.com:8443",
+            "https://.example.com",
+        ] {
+            assert!(!is_trusted("https://*.example.com", origin), "{origin}");
+        }
+        assert!(is_trusted("https://*.example.com:8443", "https://a.example.com:8443"));
+    }
+}

@@ -1,0 +1,168 @@
+//! Origins: what a browser sends as `Origin`, and so what an entry of `allowedOrigins` must be, byte for byte.
+//!
+//! URLs are read by the `url` crate, which follows the [WHATWG's standard](https://url.spec.whatwg.org) as browsers do.
+//! Its names are ASCII here (`idna_adapter` 1.0): the tables of Unicode would be larger than a module may be, and a host
+//! that is not ASCII is wrong in any case.
+
+use std::fmt;
+
+use url::{Host, Url};
+
+/// An origin that browsers send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Origin(Url);
+
+/// Why no browser ever sends a text as an origin.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NeverSent {
+    /// What is wrong with it, to follow "it".
+    pub(crate) reason: &'static str,
+    /// What a browser sends instead, where that can be told.
+    pub(crate) instead: Option<String>,
+}
+
+/// In bytes, with the dot that DNS has at its end: RFC 1035.
+const LONGEST_HOST: usize = 254;
+
+impl Origin {
+    /// Reads an origin.
+    ///
+    /// # Errors
+    ///
+    /// It is none, or is written in another way than browsers write it.
+    pub(crate) fn read(text: &str) -> Result<Self, NeverSent> {
+        let never = |reason| Err(NeverSent { reason, instead: None });
+        if text.is_empty() {
+            return never("is empty");
+        }
+        if ["<", ">", "{{", "}}", "${", "$("].iter().any(|mark| text.contains(mark)) {
+            return never("holds a placeholder that nobody replaced");
+        }
+        if text.contains(|character: char| character.is_whitespace() || character.is_control()) {
+            let trimmed = Some(text.trim()).filter(|trimmed| *trimmed != text).map(Self::read);
+            let instead =
+                trimmed.and_then(|read| read.map_or_else(|never| never.instead, |origin| Some(origin.to_string())));
+            return Err(NeverSent { reason: "has white space in it", instead });
+        }
+        if text.contains('*') {
+            return never("has a `*` in it, and there are no patterns: it is compared byte for byte");
+        }
+        if !text.contains("://") {
+            return Err(NeverSent { reason: "has no scheme", instead: with_scheme(text) });
+        }
+        let Ok(url) = Url::parse(text) else {
+            let instead = punycode(text);
+            let reason = if text.is_ascii() { "is no URL with a host" } else { "has a host that is not in punycode" };
+            return Err(NeverSent { reason, instead });
+        };
+        if !matches!(url.scheme(), "https" | "http") {
+            return never("is no web page's: its scheme is neither https nor http");
+        }
+        let host = url.host_str().unwrap_or_default();
+        if host.len() > LONGEST_HOST {
+            return never("has a host longer than names can be");
+        }
+        let is_broken = |code| idna::punycode::decode(code).is_none();
+        if host.split('.').filter_map(|label| label.strip_prefix("xn--")).any(is_broken) {
+            return never("has a host that only looks like punycode");
+        }
+        let sent = url.origin().ascii_serialization();
+        if sent == text {
+            return Ok(Self(url));
+        }
+        Err(NeverSent { reason: difference(text, &url), instead: Some(sent) })
+    }
+
+    /// Whether whoever is between a browser and the origin can read and change what they say.
+    pub(crate) fn is_plain_http(&self) -> bool {
+        self.0.scheme() == "http" && !self.is_loopback()
+    }
+
+    /// Whether the origin is on the person's own machine. Source:
+    /// [Secure Contexts](https://www.w3.org/TR/secure-contexts/#is-origin-trustworthy).
+    fn is_loopback(&self) -> bool {
+        match self.0.host() {
+            Some(Host::Domain(name)) => {
+                let name = name.strip_suffix('.').unwrap_or(name);
+                name == "localhost" || name.ends_with(".localhost")
+            }
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.origin().ascii_serialization())
+    }
+}
+
+/// What a URL has that its origin has not.
+fn difference(text: &str, url: &Url) -> &'static str {
+    let after_scheme = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let authority = after_scheme.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    if !url.username().is_empty() || url.password().is_some() || authority.contains('@') {
+        "has a user in it"
+    } else if url.query().is_some() {
+        "has a query"
+    } else if url.fragment().is_some() {
+        "has a fragment"
+    } else if url.path() != "/" {
+        "has a path"
+    } else if after_scheme.len() > authority.len() {
+        "ends with a slash"
+    } else if !text.is_ascii() {
+        "has a host that is not in punycode"
+    } else if text.contains(|character: char| character.is_ascii_uppercase()) {
+        "has upper-case letters"
+    } else if url.port().is_none() && authority.rfind(':') > authority.rfind(']') {
+        "names the scheme's default port"
+    } else {
+        "has a host that browsers write in another way"
+    }
+}
+
+/// The origin of what may be a host without a scheme.
+fn with_scheme(text: &str) -> Option<String> {
+    let host = text.trim_start_matches("//");
+    let is_host = host.contains('.') || host.starts_with("localhost");
+    // `javascript:alert(1)` has a colon too, but no number after it.
+    let has_port =
+        |rest: &str| rest.split('/').next().is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_host = is_host && host.split_once(':').is_none_or(|(_, rest)| has_port(rest));
+    let scheme = if host.starts_with("localhost") { "http" } else { "https" };
+    let origin = Url::parse(&format!("{scheme}://{host}")).ok().filter(|_| is_host)?.origin();
+    origin.is_tuple().then(|| origin.ascii_serialization())
+}
+
+/// The origin of a URL whose host is not ASCII, where its letters are ordinary ones.
+fn punycode(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let host = rest.split(['/', '?', '#', ':']).next()?;
+    let labels = host.split('.').map(|label| {
+        if label.is_ascii() {
+            return Some(label.to_owned());
+        }
+        let label: String = label.chars().map(lower).collect();
+        // What Unicode writes in more than one way, and ß, is left to a browser.
+        let is_ordinary = label.chars().all(|letter| {
+            matches!(letter, 'a'..='z' | '0'..='9' | '-' | 'à'..='ö' | 'ø'..='þ' | 'а'..='я' | '一'..='鿿' | 'ぁ'..='ゖ')
+        });
+        is_ordinary.then(|| idna::punycode::encode_str(&label).map(|label| format!("xn--{label}"))).flatten()
+    });
+    let host = labels.collect::<Option<Vec<_>>>()?.join(".");
+    let rest = &rest[rest.find(['/', '?', '#', ':']).unwrap_or(rest.len())..];
+    let origin = Url::parse(&format!("{scheme}://{host}{rest}")).ok()?.origin();
+    origin.is_tuple().then(|| origin.ascii_serialization())
+}
+
+/// The lower case of ASCII's, Latin-1's and Russian letters; that of all letters would be a tenth of a module.
+fn lower(letter: char) -> char {
+    match letter {
+        'A'..='Z' => letter.to_ascii_lowercase(),
+        'À'..='Ö' | 'Ø'..='Þ' | 'А'..='Я' => char::from_u32(letter as u32 + 32).unwrap_or(letter),
+        _ => letter,
+    }
+}

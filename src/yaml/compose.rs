@@ -1,0 +1,334 @@
+//! From events to nodes, with what yaml.v3 checks on the way.
+//!
+//! Source: `decode.go` of [go-yaml](https://github.com/yaml/go-yaml), v3.0.1.
+
+use std::{
+    collections::{BTreeMap, btree_map},
+    hash::{DefaultHasher, Hash, Hasher},
+    rc::Rc,
+};
+
+use super::{
+    Entry, Meaning, Node, Scalar, Size, Unreadable, Value,
+    events::{Broken, Event, Events, Said},
+};
+
+/// flyteadmin's configuration nests some ten deep.
+const MOST_LEVELS: usize = 128;
+
+/// What is kept of a file; flyteadmin's `server` section has some fifty values.
+const MOST_KEPT: usize = 10_000;
+
+impl From<Broken> for Unreadable {
+    fn from(broken: Broken) -> Self {
+        Self::Broken { line: broken.line, reason: broken.problem }
+    }
+}
+
+/// The first document of a text; `None` where it is empty.
+pub(super) fn compose(text: &[u8], wanted: &dyn Fn(&str) -> bool) -> Result<Option<Rc<Node>>, Unreadable> {
+    let mut events = Events::of(text);
+    let mut composer = Composer::default();
+    loop {
+        let event = events.next()?;
+        match event.said() {
+            Said::StreamEnd => return Ok(None),
+            Said::StreamStart | Said::DocumentStart { version: None | Some((1, 1)) } => {}
+            Said::DocumentStart { .. } => return Err(broken(event.line(), "its %YAML directive is not 1.1")),
+            Said::DocumentEnd => break,
+            said => composer.add(said, &event, wanted)?,
+        }
+    }
+    // yaml.v3 looks at the token that follows the first document, and not at what it means.
+    if let Err(broken) = events.next().map(drop)
+        && !broken.has_tokens
+    {
+        return Err(broken.into());
+    }
+    let Some(root) = composer.root else {
+        return Ok(None);
+    };
+    match &root.value {
+        Value::Map(_) => Ok(Some(root)),
+        Value::Scalar(scalar) if scalar.meaning() == Ok(Meaning::Null) => Ok(None),
+        Value::Scalar(_) => Err(broken(root.line, "a text where a map belongs")),
+        Value::List(_) => Err(broken(root.line, "a list where a map belongs")),
+    }
+}
+
+fn broken(line: usize, reason: impl Into<String>) -> Unreadable {
+    Unreadable::Broken { line, reason: reason.into() }
+}
+
+#[derive(Default)]
+struct Composer {
+    /// The lists and maps that are open.
+    open: Vec<Open>,
+    /// The values with an anchor, by its name; `None` while one is open.
+    anchors: BTreeMap<Box<str>, usize>,
+    anchored: Vec<Option<Rc<Node>>>,
+    /// All values so far, and those of them that aliases stand for, as yaml.v3 counts them.
+    values: u64,
+    aliased: u64,
+    kept: usize,
+    root: Option<Rc<Node>>,
+}
+
+/// A list or a map that is open.
+struct Open {
+    line: usize,
+    anchor: Option<Box<str>>,
+    size: Size,
+    is_flow: bool,
+    keeps: Keeps,
+    content: Content,
+}
+
+enum Content {
+    List(Vec<Rc<Node>>),
+    Map {
+        entries: Vec<Entry>,
+        /// Every key so far, by its hash, and its line. Two keys with one hash of 64 bits are one key here.
+        keys: BTreeMap<u64, usize>,
+        /// The key whose value comes next.
+        key: Option<Key>,
+    },
+}
+
+struct Key {
+    text: Box<str>,
+    line: usize,
+    is_merge: bool,
+}
+
+/// What is kept of the values in a list or a map.
+#[derive(Clone, Copy, PartialEq)]
+enum Keeps {
+    All,
+    Wanted,
+    Nothing,
+}
+
+/// A value that is complete.
+struct Done {
+    line: usize,
+    size: Size,
+    is_alias: bool,
+    /// Where it is kept.
+    node: Option<Rc<Node>>,
+}
+
+impl Composer {
+    fn add(&mut self, said: Said, event: &Event, wanted: &dyn Fn(&str) -> bool) -> Result<(), Unreadable> {
+        let line = event.line();
+        match said {
+            Said::ListStart { anchor, is_flow } => self.open(Content::List(Vec::new()), anchor, is_flow, line, wanted),
+            Said::MapStart { anchor, is_flow } => {
+                let map = Content::Map { entries: Vec::new(), keys: BTreeMap::new(), key: None };
+                self.open(map, anchor, is_flow, line, wanted)
+            }
+            Said::End => {
+                let Some(Open { line, anchor, size, keeps, content, .. }) = self.open.pop() else {
+                    return Ok(());
+                };
+                let is_kept = keeps != Keeps::Nothing;
+                let value = match content {
+                    Content::List(items) => Value::List(items),
+                    Content::Map { entries, .. } => Value::Map(entries),
+                };
+                let node = is_kept.then(|| Rc::new(Node { line, value, size }));
+                if let Some(anchor) = anchor {
+                    self.set_anchor(anchor, node.clone());
+                }
+                self.add_value(Done { line, size, is_alias: false, node })
+            }
+            Said::Scalar { anchor, tag, text, is_plain } => {
+                self.count(line, 1, 0)?;
+                // Here yaml.v3 is stricter than libyaml is by now.
+                if is_plain && text.contains('?') && self.open.last().is_some_and(|open| open.is_flow) {
+                    return Err(broken(line, "found `?` in a text without quotes between brackets"));
+                }
+                let is_key = self.expects_key();
+                let size = Size { values: 1, levels: 0 };
+                let is_kept = anchor.is_some() || self.open.is_empty() || self.keeps_next(wanted);
+                let node = is_kept.then(|| {
+                    let scalar = Scalar { text: text.into(), is_plain, tag: tag.map(Into::into) };
+                    Rc::new(Node { line, value: Value::Scalar(scalar), size })
+                });
+                if let Some(anchor) = anchor {
+                    self.set_anchor(anchor.into(), node.clone());
+                }
+                if is_key {
+                    let is_merge_tag = tag.is_none_or(|tag| tag == "tag:yaml.org,2002:merge");
+                    return self.add_key(text, line, 1, is_plain && is_merge_tag && text == "<<", false);
+                }
+                self.add_value(Done { line, size, is_alias: false, node })
+            }
+            Said::Alias(name) => {
+                let node = match self.anchors.get(name).map(|index| &self.anchored[*index]) {
+                    Some(Some(node)) => Rc::clone(node),
+                    Some(None) => return Err(broken(line, format!("the value with anchor &{name} contains itself"))),
+                    None => return Err(broken(line, format!("the alias *{name} has no anchor"))),
+                };
+                let values = node.size.values;
+                self.count(line, values.saturating_add(1), values)?;
+                let size = Size { values: values.saturating_add(1), levels: node.size.levels };
+                if self.open.len() + size.levels > MOST_LEVELS {
+                    return Err(too_deep(line));
+                }
+                match &node.value {
+                    _ if !self.expects_key() => self.add_value(Done { line, size, is_alias: true, node: Some(node) }),
+                    Value::Scalar(scalar) => self.add_key(&scalar.text, line, size.values, false, true),
+                    _ => Err(no_text(line)),
+                }
+            }
+            Said::StreamStart | Said::DocumentStart { .. } | Said::DocumentEnd | Said::StreamEnd => Ok(()),
+        }
+    }
+
+    fn open(
+        &mut self,
+        content: Content,
+        anchor: Option<&str>,
+        is_flow: bool,
+        line: usize,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<(), Unreadable> {
+        if self.open.len() == MOST_LEVELS {
+            return Err(too_deep(line));
+        }
+        if self.expects_key() {
+            return Err(no_text(line));
+        }
+        self.count(line, 1, 0)?;
+        let keeps = if self.open.is_empty() {
+            Keeps::Wanted
+        } else if anchor.is_some() || self.keeps_next(wanted) {
+            Keeps::All
+        } else {
+            Keeps::Nothing
+        };
+        let anchor: Option<Box<str>> = anchor.map(Into::into);
+        if let Some(anchor) = &anchor {
+            self.set_anchor(anchor.clone(), None);
+        }
+        self.open.push(Open { line, anchor, size: Size { values: 1, levels: 1 }, is_flow, keeps, content });
+        Ok(())
+    }
+
+    /// Whether what comes next is a key.
+    fn expects_key(&self) -> bool {
+        matches!(self.open.last(), Some(Open { content: Content::Map { key: None, .. }, .. }))
+    }
+
+    /// Whether the value that comes next is kept.
+    fn keeps_next(&self, wanted: &dyn Fn(&str) -> bool) -> bool {
+        match self.open.last() {
+            Some(Open { keeps: Keeps::All, content: Content::List(_), .. }) => true,
+            Some(Open { keeps: Keeps::All, content: Content::Map { key, .. }, .. }) => key.is_some(),
+            Some(Open { keeps, content: Content::Map { key: Some(key), .. }, .. }) => {
+                key.is_merge || *keeps == Keeps::Wanted && wanted(&key.text)
+            }
+            _ => false,
+        }
+    }
+
+    /// Counts values as yaml.v3 does, which refuses a document most of which is aliases.
+    fn count(&mut self, line: usize, values: u64, aliased: u64) -> Result<(), Unreadable> {
+        const MANY: f64 = 400_000.0;
+        const TOO_MANY: f64 = 4_000_000.0;
+        self.values = self.values.saturating_add(values);
+        self.aliased = self.aliased.saturating_add(aliased);
+        let (all, aliased) = (self.values as f64, self.aliased as f64);
+        let share = 0.99 - 0.89 * ((all - MANY) / (TOO_MANY - MANY)).clamp(0.0, 1.0);
+        if self.aliased > 100 && self.values > 1_000 && aliased / all > share {
+            return Err(broken(line, format!("its aliases stand for {} values, which is excessive", self.aliased)));
+        }
+        Ok(())
+    }
+
+    fn set_anchor(&mut self, anchor: Box<str>, node: Option<Rc<Node>>) {
+        self.anchors.insert(anchor, self.anchored.len());
+        self.anchored.push(node);
+    }
+
+    /// Takes the key of the value that comes next; `values` it counts for.
+    fn add_key(
+        &mut self,
+        text: &str,
+        line: usize,
+        values: u64,
+        is_merge: bool,
+        is_alias: bool,
+    ) -> Result<(), Unreadable> {
+        let Some(Open { size, keeps, content: Content::Map { keys, key, .. }, .. }) = self.open.last_mut() else {
+            return Ok(());
+        };
+        size.values = size.values.saturating_add(values);
+        // To yaml.v3 an alias is another key than what it stands for.
+        if !is_alias {
+            let mut hasher = DefaultHasher::new();
+            text.hash(&mut hasher);
+            match keys.entry(hasher.finish()) {
+                btree_map::Entry::Occupied(first) => {
+                    return Err(Unreadable::Twice { line, key: text.into(), first: *first.get() });
+                }
+                btree_map::Entry::Vacant(place) => place.insert(line),
+            };
+        }
+        let text = if *keeps == Keeps::Nothing { Box::default() } else { text.into() };
+        *key = Some(Key { text, line, is_merge });
+        Ok(())
+    }
+
+    /// Puts a complete value where it belongs.
+    fn add_value(&mut self, done: Done) -> Result<(), Unreadable> {
+        if done.node.is_some() && !done.is_alias {
+            self.kept += 1;
+            if self.kept > MOST_KEPT {
+                let reason = format!("more than {MOST_KEPT} values");
+                return Err(Unreadable::Beyond { line: done.line, reason });
+            }
+        }
+        let Some(parent) = self.open.last_mut() else {
+            self.root = done.node;
+            return Ok(());
+        };
+        parent.size.values = parent.size.values.saturating_add(done.size.values);
+        parent.size.levels = parent.size.levels.max(done.size.levels + 1);
+        match &mut parent.content {
+            Content::List(items) => items.extend(done.node.filter(|_| parent.keeps == Keeps::All)),
+            Content::Map { entries, key, .. } => {
+                if let (Some(Key { text, line, is_merge }), Some(value)) = (key.take(), done.node) {
+                    if is_merge && !value.is_merged() {
+                        return Err(broken(line, "<< merges maps, and this is none"));
+                    }
+                    // A value may be there for its anchor alone.
+                    if parent.keeps != Keeps::Nothing {
+                        entries.push(Entry { key: text, line, is_merge, value });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Node {
+    /// Whether this can stand after `<<`.
+    fn is_merged(&self) -> bool {
+        match &self.value {
+            Value::Map(_) => true,
+            Value::List(items) => items.iter().all(|item| matches!(item.value, Value::Map(_))),
+            Value::Scalar(_) => false,
+        }
+    }
+}
+
+fn no_text(line: usize) -> Unreadable {
+    broken(line, "a key is a list or a map, and must be a text")
+}
+
+fn too_deep(line: usize) -> Unreadable {
+    Unreadable::Beyond { line, reason: format!("more than {MOST_LEVELS} levels deep") }
+}

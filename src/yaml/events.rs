@@ -1,0 +1,167 @@
+//! libyaml's events, without its pointers.
+
+#![allow(unsafe_code, reason = "libyaml-rs has libyaml's own interface, which is C's")]
+
+use std::{ffi::CStr, marker::PhantomData, mem::MaybeUninit, slice};
+
+use libyaml_rs as libyaml;
+
+/// The events of a text, one after the other.
+pub(super) struct Events<'t> {
+    /// In a box, since libyaml keeps a pointer to it.
+    parser: Box<MaybeUninit<libyaml::yaml_parser_t>>,
+    text: PhantomData<&'t [u8]>,
+}
+
+/// An event; what it says is borrowed from it.
+pub(super) struct Event(libyaml::yaml_event_t);
+
+/// What an event says.
+pub(super) enum Said<'e> {
+    StreamStart,
+    DocumentStart {
+        /// The version of YAML it says it is: 1 and 2 for `%YAML 1.2`.
+        version: Option<(i32, i32)>,
+    },
+    DocumentEnd,
+    StreamEnd,
+    Alias(&'e str),
+    Scalar {
+        anchor: Option<&'e str>,
+        tag: Option<&'e str>,
+        text: &'e str,
+        /// Neither quoted nor a block.
+        is_plain: bool,
+    },
+    ListStart {
+        anchor: Option<&'e str>,
+        /// Whether it is in brackets.
+        is_flow: bool,
+    },
+    MapStart {
+        anchor: Option<&'e str>,
+        /// Whether it is in braces.
+        is_flow: bool,
+    },
+    /// Where a list or a map ends.
+    End,
+}
+
+/// Why a text is no YAML.
+pub(super) struct Broken {
+    /// From 1.
+    pub(super) line: usize,
+    pub(super) problem: String,
+    /// Whether its tokens are good, and only their order is not.
+    pub(super) has_tokens: bool,
+}
+
+impl<'t> Events<'t> {
+    /// The events of a text in UTF-8, or in UTF-16 with a byte order mark.
+    pub(super) fn of(text: &'t [u8]) -> Self {
+        let mut parser = Box::new(MaybeUninit::uninit());
+        // SAFETY: the parser is initialized before it is used, stays where it is in its box, and cannot outlive the
+        // text. Initializing fails only where memory is exhausted, which aborts before it is said.
+        unsafe {
+            let _ = libyaml::yaml_parser_initialize(parser.as_mut_ptr());
+            libyaml::yaml_parser_set_input_string(parser.as_mut_ptr(), text.as_ptr(), text.len() as u64);
+        }
+        Self { parser, text: PhantomData }
+    }
+
+    /// The next event. After the end of the stream, or an error, there is none to ask for.
+    pub(super) fn next(&mut self) -> Result<Event, Broken> {
+        let mut event = MaybeUninit::uninit();
+        // SAFETY: the parser is initialized, and so is the event when parsing succeeded.
+        unsafe {
+            if libyaml::yaml_parser_parse(self.parser.as_mut_ptr(), event.as_mut_ptr()).ok {
+                return Ok(Event(event.assume_init()));
+            }
+        }
+        Err(self.broken())
+    }
+
+    fn broken(&self) -> Broken {
+        // SAFETY: the parser is initialized; its problem is a constant of libyaml, or null.
+        let (parser, problem) = unsafe {
+            let parser = self.parser.assume_init_ref();
+            (parser, (!parser.problem.is_null()).then(|| CStr::from_ptr(parser.problem.cast())))
+        };
+        let problem = problem.map_or("it is no YAML".into(), CStr::to_string_lossy);
+        let has_tokens = parser.error == libyaml::YAML_PARSER_ERROR;
+        Broken { line: parser.problem_mark.line as usize + 1, problem: problem.into_owned(), has_tokens }
+    }
+}
+
+impl Drop for Events<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the parser is initialized, and not used again.
+        unsafe { libyaml::yaml_parser_delete(self.parser.as_mut_ptr()) }
+    }
+}
+
+impl Event {
+    /// The line it starts on, from 1.
+    pub(super) fn line(&self) -> usize {
+        self.0.start_mark.line as usize + 1
+    }
+
+    /// What it says.
+    pub(super) fn said(&self) -> Said<'_> {
+        let data = &self.0.data;
+        // SAFETY: libyaml fills the part of the union that belongs to the type, with texts that live as long as the
+        // event.
+        unsafe {
+            match self.0.type_ {
+                libyaml::YAML_ALIAS_EVENT => Said::Alias(text(data.alias.anchor).unwrap_or_default()),
+                libyaml::YAML_SCALAR_EVENT => Said::Scalar {
+                    anchor: text(data.scalar.anchor),
+                    tag: text(data.scalar.tag),
+                    text: utf8(slice::from_raw_parts(data.scalar.value, data.scalar.length as usize)),
+                    is_plain: data.scalar.style == libyaml::YAML_PLAIN_SCALAR_STYLE,
+                },
+                libyaml::YAML_SEQUENCE_START_EVENT => Said::ListStart {
+                    anchor: text(data.sequence_start.anchor),
+                    is_flow: data.sequence_start.style == libyaml::YAML_FLOW_SEQUENCE_STYLE,
+                },
+                libyaml::YAML_MAPPING_START_EVENT => Said::MapStart {
+                    anchor: text(data.mapping_start.anchor),
+                    is_flow: data.mapping_start.style == libyaml::YAML_FLOW_MAPPING_STYLE,
+                },
+                libyaml::YAML_SEQUENCE_END_EVENT | libyaml::YAML_MAPPING_END_EVENT => Said::End,
+                libyaml::YAML_DOCUMENT_END_EVENT => Said::DocumentEnd,
+                libyaml::YAML_STREAM_END_EVENT | libyaml::YAML_NO_EVENT => Said::StreamEnd,
+                libyaml::YAML_DOCUMENT_START_EVENT => Said::DocumentStart {
+                    version: data
+                        .document_start
+                        .version_directive
+                        .as_ref()
+                        .map(|version| (version.major, version.minor)),
+                },
+                _ => Said::StreamStart,
+            }
+        }
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: the event is initialized, and not used again.
+        unsafe { libyaml::yaml_event_delete(&mut self.0) }
+    }
+}
+
+/// A text that ends with a null byte.
+///
+/// # Safety
+///
+/// It does, and lives as long as `'e`; or it is null.
+unsafe fn text<'e>(start: *const u8) -> Option<&'e str> {
+    // SAFETY: as above.
+    (!start.is_null()).then(|| utf8(unsafe { CStr::from_ptr(start.cast()) }.to_bytes()))
+}
+
+/// libyaml writes nothing but UTF-8.
+fn utf8(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).unwrap_or("\u{fffd}")
+}
