@@ -57,7 +57,7 @@ impl Check<'_> {
             match object {
                 Ok(object) => {
                     let answers = self.answers(&object);
-                    report.add(file, &object, answers);
+                    report.add(file, text, &object, answers);
                 }
                 Err(unreadable) => report.add_unreadable(file, unreadable),
             }

@@ -62,6 +62,12 @@ fn finding(finding: &Finding, mark: &str, style: Style, out: &mut impl Write) ->
         if !finding.container.is_empty() {
             write!(out, " \"{}\"", printable(&finding.container))?;
         }
+        if let Some(within) = &finding.within {
+            write!(out, " line {}", within.line)?;
+            if !within.path.is_empty() {
+                write!(out, ", {}", printable(&within.path))?;
+            }
+        }
         let rule = printable(&format!("{}/{}", finding.policy, finding.rule));
         writeln!(out, "  {DIM}line {}, {rule}{DIM:#}", finding.line)?;
     }

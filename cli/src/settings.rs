@@ -43,7 +43,7 @@ impl Settings {
             module.validate_settings(&json).map_err(|problem| {
                 // A problem starts with the path to it, unless it is with the settings as a whole.
                 let path = problem.split(": ").next().unwrap_or_default();
-                format!("line {}: {name}: {problem}", own.line_at(path))
+                format!("line {}: {name}: {problem}", own.at(path).line)
             })?;
             settings.0.insert(name.clone(), json);
         }

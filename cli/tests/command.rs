@@ -251,8 +251,10 @@ fn namespaces_of_objects_that_name_none_can_be_given() {
 fn policies_are_listed_with_a_line_each() {
     let run = run(&["check", "--list"], "");
     assert_eq!(Some(0), run.code);
-    assert!(run.out.starts_with("flyte-non-root  Flyte's components run as a non-root user"), "{}", run.out);
-    assert_eq!(1, run.out.lines().count());
+    let lines: Vec<&str> = run.out.lines().collect();
+    assert!(lines[0].starts_with("flyte-admin-cors  flyteadmin allows CORS for origins"), "{}", run.out);
+    assert!(lines[1].starts_with("flyte-non-root    Flyte's components run as a non-root user"), "{}", run.out);
+    assert_eq!(2, lines.len());
 }
 
 #[test]

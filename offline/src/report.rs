@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::{Object, Unreadable};
+use crate::{
+    manifest::{Object, Unreadable},
+    yaml::Node,
+};
 
 /// The name of the JSON format.
 pub const FORMAT: &str = "flytewarden-report/v1";
@@ -32,7 +35,7 @@ pub struct Report {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
-    /// Objects judged by at least one policy.
+    /// Objects judged by every policy that is about them, or with a violation.
     pub judged: usize,
     /// Objects with a violation.
     pub refused: usize,
@@ -104,11 +107,24 @@ pub struct Finding {
     /// The container the path leads to, if it does.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub container: String,
+    /// Where in the file that the path leads to, if it leads to one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub within: Option<Within>,
     /// What will really happen, or what is worth knowing.
     pub problem: String,
     /// What mends it; empty for notices and for other people's modules.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub mend: String,
+}
+
+/// Where in a file that is a value of an object: an entry of a ConfigMap.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Within {
+    /// Where in the file, e.g. `server.security.allowedOrigins[0]`; empty for no part of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+    /// The line of the file, from 1.
+    pub line: usize,
 }
 
 /// Something that could not be judged, and why.
@@ -159,6 +175,7 @@ struct Annotated {
     rule: String,
     path: String,
     container: String,
+    within: Option<Within>,
     problem: String,
     mend: String,
     text: String,
@@ -202,8 +219,8 @@ impl Default for Report {
 }
 
 impl Report {
-    /// Adds what the policies answered about an object: each policy's name, and its answer or why there is none.
-    pub fn add(&mut self, file: &str, object: &Object, answers: Vec<(String, Result<Answer, String>)>) {
+    /// Adds what the policies answered about an object of a text: each policy's name, and its answer or why there is none.
+    pub fn add(&mut self, file: &str, text: &str, object: &Object, answers: Vec<(String, Result<Answer, String>)>) {
         if answers.is_empty() {
             *self.out_of_scope.entry(object.kind.clone()).or_default() += 1;
             self.summary.out_of_scope += 1;
@@ -217,13 +234,14 @@ impl Report {
             more_violations: 0,
             more_notices: 0,
         };
+        let unjudged = self.unjudged.len();
         for (policy, answer) in answers {
             let failures = match answer {
                 Ok(mut answer) => {
                     let failures = answer.findings("unjudged").unwrap_or_default();
                     // A module with several policies can judge with one of them what another cannot.
                     if failures.is_empty() || answer.has("violations") {
-                        judged.add(&policy, answer, object);
+                        judged.add(&policy, answer, object, text);
                         judged.policies.push(policy.clone());
                     }
                     failures
@@ -234,7 +252,7 @@ impl Report {
                 self.add_unjudged(Unjudged {
                     file: file.to_owned(),
                     document: Some(object.document),
-                    line: Some(object.content.line_at(&path)),
+                    line: Some(object.content.at(&path).line),
                     object: Some(judged.place.title()),
                     policy: Some(policy.clone()),
                     path,
@@ -242,7 +260,8 @@ impl Report {
                 });
             }
         }
-        if !judged.policies.is_empty() {
+        // That one policy finds nothing is no word on an object that another could not judge.
+        if self.unjudged.len() == unjudged || !judged.violations.is_empty() {
             self.summary.judged += 1;
             self.summary.refused += usize::from(!judged.violations.is_empty());
             self.summary.violations += judged.violations.len() + judged.more_violations;
@@ -278,14 +297,15 @@ impl Report {
 }
 
 impl Judged {
-    fn add(&mut self, policy: &str, mut answer: Answer, object: &Object) {
+    fn add(&mut self, policy: &str, mut answer: Answer, object: &Object, manifest: &str) {
         let finding = |found: Annotated| Finding {
             // A module with several policies says which of them it was.
             policy: if found.policy.is_empty() { policy.to_owned() } else { found.policy },
-            line: object.content.line_at(&found.path),
+            line: line(object.content.at(&found.path), found.within.as_ref(), manifest),
             rule: found.rule,
             path: found.path,
             container: found.container,
+            within: found.within,
             problem: if found.text.is_empty() { found.problem } else { found.text },
             mend: found.mend,
         };
@@ -305,6 +325,17 @@ impl Judged {
             None => self.notices.extend(answer.warnings.unwrap_or_default().into_iter().map(plain)),
         }
     }
+}
+
+/// The line of the manifest where a finding is: for a line within a text that the manifest holds as it is, that line.
+fn line(node: &Node, within: Option<&Within>, manifest: &str) -> usize {
+    let of_text = |within: &Within| {
+        let wanted = node.as_str()?.lines().nth(within.line.checked_sub(1)?)?.trim();
+        // The text starts behind its key, or on the next line behind `|`.
+        let lines = [node.line + within.line, node.line + within.line - 1];
+        lines.into_iter().find(|line| manifest.lines().nth(line - 1).is_some_and(|line| line.trim() == wanted))
+    };
+    within.and_then(of_text).unwrap_or(node.line)
 }
 
 impl Answer {

@@ -225,20 +225,52 @@ impl Node {
         }
     }
 
-    /// The line a path like `spec.containers[0].image` leads to: that of the deepest value on the way that exists.
-    pub fn line_at(&self, path: &str) -> usize {
+    /// What a path like `spec.containers[0].image` or `data["server.yaml"]` leads to: the deepest value on the way that
+    /// exists.
+    pub fn at(&self, path: &str) -> &Self {
         let mut node = self;
-        for step in path.split(['.', '[']) {
-            let next = match (step.strip_suffix(']'), &node.value) {
-                (Some(index), Value::List(items)) => index.parse().ok().and_then(|index: usize| items.get(index)),
-                _ => node.get(step),
+        let mut rest = path;
+        while !rest.is_empty() {
+            let next = match Step::take(&mut rest) {
+                Step::Key(key) => node.get(&key),
+                Step::Index(index) => match &node.value {
+                    Value::List(items) => items.get(index),
+                    _ => None,
+                },
             };
             match next {
                 Some(next) => node = next,
                 None => break,
             }
         }
-        node.line
+        node
+    }
+}
+
+/// A step of a path.
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+impl Step {
+    /// Takes the first step off a path.
+    fn take(path: &mut &str) -> Self {
+        let rest = path.strip_prefix('.').unwrap_or(path);
+        if let Some(bracketed) = rest.strip_prefix('[') {
+            let mut quoted = serde_json::Deserializer::from_str(bracketed).into_iter::<String>();
+            if let Some(Ok(key)) = quoted.next() {
+                *path = bracketed[quoted.byte_offset()..].trim_start_matches(']');
+                return Self::Key(key);
+            }
+            let (index, after) = bracketed.split_once(']').unwrap_or((bracketed, ""));
+            *path = after;
+            return index.parse().map_or_else(|_| Self::Key(index.to_owned()), Self::Index);
+        }
+        let end = rest.find(['.', '[']).unwrap_or(rest.len());
+        let (key, after) = rest.split_at(end);
+        *path = after;
+        Self::Key(key.to_owned())
     }
 }
 
@@ -384,7 +416,7 @@ mod tests {
         let node = documents[1].content.as_ref().unwrap();
         let json = r#"{"spec":{"description":"one two","more":{"b":2},"all":{"b":2}}}"#;
         assert_eq!(json, serde_json::to_string(node).unwrap());
-        assert_eq!(4, node.line_at("spec.more"));
+        assert_eq!(4, node.at("spec.more").line);
     }
 
     #[test]
@@ -392,9 +424,20 @@ mod tests {
         let documents = documents("a: 1\n---\nspec:\n  containers:\n  - name: x\n  - name: y\n    image: z\n");
         let node = documents[1].content.as_ref().unwrap();
         assert_eq!(2, documents[1].number);
-        assert_eq!(7, node.line_at("spec.containers[1].image"));
-        assert_eq!(6, node.line_at("spec.containers[1].securityContext.runAsUser"));
-        assert_eq!(4 + 1, node.line_at("spec.containers[9]"));
+        assert_eq!(7, node.at("spec.containers[1].image").line);
+        assert_eq!(6, node.at("spec.containers[1].securityContext.runAsUser").line);
+        assert_eq!(4 + 1, node.at("spec.containers[9]").line);
+    }
+
+    #[test]
+    fn keys_that_are_no_words_are_in_quotes() {
+        let documents = documents("data:\n  server.yaml: |\n    a: 1\n  'a]\"b': [x]\n");
+        let node = documents[0].content.as_ref().unwrap();
+        assert_eq!(Some("a: 1\n"), node.at(r#"data["server.yaml"]"#).as_str());
+        assert_eq!(Some("x"), node.at(r#"data["a]\"b"][0]"#).as_str());
+        for path in ["[", "[]", "[\"", "..", "data[\"server.yaml\"", "data[0]", "]"] {
+            node.at(path);
+        }
     }
 
     #[test]
