@@ -5,7 +5,6 @@
 //! less. Fuel does not: it counts the WebAssembly instructions of the guest's own work, the start of the instance not
 //! included.
 
-mod fuel;
 mod requests;
 
 use std::{
@@ -16,9 +15,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use flytewarden_bench::cost::Counted;
 use flytewarden_cli::engine::Guest;
 
-const ROUNDS: usize = 2_000;
+/// How often a request is given to a module: by its size, so that each row takes a few seconds.
+fn rounds(payload: &[u8]) -> usize {
+    (40_000_000 / payload.len()).clamp(50, 2_000)
+}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no workspace")?;
@@ -28,12 +31,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let floor_guest = Guest::compile(&engine, &floor)?;
 
     println!("{:<46} {:>8} {:>9} {:>9} {:>7} {:>9}", "request, module", "bytes", "floor", "time", "ratio", "fuel");
-    for name in ["flyte-non-root", "flytewarden"] {
+    let load = |name: &str| -> Result<_, Box<dyn Error>> {
         let module = fs::read(root.join("dist").join(format!("{name}.wasm")))?;
-        let guest = Guest::compile(&engine, &module)?;
-        for (title, request) in requests::all() {
+        Ok((Guest::compile(&engine, &module)?, Counted::compile(&module)?))
+    };
+    let whole = load("flytewarden")?;
+    for (policy, title, request) in requests::all() {
+        let own = load(policy)?;
+        for (name, (guest, counted)) in [(policy, &own), ("flytewarden", &whole)] {
             let payload = format!(r#"{{"request":{request},"settings":{{}}}}"#);
-            let [floor_time, time] = medians([&floor_guest, &guest], payload.as_bytes())?;
+            let [floor_time, time] = medians([&floor_guest, guest], payload.as_bytes())?;
             println!(
                 "{:<46} {:>8} {:>6.1} us {:>6.1} us {:>7.2} {:>9}",
                 format!("{title}, {name}"),
@@ -41,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 floor_time.as_secs_f64() * 1e6,
                 time.as_secs_f64() * 1e6,
                 time.as_secs_f64() / floor_time.as_secs_f64(),
-                fuel::used(&module, payload.as_bytes())?,
+                counted.cost(payload.as_bytes())?.fuel,
             );
         }
     }
@@ -50,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn medians<const N: usize>(guests: [&Guest; N], payload: &[u8]) -> Result<[Duration; N], Box<dyn Error>> {
     let mut times = [const { Vec::new() }; N];
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds(payload) {
         for (guest, times) in guests.iter().zip(&mut times) {
             let start = Instant::now();
             guest.call("validate", payload)?;

@@ -3,17 +3,55 @@
 use flytewarden_offline::manifest;
 use serde_json::{Value, json};
 
-/// Each request with its title.
-pub fn all() -> [(&'static str, String); 3] {
-    let example = manifest::objects(include_str!("../../examples/after.yaml"));
-    let deployment =
-        example.into_iter().flatten().find(|object| object.kind == "Deployment" && object.name == "flyteadmin");
-    let deployment = json!(deployment.expect("the example has flyteadmin's Deployment").content);
-    [
-        ("a small pod", request("", "Pod", &small_pod())),
-        ("flyteadmin's Deployment", request("apps", "Deployment", &deployment)),
-        ("100 containers in 200 KB", request("", "Pod", &hundred_containers())),
-    ]
+/// Each request with its title, by the policy it is for.
+pub fn all() -> Vec<(&'static str, &'static str, String)> {
+    let deployment = of_example("Deployment", "flyteadmin");
+    let mut requests = vec![
+        ("flyte-non-root", "a small pod", request("", "Pod", &small_pod())),
+        ("flyte-non-root", "flyteadmin's Deployment", request("apps", "Deployment", &deployment)),
+        ("flyte-non-root", "100 containers in 200 KB", request("", "Pod", &hundred_containers())),
+    ];
+    let config_map = of_example("ConfigMap", "flyte-admin-base-config");
+    requests.push(("flyte-admin-cors", "flyteadmin's ConfigMap", request("", "ConfigMap", &config_map)));
+    for (title, size) in [("64 KiB of it", 64 << 10), ("256 KiB of it", 256 << 10), ("1 MiB of it", 1 << 20)] {
+        requests.push(("flyte-admin-cors", title, request("", "ConfigMap", &repeated(&config_map, size))));
+    }
+    requests.push(("flyte-admin-cors", "another ConfigMap of 1 MiB", {
+        let mut another = repeated(&config_map, 1 << 20);
+        another["metadata"]["name"] = json!("another");
+        request("", "ConfigMap", &another)
+    }));
+    requests
+}
+
+/// An object of `examples/after.yaml`.
+fn of_example(kind: &str, name: &str) -> Value {
+    let objects = manifest::objects(include_str!("../../examples/after.yaml"));
+    let object = objects.into_iter().flatten().find(|object| object.kind == kind && object.name == name);
+    json!(object.expect("the example has it").content)
+}
+
+/// A ConfigMap whose files are repeated, their sections numbered, until they have so many bytes together.
+fn repeated(config_map: &Value, size: usize) -> Value {
+    let mut repeated = config_map.clone();
+    let files = config_map["data"].as_object().expect("there are files");
+    let section = |text: &str, number: usize| -> String {
+        let is_section = |line: &str| line.starts_with(|first: char| first.is_ascii_alphabetic());
+        let numbered =
+            |line: &str| if is_section(line) { line.replacen(':', &format!("{number}:"), 1) } else { line.to_owned() };
+        text.split_inclusive('\n').map(numbered).collect()
+    };
+    let mut bytes = 0;
+    for (number, (name, text)) in (1..).flat_map(|number| files.iter().map(move |file| (number, file))) {
+        let more = section(text.as_str().unwrap_or_default(), number);
+        bytes += more.len();
+        if bytes > size {
+            return repeated;
+        }
+        let text = repeated["data"][name].as_str().unwrap_or_default().to_owned() + &more;
+        repeated["data"][name] = json!(text);
+    }
+    repeated
 }
 
 fn request(group: &str, kind: &str, object: &Value) -> String {

@@ -10,17 +10,20 @@ use flytewarden_cli::{
 use flytewarden_e2e::charts;
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// What a chart has, its settings, and its violations: each object with its line, container and rule.
-const CHARTS: [(&str, &str, &str, &[&str]); 4] = [
+/// What a chart has, its settings, and a policy's violations: each object with its line, the container or the place in a
+/// file, and the rule.
+const CHARTS: [(&str, &str, &str, &str, &[&str]); 8] = [
     (
         "v0.19.1 has the two documented exceptions and one violation",
         "flyte-v0.19.1-gcp.yaml",
+        "flyte-non-root",
         "",
         &["CronJob flyte/syncresources:1398 sync-cluster-resources not-proven-non-root"],
     ),
     (
         "v0.19.1 without exceptions has three objects refused",
         "flyte-v0.19.1-gcp.yaml",
+        "flyte-non-root",
         "flyte-non-root: {exceptions: []}",
         &[
             "Deployment flyte/flyteadmin:843 check-db-ready runs-as-root",
@@ -31,21 +34,54 @@ const CHARTS: [(&str, &str, &str, &[&str]); 4] = [
     (
         "v1.16.8 has one violation",
         "flyte-v1.16.8-eks.yaml",
+        "flyte-non-root",
         "",
         &["Deployment flyte/syncresources:1132 sync-cluster-resources not-proven-non-root"],
     ),
     (
         "v1.16.8 has flytepropeller too at restricted",
         "flyte-v1.16.8-eks.yaml",
+        "flyte-non-root",
         "flyte-non-root: {level: restricted}",
         &[
             "Deployment flyte/syncresources:1132 sync-cluster-resources not-proven-non-root",
             "Deployment flyte/flytepropeller:1465 flytepropeller not-proven-non-root",
         ],
     ),
+    (
+        "v0.13.0 allows every origin",
+        "flyte-v0.13.0-sandbox.yaml",
+        "flyte-admin-cors",
+        "",
+        &["ConfigMap flyte/flyte-admin-config-7gmg5ffhdd:2168 server.security.allowedOrigins[0] any-origin"],
+    ),
+    (
+        "v0.19.1 allows every origin",
+        "flyte-v0.19.1-gcp.yaml",
+        "flyte-admin-cors",
+        "",
+        &["ConfigMap flyte/flyte-admin-config:214 server.security.allowedOrigins[0] any-origin"],
+    ),
+    (
+        "v1.16.8 allows every origin",
+        "flyte-v1.16.8-eks.yaml",
+        "flyte-admin-cors",
+        "",
+        &["ConfigMap flyte/flyte-admin-base-config:203 server.security.allowedOrigins[0] any-origin"],
+    ),
+    (
+        "v1.16.8 has no origin that a console needs",
+        "flyte-v1.16.8-eks.yaml",
+        "flyte-admin-cors",
+        "flyte-admin-cors: {requiredOrigins: [https://console.example.com]}",
+        &[
+            "ConfigMap flyte/flyte-admin-base-config:203 server.security.allowedOrigins[0] any-origin",
+            "ConfigMap flyte/flyte-admin-base-config:203 server.security.allowedOrigins required-origin-missing",
+        ],
+    ),
 ];
 
-fn check(chart: &str, settings: &str, expected: &[&str]) -> Result<(), Failed> {
+fn check(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> Result<(), Failed> {
     let engine = wasmtime::Engine::default();
     let modules = EMBEDDED.iter().map(|(_, bytes)| Module::load(&engine, bytes)).collect::<Result<Vec<_>, _>>()?;
     let settings = Settings::read(settings, &modules)?;
@@ -53,9 +89,10 @@ fn check(chart: &str, settings: &str, expected: &[&str]) -> Result<(), Failed> {
     let report = check.run(&[charts().join(chart)]);
     let mut found = Vec::new();
     for object in &report.objects {
-        for violation in &object.violations {
+        for violation in object.violations.iter().filter(|violation| violation.policy == policy) {
             let title = object.place.title();
-            found.push(format!("{title}:{} {} {}", violation.line, violation.container, violation.rule));
+            let place = violation.within.as_ref().map_or(&violation.container, |within| &within.path);
+            found.push(format!("{title}:{} {place} {}", violation.line, violation.rule));
         }
     }
     if report.summary.unjudged > 0 || found != expected {
@@ -69,8 +106,8 @@ fn main() -> ExitCode {
     if are_absent {
         println!("SKIPPED: there are no charts in {}, so none was checked", charts().display());
     }
-    let trials = CHARTS.map(|(title, chart, settings, expected)| {
-        Trial::test(title, move || check(chart, settings, expected)).with_ignored_flag(are_absent)
+    let trials = CHARTS.map(|(title, chart, policy, settings, expected)| {
+        Trial::test(title, move || check(chart, policy, settings, expected)).with_ignored_flag(are_absent)
     });
     libtest_mimic::run(&Arguments::from_args(), trials.into()).exit_code()
 }

@@ -1,0 +1,3 @@
+//! What a decision costs.
+
+pub mod cost;

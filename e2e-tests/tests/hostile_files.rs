@@ -1,0 +1,180 @@
+//! ConfigMaps made to exhaust what reads them: always an answer, in time that grows with the size, in bounded memory.
+
+use std::{process::ExitCode, sync::LazyLock};
+
+use flytewarden_bench::cost::Counted;
+use flytewarden_cli::engine::Module;
+use flytewarden_e2e::module;
+use flytewarden_offline::report::Answer;
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::json;
+
+/// The most memory an instance may need, in bytes.
+const MOST_MEMORY: usize = 64 << 20;
+
+const MEBIBYTE: usize = 1 << 20;
+
+/// What becomes of a file.
+#[derive(Clone, Copy)]
+enum Fate {
+    /// Nothing is wrong with it.
+    Good,
+    /// It is refused, and the message has these words.
+    Refused(&'static str),
+    /// It is beyond what is read, and the message has these words.
+    NotJudged(&'static str),
+}
+use Fate::{Good, NotJudged, Refused};
+
+const HEAD: &str = "server: {security: {allowedOrigins: ['https://console.example.com']}}\n";
+
+/// Repeats what a number makes up to `size` bytes.
+fn repeated(size: usize, part: impl Fn(usize) -> String) -> String {
+    let mut text = String::new();
+    for number in 0.. {
+        let part = part(number);
+        if text.len() + part.len() > size {
+            break;
+        }
+        text += &part;
+    }
+    text
+}
+
+/// Files of about `size` bytes.
+fn files(size: usize) -> Vec<(&'static str, String, Fate)> {
+    let bomb = repeated(2_000, |number| match number {
+        0 => "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned(),
+        number => format!("a{number}: &a{number} [{}]\n", vec![format!("*a{}", number - 1); 10].join(",")),
+    });
+    let chain = repeated(size, |number| match number {
+        0 => "a0: &a0 {}\n".to_owned(),
+        number => format!("a{number}: &a{number} {{<<: *a{}}}\n", number - 1),
+    });
+    vec![
+        ("an alias bomb", format!("{HEAD}{bomb}"), Refused("its aliases stand for")),
+        ("a chain of aliases", format!("{HEAD}{chain}"), NotJudged("more than 128 levels deep")),
+        ("10,000 brackets", format!("{HEAD}a: {}", "[".repeat(10_000)), NotJudged("more than 128 levels deep")),
+        ("10,000 braces", format!("{HEAD}a: {}", "{b: ".repeat(10_000)), NotJudged("more than 128 levels deep")),
+        ("10,000 dashes", format!("{HEAD}a:\n  {}x", "- ".repeat(10_000)), NotJudged("more than 128 levels deep")),
+        ("one line of text", "x".repeat(size), Refused("a text where a map belongs")),
+        (
+            "one line in quotes that never end",
+            format!("\"{}", "x".repeat(size)),
+            Refused("found unexpected end of stream"),
+        ),
+        ("one line of a list", format!("{HEAD}a: [{}]", "1,".repeat(size / 2)), Good),
+        (
+            "one line of a list that never ends",
+            format!("a: [{}", "1,".repeat(size / 2)),
+            Refused("did not find expected"),
+        ),
+        (
+            "one line of a map",
+            format!("{{{}}}", repeated(size, |number| format!("k{number}: v, "))),
+            Refused("says no allowedOrigins"),
+        ),
+        ("one line of a comment", format!("{HEAD}# {}", "x".repeat(size)), Good),
+        ("one line of a key", format!("{HEAD}{}: 1", "x".repeat(size)), Refused("could not find expected ':'")),
+        (
+            "one line of origins",
+            format!("server: {{security: {{allowedOrigins: [{}]}}}}", "a,".repeat(size / 2)),
+            NotJudged("more than 10000 values"),
+        ),
+        (
+            "one line of origins in a text",
+            format!("server: {{security: {{allowedOrigins: '{}'}}}}", "a,".repeat(size / 2)),
+            NotJudged("more than 1000 items"),
+        ),
+        (
+            "one line of an origin",
+            format!("server: {{security: {{allowedOrigins: ['https://{}']}}}}", "x".repeat(size)),
+            Refused("longer than names can be"),
+        ),
+        ("a block of text", format!("{HEAD}a: |\n{}", "  hello world\n".repeat(size / 14)), Good),
+        ("a text of many lines", format!("{HEAD}a:{}", "\n x".repeat(size / 3)), Good),
+        ("many keys", format!("{HEAD}{}", repeated(size, |number| format!("key{number}: value\n"))), Good),
+        (
+            "a key that comes again at the end",
+            format!("{HEAD}{}key0: 1\n", repeated(size, |number| format!("key{number}: value\n"))),
+            Refused("the key `key0` is given twice, first on line 2"),
+        ),
+        (
+            "many anchors",
+            format!("{HEAD}a:\n{}", repeated(size.min(100_000), |number| format!("- &a{number} x\n"))),
+            Good,
+        ),
+        (
+            "too many anchors",
+            format!("{HEAD}a:\n{}", repeated(MEBIBYTE, |number| format!("- &a{number} x\n"))),
+            NotJudged("more than 10000 values"),
+        ),
+        ("many documents", format!("{HEAD}{}", "---\na: 1\n".repeat(size / 9)), Good),
+        ("empty lines", format!("{HEAD}{}", "\n".repeat(size)), Good),
+        ("question marks", format!("{HEAD}a:\n{}", " ?\n".repeat(size / 3)), Refused("the key `` is given twice")),
+    ]
+}
+
+fn payload(file: &str) -> String {
+    let kind = json!({"group": "", "version": "v1", "kind": "ConfigMap"});
+    let object = json!({"metadata": {"name": "flyte-admin-config"}, "data": {"server.yaml": file}});
+    json!({"request": {"operation": "CREATE", "kind": kind, "object": object}, "settings": {}}).to_string()
+}
+
+/// A module, to be run and to be counted.
+struct Subject {
+    module: Module,
+    counted: Counted,
+}
+
+impl Subject {
+    fn load(name: &str) -> Self {
+        let bytes = module(name);
+        let module = Module::load(&wasmtime::Engine::default(), &bytes).expect("the module loads");
+        Self { module, counted: Counted::compile(&bytes).expect("the module loads") }
+    }
+}
+
+static OWN: LazyLock<Subject> = LazyLock::new(|| Subject::load("flyte-admin-cors"));
+static WHOLE: LazyLock<Subject> = LazyLock::new(|| Subject::load("flytewarden"));
+
+fn judge(subject: &Subject, title: &str, file: &str, fate: Fate) -> Result<(), Failed> {
+    let payload = payload(file);
+    let cost = subject.counted.cost(payload.as_bytes())?;
+    println!("{title}: {} bytes, {} KiB of memory, {} of fuel", file.len(), cost.memory >> 10, cost.fuel);
+    if cost.memory > MOST_MEMORY {
+        return Err(format!("{} bytes of memory", cost.memory).into());
+    }
+    let answer: Answer = serde_json::from_slice(&subject.module.guest().call("validate", payload.as_bytes())?)?;
+    let message = answer.message.clone().unwrap_or_default();
+    let good = match fate {
+        Good => answer.accepted,
+        Refused(words) => !answer.accepted && answer.code.is_none() && message.contains(words),
+        NotJudged(words) => !answer.accepted && answer.code == Some(400) && message.contains(words),
+    };
+    if good && message.len() < 10_000 { Ok(()) } else { Err(format!("{answer:.2000?}").into()) }
+}
+
+/// What is so many times the size may cost so many times as much, and an eighth.
+fn is_linear(title: &str, small: &str, large: &str) -> Result<(), Failed> {
+    let fuel = |file: &str| Ok::<_, Failed>(OWN.counted.cost(payload(file).as_bytes())?.fuel as f64);
+    let (growth, times) = (large.len() as f64 / small.len() as f64, fuel(large)? / fuel(small)?);
+    println!("{title}: {times:.1} times the fuel for {growth:.1} times the size");
+    if times < growth * 1.125 { Ok(()) } else { Err(format!("{times:.1} times the fuel").into()) }
+}
+
+fn main() -> ExitCode {
+    let mut trials = Vec::new();
+    for (title, file, fate) in files(MEBIBYTE) {
+        for (name, subject) in [("own module", &OWN), ("all-policies module", &WHOLE)] {
+            let file = file.clone();
+            trials.push(Trial::test(format!("{title} ({name})"), move || judge(subject, title, &file, fate)));
+        }
+    }
+    for ((title, small, _), (_, large, _)) in files(MEBIBYTE / 16).into_iter().zip(files(MEBIBYTE)) {
+        trials.push(Trial::test(format!("{title} costs no more than its size"), move || {
+            is_linear(title, &small, &large)
+        }));
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}

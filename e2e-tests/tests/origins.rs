@@ -1,0 +1,161 @@
+//! What origin would a browser send? The table that `flyte-admin-cors` is held to, itself held to Node's own URLs.
+
+use std::process::{Command, ExitCode};
+
+use flytewarden::{abi::Module, admin_cors::AdminCors};
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::{Value, json};
+
+/// What a browser is shown, and the origin it sends then, if any. What is sent as it is written matches.
+const ORIGINS: &[(&str, Option<&str>)] = &[
+    ("https://console.example.com", Some("https://console.example.com")),
+    ("https://console.example.com:8443", Some("https://console.example.com:8443")),
+    ("https://console", Some("https://console")),
+    ("https://console.example.com.", Some("https://console.example.com.")),
+    ("https://xn--bcher-kva.example", Some("https://xn--bcher-kva.example")),
+    ("https://192.0.2.7:30081", Some("https://192.0.2.7:30081")),
+    ("https://[2001:db8::1]", Some("https://[2001:db8::1]")),
+    ("https://a_b.example.com", Some("https://a_b.example.com")),
+    ("http://localhost:30080", Some("http://localhost:30080")),
+    ("http://[::1]:8080", Some("http://[::1]:8080")),
+    // Paths, queries, fragments, users.
+    ("https://console.example.com/", Some("https://console.example.com")),
+    ("https://console.example.com/console", Some("https://console.example.com")),
+    ("https://console.example.com//", Some("https://console.example.com")),
+    ("https://console.example.com\\", Some("https://console.example.com")),
+    ("https://console.example.com?a=b", Some("https://console.example.com")),
+    ("https://console.example.com?", Some("https://console.example.com")),
+    ("https://console.example.com#a", Some("https://console.example.com")),
+    ("https://admin@console.example.com", Some("https://console.example.com")),
+    ("https://admin:secret@console.example.com:8443", Some("https://console.example.com:8443")),
+    ("https://@console.example.com", Some("https://console.example.com")),
+    // Other ways to write a host, a scheme or a port.
+    ("HTTPS://console.example.com", Some("https://console.example.com")),
+    ("https://Console.Example.COM", Some("https://console.example.com")),
+    ("https://console.example.com:443", Some("https://console.example.com")),
+    ("http://localhost:80", Some("http://localhost")),
+    ("https://console.example.com:", Some("https://console.example.com")),
+    ("https://console.example.com:08443", Some("https://console.example.com:8443")),
+    ("https://bücher.example", Some("https://xn--bcher-kva.example")),
+    ("https://BÜCHER.example:8443/", Some("https://xn--bcher-kva.example:8443")),
+    ("https://консоль.example", Some("https://xn--j1acfdbr3f.example")),
+    ("https://例え.example", Some("https://xn--r8jz45g.example")),
+    ("https://console%2Eexample.com", Some("https://console.example.com")),
+    ("https://192.0.2.007", Some("https://192.0.2.7")),
+    ("https://0xC0000207", Some("https://192.0.2.7")),
+    ("https://[2001:DB8:0:0:0:0:0:1]", Some("https://[2001:db8::1]")),
+    (" https://console.example.com", Some("https://console.example.com")),
+    ("https://console.example.com\n", Some("https://console.example.com")),
+    // No origins, or none that a web page has.
+    ("", None),
+    ("https://", None),
+    ("https:///", None),
+    ("https://console example.com", None),
+    ("https://[2001:db8::1", None),
+    ("https://console.example.com:99999", None),
+    ("https://console.example.com:https", None),
+    ("https://256.256.256.256", None),
+    ("https://<flyte-console-domain>", None),
+    ("https://exa|mple.com", None),
+    ("https://xn--99999999.example", None),
+    ("file:///index.html", None),
+    ("data://console.example.com", None),
+    ("about:blank", None),
+    ("javascript:alert(1)", None),
+    ("console", None),
+    ("//", None),
+];
+
+/// What the policy says of what browsers never send, whatever they make of it as a URL.
+const NEVER_SENT: &[(&str, &str, &str)] = &[
+    ("console.example.com", "has no scheme", "write https://console.example.com"),
+    ("console.example.com:8443/console", "has no scheme", "write https://console.example.com:8443"),
+    ("//console.example.com", "has no scheme", "write https://console.example.com"),
+    ("localhost:30080", "has no scheme", "write http://localhost:30080"),
+    ("https://*.example.com", "has a `*` in it, and there are no patterns: it is compared byte for byte", EXAMPLE),
+    ("*.example.com", "has a `*` in it, and there are no patterns: it is compared byte for byte", EXAMPLE),
+    ("https://{{ .Values.host }}", "holds a placeholder that nobody replaced", EXAMPLE),
+    ("${CONSOLE_ORIGIN}", "holds a placeholder that nobody replaced", EXAMPLE),
+    ("ftp://console.example.com", "is no web page's: its scheme is neither https nor http", EXAMPLE),
+    ("https://faß.example", "has a host that is not in punycode", EXAMPLE),
+    ("https://console.example.com/", "ends with a slash", "write https://console.example.com"),
+    ("https://console.example.com/console", "has a path", "write https://console.example.com"),
+    ("https://console.example.com/?a", "has a query", "write https://console.example.com"),
+    ("https://console.example.com#a", "has a fragment", "write https://console.example.com"),
+    ("https://a@console.example.com", "has a user in it", "write https://console.example.com"),
+    ("https://Console.example.com", "has upper-case letters", "write https://console.example.com"),
+    ("https://console.example.com:443", "names the scheme's default port", "write https://console.example.com"),
+    ("https://bücher.example", "has a host that is not in punycode", "write https://xn--bcher-kva.example"),
+    ("https://console.example.com ", "has white space in it", "write https://console.example.com"),
+    ("https://0xC0000207", "has upper-case letters", "write https://192.0.2.7"),
+    ("https://192.0.2.007", "has a host that browsers write in another way", "write https://192.0.2.7"),
+    ("not an origin", "has white space in it", EXAMPLE),
+];
+
+const EXAMPLE: &str = "write the origin as a browser sends it, e.g. https://console.example.com";
+
+/// The policy's violations of an allowed origin: rule, problem and mend of each.
+fn violations(origin: &str) -> Vec<[String; 3]> {
+    let file = json!({"server": {"security": {"allowedOrigins": [origin]}}}).to_string();
+    let object = json!({"metadata": {"name": "flyte-admin-config"}, "data": {"server.yaml": file}});
+    let kind = json!({"group": "", "version": "v1", "kind": "ConfigMap"});
+    let payload = json!({"request": {"operation": "CREATE", "kind": kind, "object": object}}).to_string();
+    let answer = Module::One(&AdminCors).validate(payload.as_bytes());
+    let annotations = answer.audit_annotations.unwrap_or_default();
+    let found: Vec<Value> =
+        annotations.get("violations").map_or(Vec::new(), |json| serde_json::from_str(json).unwrap());
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    found.iter().map(|found| ["rule", "problem", "mend"].map(|field| text(&found[field]))).collect()
+}
+
+fn judge(shown: &str, sent: Option<&str>) -> Result<(), Failed> {
+    let found = violations(shown);
+    let good = match (&found[..], sent) {
+        ([], Some(sent)) => sent == shown,
+        ([[rule, _, mend]], Some(sent)) => rule == "never-matches" && shown != sent && *mend == format!("write {sent}"),
+        ([[rule, _, mend]], None) => rule == "never-matches" && mend == EXAMPLE,
+        _ => false,
+    };
+    if good { Ok(()) } else { Err(format!("a browser sends {sent:?}, and the policy says {found:?}").into()) }
+}
+
+fn explain(shown: &str, reason: &str, mend: &str) -> Result<(), Failed> {
+    let expected = [format!("it {reason}"), mend.to_owned()];
+    match &violations(shown)[..] {
+        [[rule, problem, mend]] if rule == "never-matches" => {
+            let reason = problem.rsplit_once("`: ").map_or(&**problem, |(_, reason)| reason).to_owned();
+            let found = [reason, mend.clone()];
+            if found == expected { Ok(()) } else { Err(format!("expected {expected:?}, found {found:?}").into()) }
+        }
+        found => Err(format!("expected {expected:?}, found {found:?}").into()),
+    }
+}
+
+/// The origins by Node, whose URLs are those of browsers.
+fn by_node() -> Result<(), Failed> {
+    const SCRIPT: &str = "
+        const origin = (url) => { try { return new URL(url).origin } catch { return 'null' } };
+        console.log(JSON.stringify(JSON.parse(process.argv[1]).map(origin)));";
+    let shown: Vec<&str> = ORIGINS.iter().map(|(shown, _)| *shown).collect();
+    let output = Command::new("node").args(["-e", SCRIPT, &json!(shown).to_string()]).output()?;
+    let origins: Vec<String> = serde_json::from_slice(&output.stdout)?;
+    let expected = ORIGINS.iter().map(|(_, sent)| sent.unwrap_or("null"));
+    let wrong: Vec<_> =
+        ORIGINS.iter().zip(&origins).zip(expected).filter(|((_, found), expected)| found != expected).collect();
+    if wrong.is_empty() { Ok(()) } else { Err(format!("Node says otherwise: {wrong:#?}").into()) }
+}
+
+fn main() -> ExitCode {
+    let has_node = Command::new("node").arg("--version").output().is_ok_and(|output| output.status.success());
+    if !has_node {
+        println!("SKIPPED: there is no node on PATH, so the table of origins was not compared with Node's own URLs");
+    }
+    let mut trials = vec![Trial::test("the origins are those of Node's URLs", by_node).with_ignored_flag(!has_node)];
+    for (shown, sent) in ORIGINS {
+        trials.push(Trial::test(format!("the origin of {shown:?}"), || judge(shown, *sent)));
+    }
+    for (shown, reason, mend) in NEVER_SENT {
+        trials.push(Trial::test(format!("{shown:?} {reason}"), || explain(shown, reason, mend)));
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
