@@ -4,12 +4,15 @@
 
 /// The control plane's API server.
 pub const FLYTEADMIN: &str = "flyteadmin";
-/// The ConfigMaps of its configuration: flyte-core's before and since v1, and flyte-binary's in a release of that name.
-pub const ADMIN_CONFIG_MAPS: [&str; 3] = ["flyte-admin-config", "flyte-admin-base-config", "flyte-binary-config"];
+/// The ConfigMaps of its configuration: flyte-core's before and since v1, and the sandbox's.
+pub const ADMIN_CONFIG_MAPS: [&str; 3] = ["flyte-admin-config", "flyte-admin-base-config", "flyte-sandbox-config"];
+/// The chart of the binary that holds all of Flyte. Its Deployment is `<release>-flyte-binary`, or named as a release whose
+/// name holds that already, and its ConfigMap as its Deployment, with `-config` behind.
+pub const FLYTE_BINARY: &str = "flyte-binary";
 /// The containers that run its server: flyte-core's and flyte-binary's.
 pub const ADMIN_CONTAINERS: [&str; 2] = [FLYTEADMIN, "flyte"];
 /// The last parts of its images' repositories, and of those of the binary that holds all of Flyte.
-pub const ADMIN_IMAGES: [&str; 4] = [FLYTEADMIN, "flyteadmin-release", "flyte-binary", "flyte-binary-release"];
+pub const ADMIN_IMAGES: [&str; 4] = [FLYTEADMIN, "flyteadmin-release", FLYTE_BINARY, "flyte-binary-release"];
 /// The store of task outputs that can be used again.
 pub const DATACATALOG: &str = "datacatalog";
 /// The init container of flyteadmin and of datacatalog that waits for the database with `pg_isready`. The "Security

@@ -8,9 +8,9 @@ use serde::Serialize;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// What is wrong, in the object's own order.
-    pub violations: Vec<Violation>,
+    pub violations: Findings<Violation>,
     /// What is worth knowing and refuses nothing.
-    pub notices: Vec<Notice>,
+    pub notices: Findings<Notice>,
 }
 
 /// Where in a file that is a value of an object: an entry of a ConfigMap.
@@ -114,15 +114,67 @@ fn place(formatter: &mut fmt::Formatter<'_>, path: &str, container: &str, within
 /// log; the hundredth container says what the twentieth said.
 pub const MOST_LISTED: usize = 20;
 
-/// One line for each violation, and a last line that counts those left out.
-pub fn message(violations: &[Violation]) -> String {
+/// Findings, of which the first [`MOST_LISTED`] are kept and the others counted: a megabyte has room for a hundred
+/// thousand containers that are all wrong.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Findings<T> {
+    listed: Vec<T>,
+    more: usize,
+}
+
+impl<T> Findings<T> {
+    /// Adds one.
+    pub fn push(&mut self, finding: T) {
+        if self.listed.len() < MOST_LISTED {
+            self.listed.push(finding);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Adds those of another policy.
+    pub fn append(&mut self, other: Self) {
+        self.more += other.more;
+        self.extend(other.listed);
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.listed.is_empty()
+    }
+
+    /// Those that are kept.
+    pub fn listed(&self) -> &[T] {
+        &self.listed
+    }
+
+    /// How many more there are.
+    pub fn more(&self) -> usize {
+        self.more
+    }
+}
+
+impl<T> Default for Findings<T> {
+    fn default() -> Self {
+        Self { listed: Vec::new(), more: 0 }
+    }
+}
+
+impl<T> Extend<T> for Findings<T> {
+    fn extend<I: IntoIterator<Item = T>>(&mut self, findings: I) {
+        findings.into_iter().for_each(|finding| self.push(finding));
+    }
+}
+
+/// One line for each violation that is kept, and a last line that counts the others.
+pub fn message(violations: &Findings<Violation>) -> String {
     let mut message = String::new();
-    for (index, violation) in violations.iter().take(MOST_LISTED).enumerate() {
+    for (index, violation) in violations.listed.iter().enumerate() {
         let separator = if index == 0 { "" } else { "\n" };
         let _ = write!(message, "{separator}{violation}");
     }
-    if violations.len() > MOST_LISTED {
-        let _ = write!(message, "\n... and {} more", violations.len() - MOST_LISTED);
+    if violations.more > 0 {
+        let _ = write!(message, "\n... and {} more", violations.more);
     }
     message
 }

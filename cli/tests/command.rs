@@ -258,6 +258,24 @@ fn policies_are_listed_with_a_line_each() {
 }
 
 #[test]
+fn a_finding_in_a_file_of_a_config_map_has_the_line_of_the_manifest() {
+    let head = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: flyte-admin-config}\ndata:\n";
+    let server = "server:\n      security:\n        allowedOrigins:\n        - ";
+    for (file, line) in [
+        (format!("  server.yaml: |\n    {server}'*'\n"), 9),
+        (format!("  server.yaml: |+\n\n   \n    # comment\n    {server}'*'\n\n"), 12),
+        (format!("  server.yaml:\n    |-\n    {server}'*'\n"), 10),
+        (format!("  server.yaml: |\n    {server}'https://a.example\n"), 9),
+        ("  server.yaml: 'server: {security: {allowedOrigins: [\"*\"]}}'\n".to_owned(), 5),
+        ("  server.yaml: \"server:\\n  security:\\n    allowedOrigins: ['*']\"\n".to_owned(), 5),
+    ] {
+        let run = run(&["check", "--format", "json", "-"], &format!("{head}{file}"));
+        let report: Value = serde_json::from_str(&run.out).unwrap();
+        assert_eq!(line, report["objects"][0]["violations"][0]["line"], "{file}{}", run.out);
+    }
+}
+
+#[test]
 fn json_has_every_count_and_place() {
     let run = run(&["check", "--format", "json", "-"], &format!("{GOOD}---\n{BAD}---\n{SERVICE}---\na: [\n"));
     assert_eq!(Some(2), run.code);

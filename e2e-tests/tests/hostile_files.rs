@@ -7,7 +7,7 @@ use flytewarden_cli::engine::Module;
 use flytewarden_e2e::module;
 use flytewarden_offline::report::Answer;
 use libtest_mimic::{Arguments, Failed, Trial};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The most memory an instance may need, in bytes.
 const MOST_MEMORY: usize = 64 << 20;
@@ -72,7 +72,7 @@ fn files(size: usize) -> Vec<(&'static str, String, Fate)> {
         (
             "one line of a map",
             format!("{{{}}}", repeated(size, |number| format!("k{number}: v, "))),
-            Refused("says no allowedOrigins"),
+            Refused("no file sets"),
         ),
         ("one line of a comment", format!("{HEAD}# {}", "x".repeat(size)), Good),
         ("one line of a key", format!("{HEAD}{}: 1", "x".repeat(size)), Refused("could not find expected ':'")),
@@ -112,13 +112,79 @@ fn files(size: usize) -> Vec<(&'static str, String, Fate)> {
         ("many documents", format!("{HEAD}{}", "---\na: 1\n".repeat(size / 9)), Good),
         ("empty lines", format!("{HEAD}{}", "\n".repeat(size)), Good),
         ("question marks", format!("{HEAD}a:\n{}", " ?\n".repeat(size / 3)), Refused("the key `` is given twice")),
+        (
+            "a map that is merged often",
+            format!(
+                "{}server: {{<<: [{}], security: {{allowCors: false}}}}\na: [{}]\n",
+                wide_map(4_500),
+                "*wide,".repeat(40),
+                "1,".repeat(size.max(1 << 19) / 2)
+            ),
+            Good,
+        ),
+        (
+            "many %TAG directives",
+            format!("{}---\n{HEAD}", repeated(size, |number| format!("%TAG !{number}! a\n"))),
+            NotJudged("more than 100 %TAG directives"),
+        ),
     ]
 }
 
-fn payload(file: &str) -> String {
-    let kind = json!({"group": "", "version": "v1", "kind": "ConfigMap"});
-    let object = json!({"metadata": {"name": "flyte-admin-config"}, "data": {"server.yaml": file}});
+/// A map with an anchor.
+fn wide_map(keys: usize) -> String {
+    let keys: Vec<String> = (0..keys).map(|number| format!("k{number}: 1")).collect();
+    format!("wide: &wide {{{}}}\n", keys.join(", "))
+}
+
+/// Requests that are hostile by more than a file.
+fn requests() -> Vec<(&'static str, String, Fate)> {
+    let bad = format!("server: {{security: {{allowedOrigins: [{}]}}}}", "a,".repeat(1_000));
+    let flags = |flag: &str| pod(1, &json!({"args": vec![flag; MEBIBYTE / 40]}));
+    vec![
+        (
+            "many files",
+            config_map((0..60_000).rev().map(|number| (format!("{number:05}.yaml"), ""))),
+            Refused("no file sets"),
+        ),
+        (
+            "a long name of a file",
+            config_map([(format!("{}.yaml", "x".repeat(MEBIBYTE / 2)), &*bad)]),
+            Refused("and 980 more"),
+        ),
+        ("many flags", flags("--server.security.allowedOrigins=a"), NotJudged("more than 1000 items")),
+        ("many flags that do not exist", flags("--server.security.x"), Refused("more")),
+        (
+            "many variables",
+            pod(1, &json!({"env": vec![json!({"name": "SERVER.SECURITY.ALLOWEDORIGINS", "value": "a,b"}); 10_000]})),
+            Refused("no browser ever sends"),
+        ),
+        (
+            "many containers with many origins",
+            pod(500, &json!({"env": [{"name": "SERVER.SECURITY.ALLOWEDORIGINS", "value": "a,".repeat(999)}]})),
+            Refused("more"),
+        ),
+    ]
+}
+
+fn config_map<'f>(files: impl IntoIterator<Item = (String, &'f str)>) -> String {
+    let data: serde_json::Map<String, Value> = files.into_iter().map(|(name, text)| (name, json!(text))).collect();
+    request("ConfigMap", &json!({"metadata": {"name": "flyte-admin-config"}, "data": data}))
+}
+
+/// A pod with flyteadmin's container, and what more it says, so many times.
+fn pod(times: usize, more: &Value) -> String {
+    let mut container = json!({"name": "flyteadmin", "securityContext": {"runAsUser": 1001}});
+    container.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    request("Pod", &json!({"metadata": {"name": "flyteadmin"}, "spec": {"containers": vec![container; times]}}))
+}
+
+fn request(kind: &str, object: &Value) -> String {
+    let kind = json!({"group": "", "version": "v1", "kind": kind});
     json!({"request": {"operation": "CREATE", "kind": kind, "object": object}, "settings": {}}).to_string()
+}
+
+fn payload(file: &str) -> String {
+    config_map([("server.yaml".to_owned(), file)])
 }
 
 /// A module, to be run and to be counted.
@@ -138,10 +204,9 @@ impl Subject {
 static OWN: LazyLock<Subject> = LazyLock::new(|| Subject::load("flyte-admin-cors"));
 static WHOLE: LazyLock<Subject> = LazyLock::new(|| Subject::load("flytewarden"));
 
-fn judge(subject: &Subject, title: &str, file: &str, fate: Fate) -> Result<(), Failed> {
-    let payload = payload(file);
+fn judge(subject: &Subject, title: &str, payload: &str, fate: Fate) -> Result<(), Failed> {
     let cost = subject.counted.cost(payload.as_bytes())?;
-    println!("{title}: {} bytes, {} KiB of memory, {} of fuel", file.len(), cost.memory >> 10, cost.fuel);
+    println!("{title}: {} bytes, {} KiB of memory, {} of fuel", payload.len(), cost.memory >> 10, cost.fuel);
     if cost.memory > MOST_MEMORY {
         return Err(format!("{} bytes of memory", cost.memory).into());
     }
@@ -165,10 +230,11 @@ fn is_linear(title: &str, small: &str, large: &str) -> Result<(), Failed> {
 
 fn main() -> ExitCode {
     let mut trials = Vec::new();
-    for (title, file, fate) in files(MEBIBYTE) {
+    let files_alone = files(MEBIBYTE).into_iter().map(|(title, file, fate)| (title, payload(&file), fate));
+    for (title, payload, fate) in files_alone.chain(requests()) {
         for (name, subject) in [("own module", &OWN), ("all-policies module", &WHOLE)] {
-            let file = file.clone();
-            trials.push(Trial::test(format!("{title} ({name})"), move || judge(subject, title, &file, fate)));
+            let payload = payload.clone();
+            trials.push(Trial::test(format!("{title} ({name})"), move || judge(subject, title, &payload, fate)));
         }
     }
     for ((title, small, _), (_, large, _)) in files(MEBIBYTE / 16).into_iter().zip(files(MEBIBYTE)) {

@@ -57,7 +57,6 @@ const ORIGINS: &[(&str, Option<&str>)] = &[
     ("https://256.256.256.256", None),
     ("https://<flyte-console-domain>", None),
     ("https://exa|mple.com", None),
-    ("https://xn--99999999.example", None),
     ("file:///index.html", None),
     ("data://console.example.com", None),
     ("about:blank", None),
@@ -89,6 +88,14 @@ const NEVER_SENT: &[(&str, &str, &str)] = &[
     ("https://console.example.com ", "has white space in it", "write https://console.example.com"),
     ("https://0xC0000207", "has upper-case letters", "write https://192.0.2.7"),
     ("https://192.0.2.007", "has a host that browsers write in another way", "write https://192.0.2.7"),
+    ("https://a.example,https://b.example", "holds a comma or a semicolon: each origin is an item of its own", EXAMPLE),
+    ("https://console.example.com;", "holds a comma or a semicolon: each origin is an item of its own", EXAMPLE),
+    ("https://{host}", "holds a placeholder that nobody replaced", EXAMPLE),
+    ("https://flyte.$DOMAIN", "holds a placeholder that nobody replaced", EXAMPLE),
+    ("https://https://console.example.com", "has two schemes", EXAMPLE),
+    ("https//console.example.com", "has no scheme", EXAMPLE),
+    ("https:/console.example.com", "has no scheme", EXAMPLE),
+    ("http://console.example.com/", "ends with a slash", "write https://console.example.com"),
     ("not an origin", "has white space in it", EXAMPLE),
 ];
 

@@ -330,10 +330,17 @@ impl Judged {
 /// The line of the manifest where a finding is: for a line within a text that the manifest holds as it is, that line.
 fn line(node: &Node, within: Option<&Within>, manifest: &str) -> usize {
     let of_text = |within: &Within| {
-        let wanted = node.as_str()?.lines().nth(within.line.checked_sub(1)?)?.trim();
-        // The text starts behind its key, or on the next line behind `|`.
-        let lines = [node.line + within.line, node.line + within.line - 1];
-        lines.into_iter().find(|line| manifest.lines().nth(line - 1).is_some_and(|line| line.trim() == wanted))
+        let text: Vec<&str> = node.as_str()?.lines().map(str::trim).collect();
+        let first = text.iter().position(|line| !line.is_empty())?;
+        let is_at = |line: usize, index: usize| {
+            line > 0 && manifest.lines().nth(line - 1).is_some_and(|line| line.trim() == text[index])
+        };
+        // The text starts behind its key, or below it behind `|`; lines that are empty may come first.
+        let above = (node.line.saturating_sub(first + 1)..node.line).rev();
+        let mut starts = [node.line, node.line + 1].into_iter().chain(above);
+        let start = starts.find(|start| is_at(start + first, first))?;
+        let index = within.line.checked_sub(1).filter(|index| *index < text.len())?;
+        is_at(start + index, index).then_some(start + index)
     };
     within.and_then(of_text).unwrap_or(node.line)
 }

@@ -166,6 +166,8 @@ impl<'de> DeserializeSeed<'de> for OnLine<'_> {
 fn reason(error: &serde_saphyr::Error) -> String {
     let text = error.without_snippet().to_string();
     let text = text.rsplit_once(" at line ").map_or(&*text, |(text, _)| text);
+    // The rest is advice for who calls the library.
+    let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or(text);
     match text.strip_prefix("budget breached: ") {
         Some(limit) => format!("too deep, too large or too many aliases for a manifest ({limit})"),
         None => text.to_owned(),

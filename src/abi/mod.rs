@@ -16,7 +16,7 @@ use crate::{
     policy::Policy,
     settings::{InvalidSettings, nearest},
     text::Text,
-    verdict::{self, MOST_LISTED, Unjudged, Verdict},
+    verdict::{self, Unjudged, Verdict},
 };
 
 /// The policies a module carries, and so the shape of its settings.
@@ -76,8 +76,8 @@ impl Module<'_> {
             if policy.concerns(request.kind()) {
                 match policy.judge(&request, settings) {
                     Ok(judged) => {
-                        verdict.violations.extend(judged.violations);
-                        verdict.notices.extend(judged.notices);
+                        verdict.violations.append(judged.violations);
+                        verdict.notices.append(judged.notices);
                     }
                     // Two policies that read the same field say the same of it.
                     Err(failure) if unjudged.contains(&failure) => {}
@@ -144,21 +144,21 @@ fn answer(verdict: &Verdict, unjudged: &[Unjudged]) -> ValidationResponse {
     let mut lines: Vec<String> = unjudged.iter().map(Unjudged::to_string).collect();
     let mut annotations = HashMap::new();
     if !unjudged.is_empty() {
-        annotations.insert("unjudged".to_owned(), listed(unjudged));
+        annotations.insert("unjudged".to_owned(), json(unjudged));
     }
     if !verdict.violations.is_empty() {
         lines.push(verdict::message(&verdict.violations));
-        annotations.insert("violations".to_owned(), listed(&verdict.violations));
+        annotations.insert("violations".to_owned(), json(verdict.violations.listed()));
     }
     if !verdict.notices.is_empty() {
-        annotations.insert("notices".to_owned(), listed(&verdict.notices));
+        annotations.insert("notices".to_owned(), json(verdict.notices.listed()));
     }
-    for (name, count) in [("moreViolations", verdict.violations.len()), ("moreNotices", verdict.notices.len())] {
-        if count > MOST_LISTED {
-            annotations.insert(name.to_owned(), (count - MOST_LISTED).to_string());
+    for (name, more) in [("moreViolations", verdict.violations.more()), ("moreNotices", verdict.notices.more())] {
+        if more > 0 {
+            annotations.insert(name.to_owned(), more.to_string());
         }
     }
-    let warnings = verdict.notices.iter().take(MOST_LISTED).map(ToString::to_string).collect::<Vec<_>>();
+    let warnings = verdict.notices.listed().iter().map(ToString::to_string).collect::<Vec<_>>();
     ValidationResponse {
         accepted,
         message: (!accepted).then(|| lines.join("\n")),
@@ -169,7 +169,6 @@ fn answer(verdict: &Verdict, unjudged: &[Unjudged]) -> ValidationResponse {
     }
 }
 
-/// The first findings as JSON.
-fn listed<T: serde::Serialize>(findings: &[T]) -> String {
-    serde_json::to_string(&findings[..findings.len().min(MOST_LISTED)]).unwrap_or_default()
+fn json<T: serde::Serialize>(findings: &[T]) -> String {
+    serde_json::to_string(findings).unwrap_or_default()
 }

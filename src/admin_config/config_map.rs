@@ -1,6 +1,6 @@
 //! The ConfigMaps that hold flyteadmin's files.
 
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
 
 use k8s_openapi::ByteString;
 use serde::{
@@ -10,14 +10,23 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::files::File;
-use crate::{admission, flyte, location, text::Text, verdict::Unjudged, view::view};
+use crate::{
+    admission, flyte, location,
+    text::Text,
+    verdict::{Shortened, Unjudged},
+    view::view,
+};
 
-/// Whether a ConfigMap of that name holds flyteadmin's configuration in Flyte's own charts and kustomizations.
-pub(crate) fn is_flyteadmins(name: &str) -> bool {
+/// The Deployment whose configuration a ConfigMap of that name holds in Flyte's own charts and kustomizations; `None` where
+/// it is another's.
+pub(crate) fn deployment(config_map: &str) -> Option<&str> {
     let is_hash = |hash: &str| hash.len() == 10 && hash.bytes().all(|byte| KUSTOMIZE_DIGITS.contains(&byte));
-    flyte::ADMIN_CONFIG_MAPS.contains(&name)
-        || name.strip_prefix("flyte-admin-config-").is_some_and(is_hash)
-        || name.ends_with("-flyte-binary-config")
+    let name = config_map.rsplit_once('-').filter(|(_, hash)| is_hash(hash)).map_or(config_map, |(name, _)| name);
+    match name.strip_suffix("-config") {
+        Some(release) if release.contains(flyte::FLYTE_BINARY) => Some(release),
+        Some("flyte-sandbox") => Some("flyte-sandbox"),
+        _ => flyte::ADMIN_CONFIG_MAPS.contains(&name).then_some(flyte::FLYTEADMIN),
+    }
 }
 
 /// What kustomize writes the digits of a hash with: `encode` of
@@ -38,21 +47,23 @@ view! {
 /// An entry is no text, or no base64.
 pub(crate) fn files<'a>(object: &'a RawValue) -> Result<Vec<File<'a>>, Unjudged> {
     let ConfigMap { data, binary_data, .. } = admission::read(object)?;
-    let mut files: Vec<(Text, File)> = Vec::new();
+    let mut files = BTreeMap::new();
     for (field, entries) in [("data", data), ("binaryData", binary_data)] {
         for (name, text) in entries.map(|entries| entries.0).unwrap_or_default() {
-            let path = location::key(field, &name);
+            let path = location::key(field, &Shortened(&name).to_string());
             let text = text.map_or(Cow::Borrowed(&b""[..]), Text::into_bytes);
             let text = if field == "data" { text } else { Cow::Owned(decoded(&text, &path)?) };
-            let place = files.partition_point(|(known, _)| *known < name);
-            files.insert(place, (name, File { path, text }));
+            files.insert(name, File { path, text });
         }
     }
-    Ok(files.into_iter().map(|(_, file)| file).collect())
+    Ok(files.into_values().collect())
 }
 
 fn decoded(base64: &[u8], path: &str) -> Result<Vec<u8>, Unjudged> {
-    let text: StrDeserializer<'_, de::value::Error> = str::from_utf8(base64).unwrap_or_default().into_deserializer();
+    // Go takes it in lines too.
+    let base64: String =
+        base64.iter().map(|byte| *byte as char).filter(|letter| !matches!(letter, '\r' | '\n')).collect();
+    let text: StrDeserializer<'_, de::value::Error> = base64.as_str().into_deserializer();
     let bytes = ByteString::deserialize(text);
     bytes.map(|bytes| bytes.0).map_err(|_| Unjudged { path: path.to_owned(), reason: "no base64".to_owned() })
 }
@@ -91,18 +102,22 @@ impl<'de: 'a, 'a> Deserialize<'de> for Files<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{files, is_flyteadmins};
+    use super::{deployment, files};
 
     #[test]
     fn the_config_maps_are_those_of_flytes_charts() {
-        for name in [
-            "flyte-admin-config",
-            "flyte-admin-base-config",
-            "flyte-admin-config-64k8dg9gck",
-            "flyte-binary-config",
-            "my-release-flyte-binary-config",
+        for (name, expected) in [
+            ("flyte-admin-config", "flyteadmin"),
+            ("flyte-admin-base-config", "flyteadmin"),
+            ("flyte-admin-config-64k8dg9gck", "flyteadmin"),
+            ("flyte-admin-base-config-7gmg5ffhdd", "flyteadmin"),
+            ("flyte-binary-config", "flyte-binary"),
+            ("flyte-binary-prod-config", "flyte-binary-prod"),
+            ("my-release-flyte-binary-config", "my-release-flyte-binary"),
+            ("flyte-binary-config-7gmg5ffhdd", "flyte-binary"),
+            ("flyte-sandbox-config", "flyte-sandbox"),
         ] {
-            assert!(is_flyteadmins(name), "{name}");
+            assert_eq!(Some(expected), deployment(name), "{name}");
         }
         for name in [
             "",
@@ -110,9 +125,10 @@ mod tests {
             "flyte-admin-config-production",
             "flyte-admin-config-64k8dg9gckk",
             "datacatalog-config",
-            "flyte-binary-config-2",
+            "flyte-flyte-binary-cluster-resource-templates",
+            "flyte-sandbox-proxy-config",
         ] {
-            assert!(!is_flyteadmins(name), "{name}");
+            assert_eq!(None, deployment(name), "{name}");
         }
     }
 

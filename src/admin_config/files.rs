@@ -26,6 +26,8 @@ pub(crate) struct File<'f> {
 pub(crate) struct Config {
     /// Of each file its path, and the map it holds.
     files: Vec<(String, Rc<Node>)>,
+    /// The keys with dots, as paths in lower case.
+    dotted: Vec<String>,
     /// What is wrong with them.
     pub(crate) faults: Vec<Fault>,
 }
@@ -59,7 +61,7 @@ impl Config {
     ///
     /// A file is beyond what is read here.
     pub(crate) fn read(files: &[File]) -> Result<Self, Unjudged> {
-        let mut config = Self { files: Vec::new(), faults: Vec::new() };
+        let mut config = Self { files: Vec::new(), dotted: Vec::new(), faults: Vec::new() };
         let wanted = |key: &str| key.split('.').next().is_some_and(|key| key.eq_ignore_ascii_case(SECTION[0]));
         for File { path, text } in files {
             match Document::read(text, wanted) {
@@ -79,7 +81,9 @@ impl Config {
                     let problem = format!("flyteadmin cannot read it, and does not start: {}", Shortened(&reason));
                     let is_template = text.windows(2).any(|two| two == b"{{");
                     let mend = if is_template { "render the template" } else { "mend the YAML on or before that line" };
-                    config.fault(path, line, "", FaultKind::NeverStarts, problem, mend);
+                    // A text that ends too early is wrong at its end, not behind it.
+                    let lines = text.strip_suffix(b"\n").unwrap_or(text).split(|byte| *byte == b'\n').count();
+                    config.fault(path, line.min(lines), "", FaultKind::NeverStarts, problem, mend);
                 }
             }
         }
@@ -96,11 +100,11 @@ impl Config {
             return Ok(Security::default());
         }
         self.find_dotted_keys();
-        let server = self.merged(&self.roots(), SECTION[0]);
+        let server = self.merged(&self.roots(), SECTION[0], "server");
         let Some(server) = self.maps(server, SECTION[0]) else {
             return Ok(Security::default());
         };
-        let security = self.merged(&server, SECTION[1]);
+        let security = self.merged(&server, SECTION[1], "server.security");
         let Some(security) = self.maps(security, "server.security") else {
             return Ok(Security::default());
         };
@@ -182,7 +186,7 @@ impl Config {
     /// something says a list, each file's own value is put in its place, in the order of the files, as long as there is a
     /// list. So an earlier text wins over a later list.
     fn leaf(&mut self, security: &[At], name: &str) -> Option<At> {
-        let merged = match self.merged(security, name) {
+        let merged = match self.merged(security, name, &format!("server.security.{name}")) {
             Merged::Nothing => return None,
             Merged::Leaf(at) => at,
             Merged::Maps(maps) => maps.into_iter().next()?,
@@ -201,8 +205,8 @@ impl Config {
         if !Rc::ptr_eq(&restored.node, &merged.node) {
             let path = format!("server.security.{name}");
             let problem = format!(
-                "no list, so it counts for flyteadmin v1.16.6 and later, although {} says another later; up to v1.16.5 \
-                 that one counts",
+                "this is no list, so flyteadmin v1.16.6 and later takes it and ignores the list in {}; up to v1.16.5 that \
+                 list counts",
                 self.files[merged.file].0
             );
             let At { file, node } = &restored;
@@ -218,11 +222,11 @@ impl Config {
         Some(restored)
     }
 
-    /// What the files say of a key of some maps.
-    fn merged(&mut self, maps: &[At], key: &str) -> Merged {
+    /// What the files say of a key of some maps, which `path` leads to.
+    fn merged(&mut self, maps: &[At], key: &str, path: &str) -> Merged {
         let mut merged = Merged::Nothing;
         for at in maps {
-            self.find_ambiguous_keys(at, key);
+            self.find_ambiguous_keys(at, key, path);
             let Some(entry) = entry(&at.node, key) else {
                 continue;
             };
@@ -282,57 +286,47 @@ impl Config {
     }
 
     /// Two keys of a map that differ only in case are one to viper; where both have capitals, chance says which counts.
-    fn find_ambiguous_keys(&mut self, at: &At, key: &str) {
-        let entries = at.node.entries().unwrap_or_default();
-        let mut same = entries.iter().filter(|entry| is_key(entry, key));
-        if let (Some(first), Some(second)) = (same.next(), same.next()) {
+    fn find_ambiguous_keys(&mut self, at: &At, key: &str, path: &str) {
+        if let [first, second, ..] = at.node.entries(&|name| name.eq_ignore_ascii_case(key))[..] {
             let problem =
                 format!("`{}` and `{}` are one key to flyteadmin, and only one of them counts", first.key, second.key);
-            self.fault_at(at.file, second.line, &second.key, FaultKind::TwoMeanings, problem, "remove one of them");
+            self.fault_at(at.file, second.line, path, FaultKind::TwoMeanings, problem, "remove one of them");
         }
     }
 
-    /// Keys with dots, such as `server.security.allowCors`: see [`Self::is_wiped`].
+    /// Keys with dots that lead to `server.security` or into it, such as `server.security.allowCors`.
     fn find_dotted_keys(&mut self) {
-        for (file, entry, path) in self.dotted_keys() {
-            let problem = format!(
-                "`{}` is a key of its own to flyteadmin v1.16.7 and later, so what it says is lost, and the option falls \
-                 to false or to an empty list, which allows every origin; earlier ones read it as nested keys",
-                Shortened(&entry.0)
-            );
-            let mend = "write nested keys: server: {security: {...}}";
-            self.fault_at(file, entry.1, &path.join("."), FaultKind::TwoMeanings, problem, mend);
+        for (file, (_, root)) in self.files.clone().into_iter().enumerate() {
+            let mut map = Some(root);
+            for level in 0..=SECTION.len() {
+                let Some(node) = map.take() else { break };
+                let is_dotted = |key: &str| {
+                    let path = SECTION[..level].iter().copied().chain(key.split('.'));
+                    key.contains('.') && path.zip(SECTION).all(|(one, other)| one.eq_ignore_ascii_case(other))
+                };
+                for Entry { key, line, .. } in node.entries(&is_dotted) {
+                    let path = [&SECTION[..level], &[&**key]].concat().join(".");
+                    let problem = format!(
+                        "`{}` is a key of its own to flyteadmin v1.16.7 and later, so what it says is lost, and the option \
+                         falls to false or to an empty list, which allows every origin; earlier ones read it as nested keys",
+                        Shortened(key)
+                    );
+                    let mend = "write nested keys: server: {security: {...}}";
+                    self.fault_at(file, *line, &path, FaultKind::TwoMeanings, problem, mend);
+                    self.dotted.push(path.to_ascii_lowercase());
+                }
+                map = SECTION.get(level).and_then(|key| Some(Rc::clone(&entry(&node, key)?.value)));
+            }
         }
     }
 
     /// Whether a key with dots leads to an option. `restoreDottedMapKeys` of `viper.go` then removes what all files,
     /// flags and defaults say of it, so that it is what an option is that nobody sets: false, or an empty list.
     fn is_wiped(&self, name: &str) -> bool {
-        let name = name.to_ascii_lowercase();
-        let option = [SECTION[0], SECTION[1], &name];
-        self.dotted_keys().iter().any(|(_, _, path)| path.len() <= 3 && path.iter().zip(option).all(|(a, b)| a == b))
-    }
-
-    /// The keys with dots that lead to `server.security` or into it: the file, the key and its line, the path in lower
-    /// case.
-    fn dotted_keys(&self) -> Vec<(usize, (String, usize), Vec<String>)> {
-        let mut found = Vec::new();
-        for (file, (_, root)) in self.files.iter().enumerate() {
-            let mut map = Some(Rc::clone(root));
-            for level in 0..=SECTION.len() {
-                let Some(node) = map.take() else { break };
-                for entry in node.entries().unwrap_or_default() {
-                    let key = entry.key.to_ascii_lowercase();
-                    let path = SECTION[..level].iter().copied().chain(key.split('.'));
-                    if key.contains('.') && path.clone().zip(SECTION).all(|(a, b)| a == b) {
-                        let path = path.map(str::to_owned).collect();
-                        found.push((file, (entry.key.to_string(), entry.line), path));
-                    }
-                }
-                map = SECTION.get(level).and_then(|key| Some(Rc::clone(&entry(&node, key)?.value)));
-            }
-        }
-        found
+        let option = format!("server.security.{}", name.to_ascii_lowercase());
+        let leads_to =
+            |path: &String| option.strip_prefix(&**path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        self.dotted.iter().any(leads_to)
     }
 
     fn place(&self, file: usize, line: usize, path: &str) -> Place {
@@ -354,11 +348,7 @@ impl Config {
 
 /// The entry of a map with that key, whatever its case.
 fn entry<'n>(node: &'n Node, key: &str) -> Option<&'n Entry> {
-    node.entries()?.into_iter().find(|entry| is_key(entry, key))
-}
-
-fn is_key(entry: &Entry, key: &str) -> bool {
-    entry.key.eq_ignore_ascii_case(key)
+    node.entries(&|name| name.eq_ignore_ascii_case(key)).first().copied()
 }
 
 fn is_null(node: &Node) -> bool {

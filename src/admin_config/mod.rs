@@ -15,7 +15,7 @@ pub(crate) mod files;
 #[cfg(test)]
 mod table;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use crate::verdict::Within;
 
@@ -79,11 +79,11 @@ pub(crate) const DEFAULT_USE_AUTH: bool = false;
 impl Security {
     /// What browsers get of it, to be compared: nothing where CORS is off, else the origins and the headers; `None` where it
     /// is not known.
-    pub(crate) fn served<'s>(&'s self) -> Option<(Vec<&'s str>, Vec<&'s str>)> {
+    pub(crate) fn served(&self) -> Option<[BTreeSet<&str>; 2]> {
         if !self.allow_cors.as_ref()?.value {
-            return Some((vec![], vec![]));
+            return Some([BTreeSet::new(), BTreeSet::new()]);
         }
-        let texts = |list: &'s Said<Vec<Item>>| list.value.iter().map(|item| &*item.text).collect();
-        Some((texts(self.allowed_origins.as_ref()?), texts(self.allowed_headers.as_ref()?)))
+        let lists = [self.allowed_origins.as_ref()?, self.allowed_headers.as_ref()?];
+        Some(lists.map(|list| list.value.iter().map(|item| &*item.text).collect()))
     }
 }

@@ -55,7 +55,7 @@ const OPTIONS: &[(&str, &[&str], &str)] = &[
     (BOOL, &["{secure: maybe}"], "never starts"),
     (RESOLVE, &["{allowCors: yes}"], "two meanings"),
     (RESOLVE, &["{allowCors: Off}"], "two meanings"),
-    (RESOLVE, &["{allowCors: !!bool yes}"], "two meanings"),
+    (RESOLVE, &["{allowCors: !!bool yes}"], "never starts"),
     (RESOLVE, &["{allowCors: !!str 0}"], "off [*]"),
     (RESOLVE, &["{allowCors: !!int x}"], "never starts"),
     // Lists.

@@ -26,7 +26,6 @@ use crate::{
         files::Config,
     },
     admission::{self, AdmissionRequest, Kind},
-    flyte,
     policy::Policy,
     settings::InvalidSettings,
     verdict::{Notice, Shortened, Unjudged, Verdict},
@@ -109,12 +108,11 @@ fn judge_config_map(request: &AdmissionRequest, settings: &Settings) -> Result<V
 
 /// flyteadmin reads its files anew when they change, but builds its CORS handler once, when it starts.
 fn needs_restart(config_map: &str, namespace: &str) -> Notice {
-    // The chart names the ConfigMap after the Deployment.
-    let is_binary = config_map == "flyte-binary-config" || config_map.ends_with("-flyte-binary-config");
-    let deployment = config_map.strip_suffix("-config").filter(|_| is_binary).unwrap_or(flyte::FLYTEADMIN);
+    let deployment = config_map::deployment(config_map).unwrap_or("<flyteadmin's>");
     let namespace = if namespace.is_empty() { String::new() } else { format!(" -n {}", Shortened(namespace)) };
     let text = format!(
-        "running pods keep the CORS they started with until: kubectl rollout restart deployment/{}{namespace}",
+        "running pods keep the CORS they started with until they restart, as helm upgrade of Flyte's charts makes them; else: \
+         kubectl rollout restart deployment/{}{namespace}",
         Shortened(deployment)
     );
     rules::notice("needs-restart", Place { path: "data".to_owned(), ..Place::default() }, text)
@@ -127,8 +125,8 @@ fn judge_workload(request: &AdmissionRequest, settings: &Settings) -> Result<Ver
         return Ok(verdict);
     }
     for placed in workload.containers().filter(container::is_flyteadmin) {
-        let Overrides { security, faults, unknown } = Overrides::read(&placed)?;
-        verdict.notices.extend(unknown.into_iter().map(|(place, text)| rules::notice("not-known", place, text)));
+        let Overrides { security, faults, remarks } = Overrides::read(&placed)?;
+        verdict.notices.extend(remarks.into_iter().map(|(rule, place, text)| rules::notice(rule, place, text)));
         let starts = faults.is_empty();
         verdict.violations.extend(faults.into_iter().map(rules::fault));
         if starts {

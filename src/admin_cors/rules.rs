@@ -9,7 +9,7 @@ use crate::{
     verdict::{Notice, Shortened, Verdict, Violation},
 };
 
-const LIST_CONSOLE: &str = "write flyteconsole's own origin, https://<flyte-console-domain>; where it is on flyteadmin's \
+const LIST_CONSOLE: &str = "list flyteconsole's own origin alone, https://<flyte-console-domain>; where it is on flyteadmin's \
                             domain, set allowCors: false";
 
 /// What every website may do then, and what flyteconsole still may not.
@@ -43,7 +43,9 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
                 Some(_) => (item.place.clone(), format!("`*` allows every origin: {ANY_ORIGIN}")),
                 None => (
                     place(),
-                    format!("says no allowedOrigins, and flyteadmin's default is `*`, every origin: {ANY_ORIGIN}"),
+                    format!(
+                        "no file sets server.security.allowedOrigins, and flyteadmin's default is `*`, every origin: {ANY_ORIGIN}"
+                    ),
                 ),
             };
             verdict.violations.push(violation("any-origin", place, problem, LIST_CONSOLE));
@@ -53,14 +55,15 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
     }
     let mut earlier = BTreeSet::new();
     for item in &origins.value {
-        if !earlier.insert(&item.text) {
+        if !earlier.insert(&*item.text) {
             let text = format!("`{}` is in the list twice", Shortened(&item.text));
             verdict.notices.push(notice("duplicate-origin", item.place.clone(), text));
         }
     }
     let is_any = origins.value.iter().any(|item| item.text == "*");
     let is_reachable = |required: &str| !is_any && origins.value.iter().any(|item| item.text == required);
-    judge_required(settings, is_reachable, place(), "", verdict);
+    let first = if is_any { "remove `*`, and " } else { "" };
+    judge_required(settings, is_reachable, place(), first, verdict);
 }
 
 /// What is wrong with one origin.
@@ -73,10 +76,14 @@ fn judge_origin(Item { text, place }: &Item, settings: &Settings) -> Option<Viol
     let origin = match Origin::read(text) {
         Ok(origin) => origin,
         Err(never) => {
-            let problem = format!("no browser ever sends `{shown}`: it {}", never.reason);
+            let problem = if text.is_empty() {
+                "no browser ever sends an empty origin".to_owned()
+            } else {
+                format!("no browser ever sends `{shown}`: it {}", never.reason)
+            };
             let mend = never.instead.map_or_else(
                 || "write the origin as a browser sends it, e.g. https://console.example.com".to_owned(),
-                |instead| format!("write {}", Shortened(&instead)),
+                |instead| format!("write {}", Shortened(&encrypted(&instead, settings))),
             );
             return Some(violation("never-matches", place.clone(), problem, &mend));
         }
@@ -84,8 +91,7 @@ fn judge_origin(Item { text, place }: &Item, settings: &Settings) -> Option<Viol
     if origin.is_plain_http() && !settings.may_be_http(text) {
         let problem =
             format!("`{shown}` is plain http: whoever is on the way can change the console and act as its user");
-        let https = text.replacen("http:", "https:", 1);
-        let mend = format!("serve the console over https and write {}", Shortened(&https));
+        let mend = format!("serve the console over https and write {}", Shortened(&encrypted(text, settings)));
         return Some(violation("plain-http", place.clone(), problem, &mend));
     }
     if !settings.trusts(text) {
@@ -93,6 +99,18 @@ fn judge_origin(Item { text, place }: &Item, settings: &Settings) -> Option<Viol
         return Some(violation("untrusted-origin", place.clone(), problem, "remove it, or trust it in the settings"));
     }
     None
+}
+
+/// The origin over https, unless it may be plain http.
+fn encrypted(origin: &str, settings: &Settings) -> String {
+    match Origin::read(origin) {
+        Ok(read) if read.is_plain_http() && !settings.may_be_http(origin) => {
+            let https = origin.replacen("http:", "https:", 1);
+            // The port may be https's default one.
+            Origin::read(&https).err().and_then(|never| never.instead).unwrap_or(https)
+        }
+        _ => origin.to_owned(),
+    }
 }
 
 /// Origins that are listed for nothing. `*` is: the charts have it, and off is off.

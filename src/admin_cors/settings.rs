@@ -33,7 +33,7 @@ impl<'a> Settings<'a> {
     pub(super) fn is_flyteadmins(&self, config_map: &str) -> bool {
         match &self.config_maps {
             Some(patterns) => patterns.iter().any(|pattern| matches(pattern, config_map)),
-            None => config_map::is_flyteadmins(config_map),
+            None => config_map::deployment(config_map).is_some(),
         }
     }
 
@@ -65,7 +65,7 @@ impl<'a> Settings<'a> {
                 let is_pattern = field == "trustedOrigins" && origin.contains('*');
                 let example = if is_pattern { origin.replacen("://*.", "://any.", 1) } else { origin.to_string() };
                 match Origin::read(&example) {
-                    Err(_) if is_pattern => {
+                    read if is_pattern && (read.is_err() || origin.ends_with("*.")) => {
                         return at(format!("`{}` is no pattern; one is https://*.example.com", &**origin));
                     }
                     Err(never) => {
@@ -77,6 +77,15 @@ impl<'a> Settings<'a> {
                     }
                     Ok(_) => {}
                 }
+            }
+        }
+        for (index, origin) in self.required_origins.iter().flatten().enumerate() {
+            let at = |problem| Err(InvalidSettings::at(&format!("requiredOrigins[{index}]"), problem));
+            if !self.trusts(origin) {
+                return at(format!("`{}` is not among the trustedOrigins", &**origin));
+            }
+            if Origin::read(origin).is_ok_and(|origin| origin.is_plain_http()) && !self.may_be_http(origin) {
+                return at(format!("`{}` is plain http, and not in allowHttp", &**origin));
             }
         }
         Ok(())

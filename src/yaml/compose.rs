@@ -11,6 +11,7 @@ use std::{
 use super::{
     Entry, Meaning, Node, Scalar, Size, Unreadable, Value,
     events::{Broken, Event, Events, Said},
+    scalar,
 };
 
 /// flyteadmin's configuration nests some ten deep.
@@ -25,8 +26,22 @@ impl From<Broken> for Unreadable {
     }
 }
 
+const MERGE_TAG: &str = "tag:yaml.org,2002:merge";
+const TEXT_TAG: &str = "tag:yaml.org,2002:str";
+const BINARY_TAG: &str = "tag:yaml.org,2002:binary";
+
+/// libyaml compares each directive with those before it.
+const MOST_TAG_DIRECTIVES: usize = 100;
+
 /// The first document of a text; `None` where it is empty.
 pub(super) fn compose(text: &[u8], wanted: &dyn Fn(&str) -> bool) -> Result<Option<Rc<Node>>, Unreadable> {
+    if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
+        return Err(Unreadable::Beyond { line: 1, reason: "UTF-16".to_owned() });
+    }
+    if text.windows(4).filter(|four| four == b"%TAG").nth(MOST_TAG_DIRECTIVES).is_some() {
+        let reason = format!("more than {MOST_TAG_DIRECTIVES} %TAG directives");
+        return Err(Unreadable::Beyond { line: 1, reason });
+    }
     let mut events = Events::of(text);
     let mut composer = Composer::default();
     loop {
@@ -149,6 +164,11 @@ impl Composer {
                     return Err(broken(line, "found `?` in a text without quotes between brackets"));
                 }
                 let is_key = self.expects_key();
+                let tag = tag.filter(|tag| *tag != "!");
+                if tag.is_some() {
+                    let scalar = Scalar { text: text.into(), is_plain, tag: tag.map(Into::into) };
+                    scalar.meaning().map_err(|reason| broken(line, reason))?;
+                }
                 let size = Size { values: 1, levels: 0 };
                 let is_kept = anchor.is_some() || self.open.is_empty() || self.keeps_next(wanted);
                 let node = is_kept.then(|| {
@@ -159,8 +179,19 @@ impl Composer {
                     self.set_anchor(anchor.into(), node.clone());
                 }
                 if is_key {
-                    let is_merge_tag = tag.is_none_or(|tag| tag == "tag:yaml.org,2002:merge");
-                    return self.add_key(text, line, 1, is_plain && is_merge_tag && text == "<<", false);
+                    let is_merge = text == "<<" && tag.map_or(is_plain, |tag| tag == MERGE_TAG);
+                    let is_text = is_merge || tag.map_or(!is_plain || scalar::is_text(text), |tag| tag == TEXT_TAG);
+                    if self.keeps_keys() && (!is_text || text.contains(['İ', 'ſ', '\u{212a}'])) {
+                        // viper and what is around it fold such keys in more than one way.
+                        return Err(Unreadable::Beyond {
+                            line,
+                            reason: "a key that is no text of ordinary letters".to_owned(),
+                        });
+                    }
+                    return self.add_key(text, line, 1, is_merge);
+                }
+                if tag.is_some_and(|tag| tag == BINARY_TAG) && node.is_some() {
+                    return Err(Unreadable::Beyond { line, reason: "a !!binary value".to_owned() });
                 }
                 self.add_value(Done { line, size, is_alias: false, node })
             }
@@ -178,7 +209,11 @@ impl Composer {
                 }
                 match &node.value {
                     _ if !self.expects_key() => self.add_value(Done { line, size, is_alias: true, node: Some(node) }),
-                    Value::Scalar(scalar) => self.add_key(&scalar.text, line, size.values, false, true),
+                    Value::Scalar(_) if self.keeps_keys() => {
+                        Err(Unreadable::Beyond { line, reason: "an alias as a key".to_owned() })
+                    }
+                    // To yaml.v3 an alias is another key than what it stands for.
+                    Value::Scalar(_) => self.add_key(&format!("*{name}"), line, size.values, false),
                     _ => Err(no_text(line)),
                 }
             }
@@ -221,6 +256,11 @@ impl Composer {
         matches!(self.open.last(), Some(Open { content: Content::Map { key: None, .. }, .. }))
     }
 
+    /// Whether the keys of the map that is open are kept.
+    fn keeps_keys(&self) -> bool {
+        self.open.last().is_some_and(|open| open.keeps != Keeps::Nothing)
+    }
+
     /// Whether the value that comes next is kept.
     fn keeps_next(&self, wanted: &dyn Fn(&str) -> bool) -> bool {
         match self.open.last() {
@@ -253,29 +293,19 @@ impl Composer {
     }
 
     /// Takes the key of the value that comes next; `values` it counts for.
-    fn add_key(
-        &mut self,
-        text: &str,
-        line: usize,
-        values: u64,
-        is_merge: bool,
-        is_alias: bool,
-    ) -> Result<(), Unreadable> {
+    fn add_key(&mut self, text: &str, line: usize, values: u64, is_merge: bool) -> Result<(), Unreadable> {
         let Some(Open { size, keeps, content: Content::Map { keys, key, .. }, .. }) = self.open.last_mut() else {
             return Ok(());
         };
         size.values = size.values.saturating_add(values);
-        // To yaml.v3 an alias is another key than what it stands for.
-        if !is_alias {
-            let mut hasher = DefaultHasher::new();
-            text.hash(&mut hasher);
-            match keys.entry(hasher.finish()) {
-                btree_map::Entry::Occupied(first) => {
-                    return Err(Unreadable::Twice { line, key: text.into(), first: *first.get() });
-                }
-                btree_map::Entry::Vacant(place) => place.insert(line),
-            };
-        }
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        match keys.entry(hasher.finish()) {
+            btree_map::Entry::Occupied(first) => {
+                return Err(Unreadable::Twice { line, key: text.into(), first: *first.get() });
+            }
+            btree_map::Entry::Vacant(place) => place.insert(line),
+        };
         let text = if *keeps == Keeps::Nothing { Box::default() } else { text.into() };
         *key = Some(Key { text, line, is_merge });
         Ok(())
@@ -300,7 +330,7 @@ impl Composer {
             Content::List(items) => items.extend(done.node.filter(|_| parent.keeps == Keeps::All)),
             Content::Map { entries, key, .. } => {
                 if let (Some(Key { text, line, is_merge }), Some(value)) = (key.take(), done.node) {
-                    if is_merge && !value.is_merged() {
+                    if is_merge && !value.is_merged(done.is_alias) {
                         return Err(broken(line, "<< merges maps, and this is none"));
                     }
                     // A value may be there for its anchor alone.
@@ -315,11 +345,11 @@ impl Composer {
 }
 
 impl Node {
-    /// Whether this can stand after `<<`.
-    fn is_merged(&self) -> bool {
+    /// Whether this can stand after `<<`: a map or its alias, or a list of such.
+    fn is_merged(&self, is_alias: bool) -> bool {
         match &self.value {
             Value::Map(_) => true,
-            Value::List(items) => items.iter().all(|item| matches!(item.value, Value::Map(_))),
+            Value::List(items) => !is_alias && items.iter().all(|item| matches!(item.value, Value::Map(_))),
             Value::Scalar(_) => false,
         }
     }

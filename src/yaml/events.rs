@@ -2,15 +2,16 @@
 
 #![allow(unsafe_code, reason = "libyaml-rs has libyaml's own interface, which is C's")]
 
-use std::{ffi::CStr, marker::PhantomData, mem::MaybeUninit, slice};
+use std::{ffi::CStr, mem::MaybeUninit, ptr::NonNull, slice};
 
 use libyaml_rs as libyaml;
 
 /// The events of a text, one after the other.
 pub(super) struct Events<'t> {
-    /// In a box, since libyaml keeps a pointer to it.
-    parser: Box<MaybeUninit<libyaml::yaml_parser_t>>,
-    text: PhantomData<&'t [u8]>,
+    /// A box that is leaked until it is dropped here: libyaml keeps a pointer to the parser in it, which no reference to
+    /// it may outlive.
+    parser: NonNull<libyaml::yaml_parser_t>,
+    text: &'t [u8],
 }
 
 /// An event; what it says is borrowed from it.
@@ -57,16 +58,16 @@ pub(super) struct Broken {
 }
 
 impl<'t> Events<'t> {
-    /// The events of a text in UTF-8, or in UTF-16 with a byte order mark.
+    /// The events of a text in UTF-8.
     pub(super) fn of(text: &'t [u8]) -> Self {
-        let mut parser = Box::new(MaybeUninit::uninit());
-        // SAFETY: the parser is initialized before it is used, stays where it is in its box, and cannot outlive the
-        // text. Initializing fails only where memory is exhausted, which aborts before it is said.
+        let parser = NonNull::from(Box::leak(Box::<libyaml::yaml_parser_t>::new_uninit())).cast();
+        // SAFETY: the parser is initialized before it is used, stays where it is, and cannot outlive the text.
+        // Initializing fails only where memory is exhausted, which aborts before it is said.
         unsafe {
-            let _ = libyaml::yaml_parser_initialize(parser.as_mut_ptr());
-            libyaml::yaml_parser_set_input_string(parser.as_mut_ptr(), text.as_ptr(), text.len() as u64);
+            let _ = libyaml::yaml_parser_initialize(parser.as_ptr());
+            libyaml::yaml_parser_set_input_string(parser.as_ptr(), text.as_ptr(), text.len() as u64);
         }
-        Self { parser, text: PhantomData }
+        Self { parser, text }
     }
 
     /// The next event. After the end of the stream, or an error, there is none to ask for.
@@ -74,7 +75,7 @@ impl<'t> Events<'t> {
         let mut event = MaybeUninit::uninit();
         // SAFETY: the parser is initialized, and so is the event when parsing succeeded.
         unsafe {
-            if libyaml::yaml_parser_parse(self.parser.as_mut_ptr(), event.as_mut_ptr()).ok {
+            if libyaml::yaml_parser_parse(self.parser.as_ptr(), event.as_mut_ptr()).ok {
                 return Ok(Event(event.assume_init()));
             }
         }
@@ -84,19 +85,30 @@ impl<'t> Events<'t> {
     fn broken(&self) -> Broken {
         // SAFETY: the parser is initialized; its problem is a constant of libyaml, or null.
         let (parser, problem) = unsafe {
-            let parser = self.parser.assume_init_ref();
+            let parser = self.parser.as_ref();
             (parser, (!parser.problem.is_null()).then(|| CStr::from_ptr(parser.problem.cast())))
         };
         let problem = problem.map_or("it is no YAML".into(), CStr::to_string_lossy);
         let has_tokens = parser.error == libyaml::YAML_PARSER_ERROR;
-        Broken { line: parser.problem_mark.line as usize + 1, problem: problem.into_owned(), has_tokens }
+        let line = match parser.error {
+            // What cannot be read as characters has an offset alone.
+            libyaml::YAML_READER_ERROR => {
+                let before = &self.text[..self.text.len().min(parser.problem_offset as usize)];
+                before.iter().filter(|byte| **byte == b'\n').count()
+            }
+            _ => parser.problem_mark.line as usize,
+        };
+        Broken { line: line + 1, problem: problem.into_owned(), has_tokens }
     }
 }
 
 impl Drop for Events<'_> {
     fn drop(&mut self) {
-        // SAFETY: the parser is initialized, and not used again.
-        unsafe { libyaml::yaml_parser_delete(self.parser.as_mut_ptr()) }
+        // SAFETY: the parser is initialized, came from a box, and is not used again.
+        unsafe {
+            libyaml::yaml_parser_delete(self.parser.as_ptr());
+            drop(Box::from_raw(self.parser.as_ptr()));
+        }
     }
 }
 

@@ -61,7 +61,7 @@ impl Scalar {
             | (Some("int"), Meaning::Int(_))
             | (Some("float"), Meaning::Float(_))
             | (Some("timestamp"), Meaning::Time) => Ok(meaning),
-            (Some(tag @ ("null" | "bool" | "int" | "float" | "timestamp" | "binary")), _) => {
+            (Some(tag @ ("null" | "bool" | "int" | "float" | "timestamp")), _) => {
                 Err(format!("`{}` cannot be read as !!{tag}", &self.text))
             }
             _ => Ok(meaning),
@@ -70,7 +70,7 @@ impl Scalar {
 
     /// The boolean that only YAML 1.1 sees here, and so flyteadmin up to v1.16.5.
     pub(crate) fn bool_of_yaml_1_1(&self) -> Option<bool> {
-        if !self.is_plain || self.tag.as_deref().is_some_and(|tag| tag != "!" && tag != "tag:yaml.org,2002:bool") {
+        if !self.is_plain || self.tag.is_some() {
             return None;
         }
         match &*self.text {
@@ -79,6 +79,11 @@ impl Scalar {
             _ => None,
         }
     }
+}
+
+/// Whether a text that is neither quoted nor tagged means a text.
+pub(super) fn is_text(text: &str) -> bool {
+    matches!(plain(text), Meaning::Text(_))
 }
 
 /// The meaning of a text that is neither quoted nor tagged.
@@ -123,7 +128,7 @@ fn integer(text: &str) -> Option<Int> {
     (!is_negative || magnitude <= i64::MIN.unsigned_abs()).then_some(Int { is_negative, magnitude })
 }
 
-/// `1.5`, `.5`, `1e3`. An exponent of more than two digits is beyond what a float holds, more or less.
+/// `1.5`, `.5`, `1e3`; what has a greater exponent than 307 is a text to Go.
 fn is_float(text: &str) -> bool {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let (number, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
@@ -133,7 +138,8 @@ fn is_float(text: &str) -> bool {
     are_digits(whole)
         && are_digits(fraction)
         && are_digits(exponent)
-        && (1..=2).contains(&exponent.len())
+        && !exponent.is_empty()
+        && (exponent.len() < 3 || exponent.len() == 3 && exponent < "308")
         && whole.len() + fraction.len() > 0
 }
 
@@ -188,6 +194,7 @@ mod tests {
             ("-.5E-10", Meaning::Float("-.5E-10")),
             (".", Meaning::Text(".")),
             ("1e", Meaning::Text("1e")),
+            ("1e100", Meaning::Float("1e100")),
             ("1e400", Meaning::Text("1e400")),
             ("0x", Meaning::Text("0x")),
             ("12:30:45", Meaning::Text("12:30:45")),
