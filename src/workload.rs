@@ -6,6 +6,11 @@
 #[cfg(feature = "flyte-non-root")]
 mod users;
 
+#[cfg(feature = "flyte-non-root")]
+use users::{Labels, NodeSelector, Os};
+#[cfg(feature = "flyte-non-root")]
+pub use users::{SecurityContext, WindowsOptions};
+
 use crate::{
     admission::{self, AdmissionRequest, Kind},
     text::Text,
@@ -67,11 +72,6 @@ impl Shape {
         }
     }
 }
-
-#[cfg(feature = "flyte-non-root")]
-use users::{Labels, NodeSelector, Os};
-#[cfg(feature = "flyte-non-root")]
-pub use users::{SecurityContext, WindowsOptions};
 
 /// Whether objects of this kind hold a pod spec.
 pub fn is_workload(kind: &Kind) -> bool {

@@ -58,15 +58,22 @@ pub(crate) enum NoList {
 /// The most items of a list. Nobody has a thousand consoles.
 pub(crate) const MOST_ITEMS: usize = 1_000;
 
-/// A text of a list, its line, and its index, which a text that is split at commas has not.
-pub(crate) type Text = (String, usize, Option<usize>);
+/// A text of a list.
+pub(crate) struct Listed {
+    pub(crate) text: String,
+    /// The line it stands on, from 1.
+    pub(crate) line: usize,
+    /// Its index; a text that is split at commas has none.
+    pub(crate) index: Option<usize>,
+}
 
 /// A list of texts; `None` where it is null, which says nothing.
 ///
 /// # Errors
 ///
 /// Why it cannot be taken.
-pub(crate) fn texts(node: &Node) -> Result<Option<Vec<Text>>, NoList> {
+pub(crate) fn texts(node: &Node) -> Result<Option<Vec<Listed>>, NoList> {
+    let listed = |text| Listed { text, line: node.line, index: None };
     match &node.value {
         Value::List(items) => {
             let mut texts = Vec::new();
@@ -74,7 +81,8 @@ pub(crate) fn texts(node: &Node) -> Result<Option<Vec<Text>>, NoList> {
                 if index == MOST_ITEMS {
                     return Err(NoList::TooLong);
                 }
-                texts.push((text(item).map_err(NoList::NeverStarts)?, item.line, Some(index)));
+                let text = text(item).map_err(NoList::NeverStarts)?;
+                texts.push(Listed { text, line: item.line, index: Some(index) });
             }
             Ok(Some(texts))
         }
@@ -83,8 +91,8 @@ pub(crate) fn texts(node: &Node) -> Result<Option<Vec<Text>>, NoList> {
         Value::Scalar(scalar) => match scalar.meaning().map_err(NoList::NeverStarts)? {
             Meaning::Null => Ok(None),
             Meaning::Text(text) if text.split(',').nth(MOST_ITEMS).is_some() => Err(NoList::TooLong),
-            Meaning::Text(text) => Ok(Some(split(text).map(|part| (part.to_owned(), node.line, None)).collect())),
-            _ => Ok(Some(vec![(text(node).map_err(NoList::NeverStarts)?, node.line, None)])),
+            Meaning::Text(text) => Ok(Some(split(text).map(|part| listed(part.to_owned())).collect())),
+            _ => Ok(Some(vec![listed(text(node).map_err(NoList::NeverStarts)?)])),
         },
     }
 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::{
     DEFAULT_ALLOW_CORS, DEFAULT_ALLOWED_HEADERS, DEFAULT_ALLOWED_ORIGINS, DEFAULT_USE_AUTH, Fault, FaultKind, Item,
     Place, Said, Security,
-    decode::{self, NoList},
+    decode::{self, Listed, NoList},
 };
 use crate::{
     verdict::{Shortened, Unjudged, Within},
@@ -174,7 +174,7 @@ impl Config {
                 return Ok(None);
             }
         }
-        let item = |(text, line, index): decode::Text| {
+        let item = |Listed { text, line, index }: Listed| {
             let path = index.map_or_else(|| path.clone(), |index| format!("{path}[{index}]"));
             Item { text, place: self.place(at.file, line, &path) }
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{NAME, settings::Settings};
 use crate::{
-    admin_config::{DEFAULT_ALLOWED_ORIGINS, Fault, FaultKind, Item, Place, Said, Security},
+    admin_config::{Fault, FaultKind, Item, Place, Said, Security},
     origin::Origin,
     verdict::{Notice, Shortened, Verdict, Violation},
 };
@@ -12,8 +12,11 @@ use crate::{
 const LIST_CONSOLE: &str = "list flyteconsole's own origin alone, https://<flyte-console-domain>; where it is on flyteadmin's \
                             domain, set allowCors: false";
 
+/// The entry that makes gorilla/handlers allow every origin.
+const ANY: &str = "*";
+
 /// What every website may do then, and what flyteconsole still may not.
-const ANY_ORIGIN: &str = "any website may read what flyteadmin answers without credentials, yet flyteconsole on another \
+const SERVED_TO_ANY: &str = "any website may read what flyteadmin answers without credentials, yet flyteconsole on another \
                           domain gets nothing, since browsers refuse `*` for calls with credentials";
 
 /// Judges what is known of the options; `path` leads to where they would be said.
@@ -34,17 +37,17 @@ pub(super) fn judge(security: &Security, settings: &Settings, path: &str, verdic
 fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, verdict: &mut Verdict) {
     let place = || origins.place.clone().unwrap_or_else(|| Place { path: path.to_owned(), ..Place::default() });
     if origins.value.is_empty() {
-        let problem = format!("an empty list allows every origin: {ANY_ORIGIN}");
+        let problem = format!("an empty list allows every origin: {SERVED_TO_ANY}");
         verdict.violations.push(violation("any-origin", place(), problem, LIST_CONSOLE));
     }
     for item in &origins.value {
-        if item.text == DEFAULT_ALLOWED_ORIGINS[0] {
+        if item.text == ANY {
             let (place, problem) = match &origins.place {
-                Some(_) => (item.place.clone(), format!("`*` allows every origin: {ANY_ORIGIN}")),
+                Some(_) => (item.place.clone(), format!("`*` allows every origin: {SERVED_TO_ANY}")),
                 None => (
                     place(),
                     format!(
-                        "no file sets server.security.allowedOrigins, and flyteadmin's default is `*`, every origin: {ANY_ORIGIN}"
+                        "no file sets server.security.allowedOrigins, and flyteadmin's default is `*`, every origin: {SERVED_TO_ANY}"
                     ),
                 ),
             };
@@ -60,7 +63,7 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
             verdict.notices.push(notice("duplicate-origin", item.place.clone(), text));
         }
     }
-    let is_any = origins.value.iter().any(|item| item.text == "*");
+    let is_any = origins.value.iter().any(|item| item.text == ANY);
     let is_reachable = |required: &str| !is_any && origins.value.iter().any(|item| item.text == required);
     let first = if is_any { "remove `*`, and " } else { "" };
     judge_required(settings, is_reachable, place(), first, verdict);
@@ -123,7 +126,7 @@ fn judge_without_cors(
 ) {
     let off = security.allow_cors.as_ref().and_then(|said| said.place.clone());
     let place = origins.place.clone().or(off).unwrap_or_else(|| Place { path: path.to_owned(), ..Place::default() });
-    if origins.value.iter().any(|item| item.text != "*") {
+    if origins.value.iter().any(|item| item.text != ANY) {
         let problem = "allowCors is false, so these origins have no effect: browsers get no permission for any of them";
         verdict.violations.push(violation(
             "cors-off",
