@@ -249,8 +249,7 @@ impl Overrides {
     }
 
     fn never_starts(&mut self, place: Place, reason: &str, mend: &'static str) {
-        let problem = format!("{reason}: flyteadmin does not start");
-        self.faults.push(Fault { place, kind: FaultKind::NeverStarts, problem, mend: mend.into() });
+        self.faults.push(Fault::never_starts(place, reason, mend));
     }
 }
 

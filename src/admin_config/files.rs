@@ -226,10 +226,18 @@ impl Config {
     fn merged(&mut self, maps: &[At], key: &str, path: &str) -> Merged {
         let mut merged = Merged::Nothing;
         for at in maps {
-            self.find_ambiguous_keys(at, key, path);
-            let Some(entry) = entry(&at.node, key) else {
+            let entries = at.node.entries(&|name| name.eq_ignore_ascii_case(key));
+            let Some(entry) = entries.first() else {
                 continue;
             };
+            if let Some(second) = entries.get(1) {
+                // One key to viper; where both have capitals, chance says which counts.
+                let problem = format!(
+                    "`{}` and `{}` are one key to flyteadmin, and only one of them counts",
+                    entry.key, second.key
+                );
+                self.fault_at(at.file, second.line, path, FaultKind::TwoMeanings, problem, "remove one of them");
+            }
             let at = At { file: at.file, node: Rc::clone(&entry.value) };
             let is_map = matches!(at.node.value, Value::Map(_));
             match &mut merged {
@@ -259,8 +267,8 @@ impl Config {
     }
 
     fn never_starts<T>(&mut self, at: &At, path: &str, reason: &str, mend: &'static str) -> Option<T> {
-        let problem = format!("{reason}: flyteadmin does not start");
-        self.fault_at(at.file, at.node.line, path, FaultKind::NeverStarts, problem, mend);
+        let place = self.place(at.file, at.node.line, path);
+        self.faults.push(Fault::never_starts(place, reason, mend));
         None
     }
 
@@ -283,15 +291,6 @@ impl Config {
         };
         self.fault_at(at.file, at.node.line, path, FaultKind::TwoMeanings, problem, mend);
         true
-    }
-
-    /// Two keys of a map that differ only in case are one to viper; where both have capitals, chance says which counts.
-    fn find_ambiguous_keys(&mut self, at: &At, key: &str, path: &str) {
-        if let [first, second, ..] = at.node.entries(&|name| name.eq_ignore_ascii_case(key))[..] {
-            let problem =
-                format!("`{}` and `{}` are one key to flyteadmin, and only one of them counts", first.key, second.key);
-            self.fault_at(at.file, second.line, path, FaultKind::TwoMeanings, problem, "remove one of them");
-        }
     }
 
     /// Keys with dots that lead to `server.security` or into it, such as `server.security.allowCors`.

@@ -64,6 +64,14 @@ pub(crate) struct Fault {
     pub(crate) mend: Cow<'static, str>,
 }
 
+impl Fault {
+    /// What keeps flyteadmin from starting, and why.
+    fn never_starts(place: Place, reason: &str, mend: &'static str) -> Self {
+        let problem = format!("{reason}: flyteadmin does not start");
+        Self { place, kind: FaultKind::NeverStarts, problem, mend: mend.into() }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FaultKind {
     NeverStarts,

@@ -79,8 +79,9 @@ fn broken(line: usize, reason: impl Into<String>) -> Unreadable {
 struct Composer {
     /// The lists and maps that are open.
     open: Vec<Open>,
-    /// The values with an anchor, by its name; `None` while one is open.
+    /// Where the value of an anchor is among those that have one.
     anchors: BTreeMap<Box<str>, usize>,
+    /// The values with an anchor; `None` while one is open.
     anchored: Vec<Option<Rc<Node>>>,
     /// All values so far, and those of them that aliases stand for, as yaml.v3 counts them.
     values: u64,
@@ -165,16 +166,13 @@ impl Composer {
                 }
                 let is_key = self.expects_key();
                 let tag = tag.filter(|tag| *tag != "!");
+                let scalar = || Scalar { text: text.into(), is_plain, tag: tag.map(Into::into) };
                 if tag.is_some() {
-                    let scalar = Scalar { text: text.into(), is_plain, tag: tag.map(Into::into) };
-                    scalar.meaning().map_err(|reason| broken(line, reason))?;
+                    scalar().meaning().map_err(|reason| broken(line, reason))?;
                 }
                 let size = Size { values: 1, levels: 0 };
                 let is_kept = anchor.is_some() || self.open.is_empty() || self.keeps_next(wanted);
-                let node = is_kept.then(|| {
-                    let scalar = Scalar { text: text.into(), is_plain, tag: tag.map(Into::into) };
-                    Rc::new(Node { line, value: Value::Scalar(scalar), size })
-                });
+                let node = is_kept.then(|| Rc::new(Node { line, value: Value::Scalar(scalar()), size }));
                 if let Some(anchor) = anchor {
                     self.set_anchor(anchor.into(), node.clone());
                 }
