@@ -5,10 +5,10 @@
 # The one profile that hosts are built in: the engine takes minutes, so it is compiled once.
 CARGO_BUILD = cargo build --release --locked
 
-# Builds the command, and checks the examples with it. They hold violations, so 1 is the right exit code.
+# Builds the command, and checks an example with it. It holds violations, so 1 is the right exit code.
 demo: modules
 	$(CARGO_BUILD) --package flytewarden-cli
-	target/release/flytewarden check examples; test $$? -eq 1
+	target/release/flytewarden check examples/before.yaml; test $$? -eq 1
 
 # Leaves the annotated modules in dist/.
 modules: target

@@ -24,7 +24,7 @@ view! {
         /// The object as it will be if the request is accepted; absent for DELETE.
         "object" => pub object: &'a RawValue,
         /// The object as it is before an UPDATE.
-        "oldObject" if "flyte-admin-cors" => pub old_object: &'a RawValue,
+        "oldObject" if "admin-config" => pub old_object: &'a RawValue,
     }
 
     /// The kind of an object: `apps`, `Deployment`. The version is left out: no field a policy reads differs by version.

@@ -13,6 +13,15 @@ pub const FLYTE_BINARY: &str = "flyte-binary";
 pub const ADMIN_CONTAINERS: [&str; 2] = [FLYTEADMIN, "flyte"];
 /// The last parts of its images' repositories, and of those of the binary that holds all of Flyte.
 pub const ADMIN_IMAGES: [&str; 4] = [FLYTEADMIN, "flyteadmin-release", FLYTE_BINARY, "flyte-binary-release"];
+/// Where it reads its configuration: flyte-core's mount, and flyte-binary's.
+pub const ADMIN_CONFIG_FOLDERS: [&str; 2] = ["/etc/flyte/config", "/etc/flyte/config.d"];
+/// The web page that people use Flyte with: its container, and the last part of its image's repository. flyte-binary
+/// serves a copy of its own, which knows no other origin.
+pub const FLYTECONSOLE: &str = "flyteconsole";
+/// The ConfigMap that its container takes its environment from.
+pub const CONSOLE_CONFIG_MAP: &str = "flyte-console-config";
+/// The variable that tells it where flyteadmin is.
+pub const ADMIN_API_URL: &str = "ADMIN_API_URL";
 /// The store of task outputs that can be used again.
 pub const DATACATALOG: &str = "datacatalog";
 /// The init container of flyteadmin and of datacatalog that waits for the database with `pg_isready`. The "Security

@@ -1,17 +1,18 @@
 //! Flyte's security guidance as decisions about Kubernetes objects.
 //!
 //! Flyte's "Security Overview" says in prose how a deployment should be. Each sentence is a [`policy::Policy`] here: a
-//! pure decision from an [`admission::AdmissionRequest`] and settings to a [`verdict::Verdict`]. Nothing in these
-//! modules reads a file, a socket or a clock, or knows which engine calls it; [`abi`] holds the doors to the engines.
+//! pure decision from an [`admission::AdmissionRequest`], settings, and what a [`cluster::Cluster`] says of other objects,
+//! to a [`verdict::Verdict`]. Nothing in these modules reads a file, a socket or a clock, or knows which engine calls it;
+//! [`abi`] holds the doors to the engines.
 //!
 //! ```
-//! use flytewarden::{abi::Module, non_root::NonRoot};
+//! use flytewarden::{abi::Module, cluster::NoCluster, non_root::NonRoot};
 //!
 //! let answer = Module::One(&NonRoot).validate(br#"{"settings": {}, "request": {
 //!     "operation": "CREATE",
 //!     "kind": {"group": "", "version": "v1", "kind": "Pod"},
 //!     "object": {"spec": {"containers": [{"name": "flyteadmin", "securityContext": {"runAsUser": 0}}]}}
-//! }}"#);
+//! }}"#, &NoCluster);
 //! assert!(!answer.accepted);
 //! assert!(answer.message.unwrap().starts_with(r#"spec.containers[0] "flyteadmin": runs as root"#));
 //! ```
@@ -21,18 +22,21 @@
 #![cfg_attr(not(feature = "all"), allow(dead_code, reason = "a module needs what its policy needs"))]
 
 pub mod abi;
-#[cfg(feature = "flyte-admin-cors")]
+#[cfg(feature = "admin-config")]
 mod admin_config;
 #[cfg(feature = "flyte-admin-cors")]
 pub mod admin_cors;
 pub mod admission;
+pub mod cluster;
+#[cfg(feature = "flyte-console-url")]
+pub mod console_url;
 mod flyte;
 mod id;
 mod image;
 mod location;
 #[cfg(feature = "flyte-non-root")]
 pub mod non_root;
-#[cfg(feature = "flyte-admin-cors")]
+#[cfg(feature = "admin-config")]
 mod origin;
 pub mod policy;
 pub mod settings;
@@ -40,5 +44,5 @@ mod text;
 pub mod verdict;
 mod view;
 mod workload;
-#[cfg(feature = "flyte-admin-cors")]
+#[cfg(feature = "admin-config")]
 mod yaml;

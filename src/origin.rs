@@ -15,10 +15,62 @@ pub(crate) struct Origin(Url);
 /// Why no browser ever sends a text as an origin.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NeverSent {
-    /// What is wrong with it, to follow "it".
-    pub(crate) reason: &'static str,
+    /// What is wrong with it.
+    pub(crate) reason: Reason,
     /// What a browser sends instead, where that can be told.
     pub(crate) instead: Option<String>,
+}
+
+/// What makes a text no origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    Empty,
+    Placeholder,
+    WhiteSpace,
+    Pattern,
+    NoScheme,
+    Several,
+    TwoSchemes,
+    NoHost,
+    OtherScheme,
+    LongHost,
+    User,
+    Query,
+    Fragment,
+    Path,
+    Slash,
+    // What follows is another way to write an origin: a URL may have it, an origin may not.
+    NotPunycode,
+    UpperCase,
+    DefaultPort,
+    OtherwiseWritten,
+}
+
+impl fmt::Display for Reason {
+    /// To follow "it".
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Empty => "is empty",
+            Self::Placeholder => "holds a placeholder that nobody replaced",
+            Self::WhiteSpace => "has white space in it",
+            Self::Pattern => "has a `*` in it, and there are no patterns: it is compared byte for byte",
+            Self::NoScheme => "has no scheme",
+            Self::Several => "holds a comma or a semicolon: each origin is an item of its own",
+            Self::TwoSchemes => "has two schemes",
+            Self::NoHost => "is no URL with a host",
+            Self::OtherScheme => "is no web page's: its scheme is neither https nor http",
+            Self::LongHost => "has a host longer than names can be",
+            Self::User => "has a user in it",
+            Self::Query => "has a query",
+            Self::Fragment => "has a fragment",
+            Self::Path => "has a path",
+            Self::Slash => "ends with a slash",
+            Self::NotPunycode => "has a host that is not in punycode",
+            Self::UpperCase => "has upper-case letters",
+            Self::DefaultPort => "names the scheme's default port",
+            Self::OtherwiseWritten => "has a host that browsers write in another way",
+        })
+    }
 }
 
 /// In bytes, with the dot that DNS has at its end: RFC 1035.
@@ -33,40 +85,40 @@ impl Origin {
     pub(crate) fn read(text: &str) -> Result<Self, NeverSent> {
         let never = |reason| Err(NeverSent { reason, instead: None });
         if text.is_empty() {
-            return never("is empty");
+            return never(Reason::Empty);
         }
         if text.contains(['<', '>', '{', '}', '$']) {
-            return never("holds a placeholder that nobody replaced");
+            return never(Reason::Placeholder);
         }
         if text.contains(|character: char| character.is_whitespace() || character.is_control()) {
             let trimmed = Some(text.trim()).filter(|trimmed| *trimmed != text).map(Self::read);
             let instead =
                 trimmed.and_then(|read| read.map_or_else(|never| never.instead, |origin| Some(origin.to_string())));
-            return Err(NeverSent { reason: "has white space in it", instead });
+            return Err(NeverSent { reason: Reason::WhiteSpace, instead });
         }
         if text.contains('*') {
-            return never("has a `*` in it, and there are no patterns: it is compared byte for byte");
+            return never(Reason::Pattern);
         }
         if !text.contains("://") {
-            return Err(NeverSent { reason: "has no scheme", instead: with_scheme(text) });
+            return Err(NeverSent { reason: Reason::NoScheme, instead: with_scheme(text) });
         }
         if text.contains([',', ';']) {
-            return never("holds a comma or a semicolon: each origin is an item of its own");
+            return never(Reason::Several);
         }
         if text.matches("://").count() > 1 {
-            return never("has two schemes");
+            return never(Reason::TwoSchemes);
         }
         let Ok(url) = Url::parse(text) else {
             let instead = punycode(text);
-            let reason = if text.is_ascii() { "is no URL with a host" } else { "has a host that is not in punycode" };
+            let reason = if text.is_ascii() { Reason::NoHost } else { Reason::NotPunycode };
             return Err(NeverSent { reason, instead });
         };
         if !matches!(url.scheme(), "https" | "http") {
-            return never("is no web page's: its scheme is neither https nor http");
+            return never(Reason::OtherScheme);
         }
         let host = url.host_str().unwrap_or_default();
         if host.len() > LONGEST_HOST {
-            return never("has a host longer than names can be");
+            return never(Reason::LongHost);
         }
         let sent = url.origin().ascii_serialization();
         if sent == text {
@@ -80,9 +132,32 @@ impl Origin {
         self.0.scheme() == "http" && !self.is_loopback()
     }
 
+    /// The origin over https.
+    pub(crate) fn over_https(&self) -> Self {
+        let https = self.to_string().replacen("http:", "https:", 1);
+        // The port may be https's default one.
+        let written = Self::read(&https).or_else(|never| Self::read(never.instead.as_deref().unwrap_or_default()));
+        written.unwrap_or_else(|_| self.clone())
+    }
+
+    /// The origin's host, as browsers write it.
+    pub(crate) fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
+    /// Whether the host is a name rather than an address.
+    pub(crate) fn has_name(&self) -> bool {
+        matches!(self.0.host(), Some(Host::Domain(_)))
+    }
+
+    /// Whether two origins differ in their scheme at most.
+    pub(crate) fn is_same_but_for_scheme(&self, other: &Self) -> bool {
+        self.host() == other.host() && self.0.port() == other.0.port()
+    }
+
     /// Whether the origin is on the person's own machine. Source:
     /// [Secure Contexts](https://www.w3.org/TR/secure-contexts/#is-origin-trustworthy).
-    fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         match self.0.host() {
             Some(Host::Domain(name)) => {
                 let name = name.strip_suffix('.').unwrap_or(name);
@@ -102,27 +177,27 @@ impl fmt::Display for Origin {
 }
 
 /// What a URL has that its origin has not.
-fn difference(text: &str, url: &Url) -> &'static str {
+fn difference(text: &str, url: &Url) -> Reason {
     let after_scheme = text.split_once("://").map_or(text, |(_, rest)| rest);
     let authority = after_scheme.split(['/', '?', '#', '\\']).next().unwrap_or_default();
     if !url.username().is_empty() || url.password().is_some() || authority.contains('@') {
-        "has a user in it"
+        Reason::User
     } else if url.query().is_some() {
-        "has a query"
+        Reason::Query
     } else if url.fragment().is_some() {
-        "has a fragment"
+        Reason::Fragment
     } else if url.path() != "/" {
-        "has a path"
+        Reason::Path
     } else if after_scheme.len() > authority.len() {
-        "ends with a slash"
+        Reason::Slash
     } else if !text.is_ascii() {
-        "has a host that is not in punycode"
+        Reason::NotPunycode
     } else if text.contains(|character: char| character.is_ascii_uppercase()) {
-        "has upper-case letters"
+        Reason::UpperCase
     } else if url.port().is_none() && authority.rfind(':') > authority.rfind(']') {
-        "names the scheme's default port"
+        Reason::DefaultPort
     } else {
-        "has a host that browsers write in another way"
+        Reason::OtherwiseWritten
     }
 }
 

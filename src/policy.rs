@@ -4,11 +4,13 @@ use serde_json::value::RawValue;
 
 use crate::{
     admission::{AdmissionRequest, Kind},
+    cluster::Cluster,
     settings::InvalidSettings,
     verdict::{Unjudged, Verdict},
 };
 
-/// One rule of Flyte's "Security Overview": a pure decision about one admission request.
+/// One rule of Flyte's "Security Overview": a pure decision about one admission request, and where it says so about what
+/// the cluster holds beside.
 pub trait Policy: Sync {
     /// The policy's name: its folder in `policies/`, its cargo feature, and its key in the settings of the module that
     /// carries all policies.
@@ -22,7 +24,12 @@ pub trait Policy: Sync {
     /// # Errors
     ///
     /// The request or the settings cannot be read, so there is no verdict.
-    fn judge(&self, request: &AdmissionRequest, settings: Option<&RawValue>) -> Result<Verdict, Unjudged>;
+    fn judge(
+        &self,
+        request: &AdmissionRequest,
+        settings: Option<&RawValue>,
+        cluster: &dyn Cluster,
+    ) -> Result<Verdict, Unjudged>;
 
     /// Whether `settings` mean something: known keys, right types, values that can work.
     ///

@@ -12,8 +12,8 @@
 /// }
 /// ```
 ///
-/// A field that only some policy reads names its feature, `"env" if "flyte-admin-cors" => env: ...`: a module without that
-/// policy skips it as any other.
+/// A field that only some policies read names their features, `"env" if "admin-config" => env: ...`: a module without any
+/// of them skips it as any other.
 ///
 /// A `struct Name<'a>: strict` refuses other fields, and null: in settings, a misspelt key would leave a rule off, and
 /// nobody can tell whether nothing means the default or none.
@@ -32,13 +32,13 @@ macro_rules! view {
     ($(
         $(#[$meta:meta])*
         $visibility:vis struct $name:ident<'a> $(: $strict:ident)? {
-            $($(#[$field_meta:meta])* $json:literal $(if $feature:literal)? => $field_visibility:vis $field:ident: $type:ty,)*
+            $($(#[$field_meta:meta])* $json:literal $(if $($feature:literal)|+)? => $field_visibility:vis $field:ident: $type:ty,)*
         }
     )*) => {$(
         $(#[$meta])*
         #[derive(Debug, Default)]
         $visibility struct $name<'a> {
-            $($(#[$field_meta])* $(#[cfg(feature = $feature)])? $field_visibility $field: Option<$type>,)*
+            $($(#[$field_meta])* $(#[cfg(any($(feature = $feature),+))])? $field_visibility $field: Option<$type>,)*
             _borrowed: std::marker::PhantomData<&'a str>,
         }
 
@@ -46,7 +46,7 @@ macro_rules! view {
             /// The view of an object without any of the fields.
             #[allow(dead_code, reason = "not every view needs it")]
             $visibility const EMPTY: &'static Self = &Self {
-                $($(#[cfg(feature = $feature)])? $field: None,)*
+                $($(#[cfg(any($(feature = $feature),+))])? $field: None,)*
                 _borrowed: std::marker::PhantomData,
             };
         }
@@ -68,8 +68,8 @@ macro_rules! view {
                         let mut view = $name::default();
                         while let Some(key) = map.next_key::<crate::text::Text>()? {
                             match &*key {
-                                $($(#[cfg(feature = $feature)])? $json if IS_STRICT => view.$field = Some(map.next_value()?),
-                                $(#[cfg(feature = $feature)])? $json => view.$field = map.next_value()?,)*
+                                $($(#[cfg(any($(feature = $feature),+))])? $json if IS_STRICT => view.$field = Some(map.next_value()?),
+                                $(#[cfg(any($(feature = $feature),+))])? $json => view.$field = map.next_value()?,)*
                                 _ => view!(@unknown map key [$($json)*] $($strict)?),
                             }
                         }

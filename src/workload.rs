@@ -3,11 +3,15 @@
 //! The one place that knows where each kind keeps its pod spec and how to walk its containers. `null` and absent are
 //! the same everywhere, as they are to the API server.
 
+#[cfg(any(feature = "flyte-console-url", feature = "flyte-non-root"))]
+mod labels;
 #[cfg(feature = "flyte-non-root")]
 mod users;
 
+#[cfg(any(feature = "flyte-console-url", feature = "flyte-non-root"))]
+pub use labels::Labels;
 #[cfg(feature = "flyte-non-root")]
-use users::{Labels, NodeSelector, Os};
+use users::{NodeSelector, Os};
 #[cfg(feature = "flyte-non-root")]
 pub use users::{SecurityContext, WindowsOptions};
 
@@ -25,6 +29,7 @@ use k8s_openapi::{
         core::v1::{Pod, PodTemplate, ReplicationController},
     },
 };
+use serde_json::value::RawValue;
 
 /// An object with a pod spec.
 #[derive(Debug)]
@@ -85,10 +90,23 @@ impl<'a> Workload<'a> {
     ///
     /// There is no object, or no pod spec in it, or a field of another type than Kubernetes gives it.
     pub fn read(request: &AdmissionRequest<'a>) -> Result<Self, Unjudged> {
-        let missing = |path: &str, reason: &str| Unjudged { path: path.to_owned(), reason: reason.to_owned() };
-        let (Some(shape), Some(object)) = (Shape::of(request.kind()), request.object) else {
-            return Err(missing("", "the request holds no object"));
-        };
+        match (Shape::of(request.kind()), request.object) {
+            (Some(shape), Some(object)) => Self::of(shape, object),
+            _ => Err(missing("", "the request holds no object")),
+        }
+    }
+
+    /// Reads a Deployment.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    #[cfg(feature = "flyte-console-url")]
+    pub fn deployment(object: &'a RawValue) -> Result<Self, Unjudged> {
+        Self::of(Shape::Template, object)
+    }
+
+    fn of(shape: Shape, object: &'a RawValue) -> Result<Self, Unjudged> {
         let (pod_path, metadata, template) = if let Shape::Pod = shape {
             // A Pod is its own template: the same two fields, one level up.
             let Template { metadata, spec, .. } = admission::read(object)?;
@@ -117,6 +135,10 @@ impl<'a> Workload<'a> {
     }
 }
 
+fn missing(path: &str, reason: &str) -> Unjudged {
+    Unjudged { path: path.to_owned(), reason: reason.to_owned() }
+}
+
 view! {
     /// The fields of every kind but Pod.
     struct Object<'a> {
@@ -143,7 +165,8 @@ view! {
     pub struct Metadata<'a> {
         /// The object's name; absent where it is to be generated.
         "name" => pub name: Text<'a>,
-        "labels" if "flyte-non-root" => labels: Labels<'a>,
+        "namespace" if "flyte-console-url" => pub namespace: Text<'a>,
+        "labels" if "flyte-console-url" | "flyte-non-root" => labels: Labels<'a>,
         /// When somebody asked for the object's deletion; it then only waits for its finalizers.
         "deletionTimestamp" => pub deletion_timestamp: Text<'a>,
     }
@@ -158,6 +181,8 @@ view! {
         "initContainers" => init_containers: Vec<Container<'a>>,
         "containers" => containers: Vec<Container<'a>>,
         "ephemeralContainers" => ephemeral_containers: Vec<Container<'a>>,
+        /// The volumes, a list, yet to be read.
+        "volumes" if "flyte-console-url" => pub volumes: &'a RawValue,
     }
 
     /// A container.
@@ -166,14 +191,17 @@ view! {
         "image" => image: Text<'a>,
         "restartPolicy" if "flyte-non-root" => restart_policy: Text<'a>,
         /// The command, a list of texts, yet to be read.
-        "command" if "flyte-admin-cors" => pub command: &'a serde_json::value::RawValue,
+        "command" if "admin-config" => pub command: &'a RawValue,
         /// The command's arguments, a list of texts, yet to be read.
-        "args" if "flyte-admin-cors" => pub args: &'a serde_json::value::RawValue,
+        "args" if "admin-config" => pub args: &'a RawValue,
         /// The environment, a list of variables, yet to be read.
-        "env" if "flyte-admin-cors" => pub env: &'a serde_json::value::RawValue,
+        "env" if "admin-config" => pub env: &'a RawValue,
+        /// What its environment is taken from, a list of ConfigMaps and Secrets, yet to be read.
+        "envFrom" if "flyte-console-url" => pub env_from: &'a RawValue,
+        /// Where its volumes are mounted, a list, yet to be read.
+        "volumeMounts" if "flyte-console-url" => pub volume_mounts: &'a RawValue,
         "securityContext" if "flyte-non-root" => security_context: SecurityContext<'a>,
     }
-
 }
 
 /// Which list of the pod spec a container stands in.
@@ -215,9 +243,30 @@ impl Placed<'_, '_> {
     pub fn path(&self) -> String {
         format!("{}.{}[{}]", self.pod_path, self.role.field(), self.index)
     }
+
+    /// Reads a list of the container's, as its `field` holds it.
+    ///
+    /// # Errors
+    ///
+    /// It is none, or an item has another type than Kubernetes gives it.
+    #[cfg(feature = "admin-config")]
+    pub(crate) fn list<'a, T: serde::Deserialize<'a>>(
+        &self,
+        field: &str,
+        list: Option<&'a RawValue>,
+    ) -> Result<Vec<T>, Unjudged> {
+        self::list(|| format!("{}.{field}", self.path()), list)
+    }
 }
 
 impl<'a> Workload<'a> {
+    /// The labels of the pods: its own for a Pod.
+    #[cfg(feature = "flyte-console-url")]
+    pub fn pod_labels(&self) -> Option<&Labels<'a>> {
+        let metadata = if self.pod_path == "spec" { &self.metadata } else { &self.pod_metadata };
+        metadata.labels.as_ref()
+    }
+
     /// Every container of the pod: init, regular, ephemeral, each in the order of its list.
     pub fn containers(&self) -> impl Iterator<Item = Placed<'_, 'a>> {
         let pod = &self.pod;
@@ -236,6 +285,19 @@ impl<'a> Workload<'a> {
             })
         })
     }
+}
+
+/// Reads a list that stands at a path.
+#[cfg(feature = "admin-config")]
+pub(crate) fn list<'a, T: serde::Deserialize<'a>>(
+    at: impl FnOnce() -> String,
+    list: Option<&'a RawValue>,
+) -> Result<Vec<T>, Unjudged> {
+    let read = list.map(admission::read::<Option<Vec<T>>>).transpose();
+    read.map(|list| list.flatten().unwrap_or_default()).map_err(|Unjudged { path, reason }| {
+        let dot = if path.is_empty() || path.starts_with('[') { "" } else { "." };
+        Unjudged { path: format!("{}{dot}{path}", at()), reason }
+    })
 }
 
 impl<'a> Container<'a> {

@@ -1,7 +1,7 @@
 //! What holds of `flyte-non-root` for every pod, not just for the cases.
 #![cfg(feature = "flyte-non-root")]
 
-use flytewarden::{abi::Module, non_root::NonRoot};
+use flytewarden::{abi::Module, cluster::NoCluster, non_root::NonRoot};
 use k8s_openapi::api::core::v1::{PodSpec, SecurityContext};
 use kubewarden_policy_sdk::response::ValidationResponse;
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ fn judge_in(object: &Value, settings: &Value) -> ValidationResponse {
         "kind": {"group": "", "version": "v1", "kind": "Pod"},
         "object": object
     }});
-    Module::One(&NonRoot).validate(payload.to_string().as_bytes())
+    Module::One(&NonRoot).validate(payload.to_string().as_bytes(), &NoCluster)
 }
 
 fn judge(spec: &Value, settings: &Value) -> ValidationResponse {
@@ -202,8 +202,8 @@ proptest! {
         let payload = json!({"settings": settings, "request": {
             "operation": "CREATE", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "object": object
         }});
-        let one = Module::One(&NonRoot).validate(payload.to_string().as_bytes());
-        let other = Module::One(&NonRoot).validate(reversed(&payload).as_bytes());
+        let one = Module::One(&NonRoot).validate(payload.to_string().as_bytes(), &NoCluster);
+        let other = Module::One(&NonRoot).validate(reversed(&payload).as_bytes(), &NoCluster);
         prop_assert_eq!(one.message, other.message);
         prop_assert_eq!(one.warnings, other.warnings);
         prop_assert_eq!(one.audit_annotations, other.audit_annotations);

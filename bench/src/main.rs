@@ -12,11 +12,13 @@ use std::{
     error::Error,
     fs,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use flytewarden_bench::cost::Counted;
 use flytewarden_cli::engine::Guest;
+use flytewarden_offline::cluster::NoCluster;
 
 /// How often a request is given to a module: by its size, so that each row takes a few seconds.
 fn rounds(payload: &[u8]) -> usize {
@@ -60,7 +62,7 @@ fn medians<const N: usize>(guests: [&Guest; N], payload: &[u8]) -> Result<[Durat
     for _ in 0..rounds(payload) {
         for (guest, times) in guests.iter().zip(&mut times) {
             let start = Instant::now();
-            guest.call("validate", payload)?;
+            guest.call("validate", payload, Arc::new(NoCluster))?;
             times.push(start.elapsed());
         }
     }

@@ -4,9 +4,15 @@ use std::{
     fs,
     io::{self, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use flytewarden_offline::{manifest, report::Report, request::Request};
+use flytewarden_offline::{
+    cluster::{Cluster, HostCalls},
+    manifest,
+    report::{self, Report},
+    request::Request,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 use walkdir::WalkDir;
 
@@ -26,45 +32,43 @@ pub struct Check<'c> {
 const STANDARD_INPUT: &str = "-";
 
 impl Check<'_> {
-    /// Checks files, directories and standard input (`-`), in the order they are given.
+    /// Checks files, directories and standard input (`-`), in the order they are given. What a policy asks about other
+    /// objects, all of them together answer.
     pub fn run(&self, paths: &[PathBuf]) -> Report {
         let mut report = Report::default();
         let mut files = Vec::new();
         for path in paths {
             files.extend(manifests(path, &mut report));
         }
-        let progress = progress(files.len());
-        for file in files {
-            let name = if file == Path::new(STANDARD_INPUT) { "<stdin>".into() } else { file.to_string_lossy() };
-            match read(&file) {
-                Ok(text) => self.text(&name, &text, &mut report),
-                Err(reason) => report.add_unread(&name, reason),
+        let files: Vec<File> = files.iter().map(|path| File::read(path)).collect();
+        let cluster = Arc::new(Cluster::of(files.iter().flat_map(File::objects), self.namespace));
+        let host: Arc<dyn HostCalls> = Arc::clone(&cluster) as _;
+
+        let progress = progress(files.iter().flat_map(File::objects).count());
+        for File { name, content } in &files {
+            match content {
+                Ok(Content { text, objects }) => {
+                    for object in objects {
+                        match object {
+                            Ok(object) => report.add(name, text, object, self.answers(object, &host)),
+                            Err(unreadable) => report.add_unreadable(name, unreadable),
+                        }
+                        progress.inc(1);
+                    }
+                }
+                Err(reason) => report.add_unread(name, reason.clone()),
             }
-            progress.inc(1);
         }
         progress.finish_and_clear();
+        report.asked_for = cluster.asked().into_iter().collect();
         report
     }
 
-    /// Checks the objects of one text.
-    fn text(&self, file: &str, text: &str, report: &mut Report) {
-        let objects = manifest::objects(text);
-        if objects.is_empty() {
-            // An empty pipe is what a failed `helm template` leaves, and no sign that all is well.
-            report.add_unread(file, "there is no object in it".to_owned());
-        }
-        for object in objects {
-            match object {
-                Ok(object) => {
-                    let answers = self.answers(&object);
-                    report.add(file, text, &object, answers);
-                }
-                Err(unreadable) => report.add_unreadable(file, unreadable),
-            }
-        }
-    }
-
-    fn answers(&self, object: &manifest::Object) -> Vec<(String, Result<flytewarden_offline::report::Answer, String>)> {
+    fn answers(
+        &self,
+        object: &manifest::Object,
+        cluster: &Arc<dyn HostCalls>,
+    ) -> Vec<(String, Result<report::Answer, String>)> {
         let request = Request::create(object, self.namespace);
         let mut concerned = self.modules.iter().filter(|module| module.metadata.asks_for(&request)).peekable();
         if concerned.peek().is_none() {
@@ -72,10 +76,37 @@ impl Check<'_> {
         }
         match serde_json::to_string(&request) {
             Ok(request) => concerned
-                .map(|module| (module.name.clone(), module.validate(&request, self.settings.of(&module.name))))
+                .map(|module| (module.name.clone(), module.validate(&request, self.settings.of(&module.name), cluster)))
                 .collect(),
             Err(error) => concerned.map(|module| (module.name.clone(), Err(error.to_string()))).collect(),
         }
+    }
+}
+
+/// A file, as it is named, and what it holds.
+struct File {
+    name: String,
+    content: Result<Content, String>,
+}
+
+struct Content {
+    text: String,
+    objects: Vec<Result<manifest::Object, manifest::Unreadable>>,
+}
+
+impl File {
+    fn read(path: &Path) -> Self {
+        let name = if path == Path::new(STANDARD_INPUT) { "<stdin>".into() } else { path.to_string_lossy() };
+        let content = read(path).and_then(|text| match manifest::objects(&text) {
+            // An empty pipe is what a failed `helm template` leaves, and no sign that all is well.
+            objects if objects.is_empty() => Err("there is no object in it".to_owned()),
+            objects => Ok(Content { text, objects }),
+        });
+        Self { name: name.into_owned(), content }
+    }
+
+    fn objects(&self) -> impl Iterator<Item = &manifest::Object> {
+        self.content.iter().flat_map(|content| content.objects.iter().flatten())
     }
 }
 
@@ -118,12 +149,12 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 /// A bar on a terminal's standard error, where there is something to wait for.
-fn progress(files: usize) -> ProgressBar {
-    const WORTH_A_BAR: usize = 50;
-    if files < WORTH_A_BAR {
+fn progress(objects: usize) -> ProgressBar {
+    const WORTH_A_BAR: usize = 500;
+    if objects < WORTH_A_BAR {
         return ProgressBar::hidden();
     }
     let style =
-        ProgressStyle::with_template("{bar:40} {pos}/{len} files").unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(files as u64).with_style(style)
+        ProgressStyle::with_template("{bar:40} {pos}/{len} objects").unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(objects as u64).with_style(style)
 }

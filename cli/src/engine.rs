@@ -3,10 +3,11 @@
 //! A module is compiled once; every request gets a fresh instance of it, with bounded memory. Time is not bounded: a
 //! module that never answers can be interrupted as any command.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, sync::Arc};
 
 use flytewarden_offline::{
-    metadata::{self, Metadata},
+    cluster::{HostCalls, NoCluster},
+    metadata::{self, ContextAwareResource, Metadata},
     report::Answer,
 };
 use serde::Deserialize;
@@ -60,18 +61,20 @@ impl Guest {
             .map_err(|error| Unusable(format!("it cannot be compiled: {error}")))
     }
 
-    /// Calls a function in a fresh instance.
+    /// Calls a function in a fresh instance. What it asks about the cluster, `cluster` answers.
     ///
     /// # Errors
     ///
     /// The guest trapped, or answered with an error.
-    pub fn call(&self, function: &str, payload: &[u8]) -> Result<Vec<u8>, String> {
+    pub fn call(&self, function: &str, payload: &[u8], cluster: Arc<dyn HostCalls>) -> Result<Vec<u8>, String> {
         let instance = self.0.rehydrate(None).map_err(|error| error.to_string())?;
-        let host: Box<HostCallback> = Box::new(|_, binding, namespace, operation, _| match (binding, namespace) {
-            // Where policies log.
-            ("kubewarden", "tracing") => Ok(Vec::new()),
-            _ => Err(format!("there is no cluster to ask for {namespace}/{operation}").into()),
-        });
+        let host: Box<HostCallback> =
+            Box::new(move |_, binding, namespace, operation, request| match (binding, namespace) {
+                // Where policies log.
+                ("kubewarden", "tracing") => Ok(Vec::new()),
+                ("kubewarden", "kubernetes") => cluster.answer(operation, request).map_err(Into::into),
+                _ => Err(format!("there is no {namespace}/{operation} here").into()),
+            });
         WapcHost::new(Box::new(instance), Some(host))
             .and_then(|guest| guest.call(function, payload))
             .map_err(|error| format!("the module failed: {error}"))
@@ -98,14 +101,17 @@ impl Module {
         &self.guest
     }
 
-    /// The policy's answer to a request with settings, both as JSON.
+    /// The policy's answer to a request with settings, both as JSON. `cluster` answers for the kinds of objects that the
+    /// policy's metadata asks for, and for no others.
     ///
     /// # Errors
     ///
     /// The module trapped, or its answer is none.
-    pub fn validate(&self, request: &str, settings: &str) -> Result<Answer, String> {
+    pub fn validate(&self, request: &str, settings: &str, cluster: &Arc<dyn HostCalls>) -> Result<Answer, String> {
         let payload = format!(r#"{{"request":{request},"settings":{settings}}}"#);
-        let answer = self.guest.call("validate", payload.as_bytes())?;
+        let granted = self.metadata.context_aware_resources().to_vec();
+        let cluster = Arc::new(Granted { granted, cluster: Arc::clone(cluster) });
+        let answer = self.guest.call("validate", payload.as_bytes(), cluster)?;
         serde_json::from_slice(&answer).map_err(|error| format!("the module's answer cannot be read: {error}"))
     }
 
@@ -120,12 +126,34 @@ impl Module {
             valid: bool,
             message: Option<String>,
         }
-        let answer = self.guest.call("validate_settings", settings.as_bytes())?;
+        let answer = self.guest.call("validate_settings", settings.as_bytes(), Arc::new(NoCluster))?;
         match serde_json::from_slice(&answer) {
             Ok(Validity { valid: true, .. }) => Ok(()),
             Ok(Validity { message, .. }) => Err(message.unwrap_or_else(|| "the policy refuses them".to_owned())),
             Err(error) => Err(format!("the module's answer cannot be read: {error}")),
         }
+    }
+}
+
+/// A cluster as far as a policy has been granted access to it.
+struct Granted {
+    granted: Vec<ContextAwareResource>,
+    cluster: Arc<dyn HostCalls>,
+}
+
+impl HostCalls for Granted {
+    fn answer(&self, operation: &str, request: &[u8]) -> Result<Vec<u8>, String> {
+        #[derive(Deserialize)]
+        struct Asked {
+            api_version: String,
+            kind: String,
+        }
+        if let Ok(Asked { api_version, kind }) = serde_json::from_slice(request)
+            && !self.granted.iter().any(|granted| granted.api_version == api_version && granted.kind == kind)
+        {
+            return Err(format!("Policy has not been granted access to Kubernetes {api_version}/{kind} resources."));
+        }
+        self.cluster.answer(operation, request)
     }
 }
 

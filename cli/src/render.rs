@@ -126,7 +126,16 @@ fn summary(report: &Report, out: &mut impl Write) -> io::Result<()> {
             named.join(", ")
         )?;
     }
-    writeln!(out)
+    writeln!(out)?;
+    if !report.asked_for.is_empty() {
+        let kinds: Vec<&str> = report.asked_for.iter().filter_map(|kind| kind.rsplit(' ').next()).collect();
+        writeln!(
+            out,
+            "{DIM}Policies asked for other objects ({}): these manifests answered, no cluster.{DIM:#}",
+            printable(&kinds.join(", "))
+        )?;
+    }
+    Ok(())
 }
 
 /// A text as it can be shown: without what moves a terminal's cursor or reorders a line, and with further lines

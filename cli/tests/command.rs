@@ -247,14 +247,85 @@ fn namespaces_of_objects_that_name_none_can_be_given() {
     assert_eq!(Some(0), run(&["check", "--settings", &settings, "--namespace", "flyte", "-"], pod).code);
 }
 
+/// flyteconsole's side of a pair, in no namespace of its own, and flyteadmin's.
+const CONSOLE: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: flyteconsole}
+spec:
+  template:
+    metadata: {labels: {app: flyteconsole}}
+    spec:
+      containers:
+      - name: flyteconsole
+        securityContext: {runAsUser: 1000}
+        env: [{name: ADMIN_API_URL, value: https://flyte.example.com}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: flyteconsole}
+spec: {selector: {app: flyteconsole}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: flyteconsole}
+spec:
+  tls: [{hosts: [console.example.com]}]
+  rules: [{host: console.example.com, http: {paths: [{backend: {service: {name: flyteconsole}}}]}}]
+";
+const ADMIN: &str = "\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: flyte-admin-config, namespace: flyte}
+data:
+  server.yaml: |
+    server: {security: {allowedOrigins: [https://other.example.com]}}
+";
+
+#[test]
+fn a_broken_pair_is_found_across_files_and_said_to_be_found_without_a_cluster() {
+    let folder = folder(&[("admin.yaml", ADMIN.as_bytes()), ("console.yaml", CONSOLE.as_bytes())]);
+    let paths = [path(&folder, "console.yaml"), path(&folder, "admin.yaml")];
+    let run = run(&["check", "--namespace", "flyte", &paths[0], &paths[1]], "");
+    assert_eq!(Some(1), run.code, "{}", run.out);
+    assert!(run.out.contains("line 11, flyte-console-url/cut-off\n    flyteconsole, loaded from "), "{}", run.out);
+    assert!(run.out.contains("(Ingress flyte/flyteconsole)"), "{}", run.out);
+    assert!(run.out.contains("→ add `- https://console.example.com` to allowedOrigins there"), "{}", run.out);
+    let asked = "Policies asked for other objects (Deployment, Ingress, ConfigMap, Service): these manifests answered, no cluster.";
+    assert!(run.out.ends_with(&format!("{asked}\n")), "{}", run.out);
+}
+
+#[test]
+fn a_mended_pair_is_good() {
+    let mended = ADMIN.replace("other.example.com", "console.example.com");
+    let run = run(&["check", "--namespace", "flyte", "-"], &format!("{CONSOLE}---\n{mended}"));
+    assert_eq!(Some(0), run.code, "{}", run.out);
+    assert!(!run.out.contains("flyte-console-url/"), "{}", run.out);
+}
+
+#[test]
+fn a_pair_in_two_namespaces_is_not_checked_and_says_so() {
+    let run = check(&format!("{CONSOLE}---\n{ADMIN}"));
+    assert_eq!(Some(0), run.code, "{}", run.out);
+    assert!(run.out.contains("there is no ConfigMap of flyteadmin's in namespace default"), "{}", run.out);
+}
+
+#[test]
+fn a_pair_whose_other_side_cannot_be_read_is_not_called_good() {
+    let run = run(&["check", "--namespace", "flyte", "-"], &format!("{CONSOLE}---\n{ADMIN}  a.yaml: 5\n"));
+    assert_eq!(Some(2), run.code, "{}", run.out);
+    assert!(run.out.contains("flyte-console-url/not-checked"), "{}", run.out);
+}
+
 #[test]
 fn policies_are_listed_with_a_line_each() {
     let run = run(&["check", "--list"], "");
     assert_eq!(Some(0), run.code);
     let lines: Vec<&str> = run.out.lines().collect();
-    assert!(lines[0].starts_with("flyte-admin-cors  flyteadmin allows CORS for origins"), "{}", run.out);
-    assert!(lines[1].starts_with("flyte-non-root    Flyte's components run as a non-root user"), "{}", run.out);
-    assert_eq!(2, lines.len());
+    assert!(lines[0].starts_with("flyte-admin-cors   flyteadmin allows CORS for origins"), "{}", run.out);
+    assert!(lines[1].starts_with("flyte-console-url  flyteconsole is told an address"), "{}", run.out);
+    assert!(lines[2].starts_with("flyte-non-root     Flyte's components run as a non-root user"), "{}", run.out);
+    assert_eq!(3, lines.len());
 }
 
 #[test]
@@ -351,14 +422,19 @@ fn modules_are_compiled_once_however_many_manifests_there_are() {
     assert!(thousand < one * 100, "{thousand:?} for a thousand manifests, {one:?} for one");
 }
 
-/// The picture in the README. `BLESS=1 cargo test` makes it anew.
+/// The picture in the README, of a terminal with 120 columns. `BLESS=1 cargo test` makes it anew.
 #[test]
 fn the_picture_of_the_report_is_true() {
-    let output = flytewarden().args(["check", "examples"]).env("CLICOLOR_FORCE", "1").output().unwrap();
+    let output = flytewarden().args(["check", "examples/before.yaml"]).env("CLICOLOR_FORCE", "1").output().unwrap();
     assert_eq!(Some(1), output.status.code());
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains('\u{1b}'), "CLICOLOR_FORCE forces colour");
-    let picture = anstyle_svg::Term::new().render_svg(&format!("$ flytewarden check examples\n\n{text}"));
+    let text: Vec<String> = text
+        .lines()
+        .map(|line| textwrap::fill(line, textwrap::Options::new(120).subsequent_indent("      ")))
+        .collect();
+    let text = text.join("\n");
+    let picture = anstyle_svg::Term::new().render_svg(&format!("$ flytewarden check examples/before.yaml\n\n{text}"));
     let path = root().join("docs/report.svg");
     if std::env::var_os("BLESS").is_some() {
         fs::write(&path, &picture).unwrap();
@@ -366,6 +442,6 @@ fn the_picture_of_the_report_is_true() {
     let committed = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         committed == picture,
-        "docs/report.svg is not what `flytewarden check examples` prints; BLESS=1 makes it anew"
+        "docs/report.svg is not what `flytewarden check examples/before.yaml` prints; BLESS=1 makes it anew"
     );
 }

@@ -2,9 +2,10 @@
 //!
 //! A case is an object, settings, and the answer they get. Every engine runs every case.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, sync::Arc};
 
 use flytewarden_offline::{
+    cluster::{Cluster, HostCalls, NoCluster},
     manifest,
     report::Answer,
     request::Request,
@@ -30,6 +31,11 @@ pub struct Case {
     /// Fields of the request that differ from those for CREATE.
     #[serde(default)]
     pub request: BTreeMap<String, Value>,
+    /// The objects that the cluster holds beside; there is no cluster to ask where absent.
+    pub cluster: Option<Vec<Value>>,
+    /// The kinds of them that the policy has no permission for.
+    #[serde(default)]
+    pub denied: Vec<String>,
     /// The policy's settings.
     #[serde(default = "no_settings")]
     pub settings: Value,
@@ -99,6 +105,22 @@ impl Case {
         request
     }
 
+    /// What answers the policy's questions about the cluster.
+    ///
+    /// # Panics
+    ///
+    /// What the cluster holds is no object.
+    pub fn host(&self) -> Arc<dyn HostCalls> {
+        let Some(objects) = &self.cluster else {
+            return Arc::new(NoCluster);
+        };
+        let objects: Vec<_> = objects
+            .iter()
+            .map(|object| manifest::objects(&object.to_string()).remove(0).expect("a case's objects are some"))
+            .collect();
+        Arc::new(Denying { denied: self.denied.clone(), cluster: Cluster::of(&objects, "default") })
+    }
+
     /// Compares an answer with the expected one.
     ///
     /// # Errors
@@ -127,6 +149,22 @@ impl Case {
     pub fn compare_settings(&self, answer: Result<(), String>) -> Result<(), String> {
         let expected = if self.accepted { Ok(()) } else { Err(self.message.join("\n")) };
         if expected == answer { Ok(()) } else { Err(format!("expected {expected:#?}\ngot {answer:#?}")) }
+    }
+}
+
+/// A cluster that denies permission for some kinds, in the words of Kubewarden's host.
+struct Denying {
+    denied: Vec<String>,
+    cluster: Cluster,
+}
+
+impl HostCalls for Denying {
+    fn answer(&self, operation: &str, request: &[u8]) -> Result<Vec<u8>, String> {
+        let asked: Value = serde_json::from_slice(request).map_err(|error| error.to_string())?;
+        match self.denied.iter().find(|kind| asked["kind"] == **kind) {
+            Some(kind) => Err(format!("Policy has not been granted access to Kubernetes {kind} resources")),
+            None => self.cluster.answer(operation, request),
+        }
     }
 }
 

@@ -1,20 +1,23 @@
 //! Every case of every policy on every engine: natively, as the policy's own module, in the module that carries all
 //! policies, and under `kwctl` where that is on PATH.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{cell::RefCell, collections::BTreeSet, process::ExitCode, sync::Arc};
 
 use flytewarden::{
     abi::{Module as Native, POLICIES},
+    cluster::{Cluster, Listed},
     policy::Policy,
 };
 use flytewarden_cli::engine::Module;
 use flytewarden_e2e::{
     cases::{self, Case},
-    kwctl, module, root,
+    kwctl::{self, Exchange},
+    module, root,
 };
-use flytewarden_offline::report::Answer;
+use flytewarden_offline::{cluster::HostCalls, report::Answer};
 use libtest_mimic::{Arguments, Failed, Trial};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
 
 /// Something that runs policies.
 trait Engine: Send + Sync {
@@ -27,7 +30,7 @@ struct Natively(&'static dyn Policy);
 impl Engine for Natively {
     fn validate(&self, case: &Case) -> Result<Answer, String> {
         let payload = json!({"request": case.admission_request(), "settings": case.settings});
-        let answer = Native::One(self.0).validate(payload.to_string().as_bytes());
+        let answer = Native::One(self.0).validate(payload.to_string().as_bytes(), &Asking::new(case.host()));
         serde_json::from_value(json!(answer)).map_err(|error| error.to_string())
     }
 
@@ -37,11 +40,50 @@ impl Engine for Natively {
     }
 }
 
+/// A host, asked as the compiled module asks it.
+struct Asking {
+    host: Arc<dyn HostCalls>,
+    exchanges: RefCell<Vec<Exchange>>,
+}
+
+impl Asking {
+    fn new(host: Arc<dyn HostCalls>) -> Self {
+        Self { host, exchanges: RefCell::default() }
+    }
+}
+
+impl Cluster for Asking {
+    fn list(&self, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
+        #[derive(Deserialize)]
+        struct List {
+            items: Vec<Box<RawValue>>,
+        }
+        let (api_version, name) = kind.kind();
+        let mut request = json!({
+            "api_version": api_version, "kind": name, "label_selector": null, "field_selector": null,
+            "field_masks": kind.fields().iter().collect::<BTreeSet<_>>(),
+        });
+        let operation = match namespace {
+            Some(namespace) => {
+                request["namespace"] = json!(namespace);
+                "list_resources_by_namespace"
+            }
+            None => "list_resources_all",
+        };
+        let request = request.to_string().into_bytes();
+        let answer = self.host.answer(operation, &request);
+        let exchange = Exchange { operation: operation.to_owned(), request, answer: answer.clone() };
+        self.exchanges.borrow_mut().push(exchange);
+        let list: List = serde_json::from_slice(&answer?).map_err(|error| error.to_string())?;
+        Ok(list.items)
+    }
+}
+
 struct OwnModule(Module);
 
 impl Engine for OwnModule {
     fn validate(&self, case: &Case) -> Result<Answer, String> {
-        self.0.validate(&case.admission_request().to_string(), &case.settings.to_string())
+        self.0.validate(&case.admission_request().to_string(), &case.settings.to_string(), &case.host())
     }
 
     fn validate_settings(&self, case: &Case) -> Result<(), String> {
@@ -55,13 +97,19 @@ struct WholeModule(Arc<Module>);
 
 impl WholeModule {
     fn settings(case: &Case) -> Value {
-        json!({ (case.policy.as_str()): case.settings })
+        // Two policies have something to say of flyteadmin's ConfigMaps; the other one is to be silent.
+        let mut settings = json!({
+            "flyte-admin-cors": {"configMaps": ["none"]},
+            "flyte-console-url": {"crossCheck": false},
+        });
+        settings[case.policy.as_str()] = case.settings.clone();
+        settings
     }
 }
 
 impl Engine for WholeModule {
     fn validate(&self, case: &Case) -> Result<Answer, String> {
-        self.0.validate(&case.admission_request().to_string(), &Self::settings(case).to_string())
+        self.0.validate(&case.admission_request().to_string(), &Self::settings(case).to_string(), &case.host())
     }
 
     fn validate_settings(&self, case: &Case) -> Result<(), String> {
@@ -72,17 +120,21 @@ impl Engine for WholeModule {
     }
 }
 
-struct Kwctl(std::path::PathBuf);
+struct Kwctl(&'static dyn Policy, std::path::PathBuf);
 
 impl Engine for Kwctl {
     fn validate(&self, case: &Case) -> Result<Answer, String> {
-        kwctl::run(&self.0, &case.admission_request(), &case.settings)
+        // What the host is asked, the policy's native build finds out.
+        let asking = Asking::new(case.host());
+        let payload = json!({"request": case.admission_request(), "settings": case.settings});
+        Native::One(self.0).validate(payload.to_string().as_bytes(), &asking);
+        kwctl::run(&self.1, &case.admission_request(), &case.settings, &asking.exchanges.borrow())
     }
 
     fn validate_settings(&self, case: &Case) -> Result<(), String> {
         // kwctl has no command for settings alone; it checks them before it runs the policy.
         let anything = Case { object: Some(json!({"apiVersion": "v1", "kind": "Service"})), ..case.clone() };
-        match kwctl::run(&self.0, &anything.admission_request(), &case.settings) {
+        match kwctl::run(&self.1, &anything.admission_request(), &case.settings, &[]) {
             Ok(_) => Ok(()),
             // Its log says why, among other things.
             Err(log) if case.message.iter().all(|line| log.contains(line)) => Err(case.message.join("\n")),
@@ -126,7 +178,7 @@ fn main() -> ExitCode {
         ];
         if has_kwctl {
             let path = root().join("dist").join(format!("{}.wasm", policy.name()));
-            engines.push(("kwctl", Arc::new(Kwctl(path))));
+            engines.push(("kwctl", Arc::new(Kwctl(*policy, path))));
         }
         let cases: Vec<Case> = cases::all().into_iter().filter(|case| case.policy == policy.name()).collect();
         assert!(!cases.is_empty(), "{} has no cases", policy.name());

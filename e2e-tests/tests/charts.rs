@@ -12,7 +12,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 /// What a chart has, its settings, and a policy's violations: each object with its line, the container or the place in a
 /// file, and the rule.
-const CHARTS: [(&str, &str, &str, &str, &[&str]); 8] = [
+const CHARTS: [(&str, &str, &str, &str, &[&str]); 12] = [
     (
         "v0.19.1 has the two documented exceptions and one violation",
         "flyte-v0.19.1-gcp.yaml",
@@ -78,6 +78,16 @@ const CHARTS: [(&str, &str, &str, &str, &[&str]); 8] = [
             "ConfigMap flyte/flyte-admin-base-config:203 server.security.allowedOrigins[0] any-origin",
             "ConfigMap flyte/flyte-admin-base-config:203 server.security.allowedOrigins required-origin-missing",
         ],
+    ),
+    ("v0.13.0 tells flyteconsole nothing", "flyte-v0.13.0-sandbox.yaml", "flyte-console-url", "", &[]),
+    ("v0.19.1 tells flyteconsole nothing", "flyte-v0.19.1-gcp.yaml", "flyte-console-url", "", &[]),
+    ("v1.16.8 tells flyteconsole nothing", "flyte-v1.16.8-eks.yaml", "flyte-console-url", "", &[]),
+    (
+        "v1.16.8 leaves nothing about flyteconsole unchecked",
+        "flyte-v1.16.8-eks.yaml",
+        "flyte-console-url",
+        "flyte-console-url: {requireCrossCheck: true}",
+        &[],
     ),
 ];
 

@@ -1,11 +1,14 @@
 //! ConfigMaps made to exhaust what reads them: always an answer, in time that grows with the size, in bounded memory.
 
-use std::{process::ExitCode, sync::LazyLock};
+use std::{
+    process::ExitCode,
+    sync::{Arc, LazyLock},
+};
 
 use flytewarden_bench::cost::Counted;
 use flytewarden_cli::engine::Module;
 use flytewarden_e2e::module;
-use flytewarden_offline::report::Answer;
+use flytewarden_offline::{cluster::NoCluster, report::Answer};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
 
@@ -210,7 +213,8 @@ fn judge(subject: &Subject, title: &str, payload: &str, fate: Fate) -> Result<()
     if cost.memory > MOST_MEMORY {
         return Err(format!("{} bytes of memory", cost.memory).into());
     }
-    let answer: Answer = serde_json::from_slice(&subject.module.guest().call("validate", payload.as_bytes())?)?;
+    let answer: Answer =
+        serde_json::from_slice(&subject.module.guest().call("validate", payload.as_bytes(), Arc::new(NoCluster))?)?;
     let message = answer.message.clone().unwrap_or_default();
     let good = match fate {
         Good => answer.accepted,

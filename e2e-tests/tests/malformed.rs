@@ -1,25 +1,25 @@
 //! Requests of every malformed sort against the compiled modules: always an answer, never a trap, never an acceptance
 //! of what cannot be judged.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use flytewarden_cli::engine::Module;
 use flytewarden_e2e::{cases, module};
-use flytewarden_offline::report::Answer;
+use flytewarden_offline::{cluster::NoCluster, report::Answer};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Every module; the first two have `flyte-non-root`.
 static MODULES: LazyLock<Vec<Module>> = LazyLock::new(|| {
     let engine = wasmtime::Engine::default();
-    ["flyte-non-root", "flytewarden", "flyte-admin-cors"]
+    ["flyte-non-root", "flytewarden", "flyte-admin-cors", "flyte-console-url"]
         .map(|name| Module::load(&engine, &module(name)).expect("the module loads"))
         .into()
 });
 
 /// The module's answer to any bytes.
 fn answer(module: &Module, payload: &[u8]) -> Answer {
-    let answer = module.guest().call("validate", payload).expect("no trap");
+    let answer = module.guest().call("validate", payload, Arc::new(NoCluster)).expect("no trap");
     serde_json::from_slice(&answer).expect("an answer")
 }
 

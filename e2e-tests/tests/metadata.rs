@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use flytewarden::abi::POLICIES;
-use flytewarden_e2e::root;
+use flytewarden::{abi::POLICIES, cluster::Listed};
+use flytewarden_e2e::{module, root};
 use flytewarden_offline::yaml;
 use serde_json::{Value, json};
 
@@ -32,6 +32,36 @@ fn the_module_with_all_policies_asks_for_what_any_of_them_asks_for() {
     let folders = POLICIES.iter().map(|policy| root().join("policies").join(policy.name()));
     let any: BTreeSet<String> = folders.flat_map(|folder| rules(&metadata(&folder))).collect();
     assert_eq!(any, rules(&metadata(&root())));
+}
+
+/// What a module asks of its host, as kwctl's scan finds it: the operations whose names are in its data.
+#[test]
+fn host_capabilities_are_those_the_modules_have() {
+    let operations = ["list_resources_by_namespace", "list_resources_all", "get_resource", "can_i"];
+    let titled = POLICIES.iter().map(|policy| (policy.name(), root().join("policies").join(policy.name())));
+    for (name, folder) in titled.chain([("flytewarden", root())]) {
+        let mut code = module(name);
+        // The metadata, which comes last, names them too.
+        let metadata_at =
+            code.windows(23).rposition(|bytes| bytes == b"io.kubewarden.metadata{").expect("it is annotated");
+        code.truncate(metadata_at);
+        let has = |operation: &&&str| code.windows(operation.len()).any(|bytes| bytes == operation.as_bytes());
+        let found: BTreeSet<String> = operations.iter().filter(has).map(|name| format!("kubernetes/{name}")).collect();
+        let metadata = metadata(&folder);
+        let declared = metadata["hostCapabilities"].as_array().into_iter().flatten();
+        assert_eq!(found, declared.map(|name| name.as_str().unwrap().to_owned()).collect(), "{name}");
+        assert_eq!(found.is_empty(), metadata.get("contextAwareResources").is_none(), "{name}");
+    }
+}
+
+#[test]
+fn context_aware_resources_are_the_kinds_that_policies_list() {
+    let listed = [Listed::ConfigMap, Listed::Service, Listed::Deployment, Listed::Ingress].map(Listed::kind);
+    for folder in [root(), root().join("policies/flyte-console-url")] {
+        let declared = &metadata(&folder)["contextAwareResources"];
+        let expected = listed.map(|(api_version, kind)| json!({"apiVersion": api_version, "kind": kind}));
+        assert_eq!(&json!(expected), declared);
+    }
 }
 
 #[test]

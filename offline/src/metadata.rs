@@ -8,14 +8,27 @@ use crate::request::Request;
 
 /// The metadata in a module's custom section [`SECTION`].
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Metadata {
     rules: Vec<Rule>,
+    #[serde(default)]
+    context_aware_resources: Vec<ContextAwareResource>,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
 }
 
 /// The custom section where a module keeps its metadata.
 pub const SECTION: &str = "io.kubewarden.metadata";
+
+/// A kind of objects a module may ask the cluster for.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContextAwareResource {
+    /// E.g. `apps/v1`.
+    pub api_version: String,
+    /// E.g. `Deployment`.
+    pub kind: String,
+}
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,6 +49,11 @@ impl Metadata {
                 && rule.resources.iter().any(|rule| names(rule, &request.resource.resource))
                 && is_in(&rule.operations, request.operation)
         })
+    }
+
+    /// The kinds of objects that the policy asks the cluster for.
+    pub fn context_aware_resources(&self) -> &[ContextAwareResource] {
+        &self.context_aware_resources
     }
 
     /// Whether the policy asks for no request at all, and so judges nothing.

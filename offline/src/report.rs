@@ -27,6 +27,9 @@ pub struct Report {
     pub unjudged: Vec<Unjudged>,
     /// How many objects of each kind no policy is about.
     pub out_of_scope: BTreeMap<String, usize>,
+    /// The kinds of objects that policies asked the cluster for, e.g. `v1 Service`; the manifests answered in its place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub asked_for: Vec<String>,
     /// The counts.
     pub summary: Summary,
 }
@@ -213,6 +216,7 @@ impl Default for Report {
             objects: Vec::new(),
             unjudged: Vec::new(),
             out_of_scope: BTreeMap::new(),
+            asked_for: Vec::new(),
             summary: Summary::default(),
         }
     }
@@ -271,7 +275,7 @@ impl Report {
     }
 
     /// Adds a document that holds no object.
-    pub fn add_unreadable(&mut self, file: &str, unreadable: Unreadable) {
+    pub fn add_unreadable(&mut self, file: &str, unreadable: &Unreadable) {
         self.add_unjudged(Unjudged {
             file: file.to_owned(),
             document: Some(unreadable.document),
@@ -279,7 +283,7 @@ impl Report {
             object: None,
             policy: None,
             path: String::new(),
-            reason: unreadable.reason,
+            reason: unreadable.reason.clone(),
         });
     }
 

@@ -3,6 +3,8 @@
 //! [`Module`] answers Kubewarden's three questions from bytes to the SDK's answers. What carries those bytes is a thin
 //! door of its own: `wapc` for Kubewarden and the `flytewarden` command.
 
+#[cfg(all(target_family = "wasm", target_os = "wasi", feature = "flyte-console-url"))]
+mod host;
 #[cfg(all(target_family = "wasm", target_os = "wasi"))]
 mod wapc;
 
@@ -13,6 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     admission::{self, Payload},
+    cluster::Cluster,
     policy::Policy,
     settings::{InvalidSettings, nearest},
     text::Text,
@@ -31,6 +34,8 @@ pub enum Module<'p> {
 pub const POLICIES: &[&dyn Policy] = &[
     #[cfg(feature = "flyte-admin-cors")]
     &crate::admin_cors::AdminCors,
+    #[cfg(feature = "flyte-console-url")]
+    &crate::console_url::ConsoleUrl,
     #[cfg(feature = "flyte-non-root")]
     &crate::non_root::NonRoot,
 ];
@@ -49,17 +54,23 @@ impl Module<'_> {
     /// Never an error and never a panic: an engine turns both into a failure that tells nobody why. What cannot be
     /// judged is refused, with code 400 and the reason. The audit annotations `violations`, `notices` and `unjudged` hold
     /// as JSON what the message says in words.
-    pub fn validate(&self, payload: &[u8]) -> ValidationResponse {
+    pub fn validate(&self, payload: &[u8], cluster: &dyn Cluster) -> ValidationResponse {
         let mut verdict = Verdict::default();
         let mut unjudged = Vec::new();
-        if let Err(failure) = self.judge(payload, &mut verdict, &mut unjudged) {
+        if let Err(failure) = self.judge(payload, cluster, &mut verdict, &mut unjudged) {
             unjudged.push(failure);
         }
         answer(&verdict, &unjudged)
     }
 
     /// Adds what every concerned policy says to `verdict`, or to `unjudged`.
-    fn judge(&self, payload: &[u8], verdict: &mut Verdict, unjudged: &mut Vec<Unjudged>) -> Result<(), Unjudged> {
+    fn judge(
+        &self,
+        payload: &[u8],
+        cluster: &dyn Cluster,
+        verdict: &mut Verdict,
+        unjudged: &mut Vec<Unjudged>,
+    ) -> Result<(), Unjudged> {
         let fail = |path: &str, reason: String| Unjudged { path: path.to_owned(), reason };
         let payload = str::from_utf8(payload).map_err(|error| fail("", format!("not UTF-8: {error}")))?;
         let Payload { request, settings, .. } = admission::read_str(payload)?;
@@ -74,7 +85,7 @@ impl Module<'_> {
         }
         for Carried { policy, settings } in self.carried(settings).map_err(|error| fail("settings", error.0))? {
             if policy.concerns(request.kind()) {
-                match policy.judge(&request, settings) {
+                match policy.judge(&request, settings, cluster) {
                     Ok(judged) => {
                         verdict.violations.append(judged.violations);
                         verdict.notices.append(judged.notices);
@@ -125,9 +136,7 @@ impl Module<'_> {
                 return Err(InvalidSettings(format!("unknown policy `{}`{hint}", &**name)));
             }
         }
-        let own = |policy: &&dyn Policy| {
-            by_name.get(&Text::constant(policy.name())).copied().filter(|own| own.get() != "null")
-        };
+        let own = |policy: &&dyn Policy| by_name.get(policy.name()).copied().filter(|own| own.get() != "null");
         Ok(policies.iter().map(|policy| Carried { policy: *policy, settings: own(policy) }).collect())
     }
 }

@@ -6,6 +6,10 @@ use kubewarden_policy_sdk::{
 };
 
 use super::Module;
+#[cfg(feature = "flyte-console-url")]
+use super::host::Host;
+#[cfg(not(feature = "flyte-console-url"))]
+use crate::cluster::NoCluster as Host;
 
 /// Called once by the host, before any other function.
 #[allow(unsafe_code, reason = "the name is the host's")]
@@ -17,7 +21,7 @@ pub extern "C" fn wapc_init() {
 }
 
 fn validate(payload: &[u8]) -> CallResult {
-    Ok(serde_json::to_vec(&Module::BUILT.validate(payload))?)
+    Ok(serde_json::to_vec(&Module::BUILT.validate(payload, &Host))?)
 }
 
 fn validate_settings(payload: &[u8]) -> CallResult {

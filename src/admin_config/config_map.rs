@@ -9,9 +9,13 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::files::File;
+use super::{
+    Security,
+    files::{Config, File},
+};
 use crate::{
-    admission, flyte, location,
+    admission::{self, AdmissionRequest},
+    flyte, location,
     text::Text,
     verdict::{Shortened, Unjudged},
     view::view,
@@ -20,13 +24,18 @@ use crate::{
 /// The Deployment whose configuration a ConfigMap of that name holds in Flyte's own charts and kustomizations; `None` where
 /// it is another's.
 pub(crate) fn deployment(config_map: &str) -> Option<&str> {
-    let is_hash = |hash: &str| hash.len() == 10 && hash.bytes().all(|byte| KUSTOMIZE_DIGITS.contains(&byte));
-    let name = config_map.rsplit_once('-').filter(|(_, hash)| is_hash(hash)).map_or(config_map, |(name, _)| name);
+    let name = without_hash(config_map);
     match name.strip_suffix("-config") {
         Some(release) if release.contains(flyte::FLYTE_BINARY) => Some(release),
         Some("flyte-sandbox") => Some("flyte-sandbox"),
         _ => flyte::ADMIN_CONFIG_MAPS.contains(&name).then_some(flyte::FLYTEADMIN),
     }
+}
+
+/// The name of a ConfigMap as its kustomization has it: without the hash that kustomize appends.
+pub(crate) fn without_hash(name: &str) -> &str {
+    let is_hash = |hash: &str| hash.len() == 10 && hash.bytes().all(|byte| KUSTOMIZE_DIGITS.contains(&byte));
+    name.rsplit_once('-').filter(|(_, hash)| is_hash(hash)).map_or(name, |(name, _)| name)
 }
 
 /// What kustomize writes the digits of a hash with: `encode` of
@@ -46,17 +55,42 @@ view! {
 ///
 /// An entry is no text, or no base64.
 pub(crate) fn files<'a>(object: &'a RawValue) -> Result<Vec<File<'a>>, Unjudged> {
-    let ConfigMap { data, binary_data, .. } = admission::read(object)?;
     let mut files = BTreeMap::new();
+    add_files(object, "", &mut files)?;
+    Ok(files.into_values().collect())
+}
+
+/// Adds the [`files`] of a ConfigMap to those of others that are mounted together, by their names. `owner` comes before
+/// the path of each.
+///
+/// # Errors
+///
+/// As [`files`].
+pub(crate) fn add_files<'a>(
+    object: &'a RawValue,
+    owner: &str,
+    files: &mut BTreeMap<Text<'a>, File<'a>>,
+) -> Result<(), Unjudged> {
+    let ConfigMap { data, binary_data, .. } = admission::read(object)?;
     for (field, entries) in [("data", data), ("binaryData", binary_data)] {
         for (name, text) in entries.map(|entries| entries.0).unwrap_or_default() {
-            let path = location::key(field, &Shortened(&name).to_string());
+            let path = format!("{owner}{}", location::key(field, &Shortened(&name).to_string()));
             let text = text.map_or(Cow::Borrowed(&b""[..]), Text::into_bytes);
             let text = if field == "data" { text } else { Cow::Owned(decoded(&text, &path)?) };
             files.insert(name, File { path, text });
         }
     }
-    Ok(files.into_values().collect())
+    Ok(())
+}
+
+/// Whether an UPDATE of a ConfigMap changes what browsers are served, or makes it impossible to say; `security` is what they
+/// are served then.
+pub(crate) fn changes_what_is_served(request: &AdmissionRequest, security: &Security) -> bool {
+    let Some(old) = request.old_object.filter(|_| request.operation() == "UPDATE") else {
+        return false;
+    };
+    let before = files(old).and_then(|files| Config::read(&files)?.security());
+    before.map_or(true, |before| before.served() != security.served())
 }
 
 fn decoded(base64: &[u8], path: &str) -> Result<Vec<u8>, Unjudged> {

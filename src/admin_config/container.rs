@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{Fault, FaultKind, Item, Place, Said, Security, decode};
 use crate::{
-    admission, flyte,
+    flyte,
     image::Repository,
     text::Text,
     verdict::{Shortened, Unjudged},
@@ -45,7 +45,7 @@ pub(crate) fn is_flyteadmin(placed: &Placed) -> bool {
 }
 
 /// The rule about what is said in a way that cannot be read from the object.
-const NOT_KNOWN: &str = "not-known";
+pub(crate) const NOT_KNOWN: &str = "not-known";
 
 const FLAG: &str = "--server.security.";
 const VARIABLE: &str = "SERVER.SECURITY.";
@@ -90,7 +90,7 @@ impl Overrides {
 
     /// Reads the variables that no flag comes before; of a name that is given twice Kubernetes takes the last.
     fn read_environment(&mut self, placed: &Placed, flags: &BTreeSet<&str>) -> Result<(), Unjudged> {
-        let variables: Vec<Variable> = list(placed, "env", placed.container.env)?;
+        let variables: Vec<Variable> = placed.list("env", placed.container.env)?;
         let mut seen = BTreeSet::new();
         for (index, Variable { name, value, value_from, .. }) in variables.iter().enumerate().rev() {
             let name = name.as_deref().unwrap_or_default();
@@ -134,8 +134,8 @@ impl Overrides {
     /// Reads the flags; which options they say.
     fn read_command_line(&mut self, placed: &Placed) -> Result<BTreeSet<&'static str>, Unjudged> {
         let mut said = BTreeSet::new();
-        let command: Vec<Text> = list(placed, "command", placed.container.command)?;
-        let arguments: Vec<Text> = list(placed, "args", placed.container.args)?;
+        let command: Vec<Text> = placed.list("command", placed.container.command)?;
+        let arguments: Vec<Text> = placed.list("args", placed.container.args)?;
         let command = command.iter().enumerate().map(|(index, text)| (format!("command[{index}]"), &**text));
         let arguments = arguments.iter().enumerate().map(|(index, text)| (format!("args[{index}]"), &**text));
         let mut tokens = command.chain(arguments).peekable();
@@ -270,19 +270,6 @@ fn fields(line: &str) -> Option<Vec<&str>> {
     let fields: Option<Vec<&str>> =
         line.split(',').map(|text| field(text).filter(|inner| !inner.contains('"'))).collect();
     fields.map(|fields| if fields == [""] { Vec::new() } else { fields })
-}
-
-/// Reads a list of the container's.
-fn list<'a, T: serde::Deserialize<'a>>(
-    placed: &Placed,
-    field: &str,
-    list: Option<&'a RawValue>,
-) -> Result<Vec<T>, Unjudged> {
-    let read = list.map(admission::read::<Option<Vec<T>>>).transpose();
-    read.map(|list| list.flatten().unwrap_or_default()).map_err(|Unjudged { path, reason }| {
-        let dot = if path.is_empty() || path.starts_with('[') { "" } else { "." };
-        Unjudged { path: format!("{}.{field}{dot}{path}", placed.path()), reason }
-    })
 }
 
 fn place(placed: &Placed, path: &str) -> Place {

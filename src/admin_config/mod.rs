@@ -84,7 +84,55 @@ pub(crate) const DEFAULT_ALLOWED_ORIGINS: [&str; 1] = ["*"];
 pub(crate) const DEFAULT_ALLOWED_HEADERS: [&str; 2] = ["Content-Type", "flyte-authorization"];
 pub(crate) const DEFAULT_USE_AUTH: bool = false;
 
+/// The entry of `allowedOrigins` that makes gorilla/handlers allow every origin, as an empty list does.
+pub(crate) const ANY: &str = "*";
+
+/// What a browser gets that asks for a call with credentials from an origin, and the option that decides it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Answer<'s> {
+    /// `allowCors` is false.
+    Off(&'s Said<bool>),
+    /// Every origin is allowed, which browsers refuse for calls with credentials.
+    Any(&'s Said<Vec<Item>>),
+    /// The origin is not listed.
+    NotListed(&'s Said<Vec<Item>>),
+    Allowed,
+}
+
+impl<'s> Answer<'s> {
+    /// What a browser gets from an origin where CORS is on.
+    pub(crate) fn of(origins: &'s Said<Vec<Item>>, origin: &str) -> Self {
+        let has = |text: &str| origins.value.iter().any(|item| item.text == text);
+        if origins.value.is_empty() || has(ANY) {
+            Self::Any(origins)
+        } else if has(origin) {
+            Self::Allowed
+        } else {
+            Self::NotListed(origins)
+        }
+    }
+}
+
 impl Security {
+    /// What a browser gets from an origin; `None` where that is not known.
+    pub(crate) fn answer(&self, origin: &str) -> Option<Answer<'_>> {
+        let allow_cors = self.allow_cors.as_ref()?;
+        if !allow_cors.value {
+            return Some(Answer::Off(allow_cors));
+        }
+        Some(Answer::of(self.allowed_origins.as_ref()?, origin))
+    }
+
+    /// What holds where these options come before `others`.
+    pub(crate) fn before(self, others: Self) -> Self {
+        Self {
+            allow_cors: self.allow_cors.or(others.allow_cors),
+            allowed_origins: self.allowed_origins.or(others.allowed_origins),
+            allowed_headers: self.allowed_headers.or(others.allowed_headers),
+            use_auth: self.use_auth.or(others.use_auth),
+        }
+    }
+
     /// What browsers get of it, to be compared: nothing where CORS is off, else the origins and the headers; `None` where it
     /// is not known.
     pub(crate) fn served(&self) -> Option<[BTreeSet<&str>; 2]> {

@@ -26,6 +26,7 @@ use crate::{
         files::Config,
     },
     admission::{self, AdmissionRequest, Kind},
+    cluster::Cluster,
     policy::Policy,
     settings::InvalidSettings,
     verdict::{Notice, Shortened, Unjudged, Verdict},
@@ -48,7 +49,12 @@ impl Policy for AdminCors {
         is_config_map(kind) || workload::is_workload(kind)
     }
 
-    fn judge(&self, request: &AdmissionRequest, settings: Option<&RawValue>) -> Result<Verdict, Unjudged> {
+    fn judge(
+        &self,
+        request: &AdmissionRequest,
+        settings: Option<&RawValue>,
+        _: &dyn Cluster,
+    ) -> Result<Verdict, Unjudged> {
         if !request.sub_resource().is_empty() {
             return Ok(Verdict::default());
         }
@@ -90,17 +96,11 @@ fn judge_config_map(request: &AdmissionRequest, settings: &Settings) -> Result<V
     let security = config.security()?;
     let mut verdict = Verdict::default();
     verdict.violations.extend(config.faults.into_iter().map(rules::fault));
-    let before = match request.old_object {
-        Some(old) if request.operation() == "UPDATE" => {
-            Some(config_map::files(old).and_then(|files| Config::read(&files)?.security()))
-        }
-        _ => None,
-    };
     // With a fault there is no telling what holds.
     if verdict.violations.is_empty() {
         rules::judge(&security, settings, "data", &mut verdict);
     }
-    if before.is_some_and(|before| before.map_or(true, |before| before.served() != security.served())) {
+    if config_map::changes_what_is_served(request, &security) {
         verdict.notices.push(needs_restart(name, request.namespace()));
     }
     Ok(verdict)

@@ -4,16 +4,13 @@ use std::collections::BTreeSet;
 
 use super::{NAME, settings::Settings};
 use crate::{
-    admin_config::{Fault, FaultKind, Item, Place, Said, Security},
+    admin_config::{ANY, Answer, Fault, FaultKind, Item, Place, Said, Security},
     origin::Origin,
     verdict::{Notice, Shortened, Verdict, Violation},
 };
 
 const LIST_CONSOLE: &str = "list flyteconsole's own origin alone, https://<flyte-console-domain>; where it is on flyteadmin's \
                             domain, set allowCors: false";
-
-/// The entry that makes gorilla/handlers allow every origin.
-const ANY: &str = "*";
 
 /// What every website may do then, and what flyteconsole still may not.
 const SERVED_TO_ANY: &str = "any website may read what flyteadmin answers without credentials, yet flyteconsole on another \
@@ -64,7 +61,7 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
         }
     }
     let is_any = origins.value.iter().any(|item| item.text == ANY);
-    let is_reachable = |required: &str| !is_any && origins.value.iter().any(|item| item.text == required);
+    let is_reachable = |required: &str| matches!(Answer::of(origins, required), Answer::Allowed);
     let first = if is_any { "remove `*`, and " } else { "" };
     judge_required(settings, is_reachable, place(), first, verdict);
 }
@@ -107,11 +104,7 @@ fn judge_origin(Item { text, place }: &Item, settings: &Settings) -> Option<Viol
 /// The origin over https, unless it may be plain http.
 fn encrypted(origin: &str, settings: &Settings) -> String {
     match Origin::read(origin) {
-        Ok(read) if read.is_plain_http() && !settings.may_be_http(origin) => {
-            let https = origin.replacen("http:", "https:", 1);
-            // The port may be https's default one.
-            Origin::read(&https).err().and_then(|never| never.instead).unwrap_or(https)
-        }
+        Ok(read) if read.is_plain_http() && !settings.may_be_http(origin) => read.over_https().to_string(),
         _ => origin.to_owned(),
     }
 }

@@ -22,6 +22,7 @@ use settings::{Groups, Level, Settings};
 
 use crate::{
     admission::{AdmissionRequest, Kind},
+    cluster::Cluster,
     policy::Policy,
     settings::InvalidSettings,
     verdict::{Notice, Shortened, Unjudged, Verdict, Violation},
@@ -43,7 +44,12 @@ impl Policy for NonRoot {
         workload::is_workload(kind)
     }
 
-    fn judge(&self, request: &AdmissionRequest, settings: Option<&RawValue>) -> Result<Verdict, Unjudged> {
+    fn judge(
+        &self,
+        request: &AdmissionRequest,
+        settings: Option<&RawValue>,
+        _: &dyn Cluster,
+    ) -> Result<Verdict, Unjudged> {
         if !matches!(request.sub_resource(), "" | "ephemeralcontainers") {
             return Ok(Verdict::default());
         }

@@ -3,15 +3,10 @@
 use super::{Container, Metadata, PodSpec, Workload};
 use crate::{id::Id, text::Text, view::view};
 
-view! {
-    /// The labels that name a workload: Flyte's helm charts use the first, its kustomizations the second.
-    pub struct Labels<'a> {
-        /// The name by Kubernetes' convention.
-        "app.kubernetes.io/name" => pub name: Text<'a>,
-        /// The name by custom.
-        "app" => pub app: Text<'a>,
-    }
+/// The labels that name a workload: Flyte's helm charts use the first, its kustomizations the second.
+const NAME_LABELS: [&str; 2] = ["app.kubernetes.io/name", "app"];
 
+view! {
     /// The operating system a pod says it is for.
     pub struct Os<'a> {
         "name" => name: Text<'a>,
@@ -69,8 +64,8 @@ impl Workload<'_> {
 
 impl Metadata<'_> {
     fn is_labelled(&self, name: &str) -> bool {
-        let is = |text: &Option<Text>| text.as_deref() == Some(name);
-        self.labels.as_ref().is_some_and(|labels| is(&labels.name) || is(&labels.app))
+        let labels = self.labels.as_ref();
+        NAME_LABELS.iter().any(|label| labels.is_some_and(|labels| labels.get(label) == Some(name)))
     }
 }
 

@@ -1,0 +1,397 @@
+//! What a cluster that holds the manifests' objects says, where policies ask Kubewarden's host about other objects.
+//!
+//! Names, namespaces, selectors and the order of lists are the API server's; field masks are Kubewarden's. Source:
+//! `labels.Parse` of [kubernetes/apimachinery](https://github.com/kubernetes/apimachinery), and
+//! `crates/policy-evaluator/src/runtimes/callback.rs` and `callback_handler/kubernetes/field_mask.rs` of
+//! [kubewarden/kubewarden-controller](https://github.com/kubewarden/kubewarden-controller).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+};
+
+use kubewarden_policy_sdk::host_capabilities::kubernetes::{
+    GetResourceRequest, ListAllResourcesRequest, ListResourcesByNamespaceRequest,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::{kinds, manifest::Object};
+
+/// Something that answers a policy's calls of its host about the cluster.
+pub trait HostCalls: Send + Sync {
+    /// The answer to an operation of the host's `kubernetes` namespace, both as JSON.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    fn answer(&self, operation: &str, request: &[u8]) -> Result<Vec<u8>, String>;
+}
+
+/// No cluster at all.
+#[derive(Debug)]
+pub struct NoCluster;
+
+impl HostCalls for NoCluster {
+    fn answer(&self, _: &str, _: &[u8]) -> Result<Vec<u8>, String> {
+        Err("there is no cluster to ask".to_owned())
+    }
+}
+
+/// A cluster that holds some objects, and nothing else.
+#[derive(Debug, Default)]
+pub struct Cluster {
+    /// By group, kind, namespace and name; of an object that is given twice the last is there.
+    objects: BTreeMap<[String; 4], Held>,
+    asked: Mutex<BTreeSet<String>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    version: String,
+    content: Value,
+}
+
+impl Cluster {
+    /// A cluster with these objects. Those that name no namespace and belong in one are in `namespace`.
+    pub fn of<'o>(objects: impl IntoIterator<Item = &'o Object>, namespace: &str) -> Self {
+        let held = |object: &Object| {
+            let is_cluster_wide = kinds::is_cluster_wide(&object.kind);
+            let namespace = object.namespace.as_deref().unwrap_or(if is_cluster_wide { "" } else { namespace });
+            let mut content = json!(object.content);
+            if !is_cluster_wide && let Some(metadata) = content.get_mut("metadata").and_then(Value::as_object_mut) {
+                metadata.insert("namespace".to_owned(), json!(namespace));
+            }
+            let key = [object.group(), &object.kind, namespace, &object.name].map(str::to_owned);
+            (key, Held { version: object.version().to_owned(), content })
+        };
+        Self { objects: objects.into_iter().map(held).collect(), asked: Mutex::default() }
+    }
+
+    /// The kinds that policies have asked for so far, as `v1 ConfigMap`.
+    pub fn asked(&self) -> BTreeSet<String> {
+        self.asked.lock().map(|asked| asked.clone()).unwrap_or_default()
+    }
+
+    /// The objects of a kind in a namespace, or in all.
+    fn of_kind(&self, api_version: &str, kind: &str, namespace: Option<&str>) -> Result<Vec<&Value>, String> {
+        if let Ok(mut asked) = self.asked.lock() {
+            asked.insert(format!("{api_version} {kind}"));
+        }
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let mut found = Vec::new();
+        for ([_, _, own, name], held) in
+            self.objects.iter().filter(|([own, own_kind, ..], _)| own == group && own_kind == kind)
+        {
+            if namespace.is_some_and(|namespace| namespace != own) {
+                continue;
+            }
+            if held.version != version {
+                // The API server would convert it.
+                return Err(format!(
+                    "{kind} {own}/{name} is of version {}, and is not converted to {version} here",
+                    held.version
+                ));
+            }
+            found.push(&held.content);
+        }
+        Ok(found)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "they are the host's")]
+    fn list(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+        labels: Option<&str>,
+        fields: Option<&str>,
+        masks: Option<&BTreeSet<String>>,
+    ) -> Result<Vec<u8>, String> {
+        if namespace.is_some() && kinds::is_cluster_wide(kind) {
+            return Err(format!(
+                "resource {api_version}/{kind} is cluster wide. Cannot search for it inside of a namespace"
+            ));
+        }
+        let labels = labels.map(selector).transpose()?.unwrap_or_default();
+        let fields = fields.map(field_selector).transpose()?.unwrap_or_default();
+        let objects = self.of_kind(api_version, kind, namespace)?;
+        let selected = objects.into_iter().filter(|object| {
+            let own = &object["metadata"]["labels"];
+            labels.iter().all(|requirement| requirement.holds_of(own))
+                && fields
+                    .iter()
+                    .all(|(path, value, is_equal)| (object.pointer(path) == Some(&json!(value))) == *is_equal)
+        });
+        let items: Vec<Value> = selected.map(|object| masked(object, masks)).collect();
+        let list = json!({"apiVersion": api_version, "kind": format!("{kind}List"), "metadata": {}, "items": items});
+        Ok(list.to_string().into_bytes())
+    }
+}
+
+impl HostCalls for Cluster {
+    fn answer(&self, operation: &str, request: &[u8]) -> Result<Vec<u8>, String> {
+        fn read<T: DeserializeOwned>(request: &[u8]) -> Result<T, String> {
+            serde_json::from_slice(request).map_err(|error| error.to_string())
+        }
+        match operation {
+            "list_resources_by_namespace" => {
+                let asked: ListResourcesByNamespaceRequest = read(request)?;
+                self.list(
+                    &asked.api_version,
+                    &asked.kind,
+                    Some(&asked.namespace),
+                    asked.label_selector.as_deref(),
+                    asked.field_selector.as_deref(),
+                    asked.field_masks.as_ref(),
+                )
+            }
+            "list_resources_all" => {
+                let asked: ListAllResourcesRequest = read(request)?;
+                self.list(
+                    &asked.api_version,
+                    &asked.kind,
+                    None,
+                    asked.label_selector.as_deref(),
+                    asked.field_selector.as_deref(),
+                    asked.field_masks.as_ref(),
+                )
+            }
+            "get_resource" => {
+                let asked: GetResourceRequest = read(request)?;
+                let namespace = Some(asked.namespace.as_deref().unwrap_or_default());
+                let objects = self.of_kind(&asked.api_version, &asked.kind, namespace)?;
+                let found = objects.into_iter().find(|object| object["metadata"]["name"] == asked.name);
+                let found = found.ok_or_else(|| format!("{} \"{}\" not found", asked.kind, asked.name))?;
+                Ok(masked(found, asked.field_masks.as_ref()).to_string().into_bytes())
+            }
+            _ => Err(format!("manifests do not answer {operation}")),
+        }
+    }
+}
+
+/// The fields of an object that masks name, all where there are none.
+fn masked(object: &Value, masks: Option<&BTreeSet<String>>) -> Value {
+    let masks: Vec<Vec<&str>> = masks.into_iter().flatten().map(|mask| mask.split('.').collect()).collect();
+    let mut object = object.clone();
+    prune(&mut object, &masks.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    object
+}
+
+fn prune(value: &mut Value, masks: &[&[&str]]) {
+    if masks.iter().all(|mask| mask.is_empty()) {
+        return;
+    }
+    match value {
+        Value::Object(fields) => fields.retain(|name, value| {
+            let below: Vec<&[&str]> = masks
+                .iter()
+                .filter_map(|mask| mask.split_first())
+                .filter(|(first, _)| **first == name)
+                .map(|(_, rest)| rest)
+                .collect();
+            prune(value, &below);
+            !below.is_empty()
+        }),
+        Value::Array(items) => items.iter_mut().for_each(|item| prune(item, masks)),
+        _ => {}
+    }
+}
+
+/// One requirement of a label selector.
+#[derive(Debug, PartialEq, Eq)]
+enum Requirement {
+    Exists(String),
+    In(String, Vec<String>),
+    Not(Box<Self>),
+}
+
+impl Requirement {
+    fn holds_of(&self, labels: &Value) -> bool {
+        match self {
+            Self::Exists(key) => labels.get(key).is_some(),
+            Self::In(key, values) => {
+                labels.get(key).and_then(Value::as_str).is_some_and(|own| values.iter().any(|value| value == own))
+            }
+            // An object without the label is in no set.
+            Self::Not(other) => !other.holds_of(labels),
+        }
+    }
+}
+
+/// Reads a label selector: `a=b`, `a==b`, `a!=b`, `a in (b, c)`, `a notin (b)`, `a`, `!a`, all that hold together joined by
+/// commas. No crate that is kept up reads the text; `kube-core` makes it.
+fn selector(text: &str) -> Result<Vec<Requirement>, String> {
+    let mut depth = 0;
+    let is_between = |letter: char| {
+        depth += i32::from(letter == '(') - i32::from(letter == ')');
+        letter == ',' && depth == 0
+    };
+    let parts: Vec<&str> = text.split(is_between).map(str::trim).collect();
+    parts.into_iter().filter(|part| !part.is_empty()).map(requirement).collect()
+}
+
+fn requirement(text: &str) -> Result<Requirement, String> {
+    let unreadable = || format!("unable to parse the label selector `{text}`");
+    let key = |key: &str| {
+        let key = key.trim();
+        let is_key = !key.is_empty()
+            && key.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.' | '/'));
+        if is_key { Ok(key.to_owned()) } else { Err(unreadable()) }
+    };
+    let one = |name: &str, value: &str| Ok(Requirement::In(key(name)?, vec![value.trim().to_owned()]));
+    let not = |requirement| Requirement::Not(Box::new(requirement));
+    if let Some((name, set)) = text.strip_suffix(')').and_then(|text| text.split_once('(')) {
+        let values = set.split(',').map(|value| value.trim().to_owned()).collect();
+        return match name.trim().rsplit_once(char::is_whitespace) {
+            Some((name, "in")) => Ok(Requirement::In(key(name)?, values)),
+            Some((name, "notin")) => Ok(not(Requirement::In(key(name)?, values))),
+            _ => Err(unreadable()),
+        };
+    }
+    if let Some((name, value)) = text.split_once("!=") {
+        one(name, value).map(not)
+    } else if let Some((name, value)) = text.split_once("==").or_else(|| text.split_once('=')) {
+        one(name, value)
+    } else if let Some(name) = text.strip_prefix('!') {
+        Ok(not(Requirement::Exists(key(name)?)))
+    } else {
+        Ok(Requirement::Exists(key(text)?))
+    }
+}
+
+/// Reads a field selector, of which the API server knows two fields for every kind: the path, the value, and whether they
+/// must be equal.
+fn field_selector(text: &str) -> Result<Vec<(String, String, bool)>, String> {
+    let parts = text.split(',').filter(|part| !part.is_empty());
+    let read = |part: &str| {
+        let unequal = part.split_once("!=").map(|(field, value)| (field, value, false));
+        let equal =
+            || part.split_once("==").or_else(|| part.split_once('=')).map(|(field, value)| (field, value, true));
+        match unequal.or_else(equal) {
+            Some((field @ ("metadata.name" | "metadata.namespace"), value, is_equal)) => {
+                Ok((format!("/{}", field.replace('.', "/")), value.to_owned(), is_equal))
+            }
+            _ => Err(format!("manifests do not answer the field selector `{part}`")),
+        }
+    };
+    parts.map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{Cluster, HostCalls};
+    use crate::manifest;
+
+    const OBJECTS: &str = "\
+{apiVersion: v1, kind: ConfigMap, metadata: {name: b, namespace: flyte, labels: {app: x, tier: web}}, data: {k: '1'}}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: flyte, labels: {app: y}}, data: {k: '2', l: '3'}}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: a, namespace: flyte}}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: b, namespace: flyte, labels: {app: z, tier: web}}, data: {k: '4'}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: flyte}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: p, namespace: flyte}
+spec: {containers: [{name: c, image: i}, {name: d, image: j}], hostUsers: true}
+---
+{apiVersion: networking.k8s.io/v1beta1, kind: Ingress, metadata: {name: old, namespace: flyte}}
+";
+
+    fn answer(operation: &str, request: Value) -> Result<Value, String> {
+        let objects: Vec<_> = manifest::objects(OBJECTS).into_iter().map(|object| object.unwrap()).collect();
+        let cluster = Cluster::of(&objects, "default");
+        let answer = cluster.answer(operation, request.to_string().as_bytes())?;
+        Ok(serde_json::from_slice(&answer).unwrap())
+    }
+
+    fn names(list: &Value) -> Vec<String> {
+        let name = |item: &Value| item["metadata"]["name"].as_str().unwrap().to_owned();
+        list["items"].as_array().unwrap().iter().map(name).collect()
+    }
+
+    fn list(more: Value) -> Result<Value, String> {
+        let mut request = json!({"api_version": "v1", "kind": "ConfigMap", "namespace": "flyte"});
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        answer("list_resources_by_namespace", request)
+    }
+
+    #[test]
+    fn a_list_has_the_objects_of_its_kind_and_namespace_by_name() {
+        let listed = list(json!({})).unwrap();
+        assert_eq!(("v1", "ConfigMapList"), (listed["apiVersion"].as_str().unwrap(), listed["kind"].as_str().unwrap()));
+        assert_eq!(vec!["a", "b"], names(&listed));
+        assert_eq!("4", listed["items"][1]["data"]["k"], "the later of two counts");
+        let all = answer("list_resources_all", json!({"api_version": "v1", "kind": "ConfigMap"})).unwrap();
+        assert_eq!(vec!["c", "a", "b"], names(&all), "by namespace, then by name");
+        assert_eq!("default", all["items"][0]["metadata"]["namespace"]);
+        assert_eq!(Vec::<String>::new(), names(&list(json!({"namespace": "other"})).unwrap()));
+    }
+
+    #[test]
+    fn selectors_select_as_the_api_server_has_it() {
+        for (selector, expected) in [
+            ("", &["a", "b"][..]),
+            ("app=y", &["a"]),
+            ("app==y", &["a"]),
+            ("app!=y", &["b"]),
+            ("tier!=web", &["a"]),
+            ("tier", &["b"]),
+            ("!tier", &["a"]),
+            ("app in (y, z)", &["a", "b"]),
+            ("app in (y,z),tier=web", &["b"]),
+            ("app notin (y)", &["b"]),
+            ("tier notin (web)", &["a"]),
+            ("absent=", &[]),
+        ] {
+            let listed = list(json!({"label_selector": selector})).unwrap();
+            assert_eq!(expected, names(&listed), "{selector}");
+        }
+        for selector in ["a b", "=x", "app on (x)", "a=(b"] {
+            let listed = list(json!({"label_selector": selector}));
+            assert!(listed.is_err() || selector == "a=(b", "{selector}");
+        }
+        assert_eq!(vec!["a"], names(&list(json!({"field_selector": "metadata.name=a"})).unwrap()));
+        assert_eq!(vec!["b"], names(&list(json!({"field_selector": "metadata.name!=a"})).unwrap()));
+        assert!(list(json!({"field_selector": "data.k=1"})).is_err());
+    }
+
+    #[test]
+    fn masks_keep_the_fields_they_name_and_pass_through_lists() {
+        let request =
+            json!({"api_version": "v1", "kind": "Pod", "name": "p", "namespace": "flyte", "disable_cache": false});
+        let mut masked = request.clone();
+        masked["field_masks"] = json!(["metadata.name", "spec.containers.image"]);
+        let expected = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"image": "i"}, {"image": "j"}]}});
+        assert_eq!(Ok(expected), answer("get_resource", masked));
+        assert_eq!(Ok(json!(true)), answer("get_resource", request).map(|pod| pod["spec"]["hostUsers"].clone()));
+    }
+
+    #[test]
+    fn what_manifests_cannot_answer_has_a_reason() {
+        for (operation, request) in [
+            (
+                "get_resource",
+                json!({"api_version": "v1", "kind": "ConfigMap", "name": "z", "namespace": "flyte", "disable_cache": true}),
+            ),
+            ("get_resource", json!({"api_version": "v1", "kind": "ConfigMap", "name": "a", "disable_cache": true})),
+            ("list_resources_by_namespace", json!({"api_version": "v1", "kind": "Namespace", "namespace": "flyte"})),
+            (
+                "list_resources_by_namespace",
+                json!({"api_version": "networking.k8s.io/v1", "kind": "Ingress", "namespace": "flyte"}),
+            ),
+            ("list_resources_by_namespace", json!({})),
+            ("can_i", json!({})),
+        ] {
+            assert!(answer(operation, request.clone()).is_err(), "{operation} {request}");
+        }
+    }
+}

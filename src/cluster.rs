@@ -1,0 +1,88 @@
+//! What a policy can ask about other objects than the one in the request.
+
+use k8s_openapi::{
+    Resource,
+    api::{
+        apps::v1::Deployment,
+        core::v1::{ConfigMap, Service},
+        networking::v1::Ingress,
+    },
+};
+use serde_json::value::RawValue;
+
+/// The cluster that a request is about, as far as a policy may see it.
+pub trait Cluster {
+    /// The objects of a kind in a namespace, or in all of them, with the [fields](Listed::fields) that policies read.
+    ///
+    /// # Errors
+    ///
+    /// Why the cluster does not say: there is none, it cannot be reached, or the policy has no permission.
+    fn list(&self, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String>;
+}
+
+/// No cluster at all.
+#[derive(Debug)]
+pub struct NoCluster;
+
+impl Cluster for NoCluster {
+    fn list(&self, _: Listed, _: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
+        Err("there is no cluster to ask".to_owned())
+    }
+}
+
+/// The kinds that can be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are Kubernetes'")]
+pub enum Listed {
+    ConfigMap,
+    Deployment,
+    Ingress,
+    Service,
+}
+
+impl Listed {
+    /// The API version and the kind's name.
+    pub fn kind(self) -> (&'static str, &'static str) {
+        fn of<T: Resource>() -> (&'static str, &'static str) {
+            (T::API_VERSION, T::KIND)
+        }
+        match self {
+            Self::ConfigMap => of::<ConfigMap>(),
+            Self::Deployment => of::<Deployment>(),
+            Self::Ingress => of::<Ingress>(),
+            Self::Service => of::<Service>(),
+        }
+    }
+
+    /// The fields that policies read, as Kubewarden's hosts take them: lists are passed through. A host keeps what is
+    /// listed in memory, so what is not here costs nothing.
+    pub fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::ConfigMap => &["metadata.name", "metadata.namespace", "data", "binaryData"],
+            Self::Deployment => &[
+                "metadata.name",
+                "metadata.namespace",
+                "spec.template.metadata.labels",
+                "spec.template.spec.containers.args",
+                "spec.template.spec.containers.command",
+                "spec.template.spec.containers.env",
+                "spec.template.spec.containers.envFrom",
+                "spec.template.spec.containers.image",
+                "spec.template.spec.containers.name",
+                "spec.template.spec.containers.volumeMounts",
+                "spec.template.spec.volumes.configMap",
+                "spec.template.spec.volumes.name",
+                "spec.template.spec.volumes.projected",
+            ],
+            Self::Ingress => &[
+                "metadata.name",
+                "metadata.namespace",
+                "spec.defaultBackend",
+                "spec.rules.host",
+                "spec.rules.http.paths.backend",
+                "spec.tls.hosts",
+            ],
+            Self::Service => &["metadata.name", "metadata.namespace", "spec.selector"],
+        }
+    }
+}

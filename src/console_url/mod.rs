@@ -1,0 +1,232 @@
+//! `flyte-console-url`: flyteconsole is told an address of flyteadmin that people's browsers can call, and flyteadmin lets
+//! it in from there.
+//!
+//! Judged: `ADMIN_API_URL` of the container that runs flyteconsole, from its `env` or from the ConfigMaps of its `envFrom`
+//! and `valueFrom`, and in the ConfigMap `flyte-console-config`. Where it is set, it must be the origin of an address that
+//! browsers outside the cluster can resolve, over https. Not set, it is the page's own origin, which is always right.
+//!
+//! Where it is another origin than the one browsers load flyteconsole from, flyteadmin's CORS must allow that origin by
+//! name. The origins are those of the Ingresses that lead to the console, flyteadmin's CORS is what its ConfigMaps, flags
+//! and variables come to. That is judged for workloads that run flyteconsole, and for an UPDATE that changes what one side
+//! says: of `flyte-console-config`, or of flyteadmin's ConfigMaps.
+//!
+//! Not judged: an UPDATE of an object that is being deleted; variables from Secrets; the creation of Ingresses.
+//!
+//! Source: Flyte's "Security Overview", on CORS between flyteconsole and flyteadmin, and the files that `url` and
+//! `admin_config` name.
+
+mod admin;
+mod after;
+mod pages;
+mod pair;
+mod running;
+mod settings;
+mod url;
+mod variable;
+
+use after::{After, Object};
+use pair::{Console, CutOff};
+use running::Side;
+use serde_json::value::RawValue;
+use settings::Settings;
+use variable::{Said, Unknown};
+
+use crate::{
+    admin_config::{Place, config_map, files::Config},
+    admission::{self, AdmissionRequest, Kind},
+    cluster::Cluster,
+    flyte,
+    image::Repository,
+    policy::Policy,
+    settings::InvalidSettings,
+    text::Text,
+    verdict::{Notice, Shortened, Unjudged, Verdict, Violation},
+    view::view,
+    workload::{self, Placed, Role, Workload},
+};
+
+/// The policy `flyte-console-url`.
+#[derive(Debug)]
+pub struct ConsoleUrl;
+
+const NAME: &str = "flyte-console-url";
+
+impl Policy for ConsoleUrl {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn concerns(&self, kind: &Kind) -> bool {
+        is_config_map(kind) || workload::is_workload(kind)
+    }
+
+    fn judge(
+        &self,
+        request: &AdmissionRequest,
+        settings: Option<&RawValue>,
+        cluster: &dyn Cluster,
+    ) -> Result<Verdict, Unjudged> {
+        let mut verdict = Verdict::default();
+        if !request.sub_resource().is_empty() {
+            return Ok(verdict);
+        }
+        let settings =
+            &Settings::read(settings).map_err(|error| Unjudged { path: "settings".to_owned(), reason: error.0 })?;
+        if is_config_map(request.kind()) {
+            judge_config_map(request, settings, cluster, &mut verdict)?;
+        } else {
+            judge_workload(request, settings, cluster, &mut verdict)?;
+        }
+        Ok(verdict)
+    }
+
+    fn check_settings(&self, settings: Option<&RawValue>) -> Result<(), InvalidSettings> {
+        Settings::read(settings)?.check()
+    }
+}
+
+fn is_config_map(kind: &Kind) -> bool {
+    kind.group().is_empty() && kind.name() == "ConfigMap"
+}
+
+/// Whether the container runs flyteconsole: by its name in Flyte's charts, or by its image.
+fn is_flyteconsole(placed: &Placed) -> bool {
+    let image = Repository::of(placed.container.image());
+    placed.role == Role::Regular
+        && (placed.container.name() == flyte::FLYTECONSOLE
+            || image.is_some_and(|image| image.name() == flyte::FLYTECONSOLE))
+}
+
+fn judge_workload(
+    request: &AdmissionRequest,
+    settings: &Settings,
+    cluster: &dyn Cluster,
+    verdict: &mut Verdict,
+) -> Result<(), Unjudged> {
+    let workload = Workload::read(request)?;
+    if request.operation() == "UPDATE" && workload.metadata.deletion_timestamp.is_some() {
+        return Ok(());
+    }
+    let after = After::new(cluster, None);
+    for placed in workload.containers().filter(is_flyteconsole) {
+        let container = Shortened(placed.container.name()).to_string();
+        let at = |path: String| Place { path, container: container.clone(), within: None };
+        let Said { text, path, source } = match variable::said(&placed, request.namespace(), &after, settings)? {
+            Ok(None) => continue,
+            Ok(Some(said)) => said,
+            Err(Unknown { path, reason }) => {
+                let text = format!("it was not judged, nor whether flyteadmin lets flyteconsole in: {reason}");
+                verdict.add_not_judged(text, at(path), settings);
+                continue;
+            }
+        };
+        let read = url::read(&text, settings);
+        // What the console's own ConfigMap says is judged there.
+        if !source.is_some_and(|name| is_consoles(&name)) {
+            verdict.add_faults(read.faults, &at(path.clone()));
+        }
+        let Some(calls) = read.origin.filter(|_| settings.cross_checks()) else {
+            continue;
+        };
+        let (title, labels) = (flyte::FLYTECONSOLE, workload.pod_labels());
+        let console = Console { title, namespace: request.namespace(), labels, calls: &calls };
+        match pair::check(&console, &after, settings) {
+            Ok(None) => {}
+            Ok(Some(cut_off)) => verdict.add_cut_off(cut_off, at(path)),
+            Err(reason) => verdict.add_not_checked(&reason, at(path), settings),
+        }
+    }
+    Ok(())
+}
+
+fn judge_config_map(
+    request: &AdmissionRequest,
+    settings: &Settings,
+    cluster: &dyn Cluster,
+    verdict: &mut Verdict,
+) -> Result<(), Unjudged> {
+    let Some(object) = request.object else {
+        return Err(Unjudged { path: "request.object".to_owned(), reason: "missing".to_owned() });
+    };
+    let metadata = admission::read::<Object>(object)?.metadata.unwrap_or_default();
+    let is_update = request.operation() == "UPDATE";
+    if is_update && metadata.deletion_timestamp.is_some() {
+        return Ok(());
+    }
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let running = || After::new(cluster, Some((request.namespace(), name, object)));
+    if is_consoles(name) {
+        let text = admin_api_url(object)?;
+        if let Some(text) = text.as_deref().filter(|text| !text.is_empty()) {
+            let place = Place { path: format!("data.{}", flyte::ADMIN_API_URL), ..Place::default() };
+            verdict.add_faults(url::read(text, settings).faults, &place);
+        }
+        let before = request.old_object.and_then(|old| admin_api_url(old).ok().flatten());
+        if is_update && text != before && settings.cross_checks() {
+            running::judge(&running(), Side::Console { config_map: name }, request.namespace(), settings, verdict);
+        }
+    } else if config_map::deployment(name).is_some() && is_update && settings.cross_checks() {
+        // What is wrong with the configuration itself is for flyte-admin-cors to say.
+        let security = Config::read(&config_map::files(object)?).and_then(|mut config| config.security());
+        if security.map_or(true, |security| config_map::changes_what_is_served(request, &security)) {
+            running::judge(&running(), Side::Admin { config_map: name }, request.namespace(), settings, verdict);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a ConfigMap of that name is the one that Flyte's charts give flyteconsole.
+fn is_consoles(config_map: &str) -> bool {
+    config_map::without_hash(config_map) == flyte::CONSOLE_CONFIG_MAP
+}
+
+view! {
+    struct ConfigMap<'a> {
+        "data" => data: Variables<'a>,
+    }
+
+    struct Variables<'a> {
+        "ADMIN_API_URL" => admin_api_url: Text<'a>,
+    }
+}
+
+fn admin_api_url(config_map: &RawValue) -> Result<Option<Text<'_>>, Unjudged> {
+    Ok(admission::read::<ConfigMap>(config_map)?.data.unwrap_or_default().admin_api_url)
+}
+
+impl Verdict {
+    fn add(&mut self, rule: &'static str, place: Place, problem: String, mend: String) {
+        let Place { path, container, within } = place;
+        self.violations.push(Violation { policy: NAME, rule, path, container, within, problem, mend });
+    }
+
+    fn add_faults(&mut self, faults: Vec<url::Fault>, place: &Place) {
+        for url::Fault { rule, problem, mend } in faults {
+            self.add(rule, place.clone(), problem, mend);
+        }
+    }
+
+    fn add_cut_off(&mut self, CutOff { problem, mend, .. }: CutOff, place: Place) {
+        self.add("cut-off", place, problem, mend);
+    }
+
+    /// Says why flyteconsole and flyteadmin were not held against each other.
+    fn add_not_checked(&mut self, reason: &str, place: Place, settings: &Settings) {
+        self.add_not_judged(
+            format!("whether flyteadmin lets flyteconsole in was not checked: {reason}"),
+            place,
+            settings,
+        );
+    }
+
+    /// Says that something is left unjudged: a violation where the settings want the pair checked.
+    fn add_not_judged(&mut self, text: String, place: Place, settings: &Settings) {
+        const RULE: &str = "not-checked";
+        if settings.requires_cross_check() {
+            self.add(RULE, place, text, "see to that, or set requireCrossCheck: false in the settings".to_owned());
+        } else {
+            let Place { path, container, within } = place;
+            self.notices.push(Notice { policy: NAME, rule: RULE, path, container, within, text });
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The settings of `flyte-console-url`.
+
+use serde_json::value::RawValue;
+use url::Host;
+
+use crate::{
+    origin::Origin,
+    settings::{self, InvalidSettings},
+    text::Text,
+    view::view,
+};
+
+view! {
+    /// The policy's settings, all optional.
+    pub(super) struct Settings<'a>: strict {
+        /// The hosts that may be called over plain http.
+        "allowHttp" => allow_http: Vec<Text<'a>>,
+        /// Whether the URL may have a path, which a proxy before flyteadmin takes away.
+        "allowPath" => allow_path: bool,
+        /// The origins that browsers load flyteconsole from; those of its Ingresses where absent.
+        "consoleOrigins" => pub(super) console_origins: Vec<Text<'a>>,
+        /// The namespace of flyteadmin; the console's own where absent.
+        "adminNamespace" => admin_namespace: Text<'a>,
+        /// Whether flyteconsole and flyteadmin are held against each other; true where absent.
+        "crossCheck" => cross_check: bool,
+        /// Whether what keeps them from being held against each other is a violation.
+        "requireCrossCheck" => require_cross_check: bool,
+    }
+}
+
+impl<'a> Settings<'a> {
+    pub(super) fn read(settings: Option<&'a RawValue>) -> Result<Self, InvalidSettings> {
+        settings::read(settings)
+    }
+
+    pub(super) fn may_be_http(&self, host: &str) -> bool {
+        self.allow_http.iter().flatten().any(|allowed| &**allowed == host)
+    }
+
+    pub(super) fn allows_path(&self) -> bool {
+        self.allow_path.unwrap_or(false)
+    }
+
+    /// The namespace of the flyteadmin that a console in `namespace` calls.
+    pub(super) fn admin_namespace<'s>(&'s self, namespace: &'s str) -> &'s str {
+        self.admin_namespace.as_deref().unwrap_or(namespace)
+    }
+
+    /// Where the consoles are that call a flyteadmin in `namespace`: in a namespace, anywhere (`None`), or nowhere.
+    pub(super) fn console_namespaces<'s>(&self, namespace: &'s str) -> Option<Option<&'s str>> {
+        match self.admin_namespace.as_deref() {
+            None => Some(Some(namespace)),
+            Some(admin) => (admin == namespace).then_some(None),
+        }
+    }
+
+    pub(super) fn cross_checks(&self) -> bool {
+        self.cross_check.unwrap_or(true)
+    }
+
+    pub(super) fn requires_cross_check(&self) -> bool {
+        self.require_cross_check.unwrap_or(false)
+    }
+
+    pub(super) fn check(&self) -> Result<(), InvalidSettings> {
+        for (index, host) in self.allow_http.iter().flatten().enumerate() {
+            let written = Host::parse(host).map(|host| host.to_string());
+            if written.as_deref() != Ok(host) {
+                let problem = format!("`{}` is no host as browsers write it, e.g. flyte.internal.example.com", &**host);
+                return Err(InvalidSettings::at(&format!("allowHttp[{index}]"), problem));
+            }
+        }
+        for (index, origin) in self.console_origins.iter().flatten().enumerate() {
+            if let Err(never) = Origin::read(origin) {
+                let instead = never.instead.map_or(String::new(), |instead| format!("; write {instead}"));
+                let problem = format!("`{}` {}{instead}", &**origin, never.reason);
+                return Err(InvalidSettings::at(&format!("consoleOrigins[{index}]"), problem));
+            }
+        }
+        if self.console_origins.as_ref().is_some_and(Vec::is_empty) {
+            return Err(InvalidSettings::at("consoleOrigins", "an empty list would check no origin"));
+        }
+        if self.admin_namespace.as_ref().is_some_and(|namespace| namespace.is_empty()) {
+            return Err(InvalidSettings::at("adminNamespace", "a namespace's name is not empty"));
+        }
+        if self.requires_cross_check() && !self.cross_checks() {
+            return Err(InvalidSettings::at("requireCrossCheck", "crossCheck is false"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! What a person's browser can do with a value of `ADMIN_API_URL`.
+//!
+//! flyteconsole glues paths to it, such as `/login` and `/api/v1`, and calls what comes out from the browser. Up to v1.10
+//! it takes the URL as it is; since v1.11 it takes the scheme off and uses that of its own page. Source:
+//! `website/env.js` and `packages/console/src/models/AdminEntity/utils.ts` of
+//! [flyteorg/flyteconsole](https://github.com/flyteorg/flyteconsole) v1.10.0, and `website/console/env/index.ts` of v1.11.0.
+
+use super::settings::Settings;
+use crate::{
+    origin::{NeverSent, Origin, Reason},
+    verdict::Shortened,
+};
+
+/// Something that is wrong with the URL.
+pub(super) struct Fault {
+    pub(super) rule: &'static str,
+    pub(super) problem: String,
+    pub(super) mend: String,
+}
+
+/// What a value comes to.
+pub(super) struct Read {
+    /// The origin that browsers call, where there is one they can.
+    pub(super) origin: Option<Origin>,
+    pub(super) faults: Vec<Fault>,
+}
+
+const WRITE_ADDRESS: &str = "write the address that browsers reach flyteadmin at, e.g. https://flyte.example.com, or remove it \
+                             where flyteconsole is on the same";
+
+/// Reads a value that is not empty.
+pub(super) fn read(text: &str, settings: &Settings) -> Read {
+    let shown = &shown(text);
+    let (origin, part) = match Origin::read(text) {
+        Ok(origin) => (Some(origin), None),
+        Err(NeverSent { reason, instead }) => {
+            let origin = instead.and_then(|instead| Origin::read(&instead).ok());
+            (origin, Some(reason))
+        }
+    };
+    if let Some(origin) = &origin
+        && let Some(what) = known_to_cluster_alone(origin)
+    {
+        let problem = format!(
+            "`{shown}` is {what}, which only the cluster can resolve, and flyteconsole calls it from people's browsers"
+        );
+        return Read {
+            origin: None,
+            faults: vec![Fault { rule: "cluster-host", problem, mend: WRITE_ADDRESS.to_owned() }],
+        };
+    }
+    let is_http = origin.as_ref().is_some_and(|origin| origin.is_plain_http() && !settings.may_be_http(origin.host()));
+    let path = text.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]));
+    let path =
+        path.filter(|_| settings.allows_path()).and_then(|path| path.split(['?', '#']).next()).unwrap_or_default();
+    let mend = match &origin {
+        None => WRITE_ADDRESS.to_owned(),
+        Some(origin) => {
+            let origin = if is_http { origin.over_https() } else { origin.clone() };
+            format!("write {}", Shortened(&format!("{origin}{}", path.trim_end_matches('/'))))
+        }
+    };
+    let mut faults = Vec::new();
+    if let Some((rule, problem)) = part.and_then(|part| judge(part, text, shown, settings)) {
+        let may_be_meant = if part == Some(Reason::Path) && !settings.allows_path() {
+            ", or set allowPath: true where a proxy takes the path away"
+        } else {
+            ""
+        };
+        faults.push(Fault { rule, problem, mend: format!("{mend}{may_be_meant}") });
+    }
+    if is_http {
+        let problem = format!(
+            "`{shown}` is plain http: flyteconsole up to v1.10 calls it so, which browsers block on a page over https, and else \
+             whoever is on the way can act as its user"
+        );
+        let mend = format!("serve flyteadmin over https, and {mend}");
+        faults.push(Fault { rule: "plain-http", problem, mend });
+    }
+    Read { origin, faults }
+}
+
+/// What is wrong with a URL that has something an origin has not: the rule, and what happens.
+fn judge(part: Reason, text: &str, shown: &str, settings: &Settings) -> Option<(&'static str, String)> {
+    match part {
+        Reason::NotPunycode | Reason::UpperCase | Reason::DefaultPort | Reason::OtherwiseWritten => None,
+        Reason::Path if settings.allows_path() && !text.ends_with('/') => None,
+        Reason::Path if settings.allows_path() => Some(glued(Reason::Slash, shown)),
+        Reason::Query | Reason::Fragment | Reason::Path | Reason::Slash => Some(glued(part, shown)),
+        Reason::User => Some((
+            "more-than-origin",
+            format!("`{shown}` has a user in it, whom flyteconsole shows to everybody who opens it"),
+        )),
+        Reason::Placeholder => Some(("placeholder", format!("`{shown}` {part}: there is no such host"))),
+        Reason::NoScheme => Some((
+            "no-url",
+            format!("`{shown}` has no scheme: flyteconsole up to v1.10 takes it for a part of its own address"),
+        )),
+        Reason::Empty
+        | Reason::WhiteSpace
+        | Reason::Pattern
+        | Reason::Several
+        | Reason::TwoSchemes
+        | Reason::NoHost
+        | Reason::OtherScheme
+        | Reason::LongHost => Some(("no-url", format!("`{shown}` is no URL that a browser can call, http or https"))),
+    }
+}
+
+/// The URL as it can be shown: without a user and password.
+fn shown(text: &str) -> String {
+    let start = text.find("://").map_or(0, |scheme| scheme + 3);
+    let hidden = text[start..].rfind('@').map(|at| format!("{}...{}", &text[..start], &text[start + at..]));
+    Shortened(hidden.as_deref().unwrap_or(text)).to_string()
+}
+
+/// What comes of a URL that more is glued to.
+fn glued(part: Reason, shown: &str) -> (&'static str, String) {
+    ("more-than-origin", format!("it {part}, and flyteconsole glues paths to it: browsers call `{shown}/login`"))
+}
+
+/// What a host is that browsers outside the cluster do not find.
+fn known_to_cluster_alone(origin: &Origin) -> Option<&'static str> {
+    let host = origin.host().strip_suffix('.').unwrap_or(origin.host());
+    if !origin.has_name() || origin.is_loopback() {
+        None
+    } else if !host.contains('.') {
+        Some("the bare name of a service")
+    } else if host.ends_with(".svc") || host.ends_with(".cluster.local") {
+        Some("a service's name")
+    } else {
+        None
+    }
+}

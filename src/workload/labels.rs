@@ -1,0 +1,33 @@
+//! An object's labels.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::text::Text;
+
+/// An object's labels.
+#[derive(Debug, Default)]
+pub struct Labels<'a>(BTreeMap<Text<'a>, Option<Text<'a>>>);
+
+impl Labels<'_> {
+    /// The value of a label, if it is there.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|value| value.as_deref().unwrap_or_default())
+    }
+
+    /// Whether these, as a Service's selector, select a pod with those labels. An empty selector selects none.
+    #[cfg(feature = "flyte-console-url")]
+    pub fn selects(&self, labels: Option<&Labels>) -> bool {
+        let has = |(name, value): (&Text, &Option<Text>)| {
+            labels.and_then(|labels| labels.get(name)) == Some(value.as_deref().unwrap_or_default())
+        };
+        !self.0.is_empty() && self.0.iter().all(has)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Labels<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        BTreeMap::deserialize(deserializer).map(Self)
+    }
+}
