@@ -60,6 +60,7 @@ impl Listed {
         match self {
             Self::ConfigMap => &["metadata.name", "metadata.namespace", "data", "binaryData"],
             Self::Deployment => &[
+                "metadata.deletionTimestamp",
                 "metadata.name",
                 "metadata.namespace",
                 "spec.template.metadata.labels",

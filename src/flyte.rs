@@ -13,6 +13,8 @@ pub const FLYTE_BINARY: &str = "flyte-binary";
 pub const ADMIN_CONTAINERS: [&str; 2] = [FLYTEADMIN, "flyte"];
 /// The last parts of its images' repositories, and of those of the binary that holds all of Flyte.
 pub const ADMIN_IMAGES: [&str; 4] = [FLYTEADMIN, "flyteadmin-release", FLYTE_BINARY, "flyte-binary-release"];
+/// The words in its command line that make these programs serve: `flyteadmin serve`, and `flyte start`.
+pub const ADMIN_COMMANDS: [&str; 2] = ["serve", "start"];
 /// Where it reads its configuration: flyte-core's mount, and flyte-binary's.
 pub const ADMIN_CONFIG_FOLDERS: [&str; 2] = ["/etc/flyte/config", "/etc/flyte/config.d"];
 /// The web page that people use Flyte with: its container, and the last part of its image's repository. flyte-binary

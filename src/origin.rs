@@ -109,9 +109,14 @@ impl Origin {
             return never(Reason::TwoSchemes);
         }
         let Ok(url) = Url::parse(text) else {
-            let instead = punycode(text);
             let reason = if text.is_ascii() { Reason::NoHost } else { Reason::NotPunycode };
-            return Err(NeverSent { reason, instead });
+            let Some(url) = punycode(text).filter(|url| matches!(url.scheme(), "https" | "http")) else {
+                return never(reason);
+            };
+            return Err(NeverSent {
+                reason: difference(text, &url),
+                instead: Some(url.origin().ascii_serialization()),
+            });
         };
         if !matches!(url.scheme(), "https" | "http") {
             return never(Reason::OtherScheme);
@@ -148,6 +153,11 @@ impl Origin {
     /// Whether the host is a name rather than an address.
     pub(crate) fn has_name(&self) -> bool {
         matches!(self.0.host(), Some(Host::Domain(_)))
+    }
+
+    /// Whether the port is another than the scheme's.
+    pub(crate) fn has_port(&self) -> bool {
+        self.0.port().is_some()
     }
 
     /// Whether two origins differ in their scheme at most.
@@ -217,8 +227,8 @@ fn with_scheme(text: &str) -> Option<String> {
     origin.is_tuple().then(|| origin.ascii_serialization())
 }
 
-/// The origin of a URL whose host is not ASCII, where its letters are ordinary ones.
-fn punycode(text: &str) -> Option<String> {
+/// A URL whose host is not ASCII with its host in punycode, where its letters are ordinary ones.
+fn punycode(text: &str) -> Option<Url> {
     let (scheme, rest) = text.split_once("://")?;
     let host = rest.split(['/', '?', '#', ':']).next()?;
     let labels = host.split('.').map(|label| {
@@ -234,8 +244,7 @@ fn punycode(text: &str) -> Option<String> {
     });
     let host = labels.collect::<Option<Vec<_>>>()?.join(".");
     let rest = &rest[rest.find(['/', '?', '#', ':']).unwrap_or(rest.len())..];
-    let origin = Url::parse(&format!("{scheme}://{host}{rest}")).ok()?.origin();
-    origin.is_tuple().then(|| origin.ascii_serialization())
+    Url::parse(&format!("{scheme}://{host}{rest}")).ok().filter(|url| url.origin().is_tuple())
 }
 
 /// The lower case of ASCII's, Latin-1's and Russian letters; that of all letters would be a tenth of a module.

@@ -5,11 +5,17 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::location::Located;
+use crate::{location::Located, verdict::Unjudged};
 
 /// Why settings are refused, e.g. ``exceptions[0]: unknown field `image`, did you mean `images`?``.
 #[derive(Debug)]
 pub struct InvalidSettings(pub String);
+
+impl From<InvalidSettings> for Unjudged {
+    fn from(InvalidSettings(reason): InvalidSettings) -> Self {
+        Self { path: "settings".to_owned(), reason }
+    }
+}
 
 impl InvalidSettings {
     /// A problem at a path of the settings; an empty path is the settings as a whole.

@@ -318,6 +318,14 @@ fn a_pair_whose_other_side_cannot_be_read_is_not_called_good() {
 }
 
 #[test]
+fn two_environments_that_are_given_together_are_not_held_against_each_other() {
+    let mended = ADMIN.replace("other.example.com", "console.example.com");
+    let run = run(&["check", "--namespace", "flyte", "-"], &format!("{CONSOLE}---\n{ADMIN}---\n{mended}"));
+    assert_eq!(Some(0), run.code, "{}", run.out);
+    assert!(run.out.contains("ConfigMap flyte/flyte-admin-config is given twice"), "{}", run.out);
+}
+
+#[test]
 fn policies_are_listed_with_a_line_each() {
     let run = run(&["check", "--list"], "");
     assert_eq!(Some(0), run.code);

@@ -1,6 +1,7 @@
 //! What a cluster that holds the manifests' objects says, where policies ask Kubewarden's host about other objects.
 //!
-//! Names, namespaces, selectors and the order of lists are the API server's; field masks are Kubewarden's. Source:
+//! Names, namespaces and selectors are the API server's; field masks are Kubewarden's, which always keeps an object's
+//! metadata. Source:
 //! `labels.Parse` of [kubernetes/apimachinery](https://github.com/kubernetes/apimachinery), and
 //! `crates/policy-evaluator/src/runtimes/callback.rs` and `callback_handler/kubernetes/field_mask.rs` of
 //! [kubewarden/kubewarden-controller](https://github.com/kubewarden/kubewarden-controller).
@@ -41,7 +42,7 @@ impl HostCalls for NoCluster {
 /// A cluster that holds some objects, and nothing else.
 #[derive(Debug, Default)]
 pub struct Cluster {
-    /// By group, kind, namespace and name; of an object that is given twice the last is there.
+    /// By group, kind, namespace and name.
     objects: BTreeMap<[String; 4], Held>,
     asked: Mutex<BTreeSet<String>>,
 }
@@ -50,22 +51,32 @@ pub struct Cluster {
 struct Held {
     version: String,
     content: Value,
+    /// Whether there is another of that name, with other content.
+    is_ambiguous: bool,
 }
 
 impl Cluster {
     /// A cluster with these objects. Those that name no namespace and belong in one are in `namespace`.
     pub fn of<'o>(objects: impl IntoIterator<Item = &'o Object>, namespace: &str) -> Self {
-        let held = |object: &Object| {
-            let is_cluster_wide = kinds::is_cluster_wide(&object.kind);
-            let namespace = object.namespace.as_deref().unwrap_or(if is_cluster_wide { "" } else { namespace });
+        let mut held: BTreeMap<[String; 4], Held> = BTreeMap::new();
+        for object in objects {
+            let namespace = match kinds::is_cluster_wide(&object.kind) {
+                true => "",
+                false => object.namespace.as_deref().unwrap_or(namespace),
+            };
             let mut content = json!(object.content);
-            if !is_cluster_wide && let Some(metadata) = content.get_mut("metadata").and_then(Value::as_object_mut) {
+            if let Some(metadata) = content.get_mut("metadata").and_then(Value::as_object_mut)
+                && !namespace.is_empty()
+            {
                 metadata.insert("namespace".to_owned(), json!(namespace));
             }
-            let key = [object.group(), &object.kind, namespace, &object.name].map(str::to_owned);
-            (key, Held { version: object.version().to_owned(), content })
-        };
-        Self { objects: objects.into_iter().map(held).collect(), asked: Mutex::default() }
+            // What was in `extensions` is in this group now.
+            let group = if object.kind == "Ingress" { "networking.k8s.io" } else { object.group() };
+            let key = [group, &object.kind, namespace, &object.name].map(str::to_owned);
+            let is_ambiguous = held.get(&key).is_some_and(|other| other.is_ambiguous || other.content != content);
+            held.insert(key, Held { version: object.version().to_owned(), content, is_ambiguous });
+        }
+        Self { objects: held, asked: Mutex::default() }
     }
 
     /// The kinds that policies have asked for so far, as `v1 ConfigMap`.
@@ -92,6 +103,9 @@ impl Cluster {
                     "{kind} {own}/{name} is of version {}, and is not converted to {version} here",
                     held.version
                 ));
+            }
+            if held.is_ambiguous {
+                return Err(format!("{kind} {own}/{name} is given twice, as two different objects"));
             }
             found.push(&held.content);
         }
@@ -163,18 +177,23 @@ impl HostCalls for Cluster {
                 let objects = self.of_kind(&asked.api_version, &asked.kind, namespace)?;
                 let found = objects.into_iter().find(|object| object["metadata"]["name"] == asked.name);
                 let found = found.ok_or_else(|| format!("{} \"{}\" not found", asked.kind, asked.name))?;
-                Ok(masked(found, asked.field_masks.as_ref()).to_string().into_bytes())
+                Ok(found.to_string().into_bytes())
             }
             _ => Err(format!("manifests do not answer {operation}")),
         }
     }
 }
 
-/// The fields of an object that masks name, all where there are none.
+/// The fields of an object that masks name, all where there are none. What every object has is kept in any case.
 fn masked(object: &Value, masks: Option<&BTreeSet<String>>) -> Value {
-    let masks: Vec<Vec<&str>> = masks.into_iter().flatten().map(|mask| mask.split('.').collect()).collect();
+    let always = ["apiVersion", "kind", "metadata"].into_iter();
+    let masks = masks.into_iter().flatten().map(|mask| mask.split('.').collect::<Vec<_>>());
+    let masks: Vec<Vec<&str>> = masks.filter(|mask| mask[0] != "metadata").collect();
     let mut object = object.clone();
-    prune(&mut object, &masks.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    if !masks.is_empty() {
+        let masks = masks.into_iter().chain(always.map(|field| vec![field])).collect::<Vec<_>>();
+        prune(&mut object, &masks.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    }
     object
 }
 
@@ -227,22 +246,29 @@ fn selector(text: &str) -> Result<Vec<Requirement>, String> {
         depth += i32::from(letter == '(') - i32::from(letter == ')');
         letter == ',' && depth == 0
     };
-    let parts: Vec<&str> = text.split(is_between).map(str::trim).collect();
-    parts.into_iter().filter(|part| !part.is_empty()).map(requirement).collect()
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    text.split(is_between).map(|part| requirement(part.trim())).collect()
 }
 
 fn requirement(text: &str) -> Result<Requirement, String> {
     let unreadable = || format!("unable to parse the label selector `{text}`");
+    let is_part = |part: &str| {
+        part.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.' | '/'))
+    };
     let key = |key: &str| {
         let key = key.trim();
-        let is_key = !key.is_empty()
-            && key.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.' | '/'));
-        if is_key { Ok(key.to_owned()) } else { Err(unreadable()) }
+        if !key.is_empty() && is_part(key) { Ok(key.to_owned()) } else { Err(unreadable()) }
     };
-    let one = |name: &str, value: &str| Ok(Requirement::In(key(name)?, vec![value.trim().to_owned()]));
+    let value = |value: &str| {
+        let value = value.trim();
+        if is_part(value) { Ok(value.to_owned()) } else { Err(unreadable()) }
+    };
+    let one = |name: &str, text: &str| Ok(Requirement::In(key(name)?, vec![value(text)?]));
     let not = |requirement| Requirement::Not(Box::new(requirement));
     if let Some((name, set)) = text.strip_suffix(')').and_then(|text| text.split_once('(')) {
-        let values = set.split(',').map(|value| value.trim().to_owned()).collect();
+        let values = set.split(',').map(value).collect::<Result<_, _>>()?;
         return match name.trim().rsplit_once(char::is_whitespace) {
             Some((name, "in")) => Ok(Requirement::In(key(name)?, values)),
             Some((name, "notin")) => Ok(not(Requirement::In(key(name)?, values))),
@@ -286,9 +312,9 @@ mod tests {
     use crate::manifest;
 
     const OBJECTS: &str = "\
-{apiVersion: v1, kind: ConfigMap, metadata: {name: b, namespace: flyte, labels: {app: x, tier: web}}, data: {k: '1'}}
+{apiVersion: v1, kind: ConfigMap, metadata: {name: b, namespace: flyte, labels: {app: z, tier: web}}, data: {k: '4'}}
 ---
-{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: flyte, labels: {app: y}}, data: {k: '2', l: '3'}}
+{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: flyte, labels: {app: q}}, data: {k: '2', l: '3'}}
 ---
 {apiVersion: v1, kind: ConfigMap, metadata: {name: c}}
 ---
@@ -296,14 +322,18 @@ mod tests {
 ---
 {apiVersion: v1, kind: ConfigMap, metadata: {name: b, namespace: flyte, labels: {app: z, tier: web}}, data: {k: '4'}}
 ---
-{apiVersion: v1, kind: Namespace, metadata: {name: flyte}}
+{apiVersion: v1, kind: Namespace, metadata: {name: flyte, namespace: flyte}}
 ---
 apiVersion: v1
 kind: Pod
 metadata: {name: p, namespace: flyte}
 spec: {containers: [{name: c, image: i}, {name: d, image: j}], hostUsers: true}
 ---
-{apiVersion: networking.k8s.io/v1beta1, kind: Ingress, metadata: {name: old, namespace: flyte}}
+{apiVersion: extensions/v1beta1, kind: Ingress, metadata: {name: old, namespace: flyte}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: s}, spec: {selector: {a: b}}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: s}, spec: {selector: {a: c}}}
 ";
 
     fn answer(operation: &str, request: Value) -> Result<Value, String> {
@@ -329,7 +359,7 @@ spec: {containers: [{name: c, image: i}, {name: d, image: j}], hostUsers: true}
         let listed = list(json!({})).unwrap();
         assert_eq!(("v1", "ConfigMapList"), (listed["apiVersion"].as_str().unwrap(), listed["kind"].as_str().unwrap()));
         assert_eq!(vec!["a", "b"], names(&listed));
-        assert_eq!("4", listed["items"][1]["data"]["k"], "the later of two counts");
+        assert_eq!("4", listed["items"][1]["data"]["k"]);
         let all = answer("list_resources_all", json!({"api_version": "v1", "kind": "ConfigMap"})).unwrap();
         assert_eq!(vec!["c", "a", "b"], names(&all), "by namespace, then by name");
         assert_eq!("default", all["items"][0]["metadata"]["namespace"]);
@@ -340,24 +370,23 @@ spec: {containers: [{name: c, image: i}, {name: d, image: j}], hostUsers: true}
     fn selectors_select_as_the_api_server_has_it() {
         for (selector, expected) in [
             ("", &["a", "b"][..]),
-            ("app=y", &["a"]),
-            ("app==y", &["a"]),
-            ("app!=y", &["b"]),
+            ("app=q", &["a"]),
+            ("app==q", &["a"]),
+            ("app!=q", &["b"]),
             ("tier!=web", &["a"]),
             ("tier", &["b"]),
             ("!tier", &["a"]),
-            ("app in (y, z)", &["a", "b"]),
-            ("app in (y,z),tier=web", &["b"]),
-            ("app notin (y)", &["b"]),
+            ("app in (q, z)", &["a", "b"]),
+            ("app in (q,z),tier=web", &["b"]),
+            ("app notin (q)", &["b"]),
             ("tier notin (web)", &["a"]),
             ("absent=", &[]),
         ] {
             let listed = list(json!({"label_selector": selector})).unwrap();
             assert_eq!(expected, names(&listed), "{selector}");
         }
-        for selector in ["a b", "=x", "app on (x)", "a=(b"] {
-            let listed = list(json!({"label_selector": selector}));
-            assert!(listed.is_err() || selector == "a=(b", "{selector}");
+        for selector in ["a b", "=x", "app on (x)", "a=(b", "app=y,,tier", "app=y,", "app=y z", "app in (y z)"] {
+            assert!(list(json!({"label_selector": selector})).is_err(), "{selector}");
         }
         assert_eq!(vec!["a"], names(&list(json!({"field_selector": "metadata.name=a"})).unwrap()));
         assert_eq!(vec!["b"], names(&list(json!({"field_selector": "metadata.name!=a"})).unwrap()));
@@ -366,13 +395,26 @@ spec: {containers: [{name: c, image: i}, {name: d, image: j}], hostUsers: true}
 
     #[test]
     fn masks_keep_the_fields_they_name_and_pass_through_lists() {
-        let request =
-            json!({"api_version": "v1", "kind": "Pod", "name": "p", "namespace": "flyte", "disable_cache": false});
-        let mut masked = request.clone();
-        masked["field_masks"] = json!(["metadata.name", "spec.containers.image"]);
-        let expected = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"image": "i"}, {"image": "j"}]}});
-        assert_eq!(Ok(expected), answer("get_resource", masked));
-        assert_eq!(Ok(json!(true)), answer("get_resource", request).map(|pod| pod["spec"]["hostUsers"].clone()));
+        let mut request = json!({"api_version": "v1", "kind": "Pod", "namespace": "flyte"});
+        request["field_masks"] = json!(["metadata.name", "spec.containers.image"]);
+        let metadata = json!({"name": "p", "namespace": "flyte"});
+        let spec = json!({"containers": [{"image": "i"}, {"image": "j"}]});
+        let expected = json!([{"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}]);
+        let listed = answer("list_resources_by_namespace", request).unwrap();
+        assert_eq!(expected, listed["items"]);
+    }
+
+    #[test]
+    fn an_object_that_is_asked_for_by_name_is_whole() {
+        let request = |namespace: Value, kind: &str, name: &str| {
+            json!({
+                "api_version": "v1", "kind": kind, "name": name, "namespace": namespace, "disable_cache": false,
+                "field_masks": ["metadata.name"]
+            })
+        };
+        let pod = answer("get_resource", request(json!("flyte"), "Pod", "p")).unwrap();
+        assert_eq!(json!(true), pod["spec"]["hostUsers"]);
+        assert!(answer("get_resource", request(Value::Null, "Namespace", "flyte")).is_ok());
     }
 
     #[test]
@@ -388,6 +430,7 @@ spec: {containers: [{name: c, image: i}, {name: d, image: j}], hostUsers: true}
                 "list_resources_by_namespace",
                 json!({"api_version": "networking.k8s.io/v1", "kind": "Ingress", "namespace": "flyte"}),
             ),
+            ("list_resources_all", json!({"api_version": "v1", "kind": "Service"})),
             ("list_resources_by_namespace", json!({})),
             ("can_i", json!({})),
         ] {

@@ -83,7 +83,7 @@ impl Module<'_> {
         if request.operation() == "DELETE" {
             return Ok(());
         }
-        for Carried { policy, settings } in self.carried(settings).map_err(|error| fail("settings", error.0))? {
+        for Carried { policy, settings } in self.carried(settings)? {
             if policy.concerns(request.kind()) {
                 match policy.judge(&request, settings, cluster) {
                     Ok(judged) => {

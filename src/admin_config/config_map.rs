@@ -2,23 +2,21 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
 
-use k8s_openapi::ByteString;
+use k8s_openapi::{ByteString, Resource, api::core::v1};
 use serde::{
     Deserialize, Deserializer,
     de::{self, IgnoredAny, IntoDeserializer, MapAccess, value::StrDeserializer},
 };
 use serde_json::value::RawValue;
 
-use super::{
-    Security,
-    files::{Config, File},
-};
+use super::files::File;
 use crate::{
-    admission::{self, AdmissionRequest},
+    admission::{self, AdmissionRequest, Kind},
     flyte, location,
     text::Text,
     verdict::{Shortened, Unjudged},
     view::view,
+    workload::Metadata,
 };
 
 /// The Deployment whose configuration a ConfigMap of that name holds in Flyte's own charts and kustomizations; `None` where
@@ -42,7 +40,30 @@ pub(crate) fn without_hash(name: &str) -> &str {
 /// [kubernetes-sigs/kustomize](https://github.com/kubernetes-sigs/kustomize), `api/hasher/hasher.go`.
 const KUSTOMIZE_DIGITS: &[u8] = b"2456789bcdfghkmt";
 
+/// Whether objects of this kind are ConfigMaps.
+pub(crate) fn is_kind(kind: &Kind) -> bool {
+    kind.group() == v1::ConfigMap::GROUP && kind.name() == v1::ConfigMap::KIND
+}
+
+/// The name and all of the ConfigMap in a request; `None` where the request only serves its deletion.
+///
+/// # Errors
+///
+/// There is none, or its metadata has another type than Kubernetes gives it.
+pub(crate) fn of<'a>(request: &AdmissionRequest<'a>) -> Result<Option<(Text<'a>, &'a RawValue)>, Unjudged> {
+    let Some(object) = request.object else {
+        return Err(Unjudged { path: "request.object".to_owned(), reason: "missing".to_owned() });
+    };
+    let metadata = admission::read::<Object>(object)?.metadata.unwrap_or_default();
+    let is_deleted = request.operation() == "UPDATE" && metadata.deletion_timestamp.is_some();
+    Ok((!is_deleted).then(|| (metadata.name.unwrap_or(Text::constant("")), object)))
+}
+
 view! {
+    struct Object<'a> {
+        "metadata" => metadata: Metadata<'a>,
+    }
+
     struct ConfigMap<'a> {
         "data" => data: Files<'a>,
         "binaryData" => binary_data: Files<'a>,
@@ -81,16 +102,6 @@ pub(crate) fn add_files<'a>(
         }
     }
     Ok(())
-}
-
-/// Whether an UPDATE of a ConfigMap changes what browsers are served, or makes it impossible to say; `security` is what they
-/// are served then.
-pub(crate) fn changes_what_is_served(request: &AdmissionRequest, security: &Security) -> bool {
-    let Some(old) = request.old_object.filter(|_| request.operation() == "UPDATE") else {
-        return false;
-    };
-    let before = files(old).and_then(|files| Config::read(&files)?.security());
-    before.map_or(true, |before| before.served() != security.served())
 }
 
 fn decoded(base64: &[u8], path: &str) -> Result<Vec<u8>, Unjudged> {

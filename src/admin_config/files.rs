@@ -16,6 +16,7 @@ use crate::{
 };
 
 /// A file of flyteadmin's configuration.
+#[derive(PartialEq, Eq)]
 pub(crate) struct File<'f> {
     /// Where it is in its object, e.g. `data["server.yaml"]`.
     pub(crate) path: String,

@@ -25,12 +25,11 @@ use crate::{
         container::{self, Overrides},
         files::Config,
     },
-    admission::{self, AdmissionRequest, Kind},
+    admission::{AdmissionRequest, Kind},
     cluster::Cluster,
     policy::Policy,
     settings::InvalidSettings,
     verdict::{Notice, Shortened, Unjudged, Verdict},
-    view::view,
     workload::{self, Workload},
 };
 
@@ -46,7 +45,7 @@ impl Policy for AdminCors {
     }
 
     fn concerns(&self, kind: &Kind) -> bool {
-        is_config_map(kind) || workload::is_workload(kind)
+        config_map::is_kind(kind) || workload::is_workload(kind)
     }
 
     fn judge(
@@ -58,9 +57,8 @@ impl Policy for AdminCors {
         if !request.sub_resource().is_empty() {
             return Ok(Verdict::default());
         }
-        let settings =
-            Settings::read(settings).map_err(|error| Unjudged { path: "settings".to_owned(), reason: error.0 })?;
-        if is_config_map(request.kind()) {
+        let settings = Settings::read(settings)?;
+        if config_map::is_kind(request.kind()) {
             judge_config_map(request, &settings)
         } else {
             judge_workload(request, &settings)
@@ -72,36 +70,26 @@ impl Policy for AdminCors {
     }
 }
 
-fn is_config_map(kind: &Kind) -> bool {
-    kind.group().is_empty() && kind.name() == "ConfigMap"
-}
-
-view! {
-    struct Object<'a> {
-        "metadata" => metadata: workload::Metadata<'a>,
-    }
-}
-
 fn judge_config_map(request: &AdmissionRequest, settings: &Settings) -> Result<Verdict, Unjudged> {
-    let Some(object) = request.object else {
-        return Err(Unjudged { path: "request.object".to_owned(), reason: "missing".to_owned() });
-    };
-    let metadata = admission::read::<Object>(object)?.metadata.unwrap_or_default();
-    let name = metadata.name.as_deref().unwrap_or_default();
-    let is_deleted = request.operation() == "UPDATE" && metadata.deletion_timestamp.is_some();
-    if is_deleted || !settings.is_flyteadmins(name) {
+    let Some((name, object)) = config_map::of(request)?.filter(|(name, _)| settings.is_flyteadmins(name)) else {
         return Ok(Verdict::default());
-    }
+    };
     let mut config = Config::read(&config_map::files(object)?)?;
     let security = config.security()?;
     let mut verdict = Verdict::default();
     verdict.violations.extend(config.faults.into_iter().map(rules::fault));
+    let before = match request.old_object {
+        Some(old) if request.operation() == "UPDATE" => {
+            Some(config_map::files(old).and_then(|files| Config::read(&files)?.security()))
+        }
+        _ => None,
+    };
     // With a fault there is no telling what holds.
     if verdict.violations.is_empty() {
         rules::judge(&security, settings, "data", &mut verdict);
     }
-    if config_map::changes_what_is_served(request, &security) {
-        verdict.notices.push(needs_restart(name, request.namespace()));
+    if before.is_some_and(|before| before.map_or(true, |before| before.served() != security.served())) {
+        verdict.notices.push(needs_restart(&name, request.namespace()));
     }
     Ok(verdict)
 }

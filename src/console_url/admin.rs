@@ -1,12 +1,15 @@
 //! What flyteadmin's CORS comes to in a namespace.
 //!
 //! The container that runs flyteadmin says which ConfigMaps are mounted where it reads its files, and by flags and variables
-//! what comes before them. Where there is no such Deployment, it is the one ConfigMap with a name of Flyte's charts.
-//! Secrets that are mounted beside are not looked at.
+//! what comes before them. Where no Deployment runs flyteadmin, it is the one ConfigMap with a name of Flyte's charts.
+//! Secrets that are mounted beside are not looked at, nor is what flyteadmin's own `envFrom` brings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::after::{After, title, unreadable};
+use super::{
+    ingress::{self, Hosts},
+    others::{Found, Others, title},
+};
 use crate::{
     admin_config::{Place, Security, config_map, container, container::Overrides, files::Config},
     cluster::Listed,
@@ -21,24 +24,28 @@ view! {
     struct Mount<'a> {
         "name" => name: Text<'a>,
         "mountPath" => path: Text<'a>,
+        "subPath" => sub_path: Text<'a>,
+        "subPathExpr" => sub_path_expr: Text<'a>,
     }
 
     struct Volume<'a> {
         "name" => name: Text<'a>,
-        "configMap" => config_map: Named<'a>,
+        "configMap" => config_map: Source<'a>,
         "projected" => projected: Projected<'a>,
     }
 
     struct Projected<'a> {
-        "sources" => sources: Vec<Source<'a>>,
+        "sources" => sources: Vec<ProjectedSource<'a>>,
+    }
+
+    struct ProjectedSource<'a> {
+        "configMap" => config_map: Source<'a>,
     }
 
     struct Source<'a> {
-        "configMap" => config_map: Named<'a>,
-    }
-
-    struct Named<'a> {
         "name" => name: Text<'a>,
+        "optional" => optional: bool,
+        "items" => items: Vec<serde::de::IgnoredAny>,
     }
 }
 
@@ -50,6 +57,8 @@ pub(super) struct Admin {
     namespace: String,
     /// The Deployment that runs it, as people name it.
     deployment: Option<String>,
+    /// The paths of those of its files that are in the ConfigMap of the request.
+    own_files: BTreeSet<String>,
 }
 
 /// A container that runs flyteadmin.
@@ -57,7 +66,15 @@ struct Runs {
     deployment: String,
     is_named: bool,
     security: Security,
-    config_maps: Vec<String>,
+    config_maps: Vec<Mounted>,
+}
+
+/// A ConfigMap where flyteadmin reads its files.
+#[derive(Clone)]
+struct Mounted {
+    name: String,
+    /// Whether it need not be there.
+    optional: bool,
 }
 
 impl Admin {
@@ -66,117 +83,197 @@ impl Admin {
     /// # Errors
     ///
     /// Why it is not known what holds.
-    pub(super) fn of(after: &After, namespace: &str) -> Result<Self, String> {
+    pub(super) fn of(others: &Others, namespace: &str) -> Result<Self, String> {
         let mut containers = Vec::new();
-        after.find(Listed::Deployment, Some(namespace), |found| {
-            let workload =
-                Workload::deployment(found.object).map_err(|error| unreadable(Listed::Deployment, &error))?;
+        others.find(Listed::Deployment, Some(namespace), |found| {
+            let unreadable = |error| found.unreadable(Listed::Deployment, &error);
+            let workload = Workload::deployment(&found.object).map_err(unreadable)?;
             for placed in workload.containers().filter(container::is_flyteadmin) {
-                containers.push(runs(found.title(Listed::Deployment), &workload, &placed)?);
+                containers.extend(runs(found, &workload, &placed)?);
             }
             Ok(None::<()>)
         })?;
-        // The image alone may run something else of Flyte's.
         if containers.iter().any(|runs| runs.is_named) {
             containers.retain(|runs| runs.is_named);
         }
         if let [one, other, ..] = &containers[..] {
             return Err(format!("{} and {} both run flyteadmin", one.deployment, other.deployment));
         }
-        let runs = containers.pop();
-        let mut config_maps = runs.as_ref().map(|runs| runs.config_maps.clone()).unwrap_or_default();
-        if config_maps.is_empty() {
-            config_maps = by_name(after, namespace)?;
-        }
-        let files = files(after, namespace, &config_maps)?;
-        let (deployment, overrides) =
-            runs.map_or((None, Security::default()), |runs| (Some(runs.deployment), runs.security));
-        Ok(Self { security: overrides.before(files), config_maps, namespace: namespace.to_owned(), deployment })
+        let (deployment, overrides, mounted) = match containers.pop() {
+            Some(Runs { deployment, security, config_maps, .. }) => (Some(deployment), security, config_maps),
+            None => (None, Security::default(), by_name(others, namespace)?),
+        };
+        let mut own_files = BTreeSet::new();
+        let files = files(others, namespace, &mounted, &mut own_files)?;
+        let config_maps = mounted.into_iter().map(|mounted| mounted.name).collect();
+        let namespace = namespace.to_owned();
+        Ok(Self { security: overrides.before(files), config_maps, namespace, deployment, own_files })
     }
 
     /// Where something is said, as people say it.
     pub(super) fn at(&self, place: Option<&Place>) -> String {
         match place {
             // Where nobody says it, it can be said in a ConfigMap.
-            None => self
-                .config_maps
-                .iter()
-                .map(|name| title(Listed::ConfigMap, &self.namespace, name))
-                .collect::<Vec<_>>()
-                .join(", "),
+            None => {
+                let titles = self.config_maps.iter().map(|name| title(Listed::ConfigMap, &self.namespace, name));
+                titles.collect::<Vec<_>>().join(", ")
+            }
             Some(Place { path, within: Some(within), .. }) => format!("{path} line {}", within.line),
             Some(Place { path, .. }) => format!("{} {path}", self.deployment.as_deref().unwrap_or_default()),
         }
     }
+
+    /// Whether a place is in the ConfigMap of the request, rather than in another object.
+    pub(super) fn is_of_request(&self, place: &Place) -> bool {
+        self.own_files.contains(&place.path)
+    }
 }
 
-/// Whether a place is in the ConfigMap of the request, rather than in another object.
-pub(super) fn is_of_request(place: &Place) -> bool {
-    place.within.is_some() && !place.path.starts_with(OTHERS)
-}
-
-/// What the path to a file in another ConfigMap than the request's starts with.
-const OTHERS: &str = "ConfigMap ";
-
-fn runs(deployment: String, workload: &Workload, placed: &Placed) -> Result<Runs, String> {
-    let unreadable = |error: Unjudged| unreadable(Listed::Deployment, &error);
+/// What a container says of its flyteadmin; `None` where it runs something else that is in flyteadmin's image.
+fn runs(found: &Found, workload: &Workload, placed: &Placed) -> Result<Option<Runs>, String> {
+    let deployment = found.title(Listed::Deployment);
+    let unreadable = |error: Unjudged| found.unreadable(Listed::Deployment, &error);
+    if !serves(placed).map_err(unreadable)? {
+        return Ok(None);
+    }
     let Overrides { security, faults, remarks } = Overrides::read(placed).map_err(unreadable)?;
-    let doubt = faults.into_iter().map(|fault| fault.problem);
-    let mut doubt =
-        doubt.chain(remarks.into_iter().filter(|(rule, ..)| *rule == container::NOT_KNOWN).map(|(_, _, text)| text));
-    if let Some(doubt) = doubt.next() {
+    let unknown = remarks.into_iter().filter(|(rule, ..)| *rule == container::NOT_KNOWN).map(|(_, _, text)| text);
+    if let Some(doubt) = faults.into_iter().map(|fault| fault.problem).chain(unknown).next() {
         return Err(format!("{deployment}: {doubt}"));
     }
-    let mounts: Vec<Mount> = placed.list("volumeMounts", placed.container.volume_mounts).map_err(unreadable)?;
-    let is_config = |mount: &&Mount| {
-        let path = mount.path.as_deref().unwrap_or_default();
-        flyte::ADMIN_CONFIG_FOLDERS.contains(&path.trim_end_matches('/'))
-    };
-    let mounted: Vec<&str> = mounts.iter().filter(is_config).filter_map(|mount| mount.name.as_deref()).collect();
-    let volumes: Vec<Volume> =
-        workload::list(|| format!("{}.volumes", workload.pod_path), workload.pod.volumes).map_err(unreadable)?;
-    let volumes = volumes.iter().filter(|volume| volume.name.as_deref().is_some_and(|name| mounted.contains(&name)));
-    let sources = volumes.flat_map(|volume| {
-        let projected = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
-        volume.config_map.iter().chain(projected.filter_map(|source| source.config_map.as_ref()))
-    });
-    let config_maps = sources.filter_map(|config_map| config_map.name.as_deref()).map(str::to_owned).collect();
-    let is_named = flyte::ADMIN_CONTAINERS.contains(&placed.container.name());
-    Ok(Runs { deployment, is_named, security, config_maps })
+    let config_maps = mounted(workload, placed).map_err(unreadable)?;
+    let is_named = is_named(placed);
+    match config_maps.filter(|config_maps| !config_maps.is_empty()) {
+        Some(config_maps) => Ok(Some(Runs { deployment, is_named, security, config_maps })),
+        None => Err(format!(
+            "{deployment} has its files from elsewhere than whole ConfigMaps at {}",
+            flyte::ADMIN_CONFIG_FOLDERS[0]
+        )),
+    }
+}
+
+fn is_named(placed: &Placed) -> bool {
+    flyte::ADMIN_CONTAINERS.contains(&placed.container.name())
+}
+
+/// Whether a container with flyteadmin's name or image runs the server, rather than something else that is in the image.
+fn serves(placed: &Placed) -> Result<bool, Unjudged> {
+    let command: Vec<Text> = placed.list("command", placed.container.command)?;
+    let arguments: Vec<Text> = placed.list("args", placed.container.args)?;
+    Ok(is_named(placed) || command.iter().chain(&arguments).any(|word| flyte::ADMIN_COMMANDS.contains(&&**word)))
+}
+
+/// The hosts from which Ingresses lead to the flyteadmins of a namespace.
+///
+/// # Errors
+///
+/// Why they are not known.
+pub(super) fn hosts(others: &Others, namespace: &str) -> Result<Hosts, String> {
+    let mut services = BTreeSet::new();
+    others.find(Listed::Deployment, Some(namespace), |found| {
+        let unreadable = |error| found.unreadable(Listed::Deployment, &error);
+        let workload = Workload::deployment(&found.object).map_err(unreadable)?;
+        for placed in workload.containers().filter(container::is_flyteadmin) {
+            if serves(&placed).map_err(unreadable)? {
+                services.extend(ingress::services(others, namespace, workload.pod_labels())?);
+            }
+        }
+        Ok(None::<()>)
+    })?;
+    ingress::hosts(others, namespace, &services)
+}
+
+/// The ConfigMaps that are mounted where flyteadmin reads its files; `None` where single files are.
+fn mounted(workload: &Workload, placed: &Placed) -> Result<Option<Vec<Mounted>>, Unjudged> {
+    let mounts: Vec<Mount> = placed.list("volumeMounts", placed.container.volume_mounts)?;
+    let mut names = Vec::new();
+    for Mount { name, path, sub_path, sub_path_expr, .. } in &mounts {
+        let path = path.as_deref().unwrap_or_default().trim_end_matches('/');
+        let is_part = sub_path.is_some() || sub_path_expr.is_some();
+        for folder in flyte::ADMIN_CONFIG_FOLDERS {
+            match path.strip_prefix(folder) {
+                Some("") if !is_part => names.extend(name.as_deref()),
+                Some(below) if below.is_empty() || below.starts_with('/') => return Ok(None),
+                _ => {}
+            }
+        }
+    }
+    let volumes: Vec<Volume> = workload::list(|| format!("{}.volumes", workload.pod_path), workload.pod.volumes)?;
+    let mut config_maps = Vec::new();
+    for Volume { name, config_map, projected, .. } in &volumes {
+        if !name.as_deref().is_some_and(|name| names.contains(&name)) {
+            continue;
+        }
+        let projected = projected.iter().flat_map(|projected| projected.sources.iter().flatten());
+        for Source { name, optional, items, .. } in
+            config_map.iter().chain(projected.filter_map(|source| source.config_map.as_ref()))
+        {
+            if items.is_some() {
+                return Ok(None);
+            }
+            let name = name.as_deref().unwrap_or_default().to_owned();
+            config_maps.push(Mounted { name, optional: optional.unwrap_or(false) });
+        }
+    }
+    Ok(Some(config_maps))
 }
 
 /// The one ConfigMap of flyteadmin's by its name.
-fn by_name(after: &After, namespace: &str) -> Result<Vec<String>, String> {
+fn by_name(others: &Others, namespace: &str) -> Result<Vec<Mounted>, String> {
     let mut names = Vec::new();
-    after.find(Listed::ConfigMap, Some(namespace), |found| {
-        names.extend(config_map::deployment(&found.name).is_some().then_some(found.name));
+    others.find(Listed::ConfigMap, Some(namespace), |found| {
+        if config_map::deployment(&found.name).is_some() {
+            names.push(Mounted { name: found.name.clone(), optional: false });
+        }
         Ok(None::<()>)
     })?;
     match &names[..] {
-        [] => Err(format!("there is no ConfigMap of flyteadmin's in namespace {}", Shortened(namespace))),
+        [] => Err(format!(
+            "there is no ConfigMap of flyteadmin's in namespace {}; if flyteadmin is in another, name that in the setting adminNamespace",
+            Shortened(namespace)
+        )),
         [_] => Ok(names),
-        _ => {
-            let names: Vec<String> = names.iter().map(|name| Shortened(name).to_string()).collect();
-            Err(format!("no Deployment says which of {} flyteadmin reads", names.join(", ")))
-        }
+        [one, other, ..] => Err(format!(
+            "no Deployment says whether flyteadmin reads {} or {}",
+            Shortened(&one.name),
+            Shortened(&other.name)
+        )),
     }
 }
 
 /// What the files of ConfigMaps that are mounted together come to.
-fn files(after: &After, namespace: &str, names: &[String]) -> Result<Security, String> {
+fn files(
+    others: &Others,
+    namespace: &str,
+    config_maps: &[Mounted],
+    own_files: &mut BTreeSet<String>,
+) -> Result<Security, String> {
     let mut objects = Vec::new();
-    for name in names {
-        let object = after.find(Listed::ConfigMap, Some(namespace), |found| {
-            Ok((found.name == *name).then(|| found.object.to_owned()))
+    for Mounted { name, optional } in config_maps {
+        let object = others.find(Listed::ConfigMap, Some(namespace), |found| {
+            Ok((found.name == *name).then(|| found.object.clone()))
         })?;
-        let title = title(Listed::ConfigMap, namespace, name);
-        let owner = if after.is_of_request(namespace, name) { String::new() } else { format!("{title} ") };
-        objects.push((owner, object.ok_or_else(|| format!("{title}, which flyteadmin mounts, is not there"))?));
+        match object {
+            Some(object) => objects.push((name, object)),
+            None if *optional => {}
+            None => {
+                let title = title(Listed::ConfigMap, namespace, name);
+                return Err(format!("{title}, which flyteadmin mounts, is not there"));
+            }
+        }
     }
     let unknown = |Unjudged { path, reason }: Unjudged| format!("{path}: {reason}");
     let mut files = BTreeMap::new();
-    for (owner, object) in &objects {
-        config_map::add_files(object, owner, &mut files).map_err(unknown)?;
+    for (name, object) in &objects {
+        if others.is_of_request(namespace, name) {
+            let mut own = BTreeMap::new();
+            config_map::add_files(object, "", &mut own).map_err(unknown)?;
+            own_files.extend(own.values().map(|file| file.path.clone()));
+            files.extend(own);
+        } else {
+            let owner = format!("{} ", title(Listed::ConfigMap, namespace, name));
+            config_map::add_files(object, &owner, &mut files).map_err(unknown)?;
+        }
     }
     let files: Vec<_> = files.into_values().collect();
     let mut config = Config::read(&files).map_err(unknown)?;

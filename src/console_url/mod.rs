@@ -16,7 +16,8 @@
 //! `admin_config` name.
 
 mod admin;
-mod after;
+mod ingress;
+mod others;
 mod pages;
 mod pair;
 mod running;
@@ -24,19 +25,21 @@ mod settings;
 mod url;
 mod variable;
 
-use after::{After, Object};
+use others::{Others, title};
 use pair::{Console, CutOff};
-use running::Side;
+use running::Changed;
 use serde_json::value::RawValue;
 use settings::Settings;
-use variable::{Said, Unknown};
+use variable::{Said, Source, Unknown};
 
 use crate::{
-    admin_config::{Place, config_map, files::Config},
+    admin_config::{Place, config_map},
     admission::{self, AdmissionRequest, Kind},
-    cluster::Cluster,
+    cluster::{Cluster, Listed},
     flyte,
     image::Repository,
+    location,
+    origin::Origin,
     policy::Policy,
     settings::InvalidSettings,
     text::Text,
@@ -57,7 +60,7 @@ impl Policy for ConsoleUrl {
     }
 
     fn concerns(&self, kind: &Kind) -> bool {
-        is_config_map(kind) || workload::is_workload(kind)
+        config_map::is_kind(kind) || workload::is_workload(kind)
     }
 
     fn judge(
@@ -70,9 +73,8 @@ impl Policy for ConsoleUrl {
         if !request.sub_resource().is_empty() {
             return Ok(verdict);
         }
-        let settings =
-            &Settings::read(settings).map_err(|error| Unjudged { path: "settings".to_owned(), reason: error.0 })?;
-        if is_config_map(request.kind()) {
+        let settings = &Settings::read(settings)?;
+        if config_map::is_kind(request.kind()) {
             judge_config_map(request, settings, cluster, &mut verdict)?;
         } else {
             judge_workload(request, settings, cluster, &mut verdict)?;
@@ -83,10 +85,6 @@ impl Policy for ConsoleUrl {
     fn check_settings(&self, settings: Option<&RawValue>) -> Result<(), InvalidSettings> {
         Settings::read(settings)?.check()
     }
-}
-
-fn is_config_map(kind: &Kind) -> bool {
-    kind.group().is_empty() && kind.name() == "ConfigMap"
 }
 
 /// Whether the container runs flyteconsole: by its name in Flyte's charts, or by its image.
@@ -107,34 +105,49 @@ fn judge_workload(
     if request.operation() == "UPDATE" && workload.metadata.deletion_timestamp.is_some() {
         return Ok(());
     }
-    let after = After::new(cluster, None);
+    let others = Others::beside_workload(cluster);
+    let (namespace, labels) = (request.namespace(), workload.pod_labels());
     for placed in workload.containers().filter(is_flyteconsole) {
         let container = Shortened(placed.container.name()).to_string();
         let at = |path: String| Place { path, container: container.clone(), within: None };
-        let Said { text, path, source } = match variable::said(&placed, request.namespace(), &after, settings)? {
-            Ok(None) => continue,
+        let lost = |calls: Option<&Origin>| pair::lost(namespace, labels, calls, &others, settings);
+        let Said { text, path, source } = match variable::said(&placed, namespace, &others, settings)? {
             Ok(Some(said)) => said,
+            Ok(None) => {
+                let lost = settings.cross_checks().then(|| lost(None)).flatten();
+                verdict.notices.extend(lost.map(|text| notice("no-way", at(placed.path()), text)));
+                continue;
+            }
             Err(Unknown { path, reason }) => {
-                let text = format!("it was not judged, nor whether flyteadmin lets flyteconsole in: {reason}");
+                let text =
+                    format!("ADMIN_API_URL was not judged, nor whether flyteadmin lets flyteconsole in: {reason}");
                 verdict.add_not_judged(text, at(path), settings);
                 continue;
             }
         };
-        let read = url::read(&text, settings);
-        // What the console's own ConfigMap says is judged there.
-        if !source.is_some_and(|name| is_consoles(&name)) {
-            verdict.add_faults(read.faults, &at(path.clone()));
-        }
+        let read = url::read(&text, namespace, settings);
+        let faults = match source {
+            // What the console's own ConfigMap says is judged there.
+            Some(Source { config_map, key }) if is_consoles(&config_map) && key == flyte::ADMIN_API_URL => Vec::new(),
+            Some(Source { config_map, key }) => {
+                let title = title(Listed::ConfigMap, namespace, &config_map);
+                let there = format!(", in {title} {}", location::key("data", &Shortened(&key).to_string()));
+                let moved = |fault: url::Fault| url::Fault { mend: fault.mend + &there, ..fault };
+                read.faults.into_iter().map(moved).collect()
+            }
+            None => read.faults,
+        };
+        verdict.add_faults(faults, &at(path.clone()));
         let Some(calls) = read.origin.filter(|_| settings.cross_checks()) else {
             continue;
         };
-        let (title, labels) = (flyte::FLYTECONSOLE, workload.pod_labels());
-        let console = Console { title, namespace: request.namespace(), labels, calls: &calls };
-        match pair::check(&console, &after, settings) {
+        let console = Console { title: flyte::FLYTECONSOLE, namespace, labels, calls: &calls };
+        match pair::check(&console, &others, settings) {
             Ok(None) => {}
-            Ok(Some(cut_off)) => verdict.add_cut_off(cut_off, at(path)),
-            Err(reason) => verdict.add_not_checked(&reason, at(path), settings),
+            Ok(Some(cut_off)) => verdict.add_cut_off(cut_off, at(path.clone())),
+            Err(reason) => verdict.add_not_checked(&reason, at(path.clone()), settings),
         }
+        verdict.notices.extend(lost(Some(&calls)).map(|text| notice("no-way", at(path), text)));
     }
     Ok(())
 }
@@ -145,31 +158,29 @@ fn judge_config_map(
     cluster: &dyn Cluster,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
-    let Some(object) = request.object else {
-        return Err(Unjudged { path: "request.object".to_owned(), reason: "missing".to_owned() });
-    };
-    let metadata = admission::read::<Object>(object)?.metadata.unwrap_or_default();
-    let is_update = request.operation() == "UPDATE";
-    if is_update && metadata.deletion_timestamp.is_some() {
+    let Some((name, object)) = config_map::of(request)? else {
         return Ok(());
-    }
-    let name = metadata.name.as_deref().unwrap_or_default();
-    let running = || After::new(cluster, Some((request.namespace(), name, object)));
+    };
+    let (name, is_update) = (&*name, request.operation() == "UPDATE");
+    let own = (request.namespace(), name, object);
     if is_consoles(name) {
         let text = admin_api_url(object)?;
         if let Some(text) = text.as_deref().filter(|text| !text.is_empty()) {
             let place = Place { path: format!("data.{}", flyte::ADMIN_API_URL), ..Place::default() };
-            verdict.add_faults(url::read(text, settings).faults, &place);
+            verdict.add_faults(url::read(text, request.namespace(), settings).faults, &place);
         }
         let before = request.old_object.and_then(|old| admin_api_url(old).ok().flatten());
         if is_update && text != before && settings.cross_checks() {
-            running::judge(&running(), Side::Console { config_map: name }, request.namespace(), settings, verdict);
+            let others = Others::beside_config_map(cluster, false, own);
+            running::judge(&others, Changed::Consoles { name }, Some(request.namespace()), settings, verdict);
         }
     } else if config_map::deployment(name).is_some() && is_update && settings.cross_checks() {
-        // What is wrong with the configuration itself is for flyte-admin-cors to say.
-        let security = Config::read(&config_map::files(object)?).and_then(|mut config| config.security());
-        if security.map_or(true, |security| config_map::changes_what_is_served(request, &security)) {
-            running::judge(&running(), Side::Admin { config_map: name }, request.namespace(), settings, verdict);
+        let files = config_map::files(object)?;
+        let is_changed = request.old_object.is_none_or(|old| config_map::files(old).ok().as_ref() != Some(&files));
+        if let Some(namespace) = settings.console_namespaces(request.namespace()).filter(|_| is_changed) {
+            let others = Others::beside_config_map(cluster, namespace.is_none(), own);
+            let before = request.old_object.map(|old| others.before(old));
+            running::judge(&others, Changed::Admins { name, before: before.as_ref() }, namespace, settings, verdict);
         }
     }
     Ok(())
@@ -192,6 +203,10 @@ view! {
 
 fn admin_api_url(config_map: &RawValue) -> Result<Option<Text<'_>>, Unjudged> {
     Ok(admission::read::<ConfigMap>(config_map)?.data.unwrap_or_default().admin_api_url)
+}
+
+fn notice(rule: &'static str, Place { path, container, within }: Place, text: String) -> Notice {
+    Notice { policy: NAME, rule, path, container, within, text }
 }
 
 impl Verdict {
@@ -225,8 +240,7 @@ impl Verdict {
         if settings.requires_cross_check() {
             self.add(RULE, place, text, "see to that, or set requireCrossCheck: false in the settings".to_owned());
         } else {
-            let Place { path, container, within } = place;
-            self.notices.push(Notice { policy: NAME, rule: RULE, path, container, within, text });
+            self.notices.push(notice(RULE, place, text));
         }
     }
 }

@@ -1,14 +1,17 @@
 //! Whether flyteadmin lets a console in: the origins that browsers load it from, against flyteadmin's CORS.
 
+use std::collections::BTreeSet;
+
 use super::{
-    admin::Admin,
-    after::After,
+    admin::{self, Admin},
+    others::Others,
     pages::{self, Page},
     settings::Settings,
 };
 use crate::{
-    admin_config::{Answer, Place},
+    admin_config::{Answer, Place, Security},
     origin::Origin,
+    verdict::Shortened,
     workload::Labels,
 };
 
@@ -25,9 +28,9 @@ pub(super) struct Console<'c> {
 
 /// A console that browsers refuse to call flyteadmin for.
 pub(super) struct CutOff {
-    /// What of flyteadmin's configuration decides it, where something does.
+    /// What decides it, where that is in the ConfigMap of the request.
     pub(super) place: Option<Place>,
-    /// The ConfigMaps of that configuration, in flyteadmin's namespace.
+    /// The ConfigMaps that flyteadmin reads, in its namespace.
     pub(super) config_maps: Vec<String>,
     pub(super) problem: String,
     pub(super) mend: String,
@@ -38,81 +41,129 @@ pub(super) struct CutOff {
 /// # Errors
 ///
 /// Why that cannot be done, or not wholly.
-pub(super) fn check(console: &Console, after: &After, settings: &Settings) -> Result<Option<CutOff>, String> {
+pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> Result<Option<CutOff>, String> {
     let Console { namespace, labels, calls, .. } = console;
-    let (pages, others) = pages::of(after, settings, namespace, *labels)?;
+    let (pages, mut doubt) = pages::of(others, settings, namespace, *labels)?;
     let is_foreign = |page: &&Page| !page.origins.iter().any(|origin| origin.is_same_but_for_scheme(calls));
     let foreign: Vec<&Page> = pages.iter().filter(is_foreign).collect();
     if !foreign.is_empty() {
-        let admin = Admin::of(after, settings.admin_namespace(namespace))?;
-        if let Some(cut_off) = against(&foreign, &admin, console)? {
-            return Ok(Some(cut_off));
+        let admin = others.admin(settings.admin_namespace(namespace));
+        let admin = admin.as_ref().as_ref().map_err(String::clone)?;
+        let mut refused = Vec::new();
+        for page in foreign {
+            let unknown = || "it is not known what flyteadmin's CORS comes to".to_owned();
+            let answer = |origin: &Origin| admin.security.answer(&origin.to_string()).ok_or_else(unknown);
+            let answers = page.origins.iter().map(answer).collect::<Result<Vec<_>, _>>()?;
+            let allowed = answers.iter().filter(|answer| matches!(answer, Answer::Allowed)).count();
+            let knows_port = settings.console_origins.is_some();
+            if allowed == 0 && !knows_port && may_be_of_another_port(page, calls, &admin.security) {
+                doubt = Some(format!(
+                    "{} does not say on which port browsers load flyteconsole; name the origin in the setting consoleOrigins",
+                    page.from
+                ));
+            } else if allowed == 0 {
+                refused.push((page, answers[0]));
+            } else if allowed < answers.len() {
+                doubt = Some(format!(
+                    "{} has no TLS for {}, so browsers load flyteconsole over http or, where a load balancer has the \
+                     certificate, over https; name the origin in the setting consoleOrigins",
+                    page.from,
+                    page.origins[0].host()
+                ));
+            }
+        }
+        if let Some((_, why)) = refused.first() {
+            let pages: Vec<&Page> = refused.iter().map(|(page, _)| *page).collect();
+            return Ok(cut_off(console, &pages, *why, admin));
         }
     }
-    let doubt = foreign.iter().find(|page| page.origins.len() > 1).map(|page| {
-        format!(
-            "{} has no TLS for {}, so browsers load flyteconsole over http or, where a load balancer has the certificate, over \
-             https; name the origin in the setting consoleOrigins",
-            page.from,
-            page.origins[0].host()
-        )
-    });
-    match others.or(doubt) {
-        Some(reason) => Err(reason),
-        None => Ok(None),
-    }
+    doubt.map_or(Ok(None), Err)
 }
 
-fn against(foreign: &[&Page], admin: &Admin, console: &Console) -> Result<Option<CutOff>, String> {
-    let mut refused = Vec::new();
-    let mut why = None;
-    for page in foreign {
-        let answer = |origin: &Origin| {
-            let unknown = || "it is not known what flyteadmin's CORS comes to".to_owned();
-            admin.security.answer(&origin.to_string()).ok_or_else(unknown)
-        };
-        let answers = page.origins.iter().map(answer).collect::<Result<Vec<_>, _>>()?;
-        if !answers.iter().any(|answer| matches!(answer, Answer::Allowed)) {
-            refused.push(*page);
-            why = answers.into_iter().next();
-        }
-    }
-    let Some(why) = why else {
-        return Ok(None);
+/// Why a console may not find flyteadmin at all: Ingresses lead there, but not from the host that it calls, which is its own
+/// where it is told none. Nothing where that cannot be told.
+pub(super) fn lost(
+    namespace: &str,
+    labels: Option<&Labels>,
+    calls: Option<&Origin>,
+    others: &Others,
+    settings: &Settings,
+) -> Option<String> {
+    let admin = admin::hosts(others, settings.admin_namespace(namespace)).ok()?;
+    let (known, None) = (admin.named.first()?, admin.doubt) else {
+        return None;
     };
-    let origins: Vec<String> = refused.iter().map(|page| page.origins[0].to_string()).collect();
-    let origins = origins.join(", ");
-    let from: Vec<&str> = refused.iter().map(|page| &*page.from).collect();
+    let is_led = |origin: &Origin| admin.named.iter().any(|host| host.name == origin.host());
+    let there = format!("one does from {} ({})", Shortened(&known.name), known.ingress);
+    if let Some(calls) = calls {
+        return (!is_led(calls)).then(|| format!("no Ingress leads from {} to flyteadmin; {there}", calls.host()));
+    }
+    let (pages, _) = pages::of(others, settings, namespace, labels).ok()?;
+    let lost = pages.iter().map(|page| &page.origins[0]).find(|origin| !is_led(origin))?;
+    Some(format!(
+        "flyteconsole is told no ADMIN_API_URL, so that it calls its own host {}, and no Ingress leads from there to \
+         flyteadmin; {there}",
+        lost.host()
+    ))
+}
+
+/// Whether something is said of the page's host with a port, so that the port of an Ingress is not the scheme's.
+fn may_be_of_another_port(page: &Page, calls: &Origin, security: &Security) -> bool {
+    let has_port = |origin: &Origin| origin.host() == page.origins[0].host() && origin.has_port();
+    let listed = security.allowed_origins.iter().flat_map(|said| &said.value);
+    has_port(calls) || listed.filter_map(|item| Origin::read(&item.text).ok()).any(|origin| has_port(&origin))
+}
+
+fn cut_off(console: &Console, pages: &[&Page], why: Answer, admin: &Admin) -> Option<CutOff> {
+    let origins = few(pages.iter().map(|page| page.origins[0].to_string()));
     let place = match why {
         Answer::Off(off) => off.place.as_ref(),
         Answer::Any(list) | Answer::NotListed(list) => list.place.as_ref(),
-        Answer::Allowed => None,
+        Answer::Allowed => return None,
     };
-    let (reason, mend) = match why {
-        Answer::Allowed => return Ok(None),
-        Answer::Off(_) => {
-            ("allowCors is false", format!("write allowCors: true and allowedOrigins: [{origins}] there"))
-        }
+    let is_listed = |page: &&Page| {
+        let lists = admin.security.allowed_origins.as_ref().map(|list| Answer::of(list, &page.origins[0].to_string()));
+        matches!(lists, Some(Answer::Allowed))
+    };
+    let (reason, mut mend) = match why {
+        Answer::Allowed => return None,
+        Answer::Off(_) if pages.iter().all(is_listed) => ("allowCors is false", "set allowCors: true there".to_owned()),
+        Answer::Off(_) => ("allowCors is false", format!("set allowCors: true there, and allowedOrigins: [{origins}]")),
         Answer::Any(_) if place.is_none() => (
             "nobody sets allowedOrigins, and browsers refuse the default `*` for calls with credentials",
-            format!("add server.security.allowedOrigins: [{origins}] there"),
+            format!("set server.security.allowedOrigins: [{origins}] there"),
         ),
         Answer::Any(_) => (
             "allowedOrigins is every origin, which browsers refuse for calls with credentials",
-            format!("write allowedOrigins: [{origins}] there"),
+            format!("put allowedOrigins: [{origins}] in its place"),
         ),
         Answer::NotListed(_) => {
             let dash = if place.is_some_and(|place| place.within.is_some()) { "- " } else { "" };
-            let added: Vec<String> = refused.iter().map(|page| format!("`{dash}{}`", page.origins[0])).collect();
-            ("allowedOrigins lacks that origin", format!("add {} to allowedOrigins there", added.join(" and ")))
+            let added = few(pages.iter().map(|page| format!("`{dash}{}`", page.origins[0])));
+            ("allowedOrigins lacks that origin", format!("add {added} to allowedOrigins there"))
         }
     };
+    if pages.iter().any(|page| page.origins[0].is_plain_http()) {
+        mend.push_str(", and name it in the allowHttp of flyte-admin-cors");
+    }
     let problem = format!(
         "{}, loaded from {origins} ({}), cannot call {}: {reason}, in {}",
         console.title,
-        from.join(", "),
+        few(pages.iter().map(|page| page.from.clone()).collect::<BTreeSet<_>>().into_iter()),
         console.calls,
         admin.at(place),
     );
-    Ok(Some(CutOff { place: place.cloned(), config_maps: admin.config_maps.clone(), problem, mend }))
+    let place = place.filter(|place| admin.is_of_request(place)).cloned();
+    Some(CutOff { place, config_maps: admin.config_maps.clone(), problem, mend })
+}
+
+/// The first few texts, and how many more there are.
+fn few(texts: impl ExactSizeIterator<Item = String>) -> String {
+    const FEW: usize = 3;
+    let more = texts.len().saturating_sub(FEW);
+    let mut few = texts.take(FEW).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        few.push_str(&format!(", and {more} more"));
+    }
+    few
 }

@@ -1,9 +1,9 @@
 //! The consoles that run already, where a ConfigMap changes what they or flyteadmin are told.
 
 use super::{
-    admin,
-    after::{After, unreadable},
-    is_flyteconsole, pair,
+    is_flyteconsole,
+    others::{Found, Others},
+    pair,
     pair::{Console, CutOff},
     settings::Settings,
     url,
@@ -17,36 +17,53 @@ use crate::{
     workload::{Placed, Workload},
 };
 
-/// Whose ConfigMap changes.
+/// The ConfigMap that changes.
 #[derive(Clone, Copy)]
-pub(super) enum Side<'r> {
-    Console { config_map: &'r str },
-    Admin { config_map: &'r str },
+pub(super) enum Changed<'r> {
+    /// One that consoles take their environment from.
+    Consoles { name: &'r str },
+    /// One of flyteadmin's; `before` is the cluster with it as it was, where that is known.
+    Admins { name: &'r str, before: Option<&'r Others<'r>> },
 }
 
-/// Adds the consoles that the change in a namespace cuts off.
-pub(super) fn judge(after: &After, side: Side, namespace: &str, settings: &Settings, verdict: &mut Verdict) {
-    let (place, namespaces) = match side {
-        Side::Console { .. } => (format!("data.{}", flyte::ADMIN_API_URL), Some(Some(namespace))),
-        Side::Admin { .. } => ("data".to_owned(), settings.console_namespaces(namespace)),
+/// No flyteadmin has more consoles.
+const MOST_CONSOLES: usize = 50;
+
+/// Adds the consoles in a namespace, or in all, that the change cuts off.
+pub(super) fn judge(
+    others: &Others,
+    changed: Changed,
+    namespace: Option<&str>,
+    settings: &Settings,
+    verdict: &mut Verdict,
+) {
+    let path = match changed {
+        Changed::Consoles { .. } => format!("data.{}", flyte::ADMIN_API_URL),
+        Changed::Admins { .. } => "data".to_owned(),
     };
-    let place = Place { path: place, ..Place::default() };
-    let Some(namespaces) = namespaces else {
-        return;
-    };
-    let judged = after.find(Listed::Deployment, namespaces, |found| {
-        let workload = Workload::deployment(found.object).map_err(|error| unreadable(Listed::Deployment, &error))?;
+    let place = Place { path, ..Place::default() };
+    let mut consoles = 0;
+    let judged = others.find(Listed::Deployment, namespace, |found| {
+        let workload =
+            Workload::deployment(&found.object).map_err(|error| found.unreadable(Listed::Deployment, &error))?;
+        if workload.metadata.deletion_timestamp.is_some() {
+            return Ok(None);
+        }
         for placed in workload.containers().filter(is_flyteconsole) {
-            let title = found.title(Listed::Deployment);
-            match cut_off(&title, &found.namespace, &workload, &placed, after, side, settings) {
+            consoles += 1;
+            if consoles > MOST_CONSOLES {
+                return Err(format!("there are more than {MOST_CONSOLES} consoles"));
+            }
+            match cut_off(found, &workload, &placed, others, changed, settings) {
                 Ok(None) => {}
                 Ok(Some(cut_off)) => {
-                    // What another object says is no part of this one.
-                    let own = cut_off.place.clone().filter(admin::is_of_request);
-                    let own = own.filter(|_| matches!(side, Side::Admin { .. }));
-                    verdict.add_cut_off(cut_off, own.unwrap_or_else(|| place.clone()));
+                    let place = cut_off.place.clone().unwrap_or_else(|| place.clone());
+                    verdict.add_cut_off(cut_off, place);
                 }
-                Err(reason) => verdict.add_not_checked(&format!("{title}: {reason}"), place.clone(), settings),
+                Err(reason) => {
+                    let reason = format!("{}: {reason}", found.title(Listed::Deployment));
+                    verdict.add_not_checked(&reason, place.clone(), settings);
+                }
             }
         }
         Ok(None::<()>)
@@ -57,31 +74,39 @@ pub(super) fn judge(after: &After, side: Side, namespace: &str, settings: &Setti
 }
 
 fn cut_off(
-    title: &str,
-    namespace: &str,
+    found: &Found,
     workload: &Workload,
     placed: &Placed,
-    after: &After,
-    side: Side,
+    others: &Others,
+    changed: Changed,
     settings: &Settings,
 ) -> Result<Option<CutOff>, String> {
-    let said = variable::said(placed, namespace, after, settings);
-    let said = said.map_err(|error| unreadable(Listed::Deployment, &error))?;
-    let Some(Said { text, source, .. }) = said.map_err(|Unknown { reason, .. }| reason)? else {
-        return Ok(None);
-    };
-    if let Side::Console { config_map } = side
-        && source.as_deref() != Some(config_map)
+    let unreadable = |error| found.unreadable(Listed::Deployment, &error);
+    if let Changed::Consoles { name } = changed
+        && !variable::takes_from(placed, name).map_err(unreadable)?
     {
         return Ok(None);
     }
-    let Some(calls) = url::read(&text, settings).origin else {
+    let said = variable::said(placed, &found.namespace, others, settings).map_err(unreadable)?;
+    let Some(Said { text, source, .. }) =
+        said.map_err(|Unknown { reason, .. }| format!("ADMIN_API_URL is not known: {reason}"))?
+    else {
         return Ok(None);
     };
-    let console = Console { title, namespace, labels: workload.pod_labels(), calls: &calls };
-    let cut_off = pair::check(&console, after, settings)?;
-    Ok(cut_off.filter(|cut_off| match side {
-        Side::Console { .. } => true,
-        Side::Admin { config_map } => cut_off.config_maps.iter().any(|read| read == config_map),
-    }))
+    let Some(calls) = url::read(&text, &found.namespace, settings).origin else {
+        return Ok(None);
+    };
+    let title = &found.title(Listed::Deployment);
+    let console = Console { title, namespace: &found.namespace, labels: workload.pod_labels(), calls: &calls };
+    let check = |others| pair::check(&console, others, settings);
+    match changed {
+        Changed::Consoles { name } if source.is_none_or(|source| source.config_map != name) => Ok(None),
+        Changed::Consoles { .. } => check(others),
+        Changed::Admins { name, before } => {
+            let cut_off = check(others)?.filter(|cut_off| cut_off.config_maps.iter().any(|read| read == name));
+            // What was cut off before is no reason to refuse a step towards mending it.
+            let was_cut_off = || before.is_some_and(|before| matches!(check(before), Ok(Some(_))));
+            Ok(cut_off.filter(|_| !was_cut_off()))
+        }
+    }
 }

@@ -65,7 +65,7 @@ impl<'a> Settings<'a> {
     pub(super) fn check(&self) -> Result<(), InvalidSettings> {
         for (index, host) in self.allow_http.iter().flatten().enumerate() {
             let written = Host::parse(host).map(|host| host.to_string());
-            if written.as_deref() != Ok(host) {
+            if written.as_deref() != Ok(host) || host.contains('*') {
                 let problem = format!("`{}` is no host as browsers write it, e.g. flyte.internal.example.com", &**host);
                 return Err(InvalidSettings::at(&format!("allowHttp[{index}]"), problem));
             }
@@ -80,8 +80,12 @@ impl<'a> Settings<'a> {
         if self.console_origins.as_ref().is_some_and(Vec::is_empty) {
             return Err(InvalidSettings::at("consoleOrigins", "an empty list would check no origin"));
         }
-        if self.admin_namespace.as_ref().is_some_and(|namespace| namespace.is_empty()) {
-            return Err(InvalidSettings::at("adminNamespace", "a namespace's name is not empty"));
+        if let Some(namespace) = &self.admin_namespace {
+            let is_of_name = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'-';
+            if namespace.is_empty() || !namespace.bytes().all(is_of_name) {
+                let problem = "a namespace's name is lower-case letters, digits and dashes";
+                return Err(InvalidSettings::at("adminNamespace", problem));
+            }
         }
         if self.requires_cross_check() && !self.cross_checks() {
             return Err(InvalidSettings::at("requireCrossCheck", "crossCheck is false"));

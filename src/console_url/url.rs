@@ -7,6 +7,7 @@
 
 use super::settings::Settings;
 use crate::{
+    flyte,
     origin::{NeverSent, Origin, Reason},
     verdict::Shortened,
 };
@@ -26,10 +27,10 @@ pub(super) struct Read {
 }
 
 const WRITE_ADDRESS: &str = "write the address that browsers reach flyteadmin at, e.g. https://flyte.example.com, or remove it \
-                             where flyteconsole is on the same";
+                             where flyteconsole is on the same host";
 
-/// Reads a value that is not empty.
-pub(super) fn read(text: &str, settings: &Settings) -> Read {
+/// Reads a value that is not empty, of a console in a namespace.
+pub(super) fn read(text: &str, namespace: &str, settings: &Settings) -> Read {
     let shown = &shown(text);
     let (origin, part) = match Origin::read(text) {
         Ok(origin) => (Some(origin), None),
@@ -39,7 +40,7 @@ pub(super) fn read(text: &str, settings: &Settings) -> Read {
         }
     };
     if let Some(origin) = &origin
-        && let Some(what) = known_to_cluster_alone(origin)
+        && let Some(what) = known_to_cluster_alone(origin, [namespace, settings.admin_namespace(namespace)])
     {
         let problem = format!(
             "`{shown}` is {what}, which only the cluster can resolve, and flyteconsole calls it from people's browsers"
@@ -51,17 +52,22 @@ pub(super) fn read(text: &str, settings: &Settings) -> Read {
     }
     let is_http = origin.as_ref().is_some_and(|origin| origin.is_plain_http() && !settings.may_be_http(origin.host()));
     let path = text.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]));
-    let path =
-        path.filter(|_| settings.allows_path()).and_then(|path| path.split(['?', '#']).next()).unwrap_or_default();
+    let path = path.filter(|_| settings.allows_path() && !text.contains('@'));
+    let path = path.and_then(|path| path.split(['?', '#']).next()).unwrap_or_default();
     let mend = match &origin {
-        None => WRITE_ADDRESS.to_owned(),
-        Some(origin) => {
+        // Of what stands before the `@` no part is shown.
+        Some(origin) if !text.contains('@') || part == Some(Reason::User) => {
             let origin = if is_http { origin.over_https() } else { origin.clone() };
             format!("write {}", Shortened(&format!("{origin}{}", path.trim_end_matches('/'))))
         }
+        _ => WRITE_ADDRESS.to_owned(),
     };
     let mut faults = Vec::new();
-    if let Some((rule, problem)) = part.and_then(|part| judge(part, text, shown, settings)) {
+    let judged = part.and_then(|part| match judge(part, text, shown, settings) {
+        None if origin.is_none() => Some(no_url(shown)),
+        judged => judged,
+    });
+    if let Some((rule, problem)) = judged {
         let may_be_meant = if part == Some(Reason::Path) && !settings.allows_path() {
             ", or set allowPath: true where a proxy takes the path away"
         } else {
@@ -83,6 +89,12 @@ pub(super) fn read(text: &str, settings: &Settings) -> Read {
 /// What is wrong with a URL that has something an origin has not: the rule, and what happens.
 fn judge(part: Reason, text: &str, shown: &str, settings: &Settings) -> Option<(&'static str, String)> {
     match part {
+        Reason::UpperCase if !text.starts_with("http") => Some((
+            "no-url",
+            format!(
+                "the scheme of `{shown}` is in upper case, where flyteconsole v1.11 and later does not take it off"
+            ),
+        )),
         Reason::NotPunycode | Reason::UpperCase | Reason::DefaultPort | Reason::OtherwiseWritten => None,
         Reason::Path if settings.allows_path() && !text.ends_with('/') => None,
         Reason::Path if settings.allows_path() => Some(glued(Reason::Slash, shown)),
@@ -96,37 +108,46 @@ fn judge(part: Reason, text: &str, shown: &str, settings: &Settings) -> Option<(
             "no-url",
             format!("`{shown}` has no scheme: flyteconsole up to v1.10 takes it for a part of its own address"),
         )),
-        Reason::Empty
-        | Reason::WhiteSpace
-        | Reason::Pattern
-        | Reason::Several
-        | Reason::TwoSchemes
-        | Reason::NoHost
-        | Reason::OtherScheme
-        | Reason::LongHost => Some(("no-url", format!("`{shown}` is no URL that a browser can call, http or https"))),
+        Reason::WhiteSpace | Reason::TwoSchemes | Reason::NoHost | Reason::OtherScheme | Reason::LongHost => {
+            Some(("no-url", format!("`{shown}` {part}: browsers cannot call it")))
+        }
+        Reason::Empty | Reason::Pattern | Reason::Several => Some(no_url(shown)),
     }
 }
 
-/// The URL as it can be shown: without a user and password.
+fn no_url(shown: &str) -> (&'static str, String) {
+    ("no-url", format!("`{shown}` is no URL that a browser can call, http or https"))
+}
+
+/// The URL as it can be shown: without a user and password, and without a query or fragment, which may hold a token.
 fn shown(text: &str) -> String {
     let start = text.find("://").map_or(0, |scheme| scheme + 3);
-    let hidden = text[start..].rfind('@').map(|at| format!("{}...{}", &text[..start], &text[start + at..]));
-    Shortened(hidden.as_deref().unwrap_or(text)).to_string()
+    let (scheme, rest) = text.split_at(start);
+    let (dots, rest) = rest.rfind('@').map_or(("", rest), |at| ("...", &rest[at..]));
+    let end = rest.find(['?', '#']).map_or(rest.len(), |end| end + 1);
+    let more = if end < rest.len() { "..." } else { "" };
+    Shortened(&format!("{scheme}{dots}{}{more}", &rest[..end])).to_string()
 }
 
 /// What comes of a URL that more is glued to.
 fn glued(part: Reason, shown: &str) -> (&'static str, String) {
-    ("more-than-origin", format!("it {part}, and flyteconsole glues paths to it: browsers call `{shown}/login`"))
+    let problem = format!("`{shown}` {part}, and flyteconsole glues paths to it: browsers call `{shown}/login`");
+    ("more-than-origin", problem)
 }
 
 /// What a host is that browsers outside the cluster do not find.
-fn known_to_cluster_alone(origin: &Origin) -> Option<&'static str> {
+fn known_to_cluster_alone(origin: &Origin, namespaces: [&str; 2]) -> Option<&'static str> {
     let host = origin.host().strip_suffix('.').unwrap_or(origin.host());
     if !origin.has_name() || origin.is_loopback() {
         None
     } else if !host.contains('.') {
         Some("the bare name of a service")
-    } else if host.ends_with(".svc") || host.ends_with(".cluster.local") {
+    } else if host.ends_with(".svc")
+        || host.ends_with(".cluster.local")
+        || host
+            .split_once('.')
+            .is_some_and(|(service, rest)| service == flyte::FLYTEADMIN && namespaces.contains(&rest))
+    {
         Some("a service's name")
     } else {
         None

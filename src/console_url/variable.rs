@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    after::{After, read, title},
+    is_consoles,
+    others::{Others, title},
     settings::Settings,
 };
 use crate::{
@@ -35,7 +36,7 @@ view! {
         "optional" => optional: bool,
     }
 
-    struct Source<'a> {
+    struct EnvFrom<'a> {
         "prefix" => prefix: Text<'a>,
         "configMapRef" => config_map: Reference<'a>,
         "secretRef" => secret: Reference<'a>,
@@ -52,8 +53,14 @@ pub(super) struct Said {
     pub(super) text: String,
     /// Where the container says it, or what it takes it from, e.g. `spec.containers[0].env[1]`.
     pub(super) path: String,
-    /// The ConfigMap whose `ADMIN_API_URL` it is.
-    pub(super) source: Option<String>,
+    pub(super) source: Option<Source>,
+}
+
+/// The ConfigMap that a variable comes from, and the key there.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub(super) config_map: String,
+    pub(super) key: String,
 }
 
 /// Why it is not known what the variable is.
@@ -64,82 +71,114 @@ pub(super) struct Unknown {
 
 /// What a container's variable is; `None` where it is not set, or empty, which is the same to flyteconsole.
 ///
-/// Without the check of the pair no other object is looked at, and what `envFrom` brings is left to itself.
-///
 /// # Errors
 ///
 /// The container's lists have other types than Kubernetes gives them.
 pub(super) fn said(
     placed: &Placed,
     namespace: &str,
-    after: &After,
+    others: &Others,
     settings: &Settings,
 ) -> Result<Result<Option<Said>, Unknown>, Unjudged> {
     let variables: Vec<Variable> = placed.list("env", placed.container.env)?;
-    let is_wanted = |(_, variable): &(usize, &Variable)| variable.name.as_deref() == Some(flyte::ADMIN_API_URL);
-    if let Some((index, variable)) = variables.iter().enumerate().rfind(is_wanted) {
-        let path = format!("{}.env[{index}]", placed.path());
-        return Ok(of_variable(variable, path, namespace, after, settings));
-    }
-    if !settings.cross_checks() {
-        return Ok(Ok(None));
-    }
-    let sources: Vec<Source> = placed.list("envFrom", placed.container.env_from)?;
-    for (index, Source { prefix, config_map, secret, .. }) in sources.iter().enumerate().rev() {
-        let Some(key) = flyte::ADMIN_API_URL.strip_prefix(prefix.as_deref().unwrap_or_default()) else {
-            continue;
-        };
-        let path = format!("{}.envFrom[{index}]", placed.path());
-        if let Some(Reference { name, optional, .. }) = config_map {
-            let name = name.as_deref().unwrap_or_default();
-            match value(name, key, namespace, after) {
-                Ok(Looked::Up(text)) => return Ok(Ok(set(text, path, name, key))),
-                Ok(Looked::NoKey) => {}
-                Ok(Looked::NoConfigMap) if *optional == Some(true) => {}
-                Ok(Looked::NoConfigMap) => return Ok(Err(Unknown { path, reason: not_there(namespace, name) })),
-                Err(reason) => return Ok(Err(Unknown { path, reason })),
-            }
-        } else if secret.is_some() {
-            let reason = "a Secret may hold ADMIN_API_URL, and is not looked at".to_owned();
-            return Ok(Err(Unknown { path, reason }));
+    let sources: Vec<EnvFrom> = placed.list("envFrom", placed.container.env_from)?;
+    let of_variables = variables
+        .iter()
+        .enumerate()
+        .rev()
+        .map(|(index, variable)| (format!("env[{index}]"), of_variable(variable, namespace, others, settings)));
+    let of_sources = sources
+        .iter()
+        .enumerate()
+        .rev()
+        .map(|(index, source)| (format!("envFrom[{index}]"), of_source(source, namespace, others, settings)));
+    for (path, value) in of_variables.chain(of_sources) {
+        let path = format!("{}.{path}", placed.path());
+        match value {
+            Ok(None) => {}
+            Ok(Some(Value { text, .. })) if text.is_empty() => break,
+            Ok(Some(Value { text, source })) => return Ok(Ok(Some(Said { text, path, source }))),
+            Err(reason) => return Ok(Err(Unknown { path, reason })),
         }
     }
     Ok(Ok(None))
 }
 
+/// Whether a container takes its variable, or may, from a ConfigMap.
+///
+/// # Errors
+///
+/// As [`said`].
+pub(super) fn takes_from(placed: &Placed, config_map: &str) -> Result<bool, Unjudged> {
+    let variables: Vec<Variable> = placed.list("env", placed.container.env)?;
+    let sources: Vec<EnvFrom> = placed.list("envFrom", placed.container.env_from)?;
+    let keys =
+        variables.iter().filter_map(|variable| variable.value_from.as_ref()?.config_map.as_ref()?.name.as_deref());
+    let references = sources.iter().filter_map(|source| source.config_map.as_ref()?.name.as_deref());
+    Ok(keys.chain(references).any(|name| name == config_map))
+}
+
+/// What the variable is set to, and where that comes from.
+struct Value {
+    text: String,
+    source: Option<Source>,
+}
+
+/// What an entry of `env` sets the variable to, if it does.
 fn of_variable(
     variable: &Variable,
-    path: String,
     namespace: &str,
-    after: &After,
+    others: &Others,
     settings: &Settings,
-) -> Result<Option<Said>, Unknown> {
+) -> Result<Option<Value>, String> {
+    if variable.name.as_deref() != Some(flyte::ADMIN_API_URL) {
+        return Ok(None);
+    }
     let text = variable.value.as_deref().unwrap_or_default();
     let Some(from) = &variable.value_from else {
         if text.contains("$(") {
-            return Err(Unknown { path, reason: "it refers to another variable".to_owned() });
+            return Err("it refers to another variable".to_owned());
         }
-        return Ok((!text.is_empty()).then(|| Said { text: text.to_owned(), path, source: None }));
+        return Ok(Some(Value { text: text.to_owned(), source: None }));
     };
     let Some(Key { name, key, optional, .. }) = from.config_map.as_ref().filter(|_| settings.cross_checks()) else {
-        return Err(Unknown { path, reason: "what valueFrom brings is not looked at".to_owned() });
+        return Err("what valueFrom brings is not looked at".to_owned());
     };
     let (name, key) = (name.as_deref().unwrap_or_default(), key.as_deref().unwrap_or_default());
-    match value(name, key, namespace, after) {
-        Ok(Looked::Up(text)) => Ok(set(text, path, name, key)),
-        Ok(_) if *optional == Some(true) => Ok(None),
-        Ok(Looked::NoConfigMap) => Err(Unknown { path, reason: not_there(namespace, name) }),
-        Ok(Looked::NoKey) => {
-            let title = title(Listed::ConfigMap, namespace, name);
-            Err(Unknown { path, reason: format!("{title} has no {}", Shortened(key)) })
-        }
-        Err(reason) => Err(Unknown { path, reason }),
+    match value(name, key, namespace, others)? {
+        Looked::Up(value) => Ok(Some(value)),
+        // Then an earlier entry counts, or `envFrom`.
+        _ if *optional == Some(true) => Ok(None),
+        Looked::NoConfigMap => Err(not_there(namespace, name)),
+        Looked::NoKey => Err(format!("{} has no {}", title(Listed::ConfigMap, namespace, name), Shortened(key))),
     }
 }
 
-fn set(text: String, path: String, config_map: &str, key: &str) -> Option<Said> {
-    let source = (key == flyte::ADMIN_API_URL).then(|| config_map.to_owned());
-    (!text.is_empty()).then_some(Said { text, path, source })
+/// What an entry of `envFrom` sets the variable to, if it does.
+fn of_source(
+    EnvFrom { prefix, config_map, secret, .. }: &EnvFrom,
+    namespace: &str,
+    others: &Others,
+    settings: &Settings,
+) -> Result<Option<Value>, String> {
+    let Some(key) = flyte::ADMIN_API_URL.strip_prefix(prefix.as_deref().unwrap_or_default()) else {
+        return Ok(None);
+    };
+    let Some(Reference { name, optional, .. }) = config_map else {
+        let secret = secret.as_ref().map(|_| "a Secret may hold it, and is not looked at".to_owned());
+        return secret.map_or(Ok(None), Err);
+    };
+    let name = name.as_deref().unwrap_or_default();
+    if !settings.cross_checks() {
+        // The console's own ConfigMap is judged by itself.
+        return if is_consoles(name) { Ok(None) } else { Err("what envFrom brings is not looked at".to_owned()) };
+    }
+    match value(name, key, namespace, others)? {
+        Looked::Up(value) => Ok(Some(value)),
+        Looked::NoKey => Ok(None),
+        Looked::NoConfigMap if *optional == Some(true) => Ok(None),
+        Looked::NoConfigMap => Err(not_there(namespace, name)),
+    }
 }
 
 fn not_there(namespace: &str, config_map: &str) -> String {
@@ -151,7 +190,7 @@ fn not_there(namespace: &str, config_map: &str) -> String {
 
 /// What a ConfigMap has under a key.
 enum Looked {
-    Up(String),
+    Up(Value),
     NoKey,
     NoConfigMap,
 }
@@ -162,15 +201,16 @@ view! {
     }
 }
 
-fn value(config_map: &str, key: &str, namespace: &str, after: &After) -> Result<Looked, String> {
-    let found = after.find(Listed::ConfigMap, Some(namespace), |found| {
+fn value(config_map: &str, key: &str, namespace: &str, others: &Others) -> Result<Looked, String> {
+    let found = others.find(Listed::ConfigMap, Some(namespace), |found| {
         if found.name != config_map {
             return Ok(None);
         }
-        let data = read::<ConfigMap>(Listed::ConfigMap, found.object)?.data;
-        let text = data.as_ref().and_then(|data| data.get(key));
-        let text = text.map(|text| text.as_deref().unwrap_or_default().to_owned());
-        Ok(Some(text.map_or(Looked::NoKey, Looked::Up)))
+        let data = found.read::<ConfigMap>(Listed::ConfigMap)?.data;
+        let source = Some(Source { config_map: config_map.to_owned(), key: key.to_owned() });
+        let value = data.as_ref().and_then(|data| data.get(key));
+        let value = value.map(|text| Value { text: text.as_deref().unwrap_or_default().to_owned(), source });
+        Ok(Some(value.map_or(Looked::NoKey, Looked::Up)))
     })?;
     Ok(found.unwrap_or(Looked::NoConfigMap))
 }

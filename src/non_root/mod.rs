@@ -53,8 +53,7 @@ impl Policy for NonRoot {
         if !matches!(request.sub_resource(), "" | "ephemeralcontainers") {
             return Ok(Verdict::default());
         }
-        let settings =
-            Settings::read(settings).map_err(|error| Unjudged { path: "settings".to_owned(), reason: error.0 })?;
+        let settings = Settings::read(settings)?;
         let workload = Workload::read(request)?;
         if request.operation() == "UPDATE" && workload.metadata.deletion_timestamp.is_some() {
             return Ok(Verdict::default());

@@ -26,7 +26,7 @@ const BUDGETS: [(&str, usize, &str); 4] = [
     ("flyte-admin-cors", 350_000, "z"),
     ("flyte-console-url", 500_000, "z"),
     ("flyte-non-root", 200_000, "s"),
-    ("flytewarden", 560_000, "s"),
+    ("flytewarden", 600_000, "s"),
 ];
 
 fn main() -> ExitCode {

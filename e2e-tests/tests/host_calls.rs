@@ -1,0 +1,108 @@
+//! What the compiled modules ask of a cluster: each kind once, and nothing where it is no business of theirs.
+
+use std::sync::{Arc, Mutex};
+
+use flytewarden_cli::engine::Module;
+use flytewarden_e2e::module;
+use flytewarden_offline::{
+    cluster::{Cluster, HostCalls},
+    manifest,
+};
+use serde_json::{Value, json};
+
+/// A cluster that remembers what it was asked.
+struct Remembering {
+    cluster: Cluster,
+    asked: Mutex<Vec<String>>,
+}
+
+impl HostCalls for Remembering {
+    fn answer(&self, operation: &str, request: &[u8]) -> Result<Vec<u8>, String> {
+        let read: Value = serde_json::from_slice(request).unwrap();
+        let kind = read["kind"].as_str().unwrap_or_default();
+        let namespace = read["namespace"].as_str().unwrap_or("everywhere");
+        self.asked.lock().unwrap().push(format!("{kind} in {namespace}"));
+        self.cluster.answer(operation, request)
+    }
+}
+
+/// What both modules that can ask do ask, about a request, of a cluster with the objects of `examples/after.yaml` and with
+/// consoles in other namespaces.
+fn asked(request: &Value, settings: &Value) -> Vec<String> {
+    let mut text = include_str!("../../examples/after.yaml").to_owned();
+    for number in 0..5 {
+        let console =
+            text.split("---").find(|document| document.contains("kind: Deployment\nmetadata:\n  name: flyteconsole"));
+        let console = console.unwrap().replace("namespace: flyte\n", &format!("namespace: other-{number}\n"));
+        text.push_str(&format!("---\n{console}"));
+    }
+    let objects: Vec<_> = manifest::objects(&text).into_iter().map(|object| object.unwrap()).collect();
+    let engine = wasmtime::Engine::default();
+    let mut asked = Vec::new();
+    for (name, settings) in
+        [("flyte-console-url", settings.clone()), ("flytewarden", json!({"flyte-console-url": settings}))]
+    {
+        let cluster =
+            Arc::new(Remembering { cluster: Cluster::of(&objects, "default"), asked: Mutex::new(Vec::new()) });
+        let module = Module::load(&engine, &module(name)).expect("the module loads");
+        module.validate(&request.to_string(), &settings.to_string(), &(Arc::clone(&cluster) as _)).unwrap();
+        let mut sorted = cluster.asked.lock().unwrap().clone();
+        sorted.sort();
+        asked.push(sorted);
+    }
+    assert_eq!(asked[0], asked[1]);
+    asked.remove(0)
+}
+
+fn request(group: &str, kind: &str, name: &str, operation: &str) -> Value {
+    let objects = manifest::objects(include_str!("../../examples/after.yaml"));
+    let object = objects.into_iter().flatten().find(|object| object.kind == kind && object.name == name).unwrap();
+    json!({
+        "uid": "0", "operation": operation, "namespace": "flyte", "kind": {"group": group, "version": "v1", "kind": kind},
+        "object": object.content, "oldObject": {"metadata": {"name": name}, "data": {}}
+    })
+}
+
+#[test]
+fn a_console_asks_for_each_kind_once() {
+    let expected = ["ConfigMap in flyte", "Deployment in flyte", "Ingress in flyte", "Service in flyte"];
+    assert_eq!(expected[..], asked(&request("apps", "Deployment", "flyteconsole", "CREATE"), &json!({})));
+}
+
+#[test]
+fn a_change_of_flyteadmins_config_map_asks_for_each_kind_once() {
+    let expected = ["ConfigMap in flyte", "Deployment in flyte", "Ingress in flyte", "Service in flyte"];
+    assert_eq!(expected[..], asked(&request("", "ConfigMap", "flyte-admin-base-config", "UPDATE"), &json!({})));
+}
+
+#[test]
+fn with_consoles_in_other_namespaces_each_kind_is_still_asked_for_once() {
+    let expected =
+        ["ConfigMap in everywhere", "Deployment in everywhere", "Ingress in everywhere", "Service in everywhere"];
+    let settings = json!({"adminNamespace": "flyte"});
+    assert_eq!(expected[..], asked(&request("", "ConfigMap", "flyte-admin-base-config", "UPDATE"), &settings));
+}
+
+#[test]
+fn without_the_check_of_the_pair_nothing_is_asked() {
+    let settings = json!({"crossCheck": false});
+    for (group, kind, name) in [
+        ("apps", "Deployment", "flyteconsole"),
+        ("", "ConfigMap", "flyte-admin-base-config"),
+        ("", "ConfigMap", "flyte-console-config"),
+    ] {
+        assert_eq!(Vec::<String>::new(), asked(&request(group, kind, name, "UPDATE"), &settings), "{name}");
+    }
+}
+
+#[test]
+fn what_is_neither_console_nor_configuration_asks_nothing() {
+    for (kind, name) in [("Deployment", "flyteadmin"), ("Deployment", "datacatalog")] {
+        for operation in ["CREATE", "UPDATE"] {
+            assert_eq!(Vec::<String>::new(), asked(&request("apps", kind, name, operation), &json!({})), "{name}");
+        }
+    }
+    let mut other = request("", "ConfigMap", "flyte-admin-base-config", "UPDATE");
+    other["object"]["metadata"]["name"] = json!("other");
+    assert_eq!(Vec::<String>::new(), asked(&other, &json!({})));
+}

@@ -1,0 +1,135 @@
+//! Hosts that answer anything but what they are asked, against the compiled modules: the URL alone is judged, the pair is
+//! said not to be checked, and nothing traps.
+
+use std::{process::ExitCode, sync::Arc};
+
+use flytewarden_cli::engine::Module;
+use flytewarden_e2e::module;
+use flytewarden_offline::cluster::HostCalls;
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::{Value, json};
+
+/// A host that answers for each kind with what it is given.
+struct Host(fn(&str) -> Result<Vec<u8>, String>);
+
+impl HostCalls for Host {
+    fn answer(&self, _: &str, request: &[u8]) -> Result<Vec<u8>, String> {
+        let request: Value = serde_json::from_slice(request).map_err(|error| error.to_string())?;
+        self.0(request["kind"].as_str().unwrap_or_default())
+    }
+}
+
+fn list(kind: &str, items: Vec<Value>) -> Result<Vec<u8>, String> {
+    let api_version = match kind {
+        "Deployment" => "apps/v1",
+        "Ingress" => "networking.k8s.io/v1",
+        _ => "v1",
+    };
+    Ok(json!({"apiVersion": api_version, "kind": format!("{kind}List"), "items": items}).to_string().into_bytes())
+}
+
+fn named(number: usize, spec: &Value) -> Value {
+    json!({"metadata": {"name": format!("x{number}"), "namespace": "flyte"}, "spec": spec})
+}
+
+fn service() -> Value {
+    named(0, &json!({"selector": {"app": "flyteconsole"}}))
+}
+
+fn ingress(hosts: impl Iterator<Item = String>) -> Value {
+    let backend = json!({"service": {"name": "x0"}});
+    let hosts: Vec<String> = hosts.collect();
+    let rules: Vec<Value> =
+        hosts.iter().map(|host| json!({"host": host, "http": {"paths": [{"backend": backend}]}})).collect();
+    named(0, &json!({"rules": rules, "tls": [{"hosts": hosts}]}))
+}
+
+/// What a host answers.
+const HOSTS: [(&str, fn(&str) -> Result<Vec<u8>, String>); 14] = [
+    ("nothing", |_| Ok(Vec::new())),
+    ("no UTF-8", |_| Ok(b"\xff\xfe".to_vec())),
+    ("null", |_| Ok(b"null".to_vec())),
+    ("a list", |_| Ok(b"[]".to_vec())),
+    ("a list of another kind", |_| list("Pod", Vec::new())),
+    ("items that are no list", |kind| {
+        let answer = String::from_utf8_lossy(&list(kind, Vec::new())?).replace("[]", "5");
+        Ok(answer.into_bytes())
+    }),
+    ("items that are no objects", |kind| list(kind, vec![json!(5), json!([]), json!("x")])),
+    ("objects without anything", |kind| list(kind, vec![json!({}), json!({"metadata": null, "spec": null})])),
+    ("objects of the wrong types", |kind| {
+        list(kind, vec![named(0, &json!({"selector": [], "rules": {}, "template": 5}))])
+    }),
+    ("an object that is 100,000 deep", |kind| {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let answer = String::from_utf8_lossy(&list(kind, vec![json!("deep")])?).replace("\"deep\"", &deep);
+        Ok(answer.into_bytes())
+    }),
+    ("a mebibyte of error", |_| Err("x".repeat(1 << 20))),
+    ("an error with lines and controls", |_| Err("no\u{1b}[2J\nbecause\u{0}".to_owned())),
+    ("20,000 hosts", |kind| match kind {
+        "Service" => list(kind, vec![service()]),
+        "Ingress" => list(kind, vec![ingress((0..20_000).map(|number| format!("h{number}.example.com")))]),
+        _ => list(kind, Vec::new()),
+    }),
+    ("one host 20,000 times, and two ConfigMaps of flyteadmin's with a mebibyte each", |kind| match kind {
+        "Service" => list(kind, vec![service(); 1_000]),
+        "Ingress" => list(kind, vec![ingress((0..20_000).map(|_| "console.example.com".to_owned()))]),
+        "ConfigMap" => {
+            let config_map =
+                |name: &str| json!({"metadata": {"name": name}, "data": {"a.yaml": "x: y\n".repeat(1 << 18)}});
+            list(kind, vec![config_map("flyte-admin-config"), config_map("flyte-admin-base-config")])
+        }
+        _ => list(kind, Vec::new()),
+    }),
+];
+
+/// flyteconsole, or an UPDATE of flyteadmin's ConfigMap.
+fn requests() -> [(&'static str, Value); 2] {
+    let console = json!({
+        "operation": "CREATE", "namespace": "flyte", "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
+        "object": {"spec": {"template": {"metadata": {"labels": {"app": "flyteconsole"}}, "spec": {"containers": [{
+            "name": "flyteconsole",
+            "securityContext": {"runAsUser": 1000},
+            "env": [{"name": "ADMIN_API_URL", "value": "https://flyte.example.com"}]
+        }]}}}}
+    });
+    let files = |origin: &str| {
+        let file = format!("server: {{security: {{allowedOrigins: ['https://{origin}.example.com']}}}}");
+        json!({"metadata": {"name": "flyte-admin-config"}, "data": {"server.yaml": file}})
+    };
+    let admin = json!({
+        "operation": "UPDATE", "namespace": "flyte", "kind": {"group": "", "version": "v1", "kind": "ConfigMap"},
+        "object": files("a"), "oldObject": files("b")
+    });
+    [("flyteconsole", console), ("flyteadmin's ConfigMap", admin)]
+}
+
+fn judge(module: &Module, request: &Value, host: Host) -> Result<(), Failed> {
+    let console_is_there = request["operation"] == "CREATE";
+    let answer = module.validate(&request.to_string(), "{}", &(Arc::new(host) as _))?;
+    let warnings = answer.warnings.clone().unwrap_or_default().join("\n");
+    let says_so = warnings.contains("whether flyteadmin lets flyteconsole in was not checked: ");
+    // Where no console is known of, none is cut off.
+    if answer.accepted && (says_so || !console_is_there) && warnings.len() < 10_000 && !warnings.contains('\u{1b}') {
+        Ok(())
+    } else {
+        Err(format!("{answer:.2000?}").into())
+    }
+}
+
+fn main() -> ExitCode {
+    let engine = wasmtime::Engine::default();
+    let mut trials = Vec::new();
+    for name in ["flyte-console-url", "flytewarden"] {
+        let module = Arc::new(Module::load(&engine, &module(name)).expect("the module loads"));
+        for (title, host) in HOSTS {
+            for (what, request) in requests() {
+                let module = Arc::clone(&module);
+                let title = format!("{title}, asked about {what} ({name})");
+                trials.push(Trial::test(title, move || judge(&module, &request, Host(host))));
+            }
+        }
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
