@@ -9,8 +9,10 @@ use flytewarden_offline::cluster::HostCalls;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
 
-/// A host that answers for each kind with what it is given.
-struct Host(fn(&str) -> Result<Vec<u8>, String>);
+/// What a host answers for a kind.
+type Answer = fn(&str) -> Result<Vec<u8>, String>;
+
+struct Host(Answer);
 
 impl HostCalls for Host {
     fn answer(&self, _: &str, request: &[u8]) -> Result<Vec<u8>, String> {
@@ -44,8 +46,7 @@ fn ingress(hosts: impl Iterator<Item = String>) -> Value {
     named(0, &json!({"rules": rules, "tls": [{"hosts": hosts}]}))
 }
 
-/// What a host answers.
-const HOSTS: [(&str, fn(&str) -> Result<Vec<u8>, String>); 14] = [
+const HOSTS: [(&str, Answer); 14] = [
     ("nothing", |_| Ok(Vec::new())),
     ("no UTF-8", |_| Ok(b"\xff\xfe".to_vec())),
     ("null", |_| Ok(b"null".to_vec())),
