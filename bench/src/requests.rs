@@ -22,7 +22,11 @@ pub fn all() -> Vec<(&'static str, &'static str, String)> {
         request("", "ConfigMap", &another)
     }));
     let console = of_example("Deployment", "flyteconsole");
-    requests.push(("flyte-console-url", "flyteconsole's Deployment", request("apps", "Deployment", &console)));
+    requests.push((
+        "flyte-console-url",
+        "flyteconsole's Deployment, without a cluster to ask",
+        request("apps", "Deployment", &console),
+    ));
     requests.push(("flyte-console-url", "flyteadmin's Deployment", request("apps", "Deployment", &deployment)));
     requests.push(("flyte-console-url", "another ConfigMap of 1 MiB", {
         let mut another = repeated(&config_map, 1 << 20);

@@ -382,6 +382,23 @@ fn the_documented_json_is_what_is_printed() {
     assert_eq!(documented, serde_json::from_str::<Value>(&run.out).unwrap(), "{}", run.out);
 }
 
+/// Every line that the README shows of a run, but for those it leaves out.
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let mut shown = 0;
+    for block in readme.split("```console\n$ target/release/flytewarden ").skip(1) {
+        let (arguments, lines) = block.split_once("```").unwrap().0.split_once('\n').unwrap();
+        let output = flytewarden().args(arguments.split(' ')).output().unwrap();
+        let out = String::from_utf8(output.stdout).unwrap();
+        for line in lines.lines().filter(|line| !matches!(*line, "..." | "")) {
+            assert!(out.lines().any(|printed| printed == line), "{line}\n\n{out}");
+            shown += 1;
+        }
+    }
+    assert!(shown > 5, "the README shows {shown} lines");
+}
+
 #[test]
 fn colour_is_for_terminals() {
     assert!(!check(BAD).out.contains('\u{1b}'));

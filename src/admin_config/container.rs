@@ -38,10 +38,9 @@ pub(crate) struct Overrides {
 
 /// Whether the container runs flyteadmin's server: by its name in Flyte's charts, or by its image.
 pub(crate) fn is_flyteadmin(placed: &Placed) -> bool {
-    let image = Repository::of(placed.container.image());
-    placed.role == Role::Regular
-        && (flyte::ADMIN_CONTAINERS.contains(&placed.container.name())
-            || image.is_some_and(|image| flyte::ADMIN_IMAGES.contains(&image.name())))
+    let has_image =
+        || Repository::of(placed.container.image()).is_some_and(|image| flyte::ADMIN_IMAGES.contains(&image.name()));
+    placed.role == Role::Regular && (flyte::ADMIN_CONTAINERS.contains(&placed.container.name()) || has_image())
 }
 
 /// The rule about what is said in a way that cannot be read from the object.

@@ -70,7 +70,6 @@ struct Runs {
 }
 
 /// A ConfigMap where flyteadmin reads its files.
-#[derive(Clone)]
 struct Mounted {
     name: String,
     /// Whether it need not be there.

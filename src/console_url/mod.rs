@@ -89,10 +89,9 @@ impl Policy for ConsoleUrl {
 
 /// Whether the container runs flyteconsole: by its name in Flyte's charts, or by its image.
 fn is_flyteconsole(placed: &Placed) -> bool {
-    let image = Repository::of(placed.container.image());
-    placed.role == Role::Regular
-        && (placed.container.name() == flyte::FLYTECONSOLE
-            || image.is_some_and(|image| image.name() == flyte::FLYTECONSOLE))
+    let has_image =
+        || Repository::of(placed.container.image()).is_some_and(|image| image.name() == flyte::FLYTECONSOLE);
+    placed.role == Role::Regular && (placed.container.name() == flyte::FLYTECONSOLE || has_image())
 }
 
 fn judge_workload(

@@ -37,7 +37,6 @@ view! {
 }
 
 /// An object that is listed.
-#[derive(Clone)]
 pub(super) struct Found {
     pub(super) namespace: String,
     pub(super) name: String,
