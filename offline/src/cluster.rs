@@ -70,8 +70,11 @@ impl Cluster {
             {
                 metadata.insert("namespace".to_owned(), json!(namespace));
             }
-            // What was in `extensions` is in this group now.
-            let group = if object.kind == "Ingress" { "networking.k8s.io" } else { object.group() };
+            // Where the API server has them now.
+            let group = match (object.group(), &*object.kind) {
+                ("extensions", "Ingress" | "NetworkPolicy") => "networking.k8s.io",
+                (group, _) => group,
+            };
             let key = [group, &object.kind, namespace, &object.name].map(str::to_owned);
             let is_ambiguous = held.get(&key).is_some_and(|other| other.is_ambiguous || other.content != content);
             held.insert(key, Held { version: object.version().to_owned(), content, is_ambiguous });
@@ -112,23 +115,15 @@ impl Cluster {
         Ok(found)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "they are the host's")]
-    fn list(
-        &self,
-        api_version: &str,
-        kind: &str,
-        namespace: Option<&str>,
-        labels: Option<&str>,
-        fields: Option<&str>,
-        masks: Option<&BTreeSet<String>>,
-    ) -> Result<Vec<u8>, String> {
+    fn list(&self, namespace: Option<&str>, asked: &ListAllResourcesRequest) -> Result<Vec<u8>, String> {
+        let ListAllResourcesRequest { api_version, kind, label_selector, field_selector, field_masks } = asked;
         if namespace.is_some() && kinds::is_cluster_wide(kind) {
             return Err(format!(
                 "resource {api_version}/{kind} is cluster wide. Cannot search for it inside of a namespace"
             ));
         }
-        let labels = labels.map(selector).transpose()?.unwrap_or_default();
-        let fields = fields.map(field_selector).transpose()?.unwrap_or_default();
+        let labels = label_selector.as_deref().map(label_selectors).transpose()?.unwrap_or_default();
+        let fields = field_selector.as_deref().map(field_selectors).transpose()?.unwrap_or_default();
         let objects = self.of_kind(api_version, kind, namespace)?;
         let selected = objects.into_iter().filter(|object| {
             let own = &object["metadata"]["labels"];
@@ -137,7 +132,7 @@ impl Cluster {
                     .iter()
                     .all(|(path, value, is_equal)| (object.pointer(path) == Some(&json!(value))) == *is_equal)
         });
-        let items: Vec<Value> = selected.map(|object| masked(object, masks)).collect();
+        let items: Vec<Value> = selected.map(|object| masked(object, field_masks.as_ref())).collect();
         let list = json!({"apiVersion": api_version, "kind": format!("{kind}List"), "metadata": {}, "items": items});
         Ok(list.to_string().into_bytes())
     }
@@ -150,27 +145,18 @@ impl HostCalls for Cluster {
         }
         match operation {
             "list_resources_by_namespace" => {
-                let asked: ListResourcesByNamespaceRequest = read(request)?;
-                self.list(
-                    &asked.api_version,
-                    &asked.kind,
-                    Some(&asked.namespace),
-                    asked.label_selector.as_deref(),
-                    asked.field_selector.as_deref(),
-                    asked.field_masks.as_ref(),
-                )
+                let ListResourcesByNamespaceRequest {
+                    api_version,
+                    kind,
+                    namespace,
+                    label_selector,
+                    field_selector,
+                    field_masks,
+                } = read(request)?;
+                let asked = ListAllResourcesRequest { api_version, kind, label_selector, field_selector, field_masks };
+                self.list(Some(&namespace), &asked)
             }
-            "list_resources_all" => {
-                let asked: ListAllResourcesRequest = read(request)?;
-                self.list(
-                    &asked.api_version,
-                    &asked.kind,
-                    None,
-                    asked.label_selector.as_deref(),
-                    asked.field_selector.as_deref(),
-                    asked.field_masks.as_ref(),
-                )
-            }
+            "list_resources_all" => self.list(None, &read(request)?),
             "get_resource" => {
                 let asked: GetResourceRequest = read(request)?;
                 let namespace = Some(asked.namespace.as_deref().unwrap_or_default());
@@ -240,7 +226,7 @@ impl Requirement {
 
 /// Reads a label selector: `a=b`, `a==b`, `a!=b`, `a in (b, c)`, `a notin (b)`, `a`, `!a`, all that hold together joined by
 /// commas. No crate that is kept up reads the text; `kube-core` makes it.
-fn selector(text: &str) -> Result<Vec<Requirement>, String> {
+fn label_selectors(text: &str) -> Result<Vec<Requirement>, String> {
     let mut depth = 0;
     let is_between = |letter: char| {
         depth += i32::from(letter == '(') - i32::from(letter == ')');
@@ -288,7 +274,7 @@ fn requirement(text: &str) -> Result<Requirement, String> {
 
 /// Reads a field selector, of which the API server knows two fields for every kind: the path, the value, and whether they
 /// must be equal.
-fn field_selector(text: &str) -> Result<Vec<(String, String, bool)>, String> {
+fn field_selectors(text: &str) -> Result<Vec<(String, String, bool)>, String> {
     let parts = text.split(',').filter(|part| !part.is_empty());
     let read = |part: &str| {
         let unequal = part.split_once("!=").map(|(field, value)| (field, value, false));

@@ -45,7 +45,7 @@ use crate::{
     text::Text,
     verdict::{Notice, Shortened, Unjudged, Verdict, Violation},
     view::view,
-    workload::{self, Placed, Role, Workload},
+    workload::{self, Labels, Placed, Role, Workload},
 };
 
 /// The policy `flyte-console-url`.
@@ -105,49 +105,59 @@ fn judge_workload(
         return Ok(());
     }
     let others = Others::beside_workload(cluster);
-    let (namespace, labels) = (request.namespace(), workload.pod_labels());
     for placed in workload.containers().filter(is_flyteconsole) {
-        let container = Shortened(placed.container.name()).to_string();
-        let at = |path: String| Place { path, container: container.clone(), within: None };
-        let lost = |calls: Option<&Origin>| pair::lost(namespace, labels, calls, &others, settings);
-        let Said { text, path, source } = match variable::said(&placed, namespace, &others, settings)? {
-            Ok(Some(said)) => said,
-            Ok(None) => {
-                let lost = settings.cross_checks().then(|| lost(None)).flatten();
-                verdict.notices.extend(lost.map(|text| notice("no-way", at(placed.path()), text)));
-                continue;
-            }
-            Err(Unknown { path, reason }) => {
-                let text =
-                    format!("ADMIN_API_URL was not judged, nor whether flyteadmin lets flyteconsole in: {reason}");
-                verdict.add_not_judged(text, at(path), settings);
-                continue;
-            }
-        };
-        let read = url::read(&text, namespace, settings);
-        let faults = match source {
-            // What the console's own ConfigMap says is judged there.
-            Some(Source { config_map, key }) if is_consoles(&config_map) && key == flyte::ADMIN_API_URL => Vec::new(),
-            Some(Source { config_map, key }) => {
-                let title = title(Listed::ConfigMap, namespace, &config_map);
-                let there = format!(", in {title} {}", location::key("data", &Shortened(&key).to_string()));
-                let moved = |fault: url::Fault| url::Fault { mend: fault.mend + &there, ..fault };
-                read.faults.into_iter().map(moved).collect()
-            }
-            None => read.faults,
-        };
-        verdict.add_faults(faults, &at(path.clone()));
-        let Some(calls) = read.origin.filter(|_| settings.cross_checks()) else {
-            continue;
-        };
-        let console = Console { title: flyte::FLYTECONSOLE, namespace, labels, calls: &calls };
-        match pair::check(&console, &others, settings) {
-            Ok(None) => {}
-            Ok(Some(cut_off)) => verdict.add_cut_off(cut_off, at(path.clone())),
-            Err(reason) => verdict.add_not_checked(&reason, at(path.clone()), settings),
-        }
-        verdict.notices.extend(lost(Some(&calls)).map(|text| notice("no-way", at(path), text)));
+        judge_console(&placed, workload.pod_labels(), request.namespace(), &others, settings, verdict)?;
     }
+    Ok(())
+}
+
+fn judge_console(
+    placed: &Placed,
+    labels: Option<&Labels>,
+    namespace: &str,
+    others: &Others,
+    settings: &Settings,
+    verdict: &mut Verdict,
+) -> Result<(), Unjudged> {
+    let container = Shortened(placed.container.name()).to_string();
+    let at = |path: String| Place { path, container: container.clone(), within: None };
+    let lost = |calls: Option<&Origin>, path: String| {
+        let lost = settings.cross_checks().then(|| pair::lost(namespace, labels, calls, others, settings)).flatten();
+        lost.map(|text| notice("no-way", at(path), text))
+    };
+    let Said { text, path, source } = match variable::said(placed, namespace, others, settings)? {
+        Ok(Some(said)) => said,
+        Ok(None) => {
+            verdict.notices.extend(lost(None, placed.path()));
+            return Ok(());
+        }
+        Err(Unknown { path, reason }) => {
+            let text = format!("ADMIN_API_URL was not judged, nor whether flyteadmin lets flyteconsole in: {reason}");
+            verdict.add_not_judged(text, at(path), settings);
+            return Ok(());
+        }
+    };
+    let url::Read { origin, mut faults } = url::read(&text, namespace, settings);
+    if let Some(Source { config_map, key }) = source {
+        if is_consoles(&config_map) && key == flyte::ADMIN_API_URL {
+            // It is judged by itself.
+            faults.clear();
+        }
+        let key = location::key("data", &Shortened(&key).to_string());
+        let there = format!(", in {} {key}", title(Listed::ConfigMap, namespace, &config_map));
+        faults.iter_mut().for_each(|fault| fault.mend.push_str(&there));
+    }
+    verdict.add_faults(faults, &at(path.clone()));
+    let Some(calls) = origin.filter(|_| settings.cross_checks()) else {
+        return Ok(());
+    };
+    let console = Console { title: flyte::FLYTECONSOLE, namespace, labels, calls: &calls };
+    match pair::check(&console, others, settings) {
+        Ok(None) => {}
+        Ok(Some(cut_off)) => verdict.add_cut_off(cut_off, at(path.clone())),
+        Err(reason) => verdict.add_not_checked(&reason, at(path.clone()), settings),
+    }
+    verdict.notices.extend(lost(Some(&calls), path));
     Ok(())
 }
 
