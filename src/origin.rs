@@ -21,6 +21,14 @@ pub(crate) struct NeverSent {
     pub(crate) instead: Option<String>,
 }
 
+impl NeverSent {
+    /// What is wrong with `text`, and what to write instead, where that can be told.
+    pub(crate) fn refusal(&self, text: &str) -> String {
+        let instead = self.instead.as_ref().map_or(String::new(), |instead| format!("; write {instead}"));
+        format!("`{text}` {}{instead}", self.reason)
+    }
+}
+
 /// What makes a text no origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reason {

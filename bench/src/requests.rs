@@ -16,11 +16,10 @@ pub fn all() -> Vec<(&'static str, &'static str, String)> {
     for (title, size) in [("64 KiB of it", 64 << 10), ("256 KiB of it", 256 << 10), ("1 MiB of it", 1 << 20)] {
         requests.push(("flyte-admin-cors", title, request("", "ConfigMap", &repeated(&config_map, size))));
     }
-    requests.push(("flyte-admin-cors", "another ConfigMap of 1 MiB", {
-        let mut another = repeated(&config_map, 1 << 20);
-        another["metadata"]["name"] = json!("another");
-        request("", "ConfigMap", &another)
-    }));
+    let mut another = repeated(&config_map, 1 << 20);
+    another["metadata"]["name"] = json!("another");
+    let another = request("", "ConfigMap", &another);
+    requests.push(("flyte-admin-cors", "another ConfigMap of 1 MiB", another.clone()));
     let console = of_example("Deployment", "flyteconsole");
     requests.push((
         "flyte-console-url",
@@ -28,11 +27,7 @@ pub fn all() -> Vec<(&'static str, &'static str, String)> {
         request("apps", "Deployment", &console),
     ));
     requests.push(("flyte-console-url", "flyteadmin's Deployment", request("apps", "Deployment", &deployment)));
-    requests.push(("flyte-console-url", "another ConfigMap of 1 MiB", {
-        let mut another = repeated(&config_map, 1 << 20);
-        another["metadata"]["name"] = json!("another");
-        request("", "ConfigMap", &another)
-    }));
+    requests.push(("flyte-console-url", "another ConfigMap of 1 MiB", another));
     requests
 }
 

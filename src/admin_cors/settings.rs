@@ -68,10 +68,7 @@ impl<'a> Settings<'a> {
                     read if is_pattern && (read.is_err() || origin.ends_with("*.")) => {
                         return at(format!("`{}` is no pattern; one is https://*.example.com", &**origin));
                     }
-                    Err(never) => {
-                        let instead = never.instead.map_or(String::new(), |instead| format!("; write {instead}"));
-                        return at(format!("`{}` {}{instead}", &**origin, never.reason));
-                    }
+                    Err(never) => return at(never.refusal(origin)),
                     Ok(origin) if field == "allowHttp" && !origin.is_plain_http() => {
                         return at(format!("`{origin}` needs no permission: it is not plain http, or is loopback"));
                     }

@@ -84,13 +84,9 @@ impl Admin {
     /// Why it is not known what holds.
     pub(super) fn of(others: &Others, namespace: &str) -> Result<Self, String> {
         let mut containers = Vec::new();
-        others.find(Listed::Deployment, Some(namespace), |found| {
-            let unreadable = |error| found.unreadable(Listed::Deployment, &error);
-            let workload = Workload::deployment(&found.object).map_err(unreadable)?;
-            for placed in workload.containers().filter(container::is_flyteadmin) {
-                containers.extend(runs(found, &workload, &placed)?);
-            }
-            Ok(None::<()>)
+        each_server(others, namespace, |found, workload, placed| {
+            containers.push(runs(found, workload, placed)?);
+            Ok(())
         })?;
         if containers.iter().any(|runs| runs.is_named) {
             containers.retain(|runs| runs.is_named);
@@ -128,13 +124,28 @@ impl Admin {
     }
 }
 
-/// What a container says of its flyteadmin; `None` where it runs something else that is in flyteadmin's image.
-fn runs(found: &Found, workload: &Workload, placed: &Placed) -> Result<Option<Runs>, String> {
+/// Gives each container of a namespace's Deployments that runs flyteadmin's server to `each`.
+fn each_server(
+    others: &Others,
+    namespace: &str,
+    mut each: impl FnMut(&Found, &Workload, &Placed) -> Result<(), String>,
+) -> Result<(), String> {
+    others.each(Listed::Deployment, Some(namespace), |found| {
+        let unreadable = |error| found.unreadable(Listed::Deployment, &error);
+        let workload = Workload::deployment(&found.object).map_err(unreadable)?;
+        for placed in workload.containers().filter(container::is_flyteadmin) {
+            if serves(&placed).map_err(unreadable)? {
+                each(found, &workload, &placed)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// What a container says of the flyteadmin it runs.
+fn runs(found: &Found, workload: &Workload, placed: &Placed) -> Result<Runs, String> {
     let deployment = found.title(Listed::Deployment);
     let unreadable = |error: Unjudged| found.unreadable(Listed::Deployment, &error);
-    if !serves(placed).map_err(unreadable)? {
-        return Ok(None);
-    }
     let Overrides { security, faults, remarks } = Overrides::read(placed).map_err(unreadable)?;
     let unknown = remarks.into_iter().filter(|(rule, ..)| *rule == container::NOT_KNOWN).map(|(_, _, text)| text);
     if let Some(doubt) = faults.into_iter().map(|fault| fault.problem).chain(unknown).next() {
@@ -143,7 +154,7 @@ fn runs(found: &Found, workload: &Workload, placed: &Placed) -> Result<Option<Ru
     let config_maps = mounted(workload, placed).map_err(unreadable)?;
     let is_named = is_named(placed);
     match config_maps.filter(|config_maps| !config_maps.is_empty()) {
-        Some(config_maps) => Ok(Some(Runs { deployment, is_named, security, config_maps })),
+        Some(config_maps) => Ok(Runs { deployment, is_named, security, config_maps }),
         None => Err(format!(
             "{deployment} has its files from elsewhere than whole ConfigMaps at {}",
             flyte::ADMIN_CONFIG_FOLDERS[0]
@@ -169,15 +180,9 @@ fn serves(placed: &Placed) -> Result<bool, Unjudged> {
 /// Why they are not known.
 pub(super) fn hosts(others: &Others, namespace: &str) -> Result<Hosts, String> {
     let mut services = BTreeSet::new();
-    others.find(Listed::Deployment, Some(namespace), |found| {
-        let unreadable = |error| found.unreadable(Listed::Deployment, &error);
-        let workload = Workload::deployment(&found.object).map_err(unreadable)?;
-        for placed in workload.containers().filter(container::is_flyteadmin) {
-            if serves(&placed).map_err(unreadable)? {
-                services.extend(ingress::services(others, namespace, workload.pod_labels())?);
-            }
-        }
-        Ok(None::<()>)
+    each_server(others, namespace, |_, workload, _| {
+        services.extend(ingress::services(others, namespace, workload.pod_labels())?);
+        Ok(())
     })?;
     ingress::hosts(others, namespace, &services)
 }
@@ -220,11 +225,11 @@ fn mounted(workload: &Workload, placed: &Placed) -> Result<Option<Vec<Mounted>>,
 /// The one ConfigMap of flyteadmin's by its name.
 fn by_name(others: &Others, namespace: &str) -> Result<Vec<Mounted>, String> {
     let mut names = Vec::new();
-    others.find(Listed::ConfigMap, Some(namespace), |found| {
+    others.each(Listed::ConfigMap, Some(namespace), |found| {
         if config_map::deployment(&found.name).is_some() {
             names.push(Mounted { name: found.name.clone(), optional: false });
         }
-        Ok(None::<()>)
+        Ok(())
     })?;
     match &names[..] {
         [] => Err(format!(

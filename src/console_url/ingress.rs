@@ -77,12 +77,12 @@ const MOST_HOSTS: usize = 50;
 /// Why they are not known.
 pub(super) fn services(others: &Others, namespace: &str, labels: Option<&Labels>) -> Result<BTreeSet<String>, String> {
     let mut services = BTreeSet::new();
-    others.find(Listed::Service, Some(namespace), |found| {
+    others.each(Listed::Service, Some(namespace), |found| {
         let selector = found.read::<Service>(Listed::Service)?.spec.and_then(|spec| spec.selector);
         if selector.is_some_and(|selector| selector.selects(labels)) {
             services.insert(found.name.clone());
         }
-        Ok(None::<()>)
+        Ok(())
     })?;
     Ok(services)
 }
@@ -94,10 +94,7 @@ pub(super) fn services(others: &Others, namespace: &str, labels: Option<&Labels>
 /// Why they are not known.
 pub(super) fn hosts(others: &Others, namespace: &str, services: &BTreeSet<String>) -> Result<Hosts, String> {
     let mut hosts = Hosts::default();
-    others.find(Listed::Ingress, Some(namespace), |found| {
-        hosts.add(found, services)?;
-        Ok(None::<()>)
-    })?;
+    others.each(Listed::Ingress, Some(namespace), |found| hosts.add(found, services))?;
     Ok(hosts)
 }
 

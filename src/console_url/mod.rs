@@ -3,14 +3,15 @@
 //!
 //! Judged: `ADMIN_API_URL` of the container that runs flyteconsole, from its `env` or from the ConfigMaps of its `envFrom`
 //! and `valueFrom`, and in the ConfigMap `flyte-console-config`. Where it is set, it must be the origin of an address that
-//! browsers outside the cluster can resolve, over https. Not set, it is the page's own origin, which is always right.
+//! browsers outside the cluster can resolve, over https. Not set, it is the page's own origin.
 //!
 //! Where it is another origin than the one browsers load flyteconsole from, flyteadmin's CORS must allow that origin by
 //! name. The origins are those of the Ingresses that lead to the console, flyteadmin's CORS is what its ConfigMaps, flags
 //! and variables come to. That is judged for workloads that run flyteconsole, and for an UPDATE that changes what one side
 //! says: of `flyte-console-config`, or of flyteadmin's ConfigMaps.
 //!
-//! Not judged: an UPDATE of an object that is being deleted; variables from Secrets; the creation of Ingresses.
+//! Not judged: an UPDATE of an object that is being deleted; variables from Secrets; the creation of Ingresses; what changes
+//! of flyteadmin's own workload do to flyteconsole.
 //!
 //! Source: Flyte's "Security Overview", on CORS between flyteconsole and flyteadmin, and the files that `url` and
 //! `admin_config` name.

@@ -124,6 +124,20 @@ impl<'c> Others<'c> {
         }
     }
 
+    /// Gives each object of a kind, in a namespace or in all, to `each`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::find`].
+    pub(super) fn each(
+        &self,
+        kind: Listed,
+        namespace: Option<&str>,
+        mut each: impl FnMut(&Found) -> Result<(), String>,
+    ) -> Result<(), String> {
+        self.find(kind, namespace, |found| each(found).map(|()| None::<()>)).map(|_| ())
+    }
+
     fn list(&self, kind: Listed, namespace: Option<&str>) -> Answer {
         let question = (kind, namespace.map(str::to_owned));
         if let Some((_, answer)) = self.lists.borrow().iter().find(|(asked, _)| *asked == question) {

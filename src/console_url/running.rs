@@ -43,11 +43,11 @@ pub(super) fn judge(
     };
     let place = Place { path, ..Place::default() };
     let mut consoles = 0;
-    let judged = others.find(Listed::Deployment, namespace, |found| {
+    let judged = others.each(Listed::Deployment, namespace, |found| {
         let workload =
             Workload::deployment(&found.object).map_err(|error| found.unreadable(Listed::Deployment, &error))?;
         if workload.metadata.deletion_timestamp.is_some() {
-            return Ok(None);
+            return Ok(());
         }
         for placed in workload.containers().filter(is_flyteconsole) {
             consoles += 1;
@@ -66,7 +66,7 @@ pub(super) fn judge(
                 }
             }
         }
-        Ok(None::<()>)
+        Ok(())
     });
     if let Err(reason) = judged {
         verdict.add_not_checked(&reason, place, settings);

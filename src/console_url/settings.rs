@@ -72,9 +72,7 @@ impl<'a> Settings<'a> {
         }
         for (index, origin) in self.console_origins.iter().flatten().enumerate() {
             if let Err(never) = Origin::read(origin) {
-                let instead = never.instead.map_or(String::new(), |instead| format!("; write {instead}"));
-                let problem = format!("`{}` {}{instead}", &**origin, never.reason);
-                return Err(InvalidSettings::at(&format!("consoleOrigins[{index}]"), problem));
+                return Err(InvalidSettings::at(&format!("consoleOrigins[{index}]"), never.refusal(origin)));
             }
         }
         if self.console_origins.as_ref().is_some_and(Vec::is_empty) {

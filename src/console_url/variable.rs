@@ -57,7 +57,6 @@ pub(super) struct Said {
 }
 
 /// The ConfigMap that a variable comes from, and the key there.
-#[derive(Clone)]
 pub(super) struct Source {
     pub(super) config_map: String,
     pub(super) key: String,
