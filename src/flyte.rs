@@ -32,3 +32,5 @@ pub const DATACATALOG: &str = "datacatalog";
 pub const CHECK_DB_READY: &str = "check-db-ready";
 /// The repositories of `check-db-ready`'s image, over the releases that have it (v0.1 to v0.19).
 pub const CHECK_DB_READY_IMAGES: [&str; 2] = ["postgres", "ecr.flyte.org/ubuntu/postgres"];
+/// The Secrets that hold the certificate of its Ingresses, with `*` for any characters.
+pub const TLS_SECRETS: [&str; 3] = ["*-flyte-tls", "flyte-tls", "flyte-secret-tls"];

@@ -27,6 +27,8 @@ mod admin_config;
 #[cfg(feature = "flyte-admin-cors")]
 pub mod admin_cors;
 pub mod admission;
+#[cfg(feature = "admin-config")]
+mod base64;
 pub mod cluster;
 #[cfg(feature = "flyte-console-url")]
 pub mod console_url;
@@ -36,8 +38,12 @@ mod image;
 mod location;
 #[cfg(feature = "flyte-non-root")]
 pub mod non_root;
+#[cfg(feature = "flyte-oauth-tls")]
+pub mod oauth_tls;
 #[cfg(feature = "admin-config")]
 mod origin;
+#[cfg(feature = "admin-config")]
+mod pattern;
 pub mod policy;
 pub mod settings;
 mod text;

@@ -204,3 +204,14 @@ impl fmt::Display for Shortened<'_> {
         Ok(())
     }
 }
+
+/// The first few texts, and how many more there are.
+pub(crate) fn few(texts: impl ExactSizeIterator<Item = String>) -> String {
+    const FEW: usize = 3;
+    let more = texts.len().saturating_sub(FEW);
+    let mut few = texts.take(FEW).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        few.push_str(&format!(", and {more} more"));
+    }
+    few
+}

@@ -3,12 +3,12 @@
 //! The one place that knows where each kind keeps its pod spec and how to walk its containers. `null` and absent are
 //! the same everywhere, as they are to the API server.
 
-#[cfg(any(feature = "flyte-console-url", feature = "flyte-non-root"))]
+#[cfg(any(feature = "cluster-objects", feature = "flyte-non-root"))]
 mod labels;
 #[cfg(feature = "flyte-non-root")]
 mod users;
 
-#[cfg(any(feature = "flyte-console-url", feature = "flyte-non-root"))]
+#[cfg(any(feature = "cluster-objects", feature = "flyte-non-root"))]
 pub use labels::Labels;
 #[cfg(feature = "flyte-non-root")]
 use users::{NodeSelector, Os};
@@ -101,7 +101,7 @@ impl<'a> Workload<'a> {
     /// # Errors
     ///
     /// As [`Self::read`].
-    #[cfg(feature = "flyte-console-url")]
+    #[cfg(feature = "cluster-objects")]
     pub fn deployment(object: &'a RawValue) -> Result<Self, Unjudged> {
         Self::of(Shape::Template, object)
     }
@@ -165,8 +165,8 @@ view! {
     pub struct Metadata<'a> {
         /// The object's name; absent where it is to be generated.
         "name" => pub name: Text<'a>,
-        "namespace" if "flyte-console-url" => pub namespace: Text<'a>,
-        "labels" if "flyte-console-url" | "flyte-non-root" => labels: Labels<'a>,
+        "namespace" if "cluster-objects" => pub namespace: Text<'a>,
+        "labels" if "cluster-objects" | "flyte-non-root" => labels: Labels<'a>,
         /// When somebody asked for the object's deletion; it then only waits for its finalizers.
         "deletionTimestamp" => pub deletion_timestamp: Text<'a>,
     }
@@ -182,7 +182,7 @@ view! {
         "containers" => containers: Vec<Container<'a>>,
         "ephemeralContainers" => ephemeral_containers: Vec<Container<'a>>,
         /// The volumes, a list, yet to be read.
-        "volumes" if "flyte-console-url" => pub volumes: &'a RawValue,
+        "volumes" if "cluster-objects" => pub volumes: &'a RawValue,
     }
 
     /// A container.
@@ -199,7 +199,7 @@ view! {
         /// What its environment is taken from, a list of ConfigMaps and Secrets, yet to be read.
         "envFrom" if "flyte-console-url" => pub env_from: &'a RawValue,
         /// Where its volumes are mounted, a list, yet to be read.
-        "volumeMounts" if "flyte-console-url" => pub volume_mounts: &'a RawValue,
+        "volumeMounts" if "cluster-objects" => pub volume_mounts: &'a RawValue,
         "securityContext" if "flyte-non-root" => security_context: SecurityContext<'a>,
     }
 }
@@ -261,7 +261,7 @@ impl Placed<'_, '_> {
 
 impl<'a> Workload<'a> {
     /// The labels of the pods: its own for a Pod.
-    #[cfg(feature = "flyte-console-url")]
+    #[cfg(feature = "cluster-objects")]
     pub fn pod_labels(&self) -> Option<&Labels<'a>> {
         let metadata = if self.pod_path == "spec" { &self.metadata } else { &self.pod_metadata };
         metadata.labels.as_ref()

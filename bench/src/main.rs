@@ -19,6 +19,8 @@ use std::{
 use flytewarden_bench::cost::Counted;
 use flytewarden_cli::engine::Guest;
 use flytewarden_offline::cluster::NoCluster;
+use requests::Asked;
+use serde_json::json;
 
 /// How often a request is given to a module: by its size, so that each row takes a few seconds.
 fn rounds(payload: &[u8]) -> usize {
@@ -38,10 +40,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok((Guest::compile(&engine, &module)?, Counted::compile(&module)?))
     };
     let whole = load("flytewarden")?;
-    for (policy, title, request) in requests::all() {
+    for Asked { policy, title, request, settings } in requests::all() {
         let own = load(policy)?;
-        for (name, (guest, counted)) in [(policy, &own), ("flytewarden", &whole)] {
-            let payload = format!(r#"{{"request":{request},"settings":{{}}}}"#);
+        let of_whole = json!({ policy: &settings });
+        for (name, settings, (guest, counted)) in [(policy, settings, &own), ("flytewarden", of_whole, &whole)] {
+            let payload = format!(r#"{{"request":{request},"settings":{settings}}}"#);
             let [floor_time, time] = medians([&floor_guest, guest], payload.as_bytes())?;
             println!(
                 "{:<46} {:>8} {:>6.1} us {:>6.1} us {:>7.2} {:>9}",

@@ -1,10 +1,50 @@
 //! The requests that are measured: small, ordinary, and mostly irrelevant.
 
+use flytewarden_e2e::certificates;
 use flytewarden_offline::manifest;
 use serde_json::{Value, json};
 
-/// Each request with its title, by the policy it is for.
-pub fn all() -> Vec<(&'static str, &'static str, String)> {
+/// A request that is measured.
+pub struct Asked {
+    /// The policy it is for.
+    pub policy: &'static str,
+    /// What people call it.
+    pub title: &'static str,
+    /// The admission request, as JSON.
+    pub request: String,
+    /// The policy's settings.
+    pub settings: Value,
+}
+
+/// Every request.
+pub fn all() -> Vec<Asked> {
+    let without_settings = |(policy, title, request)| Asked { policy, title, request, settings: json!({}) };
+    without_certificates().into_iter().map(without_settings).chain(chains()).collect()
+}
+
+/// Chains of three certificates, of which nothing is wrong.
+fn chains() -> impl Iterator<Item = Asked> {
+    let chains = [
+        ("a chain of three, P-256", "${leaf}${intermediate}${root}", "${root}"),
+        ("a chain of three, P-384", "${p384-leaf}${p384-intermediate}${p384-root}", "${p384-root}"),
+        ("a chain of three, RSA 2048", "${openssl-leaf}${openssl-intermediate}${openssl-root}", "${openssl-root}"),
+    ];
+    chains.into_iter().filter_map(|(title, chain, root)| {
+        let certificates = certificates::filled(chain).or_else(|| {
+            println!("SKIPPED, since openssl is not on PATH: {title}");
+            None
+        })?;
+        let settings = json!({"trustRoots": certificates::filled(root)?, "hosts": ["flyte.example.com"]});
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+            "metadata": {"name": "flyte-tls"}, "stringData": {"tls.crt": certificates},
+        });
+        Some(Asked { policy: "flyte-oauth-tls", title, request: request("", "Secret", &secret), settings })
+    })
+}
+
+/// The requests for the policies that read no certificates, each with its title.
+fn without_certificates() -> Vec<(&'static str, &'static str, String)> {
     let deployment = of_example("Deployment", "flyteadmin");
     let mut requests = vec![
         ("flyte-non-root", "a small pod", request("", "Pod", &small_pod())),

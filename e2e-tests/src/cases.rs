@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeMap, fs, sync::Arc};
 
+use crate::certificates;
 use flytewarden_offline::{
     cluster::{Cluster, HostCalls, NoCluster},
     manifest,
@@ -24,6 +25,9 @@ pub struct Case {
     /// The table it stands in.
     #[serde(skip)]
     pub table: String,
+    /// Whether it cannot be run, since openssl makes its certificates and is not on PATH.
+    #[serde(skip)]
+    pub lacks_openssl: bool,
     /// What the policy does, as a sentence that starts with "it".
     pub it: String,
     /// The object; a case without one is about the settings alone.
@@ -70,9 +74,14 @@ pub fn all() -> Vec<Case> {
             let text = fs::read_to_string(&table).unwrap_or_else(|error| panic!("{}: {error}", table.display()));
             for document in yaml::documents(&text) {
                 let content: Node = document.content.unwrap_or_else(|error| panic!("{}: {error:?}", table.display()));
-                let read: Vec<Case> = serde_json::from_value(json!(content))
+                let read: Vec<Value> = serde_json::from_value(json!(content))
                     .unwrap_or_else(|error| panic!("{}: {error}", table.display()));
-                cases.extend(read.into_iter().map(|case| Case { policy: name(&policy), table: name(&table), ..case }));
+                for mut case in read {
+                    let lacks_openssl = certificates::fill(&mut case).is_none();
+                    let case: Case =
+                        serde_json::from_value(case).unwrap_or_else(|error| panic!("{}: {error}", table.display()));
+                    cases.push(Case { policy: name(&policy), table: name(&table), lacks_openssl, ..case });
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What the tests across engines share: where things are, and the case tables.
 
 pub mod cases;
+pub mod certificates;
 pub mod kwctl;
 
 use std::path::{Path, PathBuf};

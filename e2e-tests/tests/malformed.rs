@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 /// Every module; the first two have `flyte-non-root`.
 static MODULES: LazyLock<Vec<Module>> = LazyLock::new(|| {
     let engine = wasmtime::Engine::default();
-    ["flyte-non-root", "flytewarden", "flyte-admin-cors", "flyte-console-url"]
+    ["flyte-non-root", "flytewarden", "flyte-admin-cors", "flyte-console-url", "flyte-oauth-tls"]
         .map(|name| Module::load(&engine, &module(name)).expect("the module loads"))
         .into()
 });

@@ -1,6 +1,9 @@
 //! The cluster, as a Kubewarden host answers for it.
 
-use std::marker::PhantomData;
+use std::{
+    marker::PhantomData,
+    time::{Duration, SystemTime},
+};
 
 use k8s_openapi::{
     ListableResource, Resource,
@@ -10,11 +13,11 @@ use k8s_openapi::{
         networking::v1::Ingress,
     },
 };
+#[cfg(feature = "flyte-console-url")]
+use kubewarden_policy_sdk::host_capabilities::kubernetes::{ListAllResourcesRequest, list_all_resources};
 use kubewarden_policy_sdk::{
     error::Error,
-    host_capabilities::kubernetes::{
-        ListAllResourcesRequest, ListResourcesByNamespaceRequest, list_all_resources, list_resources_by_namespace,
-    },
+    host_capabilities::kubernetes::{ListResourcesByNamespaceRequest, list_resources_by_namespace},
 };
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -33,6 +36,10 @@ impl Cluster for Host {
             Listed::Service => list::<Service>(kind, namespace),
         }
     }
+
+    fn now(&self) -> Result<Duration, String> {
+        SystemTime::UNIX_EPOCH.elapsed().map_err(|_| "the clock is before 1970".to_owned())
+    }
 }
 
 fn list<K: ListableResource>(kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
@@ -49,6 +56,7 @@ fn list<K: ListableResource>(kind: Listed, namespace: Option<&str>) -> Result<Ve
             field_selector,
             field_masks,
         }),
+        #[cfg(feature = "flyte-console-url")]
         None => list_all_resources::<Unread<K>>(&ListAllResourcesRequest {
             api_version,
             kind: kind_name,
@@ -56,6 +64,9 @@ fn list<K: ListableResource>(kind: Listed, namespace: Option<&str>) -> Result<Ve
             field_selector,
             field_masks,
         }),
+        // A module that never asks this must not need the capability for it.
+        #[cfg(not(feature = "flyte-console-url"))]
+        None => return Err("this module lists one namespace at a time".to_owned()),
     };
     let listed = listed.map_err(|error| match error {
         Error::HostCall { source, .. } => reason(&source.to_string()),

@@ -3,7 +3,7 @@
 //! [`Module`] answers Kubewarden's three questions from bytes to the SDK's answers. What carries those bytes is a thin
 //! door of its own: `wapc` for Kubewarden and the `flytewarden` command.
 
-#[cfg(all(target_family = "wasm", target_os = "wasi", feature = "flyte-console-url"))]
+#[cfg(all(target_family = "wasm", target_os = "wasi", feature = "cluster-objects"))]
 mod host;
 #[cfg(all(target_family = "wasm", target_os = "wasi"))]
 mod wapc;
@@ -38,6 +38,8 @@ pub const POLICIES: &[&dyn Policy] = &[
     &crate::console_url::ConsoleUrl,
     #[cfg(feature = "flyte-non-root")]
     &crate::non_root::NonRoot,
+    #[cfg(feature = "flyte-oauth-tls")]
+    &crate::oauth_tls::OauthTls,
 ];
 
 /// HTTP's "Bad Request": the code of an answer to what cannot be judged.

@@ -6,9 +6,9 @@ use kubewarden_policy_sdk::{
 };
 
 use super::Module;
-#[cfg(feature = "flyte-console-url")]
+#[cfg(feature = "cluster-objects")]
 use super::host::Host;
-#[cfg(not(feature = "flyte-console-url"))]
+#[cfg(not(feature = "cluster-objects"))]
 use crate::cluster::NoCluster as Host;
 
 /// Called once by the host, before any other function.

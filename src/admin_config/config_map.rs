@@ -2,17 +2,17 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
 
-use k8s_openapi::{ByteString, Resource, api::core::v1};
+use k8s_openapi::{Resource, api::core::v1};
 use serde::{
     Deserialize, Deserializer,
-    de::{self, IgnoredAny, IntoDeserializer, MapAccess, value::StrDeserializer},
+    de::{self, IgnoredAny, MapAccess},
 };
 use serde_json::value::RawValue;
 
 use super::files::File;
 use crate::{
     admission::{self, AdmissionRequest, Kind},
-    flyte, location,
+    base64, flyte, location,
     text::Text,
     verdict::{Shortened, Unjudged},
     view::view,
@@ -97,20 +97,15 @@ pub(crate) fn add_files<'a>(
         for (name, text) in entries.map(|entries| entries.0).unwrap_or_default() {
             let path = format!("{owner}{}", location::key(field, &Shortened(&name).to_string()));
             let text = text.map_or(Cow::Borrowed(&b""[..]), Text::into_bytes);
-            let text = if field == "data" { text } else { Cow::Owned(decoded(&text, &path)?) };
+            let text = if field == "data" {
+                text
+            } else {
+                Cow::Owned(base64::decode(&text).map_err(|reason| Unjudged { path: path.clone(), reason })?)
+            };
             files.insert(name, File { path, text });
         }
     }
     Ok(())
-}
-
-fn decoded(base64: &[u8], path: &str) -> Result<Vec<u8>, Unjudged> {
-    // Go takes it in lines too.
-    let base64: String =
-        base64.iter().map(|byte| *byte as char).filter(|letter| !matches!(letter, '\r' | '\n')).collect();
-    let text: StrDeserializer<'_, de::value::Error> = base64.as_str().into_deserializer();
-    let bytes = ByteString::deserialize(text);
-    bytes.map(|bytes| bytes.0).map_err(|_| Unjudged { path: path.to_owned(), reason: "no base64".to_owned() })
 }
 
 /// The entries flyteadmin's `--config /etc/flyte/config/*.yaml` matches.

@@ -35,14 +35,14 @@ pub(crate) struct Config {
 
 /// A value in one of the files.
 #[derive(Debug, Clone)]
-struct At {
-    file: usize,
-    node: Rc<Node>,
+pub(super) struct At {
+    pub(super) file: usize,
+    pub(super) node: Rc<Node>,
 }
 
 /// What the files say of a key.
 #[derive(Debug)]
-enum Merged {
+pub(super) enum Merged {
     Nothing,
     /// What one file says.
     Leaf(At),
@@ -53,7 +53,10 @@ enum Merged {
 /// Those that are not about CORS, and keep flyteadmin from starting all the same where they are none.
 const OTHER_BOOLEANS: [&str; 2] = ["secure", "insecureCookieHeader"];
 
+/// The section that CORS is in.
 const SECTION: [&str; 2] = ["server", "security"];
+/// The top-level keys that are read.
+const WANTED: [&str; 2] = [SECTION[0], "auth"];
 
 impl Config {
     /// Reads files, which are given in the order of their names.
@@ -63,7 +66,8 @@ impl Config {
     /// A file is beyond what is read here.
     pub(crate) fn read(files: &[File]) -> Result<Self, Unjudged> {
         let mut config = Self { files: Vec::new(), dotted: Vec::new(), faults: Vec::new() };
-        let wanted = |key: &str| key.split('.').next().is_some_and(|key| key.eq_ignore_ascii_case(SECTION[0]));
+        let is_wanted = |key: &str| WANTED.iter().any(|wanted| key.eq_ignore_ascii_case(wanted));
+        let wanted = |key: &str| key.split('.').next().is_some_and(is_wanted);
         for File { path, text } in files {
             match Document::read(text, wanted) {
                 Ok(Document { root }) => config.files.extend(root.map(|root| (path.clone(), root))),
@@ -120,7 +124,7 @@ impl Config {
         })
     }
 
-    fn roots(&self) -> Vec<At> {
+    pub(super) fn roots(&self) -> Vec<At> {
         self.files.iter().enumerate().map(|(file, (_, node))| At { file, node: Rc::clone(node) }).collect()
     }
 
@@ -224,7 +228,7 @@ impl Config {
     }
 
     /// What the files say of a key of some maps, which `path` leads to.
-    fn merged(&mut self, maps: &[At], key: &str, path: &str) -> Merged {
+    pub(super) fn merged(&mut self, maps: &[At], key: &str, path: &str) -> Merged {
         let mut merged = Merged::Nothing;
         for at in maps {
             let entries = at.node.entries(&|name| name.eq_ignore_ascii_case(key));
@@ -253,7 +257,7 @@ impl Config {
     }
 
     /// The maps of a section, none where nothing is said of it; `None` where flyteadmin does not start with it.
-    fn maps(&mut self, merged: Merged, path: &str) -> Option<Vec<At>> {
+    pub(super) fn maps(&mut self, merged: Merged, path: &str) -> Option<Vec<At>> {
         match merged {
             Merged::Nothing => Some(Vec::new()),
             Merged::Maps(maps) => Some(maps),
@@ -329,7 +333,7 @@ impl Config {
         self.dotted.iter().any(leads_to)
     }
 
-    fn place(&self, file: usize, line: usize, path: &str) -> Place {
+    pub(super) fn place(&self, file: usize, line: usize, path: &str) -> Place {
         let within = Within { path: path.to_owned(), line };
         Place { path: self.files[file].0.clone(), container: String::new(), within: Some(within) }
     }

@@ -8,6 +8,8 @@
 //! `flyteadmin/pkg/config/serverconfig_flags.go`, `flytestdlib/config/viper/viper.go` and `collection.go`; of
 //! [spf13/viper](https://github.com/spf13/viper) v1.21.0: `viper.go`.
 
+#[cfg(feature = "cluster-objects")]
+pub(crate) mod auth;
 pub(crate) mod config_map;
 pub(crate) mod container;
 pub(crate) mod decode;

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use crate::{
     admin_config::config_map,
     origin::Origin,
+    pattern,
     settings::{self, InvalidSettings},
     text::Text,
     view::view,
@@ -32,7 +33,7 @@ impl<'a> Settings<'a> {
     /// Whether a ConfigMap of that name is flyteadmin's.
     pub(super) fn is_flyteadmins(&self, config_map: &str) -> bool {
         match &self.config_maps {
-            Some(patterns) => patterns.iter().any(|pattern| matches(pattern, config_map)),
+            Some(patterns) => patterns.iter().any(|pattern| pattern::matches(pattern, config_map)),
             None => config_map::deployment(config_map).is_some(),
         }
     }
@@ -89,29 +90,6 @@ impl<'a> Settings<'a> {
     }
 }
 
-/// Whether a name matches a pattern in which `*` stands for any characters.
-fn matches(pattern: &str, name: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = name.strip_prefix(first) else {
-        return false;
-    };
-    let mut parts = parts.peekable();
-    if parts.peek().is_none() {
-        return rest.is_empty();
-    }
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return rest.ends_with(part);
-        }
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    true
-}
-
 /// Whether an origin is the trusted one, or one of those `https://*.example.com` stands for.
 fn is_trusted(trusted: &str, origin: &str) -> bool {
     match trusted.split_once("*.") {
@@ -125,26 +103,7 @@ fn is_trusted(trusted: &str, origin: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_trusted, matches};
-
-    #[test]
-    fn a_star_stands_for_any_characters() {
-        for (pattern, name) in [
-            ("a", "a"),
-            ("*", ""),
-            ("*", "anything"),
-            ("*-config", "x-config"),
-            ("flyte-*-config", "flyte-admin-config"),
-            ("a*b*c", "a1b2b3c"),
-        ] {
-            assert!(matches(pattern, name), "{pattern} {name}");
-        }
-        for (pattern, name) in
-            [("a", "ab"), ("a", ""), ("*-config", "x-config-2"), ("a*a", "a"), ("a*b*c", "acb"), ("", "a")]
-        {
-            assert!(!matches(pattern, name), "{pattern} {name}");
-        }
-    }
+    use super::is_trusted;
 
     #[test]
     fn a_trusted_domain_stands_for_one_or_more_labels_below_it() {

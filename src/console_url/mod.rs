@@ -16,9 +16,6 @@
 //! Source: Flyte's "Security Overview", on CORS between flyteconsole and flyteadmin, and the files that `url` and
 //! `admin_config` name.
 
-mod admin;
-mod ingress;
-mod others;
 mod pages;
 mod pair;
 mod running;
@@ -26,7 +23,6 @@ mod settings;
 mod url;
 mod variable;
 
-use others::{Others, title};
 use pair::{Console, CutOff};
 use running::Changed;
 use serde_json::value::RawValue;
@@ -36,7 +32,10 @@ use variable::{Said, Source, Unknown};
 use crate::{
     admin_config::{Place, config_map},
     admission::{self, AdmissionRequest, Kind},
-    cluster::{Cluster, Listed},
+    cluster::{
+        Cluster, Listed,
+        others::{Others, title},
+    },
     flyte,
     image::Repository,
     location,
@@ -105,7 +104,7 @@ fn judge_workload(
     if request.operation() == "UPDATE" && workload.metadata.deletion_timestamp.is_some() {
         return Ok(());
     }
-    let others = Others::beside_workload(cluster);
+    let others = Others::beside(cluster);
     for placed in workload.containers().filter(is_flyteconsole) {
         judge_console(&placed, workload.pod_labels(), request.namespace(), &others, settings, verdict)?;
     }

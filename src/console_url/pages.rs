@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    ingress::{self, Host},
-    others::Others,
-    settings::Settings,
+use super::settings::Settings;
+use crate::{
+    cluster::{
+        ingress::{self, Host},
+        others::Others,
+    },
+    origin::Origin,
+    verdict::Shortened,
+    workload::Labels,
 };
-use crate::{origin::Origin, verdict::Shortened, workload::Labels};
 
 /// Where browsers load a console from.
 #[derive(Debug)]

@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 
 use super::{
-    admin::{self, Admin},
-    others::Others,
     pages::{self, Page},
     settings::Settings,
 };
 use crate::{
     admin_config::{Answer, Place, Security},
+    cluster::{
+        admin::{self, Admin},
+        others::Others,
+    },
     origin::Origin,
-    verdict::Shortened,
+    verdict::{Shortened, few},
     workload::Labels,
 };
 
@@ -155,15 +157,4 @@ fn cut_off(console: &Console, pages: &[&Page], why: Answer, admin: &Admin) -> Op
     );
     let place = place.filter(|place| admin.is_of_request(place)).cloned();
     Some(CutOff { place, config_maps: admin.config_maps.clone(), problem, mend })
-}
-
-/// The first few texts, and how many more there are.
-fn few(texts: impl ExactSizeIterator<Item = String>) -> String {
-    const FEW: usize = 3;
-    let more = texts.len().saturating_sub(FEW);
-    let mut few = texts.take(FEW).collect::<Vec<_>>().join(", ");
-    if more > 0 {
-        few.push_str(&format!(", and {more} more"));
-    }
-    few
 }

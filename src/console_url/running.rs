@@ -1,9 +1,7 @@
 //! The consoles that run already, where a ConfigMap changes what they or flyteadmin are told.
 
 use super::{
-    is_flyteconsole,
-    others::{Found, Others},
-    pair,
+    is_flyteconsole, pair,
     pair::{Console, CutOff},
     settings::Settings,
     url,
@@ -11,7 +9,10 @@ use super::{
 };
 use crate::{
     admin_config::Place,
-    cluster::Listed,
+    cluster::{
+        Listed,
+        others::{Found, Others},
+    },
     flyte,
     verdict::Verdict,
     workload::{Placed, Workload},

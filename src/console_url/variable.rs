@@ -5,13 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    is_consoles,
-    others::{Others, title},
-    settings::Settings,
-};
+use super::{is_consoles, settings::Settings};
 use crate::{
-    cluster::Listed,
+    cluster::{
+        Listed,
+        others::{Others, title},
+    },
     flyte,
     text::Text,
     verdict::{Shortened, Unjudged},

@@ -1,4 +1,13 @@
-//! What a policy can ask about other objects than the one in the request.
+//! What a policy can ask beside the request: other objects, and the time.
+
+#[cfg(feature = "cluster-objects")]
+pub(crate) mod admin;
+#[cfg(feature = "cluster-objects")]
+pub(crate) mod ingress;
+#[cfg(feature = "cluster-objects")]
+pub(crate) mod others;
+
+use std::time::Duration;
 
 use k8s_openapi::{
     Resource,
@@ -18,6 +27,13 @@ pub trait Cluster {
     ///
     /// Why the cluster does not say: there is none, it cannot be reached, or the policy has no permission.
     fn list(&self, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String>;
+
+    /// The time, since 1970-01-01T00:00:00Z.
+    ///
+    /// # Errors
+    ///
+    /// There is no clock.
+    fn now(&self) -> Result<Duration, String>;
 }
 
 /// No cluster at all.
@@ -27,6 +43,10 @@ pub struct NoCluster;
 impl Cluster for NoCluster {
     fn list(&self, _: Listed, _: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
         Err("there is no cluster to ask".to_owned())
+    }
+
+    fn now(&self) -> Result<Duration, String> {
+        Err("there is no clock".to_owned())
     }
 }
 
@@ -82,6 +102,7 @@ impl Listed {
                 "spec.rules.host",
                 "spec.rules.http.paths.backend",
                 "spec.tls.hosts",
+                "spec.tls.secretName",
             ],
             Self::Service => &["metadata.name", "metadata.namespace", "spec.selector"],
         }

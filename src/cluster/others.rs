@@ -4,17 +4,16 @@ use std::{cell::RefCell, rc::Rc};
 
 use serde_json::value::RawValue;
 
-use super::admin::Admin;
+use super::{Cluster, Listed, admin::Admin};
 use crate::{
     admission,
-    cluster::{Cluster, Listed},
     verdict::{Shortened, Unjudged},
     view::view,
     workload::Metadata,
 };
 
 /// The cluster, with the ConfigMap of the request in it. Each list is asked for once, and only where it is needed.
-pub(super) struct Others<'c> {
+pub(crate) struct Others<'c> {
     cluster: &'c dyn Cluster,
     /// Whether the objects of all namespaces are listed together, rather than those of one.
     is_everywhere: bool,
@@ -37,49 +36,49 @@ view! {
 }
 
 /// An object that is listed.
-pub(super) struct Found {
-    pub(super) namespace: String,
-    pub(super) name: String,
-    pub(super) object: Box<RawValue>,
+pub(crate) struct Found {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) object: Box<RawValue>,
 }
 
 impl Found {
     /// Reads the fields of `T` from it.
-    pub(super) fn read<'a, T: serde::Deserialize<'a>>(&'a self, kind: Listed) -> Result<T, String> {
+    pub(crate) fn read<'a, T: serde::Deserialize<'a>>(&'a self, kind: Listed) -> Result<T, String> {
         admission::read(&self.object).map_err(|unjudged| self.unreadable(kind, &unjudged))
     }
 
-    pub(super) fn unreadable(&self, kind: Listed, Unjudged { path, reason }: &Unjudged) -> String {
+    pub(crate) fn unreadable(&self, kind: Listed, Unjudged { path, reason }: &Unjudged) -> String {
         format!("{} cannot be read: {path}: {reason}", self.title(kind))
     }
 
     /// The object as people name it: `Ingress flyte/flyte-core`.
-    pub(super) fn title(&self, kind: Listed) -> String {
+    pub(crate) fn title(&self, kind: Listed) -> String {
         title(kind, &self.namespace, &self.name)
     }
 }
 
-pub(super) fn title(kind: Listed, namespace: &str, name: &str) -> String {
+pub(crate) fn title(kind: Listed, namespace: &str, name: &str) -> String {
     format!("{} {}/{}", kind.kind().1, Shortened(namespace), Shortened(name))
 }
 
 impl<'c> Others<'c> {
-    /// The objects beside a workload.
-    pub(super) fn beside_workload(cluster: &'c dyn Cluster) -> Self {
+    /// The objects beside one that is no ConfigMap.
+    pub(crate) fn beside(cluster: &'c dyn Cluster) -> Self {
         Self { cluster, is_everywhere: false, config_map: None, lists: Rc::default(), admins: RefCell::default() }
     }
 
     /// The objects beside a ConfigMap: of its namespace, or of all.
-    pub(super) fn beside_config_map(
+    pub(crate) fn beside_config_map(
         cluster: &'c dyn Cluster,
         is_everywhere: bool,
         config_map: (&'c str, &'c str, &'c RawValue),
     ) -> Self {
-        Self { is_everywhere, config_map: Some(config_map), ..Self::beside_workload(cluster) }
+        Self { is_everywhere, config_map: Some(config_map), ..Self::beside(cluster) }
     }
 
     /// The same objects, with the ConfigMap as it is before the request.
-    pub(super) fn before(&self, old: &'c RawValue) -> Self {
+    pub(crate) fn before(&self, old: &'c RawValue) -> Self {
         Self {
             cluster: self.cluster,
             is_everywhere: self.is_everywhere,
@@ -90,7 +89,7 @@ impl<'c> Others<'c> {
     }
 
     /// Whether a ConfigMap is the one in the request.
-    pub(super) fn is_of_request(&self, namespace: &str, name: &str) -> bool {
+    pub(crate) fn is_of_request(&self, namespace: &str, name: &str) -> bool {
         self.config_map.is_some_and(|(own_namespace, own_name, _)| (own_namespace, own_name) == (namespace, name))
     }
 
@@ -99,7 +98,7 @@ impl<'c> Others<'c> {
     /// # Errors
     ///
     /// The cluster does not say, or an object cannot be read, or what `each` says.
-    pub(super) fn find<T>(
+    pub(crate) fn find<T>(
         &self,
         kind: Listed,
         namespace: Option<&str>,
@@ -129,7 +128,7 @@ impl<'c> Others<'c> {
     /// # Errors
     ///
     /// As [`Self::find`].
-    pub(super) fn each(
+    pub(crate) fn each(
         &self,
         kind: Listed,
         namespace: Option<&str>,
@@ -164,7 +163,7 @@ impl<'c> Others<'c> {
     }
 
     /// The flyteadmin of a namespace.
-    pub(super) fn admin(&self, namespace: &str) -> Known {
+    pub(crate) fn admin(&self, namespace: &str) -> Known {
         if let Some((_, admin)) = self.admins.borrow().iter().find(|(known, _)| known == namespace) {
             return Rc::clone(admin);
         }

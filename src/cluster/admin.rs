@@ -1,4 +1,4 @@
-//! What flyteadmin's CORS comes to in a namespace.
+//! What flyteadmin's configuration comes to in a namespace.
 //!
 //! The container that runs flyteadmin says which ConfigMaps are mounted where it reads its files, and by flags and variables
 //! what comes before them. Where no Deployment runs flyteadmin, it is the one ConfigMap with a name of Flyte's charts.
@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    Listed,
     ingress::{self, Hosts},
     others::{Found, Others, title},
 };
 use crate::{
-    admin_config::{Place, Security, config_map, container, container::Overrides, files::Config},
-    cluster::Listed,
+    admin_config::{Place, Security, auth::Auth, config_map, container, container::Overrides, files::Config},
     flyte,
     text::Text,
     verdict::{Shortened, Unjudged},
@@ -21,6 +21,10 @@ use crate::{
 };
 
 view! {
+    struct Variable<'a> {
+        "name" => name: Text<'a>,
+    }
+
     struct Mount<'a> {
         "name" => name: Text<'a>,
         "mountPath" => path: Text<'a>,
@@ -50,10 +54,12 @@ view! {
 }
 
 /// A flyteadmin.
-pub(super) struct Admin {
-    pub(super) security: Security,
+pub(crate) struct Admin {
+    pub(crate) security: Security,
+    /// Who gives out the tokens, or why that is not known.
+    pub(crate) auth: Result<Auth, String>,
     /// The names of the ConfigMaps it reads.
-    pub(super) config_maps: Vec<String>,
+    pub(crate) config_maps: Vec<String>,
     namespace: String,
     /// The Deployment that runs it, as people name it.
     deployment: Option<String>,
@@ -66,6 +72,8 @@ struct Runs {
     deployment: String,
     is_named: bool,
     security: Security,
+    /// A flag or variable about `auth`, which is not read.
+    auth: Option<String>,
     config_maps: Vec<Mounted>,
 }
 
@@ -82,7 +90,7 @@ impl Admin {
     /// # Errors
     ///
     /// Why it is not known what holds.
-    pub(super) fn of(others: &Others, namespace: &str) -> Result<Self, String> {
+    pub(crate) fn of(others: &Others, namespace: &str) -> Result<Self, String> {
         let mut containers = Vec::new();
         each_server(others, namespace, |found, workload, placed| {
             containers.push(runs(found, workload, placed)?);
@@ -94,19 +102,23 @@ impl Admin {
         if let [one, other, ..] = &containers[..] {
             return Err(format!("{} and {} both run flyteadmin", one.deployment, other.deployment));
         }
-        let (deployment, overrides, mounted) = match containers.pop() {
-            Some(Runs { deployment, security, config_maps, .. }) => (Some(deployment), security, config_maps),
-            None => (None, Security::default(), by_name(others, namespace)?),
+        let (deployment, overrides, auth, mounted) = match containers.pop() {
+            Some(Runs { deployment, security, auth, config_maps, .. }) => {
+                let unread = auth.map(|said| format!("{deployment} says {said}, which is not read"));
+                (Some(deployment), security, unread, config_maps)
+            }
+            None => (None, Security::default(), None, by_name(others, namespace)?),
         };
         let mut own_files = BTreeSet::new();
-        let files = files(others, namespace, &mounted, &mut own_files)?;
+        let (files, of_files) = files(others, namespace, &mounted, &mut own_files)?;
         let config_maps = mounted.into_iter().map(|mounted| mounted.name).collect();
         let namespace = namespace.to_owned();
-        Ok(Self { security: overrides.before(files), config_maps, namespace, deployment, own_files })
+        let auth = auth.map_or(of_files, Err);
+        Ok(Self { security: overrides.before(files), auth, config_maps, namespace, deployment, own_files })
     }
 
     /// Where something is said, as people say it.
-    pub(super) fn at(&self, place: Option<&Place>) -> String {
+    pub(crate) fn at(&self, place: Option<&Place>) -> String {
         match place {
             // Where nobody says it, it can be said in a ConfigMap.
             None => {
@@ -119,7 +131,7 @@ impl Admin {
     }
 
     /// Whether a place is in the ConfigMap of the request, rather than in another object.
-    pub(super) fn is_of_request(&self, place: &Place) -> bool {
+    pub(crate) fn is_of_request(&self, place: &Place) -> bool {
         self.own_files.contains(&place.path)
     }
 }
@@ -151,10 +163,11 @@ fn runs(found: &Found, workload: &Workload, placed: &Placed) -> Result<Runs, Str
     if let Some(doubt) = faults.into_iter().map(|fault| fault.problem).chain(unknown).next() {
         return Err(format!("{deployment}: {doubt}"));
     }
+    let auth = says_of_auth(placed).map_err(unreadable)?;
     let config_maps = mounted(workload, placed).map_err(unreadable)?;
     let is_named = is_named(placed);
     match config_maps.filter(|config_maps| !config_maps.is_empty()) {
-        Some(config_maps) => Ok(Runs { deployment, is_named, security, config_maps }),
+        Some(config_maps) => Ok(Runs { deployment, is_named, security, auth, config_maps }),
         None => Err(format!(
             "{deployment} has its files from elsewhere than whole ConfigMaps at {}",
             flyte::ADMIN_CONFIG_FOLDERS[0]
@@ -164,6 +177,20 @@ fn runs(found: &Found, workload: &Workload, placed: &Placed) -> Result<Runs, Str
 
 fn is_named(placed: &Placed) -> bool {
     flyte::ADMIN_CONTAINERS.contains(&placed.container.name())
+}
+
+/// A flag or a variable about `auth`, which come before the files.
+fn says_of_auth(placed: &Placed) -> Result<Option<String>, Unjudged> {
+    let command: Vec<Text> = placed.list("command", placed.container.command)?;
+    let arguments: Vec<Text> = placed.list("args", placed.container.args)?;
+    let variables: Vec<Variable> = placed.list("env", placed.container.env)?;
+    let names = variables.iter().filter_map(|variable| variable.name.as_ref());
+    let is_variable = |name: &&Text| &***name == "AUTH" || name.starts_with("AUTH.");
+    let flag = command.iter().chain(&arguments).find(|word| word.starts_with("--auth."));
+    Ok(flag.or_else(|| names.clone().find(is_variable)).map(|said| {
+        let name = said.split('=').next().unwrap_or_default();
+        Shortened(name).to_string()
+    }))
 }
 
 /// Whether a container with flyteadmin's name or image runs the server, rather than something else that is in the image.
@@ -178,7 +205,7 @@ fn serves(placed: &Placed) -> Result<bool, Unjudged> {
 /// # Errors
 ///
 /// Why they are not known.
-pub(super) fn hosts(others: &Others, namespace: &str) -> Result<Hosts, String> {
+pub(crate) fn hosts(others: &Others, namespace: &str) -> Result<Hosts, String> {
     let mut services = BTreeSet::new();
     each_server(others, namespace, |_, workload, _| {
         services.extend(ingress::services(others, namespace, workload.pod_labels())?);
@@ -233,7 +260,7 @@ fn by_name(others: &Others, namespace: &str) -> Result<Vec<Mounted>, String> {
     })?;
     match &names[..] {
         [] => Err(format!(
-            "there is no ConfigMap of flyteadmin's in namespace {}; if flyteadmin is in another, name that in the setting adminNamespace",
+            "there is no ConfigMap of flyteadmin's in namespace {}; if flyteadmin is in another, the settings can say so",
             Shortened(namespace)
         )),
         [_] => Ok(names),
@@ -251,7 +278,7 @@ fn files(
     namespace: &str,
     config_maps: &[Mounted],
     own_files: &mut BTreeSet<String>,
-) -> Result<Security, String> {
+) -> Result<(Security, Result<Auth, String>), String> {
     let mut objects = Vec::new();
     for Mounted { name, optional } in config_maps {
         let object = others.find(Listed::ConfigMap, Some(namespace), |found| {
@@ -284,6 +311,9 @@ fn files(
     let security = config.security().map_err(unknown)?;
     match config.faults.first() {
         Some(fault) => Err(format!("{}: {}", fault.place.path, fault.problem)),
-        None => Ok(security),
+        None => {
+            let auth = config.auth().map_err(|fault| format!("{}: {}", fault.place.path, fault.problem));
+            Ok((security, auth))
+        }
     }
 }

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::others::{Found, Others};
-use crate::{cluster::Listed, text::Text, verdict::Shortened, view::view, workload::Labels};
+use super::{
+    Listed,
+    others::{Found, Others},
+};
+use crate::{text::Text, verdict::Shortened, view::view, workload::Labels};
 
 view! {
     struct Service<'a> {
@@ -47,24 +50,25 @@ view! {
 
     struct Tls<'a> {
         "hosts" => hosts: Vec<Text<'a>>,
+        "secretName" if "flyte-oauth-tls" => secret_name: Text<'a>,
     }
 }
 
 /// A host from which an Ingress leads to some pods.
-pub(super) struct Host {
-    pub(super) name: String,
-    pub(super) has_tls: bool,
+pub(crate) struct Host {
+    pub(crate) name: String,
+    pub(crate) has_tls: bool,
     /// The Ingress, as people name it.
-    pub(super) ingress: String,
+    pub(crate) ingress: String,
 }
 
 /// The hosts from which Ingresses lead to some pods.
 #[derive(Default)]
-pub(super) struct Hosts {
+pub(crate) struct Hosts {
     /// Each once.
-    pub(super) named: Vec<Host>,
+    pub(crate) named: Vec<Host>,
     /// Why there may be more of them.
-    pub(super) doubt: Option<String>,
+    pub(crate) doubt: Option<String>,
 }
 
 /// Nothing is reached from more hosts.
@@ -75,7 +79,7 @@ const MOST_HOSTS: usize = 50;
 /// # Errors
 ///
 /// Why they are not known.
-pub(super) fn services(others: &Others, namespace: &str, labels: Option<&Labels>) -> Result<BTreeSet<String>, String> {
+pub(crate) fn services(others: &Others, namespace: &str, labels: Option<&Labels>) -> Result<BTreeSet<String>, String> {
     let mut services = BTreeSet::new();
     others.each(Listed::Service, Some(namespace), |found| {
         let selector = found.read::<Service>(Listed::Service)?.spec.and_then(|spec| spec.selector);
@@ -92,7 +96,7 @@ pub(super) fn services(others: &Others, namespace: &str, labels: Option<&Labels>
 /// # Errors
 ///
 /// Why they are not known.
-pub(super) fn hosts(others: &Others, namespace: &str, services: &BTreeSet<String>) -> Result<Hosts, String> {
+pub(crate) fn hosts(others: &Others, namespace: &str, services: &BTreeSet<String>) -> Result<Hosts, String> {
     let mut hosts = Hosts::default();
     others.each(Listed::Ingress, Some(namespace), |found| hosts.add(found, services))?;
     Ok(hosts)
@@ -134,4 +138,33 @@ impl Hosts {
         }
         Ok(())
     }
+}
+
+/// The hosts for which Ingresses of a namespace present the certificate of a Secret, and the Ingress of each as people name
+/// it. Where `spec.tls` names no host, they are those of the rules.
+///
+/// # Errors
+///
+/// Why they are not known.
+#[cfg(feature = "flyte-oauth-tls")]
+pub(crate) fn tls_hosts(others: &Others, namespace: &str, secret: &str) -> Result<Vec<(String, String)>, String> {
+    let mut hosts: Vec<(String, String)> = Vec::new();
+    others.each(Listed::Ingress, Some(namespace), |found| {
+        let spec = found.read::<Ingress>(Listed::Ingress)?.spec.unwrap_or_default();
+        let is_of_secret = |tls: &&Tls| tls.secret_name.as_deref() == Some(secret);
+        for tls in spec.tls.iter().flatten().filter(is_of_secret) {
+            let of_rules = || spec.rules.iter().flatten().filter_map(|rule| rule.host.as_ref()).collect();
+            let named: Vec<&Text> = tls.hosts.iter().flatten().collect();
+            for host in if named.is_empty() { of_rules() } else { named } {
+                if hosts.len() == MOST_HOSTS {
+                    return Err(format!("more than {MOST_HOSTS} hosts have this certificate"));
+                }
+                if !hosts.iter().any(|(known, _)| **host == **known) {
+                    hosts.push((host.to_string(), found.title(Listed::Ingress)));
+                }
+            }
+        }
+        Ok(())
+    })?;
+    Ok(hosts)
 }

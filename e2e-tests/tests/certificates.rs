@@ -1,0 +1,269 @@
+//! Certificates against openssl, against the clock, against bytes that change, and against those that are meant to do harm.
+
+use std::{
+    fs,
+    process::Command,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use flytewarden::{
+    abi::Module as Native,
+    cluster::{Cluster, Listed},
+    oauth_tls::OauthTls,
+};
+use flytewarden_cli::{check::Check, engine::Module, settings::Settings};
+use flytewarden_e2e::{
+    cases,
+    certificates::{self, day, pem},
+    module,
+};
+use flytewarden_offline::{cluster::NoCluster, manifest, report::Answer};
+use proptest::prelude::*;
+use serde_json::{Value, json, value::RawValue};
+
+/// No cluster, at a time.
+struct At(SystemTime);
+
+impl Cluster for At {
+    fn list(&self, _: Listed, _: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
+        Err("there is no cluster to ask".to_owned())
+    }
+
+    fn now(&self) -> Result<Duration, String> {
+        self.0.duration_since(SystemTime::UNIX_EPOCH).map_err(|error| error.to_string())
+    }
+}
+
+fn request(certificates: &str) -> Value {
+    json!({
+        "operation": "CREATE", "namespace": "flyte", "kind": {"group": "", "version": "v1", "kind": "Secret"},
+        "object": {
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": {"name": "flyte-tls"},
+            "stringData": {"tls.crt": certificates},
+        },
+    })
+}
+
+fn settings(roots: &str) -> Value {
+    json!({"trustRoots": roots, "hosts": ["flyte.example.com"], "oauth": "self"})
+}
+
+/// What the policy says of some certificates at a time.
+fn judged(certificates: &str, roots: &str, time: SystemTime) -> Answer {
+    let payload = json!({"request": request(certificates), "settings": settings(roots)}).to_string();
+    let answer = Native::One(&OauthTls).validate(payload.as_bytes(), &At(time));
+    serde_json::from_value(json!(answer)).expect("an answer")
+}
+
+fn made(name: &str) -> String {
+    pem(name).expect("it does not take openssl")
+}
+
+#[test]
+fn a_certificate_is_valid_from_its_first_second_to_its_last() {
+    let chain = made("leaf") + &made("intermediate");
+    let accepted = |time| judged(&chain, &made("root"), time).accepted;
+    let second = Duration::from_secs(1);
+    assert!(accepted(day(0)));
+    assert!(accepted(day(-10)) && !accepted(day(-10) - second));
+    assert!(accepted(day(80)) && !accepted(day(80) + second));
+}
+
+#[test]
+fn without_a_clock_nothing_is_accepted() {
+    let chain = made("leaf") + &made("intermediate");
+    let payload = json!({"request": request(&chain), "settings": settings(&made("root"))}).to_string();
+    let answer = Native::One(&OauthTls).validate(payload.as_bytes(), &flytewarden::cluster::NoCluster);
+    assert_eq!((false, Some(400)), (answer.accepted, answer.code));
+}
+
+#[test]
+fn what_is_accepted_openssl_accepts_and_what_openssl_refuses_is_refused() {
+    if !certificates::has_openssl() {
+        println!("SKIPPED: openssl is not on PATH, so no verdict was compared with its own");
+        return;
+    }
+    // The chain, the roots, and whether openssl accepts it; it has no opinion on what only macOS or only the order refuses.
+    let chains = [
+        ("leaf intermediate", "root", true),
+        ("leaf intermediate root", "root", true),
+        ("leaf-of-root", "root", true),
+        ("wildcard intermediate", "root", true),
+        ("p384-leaf p384-intermediate", "p384-root", true),
+        ("ed25519-leaf", "ed25519-root", true),
+        ("openssl-leaf openssl-intermediate", "openssl-root", true),
+        ("openssl-rsa-4096", "openssl-root", true),
+        ("openssl-pss", "openssl-root", true),
+        ("leaf", "root", false),
+        ("leaf intermediate", "p384-root", false),
+        ("forged intermediate", "root", false),
+        ("leaf p384-intermediate", "root", false),
+        ("self-signed", "root", false),
+        ("self-signed-ca", "root", false),
+        ("expired intermediate", "root", false),
+        ("not-yet intermediate", "root", false),
+        ("leaf-of-expired expired-intermediate", "root", false),
+        ("leaf-of-expired-root", "expired-root", false),
+        ("leaf-of-leaf leaf intermediate", "root", false),
+        ("client intermediate", "root", false),
+        ("nameless intermediate", "root", false),
+        ("address intermediate", "root", false),
+        ("openssl-md5", "openssl-root", false),
+        ("openssl-sha1", "openssl-root", false),
+        ("openssl-rsa-1024", "openssl-root", false),
+    ];
+    for (chain, root, expected) in chains {
+        let chain: Vec<String> = chain.split(' ').map(|name| pem(name).expect("openssl is there")).collect();
+        let root = pem(root).expect("openssl is there");
+        let verdict = judged(&chain.concat(), &root, SystemTime::now());
+        let openssl = openssl_verify(&chain, &root);
+        assert_eq!((expected, expected), (verdict.accepted, openssl.is_ok()), "{verdict:#?} {openssl:?}");
+    }
+}
+
+/// What `openssl verify` makes of a chain as a server's.
+fn openssl_verify(chain: &[String], root: &str) -> Result<(), String> {
+    let folder = tempfile::tempdir().expect("there is room");
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, content).expect("there is room");
+        path
+    };
+    let output = Command::new("openssl")
+        .args(["verify", "-x509_strict", "-auth_level", "2", "-purpose", "sslserver", "-no-CApath", "-no-CAstore"])
+        .args(["-verify_hostname", "flyte.example.com"])
+        .arg("-CAfile")
+        .arg(file("root", root))
+        .arg("-untrusted")
+        .arg(file("chain", &chain.concat()))
+        .arg(file("leaf", &chain[0]))
+        .output()
+        .expect("openssl runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() { Ok(()) } else { Err(said) }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Whatever is changed, what is accepted has the same leaf.
+    #[test]
+    fn no_byte_of_an_accepted_chain_can_be_changed_to_get_another_subject_accepted(
+        position in any::<prop::sample::Index>(), bit in 0..8u32,
+    ) {
+        let names = ["leaf", "intermediate", "root"];
+        let mut ders: Vec<Vec<u8>> = names.iter().map(|name| pem::parse(made(name)).expect("PEM").into_contents()).collect();
+        let leaf = ders[0].clone();
+        let mut at = position.index(ders.iter().map(Vec::len).sum());
+        for der in &mut ders {
+            if at < der.len() {
+                der[at] ^= 1 << bit;
+                break;
+            }
+            at -= der.len();
+        }
+        let chain: String = ders.iter().map(|der| pem::encode(&pem::Pem::new("CERTIFICATE", der.clone()))).collect();
+        let answer = judged(&chain, &made("root"), day(0));
+        prop_assert!(!answer.accepted || ders[0] == leaf, "{answer:#?}");
+    }
+
+    /// Nor any character of its PEM.
+    #[test]
+    fn no_character_of_an_accepted_chain_can_be_changed_to_get_another_subject_accepted(
+        position in any::<prop::sample::Index>(), character in "[ -~\n]",
+    ) {
+        let mut chain = made("leaf") + &made("intermediate") + &made("root");
+        let leaf = pem::parse(&chain).expect("PEM").into_contents();
+        let at = position.index(chain.len());
+        chain.replace_range(at..=at, &character);
+        let answer = judged(&chain, &made("root"), day(0));
+        let first = pem::parse(&chain).map(pem::Pem::into_contents);
+        prop_assert!(!answer.accepted || first.is_ok_and(|first| first == leaf), "{answer:#?}");
+    }
+}
+
+#[test]
+fn what_is_meant_to_do_harm_is_refused_in_a_few_words_and_in_time() {
+    let module = Module::load(&wasmtime::Engine::default(), &module("flyte-oauth-tls")).expect("the module loads");
+    let block = |text: &str| format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
+    let deep = STANDARD.encode([0x30, 0x80].repeat(300_000));
+    let leaf = made("leaf");
+    let harmful = [
+        ("1 MiB of garbage", "\u{fffd}".repeat(350_000)),
+        ("1 MiB of dashes", "-".repeat(1 << 20)),
+        ("1 MiB of beginnings", "-----BEGIN CERTIFICATE-----\n".repeat(37_000)),
+        ("1 MiB of ends", "-----END CERTIFICATE-----\n".repeat(40_000)),
+        ("1 MiB of A in a block", block(&"A".repeat(1 << 20))),
+        ("1 MiB of nested sequences", block(&deep)),
+        ("1,000 blocks", leaf.repeat(1_000)),
+        ("10 certificates of 100 KB", block(&"A".repeat(100_000)).repeat(10)),
+        ("a leaf behind 1 MiB of explanation", format!("{}\n{leaf}", "x".repeat(1 << 20))),
+        ("a key of 16,384 bits", made("rsa-16384") + &made("intermediate")),
+    ];
+    for (title, certificates) in harmful {
+        let start = SystemTime::now();
+        let request = request(&certificates).to_string();
+        let settings = settings(&made("p384-root")).to_string();
+        let answer = module.validate(&request, &settings, &(Arc::new(NoCluster) as _)).expect("no trap");
+        let time = start.elapsed().unwrap_or_default();
+        let message = answer.message.unwrap_or_default();
+        assert!(!answer.accepted && message.len() < 5_000, "{title}: {} characters", message.len());
+        assert!(time < Duration::from_secs(5), "{title}: {time:?}");
+    }
+}
+
+/// The key of every Secret here, which must never be seen again.
+const KEY: &str = "the-key-that-nobody-may-see";
+
+#[test]
+fn the_key_is_never_shown() {
+    let engine = wasmtime::Engine::default();
+    let module = Module::load(&engine, &module("flyte-oauth-tls")).expect("the module loads");
+    let encoded = STANDARD.encode(KEY);
+    let is_silent = |said: &str, of: &str| assert!(!said.contains(KEY) && !said.contains(&encoded), "{of}: {said}");
+
+    let mut secrets = Vec::new();
+    for case in cases::all().into_iter().filter(|case| case.policy == "flyte-oauth-tls" && !case.lacks_openssl) {
+        let Some(mut object) = case.object.clone().filter(|object| object["kind"] == "Secret") else { continue };
+        for (field, key) in [("data", &*encoded), ("stringData", KEY)] {
+            if object[field].is_object() || object[field].is_null() {
+                object[field]["tls.key"] = json!(key);
+            }
+        }
+        let case = cases::Case { object: Some(object.clone()), ..case };
+        let request = case.admission_request().to_string();
+        let answer = module.validate(&request, &case.settings.to_string(), &case.host()).expect("no trap");
+        is_silent(&format!("{answer:?}"), &case.it);
+        secrets.push(object);
+    }
+    // Where the types are wrong, the key is where it is not looked for.
+    for object in [
+        json!({"data": KEY}),
+        json!({"data": [KEY]}),
+        json!({"stringData": {"tls.crt": {"tls.key": KEY}}}),
+        json!({"stringData": {"tls.crt": KEY}}),
+        json!({"data": {"tls.crt": KEY}}),
+        json!({"type": {"tls.key": KEY}}),
+        json!({"metadata": KEY}),
+    ] {
+        let mut secret = request("")["object"].clone();
+        secret.as_object_mut().expect("a map").extend(object.as_object().expect("a map").clone());
+        let mut request = request("");
+        request["object"] = secret.clone();
+        let host = Arc::new(NoCluster) as _;
+        let answer = module.validate(&request.to_string(), "{}", &host).expect("no trap");
+        is_silent(&format!("{answer:?}"), &secret.to_string());
+        secrets.push(secret);
+    }
+
+    let folder = tempfile::tempdir().expect("there is room");
+    let file = folder.path().join("secrets.yaml");
+    let broken = format!("apiVersion: v1\nkind: Secret\nstringData: {{tls.key: \"{KEY}\n");
+    let documents: Vec<String> = secrets.iter().map(ToString::to_string).chain([broken]).collect();
+    fs::write(&file, documents.join("\n---\n")).expect("there is room");
+    assert!(manifest::objects(&documents[0])[0].is_ok());
+    let check = Check { modules: &[module], settings: &Settings::default(), namespace: "flyte" };
+    is_silent(&json!(check.run(&[file])).to_string(), "the command");
+}

@@ -1,0 +1,182 @@
+//! Who gives out the tokens of flyteadmin's OAuth: flyteadmin itself, or a provider outside.
+//!
+//! Source, of [flyteorg/flyte](https://github.com/flyteorg/flyte) v1.16.8: `flyteadmin/auth/config/config.go`; for an address
+//! that is not said, `NewOAuth2ResourceServer` of `flyteadmin/auth/authzserver/resource_server.go`, by which flyteadmin fetches
+//! the provider's keys when it starts; for values of other types, `jsonUnmarshallerHook` of
+//! `flytestdlib/config/viper/viper.go`.
+
+use super::{
+    Fault, Said,
+    files::{Config, Merged},
+};
+use crate::{
+    verdict::Shortened,
+    yaml::{Meaning, Value},
+};
+
+/// Who gives out the tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Auth {
+    /// flyteadmin.
+    Itself,
+    /// An OAuth provider at this address.
+    External(String),
+}
+
+const SERVER_TYPE: [&str; 3] = ["auth", "appAuth", "authServerType"];
+/// Where the provider's address is said; what comes first counts.
+const BASE_URLS: [&[&str]; 2] =
+    [&["auth", "appAuth", "externalAuthServer", "baseUrl"], &["auth", "userAuth", "openId", "baseUrl"]];
+
+impl Config {
+    /// Who gives out the tokens.
+    ///
+    /// # Errors
+    ///
+    /// Why flyteadmin does not start as `External`.
+    pub(crate) fn auth(&mut self) -> Result<Auth, Fault> {
+        let Some(server) = self.text(&SERVER_TYPE)? else {
+            return Ok(Auth::Itself);
+        };
+        match &*server.value {
+            "Self" | "" | "0" => return Ok(Auth::Itself),
+            "External" | "1" => {}
+            other => {
+                let reason = format!("`{}` is neither `Self` nor `External`", Shortened(other));
+                return Err(Fault::never_starts(server.place.unwrap_or_default(), &reason, "write one of them"));
+            }
+        }
+        for path in BASE_URLS {
+            let Some(url) = self.text(path)?.filter(|said| !said.value.is_empty()) else {
+                continue;
+            };
+            let is_usable = url::Url::parse(&url.value).is_ok_and(|url| url.scheme() == "https" && url.has_host());
+            if is_usable {
+                return Ok(Auth::External(url.value));
+            }
+            let reason = "authServerType is External, and this is no absolute https URL that flyteadmin could fetch the \
+                          provider's keys from";
+            return Err(Fault::never_starts(
+                url.place.unwrap_or_default(),
+                reason,
+                "write https://<the provider's address>",
+            ));
+        }
+        let reason = format!(
+            "External is a provider without an address: neither {} nor {} is set",
+            BASE_URLS[0].join("."),
+            BASE_URLS[1].join(".")
+        );
+        let mend = "set auth.appAuth.externalAuthServer.baseUrl: https://<the provider's address>";
+        Err(Fault::never_starts(server.place.unwrap_or_default(), &reason, mend))
+    }
+
+    /// A text at the end of a path; numbers and booleans are what flyteadmin makes of them.
+    fn text(&mut self, path: &[&str]) -> Result<Option<Said<String>>, Fault> {
+        let mut merged = Merged::Maps(self.roots());
+        let mut shown = String::new();
+        for key in path {
+            let Some(maps) = self.maps(merged, &shown) else {
+                return self.faults.pop().map_or(Ok(None), Err);
+            };
+            shown = if shown.is_empty() { (*key).to_owned() } else { format!("{shown}.{key}") };
+            merged = self.merged(&maps, key, &shown);
+        }
+        let Some(at) = (match merged {
+            Merged::Nothing => None,
+            Merged::Leaf(at) => Some(at),
+            Merged::Maps(maps) => maps.into_iter().next(),
+        }) else {
+            return Ok(None);
+        };
+        let place = self.place(at.file, at.node.line, &shown);
+        let meaning = match &at.node.value {
+            Value::Scalar(scalar) => scalar.meaning(),
+            Value::List(_) | Value::Map(_) => Err("this is no text".to_owned()),
+        };
+        let value = match meaning {
+            Ok(Meaning::Null) => return Ok(None),
+            Ok(Meaning::Text(text)) => text.to_owned(),
+            Ok(Meaning::Int(number)) => number.to_string(),
+            Ok(Meaning::Bool(value)) => u8::from(value).to_string(),
+            Ok(Meaning::Float(_) | Meaning::Time) => {
+                return Err(Fault::never_starts(place, "this is no text", "write a text"));
+            }
+            Err(reason) => return Err(Fault::never_starts(place, &reason, "write a text")),
+        };
+        Ok(Some(Said { value, place: Some(place) }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Auth, Config};
+    use crate::admin_config::files::File;
+
+    fn auth(text: &str) -> Result<Auth, String> {
+        let file = File { path: "server.yaml".to_owned(), text: text.as_bytes().into() };
+        Config::read(&[file]).unwrap().auth().map_err(|fault| fault.problem)
+    }
+
+    fn external(url: &str) -> Result<Auth, String> {
+        Ok(Auth::External(url.to_owned()))
+    }
+
+    #[test]
+    fn flyteadmin_gives_out_tokens_unless_a_provider_is_named() {
+        for text in [
+            "",
+            "auth: {}",
+            "auth: {appAuth: {externalAuthServer: {baseUrl: https://a.example.com}}}",
+            "auth: {appAuth: {authServerType: Self}}",
+            "auth: {appAuth: {authServerType: null}}",
+            "auth: {appAuth: {authServerType: ''}}",
+            "auth: {appAuth: {authServerType: 0}}",
+            "auth.appAuth.authServerType: External",
+        ] {
+            assert_eq!(Ok(Auth::Itself), auth(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_provider_has_the_address_of_either_section() {
+        let openid = "userAuth: {openId: {baseUrl: https://b.example.com}}";
+        let own = "externalAuthServer: {baseUrl: https://a.example.com/oauth2/default}";
+        for (text, url) in [
+            (format!("auth: {{appAuth: {{authServerType: External, {own}}}}}"), "https://a.example.com/oauth2/default"),
+            (format!("AUTH: {{appauth: {{AuthServerType: 1, {own}}}}}"), "https://a.example.com/oauth2/default"),
+            (format!("auth: {{appAuth: {{authServerType: External}}, {openid}}}"), "https://b.example.com"),
+            (
+                format!(
+                    "auth: {{appAuth: {{authServerType: External, externalAuthServer: {{baseUrl: ''}}}}, {openid}}}"
+                ),
+                "https://b.example.com",
+            ),
+            (
+                format!("auth: {{appAuth: {{authServerType: External, {own}}}, {openid}}}"),
+                "https://a.example.com/oauth2/default",
+            ),
+        ] {
+            assert_eq!(external(url), auth(&text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_provider_without_an_address_keeps_flyteadmin_from_starting() {
+        for text in [
+            "auth: {appAuth: {authServerType: External}}",
+            "auth: {appAuth: {authServerType: external}}",
+            "auth: {appAuth: {authServerType: [External]}}",
+            "auth: {appAuth: External}",
+            "auth: {appAuth: {authServerType: 2}}",
+            "auth: {appAuth: {authServerType: 1.5}}",
+            "auth: {appAuth: {authServerType: External, externalAuthServer: {baseUrl: okta.example.com}}}",
+            "auth: {appAuth: {authServerType: External, externalAuthServer: {baseUrl: 'http://okta.example.com'}}}",
+            "auth: {appAuth: {authServerType: External, externalAuthServer: {baseUrl: 5}}}",
+            "auth: {appAuth: {authServerType: External, externalAuthServer: {baseUrl: {}}}}",
+        ] {
+            let problem = auth(text).expect_err(text);
+            assert!(problem.ends_with("flyteadmin does not start"), "{text}: {problem}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! One certificate, and what it says.
+
+use std::{net::IpAddr, time::Duration};
+
+use rsa::pkcs1::RsaPublicKeyRef;
+use rustls_pki_types::{CertificateDer, alg_id};
+use x509_cert::{
+    attr::AttributeTypeAndValue,
+    der::{
+        self, AnyRef, Decode, Encode, Reader, SliceReader,
+        oid::{
+            ObjectIdentifier,
+            db::{
+                rfc4519,
+                rfc5912::{DSA_WITH_SHA_1, ID_KP_SERVER_AUTH, MD_5_WITH_RSA_ENCRYPTION, SHA_1_WITH_RSA_ENCRYPTION},
+            },
+        },
+    },
+    ext::pkix::{
+        BasicConstraints, ExtendedKeyUsage, SubjectAltName,
+        name::{DirectoryString, GeneralName},
+    },
+    name::Name,
+    spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned},
+    time::Time,
+};
+
+use super::signatures;
+use crate::verdict::{Shortened, few};
+
+/// A certificate of a chain.
+pub(super) struct Certificate<'d> {
+    pub(super) der: CertificateDer<'d>,
+    /// The part of it that is signed.
+    signed: &'d [u8],
+    content: x509_cert::Certificate,
+    names: Vec<GeneralName>,
+    usages: Option<Vec<ObjectIdentifier>>,
+    pub(super) is_ca: bool,
+    /// The size of its key in bits, where that is RSA's.
+    pub(super) rsa_bits: Option<usize>,
+    /// Its place in the chain, from 1.
+    number: usize,
+}
+
+/// The name of ECDSA with SHA-1, which `rfc5912` lacks.
+const ECDSA_WITH_SHA_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.1");
+
+/// Whether a key has signed a certificate.
+pub(super) enum Signed {
+    Yes,
+    No,
+    /// With keys or in a way that is not judged: its object identifier.
+    Unknown(String),
+}
+
+impl<'d> Certificate<'d> {
+    /// Reads a certificate; `number` is its place in the chain, from 1.
+    ///
+    /// # Errors
+    ///
+    /// It is none.
+    pub(super) fn read(der: &'d [u8], number: usize) -> der::Result<Self> {
+        let content = x509_cert::Certificate::from_der(der)?;
+        let signed = SliceReader::new(AnyRef::from_der(der)?.value())?.tlv_bytes()?;
+        let says = content.tbs_certificate();
+        let names = says.get_extension::<SubjectAltName>()?.map(|(_, names)| names.0).unwrap_or_default();
+        let usages = says.get_extension::<ExtendedKeyUsage>()?.map(|(_, usages)| usages.0);
+        let is_ca = says.get_extension::<BasicConstraints>()?.is_some_and(|(_, constraints)| constraints.ca);
+        let rsa_bits = rsa_bits(says.subject_public_key_info())?;
+        Ok(Self { der: der.into(), signed, content, names, usages, is_ca, rsa_bits, number })
+    }
+
+    pub(super) fn subject(&self) -> &Name {
+        self.content.tbs_certificate().subject()
+    }
+
+    pub(super) fn issuer(&self) -> &Name {
+        self.content.tbs_certificate().issuer()
+    }
+
+    /// The certificate as people name it: `certificate 2 (CN=R11,O=Let's Encrypt,C=US)`.
+    pub(super) fn title(&self) -> String {
+        format!("certificate {} ({})", self.number, shown(self.subject()))
+    }
+
+    pub(super) fn number(&self) -> usize {
+        self.number
+    }
+
+    /// When it becomes valid, since 1970.
+    pub(super) fn not_before(&self) -> Duration {
+        self.content.tbs_certificate().validity().not_before.to_unix_duration()
+    }
+
+    /// The last second it is valid, since 1970.
+    pub(super) fn not_after(&self) -> Duration {
+        self.content.tbs_certificate().validity().not_after.to_unix_duration()
+    }
+
+    pub(super) fn first_day(&self) -> String {
+        day(self.content.tbs_certificate().validity().not_before)
+    }
+
+    pub(super) fn last_day(&self) -> String {
+        day(self.content.tbs_certificate().validity().not_after)
+    }
+
+    /// How long it is valid.
+    pub(super) fn lifetime(&self) -> Duration {
+        self.not_after().saturating_sub(self.not_before())
+    }
+
+    pub(super) fn is_valid_at(&self, time: Duration) -> bool {
+        (self.not_before()..=self.not_after()).contains(&time)
+    }
+
+    /// Whether it names itself as its issuer, which alone proves nothing.
+    pub(super) fn is_self_issued(&self) -> bool {
+        self.subject() == self.issuer()
+    }
+
+    /// Whether it has a name that clients look at; the common name is none.
+    pub(super) fn has_names(&self) -> bool {
+        self.names.iter().any(|name| matches!(name, GeneralName::DnsName(_) | GeneralName::IpAddress(_)))
+    }
+
+    /// A few of the names that clients look at.
+    pub(super) fn names(&self) -> String {
+        let shown = |name: &GeneralName| match name {
+            GeneralName::DnsName(name) => Some(Shortened(name.as_ref()).to_string()),
+            GeneralName::IpAddress(address) => address_of(address.as_bytes()).map(|address| address.to_string()),
+            _ => None,
+        };
+        few(self.names.iter().filter_map(shown).collect::<Vec<_>>().into_iter())
+    }
+
+    /// Whether it is for servers; `None` where it does not say what it is for.
+    pub(super) fn is_for_servers(&self) -> Option<bool> {
+        self.usages.as_ref().map(|usages| usages.contains(&ID_KP_SERVER_AUTH))
+    }
+
+    /// The hash of its signature, where that is one that nobody takes any more.
+    pub(super) fn weak_hash(&self) -> Option<&'static str> {
+        match self.content.signature_algorithm().oid {
+            SHA_1_WITH_RSA_ENCRYPTION | ECDSA_WITH_SHA_1 | DSA_WITH_SHA_1 => Some("SHA-1"),
+            MD_5_WITH_RSA_ENCRYPTION => Some("MD5"),
+            _ => None,
+        }
+    }
+
+    /// The object identifier of the way it is signed in, where that is not judged.
+    pub(super) fn unknown_signature(&self) -> Option<String> {
+        let kind = algorithm(self.content.signature_algorithm());
+        let is_known = signatures::ALL.iter().any(|known| known.signature_alg_id().as_ref() == kind);
+        (!is_known).then(|| self.content.signature_algorithm().oid.to_string())
+    }
+
+    /// Whether the key of `issuer` has signed it.
+    pub(super) fn is_signed_by(&self, issuer: &Certificate) -> Signed {
+        let key = issuer.content.tbs_certificate().subject_public_key_info();
+        let (key_kind, kind) = (algorithm(&key.algorithm), algorithm(self.content.signature_algorithm()));
+        let known = signatures::ALL
+            .iter()
+            .find(|known| known.public_key_alg_id().as_ref() == key_kind && known.signature_alg_id().as_ref() == kind);
+        let Some(known) = known else {
+            return Signed::Unknown(self.content.signature_algorithm().oid.to_string());
+        };
+        let signature = self.content.signature().raw_bytes();
+        match known.verify_signature(key.subject_public_key.raw_bytes(), self.signed, signature) {
+            Ok(()) => Signed::Yes,
+            Err(_) => Signed::No,
+        }
+    }
+}
+
+/// The parts of a name that people know a certificate by.
+const KNOWN: [(ObjectIdentifier, &str); 4] =
+    [(rfc4519::CN, "CN"), (rfc4519::O, "O"), (rfc4519::OU, "OU"), (rfc4519::C, "C")];
+
+fn address_of(bytes: &[u8]) -> Option<IpAddr> {
+    let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    four.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+}
+
+/// A name as people write it: `CN=R11, O=Let's Encrypt, C=US`.
+///
+/// Its own `Display` knows every attribute there is, by a table of 80 KB.
+pub(super) fn shown(name: &Name) -> String {
+    let part = |part: &AttributeTypeAndValue| {
+        let (_, key) = KNOWN.iter().find(|(known, _)| *known == part.oid)?;
+        let value = part.value.decode_as::<DirectoryString>().ok()?;
+        Some(format!("{key}={}", value.value()))
+    };
+    let mut parts: Vec<String> = name.iter().filter_map(part).collect();
+    // Most certificates write the largest first.
+    parts.sort_by_key(|part| KNOWN.iter().position(|(_, key)| part.starts_with(&format!("{key}="))));
+    if parts.is_empty() { "without a name".to_owned() } else { Shortened(&parts.join(", ")).to_string() }
+}
+
+fn rsa_bits(key: &SubjectPublicKeyInfoOwned) -> der::Result<Option<usize>> {
+    if algorithm(&key.algorithm) != alg_id::RSA_ENCRYPTION.as_ref() {
+        return Ok(None);
+    }
+    let modulus = RsaPublicKeyRef::from_der(key.subject_public_key.raw_bytes())?.modulus;
+    let unused = modulus.as_bytes().first().map_or(0, |first| first.leading_zeros());
+    Ok(Some(modulus.as_bytes().len() * 8 - unused as usize))
+}
+
+/// An algorithm as webpki names it: the content of its `AlgorithmIdentifier`.
+fn algorithm(identifier: &AlgorithmIdentifierOwned) -> Vec<u8> {
+    let der = identifier.to_der().unwrap_or_default();
+    AnyRef::from_der(&der).map(|identifier| identifier.value().to_owned()).unwrap_or_default()
+}
+
+/// The day of a time, as `2026-11-22`.
+fn day(time: Time) -> String {
+    time.to_date_time().to_string().chars().take_while(|letter| *letter != 'T').collect()
+}

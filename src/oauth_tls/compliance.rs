@@ -1,0 +1,149 @@
+//! What a certificate must be for clients to take it, whoever signed it.
+//!
+//! Source: what Apple's systems require of servers' certificates, [HT210176](https://support.apple.com/103769), which is what
+//! "certificate is not standards compliant" means: Go's `crypto/x509` asks the system on macOS. Validity, the use for servers
+//! where one is named, SHA-1 and large RSA keys are Go's own.
+
+use std::time::Duration;
+
+use super::{Fault, certificate::Certificate, settings::Settings, signatures};
+
+const DAY: u64 = 24 * 60 * 60;
+/// 2019-07-01: what is issued from then on must say that it is for servers, and live no longer than [`MOST_DAYS`].
+const STRICT_SINCE: Duration = Duration::from_secs(1_561_939_200);
+const MOST_DAYS: u64 = 825;
+const LEAST_RSA_BITS: usize = 2048;
+
+/// The most days a certificate under one of Mozilla's roots may be valid, by when it is issued: since 1970, of
+/// [ballot SC-081v3](https://cabforum.org/2025/04/11/ballot-sc081v3-introduce-schedule-of-reducing-validity-and-data-reuse-periods/);
+/// the first is Apple's HT211025.
+const PUBLIC_LIMITS: [(u64, u64); 4] =
+    [(1_598_918_400, 398), (1_773_532_800, 200), (1_805_068_800, 100), (1_868_227_200, 47)];
+
+/// How macOS puts it.
+const MACOS: &str = "macOS, and flytectl on it, refuses it as not standards compliant";
+
+/// What is wrong with a certificate, wherever in the chain it is.
+pub(super) fn faults_of_any(certificate: &Certificate, now: Duration) -> Vec<Fault> {
+    let title = certificate.title();
+    let mut faults = Vec::new();
+    if let Some(bits) = certificate.rsa_bits {
+        if bits < LEAST_RSA_BITS {
+            let fact = format!("{title} has an RSA key of {bits} bits, less than {LEAST_RSA_BITS}");
+            faults.push(Fault::new("weak-key", fact, MACOS, "issue it anew with RSA 2048 or ECDSA P-256"));
+        } else if bits > signatures::MOST_RSA_BITS {
+            let fact = format!("{title} has an RSA key of {bits} bits, more than {}", signatures::MOST_RSA_BITS);
+            let outcome = "Go, and flytectl with it, refuses to reckon with it";
+            faults.push(Fault::new("weak-key", fact, outcome, "issue it anew with RSA 2048 or ECDSA P-256"));
+        }
+    }
+    if now > certificate.not_after() {
+        let fact = format!("{title} expired on {}", certificate.last_day());
+        faults.push(Fault::new("expired", fact, "clients refuse it", "renew it"));
+    } else if now < certificate.not_before() {
+        let fact = format!("{title} is valid from {} on", certificate.first_day());
+        let mend = "wait, or check the clock of the machine that issued it";
+        faults.push(Fault::new("not-yet-valid", fact, "clients refuse it until then", mend));
+    }
+    faults
+}
+
+/// What is wrong with how a certificate is signed.
+pub(super) fn weak_signature(certificate: &Certificate) -> Option<Fault> {
+    let hash = certificate.weak_hash()?;
+    let fact = format!("{} has a signature with {hash}", certificate.title());
+    Some(Fault::new("weak-signature", fact, "every client refuses it", "have it signed with SHA-256"))
+}
+
+/// What is wrong with a certificate as a server's own.
+pub(super) fn faults_of_leaf(leaf: &Certificate, now: Duration, settings: &Settings) -> Vec<Fault> {
+    let title = leaf.title();
+    let mut faults = Vec::new();
+    if leaf.is_ca {
+        let outcome = "clients such as rustls refuse it from a server, and its key could sign for any other";
+        let mend = "have it sign a certificate for the server, with basicConstraints CA:FALSE";
+        faults.push(Fault::new("is-ca", format!("{title} is a CA's"), outcome, mend));
+    }
+    if !leaf.has_names() {
+        let fact = format!("{title} has no subjectAltName with a DNS name or an IP address");
+        let mend = "issue it anew with subjectAltName DNS:<flyteadmin's host>";
+        faults.push(Fault::new("no-name", fact, "clients refuse it, since they ignore its common name", mend));
+    }
+    let is_strict = leaf.not_before() >= STRICT_SINCE;
+    let for_servers = leaf.is_for_servers();
+    if for_servers == Some(false) {
+        let fact = format!("{title} is not for servers by its extendedKeyUsage");
+        let mend = "issue it anew with extendedKeyUsage serverAuth";
+        faults.push(Fault::new("no-server-auth", fact, "every client refuses it", mend));
+    } else if for_servers.is_none() && is_strict {
+        let fact = format!("{title} has no extendedKeyUsage");
+        faults.push(Fault::new("no-server-auth", fact, MACOS, "issue it anew with extendedKeyUsage serverAuth"));
+    }
+    if is_strict && leaf.lifetime() > Duration::from_secs(MOST_DAYS * DAY) {
+        let fact = format!(
+            "{title} is valid for {} days, from {} to {}, more than {MOST_DAYS}",
+            days(leaf.lifetime()),
+            leaf.first_day(),
+            leaf.last_day()
+        );
+        let mend = "issue it for 90 days, and have it renewed by itself, as cert-manager does";
+        faults.push(Fault::new("too-long", fact, MACOS, mend));
+    }
+    let left = leaf.not_after().checked_sub(now).filter(|_| now >= leaf.not_before());
+    if let Some(left) = left.filter(|left| days(*left) < settings.min_days_left()) {
+        let fact = format!(
+            "{title} ends on {}, in {} days, and the settings want {}",
+            leaf.last_day(),
+            days(left),
+            settings.min_days_left()
+        );
+        faults.push(Fault::new("expires-soon", fact, "clients refuse it from then on", "renew it"));
+    }
+    faults
+}
+
+/// What is worth knowing of the lifetime of a certificate under one of Mozilla's roots.
+pub(super) fn public_limit(leaf: &Certificate) -> Option<String> {
+    let most = most_public_days(leaf.not_before())?;
+    (leaf.lifetime() > Duration::from_secs(most * DAY)).then(|| {
+        format!(
+            "{} is valid for {} days, and browsers take {most} at most from a CA that everybody trusts, issued when it was",
+            leaf.title(),
+            days(leaf.lifetime())
+        )
+    })
+}
+
+/// The most days that a certificate may be valid that is issued at a time, under a root that everybody trusts.
+fn most_public_days(issued: Duration) -> Option<u64> {
+    PUBLIC_LIMITS.iter().rev().find(|(since, _)| issued.as_secs() >= *since).map(|(_, most)| *most)
+}
+
+/// Whole days.
+fn days(time: Duration) -> u64 {
+    time.as_secs() / DAY
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{DAY, most_public_days};
+
+    #[test]
+    fn the_limit_of_public_certificates_is_that_of_the_day_they_are_issued() {
+        // Days since 1970, by `date +%s`.
+        for (issued, most) in [
+            (18_505, None),      // 2020-08-31
+            (18_506, Some(398)), // 2020-09-01
+            (20_526, Some(398)), // 2026-03-14
+            (20_527, Some(200)), // 2026-03-15
+            (20_891, Some(200)), // 2027-03-14
+            (20_892, Some(100)), // 2027-03-15
+            (21_622, Some(100)), // 2029-03-14
+            (21_623, Some(47)),  // 2029-03-15
+        ] {
+            assert_eq!(most, most_public_days(Duration::from_secs(issued * DAY)), "{issued}");
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! `flyte-oauth-tls`: the certificate in front of flyteadmin is one that OAuth's clients take, signed by a CA that they trust.
+//!
+//! Judged: `tls.crt`, in `data` and `stringData`, of Secrets of type `kubernetes.io/tls` with the names of the setting
+//! `secrets`: each certificate by itself, the links between them, the root, and the hosts that Ingresses present it for. Where
+//! another OAuth provider gives out the tokens, a certificate of one's own making is allowed; so in flyteadmin's ConfigMaps, a
+//! provider that `auth` names must have an address.
+//!
+//! Never read: `tls.key`. Not judged: an UPDATE of an object that is being deleted; whether the key belongs to the certificate;
+//! revocation; Certificate Transparency; Ingresses that come later.
+//!
+//! Source: Flyte's "Security Overview": "Flytectl requires CA-certified SSL cert for OAuth to work. Using a self-signed
+//! certificate throws: certificate is not standards compliant", and what `compliance` and `admin_config::auth` name.
+
+mod certificate;
+mod chain;
+mod compliance;
+mod hosts;
+mod provider;
+mod secret;
+mod settings;
+mod signatures;
+mod trust;
+
+use std::time::Duration;
+
+use certificate::{Certificate, Signed};
+use serde_json::value::RawValue;
+use settings::Settings;
+
+use crate::{
+    admin_config::config_map,
+    admission::{AdmissionRequest, Kind},
+    cluster::Cluster,
+    policy::Policy,
+    settings::InvalidSettings,
+    verdict::{Notice, Unjudged, Verdict, Violation},
+};
+
+/// The policy `flyte-oauth-tls`.
+#[derive(Debug)]
+pub struct OauthTls;
+
+const NAME: &str = "flyte-oauth-tls";
+
+/// The rules about who signed a certificate: they refuse nothing where another provider gives out the tokens.
+const TRUST: [&str; 3] = [SELF_SIGNED, UNTRUSTED_ROOT, UNKNOWN_ISSUER];
+const SELF_SIGNED: &str = "self-signed";
+const UNTRUSTED_ROOT: &str = "untrusted-root";
+const UNKNOWN_ISSUER: &str = "unknown-issuer";
+const BROKEN_CHAIN: &str = "broken-chain";
+const NOT_CHECKED: &str = "not-checked";
+
+/// What is wrong with a certificate, and the line that mends it.
+struct Fault {
+    rule: &'static str,
+    /// What is wrong.
+    fact: String,
+    /// What will happen.
+    outcome: &'static str,
+    mend: String,
+}
+
+impl Fault {
+    fn new(rule: &'static str, fact: String, outcome: &'static str, mend: &str) -> Self {
+        Self { rule, fact, outcome, mend: mend.to_owned() }
+    }
+}
+
+impl Policy for OauthTls {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn concerns(&self, kind: &Kind) -> bool {
+        secret::is_kind(kind) || config_map::is_kind(kind)
+    }
+
+    fn judge(
+        &self,
+        request: &AdmissionRequest,
+        settings: Option<&RawValue>,
+        cluster: &dyn Cluster,
+    ) -> Result<Verdict, Unjudged> {
+        let mut verdict = Verdict::default();
+        if !request.sub_resource().is_empty() {
+            return Ok(verdict);
+        }
+        let settings = &Settings::read(settings)?;
+        if secret::is_kind(request.kind()) {
+            judge_secret(request, settings, cluster, &mut verdict)?;
+        } else {
+            provider::judge(request, settings, &mut verdict)?;
+        }
+        Ok(verdict)
+    }
+
+    fn check_settings(&self, settings: Option<&RawValue>) -> Result<(), InvalidSettings> {
+        Settings::read(settings)?.check()
+    }
+}
+
+/// Where what is found goes.
+struct Report<'v> {
+    verdict: &'v mut Verdict,
+    /// Where `tls.crt` is.
+    path: &'static str,
+}
+
+impl Report<'_> {
+    fn refuse(&mut self, Fault { rule, fact, outcome, mend }: Fault) {
+        let (path, container, problem) = (self.path.to_owned(), String::new(), format!("{fact}: {outcome}"));
+        self.verdict.violations.push(Violation { policy: NAME, rule, path, container, within: None, problem, mend });
+    }
+
+    fn note(&mut self, rule: &'static str, text: String) {
+        let (path, container) = (self.path.to_owned(), String::new());
+        self.verdict.notices.push(Notice { policy: NAME, rule, path, container, within: None, text });
+    }
+}
+
+fn judge_secret(
+    request: &AdmissionRequest,
+    settings: &Settings,
+    cluster: &dyn Cluster,
+    verdict: &mut Verdict,
+) -> Result<(), Unjudged> {
+    let Some(secret) = secret::of(request, |name| settings.concern(name))? else {
+        return Ok(());
+    };
+    let report = &mut Report { verdict, path: secret.path };
+    let at = |reason| Unjudged { path: secret.path.to_owned(), reason };
+    let now = cluster.now().map_err(|reason| at(format!("it is not known what time it is: {reason}")))?;
+
+    let (blocks, mut faults) = chain::blocks(&secret.certificates);
+    let chain = chain::read(&blocks).unwrap_or_else(|fault| {
+        faults.push(fault);
+        Vec::new()
+    });
+    let Some((leaf, fault)) = chain::leaf(&chain) else {
+        faults.into_iter().for_each(|fault| report.refuse(fault));
+        return Ok(());
+    };
+    let is_in_order = fault.is_none();
+    faults.extend(fault);
+    for certificate in &chain {
+        faults.extend(compliance::faults_of_any(certificate, now));
+    }
+    faults.extend(compliance::faults_of_leaf(leaf, now, settings));
+    let who = signer(&chain, leaf, is_in_order, now, settings, !faults.is_empty()).map_err(at)?;
+    if who.is_public {
+        compliance::public_limit(leaf).into_iter().for_each(|text| report.note("long-lived", text));
+    }
+    faults.extend(who.faults);
+    add(faults, settings, cluster, request.namespace(), report);
+
+    if leaf.has_names() {
+        match hosts::of(settings, cluster, request.namespace(), &secret.name) {
+            Ok(hosts) => hosts::fault(leaf, &hosts).into_iter().for_each(|fault| report.refuse(fault)),
+            Err(reason) => report.note(
+                NOT_CHECKED,
+                format!("whether it is for the hosts that it is presented for was not checked: {reason}"),
+            ),
+        }
+    }
+    Ok(())
+}
+
+/// What is known of who signed a certificate.
+#[derive(Default)]
+struct Signer {
+    faults: Vec<Fault>,
+    /// Whether one of Mozilla's roots stands behind it.
+    is_public: bool,
+}
+
+/// Who signed the leaf, link by link.
+///
+/// # Errors
+///
+/// A signature is of a kind that is not judged.
+fn signer(
+    chain: &[Certificate],
+    leaf: &Certificate,
+    is_in_order: bool,
+    now: Duration,
+    settings: &Settings,
+    is_refused: bool,
+) -> Result<Signer, String> {
+    if leaf.is_self_issued() {
+        match leaf.is_signed_by(leaf) {
+            Signed::Yes => return Ok(Signer { faults: vec![self_signed(leaf)], is_public: false }),
+            Signed::No => {}
+            Signed::Unknown(_) if leaf.weak_hash().is_some() => {}
+            Signed::Unknown(kind) => return Err(chain::unknown_signature(leaf, &kind)),
+        }
+    }
+    let mut signer = Signer::default();
+    let mut links = 0;
+    let mut trust = None;
+    if settings.wants_trust() {
+        // A leaf that has expired is said to have; whom it leads to is judged all the same.
+        let time = now.clamp(leaf.not_before(), leaf.not_after().max(leaf.not_before()));
+        match trust::path(chain, leaf, time, settings) {
+            Ok(path) => {
+                signer.is_public = path.is_public;
+                links = path.links;
+            }
+            Err(error) => trust = Some(error),
+        }
+    }
+    // The signature of a root is for nobody: clients have their own copy of it.
+    let is_signed = |certificate: &&Certificate| certificate.number() == leaf.number() || !certificate.is_self_issued();
+    signer.faults.extend(chain.iter().filter(is_signed).filter_map(compliance::weak_signature));
+    if is_in_order {
+        signer.faults.extend(chain::broken_links(chain, links)?);
+    }
+    // Links that are broken lead nowhere.
+    if let Some(error) = trust.filter(|_| signer.faults.is_empty()) {
+        signer.faults.extend(trust::why_none(&error, chain, leaf, settings, is_refused)?);
+    }
+    Ok(signer)
+}
+
+fn self_signed(leaf: &Certificate) -> Fault {
+    let outcome = "flytectl stops before OAuth begins, with \"certificate signed by unknown authority\", or on macOS \"certificate \
+                   is not standards compliant\"";
+    let mend = "use a certificate of a CA that clients trust (cert-manager with Let's Encrypt, say), or another OAuth provider \
+                (auth.appAuth.authServerType: External)";
+    Fault::new(SELF_SIGNED, format!("{} is self-signed", leaf.title()), outcome, mend)
+}
+
+/// Refuses what is wrong. Where another provider gives out the tokens, who signed the certificate is worth a notice alone.
+fn add(faults: Vec<Fault>, settings: &Settings, cluster: &dyn Cluster, namespace: &str, report: &mut Report) {
+    let is_about_trust = |fault: &Fault| TRUST.contains(&fault.rule);
+    let provider = match faults.iter().any(is_about_trust).then(|| provider::of(settings, cluster, namespace)) {
+        None => None,
+        Some(Ok(provider)) => provider,
+        Some(Err(reason)) => {
+            let text = format!("whether another OAuth provider gives out the tokens is not known: {reason}");
+            report.note(NOT_CHECKED, text);
+            None
+        }
+    };
+    for fault in faults {
+        match &provider {
+            Some(provider) if is_about_trust(&fault) => report.note(
+                fault.rule,
+                format!(
+                    "{}; OAuth does not depend on it, since the tokens come from {provider}, but clients must be told whom to trust \
+                     (flytectl: admin.caCertFilePath)",
+                    fault.fact
+                ),
+            ),
+            _ => report.refuse(fault),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The other option of the document: an OAuth provider outside, whose certificate is not this one.
+
+use super::{
+    NAME,
+    settings::{Oauth, Settings},
+};
+use crate::{
+    admin_config::{Place, auth::Auth, config_map, files::Config},
+    admission::AdmissionRequest,
+    cluster::{Cluster, others::Others},
+    verdict::{Shortened, Unjudged, Verdict, Violation},
+};
+
+/// Who gives out the tokens, in words, where it is not flyteadmin.
+///
+/// # Errors
+///
+/// Why that is not known.
+pub(super) fn of(settings: &Settings, cluster: &dyn Cluster, namespace: &str) -> Result<Option<String>, String> {
+    match settings.oauth() {
+        Oauth::Itself => Ok(None),
+        Oauth::External => Ok(Some("another provider, by the settings".to_owned())),
+        Oauth::Detect => {
+            let admin = Others::beside(cluster).admin(namespace);
+            let admin = admin.as_ref().as_ref().map_err(String::clone)?;
+            match admin.auth.as_ref().map_err(String::clone)? {
+                Auth::Itself => Ok(None),
+                Auth::External(url) => Ok(Some(format!("{}, by flyteadmin's configuration", Shortened(url)))),
+            }
+        }
+    }
+}
+
+/// Judges a ConfigMap of flyteadmin's: a provider that is named must have an address.
+pub(super) fn judge(request: &AdmissionRequest, settings: &Settings, verdict: &mut Verdict) -> Result<(), Unjudged> {
+    let Some((name, object)) = config_map::of(request)? else {
+        return Ok(());
+    };
+    if config_map::deployment(&name).is_none() || settings.oauth() != Oauth::Detect {
+        return Ok(());
+    }
+    let mut config = Config::read(&config_map::files(object)?)?;
+    let use_auth = config.security()?.use_auth;
+    // Without authentication nobody asks the provider. What does not start anyway is said by flyte-admin-cors.
+    if !config.faults.is_empty() || use_auth.is_some_and(|said| !said.value) {
+        return Ok(());
+    }
+    if let Err(fault) = config.auth() {
+        let Place { path, container, within } = fault.place;
+        let (problem, mend) = (fault.problem, fault.mend.into_owned());
+        verdict.violations.push(Violation {
+            policy: NAME,
+            rule: "no-provider",
+            path,
+            container,
+            within,
+            problem,
+            mend,
+        });
+    }
+    Ok(())
+}

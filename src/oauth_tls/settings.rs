@@ -1,0 +1,144 @@
+//! The settings of `flyte-oauth-tls`.
+
+use rustls_pki_types::{CertificateDer, ServerName};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    flyte, pattern,
+    settings::{self, InvalidSettings},
+    text::Text,
+    verdict::Shortened,
+    view::view,
+};
+
+view! {
+    /// The policy's settings, all optional.
+    pub(super) struct Settings<'a>: strict {
+        /// The names of the Secrets, with `*` for any characters; see [`flyte::TLS_SECRETS`] where absent.
+        "secrets" => secrets: Vec<Text<'a>>,
+        /// The hosts that the certificate is for; those of the Ingresses where absent.
+        "hosts" => pub(super) hosts: Vec<Text<'a>>,
+        /// How many days a certificate must still be valid.
+        "minDaysLeft" => min_days_left: u32,
+        /// Whether the chain must end at a trusted root.
+        "trust" => trust: Trust,
+        /// The trusted roots, in PEM; Mozilla's where absent.
+        "trustRoots" => trust_roots: Text<'a>,
+        /// Whether Mozilla's roots are trusted beside those.
+        "trustMozilla" => trust_mozilla: bool,
+        /// Who gives out the tokens.
+        "oauth" => oauth: Oauth,
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Trust {
+    /// It must.
+    Roots,
+    /// It need not.
+    None,
+}
+
+/// Who gives out the tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Oauth {
+    /// What flyteadmin's configuration says.
+    Detect,
+    /// A provider outside.
+    External,
+    /// flyteadmin.
+    #[serde(rename = "self")]
+    Itself,
+}
+
+impl<'a> Settings<'a> {
+    pub(super) fn read(settings: Option<&'a RawValue>) -> Result<Self, InvalidSettings> {
+        settings::read(settings)
+    }
+
+    /// Whether a Secret of that name is judged.
+    pub(super) fn concern(&self, secret: &str) -> bool {
+        match &self.secrets {
+            Some(patterns) => patterns.iter().any(|pattern| pattern::matches(pattern, secret)),
+            None => flyte::TLS_SECRETS.iter().any(|pattern| pattern::matches(pattern, secret)),
+        }
+    }
+
+    pub(super) fn min_days_left(&self) -> u64 {
+        self.min_days_left.unwrap_or(0).into()
+    }
+
+    pub(super) fn wants_trust(&self) -> bool {
+        self.trust != Some(Trust::None)
+    }
+
+    pub(super) fn trusts_mozilla(&self) -> bool {
+        self.trust_mozilla.unwrap_or(self.trust_roots.is_none())
+    }
+
+    /// The roots of the settings, as DER.
+    pub(super) fn roots(&self) -> Vec<Vec<u8>> {
+        let roots = self.trust_roots.as_deref().map(pem::parse_many).and_then(Result::ok);
+        roots.into_iter().flatten().map(pem::Pem::into_contents).collect()
+    }
+
+    /// The trusted roots, as people say it.
+    pub(super) fn roots_in_words(&self) -> &'static str {
+        match (self.trust_roots.is_some(), self.trusts_mozilla()) {
+            (false, _) => "Mozilla's roots",
+            (true, false) => "the valid trustRoots of the settings",
+            (true, true) => "Mozilla's roots and the valid trustRoots of the settings",
+        }
+    }
+
+    pub(super) fn oauth(&self) -> Oauth {
+        self.oauth.unwrap_or(Oauth::Detect)
+    }
+
+    pub(super) fn check(&self) -> Result<(), InvalidSettings> {
+        for (field, list) in [("secrets", &self.secrets), ("hosts", &self.hosts)] {
+            if list.as_ref().is_some_and(Vec::is_empty) {
+                return Err(InvalidSettings::at(field, "an empty list would judge nothing"));
+            }
+        }
+        for (index, pattern) in self.secrets.iter().flatten().enumerate() {
+            if pattern.is_empty() {
+                return Err(InvalidSettings::at(&format!("secrets[{index}]"), "a Secret's name is not empty"));
+            }
+        }
+        for (index, host) in self.hosts.iter().flatten().enumerate() {
+            if ServerName::try_from(host.strip_prefix("*.").unwrap_or(host)).is_err() {
+                let problem = format!("`{}` is no host, e.g. flyte.example.com", Shortened(host));
+                return Err(InvalidSettings::at(&format!("hosts[{index}]"), problem));
+            }
+        }
+        if self.trust == Some(Trust::None) && (self.trust_roots.is_some() || self.trust_mozilla.is_some()) {
+            return Err(InvalidSettings::at("trust", "none, and there are roots to trust"));
+        }
+        match &self.trust_roots {
+            None if self.trust_mozilla.is_some() => {
+                Err(InvalidSettings::at("trustMozilla", "it says something only beside trustRoots"))
+            }
+            None => Ok(()),
+            Some(text) => check_roots(text).map_err(|problem| InvalidSettings::at("trustRoots", problem)),
+        }
+    }
+}
+
+fn check_roots(text: &str) -> Result<(), String> {
+    let roots = pem::parse_many(text).map_err(|_| "one of its blocks is no PEM".to_owned())?;
+    if roots.is_empty() {
+        return Err("there is no certificate in it, e.g. -----BEGIN CERTIFICATE-----".to_owned());
+    }
+    for (number, root) in (1..).zip(roots) {
+        let is_certificate = root.tag() == "CERTIFICATE";
+        let der = CertificateDer::from(root.into_contents());
+        if !is_certificate || webpki::anchor_from_trusted_cert(&der).is_err() {
+            return Err(format!("block {number} is no certificate that could be a root"));
+        }
+    }
+    Ok(())
+}
