@@ -333,7 +333,8 @@ fn policies_are_listed_with_a_line_each() {
     assert!(lines[0].starts_with("flyte-admin-cors   flyteadmin allows CORS for origins"), "{}", run.out);
     assert!(lines[1].starts_with("flyte-console-url  flyteconsole is told an address"), "{}", run.out);
     assert!(lines[2].starts_with("flyte-non-root     Flyte's components run as a non-root user"), "{}", run.out);
-    assert_eq!(3, lines.len());
+    assert!(lines[3].starts_with("flyte-oauth-tls    The certificate in front of flyteadmin's OAuth"), "{}", run.out);
+    assert_eq!(4, lines.len());
 }
 
 #[test]

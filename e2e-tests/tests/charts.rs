@@ -12,7 +12,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 /// What a chart has, its settings, and a policy's violations: each object with its line, the container or the place in a
 /// file, and the rule.
-const CHARTS: [(&str, &str, &str, &str, &[&str]); 12] = [
+const CHARTS: [(&str, &str, &str, &str, &[&str]); 15] = [
     (
         "v0.19.1 has the two documented exceptions and one violation",
         "flyte-v0.19.1-gcp.yaml",
@@ -89,6 +89,9 @@ const CHARTS: [(&str, &str, &str, &str, &[&str]); 12] = [
         "flyte-console-url: {requireCrossCheck: true}",
         &[],
     ),
+    ("v0.13.0 brings no certificate of its own", "flyte-v0.13.0-sandbox.yaml", "flyte-oauth-tls", "", &[]),
+    ("v0.19.1 brings no certificate of its own", "flyte-v0.19.1-gcp.yaml", "flyte-oauth-tls", "", &[]),
+    ("v1.16.8 brings no certificate of its own", "flyte-v1.16.8-eks.yaml", "flyte-oauth-tls", "", &[]),
 ];
 
 fn check(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> Result<(), Failed> {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use flytewarden_cli::engine::Module;
-use flytewarden_e2e::module;
+use flytewarden_e2e::{certificates, module};
 use flytewarden_offline::{
     cluster::{Cluster, HostCalls},
     manifest,
@@ -26,9 +26,9 @@ impl HostCalls for Remembering {
     }
 }
 
-/// What both modules that can ask do ask, about a request, of a cluster with the objects of `examples/after.yaml` and with
+/// What a policy's own module and the one with all policies ask, about a request, of a cluster with the objects of `examples/after.yaml` and with
 /// consoles in other namespaces.
-fn asked(request: &Value, settings: &Value) -> Vec<String> {
+fn asked(policy: &str, request: &Value, settings: &Value) -> Vec<String> {
     let mut text = include_str!("../../examples/after.yaml").to_owned();
     for number in 0..5 {
         let console =
@@ -39,9 +39,7 @@ fn asked(request: &Value, settings: &Value) -> Vec<String> {
     let objects: Vec<_> = manifest::objects(&text).into_iter().map(|object| object.unwrap()).collect();
     let engine = wasmtime::Engine::default();
     let mut asked = Vec::new();
-    for (name, settings) in
-        [("flyte-console-url", settings.clone()), ("flytewarden", json!({"flyte-console-url": settings}))]
-    {
+    for (name, settings) in [(policy, settings.clone()), ("flytewarden", json!({ policy: settings }))] {
         let cluster =
             Arc::new(Remembering { cluster: Cluster::of(&objects, "default"), asked: Mutex::new(Vec::new()) });
         let module = Module::load(&engine, &module(name)).expect("the module loads");
@@ -63,16 +61,22 @@ fn request(group: &str, kind: &str, name: &str, operation: &str) -> Value {
     })
 }
 
+const CONSOLE: &str = "flyte-console-url";
+const CERTIFICATE: &str = "flyte-oauth-tls";
+
 #[test]
 fn a_console_asks_for_each_kind_once() {
     let expected = ["ConfigMap in flyte", "Deployment in flyte", "Ingress in flyte", "Service in flyte"];
-    assert_eq!(expected[..], asked(&request("apps", "Deployment", "flyteconsole", "CREATE"), &json!({})));
+    assert_eq!(expected[..], asked(CONSOLE, &request("apps", "Deployment", "flyteconsole", "CREATE"), &json!({})));
 }
 
 #[test]
 fn a_change_of_flyteadmins_config_map_asks_for_each_kind_once() {
     let expected = ["ConfigMap in flyte", "Deployment in flyte", "Ingress in flyte", "Service in flyte"];
-    assert_eq!(expected[..], asked(&request("", "ConfigMap", "flyte-admin-base-config", "UPDATE"), &json!({})));
+    assert_eq!(
+        expected[..],
+        asked(CONSOLE, &request("", "ConfigMap", "flyte-admin-base-config", "UPDATE"), &json!({}))
+    );
 }
 
 #[test]
@@ -80,7 +84,7 @@ fn with_consoles_in_other_namespaces_each_kind_is_still_asked_for_once() {
     let expected =
         ["ConfigMap in everywhere", "Deployment in everywhere", "Ingress in everywhere", "Service in everywhere"];
     let settings = json!({"adminNamespace": "flyte"});
-    assert_eq!(expected[..], asked(&request("", "ConfigMap", "flyte-admin-base-config", "UPDATE"), &settings));
+    assert_eq!(expected[..], asked(CONSOLE, &request("", "ConfigMap", "flyte-admin-base-config", "UPDATE"), &settings));
 }
 
 #[test]
@@ -91,7 +95,7 @@ fn without_the_check_of_the_pair_nothing_is_asked() {
         ("", "ConfigMap", "flyte-admin-base-config"),
         ("", "ConfigMap", "flyte-console-config"),
     ] {
-        assert_eq!(Vec::<String>::new(), asked(&request(group, kind, name, "UPDATE"), &settings), "{name}");
+        assert_eq!(Vec::<String>::new(), asked(CONSOLE, &request(group, kind, name, "UPDATE"), &settings), "{name}");
     }
 }
 
@@ -99,10 +103,51 @@ fn without_the_check_of_the_pair_nothing_is_asked() {
 fn what_is_neither_console_nor_configuration_asks_nothing() {
     for (kind, name) in [("Deployment", "flyteadmin"), ("Deployment", "datacatalog")] {
         for operation in ["CREATE", "UPDATE"] {
-            assert_eq!(Vec::<String>::new(), asked(&request("apps", kind, name, operation), &json!({})), "{name}");
+            assert_eq!(
+                Vec::<String>::new(),
+                asked(CONSOLE, &request("apps", kind, name, operation), &json!({})),
+                "{name}"
+            );
         }
     }
     let mut other = request("", "ConfigMap", "flyte-admin-base-config", "UPDATE");
     other["object"]["metadata"]["name"] = json!("other");
-    assert_eq!(Vec::<String>::new(), asked(&other, &json!({})));
+    assert_eq!(Vec::<String>::new(), asked(CONSOLE, &other, &json!({})));
+}
+
+fn secret(certificates: &str) -> Value {
+    json!({
+        "uid": "0", "operation": "CREATE", "namespace": "flyte", "kind": {"group": "", "version": "v1", "kind": "Secret"},
+        "object": {
+            "type": "kubernetes.io/tls", "metadata": {"name": "flyte-tls"},
+            "stringData": {"tls.crt": certificates::filled(certificates)},
+        }
+    })
+}
+
+#[test]
+fn a_certificate_of_a_ca_asks_for_ingresses_alone() {
+    let secret = secret("${leaf}${intermediate}");
+    let mut settings = json!({"trustRoots": certificates::filled("${root}")});
+    assert_eq!(["Ingress in flyte"][..], asked(CERTIFICATE, &secret, &settings));
+    settings["hosts"] = json!(["flyte.example.com"]);
+    assert_eq!(Vec::<String>::new(), asked(CERTIFICATE, &secret, &settings));
+}
+
+#[test]
+fn a_certificate_of_ones_own_making_asks_for_each_kind_once() {
+    let expected = ["ConfigMap in flyte", "Deployment in flyte", "Ingress in flyte"];
+    assert_eq!(expected[..], asked(CERTIFICATE, &secret("${self-signed}"), &json!({})));
+    let settings = json!({"oauth": "self", "hosts": ["flyte.example.com"]});
+    assert_eq!(Vec::<String>::new(), asked(CERTIFICATE, &secret("${self-signed}"), &settings));
+}
+
+#[test]
+fn other_secrets_and_config_maps_ask_nothing_about_certificates() {
+    let mut other = secret("${self-signed}");
+    other["object"]["type"] = json!("Opaque");
+    assert_eq!(Vec::<String>::new(), asked(CERTIFICATE, &other, &json!({})));
+    let settings = json!({});
+    let config_map = request("", "ConfigMap", "flyte-admin-base-config", "CREATE");
+    assert_eq!(Vec::<String>::new(), asked(CERTIFICATE, &config_map, &settings));
 }

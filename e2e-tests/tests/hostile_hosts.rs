@@ -1,10 +1,10 @@
-//! Hosts that answer anything but what they are asked, against the compiled modules: the URL alone is judged, the pair is
-//! said not to be checked, and nothing traps.
+//! Hosts that answer anything but what they are asked, against the compiled modules: the object alone is judged, what was not
+//! checked is said, and nothing traps.
 
 use std::{process::ExitCode, sync::Arc};
 
 use flytewarden_cli::engine::Module;
-use flytewarden_e2e::module;
+use flytewarden_e2e::{certificates, module};
 use flytewarden_offline::cluster::HostCalls;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
@@ -85,8 +85,8 @@ const HOSTS: [(&str, Answer); 14] = [
     }),
 ];
 
-/// flyteconsole, or an UPDATE of flyteadmin's ConfigMap.
-fn requests() -> [(&'static str, Value); 2] {
+/// flyteconsole, an UPDATE of flyteadmin's ConfigMap, and a certificate that signs itself, each with its policy.
+fn requests() -> [(&'static str, &'static str, Value); 3] {
     let console = json!({
         "operation": "CREATE", "namespace": "flyte", "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
         "object": {"spec": {"template": {"metadata": {"labels": {"app": "flyteconsole"}}, "spec": {"containers": [{
@@ -103,16 +103,32 @@ fn requests() -> [(&'static str, Value); 2] {
         "operation": "UPDATE", "namespace": "flyte", "kind": {"group": "", "version": "v1", "kind": "ConfigMap"},
         "object": files("a"), "oldObject": files("b")
     });
-    [("flyteconsole", console), ("flyteadmin's ConfigMap", admin)]
+    let secret = json!({
+        "operation": "CREATE", "namespace": "flyte", "kind": {"group": "", "version": "v1", "kind": "Secret"},
+        "object": {
+            "type": "kubernetes.io/tls", "metadata": {"name": "flyte-tls"},
+            "stringData": {"tls.crt": certificates::pem("self-signed")}
+        }
+    });
+    [
+        ("flyte-console-url", "flyteconsole", console),
+        ("flyte-console-url", "flyteadmin's ConfigMap", admin),
+        ("flyte-oauth-tls", "a certificate", secret),
+    ]
 }
 
 fn judge(module: &Module, request: &Value, host: Host) -> Result<(), Failed> {
-    let console_is_there = request["operation"] == "CREATE";
+    let (is_update, is_secret) = (request["operation"] == "UPDATE", request["kind"]["kind"] == "Secret");
     let answer = module.validate(&request.to_string(), "{}", &(Arc::new(host) as _))?;
     let warnings = answer.warnings.clone().unwrap_or_default().join("\n");
-    let says_so = warnings.contains("whether flyteadmin lets flyteconsole in was not checked: ");
-    // Where no console is known of, none is cut off.
-    if answer.accepted && (says_so || !console_is_there) && warnings.len() < 10_000 && !warnings.contains('\u{1b}') {
+    let said = match is_secret {
+        true => &["whether another OAuth provider gives out the tokens is not known: ", "was not checked: "][..],
+        // Where no console is known of, none is cut off.
+        false if is_update => &[],
+        false => &["whether flyteadmin lets flyteconsole in was not checked: "],
+    };
+    let says_so = said.iter().all(|said| warnings.contains(said));
+    if answer.accepted != is_secret && says_so && warnings.len() < 10_000 && !warnings.contains('\u{1b}') {
         Ok(())
     } else {
         Err(format!("{answer:.2000?}").into())
@@ -122,10 +138,12 @@ fn judge(module: &Module, request: &Value, host: Host) -> Result<(), Failed> {
 fn main() -> ExitCode {
     let engine = wasmtime::Engine::default();
     let mut trials = Vec::new();
-    for name in ["flyte-console-url", "flytewarden"] {
+    for name in ["flyte-console-url", "flyte-oauth-tls", "flytewarden"] {
         let module = Arc::new(Module::load(&engine, &module(name)).expect("the module loads"));
         for (title, host) in HOSTS {
-            for (what, request) in requests() {
+            for (_, what, request) in
+                requests().into_iter().filter(|(policy, ..)| [policy, "flytewarden"].contains(&name))
+            {
                 let module = Arc::clone(&module);
                 let title = format!("{title}, asked about {what} ({name})");
                 trials.push(Trial::test(title, move || judge(&module, &request, Host(host))));
