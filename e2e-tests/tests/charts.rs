@@ -1,6 +1,6 @@
 //! Real renderings of Flyte's own charts, where they are beside the repository.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::LazyLock};
 
 use flytewarden_cli::{
     check::Check,
@@ -94,11 +94,15 @@ const CHARTS: [(&str, &str, &str, &str, &[&str]); 15] = [
     ("v1.16.8 brings no certificate of its own", "flyte-v1.16.8-eks.yaml", "flyte-oauth-tls", "", &[]),
 ];
 
-fn check(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> Result<(), Failed> {
+/// The modules of the command.
+static MODULES: LazyLock<Vec<Module>> = LazyLock::new(|| {
     let engine = wasmtime::Engine::default();
-    let modules = EMBEDDED.iter().map(|(_, bytes)| Module::load(&engine, bytes)).collect::<Result<Vec<_>, _>>()?;
-    let settings = Settings::read(settings, &modules)?;
-    let check = Check { modules: &modules, settings: &settings, namespace: "flyte" };
+    EMBEDDED.iter().map(|(_, bytes)| Module::load(&engine, bytes).expect("the module loads")).collect()
+});
+
+fn check(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> Result<(), Failed> {
+    let settings = Settings::read(settings, &MODULES)?;
+    let check = Check { modules: &MODULES, settings: &settings, namespace: "flyte" };
     let report = check.run(&[charts().join(chart)]);
     let mut found = Vec::new();
     for object in &report.objects {

@@ -1,6 +1,9 @@
 //! What the compiled modules ask of a cluster: each kind once, and nothing where it is no business of theirs.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock, Mutex},
+};
 
 use flytewarden_cli::engine::Module;
 use flytewarden_e2e::{certificates, module};
@@ -26,6 +29,13 @@ impl HostCalls for Remembering {
     }
 }
 
+/// The modules that ask.
+static MODULES: LazyLock<BTreeMap<&str, Module>> = LazyLock::new(|| {
+    let engine = wasmtime::Engine::default();
+    let load = |name| (name, Module::load(&engine, &module(name)).expect("the module loads"));
+    [CONSOLE, CERTIFICATE, "flytewarden"].map(load).into()
+});
+
 /// What a policy's own module and the one with all policies ask, about a request, of a cluster with the objects of `examples/after.yaml` and with
 /// consoles in other namespaces.
 fn asked(policy: &str, request: &Value, settings: &Value) -> Vec<String> {
@@ -37,13 +47,11 @@ fn asked(policy: &str, request: &Value, settings: &Value) -> Vec<String> {
         text.push_str(&format!("---\n{console}"));
     }
     let objects: Vec<_> = manifest::objects(&text).into_iter().map(|object| object.unwrap()).collect();
-    let engine = wasmtime::Engine::default();
     let mut asked = Vec::new();
     for (name, settings) in [(policy, settings.clone()), ("flytewarden", json!({ policy: settings }))] {
         let cluster =
             Arc::new(Remembering { cluster: Cluster::of(&objects, "default"), asked: Mutex::new(Vec::new()) });
-        let module = Module::load(&engine, &module(name)).expect("the module loads");
-        module.validate(&request.to_string(), &settings.to_string(), &(Arc::clone(&cluster) as _)).unwrap();
+        MODULES[name].validate(&request.to_string(), &settings.to_string(), &(Arc::clone(&cluster) as _)).unwrap();
         let mut sorted = cluster.asked.lock().unwrap().clone();
         sorted.sort();
         asked.push(sorted);

@@ -1,5 +1,6 @@
 //! `cargo xtask modules`: compiles every policy module, annotates it, weighs it, and leaves it in `dist/`.
-//! `cargo xtask reproducible`: does so again from a copy of the sources elsewhere, and compares every byte.
+//! `cargo xtask reproducible`: does so again from a copy of the sources elsewhere with the module that carries every policy,
+//! and so every dependency, and compares every byte.
 //!
 //! An artifact is a folder of `policies/` with a `metadata.yml`, built with the cargo feature of that name; the
 //! `metadata.yml` at the top level is the module that carries every policy. Each has a budget in [`BUDGETS`].
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let done = match env::args().nth(1).as_deref() {
-        Some("modules") => modules(root, &target),
+        Some("modules") => artifacts(root).and_then(|artifacts| modules(root, &target, &artifacts)),
         Some("reproducible") => reproducible(root, &target),
         _ => Err("usage: cargo xtask modules|reproducible".into()),
     };
@@ -54,13 +55,13 @@ struct Artifact {
     folder: PathBuf,
 }
 
-fn modules(root: &Path, target: &Path) -> Result<()> {
+fn modules(root: &Path, target: &Path, artifacts: &[Artifact]) -> Result<()> {
     let dist = root.join("dist");
     fs::create_dir_all(&dist)?;
-    for Artifact { name, feature, folder } in artifacts(root)? {
+    for Artifact { name, feature, folder } in artifacts {
         let (_, budget, level) =
-            BUDGETS.iter().find(|(budgeted, ..)| *budgeted == name).ok_or(format!("{name} has no budget"))?;
-        let module = annotate(compile(root, target, &feature, level)?, &metadata_of(&folder)?)?;
+            BUDGETS.iter().find(|(budgeted, ..)| budgeted == name).ok_or(format!("{name} has no budget"))?;
+        let module = annotate(compile(root, target, feature, level)?, &metadata_of(folder)?)?;
         println!("dist/{name}.wasm: {} KB of at most {}", module.len().div_ceil(1000), budget / 1000);
         if module.len() > *budget {
             return Err(format!("{name} is over its budget").into());
@@ -75,15 +76,14 @@ fn reproducible(root: &Path, target: &Path) -> Result<()> {
     if elsewhere.exists() {
         fs::remove_dir_all(&elsewhere)?;
     }
-    copy(root, &elsewhere.join("sources"), target)?;
-    modules(&elsewhere.join("sources"), &elsewhere.join("target"))?;
-    for Artifact { name, .. } in artifacts(root)? {
-        let module = format!("dist/{name}.wasm");
-        if fs::read(root.join(&module))? != fs::read(elsewhere.join("sources").join(&module))? {
-            return Err(format!("{module} is another when built from another folder").into());
-        }
-        println!("{module}: the same when built from another folder");
+    let sources = elsewhere.join("sources");
+    copy(root, &sources, target)?;
+    modules(&sources, &elsewhere.join("target"), &[whole(&sources)])?;
+    let module = "dist/flytewarden.wasm";
+    if fs::read(root.join(module))? != fs::read(sources.join(module))? {
+        return Err(format!("{module} is another when built from another folder").into());
     }
+    println!("{module}: the same when built from another folder");
     Ok(())
 }
 
@@ -114,8 +114,13 @@ fn artifacts(root: &Path) -> Result<Vec<Artifact>> {
         }
     }
     artifacts.sort_by(|one, other| one.name.cmp(&other.name));
-    artifacts.push(Artifact { name: "flytewarden".to_owned(), feature: "all".to_owned(), folder: root.to_owned() });
+    artifacts.push(whole(root));
     Ok(artifacts)
+}
+
+/// The module that carries every policy.
+fn whole(root: &Path) -> Artifact {
+    Artifact { name: "flytewarden".to_owned(), feature: "all".to_owned(), folder: root.to_owned() }
 }
 
 fn compile(root: &Path, target: &Path, feature: &str, level: &str) -> Result<Vec<u8>> {
