@@ -15,5 +15,8 @@ pub(crate) fn decode(base64: &[u8]) -> Result<Vec<u8>, String> {
     let base64: String =
         base64.iter().map(|byte| *byte as char).filter(|letter| !matches!(letter, '\r' | '\n')).collect();
     let text: StrDeserializer<'_, de::value::Error> = base64.as_str().into_deserializer();
-    ByteString::deserialize(text).map(|bytes| bytes.0).map_err(|_| "no base64".to_owned())
+    ByteString::deserialize(text).map(|bytes| bytes.0).map_err(|_| {
+        let is_pem = base64.contains("-----BEGIN");
+        if is_pem { "no base64; PEM as it is belongs into stringData" } else { "no base64" }.to_owned()
+    })
 }

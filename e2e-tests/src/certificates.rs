@@ -26,7 +26,11 @@ use time::OffsetDateTime;
 /// How a certificate is made.
 struct Recipe {
     name: &'static str,
+    /// Its common name, where that is another.
+    subject: Option<&'static str>,
     key: Kind,
+    /// What its key is for.
+    key_usage: KeyUsagePurpose,
     /// Who signs it; itself, where it has the same name.
     issuer: &'static str,
     /// Whose key signs it, where that is not the issuer's.
@@ -53,7 +57,9 @@ const SERVER: &[ExtendedKeyUsagePurpose] = &[ExtendedKeyUsagePurpose::ServerAuth
 /// A server's certificate that nothing is wrong with, signed by `intermediate`.
 const LEAF: Recipe = Recipe {
     name: "leaf",
+    subject: None,
     key: Kind::P256,
+    key_usage: KeyUsagePurpose::DigitalSignature,
     issuer: "intermediate",
     forger: None,
     is_ca: false,
@@ -63,7 +69,14 @@ const LEAF: Recipe = Recipe {
 };
 
 /// A CA's certificate.
-const CA: Recipe = Recipe { is_ca: true, days: (-100, 1_000), hosts: &[], usages: &[], ..LEAF };
+const CA: Recipe = Recipe {
+    is_ca: true,
+    key_usage: KeyUsagePurpose::KeyCertSign,
+    days: (-100, 1_000),
+    hosts: &[],
+    usages: &[],
+    ..LEAF
+};
 
 const RECIPES: &[Recipe] = &[
     Recipe { name: "root", issuer: "root", ..CA },
@@ -80,7 +93,13 @@ const RECIPES: &[Recipe] = &[
     Recipe { name: "ed25519-leaf", key: Kind::Ed25519, issuer: "ed25519-root", ..LEAF },
     // What is not a server's certificate of a CA.
     Recipe { name: "self-signed", issuer: "self-signed", ..LEAF },
-    Recipe { name: "self-signed-ca", issuer: "self-signed-ca", is_ca: true, ..LEAF },
+    Recipe {
+        name: "self-signed-ca",
+        issuer: "self-signed-ca",
+        key_usage: KeyUsagePurpose::KeyCertSign,
+        is_ca: true,
+        ..LEAF
+    },
     Recipe { name: "forged", forger: Some("root"), ..LEAF },
     Recipe { name: "signs", is_ca: true, ..LEAF },
     Recipe { name: "nameless", hosts: &[], ..LEAF },
@@ -100,6 +119,16 @@ const RECIPES: &[Recipe] = &[
     Recipe { name: "leaf-of-expired", issuer: "expired-intermediate", ..LEAF },
     Recipe { name: "expired-root", issuer: "expired-root", days: (-900, -2), ..CA },
     Recipe { name: "leaf-of-expired-root", issuer: "expired-root", ..LEAF },
+    // CAs that may not.
+    Recipe { name: "mute", issuer: "root", key_usage: KeyUsagePurpose::CrlSign, ..CA },
+    Recipe { name: "leaf-of-mute", issuer: "mute", ..LEAF },
+    Recipe { name: "client-ca", issuer: "root", usages: &[ExtendedKeyUsagePurpose::ClientAuth], ..CA },
+    Recipe { name: "leaf-of-client-ca", issuer: "client-ca", ..LEAF },
+    Recipe { name: "mute-root", issuer: "mute-root", key_usage: KeyUsagePurpose::CrlSign, ..CA },
+    Recipe { name: "leaf-of-mute-root", issuer: "mute-root", ..LEAF },
+    // Another root with the name of the first.
+    Recipe { name: "other-root", subject: Some("root"), issuer: "other-root", ..CA },
+    Recipe { name: "leaf-of-other-root", issuer: "other-root", ..LEAF },
     // A leaf that signs.
     Recipe { name: "leaf-of-leaf", issuer: "leaf", ..LEAF },
 ];
@@ -118,6 +147,7 @@ const OPENSSL: &[(&str, &str, &str)] = &[
     ("openssl-rsa-1024", "openssl-root", "-newkey rsa:1024 -sha256 -extensions leaf"),
     ("openssl-sha1", "openssl-root", "-newkey rsa:2048 -sha1 -extensions leaf"),
     ("openssl-md5", "openssl-root", "-newkey rsa:2048 -md5 -extensions leaf"),
+    ("openssl-k256", "openssl-root", "-newkey ec -pkeyopt ec_paramgen_curve:secp256k1 -sha256 -extensions leaf"),
     ("openssl-p521", "openssl-root", "-newkey ec -pkeyopt ec_paramgen_curve:P-521 -sha256 -extensions leaf"),
     ("openssl-p521-root", "openssl-p521-root", "-newkey ec -pkeyopt ec_paramgen_curve:P-521 -sha512 -extensions ca"),
     ("openssl-of-p521", "openssl-p521-root", "-newkey rsa:2048 -sha512 -extensions leaf"),
@@ -205,16 +235,14 @@ fn params(recipe: &Recipe) -> CertificateParams {
     let mut params = CertificateParams::new(recipe.hosts.iter().map(|&host| host.to_owned()).collect::<Vec<_>>())
         .expect("the hosts are some");
     params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, recipe.name);
+    params.distinguished_name.push(DnType::CommonName, recipe.subject.unwrap_or(recipe.name));
     params.serial_number = Some(u64::from(seed(recipe.name)[0]).into());
     params.key_identifier_method = KeyIdMethod::PreSpecified(seed(recipe.name)[..20].to_vec());
     params.not_before = day(recipe.days.0).into();
     params.not_after = day(recipe.days.1).into();
     params.extended_key_usages = recipe.usages.to_vec();
     params.is_ca = if recipe.is_ca { IsCa::Ca(BasicConstraints::Unconstrained) } else { IsCa::ExplicitNoCa };
-    if recipe.is_ca {
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    }
+    params.key_usages = vec![recipe.key_usage];
     params.use_authority_key_identifier_extension = true;
     params
 }

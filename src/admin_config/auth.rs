@@ -6,7 +6,7 @@
 //! `flytestdlib/config/viper/viper.go`.
 
 use super::{
-    Fault, Said,
+    Fault, FaultKind, Said,
     files::{Config, Merged},
 };
 use crate::{
@@ -50,17 +50,21 @@ impl Config {
             let Some(url) = self.text(path)?.filter(|said| !said.value.is_empty()) else {
                 continue;
             };
-            let is_usable = url::Url::parse(&url.value).is_ok_and(|url| url.scheme() == "https" && url.has_host());
-            if is_usable {
-                return Ok(Auth::External(url.value));
-            }
-            let reason = "authServerType is External, and this is no absolute https URL that flyteadmin could fetch the \
-                          provider's keys from";
-            return Err(Fault::never_starts(
-                url.place.unwrap_or_default(),
-                reason,
-                "write https://<the provider's address>",
-            ));
+            let place = url.place.unwrap_or_default();
+            let mend = "write https://<the provider's address>";
+            return match scheme(&url.value).as_deref() {
+                Some("https") => Ok(Auth::External(url.value)),
+                Some("http") => {
+                    let problem = "authServerType is External, and this is plain http: whoever is on the way can give flyteadmin \
+                                   other keys, and act as any user";
+                    Err(Fault { place, kind: FaultKind::TwoMeanings, problem: problem.to_owned(), mend: mend.into() })
+                }
+                _ => {
+                    let reason =
+                        "authServerType is External, and this is no absolute URL to fetch the provider's keys from";
+                    Err(Fault::never_starts(place, reason, mend))
+                }
+            };
         }
         let reason = format!(
             "External is a provider without an address: neither {} nor {} is set",
@@ -106,6 +110,14 @@ impl Config {
         };
         Ok(Some(Said { value, place: Some(place) }))
     }
+}
+
+/// The scheme of an absolute URL with a host, as Go reads it: browsers, and the `url` crate, mend more.
+fn scheme(url: &str) -> Option<String> {
+    let is_plain = |letter: char| letter.is_ascii_graphic() && letter != '\\';
+    let (scheme, _) = url.split_once("://").filter(|(_, rest)| rest.chars().all(is_plain) && !rest.starts_with('/'))?;
+    let is_url = url::Url::parse(url).is_ok_and(|url| url.has_host());
+    is_url.then(|| scheme.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -171,7 +183,11 @@ mod tests {
             "auth: {appAuth: {authServerType: 2}}",
             "auth: {appAuth: {authServerType: 1.5}}",
             "auth: {appAuth: {authServerType: External, externalAuthServer: {baseUrl: okta.example.com}}}",
-            "auth: {appAuth: {authServerType: External, externalAuthServer: {baseUrl: 'http://okta.example.com'}}}",
+            "auth: {appAuth: {authServerType: External, externalAuthServer: {baseUrl: 'https:okta.example.com'}}}",
+            "auth: {appAuth: {authServerType: External, externalAuthServer: {baseUrl: 'https:///okta.example.com'}}}",
+            "auth: {appAuth: {authServerType: External, externalAuthServer: {baseUrl: ' https://okta.example.com'}}}",
+            "auth: {appAuth: {authServerType: External, externalAuthServer: {baseUrl: 'https://okta example.com'}}}",
+            "auth: {appAuth: {authServerType: External, externalAuthServer: {baseUrl: 'https:\\\\okta.example.com'}}}",
             "auth: {appAuth: {authServerType: External, externalAuthServer: {baseUrl: 5}}}",
             "auth: {appAuth: {authServerType: External, externalAuthServer: {baseUrl: {}}}}",
         ] {

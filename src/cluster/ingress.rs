@@ -1,4 +1,4 @@
-//! The hosts from which Ingresses lead to pods.
+//! The hosts of Ingresses: those that lead to pods, and those that present a certificate.
 
 use std::collections::BTreeSet;
 
@@ -140,27 +140,45 @@ impl Hosts {
     }
 }
 
-/// The hosts for which Ingresses of a namespace present the certificate of a Secret, and the Ingress of each as people name
-/// it. Where `spec.tls` names no host, they are those of the rules.
+/// The hosts for which Ingresses present a certificate.
+#[cfg(feature = "flyte-oauth-tls")]
+#[derive(Default)]
+pub(crate) struct TlsHosts {
+    /// Each once, with its Ingress as people name it.
+    pub(crate) named: Vec<(String, String)>,
+    /// An Ingress that presents it for every host.
+    pub(crate) everywhere: Option<String>,
+}
+
+/// The hosts for which Ingresses of a namespace present the certificate of a Secret. Where `spec.tls` names no host, they are
+/// those of the rules.
 ///
 /// # Errors
 ///
 /// Why they are not known.
 #[cfg(feature = "flyte-oauth-tls")]
-pub(crate) fn tls_hosts(others: &Others, namespace: &str, secret: &str) -> Result<Vec<(String, String)>, String> {
-    let mut hosts: Vec<(String, String)> = Vec::new();
+pub(crate) fn tls_hosts(others: &Others, namespace: &str, secret: &str) -> Result<TlsHosts, String> {
+    let mut hosts = TlsHosts::default();
     others.each(Listed::Ingress, Some(namespace), |found| {
         let spec = found.read::<Ingress>(Listed::Ingress)?.spec.unwrap_or_default();
+        let ingress = found.title(Listed::Ingress);
         let is_of_secret = |tls: &&Tls| tls.secret_name.as_deref() == Some(secret);
         for tls in spec.tls.iter().flatten().filter(is_of_secret) {
-            let of_rules = || spec.rules.iter().flatten().filter_map(|rule| rule.host.as_ref()).collect();
-            let named: Vec<&Text> = tls.hosts.iter().flatten().collect();
-            for host in if named.is_empty() { of_rules() } else { named } {
-                if hosts.len() == MOST_HOSTS {
+            let of_rules =
+                || spec.rules.iter().flatten().map(|rule| rule.host.as_deref().unwrap_or_default()).collect();
+            let mut named: Vec<&str> = tls.hosts.iter().flatten().map(|host| &**host).collect();
+            if named.is_empty() {
+                named = of_rules();
+            }
+            if named.is_empty() || named.contains(&"") {
+                hosts.everywhere = Some(ingress.clone());
+            }
+            for host in named.into_iter().filter(|host| !host.is_empty()) {
+                if hosts.named.len() == MOST_HOSTS {
                     return Err(format!("more than {MOST_HOSTS} hosts have this certificate"));
                 }
-                if !hosts.iter().any(|(known, _)| **host == **known) {
-                    hosts.push((host.to_string(), found.title(Listed::Ingress)));
+                if !hosts.named.iter().any(|(known, _)| known == host) {
+                    hosts.named.push((host.to_owned(), ingress.clone()));
                 }
             }
         }

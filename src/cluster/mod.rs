@@ -1,4 +1,5 @@
-//! What a policy can ask beside the request: other objects, and the time.
+//! What a policy can ask beside the request, other objects and the time, and what those come to: who is reached from where,
+//! and how flyteadmin is configured.
 
 #[cfg(feature = "cluster-objects")]
 pub(crate) mod admin;

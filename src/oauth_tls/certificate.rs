@@ -5,7 +5,6 @@ use std::{net::IpAddr, time::Duration};
 use rsa::pkcs1::RsaPublicKeyRef;
 use rustls_pki_types::{CertificateDer, alg_id};
 use x509_cert::{
-    attr::AttributeTypeAndValue,
     der::{
         self, AnyRef, Decode, Encode, Reader, SliceReader,
         oid::{
@@ -17,7 +16,7 @@ use x509_cert::{
         },
     },
     ext::pkix::{
-        BasicConstraints, ExtendedKeyUsage, SubjectAltName,
+        BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName,
         name::{DirectoryString, GeneralName},
     },
     name::Name,
@@ -37,14 +36,24 @@ pub(super) struct Certificate<'d> {
     names: Vec<GeneralName>,
     usages: Option<Vec<ObjectIdentifier>>,
     pub(super) is_ca: bool,
-    /// The size of its key in bits, where that is RSA's.
-    pub(super) rsa_bits: Option<usize>,
+    /// Whether its key may sign certificates, as far as keyUsage says so.
+    signs: bool,
+    /// How many CAs may come below it, at most.
+    most_below: Option<u8>,
+    pub(super) rsa: Option<RsaKey>,
     /// Its place in the chain, from 1.
     number: usize,
 }
 
 /// The name of ECDSA with SHA-1, which `rfc5912` lacks.
 const ECDSA_WITH_SHA_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.1");
+
+/// What is known of an RSA key.
+pub(super) struct RsaKey {
+    pub(super) bits: usize,
+    /// Whether Go takes its exponent: `checkPub` of its `crypto/rsa/rsa.go`, and odd.
+    pub(super) has_usual_exponent: bool,
+}
 
 /// Whether a key has signed a certificate.
 pub(super) enum Signed {
@@ -60,15 +69,27 @@ impl<'d> Certificate<'d> {
     /// # Errors
     ///
     /// It is none.
-    pub(super) fn read(der: &'d [u8], number: usize) -> der::Result<Self> {
+    pub(super) fn read(der: &'d [u8], number: usize) -> Result<Self, String> {
+        let certificate = Self::parse(der, number).map_err(|error| error.to_string())?;
+        let content = &certificate.content;
+        if content.tbs_certificate().signature() != content.signature_algorithm() {
+            return Err("it names two algorithms for its signature".to_owned());
+        }
+        Ok(certificate)
+    }
+
+    fn parse(der: &'d [u8], number: usize) -> der::Result<Self> {
         let content = x509_cert::Certificate::from_der(der)?;
         let signed = SliceReader::new(AnyRef::from_der(der)?.value())?.tlv_bytes()?;
         let says = content.tbs_certificate();
         let names = says.get_extension::<SubjectAltName>()?.map(|(_, names)| names.0).unwrap_or_default();
         let usages = says.get_extension::<ExtendedKeyUsage>()?.map(|(_, usages)| usages.0);
-        let is_ca = says.get_extension::<BasicConstraints>()?.is_some_and(|(_, constraints)| constraints.ca);
-        let rsa_bits = rsa_bits(says.subject_public_key_info())?;
-        Ok(Self { der: der.into(), signed, content, names, usages, is_ca, rsa_bits, number })
+        let constraints = says.get_extension::<BasicConstraints>()?.map(|(_, constraints)| constraints);
+        let is_ca = constraints.as_ref().is_some_and(|constraints| constraints.ca);
+        let most_below = constraints.and_then(|constraints| constraints.path_len_constraint);
+        let signs = says.get_extension::<KeyUsage>()?.is_none_or(|(_, usage)| usage.key_cert_sign());
+        let rsa = rsa_key(says.subject_public_key_info())?;
+        Ok(Self { der: der.into(), signed, content, names, usages, is_ca, signs, most_below, rsa, number })
     }
 
     pub(super) fn subject(&self) -> &Name {
@@ -115,6 +136,17 @@ impl<'d> Certificate<'d> {
         (self.not_before()..=self.not_after()).contains(&time)
     }
 
+    /// Whether other certificates may be signed with its key.
+    pub(super) fn may_sign(&self) -> bool {
+        self.is_ca && self.signs
+    }
+
+    /// Whether it may be the root of a chain for servers with so many CAs below it.
+    pub(super) fn may_be_root(&self, below: usize) -> bool {
+        let has_room = self.most_below.is_none_or(|most| usize::from(most) >= below);
+        self.may_sign() && self.is_for_servers() != Some(false) && has_room
+    }
+
     /// Whether it names itself as its issuer, which alone proves nothing.
     pub(super) fn is_self_issued(&self) -> bool {
         self.subject() == self.issuer()
@@ -125,9 +157,19 @@ impl<'d> Certificate<'d> {
         self.names.iter().any(|name| matches!(name, GeneralName::DnsName(_) | GeneralName::IpAddress(_)))
     }
 
+    /// Whether this very name is among its names.
+    pub(super) fn has_name(&self, host: &str) -> bool {
+        let is_it =
+            |name: &GeneralName| matches!(name, GeneralName::DnsName(name) if name.as_str().eq_ignore_ascii_case(host));
+        self.names.iter().any(is_it)
+    }
+
     /// A few of the names that clients look at.
     pub(super) fn names(&self) -> String {
         let shown = |name: &GeneralName| match name {
+            GeneralName::DnsName(name) if name.as_str().parse::<IpAddr>().is_ok() => {
+                Some(format!("DNS:{}", name.as_str()))
+            }
             GeneralName::DnsName(name) => Some(Shortened(name.as_ref()).to_string()),
             GeneralName::IpAddress(address) => address_of(address.as_bytes()).map(|address| address.to_string()),
             _ => None,
@@ -147,6 +189,15 @@ impl<'d> Certificate<'d> {
             MD_5_WITH_RSA_ENCRYPTION => Some("MD5"),
             _ => None,
         }
+    }
+
+    /// The object identifier of the kind of its key, where that is not one that clients take.
+    pub(super) fn unknown_key(&self) -> Option<String> {
+        let key = &self.content.tbs_certificate().subject_public_key_info().algorithm;
+        let kind = algorithm(key);
+        let is_known = signatures::ALL.iter().any(|known| known.public_key_alg_id().as_ref() == kind)
+            || alg_id::ECDSA_P521.as_ref() == kind;
+        (!is_known).then(|| key.oid.to_string())
     }
 
     /// The object identifier of the way it is signed in, where that is not judged.
@@ -187,24 +238,28 @@ fn address_of(bytes: &[u8]) -> Option<IpAddr> {
 ///
 /// Its own `Display` knows every attribute there is, by a table of 80 KB.
 pub(super) fn shown(name: &Name) -> String {
-    let part = |part: &AttributeTypeAndValue| {
-        let (_, key) = KNOWN.iter().find(|(known, _)| *known == part.oid)?;
+    // Certificates write the country first; people know them by the common name.
+    let of_key = |(known, key): &(ObjectIdentifier, &str)| {
+        let part = name.iter().find(|part| part.oid == *known)?;
         let value = part.value.decode_as::<DirectoryString>().ok()?;
         Some(format!("{key}={}", value.value()))
     };
-    let mut parts: Vec<String> = name.iter().filter_map(part).collect();
-    // Most certificates write the largest first.
-    parts.sort_by_key(|part| KNOWN.iter().position(|(_, key)| part.starts_with(&format!("{key}="))));
+    let parts: Vec<String> = KNOWN.iter().filter_map(of_key).collect();
     if parts.is_empty() { "without a name".to_owned() } else { Shortened(&parts.join(", ")).to_string() }
 }
 
-fn rsa_bits(key: &SubjectPublicKeyInfoOwned) -> der::Result<Option<usize>> {
+fn rsa_key(key: &SubjectPublicKeyInfoOwned) -> der::Result<Option<RsaKey>> {
     if algorithm(&key.algorithm) != alg_id::RSA_ENCRYPTION.as_ref() {
         return Ok(None);
     }
-    let modulus = RsaPublicKeyRef::from_der(key.subject_public_key.raw_bytes())?.modulus;
+    let RsaPublicKeyRef { modulus, public_exponent } = RsaPublicKeyRef::from_der(key.subject_public_key.raw_bytes())?;
     let unused = modulus.as_bytes().first().map_or(0, |first| first.leading_zeros());
-    Ok(Some(modulus.as_bytes().len() * 8 - unused as usize))
+    let bits = modulus.as_bytes().len() * 8 - unused as usize;
+    let exponent = public_exponent
+        .as_bytes()
+        .iter()
+        .try_fold(0_i32, |sum, byte| sum.checked_mul(256).and_then(|sum| sum.checked_add((*byte).into())));
+    Ok(Some(RsaKey { bits, has_usual_exponent: exponent.is_some_and(|exponent| exponent > 2 && exponent % 2 == 1) }))
 }
 
 /// An algorithm as webpki names it: the content of its `AlgorithmIdentifier`.

@@ -4,71 +4,19 @@ use super::{
     BROKEN_CHAIN, Fault,
     certificate::{Certificate, Signed, shown},
 };
-use crate::verdict::Shortened;
-
 /// What becomes of clients where a link is broken.
 const LOST: &str = "clients need not find their way through the chain";
-
-/// No chain is longer; Java refuses those that are.
-const MOST_CERTIFICATES: usize = 10;
-
-/// The blocks of a PEM text that are certificates, and what else is in it.
-pub(super) fn blocks(text: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
-    let broken = |fact: String, outcome, mend| Fault::new(BROKEN_CHAIN, fact, outcome, mend);
-    let Ok(blocks) = pem::parse_many(text) else {
-        let fact = "one of its blocks is no PEM".to_owned();
-        let mend = "paste the certificate again, every line of it";
-        return (Vec::new(), vec![broken(fact, "servers get no certificate from it", mend)]);
-    };
-    let mut faults = Vec::new();
-    let mut certificates = Vec::new();
-    for (number, block) in (1..).zip(blocks) {
-        let tag = block.tag();
-        if tag.ends_with("PRIVATE KEY") {
-            let fact = format!("block {number} is a private key where a certificate belongs");
-            let mend = "make a new key and certificate, and put the key into tls.key alone";
-            faults.push(broken(fact, "whoever may read certificates has read it", mend));
-        } else if tag != "CERTIFICATE" {
-            let fact = format!("block {number} is a `{}` where a certificate belongs", Shortened(tag));
-            let mend = "keep the blocks that start with -----BEGIN CERTIFICATE-----";
-            faults.push(broken(fact, "servers leave it out", mend));
-        } else {
-            certificates.push(block.into_contents());
-        }
-    }
-    if certificates.len() > MOST_CERTIFICATES {
-        let fact = format!("it holds {} certificates, more than {MOST_CERTIFICATES}", certificates.len());
-        let mend = "keep the leaf and its intermediates";
-        return (Vec::new(), vec![broken(fact, "clients such as Java's refuse so long a chain", mend)]);
-    }
-    if certificates.is_empty() && faults.is_empty() {
-        let mend = "put the certificate there in PEM, its intermediates behind it";
-        faults.push(broken("there is no certificate in it".to_owned(), "the server has none to present", mend));
-    } else if has_more_behind(text) {
-        let mend = "remove it; if it is a certificate that was cut off, paste that again";
-        faults.push(broken("there is more text behind the last block".to_owned(), "servers leave it out", mend));
-    }
-    (certificates, faults)
-}
-
-/// Whether there is text behind the last block. Before a block it is an explanation (RFC 7468).
-fn has_more_behind(text: &[u8]) -> bool {
-    const END: &[u8] = b"-----END ";
-    let last = text.windows(END.len()).rposition(|window| window == END).map_or(0, |at| at + END.len());
-    let behind = text[last..].windows(5).position(|window| window == b"-----").map_or(text.len(), |at| last + at + 5);
-    text[behind..].iter().any(|byte| !byte.is_ascii_whitespace())
-}
 
 /// Reads the certificates.
 ///
 /// # Errors
 ///
 /// One of them is none.
-pub(super) fn read(blocks: &[Vec<u8>]) -> Result<Vec<Certificate<'_>>, Fault> {
+pub(super) fn read(ders: &[Vec<u8>]) -> Result<Vec<Certificate<'_>>, Fault> {
     (1..)
-        .zip(blocks)
-        .map(|(number, block)| {
-            Certificate::read(block, number).map_err(|error| {
+        .zip(ders)
+        .map(|(number, der)| {
+            Certificate::read(der, number).map_err(|error| {
                 let fact = format!("certificate {number} cannot be read ({error})");
                 Fault::new(BROKEN_CHAIN, fact, "clients end the handshake", "paste it again, every line of it")
             })
@@ -88,14 +36,14 @@ pub(super) fn leaf<'c, 'd>(chain: &'c [Certificate<'d>]) -> Option<(&'c Certific
     Some((leaf, Some(Fault::new(BROKEN_CHAIN, fact, outcome, mend))))
 }
 
-/// What is wrong with the links from certificate to certificate. The first `proven` are known to be good.
+/// What is wrong with the links from certificate to certificate. The signatures of the first `proven` are known to be good.
 ///
 /// # Errors
 ///
 /// A signature is of a kind that is not judged.
 pub(super) fn broken_links(chain: &[Certificate], proven: usize) -> Result<Vec<Fault>, String> {
     let mut faults = Vec::new();
-    for (one, next) in chain.iter().zip(chain.iter().skip(1)).skip(proven) {
+    for (one, next) in chain.iter().zip(chain.iter().skip(1)) {
         let number = next.number();
         let (fact, outcome, mend) = if let Some(same) =
             chain[..number - 1].iter().find(|earlier| earlier.der == next.der)
@@ -103,16 +51,16 @@ pub(super) fn broken_links(chain: &[Certificate], proven: usize) -> Result<Vec<F
             let fact = format!("{} is certificate {} once more", next.title(), same.number());
             (fact, LOST, "remove it".to_owned())
         } else if one.issuer() == next.subject() {
-            match one.is_signed_by(next) {
-                Signed::Yes => continue,
+            let fact = match if one.number() <= proven { Signed::Yes } else { one.is_signed_by(next) } {
+                Signed::Yes if next.may_sign() => continue,
+                Signed::Yes => format!("{} has signed another, and is no CA's that may", next.title()),
                 Signed::Unknown(_) if one.weak_hash().is_some() => continue,
                 Signed::Unknown(kind) => return Err(unknown_signature(one, &kind)),
-                Signed::No => (
-                    format!("{} names certificate {number} as its issuer, whose key has not signed it", one.title()),
-                    "clients refuse it",
-                    "use the chain that the CA gave out with it".to_owned(),
-                ),
-            }
+                Signed::No => {
+                    format!("{} names certificate {number} as its issuer, whose key has not signed it", one.title())
+                }
+            };
+            (fact, "clients refuse it", "use the chain that the CA gave out with it".to_owned())
         } else if one.is_self_issued() {
             let fact =
                 format!("{} has signed nothing before it, and certificate {} is a root", next.title(), one.number());

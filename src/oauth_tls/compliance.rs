@@ -6,7 +6,12 @@
 
 use std::time::Duration;
 
-use super::{Fault, certificate::Certificate, settings::Settings, signatures};
+use super::{
+    Fault,
+    certificate::{Certificate, RsaKey},
+    settings::Settings,
+    signatures,
+};
 
 const DAY: u64 = 24 * 60 * 60;
 /// 2019-07-01: what is issued from then on must say that it is for servers, and live no longer than [`MOST_DAYS`].
@@ -23,29 +28,36 @@ const PUBLIC_LIMITS: [(u64, u64); 4] =
 /// How macOS puts it.
 const MACOS: &str = "macOS, and flytectl on it, refuses it as not standards compliant";
 
-/// What is wrong with a certificate, wherever in the chain it is.
-pub(super) fn faults_of_any(certificate: &Certificate, now: Duration) -> Vec<Fault> {
+/// What is wrong with the size of a key.
+pub(super) fn weak_key(certificate: &Certificate) -> Option<Fault> {
+    const GO: &str = "Go, and flytectl with it, refuses to reckon with it";
+    let RsaKey { bits, has_usual_exponent } = certificate.rsa.as_ref()?;
+    let (what, outcome) = if *bits < LEAST_RSA_BITS {
+        (format!("of {bits} bits, less than {LEAST_RSA_BITS}"), MACOS)
+    } else if *bits > signatures::MOST_RSA_BITS {
+        (format!("of {bits} bits, more than {}", signatures::MOST_RSA_BITS), GO)
+    } else if !has_usual_exponent {
+        ("with an exponent that is out of range".to_owned(), GO)
+    } else {
+        return None;
+    };
+    let fact = format!("{} has an RSA key {what}", certificate.title());
+    Some(Fault::new("weak-key", fact, outcome, "issue it anew with RSA 2048 or ECDSA P-256"))
+}
+
+/// What is wrong with the time.
+pub(super) fn not_valid(certificate: &Certificate, now: Duration) -> Option<Fault> {
     let title = certificate.title();
-    let mut faults = Vec::new();
-    if let Some(bits) = certificate.rsa_bits {
-        if bits < LEAST_RSA_BITS {
-            let fact = format!("{title} has an RSA key of {bits} bits, less than {LEAST_RSA_BITS}");
-            faults.push(Fault::new("weak-key", fact, MACOS, "issue it anew with RSA 2048 or ECDSA P-256"));
-        } else if bits > signatures::MOST_RSA_BITS {
-            let fact = format!("{title} has an RSA key of {bits} bits, more than {}", signatures::MOST_RSA_BITS);
-            let outcome = "Go, and flytectl with it, refuses to reckon with it";
-            faults.push(Fault::new("weak-key", fact, outcome, "issue it anew with RSA 2048 or ECDSA P-256"));
-        }
-    }
     if now > certificate.not_after() {
         let fact = format!("{title} expired on {}", certificate.last_day());
-        faults.push(Fault::new("expired", fact, "clients refuse it", "renew it"));
+        Some(Fault::new("expired", fact, "clients refuse it", "renew it"))
     } else if now < certificate.not_before() {
         let fact = format!("{title} is valid from {} on", certificate.first_day());
         let mend = "wait, or check the clock of the machine that issued it";
-        faults.push(Fault::new("not-yet-valid", fact, "clients refuse it until then", mend));
+        Some(Fault::new("not-yet-valid", fact, "clients refuse it until then", mend))
+    } else {
+        None
     }
-    faults
 }
 
 /// What is wrong with how a certificate is signed.
@@ -74,7 +86,7 @@ pub(super) fn faults_of_leaf(leaf: &Certificate, now: Duration, settings: &Setti
     if for_servers == Some(false) {
         let fact = format!("{title} is not for servers by its extendedKeyUsage");
         let mend = "issue it anew with extendedKeyUsage serverAuth";
-        faults.push(Fault::new("no-server-auth", fact, "every client refuses it", mend));
+        faults.push(Fault::new("no-server-auth", fact, "clients refuse it", mend));
     } else if for_servers.is_none() && is_strict {
         let fact = format!("{title} has no extendedKeyUsage");
         faults.push(Fault::new("no-server-auth", fact, MACOS, "issue it anew with extendedKeyUsage serverAuth"));
@@ -82,7 +94,7 @@ pub(super) fn faults_of_leaf(leaf: &Certificate, now: Duration, settings: &Setti
     if is_strict && leaf.lifetime() > Duration::from_secs(MOST_DAYS * DAY) {
         let fact = format!(
             "{title} is valid for {} days, from {} to {}, more than {MOST_DAYS}",
-            days(leaf.lifetime()),
+            started_days(leaf.lifetime()),
             leaf.first_day(),
             leaf.last_day()
         );
@@ -109,7 +121,7 @@ pub(super) fn public_limit(leaf: &Certificate) -> Option<String> {
         format!(
             "{} is valid for {} days, and browsers take {most} at most from a CA that everybody trusts, issued when it was",
             leaf.title(),
-            days(leaf.lifetime())
+            started_days(leaf.lifetime())
         )
     })
 }
@@ -117,6 +129,11 @@ pub(super) fn public_limit(leaf: &Certificate) -> Option<String> {
 /// The most days that a certificate may be valid that is issued at a time, under a root that everybody trusts.
 fn most_public_days(issued: Duration) -> Option<u64> {
     PUBLIC_LIMITS.iter().rev().find(|(since, _)| issued.as_secs() >= *since).map(|(_, most)| *most)
+}
+
+/// Days, of which the last may be less than one.
+fn started_days(time: Duration) -> u64 {
+    time.as_secs().div_ceil(DAY)
 }
 
 /// Whole days.

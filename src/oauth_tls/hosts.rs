@@ -2,59 +2,82 @@
 
 use std::net::IpAddr;
 
-use rustls_pki_types::{CertificateDer, ServerName};
-use webpki::EndEntityCert;
+use rustls_pki_types::ServerName;
+use webpki::{EndEntityCert, Error};
 
-use super::{Fault, certificate::Certificate, settings::Settings};
+use super::{BROKEN_CHAIN, Fault, certificate::Certificate, settings::Settings};
 use crate::{
-    cluster::{Cluster, ingress, others::Others},
+    cluster::{
+        Cluster,
+        ingress::{self, TlsHosts},
+        others::Others,
+    },
     verdict::{Shortened, few},
 };
 
 /// A host, and what says that the certificate is for it.
 pub(super) type Host = (String, String);
 
+/// What a certificate is presented for.
+pub(super) struct Hosts {
+    pub(super) named: Vec<Host>,
+    /// Why there may be more of them.
+    pub(super) doubt: Option<String>,
+}
+
 /// The hosts of the settings, or those of the Ingresses that present the Secret.
 ///
 /// # Errors
 ///
 /// Why they are not known.
-pub(super) fn of(
-    settings: &Settings,
-    cluster: &dyn Cluster,
-    namespace: &str,
-    secret: &str,
-) -> Result<Vec<Host>, String> {
+pub(super) fn of(settings: &Settings, cluster: &dyn Cluster, namespace: &str, secret: &str) -> Result<Hosts, String> {
     const NAME_THEM: &str = "name them in the setting hosts";
     if let Some(hosts) = &settings.hosts {
-        return Ok(hosts.iter().map(|host| (host.to_string(), "the settings".to_owned())).collect());
+        let named = hosts.iter().map(|host| (host.to_string(), "the settings".to_owned())).collect();
+        return Ok(Hosts { named, doubt: None });
     }
-    let hosts = ingress::tls_hosts(&Others::beside(cluster), namespace, secret);
-    match hosts.map_err(|reason| format!("{reason}; {NAME_THEM}"))? {
-        hosts if hosts.is_empty() => {
-            let namespace = Shortened(namespace);
-            Err(format!("no Ingress in namespace {namespace} has the Secret under spec.tls; {NAME_THEM}"))
-        }
-        hosts => Ok(hosts),
+    let known = ingress::tls_hosts(&Others::beside(cluster), namespace, secret);
+    let TlsHosts { named, everywhere } = known.map_err(|reason| format!("{reason}; {NAME_THEM}"))?;
+    if named.is_empty() && everywhere.is_none() {
+        let namespace = Shortened(namespace);
+        return Err(format!("no Ingress in namespace {namespace} has the Secret under spec.tls; {NAME_THEM}"));
     }
+    let doubt =
+        everywhere.map(|ingress| format!("{ingress} presents it for every host, which was not checked; {NAME_THEM}"));
+    Ok(Hosts { named, doubt })
 }
 
-/// Whether a certificate is for a host. `*.example.com` is any one label before `example.com`.
-pub(super) fn covers(leaf: &CertificateDer, host: &str) -> Option<bool> {
-    let example = host.strip_prefix("*.").map_or_else(|| host.to_owned(), |domain| format!("any-label.{domain}"));
-    let name = ServerName::try_from(example).ok()?;
-    let leaf = EndEntityCert::try_from(leaf).ok()?;
-    Some(leaf.verify_is_valid_for_subject_name(&name).is_ok())
+/// Whether a certificate is for a host; for `*.example.com`, whether it has that very name.
+fn covers(leaf: &Certificate, host: &str) -> bool {
+    if host.starts_with("*.") {
+        return leaf.has_name(host);
+    }
+    let (Ok(name), Ok(leaf)) = (ServerName::try_from(host), EndEntityCert::try_from(&leaf.der)) else {
+        return false;
+    };
+    leaf.verify_is_valid_for_subject_name(&name).is_ok()
+}
+
+/// What keeps clients from reading a certificate at all that is one by its form.
+pub(super) fn unreadable(leaf: &Certificate) -> Option<Fault> {
+    let error = EndEntityCert::try_from(&leaf.der).err()?;
+    let reason = match error {
+        Error::UnsupportedCertVersion => "it is of version 1, which has no names",
+        Error::UnsupportedCriticalExtension => "an extension of it is critical, and unknown",
+        _ => "it is not what RFC 5280 allows",
+    };
+    let fact = format!("{} cannot be taken for a server's: {reason}", leaf.title());
+    Some(Fault::new(BROKEN_CHAIN, fact, "clients such as rustls refuse it", "issue it anew"))
 }
 
 /// The hosts that a certificate is not for.
 pub(super) fn fault(leaf: &Certificate, hosts: &[Host]) -> Option<Fault> {
-    let missing: Vec<&Host> = hosts.iter().filter(|(host, _)| covers(&leaf.der, host) != Some(true)).collect();
+    let missing: Vec<&Host> = hosts.iter().filter(|(host, _)| !covers(leaf, host)).collect();
     let (_, from) = missing.first()?;
     let named = || missing.iter().map(|(host, _)| Shortened(host).to_string());
     let fact = format!("{} is for {}, and not for {} ({from})", leaf.title(), leaf.names(), few(named()));
-    let names =
-        few(named().map(|host| format!("{}:{host}", if host.parse::<IpAddr>().is_ok() { "IP" } else { "DNS" })));
-    let mend = format!("issue it anew with subjectAltName {names}");
+    let kind = |host: &String| if host.parse::<IpAddr>().is_ok() { "IP" } else { "DNS" };
+    let names = few(named().map(|host| format!("{}:{host}", kind(&host))));
+    let mend = format!("issue it anew with {names} added to its subjectAltName");
     Some(Fault { rule: "host-not-covered", fact, outcome: "clients that call it there refuse the certificate", mend })
 }

@@ -11,6 +11,7 @@
 //! Source: Flyte's "Security Overview": "Flytectl requires CA-certified SSL cert for OAuth to work. Using a self-signed
 //! certificate throws: certificate is not standards compliant", and what `compliance` and `admin_config::auth` name.
 
+mod bundle;
 mod certificate;
 mod chain;
 mod compliance;
@@ -24,6 +25,7 @@ mod trust;
 use std::time::Duration;
 
 use certificate::{Certificate, Signed};
+use hosts::Hosts;
 use serde_json::value::RawValue;
 use settings::Settings;
 
@@ -131,8 +133,8 @@ fn judge_secret(
     let at = |reason| Unjudged { path: secret.path.to_owned(), reason };
     let now = cluster.now().map_err(|reason| at(format!("it is not known what time it is: {reason}")))?;
 
-    let (blocks, mut faults) = chain::blocks(&secret.certificates);
-    let chain = chain::read(&blocks).unwrap_or_else(|fault| {
+    let (ders, mut faults) = bundle::certificates(&secret.certificates);
+    let chain = chain::read(&ders).unwrap_or_else(|fault| {
         faults.push(fault);
         Vec::new()
     });
@@ -143,19 +145,29 @@ fn judge_secret(
     let is_in_order = fault.is_none();
     faults.extend(fault);
     for certificate in &chain {
-        faults.extend(compliance::faults_of_any(certificate, now));
+        faults.extend(compliance::weak_key(certificate));
+    }
+    for certificate in chain.iter().filter(|certificate| !is_root(certificate, &chain)) {
+        faults.extend(compliance::not_valid(certificate, now));
     }
     faults.extend(compliance::faults_of_leaf(leaf, now, settings));
-    let who = signer(&chain, leaf, is_in_order, now, settings, !faults.is_empty()).map_err(at)?;
+    let unreadable = hosts::unreadable(leaf);
+    let is_readable = unreadable.is_none();
+    faults.extend(unreadable);
+    let state = State { is_in_order, is_readable, is_refused: !faults.is_empty() };
+    let who = signer(&chain, leaf, state, now, settings).map_err(at)?;
     if who.is_public {
         compliance::public_limit(leaf).into_iter().for_each(|text| report.note("long-lived", text));
     }
     faults.extend(who.faults);
     add(faults, settings, cluster, request.namespace(), report);
 
-    if leaf.has_names() {
+    if is_readable && leaf.has_names() {
         match hosts::of(settings, cluster, request.namespace(), &secret.name) {
-            Ok(hosts) => hosts::fault(leaf, &hosts).into_iter().for_each(|fault| report.refuse(fault)),
+            Ok(Hosts { named, doubt }) => {
+                hosts::fault(leaf, &named).into_iter().for_each(|fault| report.refuse(fault));
+                doubt.into_iter().for_each(|doubt| report.note(NOT_CHECKED, doubt));
+            }
             Err(reason) => report.note(
                 NOT_CHECKED,
                 format!("whether it is for the hosts that it is presented for was not checked: {reason}"),
@@ -163,6 +175,12 @@ fn judge_secret(
         }
     }
     Ok(())
+}
+
+/// Whether a certificate is the root at the end of a chain. Its signature and its time are for nobody: clients have their own
+/// copy of it.
+fn is_root(certificate: &Certificate, chain: &[Certificate]) -> bool {
+    certificate.is_self_issued() && certificate.number() == chain.len() && certificate.number() > 1
 }
 
 /// What is known of who signed a certificate.
@@ -173,57 +191,79 @@ struct Signer {
     is_public: bool,
 }
 
+/// What is known already.
+#[derive(Clone, Copy)]
+struct State {
+    /// Whether the leaf comes first.
+    is_in_order: bool,
+    /// Whether webpki takes the leaf for a certificate.
+    is_readable: bool,
+    /// Whether something is wrong that no other OAuth provider makes good.
+    is_refused: bool,
+}
+
 /// Who signed the leaf, link by link.
 ///
 /// # Errors
 ///
-/// A signature is of a kind that is not judged.
+/// A key or a signature is of a kind that is not judged.
 fn signer(
     chain: &[Certificate],
     leaf: &Certificate,
-    is_in_order: bool,
+    State { is_in_order, is_readable, is_refused }: State,
     now: Duration,
     settings: &Settings,
-    is_refused: bool,
 ) -> Result<Signer, String> {
-    if leaf.is_self_issued() {
-        match leaf.is_signed_by(leaf) {
-            Signed::Yes => return Ok(Signer { faults: vec![self_signed(leaf)], is_public: false }),
-            Signed::No => {}
-            Signed::Unknown(_) if leaf.weak_hash().is_some() => {}
-            Signed::Unknown(kind) => return Err(chain::unknown_signature(leaf, &kind)),
+    let mut signer = Signer::default();
+    for certificate in chain.iter().filter(|certificate| !is_root(certificate, chain)) {
+        match compliance::weak_signature(certificate) {
+            Some(fault) => signer.faults.push(fault),
+            None => {
+                let unknown = certificate.unknown_signature();
+                unknown.map_or(Ok(()), |kind| Err(chain::unknown_signature(certificate, &kind)))?;
+            }
         }
     }
-    let mut signer = Signer::default();
+    if let Some(kind) = leaf.unknown_key() {
+        return Err(format!("{} has a key of a kind that is not judged here ({kind})", leaf.title()));
+    }
+    let is_self_signed = leaf.is_self_issued() && matches!(leaf.is_signed_by(leaf), Signed::Yes);
+    // A leaf that has expired is said to have; whom it leads to is judged all the same.
+    let time = now.clamp(leaf.not_before(), leaf.not_after().max(leaf.not_before()));
     let mut links = 0;
     let mut trust = None;
-    if settings.wants_trust() {
-        // A leaf that has expired is said to have; whom it leads to is judged all the same.
-        let time = now.clamp(leaf.not_before(), leaf.not_after().max(leaf.not_before()));
+    if is_self_signed {
+        signer.faults.push(self_signed(leaf));
+    } else if settings.wants_trust() && is_readable {
         match trust::path(chain, leaf, time, settings) {
             Ok(path) => {
                 signer.is_public = path.is_public;
-                links = path.links;
+                links = if is_in_order { path.links } else { 0 };
             }
             Err(error) => trust = Some(error),
         }
     }
-    // The signature of a root is for nobody: clients have their own copy of it.
-    let is_signed = |certificate: &&Certificate| certificate.number() == leaf.number() || !certificate.is_self_issued();
-    signer.faults.extend(chain.iter().filter(is_signed).filter_map(compliance::weak_signature));
     if is_in_order {
         signer.faults.extend(chain::broken_links(chain, links)?);
     }
     // Links that are broken lead nowhere.
-    if let Some(error) = trust.filter(|_| signer.faults.is_empty()) {
-        signer.faults.extend(trust::why_none(&error, chain, leaf, settings, is_refused)?);
+    if is_self_signed || !is_readable || !signer.faults.is_empty() {
+        return Ok(signer);
+    }
+    if let Some(error) = &trust {
+        signer.faults.extend(trust::why_none(error, chain, leaf, settings, is_refused)?);
+    }
+    // Whom the chain leads to may be forgiven, how it gets there is not.
+    let is_forgiven = |fault: &Fault| TRUST.contains(&fault.rule);
+    if !is_refused && (trust.is_some() || !settings.wants_trust()) && signer.faults.iter().all(is_forgiven) {
+        signer.faults.extend(trust::why_not_in_itself(chain, leaf, time));
     }
     Ok(signer)
 }
 
 fn self_signed(leaf: &Certificate) -> Fault {
-    let outcome = "flytectl stops before OAuth begins, with \"certificate signed by unknown authority\", or on macOS \"certificate \
-                   is not standards compliant\"";
+    let outcome = "flytectl that is not told of it stops before OAuth begins, with \"certificate signed by unknown authority\", or \
+                   on macOS \"certificate is not standards compliant\"";
     let mend = "use a certificate of a CA that clients trust (cert-manager with Let's Encrypt, say), or another OAuth provider \
                 (auth.appAuth.authServerType: External)";
     Fault::new(SELF_SIGNED, format!("{} is self-signed", leaf.title()), outcome, mend)

@@ -23,6 +23,9 @@ pub(super) fn of(settings: &Settings, cluster: &dyn Cluster, namespace: &str) ->
         Oauth::Detect => {
             let admin = Others::beside(cluster).admin(namespace);
             let admin = admin.as_ref().as_ref().map_err(String::clone)?;
+            if admin.security.use_auth.as_ref().is_some_and(|said| !said.value) {
+                return Ok(None);
+            }
             match admin.auth.as_ref().map_err(String::clone)? {
                 Auth::Itself => Ok(None),
                 Auth::External(url) => Ok(Some(format!("{}, by flyteadmin's configuration", Shortened(url)))),
@@ -31,7 +34,7 @@ pub(super) fn of(settings: &Settings, cluster: &dyn Cluster, namespace: &str) ->
     }
 }
 
-/// Judges a ConfigMap of flyteadmin's: a provider that is named must have an address.
+/// Judges a ConfigMap of flyteadmin's by itself: a provider that is named must have an address.
 pub(super) fn judge(request: &AdmissionRequest, settings: &Settings, verdict: &mut Verdict) -> Result<(), Unjudged> {
     let Some((name, object)) = config_map::of(request)? else {
         return Ok(());

@@ -1,9 +1,10 @@
 //! The settings of `flyte-oauth-tls`.
 
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::ServerName;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::certificate::Certificate;
 use crate::{
     flyte, pattern,
     settings::{self, InvalidSettings},
@@ -134,10 +135,10 @@ fn check_roots(text: &str) -> Result<(), String> {
         return Err("there is no certificate in it, e.g. -----BEGIN CERTIFICATE-----".to_owned());
     }
     for (number, root) in (1..).zip(roots) {
-        let is_certificate = root.tag() == "CERTIFICATE";
-        let der = CertificateDer::from(root.into_contents());
-        if !is_certificate || webpki::anchor_from_trusted_cert(&der).is_err() {
-            return Err(format!("block {number} is no certificate that could be a root"));
+        let is_root =
+            root.tag() == "CERTIFICATE" && Certificate::read(root.contents(), number).is_ok_and(|root| root.may_sign());
+        if !is_root {
+            return Err(format!("block {number} is no certificate of a CA that may sign"));
         }
     }
     Ok(())

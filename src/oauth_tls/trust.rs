@@ -7,7 +7,7 @@ use webpki::{EndEntityCert, Error, KeyUsage};
 
 use super::{
     BROKEN_CHAIN, Fault, UNKNOWN_ISSUER, UNTRUSTED_ROOT,
-    certificate::{Certificate, shown},
+    certificate::{Certificate, Signed, shown},
     chain,
     settings::Settings,
     signatures,
@@ -21,37 +21,58 @@ pub(super) struct Trusted {
     pub(super) is_public: bool,
 }
 
-/// Looks for a path from the leaf to a trusted root, at a time. Roots of the settings must be valid then: Go checks that.
+/// Looks for a path from the leaf to a trusted root, at a time.
 pub(super) fn path(
     chain: &[Certificate],
     leaf: &Certificate,
     time: Duration,
     settings: &Settings,
 ) -> Result<Trusted, Error> {
-    let own: Vec<Vec<u8>> = settings.roots();
-    let own: Vec<CertificateDer> = own.iter().map(|der| CertificateDer::from(&der[..])).collect();
-    let is_valid = |der: &&CertificateDer| Certificate::read(der, 1).is_ok_and(|root| root.is_valid_at(time));
-    let own = own.iter().filter(is_valid).filter_map(|der| webpki::anchor_from_trusted_cert(der).ok());
+    let ders = settings.roots();
+    let below = chain.iter().filter(|certificate| certificate.is_ca && !certificate.is_self_issued()).count();
+    // What webpki takes on trust in an anchor, Go checks.
+    let own = roots(&ders).filter(|root| root.is_valid_at(time) && root.may_be_root(below));
+    let own: Vec<CertificateDer> = own.map(|root| root.der.clone()).collect();
+    let own = own.iter().filter_map(|der| webpki::anchor_from_trusted_cert(der).ok());
     let public = if settings.trusts_mozilla() { webpki_roots::TLS_SERVER_ROOTS } else { &[] };
     let anchors: Vec<TrustAnchor> = own.chain(public.iter().cloned()).collect();
+    verify(chain, leaf, &anchors, time)
+}
 
+/// Why the certificates of the chain may not sign one another, up to the last, whoever signed that.
+pub(super) fn why_not_in_itself(chain: &[Certificate], leaf: &Certificate, time: Duration) -> Option<Fault> {
+    let end = end(chain, leaf);
+    if end.number() == leaf.number() {
+        return None;
+    }
+    let is_below = |other: &&Certificate| other.is_ca && !other.is_self_issued() && other.number() != end.number();
+    if !end.may_be_root(chain.iter().filter(is_below).count()) {
+        return Some(not_allowed(&format!("{} may not sign such a chain", end.title())));
+    }
+    let anchor = webpki::anchor_from_trusted_cert(&end.der);
+    anchor.and_then(|anchor| verify(chain, leaf, &[anchor], time)).err().map(|error| not_allowed(&in_words(&error)))
+}
+
+fn verify(
+    chain: &[Certificate],
+    leaf: &Certificate,
+    anchors: &[TrustAnchor],
+    time: Duration,
+) -> Result<Trusted, Error> {
     let others = chain.iter().filter(|certificate| certificate.number() != leaf.number());
     let others: Vec<CertificateDer> = others.map(|certificate| certificate.der.clone()).collect();
     let server = EndEntityCert::try_from(&leaf.der)?;
-    let path = server.verify_for_usage(
-        signatures::ALL,
-        &anchors,
-        &others,
-        UnixTime::since_unix_epoch(time),
-        KeyUsage::server_auth(),
-        None,
-        None,
-    )?;
+    let time = UnixTime::since_unix_epoch(time);
+    let usage = KeyUsage::server_auth();
+    let path = server.verify_for_usage(signatures::ALL, anchors, &others, time, usage, None, None)?;
     let in_path = path.intermediate_certificates().map(|certificate| certificate.der());
-    let behind_leaf = chain.iter().skip(leaf.number()).map(|certificate| certificate.der.clone());
-    let links =
-        if leaf.number() == 1 { in_path.zip(behind_leaf).take_while(|(one, other)| one == other).count() } else { 0 };
-    Ok(Trusted { links, is_public: public.contains(path.anchor()) })
+    let behind_leaf = chain.iter().skip(1).map(|certificate| certificate.der.clone());
+    let links = in_path.zip(behind_leaf).take_while(|(one, other)| one == other).count();
+    Ok(Trusted { links, is_public: webpki_roots::TLS_SERVER_ROOTS.contains(path.anchor()) })
+}
+
+fn roots(ders: &[Vec<u8>]) -> impl Iterator<Item = Certificate<'_>> {
+    ders.iter().filter_map(|der| Certificate::read(der, 1).ok())
 }
 
 /// Why there is no path; nothing where `is_refused` says that it is said already.
@@ -66,43 +87,66 @@ pub(super) fn why_none(
     settings: &Settings,
     is_refused: bool,
 ) -> Result<Option<Fault>, String> {
-    let outcome = "flytectl stops with \"certificate signed by unknown authority\"";
+    const STOPS: &str = "flytectl stops with \"certificate signed by unknown authority\"";
     let end = end(chain, leaf);
-    let roots = settings.roots_in_words();
+    let (ders, roots_in_words) = (settings.roots(), settings.roots_in_words());
     Ok(match error {
-        Error::UnknownIssuer if end.is_self_issued() => {
-            let fact = format!("the chain ends at {}, which is not among {roots}", end.title());
+        Error::UnknownIssuer if end.is_self_issued() && matches!(end.is_signed_by(end), Signed::Yes) => {
+            let fact = format!("the chain ends at {}, which is not among {roots_in_words}", end.title());
             let mend =
                 "use a certificate of a CA that clients trust; if yours do trust this one, put it into trustRoots";
-            Some(Fault::new(UNTRUSTED_ROOT, fact, outcome, mend))
+            Some(Fault::new(UNTRUSTED_ROOT, fact, STOPS, mend))
+        }
+        Error::UnknownIssuer if roots(&ders).any(|root| root.subject() == end.issuer()) => {
+            let issuer = shown(end.issuer());
+            let fact = format!(
+                "{} is signed by {issuer}, which is in trustRoots and has expired, or may not sign such a chain",
+                end.title()
+            );
+            Some(Fault::new(UNTRUSTED_ROOT, fact, STOPS, "put the root that is valid into trustRoots"))
         }
         Error::UnknownIssuer => {
             let issuer = shown(end.issuer());
-            let fact =
-                format!("{} is signed by {issuer}, which is neither in the chain nor among {roots}", end.title());
+            let fact = format!(
+                "{} is signed by {issuer}, which is neither in the chain nor among {roots_in_words}",
+                end.title()
+            );
             let mend = "put the intermediate that the CA gave out behind it; if its issuer is a root that your clients trust, \
                         put that into trustRoots";
-            Some(Fault::new(UNKNOWN_ISSUER, fact, outcome, mend))
+            Some(Fault::new(UNKNOWN_ISSUER, fact, STOPS, mend))
+        }
+        // The links are good: it is the root's key that has not signed the last of them.
+        Error::InvalidSignatureForPublicKey => {
+            let fact =
+                format!("{} is not signed by the trusted root that is named {}", end.title(), shown(end.issuer()));
+            let mend = "if the root has a new key and your clients trust it, put it into trustRoots";
+            Some(Fault::new(UNTRUSTED_ROOT, fact, STOPS, mend))
         }
         _ if is_refused => None,
         Error::UnsupportedSignatureAlgorithmContext(_) | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
-            let unknown = |certificate: &Certificate| {
-                certificate.unknown_signature().map(|kind| chain::unknown_signature(certificate, &kind))
-            };
-            let other = || chain::unknown_signature(end, "by a key of another kind");
-            return Err(chain.iter().find_map(unknown).unwrap_or_else(other));
+            return Err(chain::unknown_signature(end, "by a key of another kind"));
         }
-        error => {
-            let fact = match error {
-                Error::EndEntityUsedAsCa => "one that is no CA's has signed another".to_owned(),
-                Error::NameConstraintViolation => "a CA in it may not sign for these names".to_owned(),
-                Error::PathLenConstraintViolated => "a CA in it may have no other CA below it".to_owned(),
-                error => error.to_string(),
-            };
-            let fact = format!("the chain does not lead to a trusted root: {fact}");
-            Some(Fault::new(BROKEN_CHAIN, fact, "clients refuse it", "use the chain that the CA gave out with it"))
-        }
+        error => Some(not_allowed(&in_words(error))),
     })
+}
+
+fn not_allowed(reason: &str) -> Fault {
+    let fact = format!("the certificates of the chain may not follow one another: {reason}");
+    Fault::new(BROKEN_CHAIN, fact, "clients refuse it", "have the certificate issued by a CA that may, or mend the CA")
+}
+
+/// What a certificate in the chain does, and may not.
+fn in_words(error: &Error) -> String {
+    let known = match error {
+        Error::EndEntityUsedAsCa => "one that is no CA's has signed another",
+        Error::NameConstraintViolation => "a CA in it may not sign for these names (nameConstraints)",
+        Error::PathLenConstraintViolated => "a CA in it may have no other CA below it (pathLenConstraint)",
+        Error::RequiredEkuNotFoundContext(_) => "a CA in it may not sign for servers (extendedKeyUsage)",
+        Error::UnsupportedCriticalExtension => "a CA in it has an extension that is critical and unknown",
+        Error::MaximumPathDepthExceeded => "it has more than six intermediates",
+        error => return format!("rustls-webpki has it as {error}"),
+    };
+    known.to_owned()
 }
 
 /// Where the chain ends, by the names of issuers.

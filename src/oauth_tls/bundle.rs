@@ -1,0 +1,114 @@
+//! The PEM text of `tls.crt`, as the servers read it that present it: by lines.
+
+use super::{BROKEN_CHAIN, Fault};
+use crate::verdict::Shortened;
+
+const PRIVATE_KEY: &str = "private-key";
+const KEY: &[u8] = b"PRIVATE KEY";
+const READ: &str = "whoever may read certificates has read it";
+const NEW_KEY: &str = "make a new key and certificate, and put the key into tls.key alone";
+
+/// A leaf, the six intermediates that rustls takes, and a root.
+const MOST_CERTIFICATES: usize = 8;
+
+const BEGIN: &str = "-----BEGIN ";
+const END: &str = "-----END ";
+
+/// The certificates of a PEM text, and what else is in it that does not belong there.
+pub(super) fn certificates(text: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
+    let broken = |fact: String, outcome, mend| Fault::new(BROKEN_CHAIN, fact, outcome, mend);
+    let shows_key = || {
+        let fact = "a private key, or a part of one, is where certificates belong".to_owned();
+        Fault::new(PRIVATE_KEY, fact, READ, NEW_KEY)
+    };
+    let has_key = text.windows(KEY.len()).any(|window| window == KEY);
+    let refused = |fact: &str| {
+        if has_key {
+            return (Vec::new(), vec![shows_key()]);
+        }
+        let mend = "paste the certificates again, every line of them as a line";
+        (Vec::new(), vec![broken(fact.to_owned(), "servers leave out what they do not know for a block", mend)])
+    };
+    let ended = match blocks_by_lines(&String::from_utf8_lossy(text)) {
+        Ok(ended) => ended,
+        Err(line) => {
+            return refused(&format!("line {line} of it neither begins nor ends a block, or not the one it should"));
+        }
+    };
+    let blocks = match pem::parse_many(text) {
+        Ok(blocks)
+            if blocks.len() == ended.count && blocks.iter().all(|block| block.headers().iter().next().is_none()) =>
+        {
+            blocks
+        }
+        _ => return refused("one of its blocks is no PEM"),
+    };
+    let mut faults = Vec::new();
+    let mut certificates = Vec::new();
+    for (number, block) in (1..).zip(blocks) {
+        let tag = block.tag();
+        if tag.ends_with("PRIVATE KEY") {
+            let fact = format!("block {number} is a private key where a certificate belongs");
+            faults.push(Fault::new(PRIVATE_KEY, fact, READ, NEW_KEY));
+        } else if tag != "CERTIFICATE" {
+            let fact = format!("block {number} is a `{}` where a certificate belongs", Shortened(tag));
+            let mend = "keep the blocks that start with -----BEGIN CERTIFICATE-----";
+            faults.push(broken(fact, "servers leave it out", mend));
+        } else {
+            certificates.push(block.into_contents());
+        }
+    }
+    if certificates.len() > MOST_CERTIFICATES {
+        let fact = format!("it holds {} certificates, more than {MOST_CERTIFICATES}", certificates.len());
+        let mend = "keep the leaf and its intermediates";
+        return (Vec::new(), vec![broken(fact, "clients such as rustls refuse so long a chain", mend)]);
+    }
+    if certificates.is_empty() && faults.is_empty() {
+        let mend = "put the certificate there in PEM, its intermediates behind it";
+        faults.push(broken("there is no certificate in it".to_owned(), "the server has none to present", mend));
+    } else if has_key && faults.is_empty() {
+        faults.push(shows_key());
+    } else if ended.has_more_behind {
+        let mend = "remove it; if it is a certificate that was cut off, paste that again";
+        faults.push(broken("there is more text behind the last block".to_owned(), "servers leave it out", mend));
+    }
+    (certificates, faults)
+}
+
+/// Blocks that begin and end on lines of their own.
+struct Blocks {
+    count: usize,
+    /// Whether there is text behind the last. Before a block it is an explanation (RFC 7468).
+    has_more_behind: bool,
+}
+
+/// Finds the blocks as Go's and OpenSSL's servers do; the `pem` crate finds them anywhere in a line too.
+///
+/// # Errors
+///
+/// The first line, from 1, that is neither the beginning of a block nor its end, and has dashes like one.
+fn blocks_by_lines(text: &str) -> Result<Blocks, usize> {
+    let mut blocks = Blocks { count: 0, has_more_behind: false };
+    let mut open: Option<&str> = None;
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.trim_end();
+        let is_inside = open.is_some();
+        if !line.contains("----") {
+            blocks.has_more_behind |= !is_inside && !line.is_empty();
+            continue;
+        }
+        let label = |start| line.strip_prefix(start).and_then(|label| label.strip_suffix("-----"));
+        open = match (open, label(BEGIN), label(END)) {
+            (None, Some(label), _) => Some(label),
+            (Some(opened), _, Some(label)) if opened == label => {
+                blocks = Blocks { count: blocks.count + 1, has_more_behind: false };
+                None
+            }
+            _ => return Err(number),
+        };
+    }
+    match open {
+        None => Ok(blocks),
+        Some(_) => Err(text.lines().count()),
+    }
+}
