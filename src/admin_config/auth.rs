@@ -34,7 +34,7 @@ impl Config {
     /// # Errors
     ///
     /// Why flyteadmin does not start as `External`.
-    pub(crate) fn auth(&mut self) -> Result<Auth, Fault> {
+    pub(crate) fn auth(&mut self) -> Result<Auth, Box<Fault>> {
         let Some(server) = self.text(&SERVER_TYPE)? else {
             return Ok(Auth::Itself);
         };
@@ -43,7 +43,7 @@ impl Config {
             "External" | "1" => {}
             other => {
                 let reason = format!("`{}` is neither `Self` nor `External`", Shortened(other));
-                return Err(Fault::never_starts(server.place.unwrap_or_default(), &reason, "write one of them"));
+                return Err(Fault::never_starts(server.place.unwrap_or_default(), &reason, "write one of them").into());
             }
         }
         for path in BASE_URLS {
@@ -57,12 +57,17 @@ impl Config {
                 Some("http") => {
                     let problem = "authServerType is External, and this is plain http: whoever is on the way can give flyteadmin \
                                    other keys, and act as any user";
-                    Err(Fault { place, kind: FaultKind::TwoMeanings, problem: problem.to_owned(), mend: mend.into() })
+                    Err(Box::new(Fault {
+                        place,
+                        kind: FaultKind::TwoMeanings,
+                        problem: problem.to_owned(),
+                        mend: mend.into(),
+                    }))
                 }
                 _ => {
                     let reason =
                         "authServerType is External, and this is no absolute URL to fetch the provider's keys from";
-                    Err(Fault::never_starts(place, reason, mend))
+                    Err(Fault::never_starts(place, reason, mend).into())
                 }
             };
         }
@@ -72,16 +77,16 @@ impl Config {
             BASE_URLS[1].join(".")
         );
         let mend = "set auth.appAuth.externalAuthServer.baseUrl: https://<the provider's address>";
-        Err(Fault::never_starts(server.place.unwrap_or_default(), &reason, mend))
+        Err(Fault::never_starts(server.place.unwrap_or_default(), &reason, mend).into())
     }
 
     /// A text at the end of a path; numbers and booleans are what flyteadmin makes of them.
-    fn text(&mut self, path: &[&str]) -> Result<Option<Said<String>>, Fault> {
+    fn text(&mut self, path: &[&str]) -> Result<Option<Said<String>>, Box<Fault>> {
         let mut merged = Merged::Maps(self.roots());
         let mut shown = String::new();
         for key in path {
             let Some(maps) = self.maps(merged, &shown) else {
-                return self.faults.pop().map_or(Ok(None), Err);
+                return self.faults.pop().map_or(Ok(None), |fault| Err(fault.into()));
             };
             shown = if shown.is_empty() { (*key).to_owned() } else { format!("{shown}.{key}") };
             merged = self.merged(&maps, key, &shown);
@@ -104,9 +109,9 @@ impl Config {
             Ok(Meaning::Int(number)) => number.to_string(),
             Ok(Meaning::Bool(value)) => u8::from(value).to_string(),
             Ok(Meaning::Float(_) | Meaning::Time) => {
-                return Err(Fault::never_starts(place, "this is no text", "write a text"));
+                return Err(Fault::never_starts(place, "this is no text", "write a text").into());
             }
-            Err(reason) => return Err(Fault::never_starts(place, &reason, "write a text")),
+            Err(reason) => return Err(Fault::never_starts(place, &reason, "write a text").into()),
         };
         Ok(Some(Said { value, place: Some(place) }))
     }

@@ -5,7 +5,7 @@ use super::{
     settings::{Oauth, Settings},
 };
 use crate::{
-    admin_config::{Place, auth::Auth, config_map, files::Config},
+    admin_config::{Fault, Place, auth::Auth, config_map, files::Config},
     admission::AdmissionRequest,
     cluster::{Cluster, others::Others},
     verdict::{Shortened, Unjudged, Verdict, Violation},
@@ -49,8 +49,8 @@ pub(super) fn judge(request: &AdmissionRequest, settings: &Settings, verdict: &m
         return Ok(());
     }
     if let Err(fault) = config.auth() {
-        let Place { path, container, within } = fault.place;
-        let (problem, mend) = (fault.problem, fault.mend.into_owned());
+        let Fault { place: Place { path, container, within }, problem, mend, .. } = *fault;
+        let mend = mend.into_owned();
         verdict.violations.push(Violation {
             policy: NAME,
             rule: "no-provider",
