@@ -34,6 +34,13 @@ pub(super) fn of(settings: &Settings, cluster: &dyn Cluster, namespace: &str) ->
     }
 }
 
+/// The option that names a provider, without which there is nothing to judge. Its case does not matter.
+const SERVER_TYPE: &[u8] = b"authServerType";
+
+fn says(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
+}
+
 /// Judges a ConfigMap of flyteadmin's by itself: a provider that is named must have an address.
 pub(super) fn judge(request: &AdmissionRequest, settings: &Settings, verdict: &mut Verdict) -> Result<(), Unjudged> {
     let Some((name, object)) = config_map::of(request)? else {
@@ -42,7 +49,12 @@ pub(super) fn judge(request: &AdmissionRequest, settings: &Settings, verdict: &m
     if config_map::deployment(&name).is_none() || settings.oauth() != Oauth::Detect {
         return Ok(());
     }
-    let mut config = Config::read(&config_map::files(object)?)?;
+    let files = config_map::files(object)?;
+    // Reading YAML is what a ConfigMap costs, and flyte-admin-cors has done it once.
+    if !files.iter().any(|file| says(&file.text, SERVER_TYPE)) {
+        return Ok(());
+    }
+    let mut config = Config::read(&files)?;
     let use_auth = config.security()?.use_auth;
     // Without authentication nobody asks the provider. What does not start anyway is said by flyte-admin-cors.
     if !config.faults.is_empty() || use_auth.is_some_and(|said| !said.value) {
