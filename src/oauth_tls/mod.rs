@@ -20,14 +20,13 @@ mod provider;
 mod secret;
 mod settings;
 mod signatures;
+mod signer;
 mod trust;
 
-use std::time::Duration;
-
-use certificate::{Certificate, Signed};
 use hosts::Hosts;
 use serde_json::value::RawValue;
 use settings::Settings;
+use signer::Known;
 
 use crate::{
     admin_config::config_map,
@@ -147,19 +146,19 @@ fn judge_secret(
     for certificate in &chain {
         faults.extend(compliance::weak_key(certificate));
     }
-    for certificate in chain.iter().filter(|certificate| !is_root(certificate, &chain)) {
+    for certificate in chain.iter().filter(|certificate| !signer::is_root(certificate, &chain)) {
         faults.extend(compliance::not_valid(certificate, now));
     }
     faults.extend(compliance::faults_of_leaf(leaf, now, settings));
     let unreadable = hosts::unreadable(leaf);
     let is_readable = unreadable.is_none();
     faults.extend(unreadable);
-    let state = State { is_in_order, is_readable, is_refused: !faults.is_empty() };
-    let who = signer(&chain, leaf, state, now, settings).map_err(at)?;
-    if who.is_public {
+    let known = Known { is_in_order, is_readable, is_refused: !faults.is_empty() };
+    let signer = signer::of(&chain, leaf, known, now, settings).map_err(at)?;
+    if signer.is_public {
         compliance::public_limit(leaf).into_iter().for_each(|text| report.note("long-lived", text));
     }
-    faults.extend(who.faults);
+    faults.extend(signer.faults);
     add(faults, settings, cluster, request.namespace(), report);
 
     if is_readable && leaf.has_names() {
@@ -175,98 +174,6 @@ fn judge_secret(
         }
     }
     Ok(())
-}
-
-/// Whether a certificate is the root at the end of a chain. Its signature and its time are for nobody: clients have their own
-/// copy of it.
-fn is_root(certificate: &Certificate, chain: &[Certificate]) -> bool {
-    certificate.is_self_issued() && certificate.number() == chain.len() && certificate.number() > 1
-}
-
-/// What is known of who signed a certificate.
-#[derive(Default)]
-struct Signer {
-    faults: Vec<Fault>,
-    /// Whether one of Mozilla's roots stands behind it.
-    is_public: bool,
-}
-
-/// What is known already.
-#[derive(Clone, Copy)]
-struct State {
-    /// Whether the leaf comes first.
-    is_in_order: bool,
-    /// Whether webpki takes the leaf for a certificate.
-    is_readable: bool,
-    /// Whether something is wrong that no other OAuth provider makes good.
-    is_refused: bool,
-}
-
-/// Who signed the leaf, link by link.
-///
-/// # Errors
-///
-/// A key or a signature is of a kind that is not judged.
-fn signer(
-    chain: &[Certificate],
-    leaf: &Certificate,
-    State { is_in_order, is_readable, is_refused }: State,
-    now: Duration,
-    settings: &Settings,
-) -> Result<Signer, String> {
-    let mut signer = Signer::default();
-    for certificate in chain.iter().filter(|certificate| !is_root(certificate, chain)) {
-        match compliance::weak_signature(certificate) {
-            Some(fault) => signer.faults.push(fault),
-            None => {
-                let unknown = certificate.unknown_signature();
-                unknown.map_or(Ok(()), |kind| Err(chain::unknown_signature(certificate, &kind)))?;
-            }
-        }
-    }
-    if let Some(kind) = leaf.unknown_key() {
-        return Err(format!("{} has a key of a kind that is not judged here ({kind})", leaf.title()));
-    }
-    let is_self_signed = leaf.is_self_issued() && matches!(leaf.is_signed_by(leaf), Signed::Yes);
-    // A leaf that has expired is said to have; whom it leads to is judged all the same.
-    let time = now.clamp(leaf.not_before(), leaf.not_after().max(leaf.not_before()));
-    let mut links = 0;
-    let mut trust = None;
-    if is_self_signed {
-        signer.faults.push(self_signed(leaf));
-    } else if settings.wants_trust() && is_readable {
-        match trust::path(chain, leaf, time, settings) {
-            Ok(path) => {
-                signer.is_public = path.is_public;
-                links = if is_in_order { path.links } else { 0 };
-            }
-            Err(error) => trust = Some(error),
-        }
-    }
-    if is_in_order {
-        signer.faults.extend(chain::broken_links(chain, links)?);
-    }
-    // Links that are broken lead nowhere.
-    if is_self_signed || !is_readable || !signer.faults.is_empty() {
-        return Ok(signer);
-    }
-    if let Some(error) = &trust {
-        signer.faults.extend(trust::why_none(error, chain, leaf, settings, is_refused)?);
-    }
-    // Whom the chain leads to may be forgiven, how it gets there is not.
-    let is_forgiven = |fault: &Fault| TRUST.contains(&fault.rule);
-    if !is_refused && (trust.is_some() || !settings.wants_trust()) && signer.faults.iter().all(is_forgiven) {
-        signer.faults.extend(trust::why_not_in_itself(chain, leaf, time));
-    }
-    Ok(signer)
-}
-
-fn self_signed(leaf: &Certificate) -> Fault {
-    let outcome = "flytectl that is not told of it stops before OAuth begins, with \"certificate signed by unknown authority\", or \
-                   on macOS \"certificate is not standards compliant\"";
-    let mend = "use a certificate of a CA that clients trust (cert-manager with Let's Encrypt, say), or another OAuth provider \
-                (auth.appAuth.authServerType: External)";
-    Fault::new(SELF_SIGNED, format!("{} is self-signed", leaf.title()), outcome, mend)
 }
 
 /// Refuses what is wrong. Where another provider gives out the tokens, who signed the certificate is worth a notice alone.

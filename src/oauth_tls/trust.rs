@@ -67,7 +67,17 @@ fn verify(
     let path = server.verify_for_usage(signatures::ALL, anchors, &others, time, usage, None, None)?;
     let in_path = path.intermediate_certificates().map(|certificate| certificate.der());
     let behind_leaf = chain.iter().skip(1).map(|certificate| certificate.der.clone());
-    let links = in_path.zip(behind_leaf).take_while(|(one, other)| one == other).count();
+    let mut links = in_path.zip(behind_leaf).take_while(|(one, other)| one == other).count();
+    let is_anchor = |certificate: &Certificate| {
+        let own = webpki::anchor_from_trusted_cert(&certificate.der);
+        own.is_ok_and(|own| {
+            let anchor = path.anchor();
+            own.subject == anchor.subject && own.subject_public_key_info == anchor.subject_public_key_info
+        })
+    };
+    if links == path.intermediate_certificates().count() && chain.get(links + 1).is_some_and(is_anchor) {
+        links += 1;
+    }
     Ok(Trusted { links, is_public: webpki_roots::TLS_SERVER_ROOTS.contains(path.anchor()) })
 }
 

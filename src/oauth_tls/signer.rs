@@ -1,0 +1,103 @@
+//! Who signed a certificate: itself, a chain of CAs that may, a root that is trusted.
+
+use std::time::Duration;
+
+use super::{
+    Fault, SELF_SIGNED, TRUST,
+    certificate::{Certificate, Signed},
+    chain, compliance,
+    settings::Settings,
+    trust,
+};
+
+/// Whether a certificate is the root at the end of a chain. Its signature and its time are for nobody: clients have their own
+/// copy of it.
+pub(super) fn is_root(certificate: &Certificate, chain: &[Certificate]) -> bool {
+    certificate.is_self_issued() && certificate.number() == chain.len() && certificate.number() > 1
+}
+
+/// What is known of who signed a certificate.
+#[derive(Default)]
+pub(super) struct Signer {
+    pub(super) faults: Vec<Fault>,
+    /// Whether one of Mozilla's roots stands behind it.
+    pub(super) is_public: bool,
+}
+
+/// What is known already.
+#[derive(Clone, Copy)]
+pub(super) struct Known {
+    /// Whether the leaf comes first.
+    pub(super) is_in_order: bool,
+    /// Whether webpki takes the leaf for a certificate.
+    pub(super) is_readable: bool,
+    /// Whether something is wrong that no other OAuth provider makes good.
+    pub(super) is_refused: bool,
+}
+
+/// Who signed the leaf, link by link.
+///
+/// # Errors
+///
+/// A key or a signature is of a kind that is not judged.
+pub(super) fn of(
+    chain: &[Certificate],
+    leaf: &Certificate,
+    Known { is_in_order, is_readable, is_refused }: Known,
+    now: Duration,
+    settings: &Settings,
+) -> Result<Signer, String> {
+    let mut signer = Signer::default();
+    for certificate in chain.iter().filter(|certificate| !is_root(certificate, chain)) {
+        match compliance::weak_signature(certificate) {
+            Some(fault) => signer.faults.push(fault),
+            None => {
+                let unknown = certificate.unknown_signature();
+                unknown.map_or(Ok(()), |kind| Err(chain::unknown_signature(certificate, &kind)))?;
+            }
+        }
+    }
+    if let Some(kind) = leaf.unknown_key() {
+        return Err(format!("{} has a key of a kind that is not judged here ({kind})", leaf.title()));
+    }
+    let is_self_signed = leaf.is_self_issued() && matches!(leaf.is_signed_by(leaf), Signed::Yes);
+    // A leaf that has expired is said to have; whom it leads to is judged all the same.
+    let time = now.clamp(leaf.not_before(), leaf.not_after().max(leaf.not_before()));
+    let mut links = 0;
+    let mut trust = None;
+    if is_self_signed {
+        signer.faults.push(self_signed(leaf));
+    } else if settings.wants_trust() && is_readable {
+        match trust::path(chain, leaf, time, settings) {
+            Ok(path) => {
+                signer.is_public = path.is_public;
+                links = if is_in_order { path.links } else { 0 };
+            }
+            Err(error) => trust = Some(error),
+        }
+    }
+    if is_in_order {
+        signer.faults.extend(chain::broken_links(chain, links)?);
+    }
+    // Links that are broken lead nowhere.
+    if is_self_signed || !is_readable || !signer.faults.is_empty() {
+        return Ok(signer);
+    }
+    if let Some(error) = &trust {
+        signer.faults.extend(trust::why_none(error, chain, leaf, settings, is_refused)?);
+    }
+    // Whom the chain leads to may be forgiven, how it gets there is not.
+    let is_forgiven = |fault: &Fault| TRUST.contains(&fault.rule);
+    if !is_refused && (trust.is_some() || !settings.wants_trust()) && signer.faults.iter().all(is_forgiven) {
+        signer.faults.extend(trust::why_not_in_itself(chain, leaf, time));
+    }
+    Ok(signer)
+}
+
+fn self_signed(leaf: &Certificate) -> Fault {
+    let outcome = "flytectl that is not told of it stops before OAuth begins, with \"certificate signed by unknown authority\", or \
+                   on macOS \"certificate is not standards compliant\"";
+    let mend = "use a certificate of a CA that clients trust (cert-manager with Let's Encrypt, say), or another OAuth provider \
+                (auth.appAuth.authServerType: External)";
+    Fault::new(SELF_SIGNED, format!("{} is self-signed", leaf.title()), outcome, mend)
+}
