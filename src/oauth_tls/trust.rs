@@ -10,7 +10,7 @@ use super::{
     certificate::{Certificate, Signed, shown},
     chain,
     settings::Settings,
-    signatures,
+    signatures, signer,
 };
 
 /// A path to a trusted root.
@@ -59,7 +59,9 @@ fn verify(
     anchors: &[TrustAnchor],
     time: Duration,
 ) -> Result<Trusted, Error> {
-    let others = chain.iter().filter(|certificate| certificate.number() != leaf.number());
+    // Of a root clients have their own copy, which may be a later one.
+    let is_old_root = |other: &Certificate| signer::is_root(other, chain) && !other.is_valid_at(time);
+    let others = chain.iter().filter(|other| other.number() != leaf.number() && !is_old_root(other));
     let others: Vec<CertificateDer> = others.map(|certificate| certificate.der.clone()).collect();
     let server = EndEntityCert::try_from(&leaf.der)?;
     let time = UnixTime::since_unix_epoch(time);
