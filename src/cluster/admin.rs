@@ -181,13 +181,12 @@ fn is_named(placed: &Placed) -> bool {
 
 /// A flag or a variable about `auth`, which come before the files.
 fn says_of_auth(placed: &Placed) -> Result<Option<String>, Unjudged> {
-    let command: Vec<Text> = placed.list("command", placed.container.command)?;
-    let arguments: Vec<Text> = placed.list("args", placed.container.args)?;
+    let words = command_line(placed)?;
     let variables: Vec<Variable> = placed.list("env", placed.container.env)?;
-    let names = variables.iter().filter_map(|variable| variable.name.as_ref());
+    let mut names = variables.iter().filter_map(|variable| variable.name.as_ref());
     let is_variable = |name: &&Text| &***name == "AUTH" || name.starts_with("AUTH.");
-    let flag = command.iter().chain(&arguments).find(|word| word.starts_with("--auth."));
-    Ok(flag.or_else(|| names.clone().find(is_variable)).map(|said| {
+    let flag = words.iter().find(|word| word.starts_with("--auth."));
+    Ok(flag.or_else(|| names.find(is_variable)).map(|said| {
         let name = said.split('=').next().unwrap_or_default();
         Shortened(name).to_string()
     }))
@@ -195,9 +194,14 @@ fn says_of_auth(placed: &Placed) -> Result<Option<String>, Unjudged> {
 
 /// Whether a container with flyteadmin's name or image runs the server, rather than something else that is in the image.
 fn serves(placed: &Placed) -> Result<bool, Unjudged> {
-    let command: Vec<Text> = placed.list("command", placed.container.command)?;
-    let arguments: Vec<Text> = placed.list("args", placed.container.args)?;
-    Ok(is_named(placed) || command.iter().chain(&arguments).any(|word| flyte::ADMIN_COMMANDS.contains(&&**word)))
+    Ok(command_line(placed)?.iter().any(|word| flyte::ADMIN_COMMANDS.contains(&&**word)) || is_named(placed))
+}
+
+/// The command of a container, and its arguments.
+fn command_line<'a>(placed: &Placed<'_, 'a>) -> Result<Vec<Text<'a>>, Unjudged> {
+    let mut words: Vec<Text> = placed.list("command", placed.container.command)?;
+    words.extend(placed.list::<Text>("args", placed.container.args)?);
+    Ok(words)
 }
 
 /// The hosts from which Ingresses lead to the flyteadmins of a namespace.

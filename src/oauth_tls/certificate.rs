@@ -100,7 +100,7 @@ impl<'d> Certificate<'d> {
         self.content.tbs_certificate().issuer()
     }
 
-    /// The certificate as people name it: `certificate 2 (CN=R11,O=Let's Encrypt,C=US)`.
+    /// The certificate as people name it: `certificate 2 (CN=R11, O=Let's Encrypt, C=US)`.
     pub(super) fn title(&self) -> String {
         format!("certificate {} ({})", self.number, shown(self.subject()))
     }

@@ -4,6 +4,7 @@ use super::{
     BROKEN_CHAIN, Fault,
     certificate::{Certificate, Signed, shown},
 };
+
 /// What becomes of clients where a link is broken.
 const LOST: &str = "clients need not find their way through the chain";
 

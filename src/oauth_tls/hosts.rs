@@ -48,14 +48,11 @@ pub(super) fn of(settings: &Settings, cluster: &dyn Cluster, namespace: &str, se
 }
 
 /// Whether a certificate is for a host; for `*.example.com`, whether it has that very name.
-fn covers(leaf: &Certificate, host: &str) -> bool {
+fn covers(leaf: &Certificate, server: &EndEntityCert, host: &str) -> bool {
     if host.starts_with("*.") {
         return leaf.has_name(host);
     }
-    let (Ok(name), Ok(leaf)) = (ServerName::try_from(host), EndEntityCert::try_from(&leaf.der)) else {
-        return false;
-    };
-    leaf.verify_is_valid_for_subject_name(&name).is_ok()
+    ServerName::try_from(host).is_ok_and(|name| server.verify_is_valid_for_subject_name(&name).is_ok())
 }
 
 /// What keeps clients from reading a certificate at all that is one by its form.
@@ -70,9 +67,10 @@ pub(super) fn unreadable(leaf: &Certificate) -> Option<Fault> {
     Some(Fault::new(BROKEN_CHAIN, fact, "clients such as rustls refuse it", "issue it anew"))
 }
 
-/// The hosts that a certificate is not for.
+/// The hosts that a certificate is not for; nothing where it is [`unreadable`].
 pub(super) fn fault(leaf: &Certificate, hosts: &[Host]) -> Option<Fault> {
-    let missing: Vec<&Host> = hosts.iter().filter(|(host, _)| !covers(leaf, host)).collect();
+    let server = EndEntityCert::try_from(&leaf.der).ok()?;
+    let missing: Vec<&Host> = hosts.iter().filter(|(host, _)| !covers(leaf, &server, host)).collect();
     let (_, from) = missing.first()?;
     let named = || missing.iter().map(|(host, _)| Shortened(host).to_string());
     let fact = format!("{} is for {}, and not for {} ({from})", leaf.title(), leaf.names(), few(named()));
