@@ -2,12 +2,12 @@
 
 .PHONY: demo modules test lint bench reproducible target
 
-# The one profile that hosts are built in: the engine takes minutes, so it is compiled once.
+# The one profile that hosts are built in, and the workspace's features: the engine takes minutes, so it is compiled once.
 CARGO_BUILD = cargo build --release --locked
 
 # Builds the command, and checks an example with it. It holds violations, so 1 is the right exit code.
 demo: modules
-	$(CARGO_BUILD) --package flytewarden-cli
+	$(CARGO_BUILD) --workspace --bin flytewarden
 	target/release/flytewarden check examples/before.yaml; test $$? -eq 1
 
 # Leaves the annotated modules in dist/.

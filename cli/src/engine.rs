@@ -1,9 +1,15 @@
 //! The engine: waPC modules on wasmtime, with the crates that Kubewarden's policy-server has.
 //!
-//! A module is compiled once; every request gets a fresh instance of it, with bounded memory. Time is not bounded: a
-//! module that never answers can be interrupted as any command.
+//! A module is compiled once, when it is first asked; every request gets a fresh instance of it, with bounded memory. Time
+//! is not bounded: a module that never answers can be interrupted as any command.
 
-use std::{error::Error, fmt, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    error::Error,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use flytewarden_offline::{
     cluster::{HostCalls, NoCluster},
@@ -27,11 +33,13 @@ pub struct Module {
     pub metadata: Metadata,
     /// The policy's name.
     pub name: String,
-    guest: Guest,
+    engine: wasmtime::Engine,
+    bytes: Cow<'static, [u8]>,
+    guest: OnceLock<Result<Guest, Unusable>>,
 }
 
 /// Why a module cannot be used.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Unusable(String);
 
 impl fmt::Display for Unusable {
@@ -82,23 +90,57 @@ impl Guest {
 }
 
 impl Module {
-    /// Compiles a policy.
+    /// Reads what a policy says of itself. It is compiled when it is first asked.
     ///
     /// # Errors
     ///
-    /// It is no waPC guest, or has no metadata, without which nobody knows what to ask it about.
-    pub fn load(engine: &wasmtime::Engine, bytes: &[u8]) -> Result<Self, Unusable> {
-        let metadata = metadata(bytes)?;
+    /// It has no metadata, without which nobody knows what to ask it about.
+    pub fn read(engine: &wasmtime::Engine, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, Unusable> {
+        let bytes = bytes.into();
+        let metadata = metadata(&bytes)?;
         if metadata.asks_for_nothing() {
             return Err(Unusable("its metadata has no rules, so it would judge nothing".to_owned()));
         }
         let name = metadata.name().ok_or_else(|| Unusable("its metadata has no title".to_owned()))?.to_owned();
-        Ok(Self { metadata, name, guest: Guest::compile(engine, bytes)? })
+        Ok(Self { metadata, name, engine: engine.clone(), bytes, guest: OnceLock::new() })
+    }
+
+    /// Reads and compiles a policy.
+    ///
+    /// # Errors
+    ///
+    /// It has no metadata, or is no waPC guest.
+    pub fn load(engine: &wasmtime::Engine, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, Unusable> {
+        let module = Self::read(engine, bytes)?;
+        module.guest()?;
+        Ok(module)
+    }
+
+    /// The annotations of a module's metadata.
+    ///
+    /// # Errors
+    ///
+    /// It has no metadata.
+    pub fn annotations(bytes: &[u8]) -> Result<BTreeMap<String, String>, Unusable> {
+        Ok(metadata(bytes)?.annotations)
+    }
+
+    /// Whether it has been compiled, and so would be no work to ask.
+    pub fn is_compiled(&self) -> bool {
+        self.guest.get().is_some()
     }
 
     /// The guest, to be called with any bytes.
-    pub fn guest(&self) -> &Guest {
-        &self.guest
+    ///
+    /// # Errors
+    ///
+    /// It is none.
+    pub fn guest(&self) -> Result<&Guest, Unusable> {
+        self.guest.get_or_init(|| Guest::compile(&self.engine, &self.bytes)).as_ref().map_err(Clone::clone)
+    }
+
+    fn call(&self, function: &str, payload: &[u8], cluster: Arc<dyn HostCalls>) -> Result<Vec<u8>, String> {
+        self.guest().map_err(|error| error.to_string())?.call(function, payload, cluster)
     }
 
     /// The policy's answer to a request with settings, both as JSON. `cluster` answers for the kinds of objects that the
@@ -111,7 +153,7 @@ impl Module {
         let payload = format!(r#"{{"request":{request},"settings":{settings}}}"#);
         let granted = self.metadata.context_aware_resources().to_vec();
         let cluster = Arc::new(Granted { granted, cluster: Arc::clone(cluster) });
-        let answer = self.guest.call("validate", payload.as_bytes(), cluster)?;
+        let answer = self.call("validate", payload.as_bytes(), cluster)?;
         serde_json::from_slice(&answer).map_err(|error| format!("the module's answer cannot be read: {error}"))
     }
 
@@ -126,7 +168,7 @@ impl Module {
             valid: bool,
             message: Option<String>,
         }
-        let answer = self.guest.call("validate_settings", settings.as_bytes(), Arc::new(NoCluster))?;
+        let answer = self.call("validate_settings", settings.as_bytes(), Arc::new(NoCluster))?;
         match serde_json::from_slice(&answer) {
             Ok(Validity { valid: true, .. }) => Ok(()),
             Ok(Validity { message, .. }) => Err(message.unwrap_or_else(|| "the policy refuses them".to_owned())),

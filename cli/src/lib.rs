@@ -3,7 +3,9 @@
 //! The policies are the compiled modules themselves, run by [`engine`] on the crates Kubewarden runs them with. What
 //! turns text into requests and answers into a report is in `flytewarden-offline`.
 
+pub mod cache;
 pub mod check;
 pub mod engine;
-pub mod render;
+pub mod formats;
+pub mod registry;
 pub mod settings;

@@ -4,17 +4,20 @@ use std::{
     error::Error,
     fs,
     io::{self, BufWriter, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use clap::{Parser, Subcommand, ValueEnum};
 use flytewarden_cli::{
+    cache::Cache,
     check::Check,
     engine::{EMBEDDED, Module},
-    render,
+    formats::{junit::junit, sarif::sarif, text},
+    registry::{self, Artifact, Pulled},
     settings::Settings,
 };
+use serde::Serialize;
 
 /// Flyte's security guidance, checked on rendered manifests.
 #[derive(Parser)]
@@ -31,6 +34,11 @@ enum Command {
     /// Exits with 0 where all is good, 1 where there are violations, 2 where something could not be judged.
     #[command(after_help = "Example:\n  helm template flyte flyteorg/flyte-core | flytewarden check -")]
     Check(CheckArguments),
+    /// Pushes a compiled policy to an OCI registry, where Kubewarden finds it.
+    ///
+    /// Prints the reference that will always mean it. Credentials are those of `docker login`.
+    #[command(after_help = "Example:\n  flytewarden push flyte-non-root.wasm ghcr.io/owner/flyte-non-root:v1")]
+    Push(PushArguments),
 }
 
 #[derive(clap::Args)]
@@ -44,8 +52,12 @@ struct CheckArguments {
     settings: Option<PathBuf>,
 
     /// Another compiled policy instead of the built-in ones; can be given more than once.
-    #[arg(long = "module", value_name = "FILE")]
-    modules: Vec<PathBuf>,
+    #[arg(long = "module", value_name = "FILE|registry://REF")]
+    modules: Vec<String>,
+
+    /// Registries are asked over plain http.
+    #[arg(long)]
+    insecure: bool,
 
     /// The namespace of objects that name none.
     #[arg(long, short, default_value = "default")]
@@ -60,12 +72,31 @@ struct CheckArguments {
     list: bool,
 }
 
+#[derive(clap::Args)]
+struct PushArguments {
+    /// The module, with its metadata.
+    #[arg(value_name = "FILE")]
+    module: PathBuf,
+
+    /// Where to: host/repository:tag.
+    #[arg(value_name = "REF")]
+    reference: String,
+
+    /// The registry is asked over plain http.
+    #[arg(long)]
+    insecure: bool,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
     /// For people; in colour on a terminal.
     Text,
     /// For programs; a stable format.
     Json,
+    /// For code scanning: SARIF 2.1.0.
+    Sarif,
+    /// For CI that shows tests: JUnit XML.
+    Junit,
 }
 
 /// Violations were found.
@@ -74,24 +105,27 @@ const VIOLATIONS: u8 = 1;
 const UNJUDGED: u8 = 2;
 
 fn main() -> ExitCode {
-    let Command::Check(arguments) = Arguments::parse().command;
-    match check(&arguments) {
+    let done = match Arguments::parse().command {
+        Command::Check(arguments) => check(&arguments),
+        Command::Push(arguments) => push(&arguments),
+    };
+    match done {
         Ok(code) => code,
         Err(error) => {
-            anstream::eprintln!("error: {}", render::printable(&error.to_string()));
+            anstream::eprintln!("error: {}", text::printable(&error.to_string()));
             ExitCode::from(UNJUDGED)
         }
     }
 }
 
 fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
-    let modules = modules(&arguments.modules)?;
+    let modules = modules(&arguments.modules, arguments.insecure)?;
     let mut out = BufWriter::new(anstream::AutoStream::auto(io::stdout().lock()));
     if arguments.list {
         let width = modules.iter().map(|module| module.name.len()).max().unwrap_or(0);
         for module in &modules {
             let description = module.metadata.description().unwrap_or_default();
-            writeln!(out, "{:width$}  {}", render::printable(&module.name), render::printable(description))?;
+            writeln!(out, "{:width$}  {}", text::printable(&module.name), text::printable(description))?;
         }
         return finish(out.flush()).map(|()| ExitCode::SUCCESS);
     }
@@ -106,9 +140,11 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
     let check = Check { modules: &modules, settings: &settings, namespace: &arguments.namespace };
     let report = check.run(&arguments.paths);
     let written = match arguments.format {
-        Format::Text => render::text(&report, &mut out),
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut out, &report).map_err(io::Error::from).and_then(|()| writeln!(out))
+        Format::Text => text::text(&report, &mut out),
+        Format::Json => json(&report, &mut out),
+        Format::Sarif => json(&sarif(&report, &modules), &mut out),
+        Format::Junit => {
+            junit(&report).to_string().map_err(io::Error::other).and_then(|xml| out.write_all(xml.as_bytes()))
         }
     };
     finish(written.and_then(|()| out.flush()))?;
@@ -119,6 +155,11 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
     })
 }
 
+fn json(report: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, report)?;
+    writeln!(out)
+}
+
 /// Whoever closed the pipe has read enough; what was said means the same.
 fn finish(written: io::Result<()>) -> Result<(), Box<dyn Error>> {
     match written {
@@ -127,20 +168,40 @@ fn finish(written: io::Result<()>) -> Result<(), Box<dyn Error>> {
     }
 }
 
-fn modules(files: &[PathBuf]) -> Result<Vec<Module>, Box<dyn Error>> {
+fn modules(named: &[String], insecure: bool) -> Result<Vec<Module>, Box<dyn Error>> {
     let engine = wasmtime::Engine::default();
     let mut modules = Vec::new();
-    for file in files {
-        let module = fs::read(file)
-            .map_err(|error| error.to_string())
-            .and_then(|bytes| Module::load(&engine, &bytes).map_err(|error| error.to_string()))
-            .map_err(|error| format!("module {}: {error}", file.display()))?;
-        modules.push(module);
+    for name in named {
+        let bytes = if name.starts_with(registry::SCHEME) { pull(name, insecure) } else { read(Path::new(name)) };
+        let module = bytes.and_then(|bytes| Module::load(&engine, bytes).map_err(Into::into));
+        modules.push(module.map_err(|error| format!("module {name}: {error}"))?);
     }
-    if files.is_empty() {
+    if named.is_empty() {
         for (name, bytes) in EMBEDDED {
-            modules.push(Module::load(&engine, bytes).map_err(|error| format!("built-in {name}: {error}"))?);
+            modules.push(Module::read(&engine, *bytes).map_err(|error| format!("built-in {name}: {error}"))?);
         }
     }
     Ok(modules)
+}
+
+fn pull(reference: &str, insecure: bool) -> Result<Vec<u8>, Box<dyn Error>> {
+    let Pulled { module, immutable } = Artifact::at(reference, insecure)?.pull(&Cache::of_user()?)?;
+    // A tag means something else tomorrow.
+    if !reference.ends_with(&immutable) {
+        anstream::eprintln!("{} is {}", text::printable(reference), text::printable(&immutable));
+    }
+    Ok(module)
+}
+
+fn push(arguments: &PushArguments) -> Result<ExitCode, Box<dyn Error>> {
+    let PushArguments { module, reference, insecure } = arguments;
+    let bytes = read(module).map_err(|error| format!("module {}: {error}", module.display()))?;
+    let pushed = Artifact::at(reference, *insecure).and_then(|artifact| artifact.push(&bytes));
+    let immutable = pushed.map_err(|error| format!("{reference}: {error}"))?;
+    finish(writeln!(io::stdout(), "{}", text::printable(&immutable)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
+    Ok(fs::read(file)?)
 }

@@ -47,7 +47,8 @@ impl Settings {
             })?;
             settings.0.insert(name.clone(), json);
         }
-        for module in modules.iter().filter(|module| !by_policy.contains_key(&module.name)) {
+        // The built-in policies, which are not compiled until they are asked, need none.
+        for module in modules.iter().filter(|module| module.is_compiled() && !by_policy.contains_key(&module.name)) {
             module.validate_settings("{}").map_err(|problem| format!("{} needs some: {problem}", module.name))?;
         }
         Ok(settings)

@@ -173,7 +173,7 @@ fn run(case: &Case, engine: &dyn Engine) -> Result<(), Failed> {
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let wasm = wasmtime::Engine::default();
-    let whole = Arc::new(Module::load(&wasm, &module("flytewarden")).expect("the module loads"));
+    let whole = Arc::new(Module::load(&wasm, module("flytewarden")).expect("the module loads"));
     let has_kwctl = kwctl::is_there();
     if !has_kwctl {
         println!("SKIPPED: kwctl is not on PATH, so no case was run under it");
@@ -181,7 +181,7 @@ fn main() -> ExitCode {
 
     let mut trials = Vec::new();
     for policy in POLICIES {
-        let own = Module::load(&wasm, &module(policy.name())).expect("the module loads");
+        let own = Module::load(&wasm, module(policy.name())).expect("the module loads");
         let mut engines: Vec<(&str, Arc<dyn Engine>)> = vec![
             ("native", Arc::new(Natively(*policy))),
             ("module", Arc::new(OwnModule(own))),

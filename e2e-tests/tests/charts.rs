@@ -97,7 +97,7 @@ const CHARTS: [(&str, &str, &str, &str, &[&str]); 15] = [
 /// The modules of the command.
 static MODULES: LazyLock<Vec<Module>> = LazyLock::new(|| {
     let engine = wasmtime::Engine::default();
-    EMBEDDED.iter().map(|(_, bytes)| Module::load(&engine, bytes).expect("the module loads")).collect()
+    EMBEDDED.iter().map(|(_, bytes)| Module::load(&engine, *bytes).expect("the module loads")).collect()
 });
 
 fn check(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> Result<(), Failed> {

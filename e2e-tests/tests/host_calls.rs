@@ -32,7 +32,7 @@ impl HostCalls for Remembering {
 /// The modules that ask.
 static MODULES: LazyLock<BTreeMap<&str, Module>> = LazyLock::new(|| {
     let engine = wasmtime::Engine::default();
-    let load = |name| (name, Module::load(&engine, &module(name)).expect("the module loads"));
+    let load = |name| (name, Module::load(&engine, module(name)).expect("the module loads"));
     [CONSOLE, CERTIFICATE, "flytewarden"].map(load).into()
 });
 

@@ -199,8 +199,8 @@ struct Subject {
 impl Subject {
     fn load(name: &str) -> Self {
         let bytes = module(name);
-        let module = Module::load(&wasmtime::Engine::default(), &bytes).expect("the module loads");
-        Self { module, counted: Counted::compile(&bytes).expect("the module loads") }
+        let counted = Counted::compile(&bytes).expect("the module loads");
+        Self { module: Module::load(&wasmtime::Engine::default(), bytes).expect("the module loads"), counted }
     }
 }
 
@@ -214,7 +214,7 @@ fn judge(subject: &Subject, title: &str, payload: &str, fate: Fate) -> Result<()
         return Err(format!("{} bytes of memory", cost.memory).into());
     }
     let answer: Answer =
-        serde_json::from_slice(&subject.module.guest().call("validate", payload.as_bytes(), Arc::new(NoCluster))?)?;
+        serde_json::from_slice(&subject.module.guest()?.call("validate", payload.as_bytes(), Arc::new(NoCluster))?)?;
     let message = answer.message.clone().unwrap_or_default();
     let good = match fate {
         Good => answer.accepted,

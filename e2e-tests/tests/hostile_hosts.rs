@@ -139,7 +139,7 @@ fn main() -> ExitCode {
     let engine = wasmtime::Engine::default();
     let mut trials = Vec::new();
     for name in ["flyte-console-url", "flyte-oauth-tls", "flytewarden"] {
-        let module = Arc::new(Module::load(&engine, &module(name)).expect("the module loads"));
+        let module = Arc::new(Module::load(&engine, module(name)).expect("the module loads"));
         for (title, host) in HOSTS {
             for (_, what, request) in
                 requests().into_iter().filter(|(policy, ..)| [policy, "flytewarden"].contains(&name))

@@ -13,8 +13,9 @@ pub struct Metadata {
     rules: Vec<Rule>,
     #[serde(default)]
     context_aware_resources: Vec<ContextAwareResource>,
+    /// What it says for people, by names such as `io.kubewarden.policy.title`.
     #[serde(default)]
-    annotations: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// The custom section where a module keeps its metadata.

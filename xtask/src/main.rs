@@ -1,9 +1,12 @@
 //! `cargo xtask modules`: compiles every policy module, annotates it, weighs it, and leaves it in `dist/`.
 //! `cargo xtask reproducible`: does so again from a copy of the sources elsewhere with the module that carries every policy,
 //! and so every dependency, and compares every byte.
+//! `cargo xtask docs`: see [`docs`].
 //!
 //! An artifact is a folder of `policies/` with a `metadata.yml`, built with the cargo feature of that name; the
 //! `metadata.yml` at the top level is the module that carries every policy. Each has a budget in [`BUDGETS`].
+
+mod docs;
 
 use std::{
     borrow::Cow,
@@ -37,7 +40,8 @@ fn main() -> ExitCode {
     let done = match env::args().nth(1).as_deref() {
         Some("modules") => artifacts(root).and_then(|artifacts| modules(root, &target, &artifacts)),
         Some("reproducible") => reproducible(root, &target),
-        _ => Err("usage: cargo xtask modules|reproducible".into()),
+        Some("docs") => docs::write(root),
+        _ => Err("usage: cargo xtask modules|reproducible|docs".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -149,10 +153,7 @@ fn compile(root: &Path, target: &Path, feature: &str, level: &str) -> Result<Vec
 /// The metadata as the engines read it: `metadata.yml` in JSON, with the protocol the module speaks, and the README as
 /// the policy's usage.
 fn metadata_of(folder: &Path) -> Result<Value> {
-    let path = folder.join("metadata.yml");
-    let content = yaml::settings(&fs::read_to_string(&path)?)
-        .map_err(|malformed| format!("{}:{}: {}", path.display(), malformed.line, malformed.reason))?;
-    let mut metadata: Map<String, Value> = serde_json::from_value(json!(content))?;
+    let mut metadata: Map<String, Value> = serde_json::from_value(read_yaml(&folder.join("metadata.yml"))?)?;
     metadata.insert("protocolVersion".to_owned(), json!("v1"));
     let usage = fs::read_to_string(folder.join("README.md"))?;
     metadata
@@ -161,6 +162,12 @@ fn metadata_of(folder: &Path) -> Result<Value> {
         .ok_or("metadata.yml has no annotations")?
         .insert("io.kubewarden.policy.usage".to_owned(), json!(usage));
     Ok(metadata.into())
+}
+
+fn read_yaml(path: &Path) -> Result<Value> {
+    let content = yaml::settings(&fs::read_to_string(path)?)
+        .map_err(|malformed| format!("{}:{}: {}", path.display(), malformed.line, malformed.reason))?;
+    Ok(json!(content))
 }
 
 fn annotate(mut module: Vec<u8>, metadata: &Value) -> Result<Vec<u8>> {

@@ -1,0 +1,88 @@
+//! A report as JUnit XML, which GitLab, Jenkins and others show as tests.
+//!
+//! A file is a suite, and an object under a policy a test: violations are failures, and what could not be judged is an
+//! error.
+
+use flytewarden_offline::report::{Finding, Judged, Report as Checked, Unjudged};
+use indexmap::{IndexMap, IndexSet};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+/// The report as JUnit XML.
+pub fn junit(checked: &Checked) -> Report {
+    let mut suites: IndexMap<&str, TestSuite> = IndexMap::new();
+    let mut add = |file, case| {
+        suites.entry(file).or_insert_with(|| TestSuite::new(file)).add_test_case(case);
+    };
+    for judged in &checked.objects {
+        for policy in policies(judged) {
+            add(&judged.place.file, case(judged, policy));
+        }
+    }
+    for entry in &checked.unjudged {
+        add(&entry.file, unjudged(entry));
+    }
+    let mut report = Report::new("flytewarden");
+    report.add_test_suites(suites.into_values());
+    report
+}
+
+/// The policies that judged an object. Of a module with several, those that found something are named too.
+fn policies(judged: &Judged) -> Vec<&str> {
+    let found = judged.violations.iter().chain(&judged.notices).map(|finding| &finding.policy);
+    let mut policies: Vec<&str> = Vec::new();
+    for policy in judged.policies.iter().chain(found) {
+        if !policies.contains(&policy.as_str()) {
+            policies.push(policy);
+        }
+    }
+    policies
+}
+
+fn case(judged: &Judged, policy: &str) -> TestCase {
+    let of_policy = |finding: &&Finding| finding.policy == policy;
+    let violations: Vec<&Finding> = judged.violations.iter().filter(of_policy).collect();
+    let status = if violations.is_empty() {
+        TestCaseStatus::success()
+    } else {
+        let rules: IndexSet<&str> = violations.iter().map(|violation| violation.rule.as_str()).collect();
+        let rules: Vec<&str> = rules.into_iter().collect();
+        non_success(NonSuccessKind::Failure, &rules.join(", "), &lines(violations.into_iter()))
+    };
+    let mut case = TestCase::new(judged.place.title(), status);
+    case.set_classname(policy);
+    let notices = lines(judged.notices.iter().filter(of_policy));
+    if !notices.is_empty() {
+        case.set_system_out(notices);
+    }
+    case
+}
+
+fn unjudged(entry: &Unjudged) -> TestCase {
+    let name = entry.object.clone().unwrap_or_else(|| match entry.document {
+        Some(document) => format!("document {document}"),
+        None => entry.file.clone(),
+    });
+    let place = entry.line.map(|line| format!("line {line}: ")).unwrap_or_default();
+    let path = if entry.path.is_empty() { String::new() } else { format!("{}: ", entry.path) };
+    let text = format!("{place}{path}{}", entry.reason);
+    let mut case = TestCase::new(name, non_success(NonSuccessKind::Error, "not judged", &text));
+    case.set_classname(entry.policy.as_deref().unwrap_or("flytewarden"));
+    case
+}
+
+fn non_success(kind: NonSuccessKind, message: &str, text: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_message(message).set_description(text);
+    status
+}
+
+fn lines<'f>(findings: impl Iterator<Item = &'f Finding>) -> String {
+    findings.map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn line(finding: &Finding) -> String {
+    let rule = if finding.rule.is_empty() { String::new() } else { format!("{}: ", finding.rule) };
+    let mend = if finding.mend.is_empty() { String::new() } else { format!("; {}", finding.mend) };
+    let container = if finding.container.is_empty() { String::new() } else { format!(" \"{}\"", finding.container) };
+    format!("line {} {}{container}: {rule}{}{mend}", finding.line, finding.path, finding.problem)
+}

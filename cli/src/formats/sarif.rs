@@ -1,0 +1,123 @@
+//! A report as SARIF 2.1.0, which code scanning of GitHub and others read.
+//!
+//! Each violation is an `error`, each notice a `note`, at its line of the manifest. What could not be judged is a
+//! notification of a run that was not successful. Source:
+//! [SARIF 2.1.0](https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html).
+
+use std::{collections::BTreeMap, path::MAIN_SEPARATOR};
+
+use flytewarden_offline::report::{Finding, Judged, Report, Unjudged};
+use indexmap::IndexSet;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::json;
+use serde_sarif::sarif::{
+    ArtifactLocation, Invocation, Location, LogicalLocation, Message, MultiformatMessageString, Notification,
+    PhysicalLocation, Region, ReportingDescriptor, Result as Entry, ResultLevel, Run, Sarif, Tool, ToolComponent,
+};
+
+use crate::engine::Module;
+
+/// What a path may hold in a URI as it is.
+const OF_PATHS: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~').remove(b'+').remove(b'@');
+
+/// The report as SARIF; the modules say what their policies are about.
+pub fn sarif(report: &Report, modules: &[Module]) -> Sarif {
+    let mut rules = IndexSet::new();
+    let mut entries = Vec::new();
+    let mut notifications: Vec<Notification> = report.unjudged.iter().map(unjudged).collect();
+    for judged in &report.objects {
+        for (level, findings) in [(ResultLevel::Error, &judged.violations), (ResultLevel::Note, &judged.notices)] {
+            for finding in findings {
+                let (index, _) = rules.insert_full((finding.policy.clone(), finding.rule.clone()));
+                entries.push(entry(judged, finding, level, index));
+            }
+        }
+        let more = judged.more_violations + judged.more_notices;
+        if more > 0 {
+            let text = format!("{}: {more} more findings, counted and not spelt out", judged.place.title());
+            notifications.push(notification(
+                "warning",
+                text,
+                location(&judged.place.file, Some(judged.place.line), None),
+            ));
+        }
+    }
+    let about: BTreeMap<&str, &str> =
+        modules.iter().filter_map(|module| Some((module.name.as_str(), module.metadata.description()?))).collect();
+    let rules = rules.iter().map(|(policy, rule)| descriptor(policy, rule, about.get(&**policy).copied()));
+    let driver = ToolComponent::builder()
+        .name("flytewarden")
+        .semantic_version(env!("CARGO_PKG_VERSION"))
+        .information_uri(env!("CARGO_PKG_REPOSITORY"))
+        .rules(rules.collect::<Vec<_>>())
+        .build();
+    let invocation = Invocation::builder()
+        .execution_successful(report.unjudged.is_empty())
+        .tool_execution_notifications(notifications)
+        .build();
+    let run = Run::builder()
+        .tool(Tool::builder().driver(driver).build())
+        .invocations(vec![invocation])
+        .results(entries)
+        .build();
+    Sarif::builder()
+        .schema("https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json")
+        .version(json!("2.1.0"))
+        .runs(vec![run])
+        .build()
+}
+
+/// A rule's name among those of all policies; other people's modules have none.
+fn id(policy: &str, rule: &str) -> String {
+    if rule.is_empty() { policy.to_owned() } else { format!("{policy}/{rule}") }
+}
+
+fn descriptor(policy: &str, rule: &str, about: Option<&str>) -> ReportingDescriptor {
+    let text = |text: &str| MultiformatMessageString::builder().text(text).build();
+    let id = id(policy, rule);
+    ReportingDescriptor::builder().short_description(text(about.unwrap_or(&id))).id(id).build()
+}
+
+fn entry(judged: &Judged, finding: &Finding, level: ResultLevel, rule: usize) -> Entry {
+    let title = judged.place.title();
+    let container = if finding.container.is_empty() { String::new() } else { format!(" \"{}\"", finding.container) };
+    let within = finding.within.as_ref().map(|within| format!(" line {} {}", within.line, within.path));
+    let place = format!("{title} {}{container}{}", finding.path, within.unwrap_or_default());
+    let mend = if finding.mend.is_empty() { String::new() } else { format!("; {}", finding.mend) };
+    Entry::builder()
+        .rule_id(id(&finding.policy, &finding.rule))
+        .rule_index(i64::try_from(rule).unwrap_or(-1))
+        .level(level)
+        .message(message(format!("{}: {}{mend}", place.trim_end(), finding.problem)))
+        .locations(vec![location(&judged.place.file, Some(finding.line), Some(format!("{title} {}", finding.path)))])
+        .build()
+}
+
+fn unjudged(entry: &Unjudged) -> Notification {
+    let what = [entry.object.as_deref(), entry.policy.as_deref(), Some(&*entry.path)];
+    let what: Vec<&str> = what.into_iter().flatten().filter(|part| !part.is_empty()).collect();
+    let what = if what.is_empty() { String::new() } else { format!("{}: ", what.join(" ")) };
+    let text = format!("not judged: {what}{}", entry.reason);
+    notification("error", text, location(&entry.file, entry.line, entry.object.clone()))
+}
+
+fn notification(level: &str, text: String, location: Location) -> Notification {
+    Notification::builder().level(json!(level)).message(message(text)).locations(vec![location]).build()
+}
+
+fn message(text: String) -> Message {
+    Message::builder().text(text).build()
+}
+
+/// A line of a file, and what stands there. `<stdin>` is named as if it were a file.
+fn location(file: &str, line: Option<usize>, object: Option<String>) -> Location {
+    let uri = utf8_percent_encode(&file.replace(MAIN_SEPARATOR, "/"), OF_PATHS).to_string();
+    let mut physical =
+        PhysicalLocation::builder().artifact_location(ArtifactLocation::builder().uri(uri).build()).build();
+    physical.region = line.map(|line| Region::builder().start_line(i64::try_from(line).unwrap_or(i64::MAX)).build());
+    let mut location = Location::builder().physical_location(physical).build();
+    location.logical_locations =
+        object.map(|object| vec![LogicalLocation::builder().fully_qualified_name(object.trim_end()).build()]);
+    location
+}
