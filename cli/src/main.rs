@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use flytewarden_cli::{
     cache::Cache,
     check::Check,
-    engine::{EMBEDDED, Module},
+    engine::{self, EMBEDDED, Module},
     formats::{junit::junit, sarif::sarif, text},
     registry::{self, Artifact, Pulled},
     settings::Settings,
@@ -169,7 +169,7 @@ fn finish(written: io::Result<()>) -> Result<(), Box<dyn Error>> {
 }
 
 fn modules(named: &[String], insecure: bool) -> Result<Vec<Module>, Box<dyn Error>> {
-    let engine = wasmtime::Engine::default();
+    let engine = engine::quick_to_compile()?;
     let mut modules = Vec::new();
     for name in named {
         let bytes = if name.starts_with(registry::SCHEME) { pull(name, insecure) } else { read(Path::new(name)) };
