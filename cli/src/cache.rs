@@ -10,6 +10,7 @@ use std::{
 };
 
 use directories::ProjectDirs;
+use same_file::Handle;
 use sha2::{Digest as _, Sha256};
 
 /// A folder of files named by their digests.
@@ -83,9 +84,15 @@ impl Cache {
     /// It cannot be written.
     pub fn begin(&self, digest: &Digest) -> io::Result<Partial> {
         let path = self.0.join(format!("{}.partial", digest.digits()));
-        let file = File::options().read(true).append(true).create(true).open(&path)?;
-        file.lock()?;
-        Ok(Partial { file, path })
+        loop {
+            let file = File::options().read(true).append(true).create(true).open(&path)?;
+            file.lock()?;
+            // Whoever held the lock may have moved the file to its place meanwhile, or removed it.
+            let own = Handle::from_file(file.try_clone()?)?;
+            if Handle::from_path(&path).is_ok_and(|there| there == own) {
+                return Ok(Partial { file, path });
+            }
+        }
     }
 }
 

@@ -206,7 +206,9 @@ impl HostCalls for Granted {
         if let Ok(Asked { api_version, kind }) = serde_json::from_slice(request)
             && !self.granted.iter().any(|granted| granted.api_version == api_version && granted.kind == kind)
         {
-            return Err(format!("Policy has not been granted access to Kubernetes {api_version}/{kind} resources."));
+            return Err(format!(
+                "Policy has not been granted access to Kubernetes {api_version}/{kind} resources. The violation has been reported."
+            ));
         }
         self.cluster.answer(operation, request)
     }

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, error::Error, fmt, io, str::FromStr, time::Duration};
 
-use docker_credential::{CredentialRetrievalError, DockerCredential};
+use docker_credential::DockerCredential;
 use futures_util::TryStreamExt;
 use oci_client::{
     Client, Reference, RegistryOperation,
@@ -182,11 +182,13 @@ impl Artifact {
             Some(named) if named != digest => return Err(differs(&named, &digest)),
             _ => {}
         }
-        let mut partial = cache.begin(&digest)?;
-        partial.clear()?;
-        partial.append(&bytes)?;
-        let bytes = partial.finish(&digest)?.map_err(|actual| differs(&digest, &actual))?;
-        Ok((bytes, digest))
+        if cache.get(&digest).is_none() {
+            let mut partial = cache.begin(&digest)?;
+            partial.clear()?;
+            partial.append(&bytes)?;
+            partial.finish(&digest)?.map_err(|actual| differs(&digest, &actual))?;
+        }
+        Ok((bytes.into(), digest))
     }
 
     fn layer(&self, layer: &OciDescriptor, cache: &Cache) -> Result<Vec<u8>, Failed> {
@@ -261,13 +263,19 @@ impl Artifact {
             OciDistributionError::RegistryError { envelope, .. } => envelope.errors.iter().any(|error| is(&error.code)),
             _ => false,
         };
-        Failed(match error {
+        let status = match error {
             OciDistributionError::UnauthorizedError { .. } | OciDistributionError::AuthenticationFailure(_) => {
-                format!("{registry} does not let us in (401), {}", credentials.origin)
+                Some(401)
             }
-            _ if any(&is_refused) => format!("{registry} does not let us in, {}", credentials.origin),
-            _ if any(&is_missing) => format!("{registry} has no {reference} (404)"),
-            OciDistributionError::ServerError { code: 404, .. } => format!("{registry} has no {reference} (404)"),
+            OciDistributionError::ServerError { code, .. } => Some(*code),
+            OciDistributionError::RequestError(error) => error.status().map(|status| status.as_u16()),
+            _ if any(&is_refused) => Some(401),
+            _ if any(&is_missing) => Some(404),
+            _ => None,
+        };
+        Failed(match error {
+            _ if status == Some(401) => format!("{registry} does not let us in (401), {}", credentials.origin),
+            _ if status == Some(404) => format!("{registry} has no {reference} (404)"),
             OciDistributionError::DigestError(DigestError::VerificationError { expected, actual }) => {
                 format!("its digest differs: {expected} was expected, and the registry sent {actual}")
             }
@@ -278,7 +286,9 @@ impl Artifact {
                     reason = error.to_string();
                     cause = error.source();
                 }
-                let hint = if error.is_connect() { "; `--insecure` is for a registry over plain http" } else { "" };
+                // What TLS says of an answer that is none of TLS.
+                let is_plain = reason.contains("InvalidContentType");
+                let hint = if is_plain { "; `--insecure` is for a registry over plain http" } else { "" };
                 format!("{registry} cannot be reached: {reason}{hint}")
             }
             error => error.to_string(),
@@ -298,10 +308,9 @@ impl Credentials {
             Ok(DockerCredential::IdentityToken(_)) => {
                 anonymous("and Docker's configuration has an identity token, which is not supported")
             }
-            Err(CredentialRetrievalError::ConfigNotFound | CredentialRetrievalError::NoCredentialConfigured) => {
-                anonymous(&format!("and there are no credentials for it: `docker login {registry}` leaves some"))
-            }
-            Err(error) => anonymous(&format!("and Docker's configuration cannot be read: {error}")),
+            Err(error) => anonymous(&format!(
+                "and there are no credentials for it: {error}; `docker login {registry}` leaves some"
+            )),
         }
     }
 }

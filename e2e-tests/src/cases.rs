@@ -5,6 +5,7 @@
 use std::{collections::BTreeMap, fs, sync::Arc};
 
 use crate::certificates;
+use flytewarden::abi::{Module, POLICIES};
 use flytewarden_offline::{
     cluster::{Cluster, HostCalls, NoCluster},
     manifest,
@@ -12,11 +13,11 @@ use flytewarden_offline::{
     request::Request,
     yaml::{self, Node},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// One case.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
     /// The policy it is about.
@@ -99,6 +100,15 @@ fn name(path: &std::path::Path) -> String {
 }
 
 impl Case {
+    /// The policy it is about, as native code.
+    ///
+    /// # Panics
+    ///
+    /// There is none of that name.
+    pub fn native(&self) -> Module<'static> {
+        Module::One(*POLICIES.iter().find(|policy| policy.name() == self.policy).expect("a folder is a policy's"))
+    }
+
     /// The admission request, as JSON.
     ///
     /// # Panics
@@ -171,7 +181,10 @@ impl HostCalls for Denying {
     fn answer(&self, operation: &str, request: &[u8]) -> Result<Vec<u8>, String> {
         let asked: Value = serde_json::from_slice(request).map_err(|error| error.to_string())?;
         match self.denied.iter().find(|kind| asked["kind"] == **kind) {
-            Some(kind) => Err(format!("Policy has not been granted access to Kubernetes {kind} resources")),
+            Some(kind) => Err(format!(
+                "Policy has not been granted access to Kubernetes {}/{kind} resources. The violation has been reported.",
+                asked["api_version"].as_str().unwrap_or_default()
+            )),
             None => self.cluster.answer(operation, request),
         }
     }

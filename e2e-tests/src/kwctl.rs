@@ -1,24 +1,14 @@
-//! Kubewarden's own command, where it is on PATH.
+//! Kubewarden's own command.
 
-use std::{
-    io::Write,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{io::Write, path::Path, process::Command};
 
 use flytewarden_offline::report::Answer;
 use serde_json::{Value, json};
 
-/// A question of a policy to its host, and the answer.
-#[derive(Debug, Clone)]
-pub struct Exchange {
-    /// The operation.
-    pub operation: String,
-    /// The request, as JSON.
-    pub request: Vec<u8>,
-    /// The answer, as JSON.
-    pub answer: Result<Vec<u8>, String>,
-}
+use crate::{
+    cases::Case,
+    native::{Asking, Exchange},
+};
 
 /// The exchanges as kwctl records them: YAML, of which this is the part that is JSON, but for the tag of each request.
 fn recording(exchanges: &[Exchange]) -> Value {
@@ -37,19 +27,37 @@ fn recording(exchanges: &[Exchange]) -> Value {
     recorded.collect()
 }
 
-/// Whether `kwctl` is on PATH.
-pub fn is_there() -> bool {
-    let version = Command::new("kwctl").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    version.is_ok_and(|status| status.success())
+/// Whether kwctl itself refuses the case: a request without an operation is none, and settings are a map.
+pub fn never_reaches_policy(case: &Case) -> bool {
+    case.request.get("operation") == Some(&Value::Null) || case.settings.is_array()
+}
+
+/// Runs a case, and compares.
+///
+/// # Errors
+///
+/// How the answer differs, or why there is none.
+pub fn judge(module: &Path, case: &Case) -> Result<(), String> {
+    if case.object.is_some() {
+        // What the host is asked, the policy's native build finds out.
+        let asking = Asking::new(case.host());
+        let payload = json!({"request": case.admission_request(), "settings": case.settings});
+        case.native().validate(payload.to_string().as_bytes(), &asking);
+        return case.compare(&run(module, &case.admission_request(), &case.settings, &asking.exchanges.borrow())?);
+    }
+    // kwctl has no command for settings alone; it checks them before it runs the policy.
+    let anything = Case { object: Some(json!({"apiVersion": "v1", "kind": "Service"})), ..case.clone() };
+    case.compare_settings(match run(module, &anything.admission_request(), &case.settings, &[]) {
+        Ok(_) => Ok(()),
+        // Its log says why, among other things.
+        Err(log) if case.message.iter().all(|line| log.contains(line)) => Err(case.message.join("\n")),
+        Err(log) => Err(log),
+    })
 }
 
 /// What `kwctl run` makes of a module, a request and settings. `exchanges` are what its host is asked and answers, in
 /// order.
-///
-/// # Errors
-///
-/// It does not run, or its answer cannot be read; settings that the policy refuses are one way to that.
-pub fn run(module: &Path, request: &Value, settings: &Value, exchanges: &[Exchange]) -> Result<Answer, String> {
+fn run(module: &Path, request: &Value, settings: &Value, exchanges: &[Exchange]) -> Result<Answer, String> {
     let file = |content: &Value| {
         let mut file = tempfile::NamedTempFile::new().map_err(|error| error.to_string())?;
         write!(file, "{content}").map_err(|error| error.to_string())?;

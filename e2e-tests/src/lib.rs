@@ -2,7 +2,10 @@
 
 pub mod cases;
 pub mod certificates;
+pub mod corpus;
 pub mod kwctl;
+pub mod native;
+pub mod policy_server;
 
 use std::path::{Path, PathBuf};
 

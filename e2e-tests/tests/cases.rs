@@ -1,29 +1,21 @@
-//! Every case of every policy on every engine: natively, as the policy's own module, in the module that carries all
-//! policies, and under `kwctl` where that is on PATH.
+//! Every case of every policy on the embedded engine: natively, as the policy's own module, and in the module that carries
+//! all policies. Kubewarden's engines are given the same cases by `make e2e`.
 
-use std::{
-    cell::RefCell,
-    collections::BTreeSet,
-    process::ExitCode,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{process::ExitCode, sync::Arc};
 
 use flytewarden::{
     abi::{Module as Native, POLICIES},
-    cluster::{Cluster, Listed},
     policy::Policy,
 };
 use flytewarden_cli::engine::Module;
 use flytewarden_e2e::{
     cases::{self, Case},
-    kwctl::{self, Exchange},
-    module, root,
+    module,
+    native::Asking,
 };
-use flytewarden_offline::{cluster::HostCalls, report::Answer};
+use flytewarden_offline::report::Answer;
 use libtest_mimic::{Arguments, Failed, Trial};
-use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, json};
 
 /// Something that runs policies.
 trait Engine: Send + Sync {
@@ -43,49 +35,6 @@ impl Engine for Natively {
     fn validate_settings(&self, case: &Case) -> Result<(), String> {
         let validity = Native::One(self.0).validate_settings(case.settings.to_string().as_bytes());
         if validity.valid { Ok(()) } else { Err(validity.message.unwrap_or_default()) }
-    }
-}
-
-/// A host, asked as the compiled module asks it.
-struct Asking {
-    host: Arc<dyn HostCalls>,
-    exchanges: RefCell<Vec<Exchange>>,
-}
-
-impl Asking {
-    fn new(host: Arc<dyn HostCalls>) -> Self {
-        Self { host, exchanges: RefCell::default() }
-    }
-}
-
-impl Cluster for Asking {
-    fn list(&self, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
-        #[derive(Deserialize)]
-        struct List {
-            items: Vec<Box<RawValue>>,
-        }
-        let (api_version, name) = kind.kind();
-        let mut request = json!({
-            "api_version": api_version, "kind": name, "label_selector": null, "field_selector": null,
-            "field_masks": kind.fields().iter().collect::<BTreeSet<_>>(),
-        });
-        let operation = match namespace {
-            Some(namespace) => {
-                request["namespace"] = json!(namespace);
-                "list_resources_by_namespace"
-            }
-            None => "list_resources_all",
-        };
-        let request = request.to_string().into_bytes();
-        let answer = self.host.answer(operation, &request);
-        let exchange = Exchange { operation: operation.to_owned(), request, answer: answer.clone() };
-        self.exchanges.borrow_mut().push(exchange);
-        let list: List = serde_json::from_slice(&answer?).map_err(|error| error.to_string())?;
-        Ok(list.items)
-    }
-
-    fn now(&self) -> Result<Duration, String> {
-        SystemTime::UNIX_EPOCH.elapsed().map_err(|error| error.to_string())
     }
 }
 
@@ -131,34 +80,6 @@ impl Engine for WholeModule {
     }
 }
 
-struct Kwctl(&'static dyn Policy, std::path::PathBuf);
-
-impl Engine for Kwctl {
-    fn validate(&self, case: &Case) -> Result<Answer, String> {
-        // What the host is asked, the policy's native build finds out.
-        let asking = Asking::new(case.host());
-        let payload = json!({"request": case.admission_request(), "settings": case.settings});
-        Native::One(self.0).validate(payload.to_string().as_bytes(), &asking);
-        kwctl::run(&self.1, &case.admission_request(), &case.settings, &asking.exchanges.borrow())
-    }
-
-    fn validate_settings(&self, case: &Case) -> Result<(), String> {
-        // kwctl has no command for settings alone; it checks them before it runs the policy.
-        let anything = Case { object: Some(json!({"apiVersion": "v1", "kind": "Service"})), ..case.clone() };
-        match kwctl::run(&self.1, &anything.admission_request(), &case.settings, &[]) {
-            Ok(_) => Ok(()),
-            // Its log says why, among other things.
-            Err(log) if case.message.iter().all(|line| log.contains(line)) => Err(case.message.join("\n")),
-            Err(log) => Err(log),
-        }
-    }
-}
-
-/// Whether kwctl itself refuses the case: a request without an operation is none, and settings are a map.
-fn never_reaches_policy(case: &Case) -> bool {
-    case.request.get("operation") == Some(&Value::Null) || case.settings.is_array()
-}
-
 fn run(case: &Case, engine: &dyn Engine) -> Result<(), Failed> {
     match case.object {
         None => case.compare_settings(engine.validate_settings(case))?,
@@ -174,23 +95,15 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let wasm = wasmtime::Engine::default();
     let whole = Arc::new(Module::load(&wasm, module("flytewarden")).expect("the module loads"));
-    let has_kwctl = kwctl::is_there();
-    if !has_kwctl {
-        println!("SKIPPED: kwctl is not on PATH, so no case was run under it");
-    }
 
     let mut trials = Vec::new();
     for policy in POLICIES {
         let own = Module::load(&wasm, module(policy.name())).expect("the module loads");
-        let mut engines: Vec<(&str, Arc<dyn Engine>)> = vec![
+        let engines: Vec<(&str, Arc<dyn Engine>)> = vec![
             ("native", Arc::new(Natively(*policy))),
             ("module", Arc::new(OwnModule(own))),
             ("all-policies module", Arc::new(WholeModule(Arc::clone(&whole)))),
         ];
-        if has_kwctl {
-            let path = root().join("dist").join(format!("{}.wasm", policy.name()));
-            engines.push(("kwctl", Arc::new(Kwctl(*policy, path))));
-        }
         let cases: Vec<Case> = cases::all().into_iter().filter(|case| case.policy == policy.name()).collect();
         assert!(!cases.is_empty(), "{} has no cases", policy.name());
         for case in cases {
@@ -199,10 +112,6 @@ fn main() -> ExitCode {
                 continue;
             }
             for (name, engine) in &engines {
-                if *name == "kwctl" && never_reaches_policy(&case) {
-                    println!("SKIPPED under kwctl, which refuses it before the policy can: {}", case.it);
-                    continue;
-                }
                 let (case, engine) = (case.clone(), Arc::clone(engine));
                 let title = format!("{} {}: {} ({name})", case.policy, case.table, case.it);
                 trials.push(Trial::test(title, move || run(&case, &*engine)));

@@ -1,0 +1,81 @@
+# What the tests share: where things are, and servers on loopback that end with the file that started them.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+flytewarden=$root/target/release/flytewarden
+corpus=$root/target/release/corpus
+policies=(flyte-admin-cors flyte-console-url flyte-non-root flyte-oauth-tls)
+artifacts=("${policies[@]}" flytewarden)
+version=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"/\1/p' "$root/Cargo.toml")
+tag=v$version
+
+# Skips the test, or the file, where a program is not on PATH; e2e-tests/run names it at the end.
+needs() {
+  command -v "$1" >/dev/null || skip "$1 is not on PATH"
+}
+
+# A port that nobody listens on.
+free_port() {
+  local port
+  while port=$((20000 + RANDOM % 10000)); (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
+  echo "$port"
+}
+
+# Waits up to 60 s for a command to succeed, as long as a process lives.
+wait_for() { # PID COMMAND...
+  local pid=$1
+  shift
+  for _ in $(seq 600); do
+    "$@" >/dev/null 2>&1 && return
+    kill -0 "$pid" || return 1
+    sleep 0.1
+  done
+  return 1
+}
+
+# Starts Debian's docker-registry with its blobs in FOLDER; further lines are added to its configuration. Sets `registry`
+# to its host and port, and `registry_pid`.
+start_registry() { # FOLDER [LINES]
+  local port
+  port=$(free_port)
+  registry=localhost:$port
+  mkdir -p "$1"
+  cat >"$1/config.yml" <<CONFIG
+version: 0.1
+log: {level: info, fields: {service: registry}}
+storage: {filesystem: {rootdirectory: $1/data}}
+http:
+  addr: 127.0.0.1:$port
+${2-}
+CONFIG
+  docker-registry serve "$1/config.yml" >"$1/log" 2>&1 3>&- &
+  registry_pid=$!
+  wait_for "$registry_pid" curl --silent --insecure "${3-http}://$registry/v2/"
+}
+
+stop() { # PID
+  kill "$1"
+  wait "$1" || true
+}
+
+# Where the registry in FOLDER keeps a blob.
+blob() { # FOLDER DIGEST
+  local digits=${2#sha256:}
+  echo "$1/data/docker/registry/v2/blobs/sha256/${digits:0:2}/$digits/data"
+}
+
+# The digest of an artifact's module.
+digest() { # ARTIFACT
+  echo "sha256:$(sha256sum "$root/dist/$1.wasm" | cut -d' ' -f1)"
+}
+
+# A folder for downloads that nothing else has.
+fresh_cache() {
+  export XDG_CACHE_HOME=$BATS_TEST_TMPDIR/cache
+}
+
+push_all() {
+  local artifact
+  for artifact in "${artifacts[@]}"; do
+    "$flytewarden" push --insecure "$root/dist/$artifact.wasm" "$registry/policies/$artifact:$tag"
+  done
+}

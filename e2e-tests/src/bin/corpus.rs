@@ -1,0 +1,148 @@
+//! The cases for Kubewarden's own engines; what `e2e-tests/*.bats` call.
+
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Instant,
+};
+
+use clap::Parser;
+use flytewarden_e2e::{
+    corpus::{self, Entry},
+    kwctl,
+    policy_server::{self, Server},
+    root,
+};
+
+#[derive(Parser)]
+enum Command {
+    /// Writes the cases to a folder, and a policy-server's configuration with modules from a registry.
+    Export { folder: PathBuf, registry: String, tag: String },
+    /// Runs every case of a folder with kwctl.
+    Kwctl { folder: PathBuf },
+    /// Puts every case of a folder to a policy-server.
+    Review {
+        folder: PathBuf,
+        url: String,
+        /// Where the objects of a case's cluster are put.
+        cluster: Option<String>,
+    },
+    /// Puts the cases of a folder to a policy-server over and over, from several connections.
+    Load { folder: PathBuf, url: String, requests: usize, connections: usize },
+}
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    Ok(match Command::parse() {
+        Command::Export { folder, registry, tag } => {
+            let entries = corpus::export(&folder)?;
+            let policies = policy_server::policies(&entries, &registry, &tag)?;
+            fs::write(folder.join("policies.yml"), policies.to_string())?;
+            println!("{} cases", entries.len());
+            ExitCode::SUCCESS
+        }
+        Command::Kwctl { folder } => with_kwctl(&corpus::read(&folder)?),
+        Command::Review { folder, url, cluster } => {
+            review(&corpus::read(&folder)?, &Server::at(&url, cluster.as_deref()))?
+        }
+        Command::Load { folder, url, requests, connections } => {
+            load(&corpus::read(&folder)?, &Server::at(&url, None), requests, connections)?
+        }
+    })
+}
+
+/// What became of the cases.
+#[derive(Default)]
+struct Tally {
+    passed: AtomicUsize,
+    failed: AtomicUsize,
+    skipped: AtomicUsize,
+}
+
+impl Tally {
+    fn count(&self, title: &str, outcome: Result<(), String>) {
+        match outcome {
+            Ok(()) => self.passed.fetch_add(1, Ordering::Relaxed),
+            Err(difference) => {
+                println!("FAILED {title}\n{difference}");
+                self.failed.fetch_add(1, Ordering::Relaxed)
+            }
+        };
+    }
+
+    fn skip(&self, title: &str, reason: &str) {
+        println!("SKIPPED, since {reason}: {title}");
+        self.skipped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn finish(self) -> ExitCode {
+        let (passed, failed) = (self.passed.into_inner(), self.failed.into_inner());
+        println!("{passed} passed, {failed} failed, {} skipped", self.skipped.into_inner());
+        if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+fn with_kwctl(entries: &[Entry]) -> ExitCode {
+    let (tally, next) = (Tally::default(), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, Into::into) {
+            scope.spawn(|| {
+                while let Some(entry) = entries.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let case = entry.case();
+                    if kwctl::never_reaches_policy(&case) {
+                        tally.skip(&entry.title(), "kwctl refuses it before the policy can");
+                    } else {
+                        tally.count(&entry.title(), kwctl::judge(&module(&root(), &case.policy), &case));
+                    }
+                }
+            });
+        }
+    });
+    tally.finish()
+}
+
+fn module(root: &Path, policy: &str) -> PathBuf {
+    root.join("dist").join(format!("{policy}.wasm"))
+}
+
+fn review(entries: &[Entry], server: &Server) -> Result<ExitCode, Box<dyn Error>> {
+    let tally = Tally::default();
+    runtime()?.block_on(async {
+        for entry in entries {
+            match server.skips(&entry.case()) {
+                Some(reason) => tally.skip(&entry.title(), reason),
+                None => tally.count(&entry.title(), server.judge(entry).await),
+            }
+        }
+    });
+    Ok(tally.finish())
+}
+
+fn load(entries: &[Entry], server: &Server, requests: usize, connections: usize) -> Result<ExitCode, Box<dyn Error>> {
+    let entries: Vec<&Entry> =
+        entries.iter().filter(|entry| server.skips(&entry.case()).is_none() && entry.case().object.is_some()).collect();
+    let (tally, next, began) = (Tally::default(), AtomicUsize::new(0), Instant::now());
+    let connection = async || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= requests {
+                return;
+            }
+            let entry = entries[number % entries.len()];
+            tally.count(&entry.title(), server.judge(entry).await);
+        }
+    };
+    runtime()?.block_on(async {
+        let mut all: Vec<_> = (0..connections).map(|_| Box::pin(connection())).collect();
+        futures_util::future::join_all(all.drain(..)).await;
+    });
+    println!("{requests} requests from {connections} connections in {:.1} s", began.elapsed().as_secs_f64());
+    Ok(tally.finish())
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}

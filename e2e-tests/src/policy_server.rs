@@ -1,0 +1,145 @@
+//! Kubewarden's server, which answers the API server's AdmissionReviews.
+
+use std::{fs, io, time::Duration};
+
+use flytewarden_offline::{report::Answer, yaml};
+use reqwest::Client;
+use serde_json::{Map, Value, json};
+
+use crate::{cases::Case, corpus::Entry, root};
+
+/// What the server says where it has no cluster.
+const NO_CLIENT: &str = "kube::Client was not initialized properly";
+/// What the cases say there.
+const NO_CLUSTER: &str = "there is no cluster to ask";
+
+/// The server's configuration: each policy with each of the settings that cases have, from a registry, and granted what its
+/// metadata asks for.
+///
+/// # Errors
+///
+/// A `metadata.yml` cannot be read.
+pub fn policies(entries: &[Entry], registry: &str, tag: &str) -> io::Result<Value> {
+    let mut policies = Map::new();
+    for entry in entries {
+        let case = entry.case();
+        // A configuration with such settings is none, and the server does not start.
+        if case.settings.is_array() {
+            continue;
+        }
+        let metadata = fs::read_to_string(root().join("policies").join(&case.policy).join("metadata.yml"))?;
+        let metadata = json!(yaml::settings(&metadata).map_err(|error| io::Error::other(error.reason))?);
+        let granted = metadata["contextAwareResources"].as_array().into_iter().flatten();
+        let is_denied = |kind: &Value| case.denied.iter().any(|denied| kind["kind"] == **denied);
+        let policy = json!({
+            "module": format!("registry://{registry}/{}:{tag}", case.policy),
+            "settings": case.settings,
+            "contextAwareResources": granted.filter(|kind| !is_denied(kind)).collect::<Vec<_>>(),
+            "hostCapabilities": metadata.get("hostCapabilities").unwrap_or(&json!([])),
+        });
+        policies.insert(entry.id.clone(), policy);
+    }
+    Ok(policies.into())
+}
+
+/// A server, and the API server that it asks about the cluster.
+pub struct Server<'s> {
+    client: Client,
+    url: &'s str,
+    /// Where the objects of a cluster are put; the server has no cluster where absent.
+    cluster: Option<&'s str>,
+}
+
+impl<'s> Server<'s> {
+    /// The server at a URL.
+    pub fn at(url: &'s str, cluster: Option<&'s str>) -> Self {
+        // The TLS of a client that only speaks http; a process has one provider.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Self { client: Client::new(), url, cluster }
+    }
+
+    /// Why a case cannot be put to this server, if it cannot.
+    pub fn skips(&self, case: &Case) -> Option<&'static str> {
+        if case.settings.is_array() {
+            Some("such settings are no configuration of the server")
+        } else if case.request.get("operation") == Some(&Value::Null) {
+            Some("a request without an operation is none")
+        } else if case.cluster.is_some() && self.cluster.is_none() {
+            Some("the server has no cluster")
+        } else if case.cluster.is_none() && self.cluster.is_some() {
+            Some("the server has a cluster")
+        } else {
+            None
+        }
+    }
+
+    /// Puts a case to the server, and compares.
+    ///
+    /// # Errors
+    ///
+    /// How the answer differs, or why there is none.
+    pub async fn judge(&self, entry: &Entry) -> Result<(), String> {
+        let case = entry.case();
+        if case.object.is_none() {
+            return self.judge_settings(entry, &case).await;
+        }
+        let request = case.admission_request();
+        let Some(cluster) = self.cluster else {
+            return case.compare(&self.review(&entry.id, &request).await?);
+        };
+        let objects = json!(case.cluster).to_string();
+        let put = self.client.put(cluster).body(objects).send().await;
+        put.and_then(reqwest::Response::error_for_status).map_err(|error| error.to_string())?;
+        // The server hears of it when the events reach it.
+        let mut compared = Ok(());
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            compared = case.compare(&self.review(&entry.id, &request).await?);
+            if compared.is_ok() {
+                break;
+            }
+        }
+        compared
+    }
+
+    /// A policy with settings that it refuses answers every request with what is wrong with them.
+    async fn judge_settings(&self, entry: &Entry, case: &Case) -> Result<(), String> {
+        let anything = Case { object: Some(json!({"apiVersion": "v1", "kind": "Service"})), ..case.clone() };
+        let answer = self.review(&entry.id, &anything.admission_request()).await?;
+        let message = answer.message.unwrap_or_default();
+        case.compare_settings(match answer.accepted {
+            true => Ok(()),
+            false if case.message.iter().all(|line| message.contains(line)) => Err(case.message.join("\n")),
+            false => Err(message),
+        })
+    }
+
+    /// The policy's answer to a request in an AdmissionReview.
+    async fn review(&self, id: &str, request: &Value) -> Result<Answer, String> {
+        let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request});
+        let url = format!("{}/validate/{id}", self.url);
+        let sent = self.client.post(url).header("content-type", "application/json").body(review.to_string()).send();
+        let response = sent.await.map_err(|error| error.to_string())?;
+        let status = response.status().as_u16();
+        let text = response.text().await.map_err(|error| error.to_string())?;
+        answer(&text).ok_or(format!("status {status}: {text}"))
+    }
+}
+
+/// The policy's answer in the AdmissionReview that the server returns.
+fn answer(text: &str) -> Option<Answer> {
+    let review: Value = serde_json::from_str(&text.replace(NO_CLIENT, NO_CLUSTER)).ok()?;
+    let response = &review["response"];
+    // No policy of ours changes an object.
+    if !response["patch"].is_null() {
+        return None;
+    }
+    let answer = json!({
+        "accepted": response["allowed"],
+        "message": response["status"]["message"],
+        "code": response["status"]["code"],
+        "warnings": response["warnings"],
+        "audit_annotations": response["auditAnnotations"],
+    });
+    serde_json::from_value(answer).ok()
+}
