@@ -21,7 +21,9 @@ fn rules(metadata: &Value) -> BTreeSet<String> {
 fn every_policy_has_a_folder_and_every_folder_a_policy() {
     let folders: BTreeSet<String> = fs::read_dir(root().join("policies"))
         .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .map(Result::unwrap)
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
         .collect();
     let policies: BTreeSet<String> = POLICIES.iter().map(|policy| policy.name().to_owned()).collect();
     assert_eq!(policies, folders);

@@ -1,0 +1,281 @@
+//! What each module ships with: where the same thing stands in several files, it is the same in all of them, and what they
+//! say holds.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use flytewarden::{
+    abi::{Module, POLICIES},
+    policy::Policy,
+};
+use flytewarden_e2e::{certificates, native::Asking, root};
+use flytewarden_offline::{cluster::NoCluster, manifest, request::Request, yaml};
+use kubewarden_policy_sdk::crd::policies::ClusterAdmissionPolicy;
+use serde_json::{Value, json};
+
+/// A module and the folder of what it ships with.
+struct Package {
+    name: &'static str,
+    folder: PathBuf,
+    module: Module<'static>,
+}
+
+fn of_policy(policy: &'static dyn Policy) -> Package {
+    let folder = root().join("policies").join(policy.name());
+    Package { name: policy.name(), folder, module: Module::One(policy) }
+}
+
+fn policies() -> Vec<Package> {
+    POLICIES.iter().map(|policy| of_policy(*policy)).collect()
+}
+
+fn packages() -> Vec<Package> {
+    let all = Package { name: "flytewarden", folder: root(), module: Module::Several(POLICIES) };
+    policies().into_iter().chain([all]).collect()
+}
+
+fn text(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn read(text: &str) -> Value {
+    json!(yaml::settings(text).expect("it is YAML"))
+}
+
+impl Package {
+    fn text(&self, file: &str) -> String {
+        text(&self.folder.join(file))
+    }
+
+    fn yaml(&self, file: &str) -> Value {
+        read(&self.text(file))
+    }
+
+    fn annotation(&self, name: &str) -> String {
+        let metadata = self.yaml("metadata.yml");
+        metadata["annotations"][name].as_str().unwrap_or_else(|| panic!("{} has no {name}", self.name)).to_owned()
+    }
+
+    /// The reference of the module in the registry where releases are.
+    fn reference(&self) -> String {
+        format!("{}:v{}", self.annotation("io.kubewarden.policy.ociUrl"), env!("CARGO_PKG_VERSION"))
+    }
+
+    /// What the module says of settings; nothing where they are good.
+    fn refusal(&self, settings: &Value) -> Option<String> {
+        self.module.validate_settings(settings.to_string().as_bytes()).message
+    }
+
+    /// The names that the code takes where `settings` hold an unknown one.
+    fn names_taken(&self, settings: &Value) -> BTreeSet<String> {
+        let refusal = self.refusal(settings).expect("an unknown name is refused");
+        let (_, expected) = refusal.split_once("expected ").unwrap_or_else(|| panic!("{refusal}"));
+        let expected = expected.split("; did you mean").next().unwrap_or(expected);
+        expected.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    fn questions(&self) -> Vec<Value> {
+        self.yaml("questions-ui.yml")["questions"].as_array().expect("there are questions").clone()
+    }
+}
+
+fn variables(questions: &[Value]) -> BTreeSet<String> {
+    questions.iter().map(|question| question["variable"].as_str().expect("it has a name").to_owned()).collect()
+}
+
+/// The blocks of a page in a language.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let parts = page.split("\n```").collect::<Vec<_>>();
+    parts.iter().filter_map(|part| part.strip_prefix(&format!("{language}\n"))).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_settings_of_the_questions_are_those_of_the_code() {
+    for package in policies() {
+        let questions = package.questions();
+        assert_eq!(package.names_taken(&json!({"?": 0})), variables(&questions), "{}", package.name);
+        for question in questions {
+            if let Some(fields) = question["sequence_questions"].as_array() {
+                let name = question["variable"].as_str().unwrap();
+                assert_eq!(package.names_taken(&json!({name: [{"?": 0}]})), variables(fields), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_settings_of_the_examples_are_those_of_the_code() {
+    for package in policies() {
+        let page = package.text("README.md");
+        let (_, settings) = page.split_once("\n## Settings\n").expect("there are settings");
+        let mut shown = BTreeSet::new();
+        for block in blocks(settings, "yaml") {
+            let example = read(&block);
+            shown.extend(example.as_object().expect("settings are a map").keys().cloned());
+            // What is left out with dots is no value.
+            if !block.contains("...") {
+                assert_eq!(None, package.refusal(&example), "{block}");
+            }
+        }
+        assert_eq!(variables(&package.questions()), shown, "{}", package.name);
+    }
+}
+
+#[test]
+fn the_answers_that_questions_offer_are_taken() {
+    for package in packages() {
+        let mut defaults = json!({});
+        for question in package.questions() {
+            let name = question["variable"].as_str().unwrap();
+            let path = format!("/{}", name.replace('.', "/"));
+            let set = |settings: &mut Value, value: &Value| {
+                if let Some((policy, _)) = name.split_once('.') {
+                    settings.as_object_mut().unwrap().entry(policy).or_insert(json!({}));
+                }
+                let (parent, field) = path.rsplit_once('/').unwrap();
+                settings.pointer_mut(parent).unwrap()[field] = value.clone();
+            };
+            for option in question["options"].as_array().into_iter().flatten() {
+                let mut settings = json!({});
+                set(&mut settings, option);
+                assert_eq!(None, package.refusal(&settings), "{name}");
+            }
+            if let Some(default) = question.get("default") {
+                set(&mut defaults, default);
+            }
+        }
+        assert_eq!(None, package.refusal(&defaults), "{}", package.name);
+    }
+}
+
+#[test]
+fn policies_to_apply_are_custom_resources_and_agree_with_the_metadata() {
+    for package in packages() {
+        let written = package.yaml("policy.yaml");
+        let resource: ClusterAdmissionPolicy =
+            serde_json::from_value(written.clone()).unwrap_or_else(|error| panic!("{}: {error}", package.name));
+        let understood = json!(resource);
+        assert!(includes(&understood, &written), "{}: {understood} lacks something of {written}", package.name);
+
+        let metadata = package.yaml("metadata.yml");
+        assert_eq!(package.name, written["metadata"]["name"]);
+        for name in ["io.kubewarden.policy.category", "io.kubewarden.policy.severity"] {
+            assert_eq!(package.annotation(name), written["metadata"]["annotations"][name]);
+        }
+        assert_eq!(format!("registry://{}", package.reference()), written["spec"]["module"]);
+        for field in ["rules", "mutating", "backgroundAudit", "contextAwareResources"] {
+            assert_eq!(metadata[field], written["spec"][field], "{} {field}", package.name);
+        }
+        assert_eq!(None, package.refusal(&written["spec"]["settings"]));
+    }
+}
+
+/// Whether a value has all that another has.
+fn includes(value: &Value, part: &Value) -> bool {
+    match part {
+        Value::Object(fields) => fields.iter().all(|(name, field)| includes(&value[name], field)),
+        other => value == other,
+    }
+}
+
+#[test]
+fn all_policies_are_applied_together() {
+    let kustomization = read(&text(&root().join("policies/kustomization.yaml")));
+    let policies: Vec<String> = POLICIES.iter().map(|policy| format!("{}/policy.yaml", policy.name())).collect();
+    assert_eq!(json!(policies), kustomization["resources"]);
+}
+
+#[test]
+fn artifact_hub_gets_what_the_metadata_says() {
+    for package in packages() {
+        let hub = package.yaml("artifacthub-pkg.yml");
+        let annotation = |name: &str| package.annotation(&format!("io.kubewarden.policy.{name}"));
+        assert_eq!(package.name, hub["name"]);
+        assert_eq!(env!("CARGO_PKG_VERSION"), hub["version"]);
+        assert_eq!(package.annotation("io.artifacthub.displayName"), hub["displayName"]);
+        assert_eq!(annotation("description"), hub["description"]);
+        assert_eq!(annotation("license"), hub["license"]);
+        assert_eq!(annotation("url"), hub["homeURL"]);
+        assert_eq!(json!([{"name": "policy", "image": package.reference()}]), hub["containersImages"]);
+        let keywords = package.annotation("io.artifacthub.keywords");
+        assert_eq!(json!(keywords.split(", ").collect::<Vec<_>>()), hub["keywords"]);
+        let [name, email] = ["name", "email"].map(|field| hub["maintainers"][0][field].as_str().unwrap());
+        assert_eq!(annotation("author"), format!("{name} <{email}>"));
+        assert!(hub["install"].as_str().unwrap().contains(&format!("kwctl pull {}\n", package.reference())));
+        assert_eq!("kubewarden", hub["provider"]["name"]);
+
+        let metadata = package.yaml("metadata.yml");
+        let told = |name: &str| hub["annotations"][format!("kubewarden/{name}")].as_str().map(str::to_owned);
+        assert_eq!(Some("false".to_owned()), told("mutation"));
+        assert_eq!(Some(package.annotation("io.artifacthub.resources")), told("resources"));
+        assert_eq!(metadata["rules"], read(&told("rules").unwrap()));
+        let sorted =
+            |kinds: &Value| kinds.as_array().into_iter().flatten().map(Value::to_string).collect::<BTreeSet<String>>();
+        let kinds = told("contextAwareResources").map_or(Value::Null, |kinds| read(&kinds));
+        assert_eq!(sorted(&metadata["contextAwareResources"]), sorted(&kinds), "{}", package.name);
+        assert_eq!(package.text("questions-ui.yml").trim_end(), told("questions-ui").unwrap().trim_end());
+    }
+}
+
+#[test]
+fn references_are_of_this_version_and_repository() {
+    let tag = format!("v{}", env!("CARGO_PKG_VERSION"));
+    for package in packages() {
+        assert_eq!(env!("CARGO_PKG_REPOSITORY"), package.annotation("io.kubewarden.policy.source"));
+        assert_eq!(env!("CARGO_PKG_REPOSITORY"), package.annotation("io.kubewarden.policy.url"));
+        let owner = env!("CARGO_PKG_REPOSITORY").rsplit('/').nth(1).unwrap();
+        let url = format!("ghcr.io/{owner}/policies/{}", package.name);
+        assert_eq!(url, package.annotation("io.kubewarden.policy.ociUrl"));
+        let own = if package.name == "flytewarden" { tag.clone() } else { format!("{}/{tag}", package.name) };
+        assert_eq!(own, package.annotation("com.github.release.tag"));
+        for file in ["README.md", "policy.yaml", "artifacthub-pkg.yml"] {
+            let text = package.text(file);
+            for reference in text.split(&format!("ghcr.io/{owner}/policies/")).skip(1) {
+                let reference = reference.split(['`', '\n', ' ', ')', '"']).next().unwrap();
+                assert_eq!(Some(&*tag), reference.split(':').nth(1), "{file}: {reference}");
+            }
+            let in_address = text.split("?ref=").skip(1).all(|rest| rest.starts_with(&tag));
+            assert!(in_address, "{file} names another version than {tag}");
+        }
+    }
+}
+
+/// Each example is a change, in a block `diff` behind the name of the rule that it is about.
+#[test]
+fn examples_are_refused_by_their_rule_before_and_accepted_after() {
+    for package in policies() {
+        let page = package.text("README.md");
+        let diffs = blocks(&page, "diff");
+        assert_eq!(3, diffs.len(), "{}", package.name);
+        for diff in diffs {
+            let (before_it, _) = page.split_once(&diff).unwrap();
+            let rule = before_it.trim_end_matches("```diff\n").trim_end().rsplit("\n\n").next().unwrap();
+            let rule = rule.split('`').nth(1).unwrap();
+            let side = |other: char| {
+                let kept = diff.lines().filter(|line| !line.starts_with(other));
+                kept.map(|line| format!("{}\n", &line[1..])).collect::<String>()
+            };
+            let found = rules(&package, &side('+'));
+            assert!(found.contains(rule), "{} {rule}: before, it finds {found:?}", package.name);
+            assert_eq!(BTreeSet::new(), rules(&package, &side('-')), "{} {rule}: after", package.name);
+        }
+    }
+}
+
+/// The rules by which a policy refuses a manifest.
+fn rules(package: &Package, manifest: &str) -> BTreeSet<String> {
+    let object = manifest::objects(manifest).remove(0).expect("it is an object");
+    let settings = if manifest.contains("${") { json!({"trustRoots": "${root}"}) } else { json!({}) };
+    let mut payload = json!({"request": Request::create(&object, "flyte"), "settings": settings});
+    certificates::fill(&mut payload).expect("openssl makes none of these");
+    let answer = package.module.validate(payload.to_string().as_bytes(), &Asking::new(Arc::new(NoCluster)));
+    let annotations = answer.audit_annotations.unwrap_or_default();
+    assert!(!annotations.contains_key("unjudged"), "{annotations:?}");
+    let violations = annotations.get("violations").map_or(json!([]), |json| serde_json::from_str(json).unwrap());
+    let violations = violations.as_array().unwrap().iter();
+    violations.map(|violation| violation["rule"].as_str().unwrap().to_owned()).collect()
+}
