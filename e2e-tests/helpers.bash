@@ -8,9 +8,16 @@ artifacts=("${policies[@]}" flytewarden)
 version=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"/\1/p' "$root/Cargo.toml")
 tag=v$version
 
-# Skips the test, or the file, where a program is not on PATH; e2e-tests/run names it at the end.
-needs() {
-  command -v "$1" >/dev/null || skip "$1 is not on PATH"
+# Whether programs are on PATH.
+has() { # PROGRAM...
+  local program
+  for program in "$@"; do command -v "$program" >/dev/null || return 1; done
+}
+
+# Skips the test where a program is not on PATH; e2e-tests/run names it at the end.
+needs() { # PROGRAM...
+  local program
+  for program in "$@"; do has "$program" || skip "$program is not on PATH"; done
 }
 
 # A port that nobody listens on.
@@ -78,4 +85,11 @@ push_all() {
   for artifact in "${artifacts[@]}"; do
     "$flytewarden" push --insecure "$root/dist/$artifact.wasm" "$registry/policies/$artifact:$tag"
   done
+}
+
+# The corpus's answer, with what was skipped named aloud.
+tell() {
+  echo "$output"
+  grep '^SKIPPED' <<<"$output" | cut --delimiter : --fields 1 | sort | uniq --count | sed 's/^/# /' >&3 || true
+  echo "# $(tail -1 <<<"$output")" >&3
 }

@@ -3,9 +3,7 @@
 
 setup_file() {
   load helpers.bash
-  needs policy-server
-  needs docker-registry
-  needs python3
+  has policy-server docker-registry python3 || return 0
   cd "$BATS_FILE_TMPDIR"
   start_registry "$BATS_FILE_TMPDIR/registry"
   export registry registry_pid
@@ -22,6 +20,7 @@ teardown_file() {
 
 setup() {
   load helpers.bash
+  needs policy-server docker-registry python3
   cd "$BATS_FILE_TMPDIR"
   url=$(cat server.url)
 }
@@ -38,13 +37,6 @@ start_policy_server() { # NAME [OPTION...]
   echo $! >"$name.pid"
   wait_for $! curl --silent --fail "http://127.0.0.1:$readiness/readiness" || { tail "$name.log"; return 1; }
   echo "http://127.0.0.1:$port" >"$name.url"
-}
-
-# The corpus's answer, with what was skipped named aloud.
-tell() {
-  echo "$output"
-  grep '^SKIPPED' <<<"$output" | cut --delimiter : --fields 1 | sort | uniq --count | sed 's/^/# /' >&3 || true
-  echo "# $(tail -1 <<<"$output")" >&3
 }
 
 @test "every case that has no cluster gets the verdict of its table" {

@@ -3,7 +3,7 @@
 
 setup_file() {
   load helpers.bash
-  needs docker-registry
+  has docker-registry || return 0
   export folder=$BATS_FILE_TMPDIR/registry
   start_registry "$folder"
   export registry registry_pid
@@ -17,6 +17,7 @@ teardown_file() {
 
 setup() {
   load helpers.bash
+  needs docker-registry
   fresh_cache
   reference=registry://$registry/policies/flyte-non-root:$tag
 }

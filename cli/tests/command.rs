@@ -356,6 +356,63 @@ fn a_finding_in_a_file_of_a_config_map_has_the_line_of_the_manifest() {
 }
 
 #[test]
+fn sarif_has_findings_by_place_and_says_what_was_not_judged() {
+    let run = run(&["check", "--format", "sarif", "-"], &format!("{BAD}---\na: [\n"));
+    assert_eq!(Some(2), run.code);
+    let log: Value = serde_json::from_str(&run.out).unwrap();
+    let of_run = &log["runs"][0];
+    let found = &of_run["results"][0];
+    assert_eq!(
+        ("flyte-non-root/runs-as-root", "error"),
+        (found["ruleId"].as_str().unwrap(), found["level"].as_str().unwrap())
+    );
+    let place = &found["locations"][0]["physicalLocation"];
+    assert_eq!("%3Cstdin%3E", place["artifactLocation"]["uri"]);
+    assert_eq!(6, place["region"]["startLine"]);
+    assert_eq!(found["ruleId"], of_run["tool"]["driver"]["rules"][0]["id"]);
+    assert_eq!(false, of_run["invocations"][0]["executionSuccessful"]);
+    let told = &of_run["invocations"][0]["toolExecutionNotifications"][0];
+    assert_eq!("error", told["level"]);
+    assert!(told["message"]["text"].as_str().unwrap().starts_with("not judged: "), "{told}");
+}
+
+#[test]
+fn sarif_names_files_as_uris_do_and_other_peoples_modules_by_their_name() {
+    let folder = folder(&[("a b#ü.yaml", BAD.as_bytes())]);
+    let file = path(&folder, "a b#ü.yaml");
+    let run = run(&["check", "--format", "sarif", "--module", "dist/flytewarden.wasm", &file], "");
+    let log: Value = serde_json::from_str(&run.out).unwrap();
+    let uri = &log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
+    assert!(uri.as_str().unwrap().ends_with("/a%20b%23%C3%BC.yaml"), "{uri}");
+    assert_eq!("flyte-non-root/runs-as-root", log["runs"][0]["results"][0]["ruleId"]);
+}
+
+#[test]
+fn junit_has_a_test_for_each_object_under_each_policy() {
+    let run = run(&["check", "--format", "junit", "-"], &format!("{GOOD}---\n{BAD}---\na: [\n"));
+    assert_eq!(Some(2), run.code);
+    let report = quick_junit::Report::deserialize_from_str(&run.out).unwrap();
+    assert_eq!((7, 1, 1), (report.tests, report.failures, report.errors), "{}", run.out);
+    let suite = &report.test_suites[0];
+    assert_eq!("<stdin>", suite.name.as_str());
+    let of_bad = suite.test_cases.iter().filter(|case| case.name.as_str() == "Pod bad");
+    let policies: Vec<&str> = of_bad.filter_map(|case| case.classname.as_deref()).collect();
+    assert_eq!(["flyte-admin-cors", "flyte-console-url", "flyte-non-root"], *policies);
+    assert!(run.out.contains("<failure message=\"runs-as-root\">line "), "{}", run.out);
+    assert!(run.out.contains("<error message=\"not judged\">line "), "{}", run.out);
+}
+
+#[test]
+fn policies_that_the_manifests_do_not_concern_are_not_compiled() {
+    let began = Instant::now();
+    assert_eq!(Some(0), check(SERVICE).code);
+    let idle = began.elapsed();
+    let began = Instant::now();
+    assert_eq!(Some(0), check(GOOD).code);
+    assert!(idle * 4 < began.elapsed(), "{idle:?} beside {:?}", began.elapsed());
+}
+
+#[test]
 fn json_has_every_count_and_place() {
     let run = run(&["check", "--format", "json", "-"], &format!("{GOOD}---\n{BAD}---\n{SERVICE}---\na: [\n"));
     assert_eq!(Some(2), run.code);

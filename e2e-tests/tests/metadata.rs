@@ -58,7 +58,7 @@ fn host_capabilities_are_those_the_modules_have() {
 
 #[test]
 fn context_aware_resources_are_the_kinds_that_policies_list() {
-    let listed = [Listed::ConfigMap, Listed::Service, Listed::Deployment, Listed::Ingress].map(Listed::kind);
+    let listed = [Listed::Deployment, Listed::Ingress, Listed::ConfigMap, Listed::Service].map(Listed::kind);
     for folder in [root(), root().join("policies/flyte-console-url")] {
         let declared = &metadata(&folder)["contextAwareResources"];
         let expected = listed.map(|(api_version, kind)| json!({"apiVersion": api_version, "kind": kind}));

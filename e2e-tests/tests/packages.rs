@@ -238,8 +238,21 @@ fn references_are_of_this_version_and_repository() {
                 let reference = reference.split(['`', '\n', ' ', ')', '"']).next().unwrap();
                 assert_eq!(Some(&*tag), reference.split(':').nth(1), "{file}: {reference}");
             }
-            let in_address = text.split("?ref=").skip(1).all(|rest| rest.starts_with(&tag));
-            assert!(in_address, "{file} names another version than {tag}");
+            is_of(&tag, file, &text);
+        }
+    }
+    for file in ["SECURITY.md", "README.md"] {
+        is_of(&tag, file, &text(&root().join(file)));
+    }
+}
+
+/// Whether addresses in a page lead to a version.
+fn is_of(tag: &str, file: &str, page: &str) {
+    for start in ["?ref=", "/releases/download/", "@refs/tags/", "<policy>:", "/flytewarden:"] {
+        for address in page.split(start).skip(1) {
+            // A policy's own release has its name before the version.
+            let address = address.split("%2F").last().filter(|_| address.starts_with("flyte-")).unwrap_or(address);
+            assert!(address.starts_with(tag), "{file}: {start} leads to another version than {tag}: {address:.40}");
         }
     }
 }

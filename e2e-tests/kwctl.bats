@@ -1,0 +1,108 @@
+#!/usr/bin/env bats
+# Kubewarden's kwctl, on the modules as they ship and as a registry has them.
+
+setup_file() {
+  load helpers.bash
+  has kwctl docker-registry python3 || return 0
+  export folder=$BATS_FILE_TMPDIR
+  start_registry "$folder/registry"
+  export registry registry_pid
+  push_all
+  echo "insecure_sources: [\"$registry\"]" >"$folder/sources.yml"
+  "$corpus" export "$folder/corpus" "$registry/policies" "$tag"
+}
+
+teardown_file() {
+  load helpers.bash
+  if [ -n "${registry_pid-}" ]; then stop "$registry_pid"; fi
+}
+
+setup() {
+  load helpers.bash
+  needs kwctl docker-registry python3
+  # kwctl keeps what it pulls; these are of this run alone.
+  export XDG_CACHE_HOME=$BATS_TEST_TMPDIR/cache XDG_DATA_HOME=$BATS_TEST_TMPDIR/data XDG_CONFIG_HOME=$BATS_TEST_TMPDIR/config
+  sources=$folder/sources.yml
+}
+
+# Where an artifact's metadata is.
+folder_of() { # ARTIFACT
+  if [ "$1" = flytewarden ]; then echo "$root"; else echo "$root/policies/$1"; fi
+}
+
+@test "kwctl annotates a module with the same metadata as the build" {
+  for artifact in "${artifacts[@]}"; do
+    kwctl annotate -m "$(folder_of "$artifact")/metadata.yml" -u "$(folder_of "$artifact")/README.md" \
+      -o "$BATS_TEST_TMPDIR/annotated.wasm" "$root/target/bare/$artifact.wasm"
+    # kwctl adds which kwctl it was.
+    diff <(kwctl inspect --output yaml "$root/dist/$artifact.wasm") \
+      <(kwctl inspect --output yaml "$BATS_TEST_TMPDIR/annotated.wasm" | grep -v '^  io.kubewarden.kwctl:')
+  done
+}
+
+@test "kwctl inspect shows who a module is from" {
+  for artifact in "${artifacts[@]}"; do
+    run kwctl inspect "$root/dist/$artifact.wasm"
+    [ "$status" -eq 0 ]
+    for shown in "$artifact" "$version" "The Flytewarden authors" Apache-2.0 https://github.com/ "minimum kubewarden version"; do
+      [[ $output == *"$shown"* ]]
+    done
+  done
+}
+
+@test "kwctl pulls what flytewarden pushed, and flytewarden what kwctl pushed" {
+  kwctl pull --sources-path "$sources" --output-path "$BATS_TEST_TMPDIR/pulled.wasm" "registry://$registry/policies/flyte-non-root:$tag"
+  cmp "$root/dist/flyte-non-root.wasm" "$BATS_TEST_TMPDIR/pulled.wasm"
+  pushed=$(kwctl push --sources-path "$sources" "$root/dist/flyte-non-root.wasm" "$registry/by-kwctl:v1" | tail -1)
+  run "$flytewarden" check --insecure --module "registry://$registry/by-kwctl:v1" "$root/examples/before.yaml"
+  [ "$status" -eq 1 ]
+  [[ $output == *flyte-non-root/runs-as-root* ]]
+  # Both write the same manifest; but ours says what it is, as OCI asks.
+  manifest() {
+    curl --silent --header 'Accept: application/vnd.oci.image.manifest.v1+json' "http://$registry/v2/$1" |
+      python3 -m json.tool --sort-keys | grep -v '^    "mediaType": "application/vnd.oci.image.manifest.v1+json",$'
+  }
+  diff <(manifest "policies/flyte-non-root/manifests/$tag") <(manifest by-kwctl/manifests/v1)
+}
+
+@test "the committed packages are what kwctl makes for Artifact Hub" {
+  for artifact in "${artifacts[@]}"; do
+    own=$(folder_of "$artifact")
+    diff <(grep -v '^createdAt:' "$own/artifacthub-pkg.yml") \
+      <(echo "$(kwctl scaffold artifacthub -m "$own/metadata.yml" -q "$own/questions-ui.yml" | grep -v '^createdAt:')")
+  done
+}
+
+@test "kwctl makes the policies to apply that are committed, but for the mode and the namespaces" {
+  needs kubectl
+  for artifact in "${artifacts[@]}"; do
+    kwctl scaffold manifest -t ClusterAdmissionPolicy --allow-context-aware --sources-path "$sources" \
+      "registry://$registry/policies/$artifact:$tag" >"$BATS_TEST_TMPDIR/made.yaml"
+    cp "$(folder_of "$artifact")/policy.yaml" "$BATS_TEST_TMPDIR/committed.yaml"
+    for file in made committed; do
+      printf 'resources: [%s.yaml]\n' "$file" >"$BATS_TEST_TMPDIR/kustomization.yaml"
+      kubectl kustomize "$BATS_TEST_TMPDIR" | sed '/^  mode:/d; /^  backgroundAudit:/d; /^  module:/d; /^  namespaceSelector:/,/^      - /d' \
+        >"$BATS_TEST_TMPDIR/$file.normal"
+    done
+    diff "$BATS_TEST_TMPDIR/made.normal" "$BATS_TEST_TMPDIR/committed.normal"
+  done
+}
+
+@test "what the READMEs have people paste is refused, with a reason" {
+  cd "$BATS_TEST_TMPDIR"
+  for policy in "${policies[@]}"; do
+    sed -n '/^## Try it/,$p' "$root/policies/$policy/README.md" | sed -n '/^```console$/,/^```$/p' | grep -v '^```' |
+      sed "s#ghcr.io/[a-z]*/policies#$registry/policies#g; s#^kwctl \(pull\|run\)#kwctl \1 --sources-path $sources#" >paste
+    [ "$(grep --count "$registry" paste)" -eq 2 ]
+    run bash -e paste
+    [ "$status" -eq 0 ]
+    [[ $output == *'"allowed":false'* ]]
+    [[ $output == *"\\\"policy\\\":\\\"$policy\\\""* ]]
+  done
+}
+
+@test "every case gets the verdict of its table" {
+  run "$corpus" kwctl "$folder/corpus"
+  tell
+  [ "$status" -eq 0 ]
+}
