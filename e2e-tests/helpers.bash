@@ -3,7 +3,8 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 flytewarden=$root/target/release/flytewarden
 corpus=$root/target/release/corpus
-policies=(flyte-admin-cors flyte-console-url flyte-non-root flyte-oauth-tls)
+policies=()
+for own in "$root"/policies/*/; do policies+=("$(basename "$own")"); done
 artifacts=("${policies[@]}" flytewarden)
 version=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"/\1/p' "$root/Cargo.toml")
 tag=v$version
@@ -56,12 +57,16 @@ ${2-}
 CONFIG
   docker-registry serve "$1/config.yml" >"$1/log" 2>&1 3>&- &
   registry_pid=$!
+  echo "$registry_pid" >"$1/pid"
   wait_for "$registry_pid" curl --silent --insecure "${3-http}://$registry/v2/"
 }
 
-stop() { # PID
-  kill "$1"
-  wait "$1" || true
+# Ends what was started with its process in FOLDER/*.pid or FOLDER/*/pid, if it still runs.
+stop_all() { # FOLDER
+  local file
+  for file in "$1"/*.pid "$1"/*/pid; do
+    if [ -f "$file" ]; then kill "$(cat "$file")" 2>/dev/null || true; fi
+  done
 }
 
 # Where the registry in FOLDER keeps a blob.

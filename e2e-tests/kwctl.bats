@@ -9,12 +9,13 @@ setup_file() {
   export registry registry_pid
   push_all
   echo "insecure_sources: [\"$registry\"]" >"$folder/sources.yml"
-  "$corpus" export "$folder/corpus" "$registry/policies" "$tag"
+  output=$("$corpus" export "$folder/corpus" "$registry/policies" "$tag")
+  tell
 }
 
 teardown_file() {
   load helpers.bash
-  if [ -n "${registry_pid-}" ]; then stop "$registry_pid"; fi
+  stop_all "$BATS_FILE_TMPDIR"
 }
 
 setup() {
@@ -23,6 +24,12 @@ setup() {
   # kwctl keeps what it pulls; these are of this run alone.
   export XDG_CACHE_HOME=$BATS_TEST_TMPDIR/cache XDG_DATA_HOME=$BATS_TEST_TMPDIR/data XDG_CONFIG_HOME=$BATS_TEST_TMPDIR/config
   sources=$folder/sources.yml
+}
+
+# Whether two texts are the same, and some at all.
+same() { # TEXT TEXT
+  [ -n "$1" ]
+  diff <(echo "$1") <(echo "$2")
 }
 
 # Where an artifact's metadata is.
@@ -34,9 +41,10 @@ folder_of() { # ARTIFACT
   for artifact in "${artifacts[@]}"; do
     kwctl annotate -m "$(folder_of "$artifact")/metadata.yml" -u "$(folder_of "$artifact")/README.md" \
       -o "$BATS_TEST_TMPDIR/annotated.wasm" "$root/target/bare/$artifact.wasm"
+    built=$(kwctl inspect --output yaml "$root/dist/$artifact.wasm")
+    annotated=$(kwctl inspect --output yaml "$BATS_TEST_TMPDIR/annotated.wasm")
     # kwctl adds which kwctl it was.
-    diff <(kwctl inspect --output yaml "$root/dist/$artifact.wasm") \
-      <(kwctl inspect --output yaml "$BATS_TEST_TMPDIR/annotated.wasm" | grep -v '^  io.kubewarden.kwctl:')
+    same "$built" "$(grep -v '^  io.kubewarden.kwctl:' <<<"$annotated")"
   done
 }
 
@@ -53,23 +61,27 @@ folder_of() { # ARTIFACT
 @test "kwctl pulls what flytewarden pushed, and flytewarden what kwctl pushed" {
   kwctl pull --sources-path "$sources" --output-path "$BATS_TEST_TMPDIR/pulled.wasm" "registry://$registry/policies/flyte-non-root:$tag"
   cmp "$root/dist/flyte-non-root.wasm" "$BATS_TEST_TMPDIR/pulled.wasm"
-  pushed=$(kwctl push --sources-path "$sources" "$root/dist/flyte-non-root.wasm" "$registry/by-kwctl:v1" | tail -1)
+  kwctl push --sources-path "$sources" "$root/dist/flyte-non-root.wasm" "$registry/by-kwctl:v1"
   run "$flytewarden" check --insecure --module "registry://$registry/by-kwctl:v1" "$root/examples/before.yaml"
   [ "$status" -eq 1 ]
   [[ $output == *flyte-non-root/runs-as-root* ]]
   # Both write the same manifest; but ours says what it is, as OCI asks.
   manifest() {
-    curl --silent --header 'Accept: application/vnd.oci.image.manifest.v1+json' "http://$registry/v2/$1" |
-      python3 -m json.tool --sort-keys | grep -v '^    "mediaType": "application/vnd.oci.image.manifest.v1+json",$'
+    curl --silent --fail --header 'Accept: application/vnd.oci.image.manifest.v1+json' "http://$registry/v2/$1" >manifest.json
+    python3 -c 'import json; manifest = json.load(open("manifest.json")); manifest.pop("mediaType", 0)
+print(json.dumps(manifest, indent=1, sort_keys=True))'
   }
-  diff <(manifest "policies/flyte-non-root/manifests/$tag") <(manifest by-kwctl/manifests/v1)
+  cd "$BATS_TEST_TMPDIR"
+  ours=$(manifest "policies/flyte-non-root/manifests/$tag")
+  theirs=$(manifest by-kwctl/manifests/v1)
+  same "$ours" "$theirs"
 }
 
 @test "the committed packages are what kwctl makes for Artifact Hub" {
   for artifact in "${artifacts[@]}"; do
     own=$(folder_of "$artifact")
-    diff <(grep -v '^createdAt:' "$own/artifacthub-pkg.yml") \
-      <(echo "$(kwctl scaffold artifacthub -m "$own/metadata.yml" -q "$own/questions-ui.yml" | grep -v '^createdAt:')")
+    made=$(kwctl scaffold artifacthub -m "$own/metadata.yml" -q "$own/questions-ui.yml")
+    same "$(grep -v '^createdAt:' <<<"$made")" "$(grep -v '^createdAt:' "$own/artifacthub-pkg.yml")"
   done
 }
 
@@ -81,10 +93,11 @@ folder_of() { # ARTIFACT
     cp "$(folder_of "$artifact")/policy.yaml" "$BATS_TEST_TMPDIR/committed.yaml"
     for file in made committed; do
       printf 'resources: [%s.yaml]\n' "$file" >"$BATS_TEST_TMPDIR/kustomization.yaml"
-      kubectl kustomize "$BATS_TEST_TMPDIR" | sed '/^  mode:/d; /^  backgroundAudit:/d; /^  module:/d; /^  namespaceSelector:/,/^      - /d' \
+      normal=$(kubectl kustomize "$BATS_TEST_TMPDIR")
+      sed '/^  mode:/d; /^  backgroundAudit:/d; /^  module:/d; /^  namespaceSelector:/,/^      - /d' <<<"$normal" \
         >"$BATS_TEST_TMPDIR/$file.normal"
     done
-    diff "$BATS_TEST_TMPDIR/made.normal" "$BATS_TEST_TMPDIR/committed.normal"
+    same "$(cat "$BATS_TEST_TMPDIR/made.normal")" "$(cat "$BATS_TEST_TMPDIR/committed.normal")"
   done
 }
 

@@ -8,14 +8,15 @@ setup_file() {
   start_registry "$BATS_FILE_TMPDIR/registry"
   export registry registry_pid
   push_all
-  "$corpus" export . "$registry/policies" "$tag"
+  output=$("$corpus" export . "$registry/policies" "$tag")
+  tell
   echo "insecure_sources: [\"$registry\"]" >sources.yml
   start_policy_server server --ignore-kubernetes-connection-failure
 }
 
 teardown_file() {
   load helpers.bash
-  for pid in $(cat "$BATS_FILE_TMPDIR"/*.pid 2>/dev/null) ${registry_pid-}; do kill "$pid" || true; done
+  stop_all "$BATS_FILE_TMPDIR"
 }
 
 setup() {
@@ -80,8 +81,13 @@ CONFIG
 }
 
 @test "after a restart it answers the same" {
-  kill "$(cat server.pid)"
-  while kill -0 "$(cat server.pid)" 2>/dev/null; do sleep 0.1; done
+  pid=$(cat server.pid)
+  kill "$pid"
+  for _ in $(seq 100); do
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.1
+  done
+  ! kill -0 "$pid" 2>/dev/null || return 1
   start_policy_server server --ignore-kubernetes-connection-failure
   "$corpus" load . "$(cat server.url)" 500 4
 }

@@ -86,7 +86,10 @@ impl Cache {
         let path = self.0.join(format!("{}.partial", digest.digits()));
         loop {
             let file = File::options().read(true).append(true).create(true).open(&path)?;
-            file.lock()?;
+            if file.try_lock().is_err() {
+                anstream::eprintln!("waiting for another process that downloads {}", digest.as_str());
+                file.lock()?;
+            }
             // Whoever held the lock may have moved the file to its place meanwhile, or removed it.
             let own = Handle::from_file(file.try_clone()?)?;
             if Handle::from_path(&path).is_ok_and(|there| there == own) {
@@ -102,7 +105,7 @@ impl Partial {
     /// # Errors
     ///
     /// The file cannot be read.
-    pub fn len(&self) -> io::Result<u64> {
+    pub fn written(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
 

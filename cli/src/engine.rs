@@ -19,7 +19,6 @@ use flytewarden_offline::{
 use serde::Deserialize;
 use wapc::{HostCallback, WapcHost};
 use wasmparser::{Parser, Payload};
-use wasmtime::{OptLevel, RegallocAlgorithm};
 use wasmtime_provider::{ResourceLimits, WasmtimeEngineProviderBuilder, WasmtimeEngineProviderPre};
 
 /// The modules that are part of the command: name and bytes of each.
@@ -53,18 +52,6 @@ impl Error for Unusable {}
 
 /// The most memory a module gets for one request, in bytes.
 const MOST_MEMORY: usize = 256 << 20;
-
-/// An engine for a run of the command, in which a module decides about some hundred objects: compiled in half the time, it
-/// decides at about half the speed, and compiling is what takes seconds.
-///
-/// # Errors
-///
-/// The machine is not one that the engine compiles for.
-pub fn quick_to_compile() -> Result<wasmtime::Engine, Unusable> {
-    let mut config = wasmtime::Config::new();
-    config.cranelift_opt_level(OptLevel::None).cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
-    wasmtime::Engine::new(&config).map_err(|error| Unusable(error.to_string()))
-}
 
 impl Guest {
     /// Compiles a guest.
@@ -138,7 +125,7 @@ impl Module {
         Ok(metadata(bytes)?.annotations)
     }
 
-    /// Whether it has been compiled, and so would be no work to ask.
+    /// Whether it has been asked anything, and so compiled.
     pub fn is_compiled(&self) -> bool {
         self.guest.get().is_some()
     }

@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use flytewarden_cli::{
     cache::Cache,
     check::Check,
-    engine::{self, EMBEDDED, Module},
+    engine::{EMBEDDED, Module},
     formats::{junit::junit, sarif::sarif, text},
     registry::{self, Artifact, Pulled},
     settings::Settings,
@@ -143,9 +143,7 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
         Format::Text => text::text(&report, &mut out),
         Format::Json => json(&report, &mut out),
         Format::Sarif => json(&sarif(&report, &modules), &mut out),
-        Format::Junit => {
-            junit(&report).to_string().map_err(io::Error::other).and_then(|xml| out.write_all(xml.as_bytes()))
-        }
+        Format::Junit => junit(&report).map_err(io::Error::other).and_then(|xml| out.write_all(xml.as_bytes())),
     };
     finish(written.and_then(|()| out.flush()))?;
     Ok(match (report.summary.unjudged, report.summary.violations) {
@@ -169,7 +167,7 @@ fn finish(written: io::Result<()>) -> Result<(), Box<dyn Error>> {
 }
 
 fn modules(named: &[String], insecure: bool) -> Result<Vec<Module>, Box<dyn Error>> {
-    let engine = engine::quick_to_compile()?;
+    let engine = wasmtime::Engine::default();
     let mut modules = Vec::new();
     for name in named {
         let bytes = if name.starts_with(registry::SCHEME) { pull(name, insecure) } else { read(Path::new(name)) };

@@ -3,10 +3,11 @@
 //! Source: `kwctl push` and the policy-fetcher of
 //! [kubewarden-controller](https://github.com/kubewarden/kubewarden-controller).
 
-use std::{collections::BTreeMap, error::Error, fmt, io, str::FromStr, time::Duration};
+use std::{cell::OnceCell, collections::BTreeMap, error::Error, fmt, io, str::FromStr, time::Duration};
 
 use docker_credential::DockerCredential;
 use futures_util::TryStreamExt;
+use http::HeaderValue;
 use oci_client::{
     Client, Reference, RegistryOperation,
     client::{BlobResponse, ClientConfig, ClientProtocol},
@@ -17,7 +18,7 @@ use oci_client::{
     },
     secrets::RegistryAuth,
 };
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, time::timeout};
 
 use crate::{
     cache::{Cache, Digest, Partial},
@@ -33,12 +34,15 @@ const CONFIG: &[u8] = b"{}";
 /// The most bytes a module may have. Kubewarden's largest policies, which carry a runtime of their own, have 20 MB.
 const MOST_BYTES: u64 = 128 << 20;
 
+/// How long a registry may take, whatever it is asked for.
+const MOST_TIME: Duration = Duration::from_secs(300);
+
 /// A registry, by way of one reference into it.
 pub struct Artifact {
     reference: Reference,
     client: Client,
     runtime: Runtime,
-    credentials: Credentials,
+    credentials: OnceCell<Credentials>,
 }
 
 /// A module from a registry.
@@ -94,9 +98,9 @@ impl Artifact {
             user_agent: concat!("flytewarden/", env!("CARGO_PKG_VERSION")),
             ..ClientConfig::default()
         })
-        .map_err(|error| Failed(error.to_string()))?;
+        .map_err(|error| Failed(innermost(&error)))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { credentials: Credentials::of(reference.registry()), reference, client, runtime })
+        Ok(Self { credentials: OnceCell::new(), reference, client, runtime })
     }
 
     /// Pushes a module, whose metadata becomes the manifest's annotations; what the registry has is not sent again.
@@ -126,20 +130,21 @@ impl Artifact {
         let blobs = [(&manifest.layers[0].digest, module), (&manifest.config.digest, CONFIG)];
         let bytes = serde_json::to_vec(&manifest).map_err(|error| Failed(error.to_string()))?;
         let digest = Digest::of(&bytes);
-        let pushed = self.runtime.block_on(async {
+        let stored = self.within_time(async {
             let Self { client, reference, .. } = self;
-            client.auth(reference, &self.credentials.auth, RegistryOperation::Push).await?;
-            client.store_auth_if_needed(reference.resolve_registry(), &self.credentials.auth).await;
-            for (digest, blob) in blobs {
-                if !client.blob_exists(reference, digest).await? {
-                    client.push_blob(reference, blob.to_vec(), digest).await?;
+            self.authenticate(RegistryOperation::Push).await?;
+            let pushed = async {
+                for (digest, blob) in blobs {
+                    if !client.blob_exists(reference, digest).await? {
+                        client.push_blob(reference, blob.to_vec(), digest).await?;
+                    }
                 }
-            }
-            let media_type = http::HeaderValue::from_static(OCI_IMAGE_MEDIA_TYPE);
-            client.push_manifest_raw(reference, bytes, media_type).await?;
-            client.fetch_manifest_digest(reference, &self.credentials.auth).await
-        });
-        let stored = pushed.map_err(|error| self.explain(&error))?;
+                let media_type = HeaderValue::from_static(OCI_IMAGE_MEDIA_TYPE);
+                client.push_manifest_raw(reference, bytes, media_type).await?;
+                client.fetch_manifest_digest(reference, &self.credentials().auth).await
+            };
+            pushed.await.map_err(|error| self.explain(&error))
+        })?;
         if stored != digest.as_str() {
             return Err(Failed(format!("the registry has {stored} at the tag, and was sent {}", digest.as_str())));
         }
@@ -175,8 +180,11 @@ impl Artifact {
             return Ok((manifest, digest.clone()));
         }
         let accepted = [OCI_IMAGE_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE];
-        let pulled = self.client.pull_manifest_raw(&self.reference, &self.credentials.auth, &accepted);
-        let (bytes, _) = self.runtime.block_on(pulled).map_err(|error| self.explain(&error))?;
+        let (bytes, _) = self.within_time(async {
+            self.authenticate(RegistryOperation::Pull).await?;
+            let pulled = self.client.pull_manifest_raw(&self.reference, &self.credentials().auth, &accepted).await;
+            pulled.map_err(|error| self.explain(&error))
+        })?;
         let digest = Digest::of(&bytes);
         match named {
             Some(named) if named != digest => return Err(differs(&named, &digest)),
@@ -206,45 +214,76 @@ impl Artifact {
             partial.discard()?;
             return Ok(module);
         }
-        if partial.len()? > size {
+        if partial.written()? > size {
             partial.clear()?;
         }
-        let before = partial.len()?;
-        let stopped = self.runtime.block_on(self.download(&digest, size, &mut partial)).err();
-        let now = partial.len()?;
-        if now < size {
-            let reason = stopped.map(|error| format!(": {}", error.0)).unwrap_or_default();
-            if now > before {
-                return Err(Failed(format!(
-                    "the layer stopped after {now} of {size} bytes{reason}; the next try goes on from there"
-                )));
+        if partial.written()? < size {
+            let ended = self.within_time(self.download(&digest, &mut partial, size));
+            let written = partial.written()?;
+            if let Err(error) = ended {
+                return Err(Failed(match written {
+                    0 => error.0,
+                    _ => format!(
+                        "the module stopped after {written} of {size} bytes, and the next try goes on there: {error}"
+                    ),
+                }));
             }
-            partial.discard()?;
-            return Err(Failed(format!("the layer has {now} bytes, where its manifest says {size}{reason}")));
+            if written < size {
+                partial.discard()?;
+                return Err(Failed(format!("the module has {written} bytes, where its manifest says {size}")));
+            }
         }
         partial.finish(&digest)?.map_err(|actual| differs(&digest, &actual))
     }
 
-    /// Adds what is missing of a layer, and no more than that.
-    async fn download(&self, digest: &Digest, size: u64, partial: &mut Partial) -> Result<(), Failed> {
-        let explain = |error| self.explain(&error);
-        self.client.store_auth_if_needed(self.reference.resolve_registry(), &self.credentials.auth).await;
-        let from = partial.len()?;
-        let response = self.client.pull_blob_stream_partial(&self.reference, digest.as_str(), from, None);
-        let mut stream = match response.await.map_err(explain)? {
-            BlobResponse::Partial(stream) => stream,
-            BlobResponse::Full(stream) => {
+    /// Adds what is missing of a module, and little more than that. Ends well too where the registry has no more of it.
+    async fn download(&self, digest: &Digest, partial: &mut Partial, size: u64) -> Result<(), Failed> {
+        self.authenticate(RegistryOperation::Pull).await?;
+        let from = partial.written()?;
+        let response = self.client.pull_blob_stream_partial(&self.reference, digest.as_str(), from, None).await;
+        let mut stream = match response {
+            Ok(BlobResponse::Partial(stream)) => stream,
+            Ok(BlobResponse::Full(stream)) => {
                 partial.clear()?;
                 stream
             }
+            // "Range not satisfiable".
+            Err(OciDistributionError::ServerError { code: 416, .. }) => return Ok(()),
+            Err(error) => return Err(self.explain(&error)),
         };
-        while let Some(bytes) = stream.try_next().await? {
-            partial.append(&bytes)?;
-            if partial.len()? > size {
+        loop {
+            match stream.try_next().await {
+                Ok(Some(bytes)) => partial.append(&bytes)?,
+                Ok(None) => return Ok(()),
+                // What is there is verified in the end, with what was there before.
+                Err(error) if error.get_ref().is_some_and(|error| error.is::<DigestError>()) => return Ok(()),
+                Err(error) => return Err(Failed(innermost(&error))),
+            }
+            if partial.written()? > size {
                 return Ok(());
             }
         }
-        Ok(())
+    }
+
+    /// Says who we are, as far as the registry asks for it.
+    async fn authenticate(&self, operation: RegistryOperation) -> Result<(), Failed> {
+        let token = self.client.auth(&self.reference, &self.credentials().auth, operation).await;
+        match token.map_err(|error| self.explain(&error))? {
+            // The library takes for granted that a header can hold it.
+            Some(token) if HeaderValue::from_str(&token).is_err() => {
+                Err(Failed(format!("{} gives out a token that no header can hold", self.reference.registry())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn credentials(&self) -> &Credentials {
+        self.credentials.get_or_init(|| Credentials::of(self.reference.registry()))
+    }
+
+    fn within_time<T>(&self, asked: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
+        let late = |_| Failed(format!("{} took more than {} s", self.reference.registry(), MOST_TIME.as_secs()));
+        self.runtime.block_on(async { timeout(MOST_TIME, asked).await.map_err(late)? })
     }
 
     fn immutable(&self, digest: &Digest) -> String {
@@ -253,54 +292,67 @@ impl Artifact {
 
     /// What went wrong, for people.
     fn explain(&self, error: &OciDistributionError) -> Failed {
-        let Self { reference, credentials, .. } = self;
-        let registry = reference.registry();
-        let is_missing = |code: &OciErrorCode| {
-            matches!(code, OciErrorCode::ManifestUnknown | OciErrorCode::NameUnknown | OciErrorCode::NotFound)
-        };
-        let is_refused = |code: &OciErrorCode| matches!(code, OciErrorCode::Unauthorized | OciErrorCode::Denied);
-        let any = |is: &dyn Fn(&OciErrorCode) -> bool| match error {
-            OciDistributionError::RegistryError { envelope, .. } => envelope.errors.iter().any(|error| is(&error.code)),
-            _ => false,
-        };
+        let registry = self.reference.registry();
         let status = match error {
-            OciDistributionError::UnauthorizedError { .. } | OciDistributionError::AuthenticationFailure(_) => {
-                Some(401)
-            }
+            OciDistributionError::UnauthorizedError { .. } => Some(401),
             OciDistributionError::ServerError { code, .. } => Some(*code),
             OciDistributionError::RequestError(error) => error.status().map(|status| status.as_u16()),
-            _ if any(&is_refused) => Some(401),
-            _ if any(&is_missing) => Some(404),
+            OciDistributionError::RegistryError { envelope, .. } => {
+                envelope.errors.iter().find_map(|error| match error.code {
+                    OciErrorCode::Unauthorized => Some(401),
+                    OciErrorCode::Denied => Some(403),
+                    OciErrorCode::ManifestUnknown | OciErrorCode::NameUnknown | OciErrorCode::NotFound => Some(404),
+                    _ => None,
+                })
+            }
             _ => None,
         };
-        Failed(match error {
-            _ if status == Some(401) => format!("{registry} does not let us in (401), {}", credentials.origin),
-            _ if status == Some(404) => format!("{registry} has no {reference} (404)"),
-            OciDistributionError::DigestError(DigestError::VerificationError { expected, actual }) => {
+        Failed(match (status, error) {
+            (Some(status @ (401 | 403)), _) => {
+                format!("{registry} does not let us in ({status}), {}", self.credentials().origin)
+            }
+            (_, OciDistributionError::AuthenticationFailure(reason)) => {
+                format!("{registry} does not let us in ({}), {}", first_line(reason), self.credentials().origin)
+            }
+            (Some(404), _) => format!("{registry} has no {} (404)", self.reference),
+            (Some(status), _) => format!("{registry} answered {status}"),
+            (None, OciDistributionError::DigestError(DigestError::VerificationError { expected, actual })) => {
                 format!("its digest differs: {expected} was expected, and the registry sent {actual}")
             }
-            OciDistributionError::RequestError(error) => {
-                let mut reason = error.to_string();
-                let mut cause = error.source();
-                while let Some(error) = cause {
-                    reason = error.to_string();
-                    cause = error.source();
-                }
+            (None, OciDistributionError::RequestError(error)) => {
+                let reason = innermost(error);
                 // What TLS says of an answer that is none of TLS.
                 let is_plain = reason.contains("InvalidContentType");
                 let hint = if is_plain { "; `--insecure` is for a registry over plain http" } else { "" };
                 format!("{registry} cannot be reached: {reason}{hint}")
             }
-            error => error.to_string(),
+            (None, error) => first_line(&error.to_string()).to_owned(),
         })
     }
+}
+
+/// What lies behind an error.
+fn innermost(error: &dyn Error) -> String {
+    let mut innermost = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    innermost.to_string()
+}
+
+/// As much as is worth showing of what a registry says.
+fn first_line(text: &str) -> &str {
+    let line = text.lines().next().unwrap_or_default();
+    line.char_indices().nth(256).map_or(line, |(end, _)| &line[..end])
 }
 
 impl Credentials {
     /// Those of Docker's configuration (`docker login`), or none.
     fn of(registry: &str) -> Self {
         let anonymous = |origin: &str| Self { auth: RegistryAuth::Anonymous, origin: origin.to_owned() };
-        match docker_credential::get_credential(registry) {
+        // Docker's own name for its registry.
+        let server = if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry };
+        match docker_credential::get_credential(server) {
             Ok(DockerCredential::UsernamePassword(user, password)) => Self {
                 origin: format!("with the credentials of {user} in Docker's configuration"),
                 auth: RegistryAuth::Basic(user, password),

@@ -11,7 +11,7 @@ use flytewarden::settings::nearest;
 use flytewarden_offline::yaml::{self, Value};
 use indexmap::IndexMap;
 
-use crate::engine::Module;
+use crate::engine::{EMBEDDED, Module};
 
 /// Each policy's settings, as JSON.
 #[derive(Debug, Default)]
@@ -47,8 +47,9 @@ impl Settings {
             })?;
             settings.0.insert(name.clone(), json);
         }
-        // The built-in policies, which are not compiled until they are asked, need none.
-        for module in modules.iter().filter(|module| module.is_compiled() && !by_policy.contains_key(&module.name)) {
+        // The built-in policies need none, and are not compiled just to say so.
+        let is_built_in = |module: &Module| EMBEDDED.iter().any(|(name, _)| *name == module.name);
+        for module in modules.iter().filter(|module| !is_built_in(module) && !by_policy.contains_key(&module.name)) {
             module.validate_settings("{}").map_err(|problem| format!("{} needs some: {problem}", module.name))?;
         }
         Ok(settings)

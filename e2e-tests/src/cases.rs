@@ -109,6 +109,16 @@ impl Case {
         Module::One(*POLICIES.iter().find(|policy| policy.name() == self.policy).expect("a folder is a policy's"))
     }
 
+    /// Whether its settings are no map, which Kubewarden's engines take for no settings at all.
+    pub fn has_odd_settings(&self) -> bool {
+        self.settings.is_array()
+    }
+
+    /// Whether its request has no operation, which Kubewarden's engines take for no request.
+    pub fn lacks_operation(&self) -> bool {
+        self.request.get("operation") == Some(&Value::Null)
+    }
+
     /// The admission request, as JSON.
     ///
     /// # Panics

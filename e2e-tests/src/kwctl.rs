@@ -27,11 +27,6 @@ fn recording(exchanges: &[Exchange]) -> Value {
     recorded.collect()
 }
 
-/// Whether kwctl itself refuses the case: a request without an operation is none, and settings are a map.
-pub fn never_reaches_policy(case: &Case) -> bool {
-    case.request.get("operation") == Some(&Value::Null) || case.settings.is_array()
-}
-
 /// Runs a case, and compares.
 ///
 /// # Errors

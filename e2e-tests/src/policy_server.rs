@@ -24,7 +24,7 @@ pub fn policies(entries: &[Entry], registry: &str, tag: &str) -> io::Result<Valu
     for entry in entries {
         let case = entry.case();
         // A configuration with such settings is none, and the server does not start.
-        if case.settings.is_array() {
+        if case.has_odd_settings() {
             continue;
         }
         let metadata = fs::read_to_string(root().join("policies").join(&case.policy).join("metadata.yml"))?;
@@ -60,9 +60,9 @@ impl<'s> Server<'s> {
 
     /// Why a case cannot be put to this server, if it cannot.
     pub fn skips(&self, case: &Case) -> Option<&'static str> {
-        if case.settings.is_array() {
+        if case.has_odd_settings() {
             Some("such settings are no configuration of the server")
-        } else if case.request.get("operation") == Some(&Value::Null) {
+        } else if case.lacks_operation() {
             Some("a request without an operation is none")
         } else if case.cluster.is_some() && self.cluster.is_none() {
             Some("the server has no cluster")
@@ -90,12 +90,14 @@ impl<'s> Server<'s> {
         let objects = json!(case.cluster).to_string();
         let put = self.client.put(cluster).body(objects).send().await;
         put.and_then(reqwest::Response::error_for_status).map_err(|error| error.to_string())?;
-        // The server hears of it when the events reach it.
+        // The server hears of it when the events reach it, one after the other. An answer counts once it lasts.
+        let mut lasts = 0;
         let mut compared = Ok(());
-        for _ in 0..20 {
+        for _ in 0..100 {
             tokio::time::sleep(Duration::from_millis(50)).await;
             compared = case.compare(&self.review(&entry.id, &request).await?);
-            if compared.is_ok() {
+            lasts = if compared.is_ok() { lasts + 1 } else { 0 };
+            if lasts == 2 {
                 break;
             }
         }

@@ -120,6 +120,23 @@ pub struct Finding {
     pub mend: String,
 }
 
+impl Finding {
+    /// Where it is, as people say it: `spec.containers[0] "flyteadmin"`, `data["server.yaml"] line 3, server.security`.
+    pub fn place(&self) -> String {
+        let mut place = self.path.clone();
+        if !self.container.is_empty() {
+            place += &format!(" \"{}\"", self.container);
+        }
+        if let Some(Within { path, line }) = &self.within {
+            place += &format!(" line {line}");
+            if !path.is_empty() {
+                place += &format!(", {path}");
+            }
+        }
+        place
+    }
+}
+
 /// Where in a file that is a value of an object: an entry of a ConfigMap.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Within {

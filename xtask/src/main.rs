@@ -102,7 +102,7 @@ fn copy(from: &Path, to: &Path, target: &Path) -> Result<()> {
         let entry = entry?;
         let name = entry.file_name();
         if entry.file_type()?.is_dir() {
-            if entry.path() != target && ![".git", "dist"].iter().any(|made| name == *made) {
+            if entry.path() != target && ![".git", "dist", "node_modules"].iter().any(|made| name == *made) {
                 copy(&entry.path(), &to.join(name), target)?;
             }
         } else {

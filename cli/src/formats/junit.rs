@@ -5,10 +5,14 @@
 
 use flytewarden_offline::report::{Finding, Judged, Report as Checked, Unjudged};
 use indexmap::{IndexMap, IndexSet};
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
 /// The report as JUnit XML.
-pub fn junit(checked: &Checked) -> Report {
+///
+/// # Errors
+///
+/// The library cannot write it.
+pub fn junit(checked: &Checked) -> Result<String, SerializeError> {
     let mut suites: IndexMap<&str, TestSuite> = IndexMap::new();
     let mut add = |file, case| {
         suites.entry(file).or_insert_with(|| TestSuite::new(file)).add_test_case(case);
@@ -23,19 +27,16 @@ pub fn junit(checked: &Checked) -> Report {
     }
     let mut report = Report::new("flytewarden");
     report.add_test_suites(suites.into_values());
-    report
+    // What XML forbids, and the library leaves in.
+    Ok(report.to_string()?.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}"))
 }
 
-/// The policies that judged an object. Of a module with several, those that found something are named too.
-fn policies(judged: &Judged) -> Vec<&str> {
-    let found = judged.violations.iter().chain(&judged.notices).map(|finding| &finding.policy);
-    let mut policies: Vec<&str> = Vec::new();
-    for policy in judged.policies.iter().chain(found) {
-        if !policies.contains(&policy.as_str()) {
-            policies.push(policy);
-        }
-    }
-    policies
+/// The policies that judged an object. Of a module that carries several, those that found something stand for it.
+fn policies(judged: &Judged) -> IndexSet<&str> {
+    let found: IndexSet<&str> =
+        judged.violations.iter().chain(&judged.notices).map(|finding| &*finding.policy).collect();
+    let modules: IndexSet<&str> = judged.policies.iter().map(String::as_str).collect();
+    if found.is_subset(&modules) { modules } else { found }
 }
 
 fn case(judged: &Judged, policy: &str) -> TestCase {
@@ -44,13 +45,14 @@ fn case(judged: &Judged, policy: &str) -> TestCase {
     let status = if violations.is_empty() {
         TestCaseStatus::success()
     } else {
-        let rules: IndexSet<&str> = violations.iter().map(|violation| violation.rule.as_str()).collect();
+        let rules: IndexSet<&str> = violations.iter().map(|violation| &*violation.rule).collect();
         let rules: Vec<&str> = rules.into_iter().collect();
-        non_success(NonSuccessKind::Failure, &rules.join(", "), &lines(violations.into_iter()))
+        let text = lines(violations.into_iter(), judged.more_violations);
+        non_success(NonSuccessKind::Failure, &rules.join(", "), &text)
     };
     let mut case = TestCase::new(judged.place.title(), status);
     case.set_classname(policy);
-    let notices = lines(judged.notices.iter().filter(of_policy));
+    let notices = lines(judged.notices.iter().filter(of_policy), judged.more_notices);
     if !notices.is_empty() {
         case.set_system_out(notices);
     }
@@ -76,13 +78,17 @@ fn non_success(kind: NonSuccessKind, message: &str, text: &str) -> TestCaseStatu
     status
 }
 
-fn lines<'f>(findings: impl Iterator<Item = &'f Finding>) -> String {
-    findings.map(line).collect::<Vec<_>>().join("\n")
+/// Findings, a line each. What the policies counted and did not spell out is of the object, not of one of them.
+fn lines<'f>(findings: impl Iterator<Item = &'f Finding>, more: usize) -> String {
+    let mut lines: Vec<String> = findings.map(line).collect();
+    if more > 0 && !lines.is_empty() {
+        lines.push(format!("and {more} more in this object"));
+    }
+    lines.join("\n")
 }
 
 fn line(finding: &Finding) -> String {
     let rule = if finding.rule.is_empty() { String::new() } else { format!("{}: ", finding.rule) };
     let mend = if finding.mend.is_empty() { String::new() } else { format!("; {}", finding.mend) };
-    let container = if finding.container.is_empty() { String::new() } else { format!(" \"{}\"", finding.container) };
-    format!("line {} {}{container}: {rule}{}{mend}", finding.line, finding.path, finding.problem)
+    format!("line {} {}: {rule}{}{mend}", finding.line, finding.place(), finding.problem)
 }

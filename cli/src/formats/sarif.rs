@@ -81,15 +81,13 @@ fn descriptor(policy: &str, rule: &str, about: Option<&str>) -> ReportingDescrip
 
 fn entry(judged: &Judged, finding: &Finding, level: ResultLevel, rule: usize) -> Entry {
     let title = judged.place.title();
-    let container = if finding.container.is_empty() { String::new() } else { format!(" \"{}\"", finding.container) };
-    let within = finding.within.as_ref().map(|within| format!(" line {} {}", within.line, within.path));
-    let place = format!("{title} {}{container}{}", finding.path, within.unwrap_or_default());
     let mend = if finding.mend.is_empty() { String::new() } else { format!("; {}", finding.mend) };
+    let text = format!("{title} {}", finding.place());
     Entry::builder()
         .rule_id(id(&finding.policy, &finding.rule))
         .rule_index(i64::try_from(rule).unwrap_or(-1))
         .level(level)
-        .message(message(format!("{}: {}{mend}", place.trim_end(), finding.problem)))
+        .message(message(format!("{}: {}{mend}", text.trim_end(), finding.problem)))
         .locations(vec![location(&judged.place.file, Some(finding.line), Some(format!("{title} {}", finding.path)))])
         .build()
 }

@@ -58,16 +58,7 @@ fn finding(finding: &Finding, mark: &str, style: Style, out: &mut impl Write) ->
     if finding.path.is_empty() {
         writeln!(out, "{DIM}{}{DIM:#}", printable(&finding.policy))?;
     } else {
-        write!(out, "{}", printable(&finding.path))?;
-        if !finding.container.is_empty() {
-            write!(out, " \"{}\"", printable(&finding.container))?;
-        }
-        if let Some(within) = &finding.within {
-            write!(out, " line {}", within.line)?;
-            if !within.path.is_empty() {
-                write!(out, ", {}", printable(&within.path))?;
-            }
-        }
+        write!(out, "{}", printable(&finding.place()))?;
         let rule = printable(&format!("{}/{}", finding.policy, finding.rule));
         writeln!(out, "  {DIM}line {}, {rule}{DIM:#}", finding.line)?;
     }
