@@ -132,10 +132,10 @@ impl<T> Findings<T> {
         }
     }
 
-    /// Adds those of another policy.
+    /// Adds those of another policy, which keeps no more than its own share.
     pub fn append(&mut self, other: Self) {
         self.more += other.more;
-        self.extend(other.listed);
+        self.listed.extend(other.listed);
     }
 
     /// Whether there is none.

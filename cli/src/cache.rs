@@ -6,7 +6,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use directories::ProjectDirs;
@@ -58,10 +58,9 @@ impl Cache {
     /// There is no such folder, or it cannot be made.
     pub fn of_user() -> io::Result<Self> {
         let folders = ProjectDirs::from("", "", "flytewarden")
-            .ok_or_else(|| io::Error::other("there is no home directory to keep downloads in"))?;
+            .ok_or_else(|| io::Error::other("there is no home directory to keep downloads in, nor XDG_CACHE_HOME"))?;
         let folder = folders.cache_dir().join("sha256");
-        fs::create_dir_all(&folder)
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", folder.display())))?;
+        fs::create_dir_all(&folder).map_err(|error| at(&folder, &error))?;
         Ok(Self(folder))
     }
 
@@ -85,7 +84,8 @@ impl Cache {
     pub fn begin(&self, digest: &Digest) -> io::Result<Partial> {
         let path = self.0.join(format!("{}.partial", digest.digits()));
         loop {
-            let file = File::options().read(true).append(true).create(true).open(&path)?;
+            let file =
+                File::options().read(true).append(true).create(true).open(&path).map_err(|error| at(&path, &error))?;
             if file.try_lock().is_err() {
                 anstream::eprintln!("waiting for another process that downloads {}", digest.as_str());
                 file.lock()?;
@@ -97,6 +97,11 @@ impl Cache {
             }
         }
     }
+}
+
+/// An error of the file system, with the place where it came up.
+fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("the cache {}: {error}", path.display()))
 }
 
 impl Partial {

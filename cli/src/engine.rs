@@ -101,6 +101,9 @@ impl Module {
         if metadata.asks_for_nothing() {
             return Err(Unusable("its metadata has no rules, so it would judge nothing".to_owned()));
         }
+        if let Some(mode) = metadata.other_execution_mode() {
+            return Err(Unusable(format!("its execution mode is {mode}, and kubewarden-wapc is what runs here")));
+        }
         let name = metadata.name().ok_or_else(|| Unusable("its metadata has no title".to_owned()))?.to_owned();
         Ok(Self { metadata, name, engine: engine.clone(), bytes, guest: OnceLock::new() })
     }
@@ -203,7 +206,10 @@ impl HostCalls for Granted {
 
 fn metadata(bytes: &[u8]) -> Result<Metadata, Unusable> {
     for payload in Parser::new(0).parse_all(bytes) {
-        let payload = payload.map_err(|error| Unusable(format!("it is no WebAssembly module: {error}")))?;
+        let payload = payload.map_err(|error| {
+            let reason = error.message().lines().next().unwrap_or_default();
+            Unusable(format!("it is no WebAssembly module: {reason}"))
+        })?;
         if let Payload::CustomSection(section) = payload
             && section.name() == metadata::SECTION
         {

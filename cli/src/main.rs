@@ -14,7 +14,7 @@ use flytewarden_cli::{
     check::Check,
     engine::{EMBEDDED, Module},
     formats::{junit::junit, sarif::sarif, text},
-    registry::{self, Artifact, Pulled},
+    registry::{Artifact, Pulled},
     settings::Settings,
 };
 use serde::Serialize;
@@ -170,9 +170,17 @@ fn modules(named: &[String], insecure: bool) -> Result<Vec<Module>, Box<dyn Erro
     let engine = wasmtime::Engine::default();
     let mut modules = Vec::new();
     for name in named {
-        let bytes = if name.starts_with(registry::SCHEME) { pull(name, insecure) } else { read(Path::new(name)) };
+        let bytes = match name.split_once("://") {
+            None => read(Path::new(name)),
+            Some(("registry", _)) => pull(name, insecure),
+            Some((scheme, _)) => Err(format!("a module is a file, or registry://..., and not {scheme}://").into()),
+        };
         let module = bytes.and_then(|bytes| Module::load(&engine, bytes).map_err(Into::into));
-        modules.push(module.map_err(|error| format!("module {name}: {error}"))?);
+        let module = module.map_err(|error| format!("module {name}: {error}"))?;
+        if modules.iter().any(|other: &Module| other.name == module.name) {
+            return Err(format!("module {name}: there is another {} before it", module.name).into());
+        }
+        modules.push(module);
     }
     if named.is_empty() {
         for (name, bytes) in EMBEDDED {

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// What references to modules in registries start with.
-pub const SCHEME: &str = "registry://";
+const SCHEME: &str = "registry://";
 
 /// The configuration that Kubewarden's artifacts have: none.
 const CONFIG: &[u8] = b"{}";
@@ -112,6 +112,9 @@ impl Artifact {
     pub fn push(&self, module: &[u8]) -> Result<String, Failed> {
         if self.reference.digest().is_some() {
             return Err(Failed("a digest is what comes of pushing; name a tag".to_owned()));
+        }
+        if module.len() as u64 > MOST_BYTES {
+            return Err(too_large(module.len() as u64));
         }
         let annotations = Module::annotations(module).map_err(|error| Failed(error.to_string()))?;
         let blob = |media_type: &str, bytes: &[u8]| OciDescriptor {
@@ -203,7 +206,7 @@ impl Artifact {
         let digest = sha256(&layer.digest)?;
         let size = u64::try_from(layer.size).unwrap_or(0);
         if size > MOST_BYTES {
-            return Err(Failed(format!("a module of {size} bytes is larger than any policy")));
+            return Err(too_large(size));
         }
         if let Some(module) = cache.get(&digest) {
             return Ok(module);
@@ -217,7 +220,8 @@ impl Artifact {
         if partial.written()? > size {
             partial.clear()?;
         }
-        if partial.written()? < size {
+        let before = partial.written()?;
+        if before < size {
             let ended = self.within_time(self.download(&digest, &mut partial, size));
             let written = partial.written()?;
             if let Err(error) = ended {
@@ -233,7 +237,14 @@ impl Artifact {
                 return Err(Failed(format!("the module has {written} bytes, where its manifest says {size}")));
             }
         }
-        partial.finish(&digest)?.map_err(|actual| differs(&digest, &actual))
+        let is_longer = partial.written()? > size;
+        match partial.finish(&digest)? {
+            Ok(module) => Ok(module),
+            // What an earlier try left may have been damaged since.
+            Err(_) if before > 0 => self.layer(layer, cache),
+            Err(_) if is_longer => Err(Failed(format!("the module is longer than the {size} bytes its manifest says"))),
+            Err(actual) => Err(differs(&digest, &actual)),
+        }
     }
 
     /// Adds what is missing of a module, and little more than that. Ends well too where the registry has no more of it.
@@ -385,6 +396,10 @@ fn sha256(digest: &str) -> Result<Digest, Failed> {
 fn differs(expected: &Digest, actual: &Digest) -> Failed {
     let (expected, actual) = (expected.as_str(), actual.as_str());
     Failed(format!("its digest differs: {expected} was expected, and the registry sent {actual}"))
+}
+
+fn too_large(size: u64) -> Failed {
+    Failed(format!("a module of {size} bytes is larger than the {MOST_BYTES} that one may have"))
 }
 
 fn no_policy(media_type: &str) -> Failed {

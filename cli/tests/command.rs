@@ -401,7 +401,7 @@ fn junit_has_a_test_for_each_object_under_each_policy() {
     assert_eq!((7, 1, 1), (report.tests, report.failures, report.errors), "{}", run.out);
     let suite = &report.test_suites[0];
     assert_eq!("<stdin>", suite.name.as_str());
-    let of_bad = suite.test_cases.iter().filter(|case| case.name.as_str() == "Pod bad");
+    let of_bad = suite.test_cases.iter().filter(|case| case.name.as_str() == "Pod bad in <stdin>");
     let policies: Vec<&str> = of_bad.filter_map(|case| case.classname.as_deref()).collect();
     assert_eq!(["flyte-admin-cors", "flyte-console-url", "flyte-non-root"], *policies);
     assert!(run.out.contains("<failure message=\"runs-as-root\">line "), "{}", run.out);

@@ -185,8 +185,34 @@ fn includes(value: &Value, part: &Value) -> bool {
 #[test]
 fn all_policies_are_applied_together() {
     let kustomization = read(&text(&root().join("policies/kustomization.yaml")));
-    let policies: Vec<String> = POLICIES.iter().map(|policy| format!("{}/policy.yaml", policy.name())).collect();
-    assert_eq!(json!(policies), kustomization["resources"]);
+    let policies = POLICIES.iter().map(|policy| format!("{}/policy.yaml", policy.name()));
+    let all: Vec<String> = ["policy-server-rbac.yaml".to_owned()].into_iter().chain(policies).collect();
+    assert_eq!(json!(all), kustomization["resources"]);
+}
+
+#[test]
+fn policy_server_is_allowed_what_policies_ask_for() {
+    let documents = yaml::documents(&text(&root().join("policies/policy-server-rbac.yaml")));
+    let role = json!(documents.into_iter().next().unwrap().content.unwrap());
+    let mut allowed = BTreeSet::new();
+    for rule in role["rules"].as_array().unwrap() {
+        let group = rule["apiGroups"][0].as_str().unwrap();
+        for resource in rule["resources"].as_array().unwrap() {
+            allowed.insert((group.to_owned(), resource.as_str().unwrap().to_owned()));
+        }
+    }
+    let mut asked = BTreeSet::new();
+    for package in packages() {
+        for kind in package.yaml("metadata.yml")["contextAwareResources"].as_array().into_iter().flatten() {
+            let group = kind["apiVersion"].as_str().unwrap().rsplit_once('/').map_or("", |(group, _)| group);
+            let plural = match kind["kind"].as_str().unwrap() {
+                "Ingress" => "ingresses".to_owned(),
+                kind => format!("{}s", kind.to_lowercase()),
+            };
+            asked.insert((group.to_owned(), plural));
+        }
+    }
+    assert_eq!(asked, allowed);
 }
 
 #[test]

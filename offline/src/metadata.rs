@@ -13,6 +13,8 @@ pub struct Metadata {
     rules: Vec<Rule>,
     #[serde(default)]
     context_aware_resources: Vec<ContextAwareResource>,
+    #[serde(default)]
+    execution_mode: Option<String>,
     /// What it says for people, by names such as `io.kubewarden.policy.title`.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
@@ -72,7 +74,13 @@ impl Metadata {
         self.annotation("description")
     }
 
-    fn annotation(&self, name: &str) -> Option<&str> {
+    /// How it wants to be run, where that is not as a waPC guest.
+    pub fn other_execution_mode(&self) -> Option<&str> {
+        self.execution_mode.as_deref().filter(|mode| *mode != "kubewarden-wapc")
+    }
+
+    /// One of Kubewarden's annotations, by the last part of its name.
+    pub fn annotation(&self, name: &str) -> Option<&str> {
         self.annotations.get(&format!("io.kubewarden.policy.{name}")).map(String::as_str)
     }
 }

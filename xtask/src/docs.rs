@@ -18,7 +18,7 @@ struct Questions {
     questions: Vec<Question>,
 }
 
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Question {
     variable: String,
@@ -62,16 +62,15 @@ fn made(root: &Path) -> Result<Vec<(PathBuf, String)>> {
         let mut own = vec![["setting", "type", "default", "meaning"].map(str::to_owned).to_vec()];
         for question in &questions {
             own.extend(question.rows(""));
-            // Links in a meaning lead to the policy's own page.
-            let meaning = question.description.replace("](#", &format!("](policies/{name}/README.md#"));
-            settings.push([vec![link.clone()], Question { description: meaning, ..question.clone() }.row("")].concat());
+            settings.push([vec![link.clone()], question.row("")].concat());
         }
         made.push(filled(&folder.join("README.md"), &[("settings", table(&own))])?);
         let display_name = annotation("io.artifacthub.displayName")?;
         all.extend(questions.into_iter().map(|question| question.of(&name, &display_name)));
     }
     made.push(filled(&root.join("README.md"), &[("policies", table(&policies)), ("settings", table(&settings))])?);
-    let questions = yaml_serde::to_string(&Questions { questions: all })?;
+    // Where readers of YAML 1.1 would see a boolean.
+    let questions = yaml_serde::to_string(&Questions { questions: all })?.replace(" off\n", " \"off\"\n");
     made.push((
         root.join("questions-ui.yml"),
         format!("# Made by `cargo xtask docs` from those of the policies.\n{questions}"),
@@ -85,8 +84,6 @@ impl Question {
         self.variable = format!("{policy}.{}", self.variable);
         self.group = display_name.to_owned();
         self.show_if = self.show_if.map(|condition| format!("{policy}.{condition}"));
-        // Its links are of another page.
-        self.description = self.description.replace("](#", &format!("](policies/{policy}/README.md#"));
         self
     }
 

@@ -50,7 +50,9 @@ fn case(judged: &Judged, policy: &str) -> TestCase {
         let text = lines(violations.into_iter(), judged.more_violations);
         non_success(NonSuccessKind::Failure, &rules.join(", "), &text)
     };
-    let mut case = TestCase::new(judged.place.title(), status);
+    // GitLab takes tests of one name for one, whatever suite they are in.
+    let name = format!("{} in {}", judged.place.title(), judged.place.file);
+    let mut case = TestCase::new(name, status);
     case.set_classname(policy);
     let notices = lines(judged.notices.iter().filter(of_policy), judged.more_notices);
     if !notices.is_empty() {
@@ -60,10 +62,11 @@ fn case(judged: &Judged, policy: &str) -> TestCase {
 }
 
 fn unjudged(entry: &Unjudged) -> TestCase {
-    let name = entry.object.clone().unwrap_or_else(|| match entry.document {
-        Some(document) => format!("document {document}"),
-        None => entry.file.clone(),
-    });
+    let name = match (&entry.object, entry.document) {
+        (Some(object), _) => format!("{object} in {}", entry.file),
+        (None, Some(document)) => format!("document {document} in {}", entry.file),
+        (None, None) => entry.file.clone(),
+    };
     let place = entry.line.map(|line| format!("line {line}: ")).unwrap_or_default();
     let path = if entry.path.is_empty() { String::new() } else { format!("{}: ", entry.path) };
     let text = format!("{place}{path}{}", entry.reason);

@@ -4,9 +4,12 @@
 //! notification of a run that was not successful. Source:
 //! [SARIF 2.1.0](https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html).
 
-use std::{collections::BTreeMap, path::MAIN_SEPARATOR};
+use std::path::MAIN_SEPARATOR;
 
-use flytewarden_offline::report::{Finding, Judged, Report, Unjudged};
+use flytewarden_offline::{
+    metadata::Metadata,
+    report::{Finding, Judged, Report, Unjudged},
+};
 use indexmap::IndexSet;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
@@ -43,9 +46,10 @@ pub fn sarif(report: &Report, modules: &[Module]) -> Sarif {
             ));
         }
     }
-    let about: BTreeMap<&str, &str> =
-        modules.iter().filter_map(|module| Some((module.name.as_str(), module.metadata.description()?))).collect();
-    let rules = rules.iter().map(|(policy, rule)| descriptor(policy, rule, about.get(&**policy).copied()));
+    let rules = rules.iter().map(|(policy, rule)| {
+        let module = modules.iter().find(|module| module.name == *policy);
+        descriptor(policy, rule, module.map(|module| &module.metadata))
+    });
     let driver = ToolComponent::builder()
         .name("flytewarden")
         .semantic_version(env!("CARGO_PKG_VERSION"))
@@ -73,10 +77,13 @@ fn id(policy: &str, rule: &str) -> String {
     if rule.is_empty() { policy.to_owned() } else { format!("{policy}/{rule}") }
 }
 
-fn descriptor(policy: &str, rule: &str, about: Option<&str>) -> ReportingDescriptor {
+fn descriptor(policy: &str, rule: &str, metadata: Option<&Metadata>) -> ReportingDescriptor {
     let text = |text: &str| MultiformatMessageString::builder().text(text).build();
     let id = id(policy, rule);
-    ReportingDescriptor::builder().short_description(text(about.unwrap_or(&id))).id(id).build()
+    let mut descriptor = ReportingDescriptor::builder().short_description(text(&id)).id(id).build();
+    descriptor.full_description = metadata.and_then(Metadata::description).map(text);
+    descriptor.help_uri = metadata.and_then(|metadata| metadata.annotation("url")).map(str::to_owned);
+    descriptor
 }
 
 fn entry(judged: &Judged, finding: &Finding, level: ResultLevel, rule: usize) -> Entry {
