@@ -1,5 +1,8 @@
 //! The command as people use it: what they type, what they read, and the exit code.
 
+mod formats;
+mod pairs;
+
 use std::{
     fs,
     io::Write,
@@ -13,7 +16,6 @@ use flytewarden_cli::{
     engine::{EMBEDDED, Module},
     settings::Settings,
 };
-use serde_json::Value;
 use tempfile::TempDir;
 
 /// What a run left behind.
@@ -253,84 +255,6 @@ fn namespaces_of_objects_that_name_none_can_be_given() {
     assert_eq!(Some(0), run(&["check", "--settings", &settings, "--namespace", "flyte", "-"], pod).code);
 }
 
-/// flyteconsole's side of a pair, in no namespace of its own, and flyteadmin's.
-const CONSOLE: &str = "\
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: flyteconsole}
-spec:
-  template:
-    metadata: {labels: {app: flyteconsole}}
-    spec:
-      containers:
-      - name: flyteconsole
-        securityContext: {runAsUser: 1000}
-        env: [{name: ADMIN_API_URL, value: https://flyte.example.com}]
----
-apiVersion: v1
-kind: Service
-metadata: {name: flyteconsole}
-spec: {selector: {app: flyteconsole}}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: flyteconsole}
-spec:
-  tls: [{hosts: [console.example.com]}]
-  rules: [{host: console.example.com, http: {paths: [{backend: {service: {name: flyteconsole}}}]}}]
-";
-const ADMIN: &str = "\
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: flyte-admin-config, namespace: flyte}
-data:
-  server.yaml: |
-    server: {security: {allowedOrigins: [https://other.example.com]}}
-";
-
-#[test]
-fn a_broken_pair_is_found_across_files_and_said_to_be_found_without_a_cluster() {
-    let folder = folder(&[("admin.yaml", ADMIN.as_bytes()), ("console.yaml", CONSOLE.as_bytes())]);
-    let paths = [path(&folder, "console.yaml"), path(&folder, "admin.yaml")];
-    let run = run(&["check", "--namespace", "flyte", &paths[0], &paths[1]], "");
-    assert_eq!(Some(1), run.code, "{}", run.out);
-    assert!(run.out.contains("line 11, flyte-console-url/cut-off\n    flyteconsole, loaded from "), "{}", run.out);
-    assert!(run.out.contains("(Ingress flyte/flyteconsole)"), "{}", run.out);
-    assert!(run.out.contains("→ add `- https://console.example.com` to allowedOrigins there"), "{}", run.out);
-    let asked = "Policies asked for other objects (Deployment, Ingress, ConfigMap, Service): these manifests answered, no cluster.";
-    assert!(run.out.ends_with(&format!("{asked}\n")), "{}", run.out);
-}
-
-#[test]
-fn a_mended_pair_is_good() {
-    let mended = ADMIN.replace("other.example.com", "console.example.com");
-    let run = run(&["check", "--namespace", "flyte", "-"], &format!("{CONSOLE}---\n{mended}"));
-    assert_eq!(Some(0), run.code, "{}", run.out);
-    assert!(!run.out.contains("flyte-console-url/"), "{}", run.out);
-}
-
-#[test]
-fn a_pair_in_two_namespaces_is_not_checked_and_says_so() {
-    let run = check(&format!("{CONSOLE}---\n{ADMIN}"));
-    assert_eq!(Some(0), run.code, "{}", run.out);
-    assert!(run.out.contains("there is no ConfigMap of flyteadmin's in namespace default"), "{}", run.out);
-}
-
-#[test]
-fn a_pair_whose_other_side_cannot_be_read_is_not_called_good() {
-    let run = run(&["check", "--namespace", "flyte", "-"], &format!("{CONSOLE}---\n{ADMIN}  a.yaml: 5\n"));
-    assert_eq!(Some(2), run.code, "{}", run.out);
-    assert!(run.out.contains("flyte-console-url/not-checked"), "{}", run.out);
-}
-
-#[test]
-fn two_environments_that_are_given_together_are_not_held_against_each_other() {
-    let mended = ADMIN.replace("other.example.com", "console.example.com");
-    let run = run(&["check", "--namespace", "flyte", "-"], &format!("{CONSOLE}---\n{ADMIN}---\n{mended}"));
-    assert_eq!(Some(0), run.code, "{}", run.out);
-    assert!(run.out.contains("ConfigMap flyte/flyte-admin-config is given twice"), "{}", run.out);
-}
-
 #[test]
 fn policies_are_listed_with_a_line_each() {
     let run = run(&["check", "--list"], "");
@@ -341,89 +265,6 @@ fn policies_are_listed_with_a_line_each() {
     assert!(lines[2].starts_with("flyte-non-root     Flyte's components run as a non-root user"), "{}", run.out);
     assert!(lines[3].starts_with("flyte-oauth-tls    The certificate in front of flyteadmin's OAuth"), "{}", run.out);
     assert_eq!(4, lines.len());
-}
-
-#[test]
-fn a_finding_in_a_file_of_a_config_map_has_the_line_of_the_manifest() {
-    let head = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: flyte-admin-config}\ndata:\n";
-    let server = "server:\n      security:\n        allowedOrigins:\n        - ";
-    for (file, line) in [
-        (format!("  server.yaml: |\n    {server}'*'\n"), 9),
-        (format!("  server.yaml: |+\n\n   \n    # comment\n    {server}'*'\n\n"), 12),
-        (format!("  server.yaml:\n    |-\n    {server}'*'\n"), 10),
-        (format!("  server.yaml: |\n    {server}'https://a.example\n"), 9),
-        ("  server.yaml: 'server: {security: {allowedOrigins: [\"*\"]}}'\n".to_owned(), 5),
-        ("  server.yaml: \"server:\\n  security:\\n    allowedOrigins: ['*']\"\n".to_owned(), 5),
-    ] {
-        let run = run(&["check", "--format", "json", "-"], &format!("{head}{file}"));
-        let report: Value = serde_json::from_str(&run.out).unwrap();
-        assert_eq!(line, report["objects"][0]["violations"][0]["line"], "{file}{}", run.out);
-    }
-}
-
-#[test]
-fn sarif_has_findings_by_place_and_says_what_was_not_judged() {
-    let run = run(&["check", "--format", "sarif", "-"], &format!("{BAD}---\na: [\n"));
-    assert_eq!(Some(2), run.code);
-    let log: Value = serde_json::from_str(&run.out).unwrap();
-    let of_run = &log["runs"][0];
-    let found = &of_run["results"][0];
-    assert_eq!(
-        ("flyte-non-root/runs-as-root", "error"),
-        (found["ruleId"].as_str().unwrap(), found["level"].as_str().unwrap())
-    );
-    let place = &found["locations"][0]["physicalLocation"];
-    assert_eq!("%3Cstdin%3E", place["artifactLocation"]["uri"]);
-    assert_eq!(6, place["region"]["startLine"]);
-    assert_eq!(found["ruleId"], of_run["tool"]["driver"]["rules"][0]["id"]);
-    assert_eq!(false, of_run["invocations"][0]["executionSuccessful"]);
-    let told = &of_run["invocations"][0]["toolExecutionNotifications"][0];
-    assert_eq!("error", told["level"]);
-    assert!(told["message"]["text"].as_str().unwrap().starts_with("not judged: "), "{told}");
-}
-
-#[test]
-fn sarif_names_files_as_uris_do_and_other_peoples_modules_by_their_name() {
-    let folder = folder(&[("a b#ü.yaml", BAD.as_bytes())]);
-    let file = path(&folder, "a b#ü.yaml");
-    let run = run(&["check", "--format", "sarif", "--module", "dist/flytewarden.wasm", &file], "");
-    let log: Value = serde_json::from_str(&run.out).unwrap();
-    let uri = &log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
-    assert!(uri.as_str().unwrap().ends_with("/a%20b%23%C3%BC.yaml"), "{uri}");
-    assert_eq!("flyte-non-root/runs-as-root", log["runs"][0]["results"][0]["ruleId"]);
-}
-
-#[test]
-fn junit_has_a_test_for_each_object_under_each_policy() {
-    let run = run(&["check", "--format", "junit", "-"], &format!("{GOOD}---\n{BAD}---\na: [\n"));
-    assert_eq!(Some(2), run.code);
-    let report = quick_junit::Report::deserialize_from_str(&run.out).unwrap();
-    assert_eq!((7, 1, 1), (report.tests, report.failures, report.errors), "{}", run.out);
-    let suite = &report.test_suites[0];
-    assert_eq!("<stdin>", suite.name.as_str());
-    let of_bad = suite.test_cases.iter().filter(|case| case.name.as_str() == "Pod bad in <stdin>");
-    let policies: Vec<&str> = of_bad.filter_map(|case| case.classname.as_deref()).collect();
-    assert_eq!(["flyte-admin-cors", "flyte-console-url", "flyte-non-root"], *policies);
-    assert!(run.out.contains("<failure message=\"runs-as-root\">line "), "{}", run.out);
-    assert!(run.out.contains("<error message=\"not judged\">line "), "{}", run.out);
-}
-
-#[test]
-fn junit_of_a_module_with_several_policies_has_no_test_that_passes_beside_one_that_fails() {
-    let odd = BAD.replace("name: bad", "name: \"bad\\uFFFF\"");
-    let run = run(&["check", "--format", "junit", "--module", "dist/flytewarden.wasm", "-"], &odd);
-    let report = quick_junit::Report::deserialize_from_str(&run.out).unwrap();
-    assert_eq!((1, 1), (report.tests, report.failures), "{}", run.out);
-    assert!(run.out.contains("Pod bad\u{fffd}"), "{}", run.out);
-}
-
-#[test]
-fn junit_says_how_much_was_counted_and_not_spelt_out() {
-    let root = "securityContext: {runAsUser: 0}";
-    let containers: String = (0..30).map(|number| format!("{{name: c{number}, {root}}}, ")).collect();
-    let pod = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: many}}\nspec: {{containers: [{containers}]}}\n");
-    let run = run(&["check", "--format", "junit", "-"], &pod);
-    assert!(run.out.contains("and 10 more in this object"), "{}", run.out);
 }
 
 #[test]
@@ -439,34 +280,6 @@ fn policies_that_the_manifests_do_not_concern_are_not_compiled() {
     assert!(compiled().is_empty(), "{:?}", compiled());
     check.run(&[folder.path().join("secret.yaml")]);
     assert_eq!(["flyte-oauth-tls"], *compiled());
-}
-
-#[test]
-fn json_has_every_count_and_place() {
-    let run = run(&["check", "--format", "json", "-"], &format!("{GOOD}---\n{BAD}---\n{SERVICE}---\na: [\n"));
-    assert_eq!(Some(2), run.code);
-    let report: Value = serde_json::from_str(&run.out).unwrap();
-    assert_eq!("flytewarden-report/v1", report["format"]);
-    let counts = serde_json::json!({
-        "judged": 2, "refused": 1, "violations": 1, "notices": 0, "unjudged": 1, "outOfScope": 1
-    });
-    assert_eq!(counts, report["summary"]);
-    assert_eq!(serde_json::json!({"Service": 1}), report["outOfScope"]);
-    let violation = &report["objects"][1]["violations"][0];
-    assert_eq!((11, "runs-as-root"), (violation["line"].as_u64().unwrap(), violation["rule"].as_str().unwrap()));
-    assert_eq!(4, report["unjudged"][0]["document"]);
-}
-
-#[test]
-fn the_documented_json_is_what_is_printed() {
-    let document = fs::read_to_string(root().join("docs/json-report.md")).unwrap();
-    let block = |language: &str| {
-        let start = document.split_once(&format!("```{language}\n")).expect(language).1;
-        start.split_once("```").expect("a closed block").0.to_owned()
-    };
-    let run = run(&["check", "--format", "json", "-"], &block("yaml"));
-    let documented: Value = serde_json::from_str(&block("json")).unwrap();
-    assert_eq!(documented, serde_json::from_str::<Value>(&run.out).unwrap(), "{}", run.out);
 }
 
 /// Every line that the README shows of a run, but for those it leaves out.

@@ -1,0 +1,118 @@
+//! The report for programs: JSON, SARIF, JUnit.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::{BAD, GOOD, SERVICE, folder, path, root, run};
+
+#[test]
+fn json_has_every_count_and_place() {
+    let run = run(&["check", "--format", "json", "-"], &format!("{GOOD}---\n{BAD}---\n{SERVICE}---\na: [\n"));
+    assert_eq!(Some(2), run.code);
+    let report: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!("flytewarden-report/v1", report["format"]);
+    let counts = serde_json::json!({
+        "judged": 2, "refused": 1, "violations": 1, "notices": 0, "unjudged": 1, "outOfScope": 1
+    });
+    assert_eq!(counts, report["summary"]);
+    assert_eq!(serde_json::json!({"Service": 1}), report["outOfScope"]);
+    let violation = &report["objects"][1]["violations"][0];
+    assert_eq!((11, "runs-as-root"), (violation["line"].as_u64().unwrap(), violation["rule"].as_str().unwrap()));
+    assert_eq!(4, report["unjudged"][0]["document"]);
+}
+
+#[test]
+fn the_documented_json_is_what_is_printed() {
+    let document = fs::read_to_string(root().join("docs/json-report.md")).unwrap();
+    let block = |language: &str| {
+        let start = document.split_once(&format!("```{language}\n")).expect(language).1;
+        start.split_once("```").expect("a closed block").0.to_owned()
+    };
+    let run = run(&["check", "--format", "json", "-"], &block("yaml"));
+    let documented: Value = serde_json::from_str(&block("json")).unwrap();
+    assert_eq!(documented, serde_json::from_str::<Value>(&run.out).unwrap(), "{}", run.out);
+}
+
+#[test]
+fn a_finding_in_a_file_of_a_config_map_has_the_line_of_the_manifest() {
+    let head = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: flyte-admin-config}\ndata:\n";
+    let server = "server:\n      security:\n        allowedOrigins:\n        - ";
+    for (file, line) in [
+        (format!("  server.yaml: |\n    {server}'*'\n"), 9),
+        (format!("  server.yaml: |+\n\n   \n    # comment\n    {server}'*'\n\n"), 12),
+        (format!("  server.yaml:\n    |-\n    {server}'*'\n"), 10),
+        (format!("  server.yaml: |\n    {server}'https://a.example\n"), 9),
+        ("  server.yaml: 'server: {security: {allowedOrigins: [\"*\"]}}'\n".to_owned(), 5),
+        ("  server.yaml: \"server:\\n  security:\\n    allowedOrigins: ['*']\"\n".to_owned(), 5),
+    ] {
+        let run = run(&["check", "--format", "json", "-"], &format!("{head}{file}"));
+        let report: Value = serde_json::from_str(&run.out).unwrap();
+        assert_eq!(line, report["objects"][0]["violations"][0]["line"], "{file}{}", run.out);
+    }
+}
+
+#[test]
+fn sarif_has_findings_by_place_and_says_what_was_not_judged() {
+    let run = run(&["check", "--format", "sarif", "-"], &format!("{BAD}---\na: [\n"));
+    assert_eq!(Some(2), run.code);
+    let log: Value = serde_json::from_str(&run.out).unwrap();
+    let of_run = &log["runs"][0];
+    let found = &of_run["results"][0];
+    assert_eq!(
+        ("flyte-non-root/runs-as-root", "error"),
+        (found["ruleId"].as_str().unwrap(), found["level"].as_str().unwrap())
+    );
+    let place = &found["locations"][0]["physicalLocation"];
+    assert_eq!("%3Cstdin%3E", place["artifactLocation"]["uri"]);
+    assert_eq!(6, place["region"]["startLine"]);
+    assert_eq!(found["ruleId"], of_run["tool"]["driver"]["rules"][0]["id"]);
+    assert_eq!(false, of_run["invocations"][0]["executionSuccessful"]);
+    let told = &of_run["invocations"][0]["toolExecutionNotifications"][0];
+    assert_eq!("error", told["level"]);
+    assert!(told["message"]["text"].as_str().unwrap().starts_with("not judged: "), "{told}");
+}
+
+#[test]
+fn sarif_names_files_as_uris_do_and_other_peoples_modules_by_their_name() {
+    let folder = folder(&[("a b#ü.yaml", BAD.as_bytes())]);
+    let file = path(&folder, "a b#ü.yaml");
+    let run = run(&["check", "--format", "sarif", "--module", "dist/flytewarden.wasm", &file], "");
+    let log: Value = serde_json::from_str(&run.out).unwrap();
+    let uri = &log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
+    assert!(uri.as_str().unwrap().ends_with("/a%20b%23%C3%BC.yaml"), "{uri}");
+    assert_eq!("flyte-non-root/runs-as-root", log["runs"][0]["results"][0]["ruleId"]);
+}
+
+#[test]
+fn junit_has_a_test_for_each_object_under_each_policy() {
+    let run = run(&["check", "--format", "junit", "-"], &format!("{GOOD}---\n{BAD}---\na: [\n"));
+    assert_eq!(Some(2), run.code);
+    let report = quick_junit::Report::deserialize_from_str(&run.out).unwrap();
+    assert_eq!((7, 1, 1), (report.tests, report.failures, report.errors), "{}", run.out);
+    let suite = &report.test_suites[0];
+    assert_eq!("<stdin>", suite.name.as_str());
+    let of_bad = suite.test_cases.iter().filter(|case| case.name.as_str() == "Pod bad in <stdin>");
+    let policies: Vec<&str> = of_bad.filter_map(|case| case.classname.as_deref()).collect();
+    assert_eq!(["flyte-admin-cors", "flyte-console-url", "flyte-non-root"], *policies);
+    assert!(run.out.contains("<failure message=\"runs-as-root\">line "), "{}", run.out);
+    assert!(run.out.contains("<error message=\"not judged\">line "), "{}", run.out);
+}
+
+#[test]
+fn junit_of_a_module_with_several_policies_has_no_test_that_passes_beside_one_that_fails() {
+    let odd = BAD.replace("name: bad", "name: \"bad\\uFFFF\"");
+    let run = run(&["check", "--format", "junit", "--module", "dist/flytewarden.wasm", "-"], &odd);
+    let report = quick_junit::Report::deserialize_from_str(&run.out).unwrap();
+    assert_eq!((1, 1), (report.tests, report.failures), "{}", run.out);
+    assert!(run.out.contains("Pod bad\u{fffd}"), "{}", run.out);
+}
+
+#[test]
+fn junit_says_how_much_was_counted_and_not_spelt_out() {
+    let root = "securityContext: {runAsUser: 0}";
+    let containers: String = (0..30).map(|number| format!("{{name: c{number}, {root}}}, ")).collect();
+    let pod = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: many}}\nspec: {{containers: [{containers}]}}\n");
+    let run = run(&["check", "--format", "junit", "-"], &pod);
+    assert!(run.out.contains("and 10 more in this object"), "{}", run.out);
+}

@@ -1,0 +1,81 @@
+//! Both sides of a domain split, in the manifests that are given together.
+
+use crate::{check, folder, path, run};
+
+/// flyteconsole's side of a pair, in no namespace of its own, and flyteadmin's.
+const CONSOLE: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: flyteconsole}
+spec:
+  template:
+    metadata: {labels: {app: flyteconsole}}
+    spec:
+      containers:
+      - name: flyteconsole
+        securityContext: {runAsUser: 1000}
+        env: [{name: ADMIN_API_URL, value: https://flyte.example.com}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: flyteconsole}
+spec: {selector: {app: flyteconsole}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: flyteconsole}
+spec:
+  tls: [{hosts: [console.example.com]}]
+  rules: [{host: console.example.com, http: {paths: [{backend: {service: {name: flyteconsole}}}]}}]
+";
+const ADMIN: &str = "\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: flyte-admin-config, namespace: flyte}
+data:
+  server.yaml: |
+    server: {security: {allowedOrigins: [https://other.example.com]}}
+";
+
+#[test]
+fn a_broken_pair_is_found_across_files_and_said_to_be_found_without_a_cluster() {
+    let folder = folder(&[("admin.yaml", ADMIN.as_bytes()), ("console.yaml", CONSOLE.as_bytes())]);
+    let paths = [path(&folder, "console.yaml"), path(&folder, "admin.yaml")];
+    let run = run(&["check", "--namespace", "flyte", &paths[0], &paths[1]], "");
+    assert_eq!(Some(1), run.code, "{}", run.out);
+    assert!(run.out.contains("line 11, flyte-console-url/cut-off\n    flyteconsole, loaded from "), "{}", run.out);
+    assert!(run.out.contains("(Ingress flyte/flyteconsole)"), "{}", run.out);
+    assert!(run.out.contains("→ add `- https://console.example.com` to allowedOrigins there"), "{}", run.out);
+    let asked = "Policies asked for other objects (Deployment, Ingress, ConfigMap, Service): these manifests answered, no cluster.";
+    assert!(run.out.ends_with(&format!("{asked}\n")), "{}", run.out);
+}
+
+#[test]
+fn a_mended_pair_is_good() {
+    let mended = ADMIN.replace("other.example.com", "console.example.com");
+    let run = run(&["check", "--namespace", "flyte", "-"], &format!("{CONSOLE}---\n{mended}"));
+    assert_eq!(Some(0), run.code, "{}", run.out);
+    assert!(!run.out.contains("flyte-console-url/"), "{}", run.out);
+}
+
+#[test]
+fn a_pair_in_two_namespaces_is_not_checked_and_says_so() {
+    let run = check(&format!("{CONSOLE}---\n{ADMIN}"));
+    assert_eq!(Some(0), run.code, "{}", run.out);
+    assert!(run.out.contains("there is no ConfigMap of flyteadmin's in namespace default"), "{}", run.out);
+}
+
+#[test]
+fn a_pair_whose_other_side_cannot_be_read_is_not_called_good() {
+    let run = run(&["check", "--namespace", "flyte", "-"], &format!("{CONSOLE}---\n{ADMIN}  a.yaml: 5\n"));
+    assert_eq!(Some(2), run.code, "{}", run.out);
+    assert!(run.out.contains("flyte-console-url/not-checked"), "{}", run.out);
+}
+
+#[test]
+fn two_environments_that_are_given_together_are_not_held_against_each_other() {
+    let mended = ADMIN.replace("other.example.com", "console.example.com");
+    let run = run(&["check", "--namespace", "flyte", "-"], &format!("{CONSOLE}---\n{ADMIN}---\n{mended}"));
+    assert_eq!(Some(0), run.code, "{}", run.out);
+    assert!(run.out.contains("ConfigMap flyte/flyte-admin-config is given twice"), "{}", run.out);
+}
