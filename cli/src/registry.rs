@@ -79,7 +79,7 @@ struct Credentials {
 }
 
 impl Artifact {
-    /// The artifact at a reference: `ghcr.io/owner/policy:v1`, with [`SCHEME`] before it or not. Plain http where the
+    /// The artifact at a reference: `ghcr.io/owner/policy:v1`, with `registry://` before it or not. Plain http where the
     /// registry is `insecure`.
     ///
     /// # Errors
