@@ -1,6 +1,11 @@
 //! Puts the compiled modules into the command: one for each folder of `policies/`, from `dist/`.
+//!
+//! A folder `<policy>-image-user` is the same policy, which may also ask for images, and stands in for it: here nobody has to
+//! allow that first.
 
 use std::{env, error::Error, fmt::Write, fs, path::Path};
+
+const ASKING: &str = "-image-user";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no workspace")?.to_owned();
@@ -14,6 +19,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     names.sort();
+    let asking: Vec<String> = names.iter().filter(|name| name.ends_with(ASKING)).cloned().collect();
+    names.retain(|name| !asking.contains(&format!("{name}{ASKING}")));
 
     let mut list = String::from("&[\n");
     for name in names {
@@ -22,7 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         if !module.is_file() {
             println!("cargo::error={} is not there: run `make modules` first", module.display());
         }
-        writeln!(list, "    (\"{name}\", include_bytes!({module:?})),")?;
+        let policy = name.strip_suffix(ASKING).unwrap_or(&name);
+        writeln!(list, "    (\"{policy}\", include_bytes!({module:?})),")?;
     }
     list.push(']');
     fs::write(Path::new(&env::var("OUT_DIR")?).join("modules.rs"), list)?;

@@ -26,6 +26,61 @@ pub const CONSOLE_CONFIG_MAP: &str = "flyte-console-config";
 pub const ADMIN_API_URL: &str = "ADMIN_API_URL";
 /// The store of task outputs that can be used again.
 pub const DATACATALOG: &str = "datacatalog";
+/// The users that components run as.
+pub struct Users {
+    /// The names of the workloads, or of their pods.
+    pub components: &'static [&'static str],
+    /// `runAsUser`.
+    pub user: u32,
+    /// `runAsGroup`.
+    pub group: Option<u32>,
+    /// `fsGroup`.
+    pub fs_group: Option<u32>,
+    /// `fsGroupChangePolicy`.
+    pub fs_group_change_policy: Option<&'static str>,
+}
+
+/// The users that Flyte's charts give to the pods of its components: flyte-core's `values.yaml`, and `podSecurityContext` in
+/// that of flyte-binary, where it is off by default. All have `runAsNonRoot: true`; in the charts flytepropeller lacks it.
+/// They say nothing of the last three names of the first entry, which run images of flyteadmin and flytepropeller.
+pub const USERS: [Users; 4] = [
+    Users {
+        components: &[
+            FLYTEADMIN,
+            "flytescheduler",
+            "flytepropeller",
+            "flyte-pod-webhook",
+            "flyte-pod-webhook-secret",
+            "syncresources",
+            "flyteclusterresourcesync",
+        ],
+        user: 1001,
+        group: None,
+        fs_group: Some(65534),
+        fs_group_change_policy: Some("Always"),
+    },
+    Users {
+        components: &[DATACATALOG],
+        user: 1001,
+        group: None,
+        fs_group: Some(1001),
+        fs_group_change_policy: Some("OnRootMismatch"),
+    },
+    Users {
+        components: &[FLYTECONSOLE],
+        user: 1000,
+        group: None,
+        fs_group: None,
+        fs_group_change_policy: Some("OnRootMismatch"),
+    },
+    Users {
+        components: &[FLYTE_BINARY],
+        user: 65534,
+        group: Some(65534),
+        fs_group: Some(65534),
+        fs_group_change_policy: None,
+    },
+];
 /// The init container of flyteadmin and of datacatalog that waits for the database with `pg_isready`. The "Security
 /// Overview": "Only the check-db-ready container is run using the root user, which we will also plan to fix." Gone
 /// from the helm charts since v1.0.0.

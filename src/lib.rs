@@ -8,7 +8,7 @@
 //! ```
 //! use flytewarden::{abi::Module, cluster::NoCluster, non_root::NonRoot};
 //!
-//! let answer = Module::One(&NonRoot).validate(br#"{"settings": {}, "request": {
+//! let answer = Module::One(&NonRoot::POLICY).validate(br#"{"settings": {}, "request": {
 //!     "operation": "CREATE",
 //!     "kind": {"group": "", "version": "v1", "kind": "Pod"},
 //!     "object": {"spec": {"containers": [{"name": "flyteadmin", "securityContext": {"runAsUser": 0}}]}}
@@ -32,11 +32,13 @@ mod base64;
 pub mod cluster;
 #[cfg(feature = "flyte-console-url")]
 pub mod console_url;
+#[cfg(feature = "pod-users")]
+mod edit;
 mod flyte;
 mod id;
 mod image;
 mod location;
-#[cfg(feature = "flyte-non-root")]
+#[cfg(feature = "pod-users")]
 pub mod non_root;
 #[cfg(feature = "flyte-oauth-tls")]
 pub mod oauth_tls;

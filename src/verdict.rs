@@ -3,14 +3,17 @@
 use std::fmt::{self, Write};
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 /// What a policy thinks of an object. Accepted when there is no violation.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Verdict {
     /// What is wrong, in the object's own order.
     pub violations: Findings<Violation>,
     /// What is worth knowing and refuses nothing.
     pub notices: Findings<Notice>,
+    /// The object as the policy wants it, where it changes it: as JSON.
+    pub object: Option<Box<RawValue>>,
 }
 
 /// Where in a file that is a value of an object: an entry of a ConfigMap.

@@ -3,16 +3,16 @@
 //! The one place that knows where each kind keeps its pod spec and how to walk its containers. `null` and absent are
 //! the same everywhere, as they are to the API server.
 
-#[cfg(any(feature = "cluster-objects", feature = "flyte-non-root"))]
+#[cfg(any(feature = "cluster-objects", feature = "pod-users"))]
 mod labels;
-#[cfg(feature = "flyte-non-root")]
+#[cfg(feature = "pod-users")]
 mod users;
 
-#[cfg(any(feature = "cluster-objects", feature = "flyte-non-root"))]
+#[cfg(any(feature = "cluster-objects", feature = "pod-users"))]
 pub use labels::Labels;
-#[cfg(feature = "flyte-non-root")]
+#[cfg(feature = "pod-users")]
 use users::{NodeSelector, Os};
-#[cfg(feature = "flyte-non-root")]
+#[cfg(feature = "pod-users")]
 pub use users::{SecurityContext, WindowsOptions};
 
 use crate::{
@@ -96,6 +96,16 @@ impl<'a> Workload<'a> {
         }
     }
 
+    /// Reads a workload of a kind from its object.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    #[cfg(feature = "pod-users")]
+    pub fn read_object(kind: &Kind, object: &'a RawValue) -> Result<Self, Unjudged> {
+        Self::of(Shape::of(kind).unwrap_or(Shape::Template), object)
+    }
+
     /// Reads a Deployment.
     ///
     /// # Errors
@@ -166,7 +176,9 @@ view! {
         /// The object's name; absent where it is to be generated.
         "name" => pub name: Text<'a>,
         "namespace" if "cluster-objects" => pub namespace: Text<'a>,
-        "labels" if "cluster-objects" | "flyte-non-root" => labels: Labels<'a>,
+        "labels" if "cluster-objects" | "pod-users" => labels: Labels<'a>,
+        /// Who made the object, a list, yet to be read.
+        "ownerReferences" if "pod-users" => owners: &'a RawValue,
         /// When somebody asked for the object's deletion; it then only waits for its finalizers.
         "deletionTimestamp" => pub deletion_timestamp: Text<'a>,
     }
@@ -174,10 +186,10 @@ view! {
     /// The parts of a pod spec that policies read.
     pub struct PodSpec<'a> {
         /// `false` puts the pod into a user namespace of its own.
-        "hostUsers" if "flyte-non-root" => pub host_users: bool,
-        "os" if "flyte-non-root" => os: Os<'a>,
-        "nodeSelector" if "flyte-non-root" => node_selector: NodeSelector<'a>,
-        "securityContext" if "flyte-non-root" => security_context: SecurityContext<'a>,
+        "hostUsers" if "pod-users" => pub host_users: bool,
+        "os" if "pod-users" => os: Os<'a>,
+        "nodeSelector" if "pod-users" => node_selector: NodeSelector<'a>,
+        "securityContext" if "pod-users" => security_context: SecurityContext<'a>,
         "initContainers" => init_containers: Vec<Container<'a>>,
         "containers" => containers: Vec<Container<'a>>,
         "ephemeralContainers" => ephemeral_containers: Vec<Container<'a>>,
@@ -189,7 +201,7 @@ view! {
     pub struct Container<'a> {
         "name" => name: Text<'a>,
         "image" => image: Text<'a>,
-        "restartPolicy" if "flyte-non-root" => restart_policy: Text<'a>,
+        "restartPolicy" if "pod-users" => restart_policy: Text<'a>,
         /// The command, a list of texts, yet to be read.
         "command" if "admin-config" => pub command: &'a RawValue,
         /// The command's arguments, a list of texts, yet to be read.
@@ -200,7 +212,7 @@ view! {
         "envFrom" if "flyte-console-url" => pub env_from: &'a RawValue,
         /// Where its volumes are mounted, a list, yet to be read.
         "volumeMounts" if "cluster-objects" => pub volume_mounts: &'a RawValue,
-        "securityContext" if "flyte-non-root" => security_context: SecurityContext<'a>,
+        "securityContext" if "pod-users" => security_context: SecurityContext<'a>,
     }
 }
 
@@ -216,7 +228,8 @@ pub enum Role {
 }
 
 impl Role {
-    fn field(self) -> &'static str {
+    /// The list's name.
+    pub fn field(self) -> &'static str {
         match self {
             Self::Init => "initContainers",
             Self::Regular => "containers",

@@ -1,22 +1,25 @@
 //! What holds of `flyte-non-root` for every pod, not just for the cases.
 #![cfg(feature = "flyte-non-root")]
 
-use flytewarden::{abi::Module, cluster::NoCluster, non_root::NonRoot};
+use flytewarden::{
+    abi::{Answer, Module},
+    cluster::NoCluster,
+    non_root::NonRoot,
+};
 use k8s_openapi::api::core::v1::{PodSpec, SecurityContext};
-use kubewarden_policy_sdk::response::ValidationResponse;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-fn judge_in(object: &Value, settings: &Value) -> ValidationResponse {
+fn judge_in(object: &Value, settings: &Value) -> Answer {
     let payload = json!({"settings": settings, "request": {
         "operation": "CREATE",
         "kind": {"group": "", "version": "v1", "kind": "Pod"},
         "object": object
     }});
-    Module::One(&NonRoot).validate(payload.to_string().as_bytes(), &NoCluster)
+    Module::One(&NonRoot::POLICY).validate(payload.to_string().as_bytes(), &NoCluster)
 }
 
-fn judge(spec: &Value, settings: &Value) -> ValidationResponse {
+fn judge(spec: &Value, settings: &Value) -> Answer {
     judge_in(&json!({"metadata": {"name": "flyteadmin"}, "spec": spec}), settings)
 }
 
@@ -202,8 +205,8 @@ proptest! {
         let payload = json!({"settings": settings, "request": {
             "operation": "CREATE", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "object": object
         }});
-        let one = Module::One(&NonRoot).validate(payload.to_string().as_bytes(), &NoCluster);
-        let other = Module::One(&NonRoot).validate(reversed(&payload).as_bytes(), &NoCluster);
+        let one = Module::One(&NonRoot::POLICY).validate(payload.to_string().as_bytes(), &NoCluster);
+        let other = Module::One(&NonRoot::POLICY).validate(reversed(&payload).as_bytes(), &NoCluster);
         prop_assert_eq!(one.message, other.message);
         prop_assert_eq!(one.warnings, other.warnings);
         prop_assert_eq!(one.audit_annotations, other.audit_annotations);

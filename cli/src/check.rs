@@ -9,6 +9,7 @@ use std::{
 
 use flytewarden_offline::{
     cluster::{Cluster, HostCalls},
+    images::Images,
     manifest,
     report::{self, Report},
     request::Request,
@@ -16,7 +17,7 @@ use flytewarden_offline::{
 use indicatif::{ProgressBar, ProgressStyle};
 use walkdir::WalkDir;
 
-use crate::{engine::Module, settings::Settings};
+use crate::{engine::Module, fix::Fixed, settings::Settings};
 
 /// What to check with.
 pub struct Check<'c> {
@@ -26,34 +27,74 @@ pub struct Check<'c> {
     pub settings: &'c Settings,
     /// The namespace of objects that name none.
     pub namespace: &'c str,
+    /// The users of images.
+    pub images: Images,
+}
+
+/// What became of the files.
+pub struct Checked {
+    /// What the policies say.
+    pub report: Report,
+    /// The files in which policies fill something in, each by its path and as it is named.
+    pub fixed: Vec<(PathBuf, String, Fixed)>,
+}
+
+/// What policies ask, answered by the manifests and by a list of images.
+struct Host {
+    cluster: Arc<Cluster>,
+    images: Images,
+}
+
+impl HostCalls for Host {
+    fn answer(&self, operation: &str, request: &[u8]) -> Result<Vec<u8>, String> {
+        self.cluster.answer(operation, request)
+    }
+
+    fn image(&self, reference: &str) -> Result<Vec<u8>, String> {
+        self.images.answer(reference)
+    }
 }
 
 /// The path that means standard input.
-const STANDARD_INPUT: &str = "-";
+pub const STANDARD_INPUT: &str = "-";
 
 impl Check<'_> {
     /// Checks files, directories and standard input (`-`), in the order they are given. What a policy asks about other
     /// objects, all of them together answer.
-    pub fn run(&self, paths: &[PathBuf]) -> Report {
+    pub fn run(&self, paths: &[PathBuf]) -> Checked {
         let mut report = Report::default();
+        let mut fixed = Vec::new();
         let mut files = Vec::new();
         for path in paths {
             files.extend(manifests(path, &mut report));
         }
-        let files: Vec<File> = files.iter().map(|path| File::read(path)).collect();
+        let files: Vec<File> = files.into_iter().map(File::read).collect();
         let cluster = Arc::new(Cluster::of(files.iter().flat_map(File::objects), self.namespace));
-        let host: Arc<dyn HostCalls> = Arc::clone(&cluster) as _;
+        let host: Arc<dyn HostCalls> = Arc::new(Host { cluster: Arc::clone(&cluster), images: self.images.clone() });
 
         let progress = progress(files.iter().flat_map(File::objects).count());
-        for File { name, content } in &files {
+        for File { path, name, content } in &files {
             match content {
                 Ok(Content { text, objects }) => {
+                    let mut filled = Vec::new();
                     for object in objects {
                         match object {
-                            Ok(object) => report.add(name, text, object, self.answers(object, &host)),
+                            Ok(object) => {
+                                let mut answers = self.answers(object, &host);
+                                let mut taken = answers.iter_mut().filter_map(|(_, answer)| answer.as_mut().ok());
+                                filled.extend(
+                                    taken
+                                        .find_map(|answer| answer.mutated_object.take())
+                                        .map(|wanted| (object, wanted)),
+                                );
+                                report.add(name, text, object, answers);
+                            }
                             Err(unreadable) => report.add_unreadable(name, unreadable),
                         }
                         progress.inc(1);
+                    }
+                    if !filled.is_empty() {
+                        fixed.push((path.clone(), name.clone(), Fixed::of(text, &filled)));
                     }
                 }
                 Err(reason) => report.add_unread(name, reason.clone()),
@@ -61,13 +102,13 @@ impl Check<'_> {
         }
         progress.finish_and_clear();
         report.asked_for = cluster.asked().into_iter().collect();
-        report
+        Checked { report, fixed }
     }
 
     fn answers(
         &self,
         object: &manifest::Object,
-        cluster: &Arc<dyn HostCalls>,
+        host: &Arc<dyn HostCalls>,
     ) -> Vec<(String, Result<report::Answer, String>)> {
         let request = Request::create(object, self.namespace);
         let mut concerned = self.modules.iter().filter(|module| module.metadata.asks_for(&request)).peekable();
@@ -76,7 +117,7 @@ impl Check<'_> {
         }
         match serde_json::to_string(&request) {
             Ok(request) => concerned
-                .map(|module| (module.name.clone(), module.validate(&request, self.settings.of(&module.name), cluster)))
+                .map(|module| (module.name.clone(), module.validate(&request, self.settings.of(&module.name), host)))
                 .collect(),
             Err(error) => concerned.map(|module| (module.name.clone(), Err(error.to_string()))).collect(),
         }
@@ -85,6 +126,7 @@ impl Check<'_> {
 
 /// A file, as it is named, and what it holds.
 struct File {
+    path: PathBuf,
     name: String,
     content: Result<Content, String>,
 }
@@ -95,14 +137,15 @@ struct Content {
 }
 
 impl File {
-    fn read(path: &Path) -> Self {
-        let name = if path == Path::new(STANDARD_INPUT) { "<stdin>".into() } else { path.to_string_lossy() };
-        let content = read(path).and_then(|text| match manifest::objects(&text) {
+    fn read(path: PathBuf) -> Self {
+        let is_input = path == Path::new(STANDARD_INPUT);
+        let name = if is_input { "<stdin>".to_owned() } else { path.to_string_lossy().into_owned() };
+        let content = read(&path).and_then(|text| match manifest::objects(&text) {
             // An empty pipe is what a failed `helm template` leaves, and no sign that all is well.
             objects if objects.is_empty() => Err("there is no object in it".to_owned()),
             objects => Ok(Content { text, objects }),
         });
-        Self { name: name.into_owned(), content }
+        Self { path, name, content }
     }
 
     fn objects(&self) -> impl Iterator<Item = &manifest::Object> {

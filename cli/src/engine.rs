@@ -81,6 +81,9 @@ impl Guest {
                 // Where policies log.
                 ("kubewarden", "tracing") => Ok(Vec::new()),
                 ("kubewarden", "kubernetes") => cluster.answer(operation, request).map_err(Into::into),
+                ("kubewarden", "oci") if operation == "v1/oci_manifest_config" => {
+                    cluster.image(&serde_json::from_slice::<String>(request)?).map_err(Into::into)
+                }
                 _ => Err(format!("there is no {namespace}/{operation} here").into()),
             });
         WapcHost::new(Box::new(instance), Some(host))
@@ -106,6 +109,15 @@ impl Module {
         }
         let name = metadata.name().ok_or_else(|| Unusable("its metadata has no title".to_owned()))?.to_owned();
         Ok(Self { metadata, name, engine: engine.clone(), bytes, guest: OnceLock::new() })
+    }
+
+    /// Reads a module that is part of the command, under the name that it has there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    pub fn built_in(engine: &wasmtime::Engine, name: &str, bytes: &'static [u8]) -> Result<Self, Unusable> {
+        Ok(Self { name: name.to_owned(), ..Self::read(engine, bytes)? })
     }
 
     /// Reads and compiles a policy.
@@ -155,7 +167,8 @@ impl Module {
     pub fn validate(&self, request: &str, settings: &str, cluster: &Arc<dyn HostCalls>) -> Result<Answer, String> {
         let payload = format!(r#"{{"request":{request},"settings":{settings}}}"#);
         let granted = self.metadata.context_aware_resources().to_vec();
-        let cluster = Arc::new(Granted { granted, cluster: Arc::clone(cluster) });
+        let images = self.metadata.asks_its_host(IMAGES);
+        let cluster = Arc::new(Granted { granted, images, cluster: Arc::clone(cluster) });
         let answer = self.call("validate", payload.as_bytes(), cluster)?;
         serde_json::from_slice(&answer).map_err(|error| format!("the module's answer cannot be read: {error}"))
     }
@@ -180,9 +193,13 @@ impl Module {
     }
 }
 
+/// What a policy asks its host for to be told an image's user.
+const IMAGES: &str = "oci/v1/oci_manifest_config";
+
 /// A cluster as far as a policy has been granted access to it.
 struct Granted {
     granted: Vec<ContextAwareResource>,
+    images: bool,
     cluster: Arc<dyn HostCalls>,
 }
 
@@ -201,6 +218,13 @@ impl HostCalls for Granted {
             ));
         }
         self.cluster.answer(operation, request)
+    }
+
+    fn image(&self, reference: &str) -> Result<Vec<u8>, String> {
+        match self.images {
+            true => self.cluster.image(reference),
+            false => Err(format!("the policy's metadata does not ask for {IMAGES}")),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod cache;
 pub mod check;
 pub mod engine;
+pub mod fix;
 pub mod formats;
 pub mod registry;
 pub mod settings;

@@ -11,12 +11,14 @@ use std::{
 use clap::{Parser, Subcommand, ValueEnum};
 use flytewarden_cli::{
     cache::Cache,
-    check::Check,
+    check::{Check, Checked, STANDARD_INPUT},
     engine::{EMBEDDED, Module},
+    fix::Fixed,
     formats::{junit::junit, sarif::sarif, text},
     registry::{Artifact, Pulled},
     settings::Settings,
 };
+use flytewarden_offline::images::Images;
 use serde::Serialize;
 
 /// Flyte's security guidance, checked on rendered manifests.
@@ -50,6 +52,20 @@ struct CheckArguments {
     /// The policies' settings: YAML, a map from policy names to their settings.
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
+
+    /// The USER of images, where a policy is to look at it: YAML, a map from image references to USER.
+    #[arg(long, value_name = "FILE")]
+    image_users: Option<PathBuf>,
+
+    /// Prints as a diff what the setting `fill` of flyte-non-root puts into the manifests; `flyte` where it is not set.
+    ///
+    /// The report, about the manifests as they then are, goes to standard error.
+    #[arg(long)]
+    fix: bool,
+
+    /// With --fix: puts it into the files.
+    #[arg(long, requires = "fix")]
+    write: bool,
 
     /// Another compiled policy instead of the built-in ones; can be given more than once.
     #[arg(long = "module", value_name = "FILE|registry://REF")]
@@ -137,23 +153,57 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
             .and_then(|text| Settings::read(&text, &modules))
             .map_err(|error| format!("settings {}: {error}", file.display()))?,
     };
-    let check = Check { modules: &modules, settings: &settings, namespace: &arguments.namespace };
-    let report = check.run(&arguments.paths);
-    let written = match arguments.format {
-        Format::Text => text::text(&report, &mut out),
-        Format::Json => json(&report, &mut out),
-        Format::Sarif => json(&sarif(&report, &modules), &mut out),
-        Format::Junit => junit(&report).map_err(io::Error::other).and_then(|xml| out.write_all(xml.as_bytes())),
+    let settings = if arguments.fix { settings.or_filling_in() } else { settings };
+    let images = match &arguments.image_users {
+        None => Images::default(),
+        Some(file) => fs::read_to_string(file)
+            .map_err(|error| error.to_string())
+            .and_then(|text| Images::read(&text))
+            .map_err(|error| format!("image users {}: {error}", file.display()))?,
     };
-    finish(written.and_then(|()| out.flush()))?;
-    Ok(match (report.summary.unjudged, report.summary.violations) {
+    if arguments.write && arguments.paths.iter().any(|path| path == Path::new(STANDARD_INPUT)) {
+        return Err("standard input cannot be written to: --fix without --write prints a diff".into());
+    }
+    let check = Check { modules: &modules, settings: &settings, namespace: &arguments.namespace, images };
+    let Checked { report, fixed } = check.run(&arguments.paths);
+    let left = if arguments.fix { fix(&fixed, arguments.write, &mut out)? } else { 0 };
+    let report_out: &mut dyn Write = match arguments.fix && !arguments.write {
+        true => &mut anstream::AutoStream::auto(io::stderr().lock()),
+        false => &mut out,
+    };
+    let written = match arguments.format {
+        Format::Text => text::text(&report, report_out),
+        Format::Json => json(&report, report_out),
+        Format::Sarif => json(&sarif(&report, &modules), report_out),
+        Format::Junit => junit(&report).map_err(io::Error::other).and_then(|xml| report_out.write_all(xml.as_bytes())),
+    };
+    finish(written.and_then(|()| report_out.flush()))?;
+    Ok(match (report.summary.unjudged, report.summary.violations + left) {
         (0, 0) => ExitCode::SUCCESS,
         (0, _) => ExitCode::from(VIOLATIONS),
         _ => ExitCode::from(UNJUDGED),
     })
 }
 
-fn json(report: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
+/// Writes what is filled in to the files, or prints it as a diff; how many objects it is left out of.
+fn fix(fixed: &[(PathBuf, String, Fixed)], write: bool, out: &mut impl Write) -> Result<usize, Box<dyn Error>> {
+    for (path, name, fixed) in fixed {
+        if write {
+            fs::write(path, &fixed.text).map_err(|error| format!("{name}: {error}"))?;
+            let objects = if fixed.objects == 1 { "object" } else { "objects" };
+            anstream::eprintln!("{}: filled in {} {objects}", text::printable(name), fixed.objects);
+        } else {
+            finish(out.write_all(fixed.diff(name).as_bytes()))?;
+        }
+        for (line, reason) in &fixed.left {
+            anstream::eprintln!("{}:{line}: not filled in: {}", text::printable(name), text::printable(reason));
+        }
+    }
+    finish(out.flush())?;
+    Ok(fixed.iter().map(|(.., fixed)| fixed.left.len()).sum())
+}
+
+fn json(report: &impl Serialize, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, report)?;
     writeln!(out)
 }
@@ -184,7 +234,7 @@ fn modules(named: &[String], insecure: bool) -> Result<Vec<Module>, Box<dyn Erro
     }
     if named.is_empty() {
         for (name, bytes) in EMBEDDED {
-            modules.push(Module::read(&engine, *bytes).map_err(|error| format!("built-in {name}: {error}"))?);
+            modules.push(Module::built_in(&engine, name, bytes).map_err(|error| format!("built-in {name}: {error}"))?);
         }
     }
     Ok(modules)

@@ -10,8 +10,12 @@ use std::collections::BTreeMap;
 use flytewarden::settings::nearest;
 use flytewarden_offline::yaml::{self, Value};
 use indexmap::IndexMap;
+use serde_json::{Map, Value as Json};
 
 use crate::engine::{EMBEDDED, Module};
+
+/// The policy that fills in what manifests lack.
+const NON_ROOT: &str = "flyte-non-root";
 
 /// Each policy's settings, as JSON.
 #[derive(Debug, Default)]
@@ -53,6 +57,16 @@ impl Settings {
             module.validate_settings("{}").map_err(|problem| format!("{} needs some: {problem}", module.name))?;
         }
         Ok(settings)
+    }
+
+    /// These settings, and where they do not say what to fill in, what Flyte's charts set.
+    pub fn or_filling_in(mut self) -> Self {
+        let own: Result<Map<String, Json>, _> = serde_json::from_str(self.of(NON_ROOT));
+        if let Ok(mut own) = own {
+            own.entry("fill").or_insert_with(|| "flyte".into());
+            self.0.insert(NON_ROOT.to_owned(), Json::from(own).to_string());
+        }
+        self
     }
 
     /// A policy's settings, as JSON.

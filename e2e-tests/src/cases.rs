@@ -5,7 +5,8 @@
 use std::{collections::BTreeMap, fs, sync::Arc};
 
 use crate::certificates;
-use flytewarden::abi::{Module, POLICIES};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use flytewarden::abi::{MORE_POLICIES, Module, POLICIES};
 use flytewarden_offline::{
     cluster::{Cluster, HostCalls, NoCluster},
     manifest,
@@ -13,6 +14,7 @@ use flytewarden_offline::{
     request::Request,
     yaml::{self, Node},
 };
+use json_patch::Patch;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -41,6 +43,11 @@ pub struct Case {
     /// The kinds of them that the policy has no permission for.
     #[serde(default)]
     pub denied: Vec<String>,
+    /// The images that the host knows: what each names as its USER, or else the host's whole answer. There is no registry to
+    /// ask where absent.
+    pub images: Option<BTreeMap<String, Value>>,
+    /// The object as the policy changes it; unchanged where absent.
+    pub changed: Option<Value>,
     /// The policy's settings.
     #[serde(default = "no_settings")]
     pub settings: Value,
@@ -106,7 +113,8 @@ impl Case {
     ///
     /// There is none of that name.
     pub fn native(&self) -> Module<'static> {
-        Module::One(*POLICIES.iter().find(|policy| policy.name() == self.policy).expect("a folder is a policy's"))
+        let mut policies = POLICIES.iter().chain(MORE_POLICIES);
+        Module::One(*policies.find(|policy| policy.name() == self.policy).expect("a folder is a policy's"))
     }
 
     /// Whether its settings are no map, which Kubewarden's engines take for no settings at all.
@@ -140,14 +148,17 @@ impl Case {
     ///
     /// What the cluster holds is no object.
     pub fn host(&self) -> Arc<dyn HostCalls> {
-        let Some(objects) = &self.cluster else {
-            return Arc::new(NoCluster);
+        let cluster: Arc<dyn HostCalls> = match &self.cluster {
+            None => Arc::new(NoCluster),
+            Some(objects) => {
+                let objects: Vec<_> = objects
+                    .iter()
+                    .map(|object| manifest::objects(&object.to_string()).remove(0).expect("a case's objects are some"))
+                    .collect();
+                Arc::new(Cluster::of(&objects, "default"))
+            }
         };
-        let objects: Vec<_> = objects
-            .iter()
-            .map(|object| manifest::objects(&object.to_string()).remove(0).expect("a case's objects are some"))
-            .collect();
-        Arc::new(Denying { denied: self.denied.clone(), cluster: Cluster::of(&objects, "default") })
+        Arc::new(Host { cluster, denied: self.denied.clone(), images: self.images.clone() })
     }
 
     /// Compares an answer with the expected one.
@@ -162,6 +173,10 @@ impl Case {
         let actual = (answer.accepted, message, answer.warnings.clone().unwrap_or_default(), answer.code);
         if expected != actual {
             return Err(format!("expected {expected:#?}\ngot {actual:#?}"));
+        }
+        let changed = answer.mutated_object.as_ref();
+        if self.changed.as_ref() != changed {
+            return Err(format!("expected the object to be {:#?}\ngot {changed:#?}", self.changed));
         }
         let rules = rules(answer);
         if !self.rules.is_empty() && self.rules != rules {
@@ -181,13 +196,28 @@ impl Case {
     }
 }
 
-/// A cluster that denies permission for some kinds, in the words of Kubewarden's host.
-struct Denying {
-    denied: Vec<String>,
-    cluster: Cluster,
+/// An object with the patch of an AdmissionReview's response, if there is one.
+///
+/// # Errors
+///
+/// The patch is none, or not one of this object.
+pub fn patched(object: &Value, patch: &Value) -> Result<Option<Value>, String> {
+    let Some(patch) = patch.as_str() else { return Ok(None) };
+    let patch = BASE64_STANDARD.decode(patch).map_err(|error| error.to_string())?;
+    let patch: Patch = serde_json::from_slice(&patch).map_err(|error| error.to_string())?;
+    let mut object = object.clone();
+    json_patch::patch(&mut object, &patch).map_err(|error| error.to_string())?;
+    Ok(Some(object))
 }
 
-impl HostCalls for Denying {
+/// A cluster that denies permission for some kinds, in the words of Kubewarden's host, and knows some images.
+struct Host {
+    cluster: Arc<dyn HostCalls>,
+    denied: Vec<String>,
+    images: Option<BTreeMap<String, Value>>,
+}
+
+impl HostCalls for Host {
     fn answer(&self, operation: &str, request: &[u8]) -> Result<Vec<u8>, String> {
         let asked: Value = serde_json::from_slice(request).map_err(|error| error.to_string())?;
         match self.denied.iter().find(|kind| asked["kind"] == **kind) {
@@ -197,6 +227,19 @@ impl HostCalls for Denying {
             )),
             None => self.cluster.answer(operation, request),
         }
+    }
+
+    fn image(&self, reference: &str) -> Result<Vec<u8>, String> {
+        let Some(images) = &self.images else {
+            return self.cluster.image(reference);
+        };
+        let answer = match images.get(reference) {
+            None => return Err(format!("{reference} is not in the registry")),
+            Some(Value::String(refusal)) if refusal.starts_with("error: ") => return Err(refusal[7..].to_owned()),
+            Some(Value::String(user)) => json!({"manifest": {}, "digest": "", "config": {"config": {"User": user}}}),
+            Some(answer) => answer.clone(),
+        };
+        Ok(answer.to_string().into_bytes())
     }
 }
 

@@ -6,8 +6,8 @@ use flytewarden_offline::report::Answer;
 use serde_json::{Value, json};
 
 use crate::{
-    cases::Case,
-    native::{Asking, Exchange},
+    cases::{Case, patched},
+    native::{Asking, Exchange, IMAGE},
 };
 
 /// The exchanges as kwctl records them: YAML, of which this is the part that is JSON, but for the tag of each request.
@@ -15,6 +15,7 @@ fn recording(exchanges: &[Exchange]) -> Value {
     let recorded = exchanges.iter().map(|Exchange { operation, request, answer }| {
         let tag = match operation.as_str() {
             "list_resources_by_namespace" => "KubernetesListResourceNamespace",
+            IMAGE => "OciManifestAndConfig",
             _ => "KubernetesListResourceAll",
         };
         let response = match answer {
@@ -58,6 +59,7 @@ fn run(module: &Path, request: &Value, settings: &Value, exchanges: &[Exchange])
         write!(file, "{content}").map_err(|error| error.to_string())?;
         Ok::<_, String>(file)
     };
+    let object = &request["object"];
     let (request, recording) = (file(request)?, file(&recording(exchanges))?);
     let output = Command::new("kwctl")
         .args(["run", "--settings-json", &settings.to_string(), "--allow-context-aware"])
@@ -73,6 +75,7 @@ fn run(module: &Path, request: &Value, settings: &Value, exchanges: &[Exchange])
         .map_err(|error| format!("{error}: {text}{}", String::from_utf8_lossy(&output.stderr)))?;
     // kwctl prints the AdmissionReview's response, not the policy's own answer.
     serde_json::from_value(json!({
+        "mutated_object": patched(object, &answer["patch"])?,
         "accepted": answer["allowed"],
         "message": answer["status"]["message"],
         "code": answer["status"]["code"],

@@ -23,6 +23,9 @@ pub struct Exchange {
     pub answer: Result<Vec<u8>, String>,
 }
 
+/// The operation that asks for an image.
+pub const IMAGE: &str = "oci_manifest_config";
+
 /// A host, asked as the compiled module asks it.
 pub struct Asking {
     host: Arc<dyn HostCalls>,
@@ -61,6 +64,14 @@ impl Cluster for Asking {
         self.exchanges.borrow_mut().push(exchange);
         let list: List = serde_json::from_slice(&answer?).map_err(|error| error.to_string())?;
         Ok(list.items)
+    }
+
+    fn image(&self, reference: &str) -> Result<Box<RawValue>, String> {
+        let answer = self.host.image(reference);
+        let (operation, request) = (IMAGE.to_owned(), json!({ "image": reference }).to_string().into_bytes());
+        self.exchanges.borrow_mut().push(Exchange { operation, request, answer: answer.clone() });
+        RawValue::from_string(String::from_utf8(answer?).map_err(|error| error.to_string())?)
+            .map_err(|error| error.to_string())
     }
 
     fn now(&self) -> Result<Duration, String> {

@@ -6,7 +6,11 @@ use flytewarden_offline::{report::Answer, yaml};
 use reqwest::Client;
 use serde_json::{Map, Value, json};
 
-use crate::{cases::Case, corpus::Entry, root};
+use crate::{
+    cases::{Case, patched},
+    corpus::Entry,
+    root,
+};
 
 /// What the server says where it has no cluster.
 const NO_CLIENT: &str = "kube::Client was not initialized properly";
@@ -34,6 +38,7 @@ pub fn policies(entries: &[Entry], registry: &str, tag: &str) -> io::Result<Valu
         let policy = json!({
             "module": format!("registry://{registry}/{}:{tag}", case.policy),
             "settings": case.settings,
+            "allowedToMutate": case.settings.get("fill").is_some(),
             "contextAwareResources": granted.filter(|kind| !is_denied(kind)).collect::<Vec<_>>(),
             "hostCapabilities": metadata.get("hostCapabilities").unwrap_or(&json!([])),
         });
@@ -64,6 +69,8 @@ impl<'s> Server<'s> {
             Some("such settings are no configuration of the server")
         } else if case.lacks_operation() {
             Some("a request without an operation is none")
+        } else if case.images.is_some() {
+            Some("the server asks a registry for images, and there is none with these")
         } else if case.cluster.is_some() && self.cluster.is_none() {
             Some("the server has no cluster")
         } else if case.cluster.is_none() && self.cluster.is_some() {
@@ -124,19 +131,16 @@ impl<'s> Server<'s> {
         let response = sent.await.map_err(|error| error.to_string())?;
         let status = response.status().as_u16();
         let text = response.text().await.map_err(|error| error.to_string())?;
-        answer(&text).ok_or(format!("status {status}: {text}"))
+        answer(&text, request).ok_or(format!("status {status}: {text}"))
     }
 }
 
-/// The policy's answer in the AdmissionReview that the server returns.
-fn answer(text: &str) -> Option<Answer> {
+/// The policy's answer in the AdmissionReview that the server returns for a request.
+fn answer(text: &str, request: &Value) -> Option<Answer> {
     let review: Value = serde_json::from_str(&text.replace(NO_CLIENT, NO_CLUSTER)).ok()?;
     let response = &review["response"];
-    // No policy of ours changes an object.
-    if !response["patch"].is_null() {
-        return None;
-    }
     let answer = json!({
+        "mutated_object": patched(&request["object"], &response["patch"]).ok()?,
         "accepted": response["allowed"],
         "message": response["status"]["message"],
         "code": response["status"]["code"],

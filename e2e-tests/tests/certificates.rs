@@ -296,6 +296,11 @@ fn the_key_is_never_shown() {
     let documents: Vec<String> = secrets.iter().map(ToString::to_string).chain([broken]).collect();
     fs::write(&file, documents.join("\n---\n")).expect("there is room");
     assert!(manifest::objects(&documents[0])[0].is_ok());
-    let check = Check { modules: &[module], settings: &Settings::default(), namespace: "flyte" };
-    is_silent(&json!(check.run(&[file])).to_string(), "the command");
+    let check = Check {
+        modules: &[module],
+        settings: &Settings::default(),
+        namespace: "flyte",
+        images: flytewarden_offline::images::Images::default(),
+    };
+    is_silent(&json!(check.run(&[file]).report).to_string(), "the command");
 }

@@ -3,16 +3,45 @@
 use std::{process::ExitCode, sync::LazyLock};
 
 use flytewarden_cli::{
-    check::Check,
+    check::{Check, Checked},
     engine::{EMBEDDED, Module},
     settings::Settings,
 };
 use flytewarden_e2e::charts;
+use flytewarden_offline::{images::Images, report::Judged};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// What a chart has, its settings, and a policy's violations: each object with its line, the container or the place in a
 /// file, and the rule.
-const CHARTS: [(&str, &str, &str, &str, &[&str]); 15] = [
+const CHARTS: [(&str, &str, &str, &str, &[&str]); 18] = [
+    (
+        "v0.13.0 with the users of Flyte's charts has violations in other people's pods alone",
+        "flyte-v0.13.0-sandbox.yaml",
+        "flyte-non-root",
+        "flyte-non-root: {fill: flyte}",
+        &[
+            "Deployment flyte/minio:3130 create-bucket not-proven-non-root",
+            "Deployment flyte/minio:3113 minio not-proven-non-root",
+            "Deployment flyte/postgres:3157 postgres not-proven-non-root",
+            "DaemonSet projectcontour/envoy:3516 envoy-initconfig not-proven-non-root",
+            "DaemonSet projectcontour/envoy:3444 shutdown-manager not-proven-non-root",
+            "DaemonSet projectcontour/envoy:3465 envoy not-proven-non-root",
+        ],
+    ),
+    (
+        "v0.19.1 with the users of Flyte's charts has no violation",
+        "flyte-v0.19.1-gcp.yaml",
+        "flyte-non-root",
+        "flyte-non-root: {fill: flyte}",
+        &[],
+    ),
+    (
+        "v1.16.8 with the users of Flyte's charts has no violation at restricted either",
+        "flyte-v1.16.8-eks.yaml",
+        "flyte-non-root",
+        "flyte-non-root: {fill: flyte, level: restricted}",
+        &[],
+    ),
     (
         "v0.19.1 has the two documented exceptions and one violation",
         "flyte-v0.19.1-gcp.yaml",
@@ -97,13 +126,14 @@ const CHARTS: [(&str, &str, &str, &str, &[&str]); 15] = [
 /// The modules of the command.
 static MODULES: LazyLock<Vec<Module>> = LazyLock::new(|| {
     let engine = wasmtime::Engine::default();
-    EMBEDDED.iter().map(|(_, bytes)| Module::load(&engine, *bytes).expect("the module loads")).collect()
+    let built_in = |(name, bytes): &(&str, &'static [u8])| Module::built_in(&engine, name, bytes);
+    EMBEDDED.iter().map(|module| built_in(module).expect("the module loads")).collect()
 });
 
 fn check(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> Result<(), Failed> {
     let settings = Settings::read(settings, &MODULES)?;
-    let check = Check { modules: &MODULES, settings: &settings, namespace: "flyte" };
-    let report = check.run(&[charts().join(chart)]);
+    let check = Check { modules: &MODULES, settings: &settings, namespace: "flyte", images: Images::default() };
+    let report = check.run(&[charts().join(chart)]).report;
     let mut found = Vec::new();
     for object in &report.objects {
         for violation in object.violations.iter().filter(|violation| violation.policy == policy) {
@@ -118,6 +148,30 @@ fn check(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> Result
     Ok(())
 }
 
+/// What the users of Flyte's charts are filled in of v0.13.0, and whether the text is edited to just that.
+fn check_filled() -> Result<(), Failed> {
+    let settings = Settings::read("flyte-non-root: {fill: flyte}", &MODULES)?;
+    let check = Check { modules: &MODULES, settings: &settings, namespace: "flyte", images: Images::default() };
+    let Checked { report, fixed } = check.run(&[charts().join("flyte-v0.13.0-sandbox.yaml")]);
+    let is_filled = |object: &&Judged| object.notices.iter().any(|notice| notice.rule == "filled");
+    let filled: Vec<_> = report.objects.iter().filter(is_filled).map(|object| object.place.title()).collect();
+    let expected = [
+        "Deployment flyte/datacatalog",
+        "Deployment flyte/flyte-pod-webhook",
+        "Deployment flyte/flyteadmin",
+        "Deployment flyte/flyteconsole",
+        "Deployment flyte/flytepropeller",
+        "CronJob flyte/syncresources",
+        "Job flyte/flyte-pod-webhook-secret",
+    ];
+    let [(.., fixed)] = &fixed[..] else { return Err("another number of files".into()) };
+    let removed = fixed.diff("x").lines().skip(2).any(|line| line.starts_with('-'));
+    if filled != expected || fixed.objects != expected.len() || !fixed.left.is_empty() || removed {
+        return Err(format!("{filled:#?} {fixed:#?}").into());
+    }
+    Ok(())
+}
+
 fn main() -> ExitCode {
     let are_absent = !charts().is_dir();
     if are_absent {
@@ -126,5 +180,7 @@ fn main() -> ExitCode {
     let trials = CHARTS.map(|(title, chart, policy, settings, expected)| {
         Trial::test(title, move || check(chart, policy, settings, expected)).with_ignored_flag(are_absent)
     });
-    libtest_mimic::run(&Arguments::from_args(), trials.into()).exit_code()
+    let filled = Trial::test("v0.13.0 is filled in where it is Flyte's", check_filled).with_ignored_flag(are_absent);
+    let trials = trials.into_iter().chain([filled]).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -1,8 +1,15 @@
 //! What the modules say of themselves: where it stands in several files, it is the same in all of them.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
-use flytewarden::{abi::POLICIES, cluster::Listed};
+use flytewarden::{
+    abi::{MORE_POLICIES, POLICIES},
+    cluster::Listed,
+};
 use flytewarden_e2e::{module, root};
 use flytewarden_offline::yaml;
 use serde_json::{Value, json};
@@ -11,6 +18,10 @@ fn metadata(folder: &Path) -> Value {
     let path = folder.join("metadata.yml");
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     json!(yaml::settings(&text).expect("it is YAML"))
+}
+
+fn folders_of_policies() -> impl Iterator<Item = (&'static str, PathBuf)> {
+    POLICIES.iter().chain(MORE_POLICIES).map(|policy| (policy.name(), root().join("policies").join(policy.name())))
 }
 
 fn rules(metadata: &Value) -> BTreeSet<String> {
@@ -25,7 +36,7 @@ fn every_policy_has_a_folder_and_every_folder_a_policy() {
         .filter(|entry| entry.path().is_dir())
         .map(|entry| entry.file_name().into_string().unwrap())
         .collect();
-    let policies: BTreeSet<String> = POLICIES.iter().map(|policy| policy.name().to_owned()).collect();
+    let policies: BTreeSet<String> = folders_of_policies().map(|(name, _)| name.to_owned()).collect();
     assert_eq!(policies, folders);
 }
 
@@ -39,20 +50,31 @@ fn the_module_with_all_policies_asks_for_what_any_of_them_asks_for() {
 /// What a module asks of its host, as kwctl's scan finds it: the operations whose names are in its data.
 #[test]
 fn host_capabilities_are_those_the_modules_have() {
-    let operations = ["list_resources_by_namespace", "list_resources_all", "get_resource", "can_i"];
-    let titled = POLICIES.iter().map(|policy| (policy.name(), root().join("policies").join(policy.name())));
-    for (name, folder) in titled.chain([("flytewarden", root())]) {
+    let of_kubernetes = ["list_resources_by_namespace", "list_resources_all", "get_resource", "can_i"];
+    let of_registries = ["v1/verify", "v2/verify", "v1/manifest_digest", "v1/oci_manifest", "v1/oci_manifest_config"];
+    let operations = of_kubernetes.map(|name| ("kubernetes", name)).into_iter();
+    let operations: Vec<_> = operations.chain(of_registries.map(|name| ("oci", name))).collect();
+    for (name, folder) in folders_of_policies().chain([("flytewarden", root())]) {
         let mut code = module(name);
         // The metadata, which comes last, names them too.
         let metadata_at =
             code.windows(23).rposition(|bytes| bytes == b"io.kubewarden.metadata{").expect("it is annotated");
         code.truncate(metadata_at);
-        let has = |operation: &&&str| code.windows(operation.len()).any(|bytes| bytes == operation.as_bytes());
-        let found: BTreeSet<String> = operations.iter().filter(has).map(|name| format!("kubernetes/{name}")).collect();
+        // A name that another starts with counts where it stands alone.
+        let has = |(_, operation): &&(&str, &str)| {
+            let longer = operations.iter().map(|(_, other)| *other).filter(|other| other.starts_with(operation));
+            let longer: Vec<&str> = longer.filter(|other| other != operation).collect();
+            let mut places =
+                code.windows(operation.len()).enumerate().filter(|(_, bytes)| *bytes == operation.as_bytes());
+            places.any(|(at, _)| !longer.iter().any(|longer| code[at..].starts_with(longer.as_bytes())))
+        };
+        let found: BTreeSet<String> =
+            operations.iter().filter(has).map(|(namespace, name)| format!("{namespace}/{name}")).collect();
         let metadata = metadata(&folder);
         let declared = metadata["hostCapabilities"].as_array().into_iter().flatten();
         assert_eq!(found, declared.map(|name| name.as_str().unwrap().to_owned()).collect(), "{name}");
-        assert_eq!(found.is_empty(), metadata.get("contextAwareResources").is_none(), "{name}");
+        let asks_for_objects = found.iter().any(|name| name.starts_with("kubernetes/"));
+        assert_eq!(asks_for_objects, metadata.get("contextAwareResources").is_some(), "{name}");
     }
 }
 
@@ -68,8 +90,7 @@ fn context_aware_resources_are_the_kinds_that_policies_list() {
 
 #[test]
 fn titles_and_versions_are_those_of_the_code() {
-    let titled = POLICIES.iter().map(|policy| (policy.name(), root().join("policies").join(policy.name())));
-    for (name, folder) in titled.chain([("flytewarden", root())]) {
+    for (name, folder) in folders_of_policies().chain([("flytewarden", root())]) {
         let annotations = &metadata(&folder)["annotations"];
         assert_eq!(name, annotations["io.kubewarden.policy.title"]);
         assert_eq!(env!("CARGO_PKG_VERSION"), annotations["io.kubewarden.policy.version"], "{name}");

@@ -9,7 +9,7 @@ use std::{
 };
 
 use flytewarden::{
-    abi::{Module, POLICIES},
+    abi::{MORE_POLICIES, Module, POLICIES},
     policy::Policy,
 };
 use flytewarden_e2e::{certificates, native::Asking, root};
@@ -35,7 +35,8 @@ fn policies() -> Vec<Package> {
 
 fn packages() -> Vec<Package> {
     let all = Package { name: "flytewarden", folder: root(), module: Module::Several(POLICIES) };
-    policies().into_iter().chain([all]).collect()
+    let more = MORE_POLICIES.iter().map(|policy| of_policy(*policy));
+    policies().into_iter().chain(more).chain([all]).collect()
 }
 
 fn text(path: &Path) -> String {
@@ -68,6 +69,16 @@ impl Package {
     /// What the module says of settings; nothing where they are good.
     fn refusal(&self, settings: &Value) -> Option<String> {
         self.module.validate_settings(settings.to_string().as_bytes()).message
+    }
+
+    /// What the module says of settings, or the one that it names for them.
+    fn refusal_by_any(&self, settings: &Value) -> Option<String> {
+        let refusal = self.refusal(settings)?;
+        let is_named = |more: &&&dyn Policy| refusal.contains(&format!("the module {} is the same", more.name()));
+        match MORE_POLICIES.iter().find(is_named) {
+            Some(more) => of_policy(*more).refusal(settings.get("flyte-non-root").unwrap_or(settings)),
+            None => Some(refusal),
+        }
     }
 
     /// The names that the code takes where `settings` hold an unknown one.
@@ -118,7 +129,7 @@ fn the_settings_of_the_examples_are_those_of_the_code() {
             shown.extend(example.as_object().expect("settings are a map").keys().cloned());
             // What is left out with dots is no value.
             if !block.contains("...") {
-                assert_eq!(None, package.refusal(&example), "{block}");
+                assert_eq!(None, package.refusal_by_any(&example), "{block}");
             }
         }
         assert_eq!(variables(&package.questions()), shown, "{}", package.name);
@@ -142,7 +153,7 @@ fn the_answers_that_questions_offer_are_taken() {
             for option in question["options"].as_array().into_iter().flatten() {
                 let mut settings = json!({});
                 set(&mut settings, option);
-                assert_eq!(None, package.refusal(&settings), "{name}");
+                assert_eq!(None, package.refusal_by_any(&settings), "{name}");
             }
             if let Some(default) = question.get("default") {
                 set(&mut defaults, default);
@@ -167,7 +178,9 @@ fn policies_to_apply_are_custom_resources_and_agree_with_the_metadata() {
             assert_eq!(package.annotation(name), written["metadata"]["annotations"][name]);
         }
         assert_eq!(format!("registry://{}", package.reference()), written["spec"]["module"]);
-        for field in ["rules", "mutating", "backgroundAudit", "contextAwareResources"] {
+        // What a policy may do if its settings say so, it does not do until somebody says so.
+        assert_eq!(json!(false), written["spec"]["mutating"]);
+        for field in ["rules", "backgroundAudit", "contextAwareResources"] {
             assert_eq!(metadata[field], written["spec"][field], "{} {field}", package.name);
         }
         assert_eq!(None, package.refusal(&written["spec"]["settings"]));
@@ -236,7 +249,9 @@ fn artifact_hub_gets_what_the_metadata_says() {
 
         let metadata = package.yaml("metadata.yml");
         let told = |name: &str| hub["annotations"][format!("kubewarden/{name}")].as_str().map(str::to_owned);
-        assert_eq!(Some("false".to_owned()), told("mutation"));
+        let takes_fill = package.questions().iter().any(|question| question["label"] == "Fill");
+        assert_eq!(json!(takes_fill), metadata["mutating"], "{}", package.name);
+        assert_eq!(Some(takes_fill.to_string()), told("mutation"), "{}", package.name);
         assert_eq!(Some(package.annotation("io.artifacthub.resources")), told("resources"));
         assert_eq!(metadata["rules"], read(&told("rules").unwrap()));
         let sorted =

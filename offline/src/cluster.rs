@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::{kinds, manifest::Object};
 
-/// Something that answers a policy's calls of its host about the cluster.
+/// Something that answers a policy's calls of its host about the cluster, and about images.
 pub trait HostCalls: Send + Sync {
     /// The answer to an operation of the host's `kubernetes` namespace, both as JSON.
     ///
@@ -27,6 +27,15 @@ pub trait HostCalls: Send + Sync {
     ///
     /// Why there is none.
     fn answer(&self, operation: &str, request: &[u8]) -> Result<Vec<u8>, String>;
+
+    /// The manifest and the configuration of an image, as JSON.
+    ///
+    /// # Errors
+    ///
+    /// Why they are not known.
+    fn image(&self, _reference: &str) -> Result<Vec<u8>, String> {
+        Err("there is no registry to ask".to_owned())
+    }
 }
 
 /// No cluster at all.

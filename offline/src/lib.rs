@@ -6,6 +6,7 @@
 //! all of it.
 
 pub mod cluster;
+pub mod images;
 pub mod kinds;
 pub mod manifest;
 pub mod metadata;

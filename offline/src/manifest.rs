@@ -10,6 +10,8 @@ use crate::{
 pub struct Object {
     /// The document it stands in, from 1.
     pub document: usize,
+    /// Where in the document it stands: the places in lists of items, from the outer one; nothing for the document itself.
+    pub items: Vec<usize>,
     /// The line it starts on, from 1.
     pub line: usize,
     /// The chart's template it was rendered from, where helm says so.
@@ -57,7 +59,7 @@ pub fn objects(text: &str) -> Vec<Result<Object, Unreadable>> {
         match document.content {
             Ok(content) => {
                 let origin = Origin { document: number, source: document.source };
-                add(content, &origin, None, &mut objects);
+                add(content, &origin, &[], None, &mut objects);
             }
             Err(malformed) => objects.push(Err(Unreadable {
                 document: number,
@@ -82,6 +84,7 @@ struct Origin {
 fn add(
     mut content: Node,
     origin: &Origin,
+    place: &[usize],
     item_type: Option<(&str, &str)>,
     objects: &mut Vec<Result<Object, Unreadable>>,
 ) {
@@ -106,7 +109,9 @@ fn add(
         let item_type = kind.strip_suffix("List").filter(|kind| !kind.is_empty()).map(|kind| (&*api_version, kind));
         match content.take("items") {
             Some(Node { value: Value::List(items), .. }) => {
-                items.into_iter().for_each(|item| add(item, origin, item_type, objects));
+                for (index, item) in items.into_iter().enumerate() {
+                    add(item, origin, &[place, &[index]].concat(), item_type, objects);
+                }
             }
             None | Some(Node { value: Value::Null, .. }) => {}
             Some(items) => objects.push(unreadable(items.line, "the list's items are no list")),
@@ -118,6 +123,7 @@ fn add(
     let text = |name: &str| metadata.and_then(|metadata| metadata.get(name)).and_then(Node::as_str);
     let object = Object {
         document: origin.document,
+        items: place.to_owned(),
         line: content.line,
         source: origin.source.clone(),
         name: text("name").or(text("generateName")).unwrap_or_default().to_owned(),

@@ -14,6 +14,8 @@ pub struct Metadata {
     #[serde(default)]
     context_aware_resources: Vec<ContextAwareResource>,
     #[serde(default)]
+    host_capabilities: Vec<String>,
+    #[serde(default)]
     execution_mode: Option<String>,
     /// What it says for people, by names such as `io.kubewarden.policy.title`.
     #[serde(default)]
@@ -57,6 +59,11 @@ impl Metadata {
     /// The kinds of objects that the policy asks the cluster for.
     pub fn context_aware_resources(&self) -> &[ContextAwareResource] {
         &self.context_aware_resources
+    }
+
+    /// Whether the policy says that it calls its host for something, e.g. `oci/v1/oci_manifest_config`.
+    pub fn asks_its_host(&self, capability: &str) -> bool {
+        self.host_capabilities.iter().any(|asked| asked == capability)
     }
 
     /// Whether the policy asks for no request at all, and so judges nothing.

@@ -185,6 +185,8 @@ pub struct Answer {
     pub audit_annotations: Option<BTreeMap<String, String>>,
     /// What is worth knowing.
     pub warnings: Option<Vec<String>>,
+    /// The object as it is let in, where the policy changes it.
+    pub mutated_object: Option<serde_json::Value>,
 }
 
 /// What Flytewarden's policies say of a finding in their audit annotations.

@@ -9,7 +9,7 @@
 //! read once more by libyaml's port to Rust, through `yaml_serde`, Kubewarden's choice. It keeps no lines, so all of
 //! such a document is on its first, and reads YAML 1.2, so `yes` is a text there.
 
-use std::{cell::Cell, fmt, marker::PhantomData};
+use std::{cell::Cell, fmt, marker::PhantomData, ops::Range};
 
 use indexmap::IndexMap;
 use serde::{
@@ -57,6 +57,8 @@ pub struct Document {
     pub number: usize,
     /// The chart's template it was rendered from, which helm names in a comment.
     pub source: Option<String>,
+    /// The part of the text that it is read from, between lines of `---`.
+    pub span: Range<usize>,
     /// Its content, if it can be read.
     pub content: Result<Node, Malformed>,
 }
@@ -66,9 +68,11 @@ pub struct Document {
 /// They are split before they are read, at lines of `---`, as kubectl does. So one that cannot be read leaves the others
 /// as they are.
 pub fn documents(text: &str) -> Vec<Document> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mark = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
     let mut documents = Vec::new();
-    for (first_line, part) in split(text) {
+    for (first_line, span) in split(&text[mark..]) {
+        let span = span.start + mark..span.end + mark;
+        let part = &text[span.clone()];
         let read = parse(part, options()).or_else(|malformed| match malformed.reason.as_str() {
             UNINDENTED => parse_as_libyaml(part).ok_or(malformed),
             _ => Err(malformed),
@@ -82,7 +86,8 @@ pub fn documents(text: &str) -> Vec<Document> {
         };
         for content in contents {
             if !matches!(content, Ok(Node { value: Value::Null, .. })) {
-                documents.push(Document { number: documents.len() + 1, source: source(part), content });
+                let (number, source) = (documents.len() + 1, source(part));
+                documents.push(Document { number, source, span: span.clone(), content });
             }
         }
     }
@@ -109,8 +114,10 @@ fn source(part: &str) -> Option<String> {
     comments.find_map(|line| line.strip_prefix("# Source: ")).map(|path| path.trim().to_owned())
 }
 
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// The parts between lines of `---`, each with its first line's number.
-fn split(text: &str) -> Vec<(usize, &str)> {
+fn split(text: &str) -> Vec<(usize, Range<usize>)> {
     let mut parts = Vec::new();
     let (mut start, mut first_line, mut position) = (0, 1, 0);
     for (line, number) in text.split_inclusive('\n').zip(1..) {
@@ -119,12 +126,12 @@ fn split(text: &str) -> Vec<(usize, &str)> {
             rest.is_empty() || rest.starts_with('#')
         });
         if is_separator {
-            parts.push((first_line, &text[start..position]));
+            parts.push((first_line, start..position));
             (start, first_line) = (position + line.len(), number + 1);
         }
         position += line.len();
     }
-    parts.push((first_line, &text[start..]));
+    parts.push((first_line, start..text.len()));
     parts
 }
 

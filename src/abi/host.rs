@@ -1,40 +1,40 @@
-//! The cluster, as a Kubewarden host answers for it.
+//! The cluster and the registries, as a Kubewarden host answers for them.
 
-use std::{
-    marker::PhantomData,
-    time::{Duration, SystemTime},
-};
+#[cfg(feature = "cluster-objects")]
+mod list;
 
-use k8s_openapi::{
-    ListableResource, Resource,
-    api::{
-        apps::v1::Deployment,
-        core::v1::{ConfigMap, Service},
-        networking::v1::Ingress,
-    },
-};
-#[cfg(feature = "flyte-console-url")]
-use kubewarden_policy_sdk::host_capabilities::kubernetes::{ListAllResourcesRequest, list_all_resources};
-use kubewarden_policy_sdk::{
-    error::Error,
-    host_capabilities::kubernetes::{ListResourcesByNamespaceRequest, list_resources_by_namespace},
-};
-use serde::{Deserialize, Deserializer};
+use std::time::{Duration, SystemTime};
+
+#[cfg(feature = "flyte-non-root-image-user")]
+use kubewarden_policy_sdk::wapc_guest::host_call;
 use serde_json::value::RawValue;
 
 use crate::cluster::{Cluster, Listed};
 
-/// The host's cluster.
+/// The host.
 pub(super) struct Host;
 
 impl Cluster for Host {
+    #[cfg(feature = "cluster-objects")]
     fn list(&self, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
-        match kind {
-            Listed::ConfigMap => list::<ConfigMap>(kind, namespace),
-            Listed::Deployment => list::<Deployment>(kind, namespace),
-            Listed::Ingress => list::<Ingress>(kind, namespace),
-            Listed::Service => list::<Service>(kind, namespace),
-        }
+        list::list(kind, namespace)
+    }
+
+    #[cfg(not(feature = "cluster-objects"))]
+    fn list(&self, _: Listed, _: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
+        Err("this module asks for no objects".to_owned())
+    }
+
+    /// Not with the SDK's `get_manifest_and_config`: that reads all of both into types, takes none that lack a field its types
+    /// have, and is larger than the rest of the module.
+    #[cfg(feature = "flyte-non-root-image-user")]
+    fn image(&self, reference: &str) -> Result<Box<RawValue>, String> {
+        let unreadable = |error: &dyn std::fmt::Display| format!("the host's answer cannot be read: {error}");
+        let request = serde_json::to_vec(reference).map_err(|error| error.to_string())?;
+        let answer = host_call("kubewarden", "oci", "v1/oci_manifest_config", &request)
+            .map_err(|error| reason(&error.to_string()))?;
+        let answer = String::from_utf8(answer).map_err(|error| unreadable(&error))?;
+        RawValue::from_string(answer).map_err(|error| unreadable(&error))
     }
 
     fn now(&self) -> Result<Duration, String> {
@@ -42,69 +42,8 @@ impl Cluster for Host {
     }
 }
 
-fn list<K: ListableResource>(kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
-    let (api_version, name) = kind.kind();
-    let (api_version, kind_name) = (api_version.to_owned(), name.to_owned());
-    let field_masks = Some(kind.fields().iter().map(|field| (*field).to_owned()).collect());
-    let (label_selector, field_selector) = (None, None);
-    let listed = match namespace {
-        Some(namespace) => list_resources_by_namespace::<Unread<K>>(&ListResourcesByNamespaceRequest {
-            api_version,
-            kind: kind_name,
-            namespace: namespace.to_owned(),
-            label_selector,
-            field_selector,
-            field_masks,
-        }),
-        #[cfg(feature = "flyte-console-url")]
-        None => list_all_resources::<Unread<K>>(&ListAllResourcesRequest {
-            api_version,
-            kind: kind_name,
-            label_selector,
-            field_selector,
-            field_masks,
-        }),
-        // A module that never asks this must not need the capability for it.
-        #[cfg(not(feature = "flyte-console-url"))]
-        None => return Err("this module lists one namespace at a time".to_owned()),
-    };
-    let listed = listed.map_err(|error| match error {
-        Error::HostCall { source, .. } => reason(&source.to_string()),
-        error => error.to_string(),
-    })?;
-    Ok(listed.items.into_iter().map(|item| item.0).collect())
-}
-
 /// What went wrong, without who passed it on and how: waPC, Kubewarden's hosts, and where they are told to trace errors.
 fn reason(error: &str) -> String {
     let first = error.lines().next().unwrap_or_default();
     first.trim_start_matches("Host error: ").trim_start_matches("Callback evaluation failure: ").to_owned()
-}
-
-/// An object of a kind that is yet to be read. The SDK would make a typed copy of every field.
-struct Unread<K>(Box<RawValue>, PhantomData<K>);
-
-impl<K> Clone for Unread<K> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone(), PhantomData)
-    }
-}
-
-impl<'de, K> Deserialize<'de> for Unread<K> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Box::deserialize(deserializer).map(|object| Self(object, PhantomData))
-    }
-}
-
-impl<K: Resource> Resource for Unread<K> {
-    const API_VERSION: &'static str = K::API_VERSION;
-    const GROUP: &'static str = K::GROUP;
-    const KIND: &'static str = K::KIND;
-    const VERSION: &'static str = K::VERSION;
-    const URL_PATH_SEGMENT: &'static str = K::URL_PATH_SEGMENT;
-    type Scope = K::Scope;
-}
-
-impl<K: ListableResource> ListableResource for Unread<K> {
-    const LIST_KIND: &'static str = K::LIST_KIND;
 }

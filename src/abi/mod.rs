@@ -1,16 +1,21 @@
 //! The doors: how engines call the policies.
 //!
-//! [`Module`] answers Kubewarden's three questions from bytes to the SDK's answers. What carries those bytes is a thin
-//! door of its own: `wapc` for Kubewarden and the `flytewarden` command.
+//! [`Module`] answers Kubewarden's three questions from bytes to answers. What carries those bytes is a thin door of its
+//! own: `wapc` for Kubewarden and the `flytewarden` command.
 
-#[cfg(all(target_family = "wasm", target_os = "wasi", feature = "cluster-objects"))]
+#[cfg(all(
+    target_family = "wasm",
+    target_os = "wasi",
+    any(feature = "cluster-objects", feature = "flyte-non-root-image-user")
+))]
 mod host;
 #[cfg(all(target_family = "wasm", target_os = "wasi"))]
 mod wapc;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use kubewarden_policy_sdk::{response::ValidationResponse, settings::SettingsValidationResponse};
+use kubewarden_policy_sdk::settings::SettingsValidationResponse;
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
@@ -30,16 +35,22 @@ pub enum Module<'p> {
     Several(&'p [&'p dyn Policy]),
 }
 
-/// Every policy this build carries.
+/// Every policy this build carries, but for those that are another's with more to ask: [`MORE_POLICIES`].
 pub const POLICIES: &[&dyn Policy] = &[
     #[cfg(feature = "flyte-admin-cors")]
     &crate::admin_cors::AdminCors,
     #[cfg(feature = "flyte-console-url")]
     &crate::console_url::ConsoleUrl,
     #[cfg(feature = "flyte-non-root")]
-    &crate::non_root::NonRoot,
+    &crate::non_root::NonRoot::POLICY,
     #[cfg(feature = "flyte-oauth-tls")]
     &crate::oauth_tls::OauthTls,
+];
+
+/// The policies that ask their host more than their likes do, and so are modules of their own.
+pub const MORE_POLICIES: &[&dyn Policy] = &[
+    #[cfg(feature = "flyte-non-root-image-user")]
+    &crate::non_root::NonRoot::IMAGE_USER,
 ];
 
 /// HTTP's "Bad Request": the code of an answer to what cannot be judged.
@@ -47,7 +58,11 @@ const BAD_REQUEST: u16 = 400;
 
 impl Module<'static> {
     /// The module this build is, by its cargo features: `all`, or one policy's.
-    pub const BUILT: Self = if cfg!(feature = "all") { Self::Several(POLICIES) } else { Self::One(POLICIES[0]) };
+    pub const BUILT: Self = match (POLICIES, MORE_POLICIES) {
+        _ if cfg!(feature = "all") => Self::Several(POLICIES),
+        ([policy, ..], _) | (_, [policy, ..]) => Self::One(*policy),
+        _ => Self::Several(POLICIES),
+    };
 }
 
 impl Module<'_> {
@@ -56,13 +71,13 @@ impl Module<'_> {
     /// Never an error and never a panic: an engine turns both into a failure that tells nobody why. What cannot be
     /// judged is refused, with code 400 and the reason. The audit annotations `violations`, `notices` and `unjudged` hold
     /// as JSON what the message says in words.
-    pub fn validate(&self, payload: &[u8], cluster: &dyn Cluster) -> ValidationResponse {
+    pub fn validate(&self, payload: &[u8], cluster: &dyn Cluster) -> Answer {
         let mut verdict = Verdict::default();
         let mut unjudged = Vec::new();
         if let Err(failure) = self.judge(payload, cluster, &mut verdict, &mut unjudged) {
             unjudged.push(failure);
         }
-        answer(&verdict, &unjudged)
+        Answer::of(verdict, &unjudged)
     }
 
     /// Adds what every concerned policy says to `verdict`, or to `unjudged`.
@@ -91,6 +106,7 @@ impl Module<'_> {
                     Ok(judged) => {
                         verdict.violations.append(judged.violations);
                         verdict.notices.append(judged.notices);
+                        verdict.object = judged.object.or(verdict.object.take());
                     }
                     // Two policies that read the same field say the same of it.
                     Err(failure) if unjudged.contains(&failure) => {}
@@ -149,34 +165,54 @@ struct Carried<'p, 's> {
     settings: Option<&'s RawValue>,
 }
 
-/// Puts what the policies said into the SDK's answer.
-fn answer(verdict: &Verdict, unjudged: &[Unjudged]) -> ValidationResponse {
-    let accepted = verdict.violations.is_empty() && unjudged.is_empty();
-    let mut lines: Vec<String> = unjudged.iter().map(Unjudged::to_string).collect();
-    let mut annotations = HashMap::new();
-    if !unjudged.is_empty() {
-        annotations.insert("unjudged".to_owned(), json(unjudged));
-    }
-    if !verdict.violations.is_empty() {
-        lines.push(verdict::message(&verdict.violations));
-        annotations.insert("violations".to_owned(), json(verdict.violations.listed()));
-    }
-    if !verdict.notices.is_empty() {
-        annotations.insert("notices".to_owned(), json(verdict.notices.listed()));
-    }
-    for (name, more) in [("moreViolations", verdict.violations.more()), ("moreNotices", verdict.notices.more())] {
-        if more > 0 {
-            annotations.insert(name.to_owned(), more.to_string());
+/// The answer to `validate`: Kubewarden's `ValidationResponse`. The SDK's own would hold the changed object as a tree, which
+/// forgets how numbers were written.
+#[derive(Debug, Default, Serialize)]
+pub struct Answer {
+    /// Whether the request is let in.
+    pub accepted: bool,
+    /// Why not.
+    pub message: Option<String>,
+    /// The HTTP status code of a refusal.
+    pub code: Option<u16>,
+    /// The object in place of the request's, as JSON. A refusal has none: Kubewarden would not say the reason.
+    pub mutated_object: Option<Box<RawValue>>,
+    /// For the audit log.
+    pub audit_annotations: Option<BTreeMap<&'static str, String>>,
+    /// For whoever makes the request.
+    pub warnings: Option<Vec<String>>,
+}
+
+impl Answer {
+    /// Puts what the policies said into words.
+    fn of(verdict: Verdict, unjudged: &[Unjudged]) -> Self {
+        let accepted = verdict.violations.is_empty() && unjudged.is_empty();
+        let mut lines: Vec<String> = unjudged.iter().map(Unjudged::to_string).collect();
+        let mut annotations = BTreeMap::new();
+        if !unjudged.is_empty() {
+            annotations.insert("unjudged", json(unjudged));
         }
-    }
-    let warnings = verdict.notices.listed().iter().map(ToString::to_string).collect::<Vec<_>>();
-    ValidationResponse {
-        accepted,
-        message: (!accepted).then(|| lines.join("\n")),
-        code: (!unjudged.is_empty()).then_some(BAD_REQUEST),
-        mutated_object: None,
-        audit_annotations: (!annotations.is_empty()).then_some(annotations),
-        warnings: (!warnings.is_empty()).then_some(warnings),
+        if !verdict.violations.is_empty() {
+            lines.push(verdict::message(&verdict.violations));
+            annotations.insert("violations", json(verdict.violations.listed()));
+        }
+        if !verdict.notices.is_empty() {
+            annotations.insert("notices", json(verdict.notices.listed()));
+        }
+        for (name, more) in [("moreViolations", verdict.violations.more()), ("moreNotices", verdict.notices.more())] {
+            if more > 0 {
+                annotations.insert(name, more.to_string());
+            }
+        }
+        let warnings = verdict.notices.listed().iter().map(ToString::to_string).collect::<Vec<_>>();
+        Self {
+            accepted,
+            message: (!accepted).then(|| lines.join("\n")),
+            code: (!unjudged.is_empty()).then_some(BAD_REQUEST),
+            mutated_object: verdict.object.filter(|_| accepted),
+            audit_annotations: (!annotations.is_empty()).then_some(annotations),
+            warnings: (!warnings.is_empty()).then_some(warnings),
+        }
     }
 }
 

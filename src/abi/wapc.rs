@@ -6,9 +6,9 @@ use kubewarden_policy_sdk::{
 };
 
 use super::Module;
-#[cfg(feature = "cluster-objects")]
+#[cfg(any(feature = "cluster-objects", feature = "flyte-non-root-image-user"))]
 use super::host::Host;
-#[cfg(not(feature = "cluster-objects"))]
+#[cfg(not(any(feature = "cluster-objects", feature = "flyte-non-root-image-user")))]
 use crate::cluster::NoCluster as Host;
 
 /// Called once by the host, before any other function.

@@ -1,5 +1,5 @@
-//! What a policy can ask beside the request, other objects and the time, and what those come to: who is reached from where,
-//! and how flyteadmin is configured.
+//! What a policy can ask beside the request, other objects, images and the time, and what those come to: who is reached from
+//! where, and how flyteadmin is configured.
 
 #[cfg(feature = "cluster-objects")]
 pub(crate) mod admin;
@@ -28,6 +28,16 @@ pub trait Cluster {
     ///
     /// Why the cluster does not say: there is none, it cannot be reached, or the policy has no permission.
     fn list(&self, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String>;
+
+    /// The manifest and the configuration of an image, as Kubewarden's hosts give them:
+    /// `{"manifest": ..., "digest": ..., "config": ...}`.
+    ///
+    /// # Errors
+    ///
+    /// Why they are not known.
+    fn image(&self, _reference: &str) -> Result<Box<RawValue>, String> {
+        Err("there is no registry to ask".to_owned())
+    }
 
     /// The time, since 1970-01-01T00:00:00Z.
     ///

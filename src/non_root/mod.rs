@@ -2,23 +2,32 @@
 //!
 //! Every init, regular and ephemeral container of a workload is judged, at one of two levels: `effective`, what will
 //! really happen, or `restricted`, what Pod Security Standards say. `exceptions` may be root; the document makes
-//! one. `groups` can be judged too.
+//! one. `groups` can be judged too, `imageUser` asks images for their users, and `fill` puts in what a pod lacks before it is
+//! judged.
 //!
 //! Judged: Pod and its subresource `ephemeralcontainers`, ReplicationController, Deployment, ReplicaSet, StatefulSet,
 //! DaemonSet, Job, CronJob, PodTemplate. Not judged: an UPDATE of an object that is being deleted, since refusing that
-//! would only keep it; other subresources, which cannot change a user.
+//! would only keep it; an UPDATE of a ReplicaSet that a Deployment made, since refusing that would keep the Deployment from
+//! taking it down in favour of a better one, and its pods are judged; other subresources, which cannot change a user.
 //!
 //! Source: Flyte's "Security Overview", "Using the Non-root User" and "Why override".
 
 mod effective;
 mod exceptions;
+mod fill;
 mod groups;
+#[cfg(feature = "flyte-non-root-image-user")]
+mod image_user;
 mod restricted;
 mod settings;
 
 use exceptions::Exception;
+use fill::Filled;
+#[cfg(feature = "flyte-non-root-image-user")]
+use image_user::Images;
+use k8s_openapi::{Resource, api::apps::v1::ReplicaSet};
 use serde_json::value::RawValue;
-use settings::{Groups, Level, Settings};
+use settings::{Groups, ImageUser, Level, Settings};
 
 use crate::{
     admission::{AdmissionRequest, Kind},
@@ -29,15 +38,38 @@ use crate::{
     workload::{self, Placed, Workload},
 };
 
-/// The policy `flyte-non-root`.
+/// The policy `flyte-non-root`, as a module of its own or as the one that may ask for images.
 #[derive(Debug)]
-pub struct NonRoot;
+pub struct NonRoot {
+    name: &'static str,
+    may_ask_for_images: bool,
+}
 
+/// What findings are said to be of, whichever module finds them.
 const NAME: &str = "flyte-non-root";
+
+impl NonRoot {
+    /// The policy.
+    pub const POLICY: Self = Self { name: NAME, may_ask_for_images: false };
+    /// The policy with `imageUser: check`. Its module is another, since a host must be told to allow what it asks.
+    #[cfg(feature = "flyte-non-root-image-user")]
+    pub const IMAGE_USER: Self = Self { name: "flyte-non-root-image-user", may_ask_for_images: true };
+
+    fn settings<'s>(&self, settings: Option<&'s RawValue>) -> Result<Settings<'s>, InvalidSettings> {
+        let settings = Settings::read(settings)?;
+        match settings.image_user() {
+            ImageUser::Check if !self.may_ask_for_images => Err(InvalidSettings::at(
+                "imageUser",
+                "this module may not ask for images; the module flyte-non-root-image-user is the same policy, and may",
+            )),
+            _ => Ok(settings),
+        }
+    }
+}
 
 impl Policy for NonRoot {
     fn name(&self) -> &'static str {
-        NAME
+        self.name
     }
 
     fn concerns(&self, kind: &Kind) -> bool {
@@ -48,28 +80,55 @@ impl Policy for NonRoot {
         &self,
         request: &AdmissionRequest,
         settings: Option<&RawValue>,
-        _: &dyn Cluster,
+        host: &dyn Cluster,
     ) -> Result<Verdict, Unjudged> {
         if !matches!(request.sub_resource(), "" | "ephemeralcontainers") {
             return Ok(Verdict::default());
         }
-        let settings = Settings::read(settings)?;
+        let settings = self.settings(settings)?;
         let workload = Workload::read(request)?;
-        if request.operation() == "UPDATE" && workload.metadata.deletion_timestamp.is_some() {
+        if request.operation() == "UPDATE"
+            && (workload.metadata.deletion_timestamp.is_some() || is_made(request, &workload))
+        {
             return Ok(Verdict::default());
         }
-        Ok(judge_workload(&workload, request.namespace(), &settings))
+        let documented = [Exception::documented()];
+        let exceptions = settings.exceptions.as_deref().unwrap_or(&documented);
+        let judge = |workload: &Workload| judge_workload(workload, request.namespace(), &settings, exceptions, host);
+        let fill = settings.fill.as_ref().filter(|_| request.sub_resource().is_empty());
+        let Some(Filled { object, notices }) = fill.and_then(|fill| fill.filled(request, &workload, exceptions)) else {
+            return Ok(judge(&workload));
+        };
+        let object = RawValue::from_string(object).map_err(|error| Unjudged {
+            path: String::new(),
+            reason: format!("what is filled in makes it no JSON: {error}"),
+        })?;
+        let mut verdict = judge(&Workload::read_object(request.kind(), &object)?);
+        verdict.notices.extend(notices);
+        verdict.object = Some(object);
+        Ok(verdict)
     }
 
     fn check_settings(&self, settings: Option<&RawValue>) -> Result<(), InvalidSettings> {
-        Settings::read(settings)?.check()
+        self.settings(settings)?.check()
     }
 }
 
-fn judge_workload(workload: &Workload, namespace: &str, settings: &Settings) -> Verdict {
-    let documented = [Exception::documented()];
-    let exceptions = settings.exceptions.as_deref().unwrap_or(&documented);
+/// Whether the object is a ReplicaSet that a Deployment made.
+fn is_made(request: &AdmissionRequest, workload: &Workload) -> bool {
+    request.kind().name() == ReplicaSet::KIND && workload.is_controlled()
+}
+
+fn judge_workload(
+    workload: &Workload,
+    namespace: &str,
+    settings: &Settings,
+    exceptions: &[Exception],
+    #[allow(unused_variables, reason = "only one module asks")] host: &dyn Cluster,
+) -> Verdict {
     let pod = &workload.pod;
+    #[cfg(feature = "flyte-non-root-image-user")]
+    let mut images = (settings.image_user() == ImageUser::Check).then(|| Images::new(host));
     let mut verdict = Verdict::default();
 
     let mut refuse_field = |(field, finding): (&str, Finding)| {
@@ -89,8 +148,6 @@ fn judge_workload(workload: &Workload, namespace: &str, settings: &Settings) -> 
             Level::Restricted => restricted::judge(placed.container, pod),
         };
         let user = match exception_for(exceptions, &placed, workload, namespace) {
-            None => user,
-            Some(Err(reason)) => user.map(|finding| finding.without_exception(&reason)),
             Some(Ok(exception)) => {
                 let name = exception.name_unknown_to_pods(workload);
                 verdict.notices.extend(match (&user, name) {
@@ -99,6 +156,21 @@ fn judge_workload(workload: &Workload, namespace: &str, settings: &Settings) -> 
                     (Some(_), None) => None,
                 });
                 user.and_then(Finding::despite_exception)
+            }
+            other => {
+                #[cfg(feature = "flyte-non-root-image-user")]
+                let user = match &mut images {
+                    Some(images) => {
+                        let (user, notice) = images.judge(user, &placed, pod, settings.level());
+                        verdict.notices.extend(notice);
+                        user
+                    }
+                    None => user,
+                };
+                match other {
+                    Some(Err(reason)) => user.map(|finding| finding.without_exception(&reason)),
+                    _ => user,
+                }
             }
         };
         let group = match settings.groups() {
@@ -134,7 +206,7 @@ fn exception_for<'e, 'a>(
 /// An exception outlives its reason: Flyte planned to fix `check-db-ready`, and did.
 fn not_needed(placed: &Placed) -> Notice {
     let text = "is accepted as it is, so it no longer needs its exception".to_owned();
-    notice(placed, "exception-not-needed", text)
+    notice_at(placed.path(), placed.container.name(), "exception-not-needed", text)
 }
 
 /// Accepted as part of its workload, and then refused in each of its pods: a rollout that never ends.
@@ -143,12 +215,11 @@ fn unknown_to_pods(placed: &Placed, name: &str) -> Notice {
         "its pods will be refused, not known as {0}; label the pod template app.kubernetes.io/name: {0}",
         Shortened(name)
     );
-    notice(placed, "exception-unknown-to-pods", text)
+    notice_at(placed.path(), placed.container.name(), "exception-unknown-to-pods", text)
 }
 
-fn notice(placed: &Placed, rule: &'static str, text: String) -> Notice {
-    let container = Shortened(placed.container.name()).to_string();
-    Notice { policy: NAME, rule, path: placed.path(), container, within: None, text }
+fn notice_at(path: String, container: &str, rule: &'static str, text: String) -> Notice {
+    Notice { policy: NAME, rule, path, container: Shortened(container).to_string(), within: None, text }
 }
 
 /// What is wrong with one container, or with one field of its pod.
@@ -165,6 +236,8 @@ enum Rule {
     NotProvenNonRoot,
     NeverStarts,
     HasRootGroup,
+    #[cfg(feature = "flyte-non-root-image-user")]
+    ImageUserIsName,
 }
 
 impl Rule {
@@ -175,6 +248,8 @@ impl Rule {
             Self::NotProvenNonRoot => "not-proven-non-root",
             Self::NeverStarts => "never-starts",
             Self::HasRootGroup => "has-root-group",
+            #[cfg(feature = "flyte-non-root-image-user")]
+            Self::ImageUserIsName => "image-user-is-name",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
-use super::exceptions::Exception;
+use super::{exceptions::Exception, fill::Fill};
 use crate::{
     settings::{self, InvalidSettings},
     view::view,
@@ -20,6 +20,10 @@ view! {
         "exceptions" => pub(super) exceptions: Vec<Exception<'a>>,
         /// What groups are held to.
         "groups" => groups: Groups,
+        /// Whether images are asked for their users.
+        "imageUser" => image_user: ImageUser,
+        /// What is filled in before anything is judged; nothing where absent.
+        "fill" => pub(super) fill: Fill<'a>,
     }
 }
 
@@ -42,32 +46,46 @@ pub(super) enum Groups {
     NonZero,
 }
 
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum ImageUser {
+    /// No image is asked for: that makes the host pull its manifest.
+    #[default]
+    Off,
+    /// Images decide where `runAsUser` is not set.
+    Check,
+}
+
 impl<'de> Deserialize<'de> for Groups {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
+        Ok(if deserializer.deserialize_any(OffOr(&["off", "nonZero"]))? { Self::NonZero } else { Self::Off })
+    }
+}
 
-        impl de::Visitor<'_> for Visitor {
-            type Value = Groups;
+impl<'de> Deserialize<'de> for ImageUser {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(if deserializer.deserialize_any(OffOr(&["off", "check"]))? { Self::Check } else { Self::Off })
+    }
+}
 
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("`off` or `nonZero`")
-            }
+/// A setting that is `off`, or else one word; whether it is that word.
+struct OffOr(&'static [&'static str; 2]);
 
-            fn visit_str<E: de::Error>(self, name: &str) -> Result<Groups, E> {
-                match name {
-                    "off" => Ok(Groups::Off),
-                    "nonZero" => Ok(Groups::NonZero),
-                    _ => Err(E::unknown_variant(name, &["off", "nonZero"])),
-                }
-            }
+impl de::Visitor<'_> for OffOr {
+    type Value = bool;
 
-            /// What a bare `off` is to a reader of YAML 1.1, kubectl for one.
-            fn visit_bool<E: de::Error>(self, on: bool) -> Result<Groups, E> {
-                if on { Err(E::invalid_type(de::Unexpected::Bool(on), &self)) } else { Ok(Groups::Off) }
-            }
-        }
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [off, on] = self.0;
+        write!(formatter, "`{off}` or `{on}`")
+    }
 
-        deserializer.deserialize_any(Visitor)
+    fn visit_str<E: de::Error>(self, word: &str) -> Result<bool, E> {
+        let index = self.0.iter().position(|known| *known == word);
+        index.map(|index| index == 1).ok_or_else(|| E::unknown_variant(word, self.0))
+    }
+
+    /// What a bare `off` is to a reader of YAML 1.1, kubectl for one.
+    fn visit_bool<E: de::Error>(self, on: bool) -> Result<bool, E> {
+        if on { Err(E::invalid_type(de::Unexpected::Bool(on), &self)) } else { Ok(false) }
     }
 }
 
@@ -84,7 +102,12 @@ impl<'a> Settings<'a> {
         self.groups.unwrap_or_default()
     }
 
+    pub(super) fn image_user(&self) -> ImageUser {
+        self.image_user.unwrap_or_default()
+    }
+
     pub(super) fn check(&self) -> Result<(), InvalidSettings> {
+        self.fill.as_ref().map_or(Ok(()), Fill::check)?;
         let exceptions = self.exceptions.iter().flatten();
         exceptions.enumerate().try_for_each(|(index, exception)| exception.check(&format!("exceptions[{index}]")))
     }

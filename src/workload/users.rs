@@ -1,12 +1,17 @@
 //! The parts of a workload that say who it is and which users its containers run as.
 
 use super::{Container, Metadata, PodSpec, Workload};
-use crate::{id::Id, text::Text, view::view};
+use crate::{admission, id::Id, text::Text, view::view};
 
 /// The labels that name a workload: Flyte's helm charts use the first, its kustomizations the second.
 const NAME_LABELS: [&str; 2] = ["app.kubernetes.io/name", "app"];
 
 view! {
+    /// An owner of an object.
+    struct Owner<'a> {
+        "controller" => controller: bool,
+    }
+
     /// The operating system a pod says it is for.
     pub struct Os<'a> {
         "name" => name: Text<'a>,
@@ -45,6 +50,13 @@ view! {
 }
 
 impl Workload<'_> {
+    /// Whether a controller made the object and keeps it as it wants it.
+    pub fn is_controlled(&self) -> bool {
+        let owners = self.metadata.owners.map(admission::read::<Vec<Owner>>);
+        owners
+            .is_some_and(|owners| owners.is_ok_and(|owners| owners.iter().any(|owner| owner.controller == Some(true))))
+    }
+
     /// Whether this is the workload of that name: by its own name, or by the label `app.kubernetes.io/name` or `app`
     /// on it or on its pods. Pods made by a controller have generated names and are known by their labels.
     pub fn is_named(&self, name: &str) -> bool {

@@ -1,5 +1,5 @@
 //! `cargo xtask docs`: what says of the settings what the policies' `questions-ui.yml` say: tables in the READMEs, and the
-//! `questions-ui.yml` of the module that carries every policy.
+//! `questions-ui.yml` of the module that carries every policy. A policy's module that may also ask for images has its questions.
 
 use std::{
     fs,
@@ -55,16 +55,24 @@ fn made(root: &Path) -> Result<Vec<(PathBuf, String)>> {
     for Artifact { name, folder, .. } in artifacts(root)?.into_iter().filter(|artifact| artifact.feature != "all") {
         let annotations = &read_yaml(&folder.join("metadata.yml"))?["annotations"];
         let annotation = |key: &str| annotations[key].as_str().map(str::to_owned).ok_or(format!("{name} has no {key}"));
-        let Questions { questions } = serde_json::from_value(read_yaml(&folder.join("questions-ui.yml"))?)?;
+        let asks_for = name.strip_suffix("-image-user");
+        let questions_of = root.join("policies").join(asks_for.unwrap_or(&name)).join("questions-ui.yml");
+        let Questions { questions } = serde_json::from_value(read_yaml(&questions_of)?)?;
 
         let link = format!("[{name}](policies/{name}/README.md)");
         policies.push(vec![link.clone(), annotation("io.kubewarden.policy.description")?]);
         let mut own = vec![["setting", "type", "default", "meaning"].map(str::to_owned).to_vec()];
         for question in &questions {
             own.extend(question.rows(""));
-            settings.push([vec![link.clone()], question.row("")].concat());
         }
         made.push(filled(&folder.join("README.md"), &[("settings", table(&own))])?);
+        if let Some(policy) = asks_for {
+            let questions = fs::read_to_string(&questions_of)?;
+            let content = format!("# Made by `cargo xtask docs` from that of {policy}.\n{questions}");
+            made.push((folder.join("questions-ui.yml"), content));
+            continue;
+        }
+        settings.extend(questions.iter().map(|question| [vec![link.clone()], question.row("")].concat()));
         let display_name = annotation("io.artifacthub.displayName")?;
         all.extend(questions.into_iter().map(|question| question.of(&name, &display_name)));
     }

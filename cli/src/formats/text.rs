@@ -16,7 +16,7 @@ const MEND: Style = AnsiColor::Green.on_default();
 /// # Errors
 ///
 /// `out` cannot be written to.
-pub fn text(report: &Report, out: &mut impl Write) -> io::Result<()> {
+pub fn text(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     for judged in &report.objects {
         if !judged.violations.is_empty() || !judged.notices.is_empty() {
             object(judged, out)?;
@@ -31,7 +31,7 @@ pub fn text(report: &Report, out: &mut impl Write) -> io::Result<()> {
     summary(report, out)
 }
 
-fn object(judged: &Judged, out: &mut impl Write) -> io::Result<()> {
+fn object(judged: &Judged, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     let place = &judged.place;
     write!(out, "{TITLE}{}{TITLE:#}  {DIM}{}:{}", printable(&place.title()), printable(&place.file), place.line)?;
     if let Some(source) = &place.source {
@@ -53,7 +53,7 @@ fn object(judged: &Judged, out: &mut impl Write) -> io::Result<()> {
     writeln!(out)
 }
 
-fn finding(finding: &Finding, mark: &str, style: Style, out: &mut impl Write) -> io::Result<()> {
+fn finding(finding: &Finding, mark: &str, style: Style, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     write!(out, "  {style}{mark}{style:#} ")?;
     if finding.path.is_empty() {
         writeln!(out, "{DIM}{}{DIM:#}", printable(&finding.policy))?;
@@ -69,7 +69,7 @@ fn finding(finding: &Finding, mark: &str, style: Style, out: &mut impl Write) ->
     Ok(())
 }
 
-fn unjudged(entry: &Unjudged, out: &mut impl Write) -> io::Result<()> {
+fn unjudged(entry: &Unjudged, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     write!(out, "{BAD}not judged{BAD:#}  {}", printable(&entry.file))?;
     if let Some(line) = entry.line {
         write!(out, ":{line}")?;
@@ -87,7 +87,7 @@ fn unjudged(entry: &Unjudged, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\n    {path}{}", printable(&entry.reason))
 }
 
-fn summary(report: &Report, out: &mut impl Write) -> io::Result<()> {
+fn summary(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     let counts = &report.summary;
     write!(out, "{} judged", count(counts.judged, "object"))?;
     match counts.violations {

@@ -1,5 +1,6 @@
 //! The command as people use it: what they type, what they read, and the exit code.
 
+mod fix;
 mod formats;
 mod pairs;
 
@@ -16,6 +17,7 @@ use flytewarden_cli::{
     engine::{EMBEDDED, Module},
     settings::Settings,
 };
+use flytewarden_offline::images::Images;
 use tempfile::TempDir;
 
 /// What a run left behind.
@@ -270,10 +272,12 @@ fn policies_are_listed_with_a_line_each() {
 #[test]
 fn policies_that_the_manifests_do_not_concern_are_not_compiled() {
     let engine = wasmtime::Engine::default();
-    let modules: Vec<Module> = EMBEDDED.iter().map(|(_, bytes)| Module::read(&engine, *bytes).unwrap()).collect();
+    let modules: Vec<Module> =
+        EMBEDDED.iter().map(|(name, bytes)| Module::built_in(&engine, name, bytes).unwrap()).collect();
     let settings = Settings::read("", &modules).unwrap();
     let folder = folder(&[("service.yaml", SERVICE.as_bytes()), ("secret.yaml", SECRET.as_bytes())]);
-    let check = Check { modules: &modules, settings: &settings, namespace: "default" };
+    let images = Images::default();
+    let check = Check { modules: &modules, settings: &settings, namespace: "default", images };
     let compiled =
         || modules.iter().filter(|module| module.is_compiled()).map(|module| &*module.name).collect::<Vec<_>>();
     check.run(&[folder.path().join("service.yaml")]);

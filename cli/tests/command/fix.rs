@@ -1,0 +1,156 @@
+//! Filling in manifests, and images' users.
+
+use std::{fs, process::Command};
+
+use crate::{BAD, GOOD, folder, path, run};
+
+const CONSOLE: &str = "\
+# Source: flyte/templates/console.yaml
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: flyteconsole # the web page
+spec:
+  template:
+    spec:
+      containers:
+      - name: flyteconsole
+        image: cr.flyte.org/flyteorg/flyteconsole:v1.21.0
+";
+
+const FILLED: &str = "      securityContext:
+        fsGroupChangePolicy: OnRootMismatch
+        runAsNonRoot: true
+        runAsUser: 1000
+";
+
+#[test]
+fn a_fix_is_a_diff_that_can_be_applied_and_the_report_is_beside_it() {
+    let folder = folder(&[("console.yaml", CONSOLE.as_bytes())]);
+    let file = path(&folder, "console.yaml");
+    let run = run(&["check", "--fix", &file], "");
+    assert_eq!(Some(0), run.code);
+    assert_eq!(CONSOLE, fs::read_to_string(&file).unwrap());
+    assert!(run.out.contains("\n+        runAsUser: 1000\n"), "{}", run.out);
+    assert!(run.err.contains("\n1 object judged: no violation, 1 notice.\n"), "{}", run.err);
+
+    let named = run.out.replace(&file, "console.yaml");
+    fs::write(folder.path().join("fix.diff"), named).unwrap();
+    let applied = Command::new("git").args(["apply", "fix.diff"]).current_dir(folder.path()).status().unwrap();
+    assert!(applied.success());
+    assert_eq!(format!("{CONSOLE}{FILLED}"), fs::read_to_string(&file).unwrap());
+}
+
+#[test]
+fn a_fix_that_is_written_leaves_nothing_to_fix() {
+    let folder = folder(&[("console.yaml", CONSOLE.as_bytes()), ("good.yaml", GOOD.as_bytes())]);
+    let file = path(&folder, "console.yaml");
+    let first = run(&["check", "--fix", "--write", folder.path().to_str().unwrap()], "");
+    assert_eq!((Some(0), format!("{file}: filled in 1 object\n")), (first.code, first.err));
+    assert!(first.out.contains("\n2 objects judged: no violation, 1 notice.\n"), "{}", first.out);
+    assert_eq!(format!("{CONSOLE}{FILLED}"), fs::read_to_string(&file).unwrap());
+    assert_eq!(GOOD, fs::read_to_string(path(&folder, "good.yaml")).unwrap());
+
+    let again = run(&["check", "--fix", "--write", &file], "");
+    assert_eq!((Some(0), ""), (again.code, &*again.err));
+    assert!(again.out.starts_with("1 object judged: no violation.\n"), "{}", again.out);
+    assert_eq!("", run(&["check", "--fix", &file], "").out);
+}
+
+#[test]
+fn a_fix_fills_in_what_the_settings_say() {
+    let folder = folder(&[(
+        "settings.yaml",
+        b"flyte-non-root: {level: restricted, fill: {'*': {runAsGroup: 7, runAsNonRoot: true}}}",
+    )]);
+    let run = run(&["check", "--fix", "--settings", &path(&folder, "settings.yaml"), "-"], CONSOLE);
+    assert_eq!(Some(0), run.code, "{}", run.err);
+    assert!(run.out.starts_with("--- a/<stdin>\n+++ b/<stdin>\n"), "{}", run.out);
+    assert!(
+        run.out.ends_with("+      securityContext:\n+        runAsGroup: 7\n+        runAsNonRoot: true\n"),
+        "{}",
+        run.out
+    );
+}
+
+#[test]
+fn nothing_is_filled_in_unless_somebody_asks() {
+    let run = run(&["check", "-"], CONSOLE);
+    assert_eq!(Some(1), run.code);
+    assert!(run.out.contains("flyte-non-root/not-proven-non-root"), "{}", run.out);
+}
+
+#[test]
+fn what_a_fix_does_not_mend_is_still_a_violation() {
+    let run = run(&["check", "--fix", "-"], BAD);
+    assert_eq!((Some(1), ""), (run.code, &*run.out));
+    assert!(run.err.contains("flyte-non-root/runs-as-root"), "{}", run.err);
+}
+
+#[test]
+fn what_cannot_be_edited_is_named_and_is_not_called_good() {
+    let json = "{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"flyteconsole\"}, \"spec\": {\"containers\": [{\"name\": \"a\"}]}}\n";
+    let folder = folder(&[("pod.json", json.as_bytes())]);
+    let file = path(&folder, "pod.json");
+    for write in [&["--write"][..], &[]] {
+        let run = run(&[&["check", "--fix"], write, &[&file]].concat(), "");
+        assert_eq!(Some(1), run.code);
+        assert!(
+            run.err.contains(&format!("{file}:1: not filled in: it is JSON, which is not edited\n")),
+            "{}",
+            run.err
+        );
+        assert_eq!(json, fs::read_to_string(&file).unwrap());
+    }
+}
+
+#[test]
+fn standard_input_is_not_written_to() {
+    let run = run(&["check", "--fix", "--write", "-"], CONSOLE);
+    assert_eq!(
+        (Some(2), "error: standard input cannot be written to: --fix without --write prints a diff\n"),
+        (run.code, &*run.err)
+    );
+}
+
+const IMAGE_USER: (&str, &[u8]) = ("settings.yaml", b"flyte-non-root: {imageUser: check}");
+
+#[test]
+fn images_have_the_users_that_are_listed() {
+    for (users, code, said) in [
+        ("cr.flyte.org/flyteorg/flyteconsole:v1.21.0: 1000", 0, "runs as 1000, the USER of its image"),
+        (
+            "cr.flyte.org/flyteorg/flyteconsole:v1.21.0: root",
+            1,
+            "runs as root: runAsUser is not set, and its image is one with USER root",
+        ),
+        ("other: 1000", 1, "cr.flyte.org/flyteorg/flyteconsole:v1.21.0 is not listed in the file of --image-users"),
+    ] {
+        let folder = folder(&[IMAGE_USER, ("users.yaml", users.as_bytes())]);
+        let (settings, users) = (path(&folder, "settings.yaml"), path(&folder, "users.yaml"));
+        let run = run(&["check", "--settings", &settings, "--image-users", &users, "-"], CONSOLE);
+        assert_eq!(Some(code), run.code);
+        assert!(run.out.contains(said), "{}", run.out);
+    }
+}
+
+#[test]
+fn without_a_list_it_is_said_that_images_were_not_looked_at() {
+    let folder = folder(&[IMAGE_USER]);
+    let run = run(&["check", "--settings", &path(&folder, "settings.yaml"), "-"], CONSOLE);
+    assert_eq!(Some(1), run.code);
+    assert!(
+        run.out.contains("which is not known: images were not looked at (--image-users FILE lists their users)"),
+        "{}",
+        run.out
+    );
+}
+
+#[test]
+fn a_list_of_users_that_is_none_is_refused() {
+    let folder = folder(&[("users.yaml", b"- a")]);
+    let users = path(&folder, "users.yaml");
+    let run = run(&["check", "--image-users", &users, "-"], CONSOLE);
+    let problem = format!("error: image users {users}: line 1: expected a map from images to their USER\n");
+    assert_eq!((Some(2), problem), (run.code, run.err));
+}

@@ -1,0 +1,86 @@
+//! Changes to a JSON text that leave the rest of it as it is, byte for byte: fields that nobody knows, the spelling of
+//! numbers, the order.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use crate::text::Text;
+
+/// The members of an object; none where the text is something else.
+pub(crate) fn members(text: &str) -> BTreeMap<Text<'_>, &RawValue> {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// What a path of keys and indices leads to.
+pub(crate) fn at<'t>(text: &'t str, path: &[&str]) -> Option<&'t str> {
+    let Some((step, rest)) = path.split_first() else { return Some(text) };
+    at(below(text, step)?, rest)
+}
+
+fn below<'t>(text: &'t str, step: &str) -> Option<&'t str> {
+    let part = match step.parse::<usize>() {
+        Ok(index) => serde_json::from_str::<Vec<&RawValue>>(text).ok()?.get(index).copied(),
+        Err(_) => members(text).get(step).copied(),
+    };
+    part.map(RawValue::get)
+}
+
+/// An object with more members in the object at a path, which is made where it is absent or null. So is a member that is
+/// null; one that has a value keeps it.
+pub(crate) fn with(text: &str, path: &[&str], more: &[(&str, String)]) -> String {
+    let Some((step, rest)) = path.split_first() else {
+        return more.iter().fold(text.to_owned(), |text, (key, value)| with_member(&text, key, value));
+    };
+    match below(text, step).filter(|part| *part != "null") {
+        Some(part) => replaced(text, part, &with(part, rest, more)),
+        None => with_member(text, step, &with("{}", rest, more)),
+    }
+}
+
+fn with_member(text: &str, key: &str, value: &str) -> String {
+    match members(text).get(key) {
+        Some(null) if null.get() == "null" => replaced(text, null.get(), value),
+        Some(_) => text.to_owned(),
+        None => {
+            let end = text.rfind('}').unwrap_or(text.len());
+            let comma = if text[..end].trim_end().ends_with('{') { "" } else { "," };
+            format!("{}{comma}\"{key}\":{value}{}", &text[..end], &text[end..])
+        }
+    }
+}
+
+/// A text with another in place of a part of it.
+fn replaced(text: &str, part: &str, other: &str) -> String {
+    let start = part.as_ptr() as usize - text.as_ptr() as usize;
+    [&text[..start], other, &text[start + part.len()..]].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{at, with};
+
+    #[test]
+    fn members_are_added_where_there_is_none_and_the_rest_stays_as_it_is() {
+        for (text, path, expected) in [
+            ("{}", &[][..], r#"{"k":1}"#),
+            (r#"{ "a" : 1e3 }"#, &[], r#"{ "a" : 1e3 ,"k":1}"#),
+            (r#"{"b":{"c":"}"},"a":1.0}"#, &["b"], r#"{"b":{"c":"}","k":1},"a":1.0}"#),
+            (r#"{"a":1}"#, &["b", "c"], r#"{"a":1,"b":{"c":{"k":1}}}"#),
+            (r#"{"b":null,"a":1}"#, &["b"], r#"{"b":{"k":1},"a":1}"#),
+            (r#"{"b":{"k": null }}"#, &["b"], r#"{"b":{"k": 1 }}"#),
+            (r#"{"b":{"k":2}}"#, &["b"], r#"{"b":{"k":2}}"#),
+            (r#"{"l":[{},{"x":0}]}"#, &["l", "1", "b"], r#"{"l":[{},{"x":0,"b":{"k":1}}]}"#),
+        ] {
+            assert_eq!(expected, with(text, path, &[("k", "1".to_owned())]), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_leads_to_a_part_of_the_text() {
+        let text = r#"{"a": [{"b": [ 1 ]}]}"#;
+        assert_eq!(Some("[ 1 ]"), at(text, &["a", "0", "b"]));
+        assert_eq!(None, at(text, &["a", "1"]));
+        assert_eq!(None, at(text, &["b", "c"]));
+    }
+}

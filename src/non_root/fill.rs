@@ -1,0 +1,247 @@
+//! Setting `fill`: a pod's security context gets the fields it lacks, before it is judged.
+//!
+//! Nothing that somebody wrote is changed. An init container that an exception lets be root stays what it is: where the pod's
+//! new fields would make it another user's, it gets `runAsUser: 0` or `runAsNonRoot: false` of its own.
+//!
+//! Not filled in, since Kubernetes forbids or undoes it: Pods and Jobs that are there already, whose users cannot change;
+//! what a controller made but for its Pods and Jobs, since a Deployment makes ReplicaSets without end while none is as it
+//! wants it; Windows pods, which have no uids. All of them are judged as they are.
+//!
+//! Read: what names the workload, and of the pod's `securityContext` whether the fields are there. Source: "the k8s manifest
+//! files define the overridden security context with the created user and group", "Security Overview"; [`flyte::USERS`].
+
+use std::fmt;
+
+use k8s_openapi::{
+    Resource,
+    api::{batch::v1::Job, core::v1::Pod},
+};
+use serde::{Deserialize, Deserializer, de};
+
+use super::{exception_for, exceptions::Exception, notice_at};
+use crate::{
+    admission::AdmissionRequest,
+    edit, flyte,
+    id::Id,
+    settings::InvalidSettings,
+    text::Text,
+    verdict::Notice,
+    view::view,
+    workload::{PodSpec, SecurityContext, Workload},
+};
+
+/// What is filled in.
+#[derive(Debug)]
+pub(super) struct Fill<'a> {
+    /// By component; what Flyte's charts set where there is none.
+    components: Vec<(Text<'a>, Fields<'a>)>,
+    /// Whether only `runAsNonRoot` is, as on OpenShift, which gives out uids and gids itself.
+    leaves_ids: bool,
+}
+
+view! {
+    /// The fields of a pod's security context that can be filled in.
+    pub(super) struct Fields<'a>: strict {
+        "runAsNonRoot" => run_as_non_root: bool,
+        "runAsUser" => run_as_user: Id,
+        "runAsGroup" => run_as_group: Id,
+        "fsGroup" => fs_group: Id,
+        "fsGroupChangePolicy" => fs_group_change_policy: Text<'a>,
+    }
+}
+
+/// The component that stands for all.
+const EVERY: &str = "*";
+/// The key that is no component: with the value `unset` no ids are filled in.
+const RUN_AS_USER: &str = "runAsUser";
+const RUN_AS_NON_ROOT: &str = "runAsNonRoot";
+const PRESET: &str = "flyte";
+const CHANGE_POLICIES: [&str; 2] = ["Always", "OnRootMismatch"];
+
+/// A field's name and its value as JSON.
+type Field = (&'static str, String);
+
+/// A request's object as it is once filled in.
+pub(super) struct Filled {
+    /// As JSON.
+    pub(super) object: String,
+    /// What was filled in.
+    pub(super) notices: Vec<Notice>,
+}
+
+impl Fill<'_> {
+    /// The object with what it lacks; `None` where that is nothing.
+    pub(super) fn filled(
+        &self,
+        request: &AdmissionRequest,
+        workload: &Workload,
+        exceptions: &[Exception],
+    ) -> Option<Filled> {
+        let object = request.object.filter(|_| can_change(request, workload))?.get();
+        let path: Vec<&str> = workload.pod_path.split('.').chain(["securityContext"]).collect();
+        let there = edit::at(object, &path).map(edit::members).unwrap_or_default();
+        let mut fields = self.fields(workload);
+        fields.retain(|(name, _)| there.get(*name).is_none_or(|value| value.get() == "null"));
+        if fields.is_empty() {
+            return None;
+        }
+        let at = format!("{}.securityContext", workload.pod_path);
+        let mut filled = Filled {
+            object: edit::with(object, &path, &fields),
+            notices: vec![notice_at(at, "", "filled", format!("{} filled in", listed(&fields)))],
+        };
+        for placed in workload.containers() {
+            let excepted = exception_for(exceptions, &placed, workload, request.namespace());
+            let keeps = kept_root(placed.container.security_context(), &workload.pod, &fields);
+            if matches!(excepted, Some(Ok(_))) && !keeps.is_empty() {
+                let path = format!("{}.{}.{}.securityContext", workload.pod_path, placed.role.field(), placed.index);
+                filled.object = edit::with(&filled.object, &path.split('.').collect::<Vec<_>>(), &keeps);
+                let text = format!(
+                    "{} filled in, so that it stays what it is: it may be root, and its pod's new fields would change it",
+                    listed(&keeps)
+                );
+                filled.notices.push(notice_at(placed.path(), placed.container.name(), "kept-root", text));
+            }
+        }
+        Some(filled)
+    }
+
+    /// The fields for a workload: its component's, then those for every component.
+    fn fields(&self, workload: &Workload) -> Vec<Field> {
+        let mut fields = Vec::new();
+        let mut add = |more: &Fields| {
+            for (name, value) in more.named() {
+                let is_new = !fields.iter().any(|(other, _)| *other == name);
+                if let Some(value) = value.filter(|_| is_new && (!self.leaves_ids || name == RUN_AS_NON_ROOT)) {
+                    fields.push((name, value));
+                }
+            }
+        };
+        let is_component = |name: &str| name != EVERY && workload.is_named(name);
+        if self.components.is_empty() {
+            let users = flyte::USERS.iter().filter(|users| users.components.iter().any(|name| is_component(name)));
+            users.for_each(|users| add(&Fields::of(users)));
+        }
+        self.components.iter().filter(|(name, _)| is_component(name)).for_each(|(_, own)| add(own));
+        self.components.iter().filter(|(name, _)| &**name == EVERY).for_each(|(_, all)| add(all));
+        fields
+    }
+
+    /// What reading alone does not notice: values that this policy is against, or that do nothing.
+    pub(super) fn check(&self) -> Result<(), InvalidSettings> {
+        for (name, fields) in &self.components {
+            let refuse = |field: &str, problem: &str| {
+                let path = if &**name == EVERY { "fill[\"*\"]".to_owned() } else { crate::location::key("fill", name) };
+                Err(InvalidSettings::at(&format!("{path}{field}"), problem))
+            };
+            if fields.run_as_user == Some(Id::ROOT) {
+                return refuse(".runAsUser", "0 is root");
+            }
+            if fields.run_as_non_root == Some(false) {
+                return refuse(".runAsNonRoot", "false lets a container be root");
+            }
+            if fields.fs_group_change_policy.as_deref().is_some_and(|policy| !CHANGE_POLICIES.contains(&policy)) {
+                return refuse(".fsGroupChangePolicy", "expected `Always` or `OnRootMismatch`");
+            }
+            if !fields
+                .named()
+                .iter()
+                .any(|(name, value)| value.is_some() && (!self.leaves_ids || *name == RUN_AS_NON_ROOT))
+            {
+                return refuse("", "nothing is filled in");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Fields<'_> {
+    fn of(users: &flyte::Users) -> Fields<'static> {
+        Fields {
+            run_as_non_root: Some(true),
+            run_as_user: Some(Id(users.user)),
+            run_as_group: users.group.map(Id),
+            fs_group: users.fs_group.map(Id),
+            fs_group_change_policy: users.fs_group_change_policy.map(Text::constant),
+            ..Fields::default()
+        }
+    }
+
+    /// The fields by name, each with its value as JSON.
+    fn named(&self) -> [(&'static str, Option<String>); 5] {
+        let id = |id: &Option<Id>| id.map(|Id(id)| id.to_string());
+        [
+            (RUN_AS_NON_ROOT, self.run_as_non_root.map(|value| value.to_string())),
+            (RUN_AS_USER, id(&self.run_as_user)),
+            ("runAsGroup", id(&self.run_as_group)),
+            ("fsGroup", id(&self.fs_group)),
+            ("fsGroupChangePolicy", self.fs_group_change_policy.as_ref().map(|policy| format!("\"{}\"", &**policy))),
+        ]
+    }
+}
+
+/// Whether a request's object can be filled in.
+fn can_change(request: &AdmissionRequest, workload: &Workload) -> bool {
+    let makes_no_others = matches!(request.kind().name(), Pod::KIND | Job::KIND);
+    let is_there = request.operation() == "UPDATE";
+    !workload.pod.is_windows() && if makes_no_others { !is_there } else { !workload.is_controlled() }
+}
+
+/// The fields that leave a container root, or what its image says, under a pod with more fields.
+fn kept_root(own: &SecurityContext, pod: &PodSpec, more: &[Field]) -> Vec<Field> {
+    let inherited = pod.security_context();
+    let user = own.run_as_user.or(inherited.run_as_user);
+    let non_root = own.run_as_non_root.or(inherited.run_as_non_root);
+    let is_root = user.map_or(non_root != Some(true), |user| user == Id::ROOT);
+    let gets = |field: &str| is_root && more.iter().any(|(name, _)| *name == field);
+    let user = (user.is_none() && gets(RUN_AS_USER)).then(|| (RUN_AS_USER, "0".to_owned()));
+    let non_root =
+        (own.run_as_non_root.is_none() && gets(RUN_AS_NON_ROOT)).then(|| (RUN_AS_NON_ROOT, "false".to_owned()));
+    user.into_iter().chain(non_root).collect()
+}
+
+fn listed(fields: &[Field]) -> String {
+    let fields: Vec<String> =
+        fields.iter().map(|(name, value)| format!("{name}: {}", value.trim_matches('"'))).collect();
+    fields.join(", ")
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fill<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Fill<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("`flyte`, or a map from components to fields")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Fill<'de>, E> {
+                match name {
+                    PRESET => Ok(Fill { components: Vec::new(), leaves_ids: false }),
+                    _ => Err(E::unknown_variant(name, &[PRESET])),
+                }
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Fill<'de>, A::Error> {
+                let mut fill = Fill { components: Vec::new(), leaves_ids: false };
+                while let Some(name) = map.next_key::<Text>()? {
+                    if &*name != RUN_AS_USER {
+                        fill.components.push((name, map.next_value()?));
+                    } else if &*map.next_value::<Text>()? == "unset" {
+                        fill.leaves_ids = true;
+                    } else {
+                        return Err(de::Error::custom("beside the components `runAsUser` can only be `unset`"));
+                    }
+                }
+                match fill.components.is_empty() && !fill.leaves_ids {
+                    true => Err(de::Error::custom("no component; `flyte` is what Flyte's charts set")),
+                    false => Ok(fill),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}

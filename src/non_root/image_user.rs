@@ -1,0 +1,169 @@
+//! Setting `imageUser: check`: where `runAsUser` is not set, the image's own `USER` is asked for.
+//!
+//! | the image's `USER` | with `runAsNonRoot: true` | without |
+//! | --- | --- | --- |
+//! | a number but 0 | runs | accepted, with a notice that only the image says so |
+//! | 0, `root`, none | the kubelet never starts it | root |
+//! | a name | the kubelet never starts it: a name proves nothing | not proven |
+//! | not known | a notice | not proven, with the reason |
+//!
+//! Each image is asked for once. Not asked for: the images of containers that may be root, of Windows pods, and of those in a
+//! user namespace that may be root in there; at level `restricted` of those that it refuses whatever their image.
+//!
+//! Read: the container's `image`, and of the host's answer `config.config.User`. Source: `verifyRunAsNonRoot` in
+//! `pkg/kubelet/kuberuntime/security_context_others.go` of [kubernetes/kubernetes](https://github.com/kubernetes/kubernetes),
+//! and `getUserFromImage` in `internal/cri/server/helpers.go` of [containerd](https://github.com/containerd/containerd).
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use super::{Finding, Inherited, Rule, SET_USER, notice_at, settings::Level};
+use crate::{
+    admission,
+    cluster::Cluster,
+    text::Text,
+    verdict::{Notice, Shortened, Unjudged},
+    view::view,
+    workload::{Placed, PodSpec},
+};
+
+view! {
+    struct Answer<'a> {
+        "manifest" => manifest: Manifest<'a>,
+        "config" => config: Configuration<'a>,
+    }
+
+    struct Manifest<'a> {
+        "manifests" => manifests: &'a RawValue,
+    }
+
+    struct Configuration<'a> {
+        "config" => config: Execution<'a>,
+    }
+
+    struct Execution<'a> {
+        "User" => user: Text<'a>,
+    }
+}
+
+/// The user that an image names.
+#[derive(Clone)]
+enum User {
+    Number(String),
+    /// With what the image says, which may be nothing.
+    Root(Option<String>),
+    Name(String),
+}
+
+/// The images that the host knows.
+pub(super) struct Images<'c> {
+    host: &'c dyn Cluster,
+    known: BTreeMap<String, Result<User, String>>,
+}
+
+/// What is said of a container once its image is known.
+pub(super) type Said = (Option<Finding>, Option<Notice>);
+
+impl<'c> Images<'c> {
+    pub(super) fn new(host: &'c dyn Cluster) -> Self {
+        Self { host, known: BTreeMap::new() }
+    }
+
+    /// What is said of a container of which `finding` was said without its image.
+    pub(super) fn judge(&mut self, finding: Option<Finding>, placed: &Placed, pod: &PodSpec, level: Level) -> Said {
+        let (own, inherited) = (placed.container.security_context(), pod.security_context());
+        let non_root = Inherited::of(own.run_as_non_root, inherited.run_as_non_root);
+        let is_non_root = non_root.value == Some(true);
+        let is_set = own.run_as_user.or(inherited.run_as_user).is_some();
+        // Under `restricted` the image proves nothing, and a user namespace may hold its root.
+        let is_open = is_non_root || (level == Level::Effective && finding.is_some());
+        if is_set || pod.is_windows() || !is_open {
+            return (finding, None);
+        }
+        let found = |rule, problem: String| (Some(Finding::new(rule, &problem, SET_USER)), None);
+        let noticed = |rule, text| (None, Some(notice_at(placed.path(), placed.container.name(), rule, text)));
+        let at = non_root.origin();
+        match (self.user(placed.container.image()), is_non_root) {
+            (Ok(User::Number(_)), true) => (finding, None),
+            (Ok(User::Number(user)), false) => {
+                noticed("proven-by-image", format!("runs as {user}, the USER of its image, which alone says so"))
+            }
+            (Ok(User::Root(user)), true) => found(
+                Rule::NeverStarts,
+                format!(
+                    "never starts: the kubelet refuses an image {} together with runAsNonRoot: true{at}",
+                    with(user)
+                ),
+            ),
+            (Ok(User::Root(user)), false) => found(
+                Rule::RunsAsRoot,
+                format!("runs as root: runAsUser is not set, and its image is one {}", with(user)),
+            ),
+            (Ok(User::Name(user)), true) => found(
+                Rule::ImageUserIsName,
+                format!(
+                    "never starts: the kubelet cannot verify what runAsNonRoot: true{at} asks for, since the image's USER is \
+                     {user}, which is no uid"
+                ),
+            ),
+            (Ok(User::Name(user)), false) => found(
+                Rule::NotProvenNonRoot,
+                format!("may run as root: runAsUser is not set, and the image's USER is {user}, which is no uid"),
+            ),
+            (Err(reason), true) => noticed(
+                "image-user-unknown",
+                format!("does not start unless its image's USER is a number but 0: {reason}"),
+            ),
+            (Err(reason), false) => {
+                let decides = finding.map(|finding| finding.problem).unwrap_or_default();
+                found(Rule::NotProvenNonRoot, format!("{decides}, which is not known: {reason}"))
+            }
+        }
+    }
+
+    fn user(&mut self, image: &str) -> Result<User, String> {
+        if let Some(known) = self.known.get(image) {
+            return known.clone();
+        }
+        let user = self.host.image(image).map_err(|reason| reason_of(&reason)).and_then(|answer| User::of(&answer));
+        self.known.insert(image.to_owned(), user.clone());
+        user
+    }
+}
+
+/// Kubewarden's host reads the configuration of none of an index's images.
+fn reason_of(refusal: &str) -> String {
+    if refusal.contains("Image Index") {
+        return INDEX.to_owned();
+    }
+    Shortened(refusal).to_string()
+}
+
+const INDEX: &str = "it is an index of images for several platforms, each with a USER of its own";
+
+impl User {
+    fn of(answer: &RawValue) -> Result<Self, String> {
+        let answer: Answer = admission::read(answer)
+            .map_err(|Unjudged { path, reason }| format!("the host's answer cannot be read: {path}: {reason}"))?;
+        let Some(configuration) = answer.config else {
+            let is_index = answer.manifest.is_some_and(|manifest| manifest.manifests.is_some());
+            return Err(if is_index { INDEX } else { "the host's answer has no configuration of the image" }.to_owned());
+        };
+        let user = configuration.config.and_then(|config| config.user);
+        let written = user.as_deref().unwrap_or_default();
+        // As containerd: a group may follow, and whatever parses as a number is one.
+        let name = written.split(':').next().unwrap_or_default();
+        let shown = Shortened(written).to_string();
+        Ok(match (name, name.parse::<i64>()) {
+            ("", _) => Self::Root(None),
+            ("root", _) | (_, Ok(0)) => Self::Root(Some(shown)),
+            (_, Ok(1..)) => Self::Number(shown),
+            _ => Self::Name(shown),
+        })
+    }
+}
+
+fn with(user: Option<String>) -> String {
+    user.map_or_else(|| "without a USER".to_owned(), |user| format!("with USER {user}"))
+}
