@@ -92,6 +92,32 @@ push_all() {
   done
 }
 
+# Pushes an image without layers that has a USER, as NAME:1, an index with it as NAME:index, and one with it for a platform that
+# this is not as NAME:elsewhere.
+push_image() { # NAME USER
+  local config digest location manifest here tagged platform index at=http://$registry/v2/$1
+  case $(uname -m) in aarch64) here=arm64 ;; *) here=amd64 ;; esac
+  config="{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{\"User\":\"$2\"},\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}"
+  digest=sha256:$(printf %s "$config" | sha256sum | cut -d' ' -f1)
+  location=$(curl --silent --fail --request POST --output /dev/null --write-out '%header{location}' "$at/blobs/uploads/")
+  curl --silent --fail --request PUT --header 'Content-Type: application/octet-stream' --data-raw "$config" "$location&digest=$digest"
+  manifest=$(described vnd.oci.image.config.v1+json "$config")
+  manifest="{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"config\":$manifest,\"layers\":[]}"
+  curl --silent --fail --request PUT --header 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-raw "$manifest" "$at/manifests/1"
+  manifest=$(described vnd.oci.image.manifest.v1+json "$manifest")
+  for tagged in "index $here" "elsewhere s390x"; do
+    platform=",\"platform\":{\"os\":\"linux\",\"architecture\":\"${tagged#* }\"}}"
+    index="{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.index.v1+json\",\"manifests\":[${manifest%\}}$platform]}"
+    curl --silent --fail --request PUT --header 'Content-Type: application/vnd.oci.image.index.v1+json' --data-raw "$index" \
+      "$at/manifests/${tagged% *}"
+  done
+}
+
+# What refers to a content in a manifest.
+described() { # TYPE CONTENT
+  printf '{"mediaType":"application/%s","digest":"sha256:%s","size":%d}' "$1" "$(printf %s "$2" | sha256sum | cut -d' ' -f1)" "${#2}"
+}
+
 # The corpus's answer, with what was skipped named aloud.
 tell() {
   echo "$output"

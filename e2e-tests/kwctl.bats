@@ -85,7 +85,7 @@ print(json.dumps(manifest, indent=1, sort_keys=True))'
   done
 }
 
-@test "kwctl makes the policies to apply that are committed, but for the mode and the namespaces" {
+@test "kwctl makes the policies to apply that are committed, but for what a person decides" {
   needs kubectl
   for artifact in "${artifacts[@]}"; do
     kwctl scaffold manifest -t ClusterAdmissionPolicy --allow-context-aware --sources-path "$sources" \
@@ -94,7 +94,8 @@ print(json.dumps(manifest, indent=1, sort_keys=True))'
     for file in made committed; do
       printf 'resources: [%s.yaml]\n' "$file" >"$BATS_TEST_TMPDIR/kustomization.yaml"
       normal=$(kubectl kustomize "$BATS_TEST_TMPDIR")
-      sed '/^  mode:/d; /^  backgroundAudit:/d; /^  module:/d; /^  namespaceSelector:/,/^      - /d' <<<"$normal" \
+      sed '/^  mode:/d; /^  mutating:/d; /^  backgroundAudit:/d; /^  module:/d; /^  namespaceSelector:/,/^      - /d; /^  settings:/,$d' \
+        <<<"$normal" \
         >"$BATS_TEST_TMPDIR/$file.normal"
     done
     same "$(cat "$BATS_TEST_TMPDIR/made.normal")" "$(cat "$BATS_TEST_TMPDIR/committed.normal")"
@@ -103,15 +104,43 @@ print(json.dumps(manifest, indent=1, sort_keys=True))'
 
 @test "what the READMEs have people paste is refused, with a reason" {
   cd "$BATS_TEST_TMPDIR"
+  push_image library/nginx ""
   for policy in "${policies[@]}"; do
     sed -n '/^## Try it/,$p' "$root/policies/$policy/README.md" | sed -n '/^```console$/,/^```$/p' | grep -v '^```' |
-      sed "s#ghcr.io/[a-z]*/policies#$registry/policies#g; s#^kwctl \(pull\|run\)#kwctl \1 --sources-path $sources#" >paste
-    [ "$(grep --count "$registry" paste)" -eq 2 ]
+      sed "s#docker.io/library/nginx:[0-9.]*#$registry/library/nginx:1#; s#ghcr.io/[a-z]*/policies#$registry/policies#g; s#^kwctl \(pull\|run\)#kwctl \1 --sources-path $sources#" >paste
+    [ "$(grep --count "$registry/policies" paste)" -eq 2 ]
     run bash -e paste
     [ "$status" -eq 0 ]
     [[ $output == *'"allowed":false'* ]]
-    [[ $output == *"\\\"policy\\\":\\\"$policy\\\""* ]]
+    # The module that may also ask for images is the same policy.
+    [[ $output == *"\\\"policy\\\":\\\"${policy%-image-user}\\\""* ]]
   done
+}
+
+@test "kwctl asks a registry for the user of an image" {
+  cd "$BATS_TEST_TMPDIR"
+  says() { # IMAGE runAsNonRoot TEXT
+    echo "{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: flyte}, spec: {containers: [{name: a, image: '$registry/$1', securityContext: {runAsNonRoot: $2}}]}}" >object.yaml
+    kwctl scaffold admission-request --operation CREATE --object object.yaml >request.json
+    run kwctl run --sources-path "$sources" --settings-json '{"imageUser": "check"}' --request-path request.json \
+      "$root/dist/flyte-non-root-image-user.wasm"
+    echo "$output"
+    [[ $output == *"$3"* ]]
+  }
+  push_image number 1001:1001
+  push_image name flyte
+  push_image root 0
+  push_image none ""
+  says number:1 false "runs as 1001:1001, the USER of its image"
+  says number:1 true '"allowed":true'
+  says name:1 false "the image's USER is flyte, which is no uid"
+  says name:1 true "never starts: the kubelet cannot verify"
+  says root:1 false "its image is one with USER 0"
+  says root:1 true "never starts: the kubelet refuses an image with USER 0"
+  says none:1 false "its image is one without a USER"
+  says number:index false "runs as 1001:1001, the USER of its image"
+  says number:elsewhere false "which is not known: it is an index of images for several platforms, of which the host takes none: "
+  says absent:1 false "which is not known: "
 }
 
 @test "every case gets the verdict of its table" {

@@ -19,7 +19,18 @@ pub struct Asked {
 /// Every request.
 pub fn all() -> Vec<Asked> {
     let without_settings = |(policy, title, request)| Asked { policy, title, request, settings: json!({}) };
-    without_certificates().into_iter().map(without_settings).chain(chains()).collect()
+    without_certificates().into_iter().map(without_settings).chain([filled()]).chain(chains()).collect()
+}
+
+/// What a policy changes.
+fn filled() -> Asked {
+    let deployment = of_example("Deployment", "flyteadmin");
+    Asked {
+        policy: "flyte-non-root",
+        title: "flyteadmin's Deployment, filled in",
+        request: request("apps", "Deployment", &deployment),
+        settings: json!({"fill": {"*": {"runAsGroup": 1001}}}),
+    }
 }
 
 /// Chains of three certificates, of which nothing is wrong.

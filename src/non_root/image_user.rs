@@ -132,15 +132,14 @@ impl<'c> Images<'c> {
     }
 }
 
-/// Kubewarden's host reads the configuration of none of an index's images.
+/// Of an index Kubewarden's host takes the image for its own platform, where there is one.
 fn reason_of(refusal: &str) -> String {
-    if refusal.contains("Image Index") {
-        return INDEX.to_owned();
-    }
-    Shortened(refusal).to_string()
+    let is_index = refusal.to_ascii_lowercase().contains("image index");
+    let refusal = Shortened(refusal);
+    if is_index { format!("{INDEX}: {refusal}") } else { refusal.to_string() }
 }
 
-const INDEX: &str = "it is an index of images for several platforms, each with a USER of its own";
+const INDEX: &str = "it is an index of images for several platforms, of which the host takes none";
 
 impl User {
     fn of(answer: &RawValue) -> Result<Self, String> {
