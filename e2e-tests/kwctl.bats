@@ -133,7 +133,7 @@ print(json.dumps(manifest, indent=1, sort_keys=True))'
   push_image none ""
   says number:1 false "runs as 1001:1001, the USER of its image"
   says number:1 true '"allowed":true'
-  says name:1 false "the image's USER is flyte, which is no uid"
+  says name:1 false "the image's USER is flyte, a name"
   says name:1 true "never starts: the kubelet cannot verify"
   says root:1 false "its image is one with USER 0"
   says root:1 true "never starts: the kubelet refuses an image with USER 0"

@@ -177,6 +177,8 @@ view! {
         "name" => pub name: Text<'a>,
         "namespace" if "cluster-objects" => pub namespace: Text<'a>,
         "labels" if "cluster-objects" | "pod-users" => labels: Labels<'a>,
+        /// What the API server knows it by, once it has let it in.
+        "uid" if "pod-users" => pub uid: Text<'a>,
         /// Who made the object, a list, yet to be read.
         "ownerReferences" if "pod-users" => owners: &'a RawValue,
         /// When somebody asked for the object's deletion; it then only waits for its finalizers.

@@ -15,6 +15,7 @@ use flytewarden_offline::{
     request::Request,
 };
 use indicatif::{ProgressBar, ProgressStyle};
+use same_file::is_same_file;
 use walkdir::WalkDir;
 
 use crate::{engine::Module, fix::Fixed, settings::Settings};
@@ -29,6 +30,8 @@ pub struct Check<'c> {
     pub namespace: &'c str,
     /// The users of images.
     pub images: Images,
+    /// Whether what policies fill in is put into the texts.
+    pub fix: bool,
 }
 
 /// What became of the files.
@@ -63,7 +66,7 @@ impl Check<'_> {
     /// objects, all of them together answer.
     pub fn run(&self, paths: &[PathBuf]) -> Checked {
         let mut report = Report::default();
-        let mut fixed = Vec::new();
+        let mut fixed: Vec<(PathBuf, String, Fixed)> = Vec::new();
         let mut files = Vec::new();
         for path in paths {
             files.extend(manifests(path, &mut report));
@@ -93,8 +96,15 @@ impl Check<'_> {
                         }
                         progress.inc(1);
                     }
-                    if !filled.is_empty() {
-                        fixed.push((path.clone(), name.clone(), Fixed::of(text, &filled)));
+                    if self.fix && !filled.is_empty() {
+                        let text = Fixed::of(text, &filled);
+                        for (place, reason) in &text.left {
+                            report.add_unfilled(name, filled[*place].0, reason);
+                        }
+                        // A file can be given twice.
+                        if !fixed.iter().any(|(other, ..)| is_same_file(other, path).unwrap_or(false)) {
+                            fixed.push((path.clone(), name.clone(), text));
+                        }
                     }
                 }
                 Err(reason) => report.add_unread(name, reason.clone()),

@@ -1,9 +1,14 @@
 //! What policies fill in, in the manifests themselves: comments, order and layout stay as they are.
 //!
 //! The library that edits YAML is `yamlpatch`. What it made is read again, and kept only if it is the object that the policies
-//! let in, and if all that stands beside it is what it was.
+//! let in, if all that stands beside it is what it was, and if no line was written anew but one that had nothing.
 
-use std::collections::BTreeMap;
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    panic::{self, AssertUnwindSafe},
+    sync::Once,
+};
 
 use flytewarden_offline::{
     manifest::Object,
@@ -24,7 +29,7 @@ pub struct Fixed {
     pub text: String,
     /// How many of its objects changed.
     pub objects: usize,
-    /// The objects that are left as they were: the line of each, from 1, and why.
+    /// The objects that are left as they were, by their place in what was wanted, and why.
     pub left: Vec<(usize, String)>,
 }
 
@@ -32,29 +37,26 @@ impl Fixed {
     /// A text with each of some of its objects as policies want it.
     pub fn of(text: &str, wanted: &[(&Object, Value)]) -> Self {
         let mut fixed = Self { before: text.to_owned(), text: text.to_owned(), objects: 0, left: Vec::new() };
-        let mut by_document: BTreeMap<usize, Vec<&(&Object, Value)>> = BTreeMap::new();
-        for change in wanted {
-            by_document.entry(change.0.document).or_default().push(change);
+        let mut by_document: BTreeMap<usize, Vec<(usize, &(&Object, Value))>> = BTreeMap::new();
+        for (place, change) in wanted.iter().enumerate() {
+            by_document.entry(change.0.document).or_default().push((place, change));
         }
         let documents = yaml::documents(text);
         // From the last, so that what comes before stays where it is.
         for (number, wanted) in by_document.iter().rev() {
             let Some(document) = documents.iter().find(|document| document.number == *number) else { continue };
             let is_shared = documents.iter().filter(|other| other.span == document.span).count() > 1;
-            let mut part = text[document.span.clone()].to_owned();
-            for (object, wanted) in wanted {
-                let edited = match is_shared {
-                    true => Err("it shares its document with others".to_owned()),
-                    false => edited(&part, object, wanted),
-                };
-                match edited {
-                    Ok(edited) => {
-                        part = edited;
-                        fixed.objects += 1;
-                    }
-                    Err(reason) => fixed.left.push((object.line, reason)),
+            let part = &text[document.span.clone()];
+            let left = fixed.left.len();
+            let part = match is_shared {
+                true => {
+                    let why = "it shares its document with others".to_owned();
+                    fixed.left.extend(wanted.iter().map(|(place, _)| (*place, why.clone())));
+                    part.to_owned()
                 }
-            }
+                false => edited_where_possible(part, wanted, &mut fixed.left),
+            };
+            fixed.objects += wanted.len() - (fixed.left.len() - left);
             fixed.text.replace_range(document.span.clone(), &part);
         }
         fixed.left.sort();
@@ -63,6 +65,10 @@ impl Fixed {
 
     /// What has changed, as a unified diff; nothing where nothing has.
     pub fn diff(&self, file: &str) -> String {
+        // `git apply` takes no other names.
+        let file = file.trim_start_matches("./").trim_start_matches('/');
+        // And `patch` none with blanks but before a tab.
+        let file = if file.contains(' ') { format!("{file}\t") } else { file.to_owned() };
         TextDiff::from_lines(&self.before, &self.text)
             .unified_diff()
             .header(&format!("a/{file}"), &format!("b/{file}"))
@@ -70,34 +76,105 @@ impl Fixed {
     }
 }
 
-/// A document's text with an object of it as it is wanted.
-fn edited(text: &str, object: &Object, wanted: &Value) -> Result<String, String> {
-    let route: Vec<Step> =
-        object.items.iter().flat_map(|item| [Step::Key("items".to_owned()), Step::Item(*item)]).collect();
+/// An object, how it is wanted, and its place among all that are.
+type Wanted<'w> = (usize, &'w (&'w Object, Value));
+
+/// A document's text with some of its objects as they are wanted, but for those that are added to `left`.
+fn edited_where_possible(text: &str, wanted: &[Wanted], left: &mut Vec<(usize, String)>) -> String {
+    match (edited(text, wanted), wanted) {
+        (Ok(edited), _) => edited,
+        (Err(reason), [(place, _)]) => {
+            left.push((*place, reason));
+            text.to_owned()
+        }
+        // Reading is what takes long, so they are only parted to find those that cannot be.
+        (Err(_), _) => {
+            let (first, second) = wanted.split_at(wanted.len() / 2);
+            let text = edited_where_possible(text, first, left);
+            edited_where_possible(&text, second, left)
+        }
+    }
+}
+
+/// A document's text with some of its objects as they are wanted.
+fn edited(text: &str, wanted: &[Wanted]) -> Result<String, String> {
     let mut additions = Vec::new();
-    added(&json!(object.content), wanted, route, &mut additions)?;
-    let patches: Vec<Patch> = additions.iter().map(Addition::patch).collect::<Result<_, _>>()?;
+    for (_, (object, wanted)) in wanted {
+        let route = object.items.iter().flat_map(|item| [Step::Key("items".to_owned()), Step::Item(*item)]).collect();
+        added(&json!(object.content), wanted, route, &mut additions)?;
+    }
+    let patches = additions.iter().map(Addition::patch).collect::<Result<Vec<_>, _>>()?;
 
-    // The rest is the library's name for the place.
-    let unedited = |error: &dyn std::fmt::Display| {
-        let error = error.to_string();
-        format!("it cannot be edited where it stands: {}", error.split(" route:").next().unwrap_or(&error))
-    };
-    let document = yamlpath::Document::new(text).map_err(|error| unedited(&error))?;
-    let mut edited = apply_yaml_patches(&document, &patches).map_err(|error| unedited(&error))?.source().to_owned();
+    let ends = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let mut edited = patched(&text.replace("\r\n", "\n"), &patches)?.replace('\n', ends);
     if !text.ends_with('\n') && edited.ends_with('\n') {
-        edited.pop();
+        edited.truncate(edited.len() - ends.len());
     }
 
-    let mut expected = only(text).ok_or("it cannot be read alone")?;
-    let place = object.items.iter().try_fold(&mut expected, |list, item| list.get_mut("items")?.get_mut(item));
-    *place.ok_or("it is not where it was")? = wanted.clone();
     let is_json = |text: &str| serde_json::from_str::<IgnoredAny>(text).is_ok();
-    match only(&edited) {
-        _ if is_json(text) && !is_json(&edited) => Err("it is JSON, which is not edited".to_owned()),
-        Some(read) if read == expected => Ok(edited),
-        _ => Err("edited where it stands it would be another object".to_owned()),
+    if is_json(text) {
+        return Err("it is JSON, which is not edited".to_owned());
     }
+    let mut expected = only(text).ok_or("it cannot be read alone")?;
+    for (_, (object, wanted)) in wanted {
+        let place = object.items.iter().try_fold(&mut expected, |list, item| list.get_mut("items")?.get_mut(item));
+        *place.ok_or("it is not where it was")? = wanted.clone();
+    }
+    if only(&edited) != Some(expected) {
+        return Err("edited where it stands it would be another object".to_owned());
+    }
+    match line_written_anew(text, &edited) {
+        Some(line) => Err(format!("`{}` would be written anew", line.trim())),
+        None => Ok(edited),
+    }
+}
+
+/// What the library makes of a text.
+fn patched(text: &str, patches: &[Patch]) -> Result<String, String> {
+    let patch = || -> Result<String, String> {
+        let document = yamlpath::Document::new(text).map_err(|error| error.to_string())?;
+        let patched = apply_yaml_patches(&document, patches).map_err(|error| error.to_string())?;
+        Ok(patched.source().to_owned())
+    };
+    let patched = without_panic(patch).unwrap_or_else(|| Err("there is a tag".to_owned()));
+    // Behind it is the library's name for the place.
+    patched.map_err(|error| {
+        let error = error.split(" route:").next().and_then(|error| error.split(" at Route").next());
+        format!("it cannot be edited where it stands: {}", error.unwrap_or_default())
+    })
+}
+
+/// What a function of the library comes to; `None` where it panics, as it does at a tag. Nothing is printed of that.
+fn without_panic<T>(function: impl FnOnce() -> T) -> Option<T> {
+    thread_local!(static IS_QUIET: Cell<bool> = const { Cell::new(false) });
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if !IS_QUIET.get() {
+                usual(panic);
+            }
+        }));
+    });
+    IS_QUIET.set(true);
+    let done = panic::catch_unwind(AssertUnwindSafe(function)).ok();
+    IS_QUIET.set(false);
+    done
+}
+
+/// A line of a text that another has not in its place, but for those that end in nothing: `{}`, null, or a key alone.
+fn line_written_anew<'t>(text: &'t str, other: &str) -> Option<&'t str> {
+    let mut others = other.lines();
+    let ends_in_nothing =
+        |line: &str| ["{}", "null", "~", ":"].iter().any(|nothing| line.trim_end().ends_with(nothing));
+    text.lines().find(|line| {
+        let before = others.clone();
+        let is_there = others.any(|other| other == *line);
+        if !is_there {
+            others = before;
+        }
+        !is_there && !ends_in_nothing(line)
+    })
 }
 
 /// The value of a text that is one document.
@@ -135,9 +212,11 @@ impl Addition {
             })
             .collect::<Vec<_>>()
             .into();
-        Ok(match self.is_null {
-            true => Patch { route: route.with_key(self.key.as_str()), operation: Op::Replace(value) },
-            false => Patch { route, operation: Op::Add { key: self.key.clone(), value } },
+        Ok(match (self.is_null, self.value.is_object()) {
+            (false, _) => Patch { route, operation: Op::Add { key: self.key.clone(), value } },
+            (true, false) => Patch { route: route.with_key(self.key.clone()), operation: Op::Replace(value) },
+            // The library puts no map where there is no value.
+            (true, true) => return Err(format!("its {} is there without a value", self.key)),
         })
     }
 }
@@ -173,7 +252,7 @@ fn added(there: &Value, wanted: &Value, route: Vec<Step>, additions: &mut Vec<Ad
 #[cfg(test)]
 mod tests {
     use flytewarden_offline::manifest;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::Fixed;
 
@@ -215,9 +294,19 @@ mod tests {
                 "kind: Pod\napiVersion: v1\nspec:\n  securityContext:\n    runAsUser: 1\n",
             ),
             (
-                "a map in braces",
-                "kind: Pod\napiVersion: v1\nspec: {containers: []}\n",
-                "kind: Pod\napiVersion: v1\nspec: { containers: [], securityContext: { runAsUser: 1 } }\n",
+                "a key alone",
+                "kind: Pod\napiVersion: v1\nspec:\n  securityContext:\n    runAsUser:\n    b: 1\n",
+                "kind: Pod\napiVersion: v1\nspec:\n  securityContext:\n    runAsUser: 1\n    b: 1\n",
+            ),
+            (
+                "a map with nothing in it",
+                "kind: Pod\napiVersion: v1\nspec:\n  securityContext: {}\n  b: 0x10\n",
+                "kind: Pod\napiVersion: v1\nspec:\n  securityContext: { runAsUser: 1 }\n  b: 0x10\n",
+            ),
+            (
+                "lines that end as on Windows",
+                "kind: Pod\r\napiVersion: v1\r\nspec:\r\n  a: 1\r\n",
+                "kind: Pod\r\napiVersion: v1\r\nspec:\r\n  a: 1\r\n  securityContext:\r\n    runAsUser: 1\r\n",
             ),
             (
                 "the second of several documents",
@@ -234,25 +323,53 @@ mod tests {
                 "kind: Pod\napiVersion: v1\nspec:\n  a: 1",
                 "kind: Pod\napiVersion: v1\nspec:\n  a: 1\n  securityContext:\n    runAsUser: 1",
             ),
+            (
+                "the items of a list that can be edited",
+                "kind: List\napiVersion: v1\nitems:\n- {kind: Pod, apiVersion: v1, spec: {a: 1}}\n- kind: Pod\n  apiVersion: v1\n  spec:\n    b: 2\n",
+                "kind: List\napiVersion: v1\nitems:\n- {kind: Pod, apiVersion: v1, spec: {a: 1}}\n- kind: Pod\n  apiVersion: v1\n  spec:\n    b: 2\n    securityContext:\n      runAsUser: 1\n",
+            ),
         ] {
             let fixed = fixed(before);
-            assert_eq!((after, &[][..]), (&*fixed.text, &*fixed.left), "{it}");
+            assert_eq!(after, fixed.text, "{it}: {:?}", fixed.left);
+            assert_eq!(it.ends_with("that can be edited"), !fixed.left.is_empty(), "{it}: {:?}", fixed.left);
         }
     }
 
     #[test]
     fn what_cannot_be_edited_where_it_stands_is_left_and_named() {
-        for (it, text, lines) in [
-            ("a map that several have", "kind: Pod\napiVersion: v1\nspec: &s\n  a: 1\nother: *s\n", vec![1]),
-            ("a map from elsewhere", "x: &s {a: 1}\nkind: Pod\napiVersion: v1\nspec: *s\n", vec![1]),
-            ("a map in braces over several lines", "---\nkind: Pod\napiVersion: v1\nspec: {\n  a: 1\n}\n", vec![2]),
-            ("JSON", "{\"kind\": \"Pod\", \"apiVersion\": \"v1\", \"spec\": {\"a\": 1}}\n", vec![1]),
-            ("JSON in lines", "{\n\"kind\": \"Pod\", \"apiVersion\": \"v1\",\n \"spec\": {\"a\": 1}}\n", vec![1]),
+        const OTHER: &str = "edited where it stands it would be another object";
+        for (it, text, reason) in [
+            ("a map that several have", "kind: Pod\napiVersion: v1\nspec: &s\n  a: 1\nother: *s\n", OTHER),
+            ("a map from elsewhere", "x: &s {a: 1}\nkind: Pod\napiVersion: v1\nspec: *s\n", OTHER),
+            (
+                "a map in braces",
+                "kind: Pod\napiVersion: v1\nspec: {a: 0x10, 'b': 1}\n",
+                "`spec: {a: 0x10, 'b': 1}` would be written anew",
+            ),
+            (
+                "a map in braces over several lines",
+                "---\nkind: Pod\napiVersion: v1\nspec: {\n  a: 1\n}\n",
+                "it cannot be edited where it stands: Invalid operation: add operation is not permitted against multiline flow mapping",
+            ),
+            (
+                "a null in place of a map",
+                "kind: Pod\napiVersion: v1\nspec:\n  securityContext:\n  b: 1\n",
+                "its securityContext is there without a value",
+            ),
+            (
+                "a tag",
+                "kind: Pod\napiVersion: v1\nspec: !!map\n  a: 1\n",
+                "it cannot be edited where it stands: there is a tag",
+            ),
+            (
+                "JSON",
+                "{\"kind\": \"Pod\", \"apiVersion\": \"v1\", \"spec\": {\"a\": 1}}\n",
+                "it is JSON, which is not edited",
+            ),
         ] {
             let fixed = fixed(text);
-            println!("{it}: {:?}", fixed.left);
             assert_eq!((text, 0), (&*fixed.text, fixed.objects), "{it}");
-            assert_eq!(lines, fixed.left.iter().map(|(line, _)| *line).collect::<Vec<_>>(), "{it}: {:?}", fixed.left);
+            assert_eq!(vec![(0, reason.to_owned())], fixed.left, "{it}");
         }
     }
 
@@ -261,19 +378,7 @@ mod tests {
         let text = "kind: Pod\napiVersion: v1\nspec: {a: 1}\n";
         let object = manifest::objects(text).remove(0).unwrap();
         let fixed = Fixed::of(text, &[(&object, json!({"kind": "Pod", "apiVersion": "v1", "spec": {"a": 2}}))]);
-        assert_eq!(vec![(1, "a policy changes more than what it lacks".to_owned())], fixed.left);
-    }
-
-    #[test]
-    fn lines_that_end_as_on_windows_are_edited_or_left() {
-        let text = "kind: Pod\r\napiVersion: v1\r\nspec:\r\n  a: 1\r\n";
-        let fixed = fixed(text);
-        let read: Value = json!(manifest::objects(&fixed.text).remove(0).unwrap().content);
-        assert!(
-            fixed.objects == 0 || read["spec"] == json!({"a": 1, "securityContext": {"runAsUser": 1}}),
-            "{fixed:?}"
-        );
-        assert!(fixed.text.lines().count() >= 4);
+        assert_eq!(vec![(0, "a policy changes more than what it lacks".to_owned())], fixed.left);
     }
 
     #[test]

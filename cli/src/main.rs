@@ -53,13 +53,15 @@ struct CheckArguments {
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
 
-    /// The USER of images, where a policy is to look at it: YAML, a map from image references to USER.
+    /// The USER of images, for the setting `imageUser` of flyte-non-root, which is `check` then.
+    ///
+    /// YAML: a map from image references, as manifests write them, to USER, which may be nothing.
     #[arg(long, value_name = "FILE")]
     image_users: Option<PathBuf>,
 
     /// Prints as a diff what the setting `fill` of flyte-non-root puts into the manifests; `flyte` where it is not set.
     ///
-    /// The report, about the manifests as they then are, goes to standard error.
+    /// The report goes to standard error. An object that is refused all the same is left as it is.
     #[arg(long)]
     fix: bool,
 
@@ -153,7 +155,11 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
             .and_then(|text| Settings::read(&text, &modules))
             .map_err(|error| format!("settings {}: {error}", file.display()))?,
     };
-    let settings = if arguments.fix { settings.or_filling_in() } else { settings };
+    let settings = if arguments.fix { settings.or("fill", "flyte", &modules)? } else { settings };
+    let settings = match &arguments.image_users {
+        Some(_) => settings.or("imageUser", "check", &modules)?,
+        None => settings,
+    };
     let images = match &arguments.image_users {
         None => Images::default(),
         Some(file) => fs::read_to_string(file)
@@ -164,9 +170,10 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
     if arguments.write && arguments.paths.iter().any(|path| path == Path::new(STANDARD_INPUT)) {
         return Err("standard input cannot be written to: --fix without --write prints a diff".into());
     }
-    let check = Check { modules: &modules, settings: &settings, namespace: &arguments.namespace, images };
+    let check =
+        Check { modules: &modules, settings: &settings, namespace: &arguments.namespace, images, fix: arguments.fix };
     let Checked { report, fixed } = check.run(&arguments.paths);
-    let left = if arguments.fix { fix(&fixed, arguments.write, &mut out)? } else { 0 };
+    fix(&fixed, arguments.write, &mut out)?;
     let report_out: &mut dyn Write = match arguments.fix && !arguments.write {
         true => &mut anstream::AutoStream::auto(io::stderr().lock()),
         false => &mut out,
@@ -178,16 +185,16 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
         Format::Junit => junit(&report).map_err(io::Error::other).and_then(|xml| report_out.write_all(xml.as_bytes())),
     };
     finish(written.and_then(|()| report_out.flush()))?;
-    Ok(match (report.summary.unjudged, report.summary.violations + left) {
+    Ok(match (report.summary.unjudged, report.summary.violations) {
         (0, 0) => ExitCode::SUCCESS,
         (0, _) => ExitCode::from(VIOLATIONS),
         _ => ExitCode::from(UNJUDGED),
     })
 }
 
-/// Writes what is filled in to the files, or prints it as a diff; how many objects it is left out of.
-fn fix(fixed: &[(PathBuf, String, Fixed)], write: bool, out: &mut impl Write) -> Result<usize, Box<dyn Error>> {
-    for (path, name, fixed) in fixed {
+/// Writes what is filled in to the files, or prints it as a diff.
+fn fix(fixed: &[(PathBuf, String, Fixed)], write: bool, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
+    for (path, name, fixed) in fixed.iter().filter(|(.., fixed)| fixed.objects > 0) {
         if write {
             fs::write(path, &fixed.text).map_err(|error| format!("{name}: {error}"))?;
             let objects = if fixed.objects == 1 { "object" } else { "objects" };
@@ -195,12 +202,8 @@ fn fix(fixed: &[(PathBuf, String, Fixed)], write: bool, out: &mut impl Write) ->
         } else {
             finish(out.write_all(fixed.diff(name).as_bytes()))?;
         }
-        for (line, reason) in &fixed.left {
-            anstream::eprintln!("{}:{line}: not filled in: {}", text::printable(name), text::printable(reason));
-        }
     }
-    finish(out.flush())?;
-    Ok(fixed.iter().map(|(.., fixed)| fixed.left.len()).sum())
+    finish(out.flush())
 }
 
 fn json(report: &impl Serialize, out: &mut (impl Write + ?Sized)) -> io::Result<()> {

@@ -10,12 +10,14 @@ use std::collections::BTreeMap;
 use flytewarden::settings::nearest;
 use flytewarden_offline::yaml::{self, Value};
 use indexmap::IndexMap;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use crate::engine::{EMBEDDED, Module};
 
-/// The policy that fills in what manifests lack.
-const NON_ROOT: &str = "flyte-non-root";
+/// The modules with flyte-non-root: its own, the one that may ask for images, and the one that carries every policy.
+const NON_ROOT: [&str; 3] = ["flyte-non-root", "flyte-non-root-image-user", WHOLE];
+/// The module whose settings are a map by policy name.
+const WHOLE: &str = "flytewarden";
 
 /// Each policy's settings, as JSON.
 #[derive(Debug, Default)]
@@ -59,14 +61,25 @@ impl Settings {
         Ok(settings)
     }
 
-    /// These settings, and where they do not say what to fill in, what Flyte's charts set.
-    pub fn or_filling_in(mut self) -> Self {
-        let own: Result<Map<String, Json>, _> = serde_json::from_str(self.of(NON_ROOT));
-        if let Ok(mut own) = own {
-            own.entry("fill").or_insert_with(|| "flyte".into());
-            self.0.insert(NON_ROOT.to_owned(), Json::from(own).to_string());
+    /// These settings, and where they do not say another, one of flyte-non-root's.
+    ///
+    /// # Errors
+    ///
+    /// No module has it.
+    pub fn or(mut self, setting: &str, value: &str, modules: &[Module]) -> Result<Self, String> {
+        let mut names = modules.iter().map(|module| &*module.name).filter(|name| NON_ROOT.contains(name)).peekable();
+        names
+            .peek()
+            .ok_or_else(|| format!("flyte-non-root has the setting {setting}, and is not among these modules"))?;
+        for name in names {
+            let mut all: Json = serde_json::from_str(self.of(name)).map_err(|error| error.to_string())?;
+            let own = if name == WHOLE { &mut all[NON_ROOT[0]] } else { &mut all };
+            if own[setting].is_null() {
+                own[setting] = value.into();
+            }
+            self.0.insert(name.to_owned(), all.to_string());
         }
-        self
+        Ok(self)
     }
 
     /// A policy's settings, as JSON.

@@ -301,6 +301,7 @@ fn the_key_is_never_shown() {
         settings: &Settings::default(),
         namespace: "flyte",
         images: flytewarden_offline::images::Images::default(),
+        fix: false,
     };
     is_silent(&json!(check.run(&[file]).report).to_string(), "the command");
 }

@@ -132,7 +132,8 @@ static MODULES: LazyLock<Vec<Module>> = LazyLock::new(|| {
 
 fn check(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> Result<(), Failed> {
     let settings = Settings::read(settings, &MODULES)?;
-    let check = Check { modules: &MODULES, settings: &settings, namespace: "flyte", images: Images::default() };
+    let check =
+        Check { modules: &MODULES, settings: &settings, namespace: "flyte", images: Images::default(), fix: false };
     let report = check.run(&[charts().join(chart)]).report;
     let mut found = Vec::new();
     for object in &report.objects {
@@ -151,7 +152,8 @@ fn check(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> Result
 /// What the users of Flyte's charts are filled in of v0.13.0, and whether the text is edited to just that.
 fn check_filled() -> Result<(), Failed> {
     let settings = Settings::read("flyte-non-root: {fill: flyte}", &MODULES)?;
-    let check = Check { modules: &MODULES, settings: &settings, namespace: "flyte", images: Images::default() };
+    let check =
+        Check { modules: &MODULES, settings: &settings, namespace: "flyte", images: Images::default(), fix: true };
     let Checked { report, fixed } = check.run(&[charts().join("flyte-v0.13.0-sandbox.yaml")]);
     let is_filled = |object: &&Judged| object.notices.iter().any(|notice| notice.rule == "filled");
     let filled: Vec<_> = report.objects.iter().filter(is_filled).map(|object| object.place.title()).collect();

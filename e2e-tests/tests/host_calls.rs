@@ -27,13 +27,18 @@ impl HostCalls for Remembering {
         self.asked.lock().unwrap().push(format!("{kind} in {namespace}"));
         self.cluster.answer(operation, request)
     }
+
+    fn image(&self, reference: &str) -> Result<Vec<u8>, String> {
+        self.asked.lock().unwrap().push(reference.to_owned());
+        Err("there is no registry".to_owned())
+    }
 }
 
 /// The modules that ask.
 static MODULES: LazyLock<BTreeMap<&str, Module>> = LazyLock::new(|| {
     let engine = wasmtime::Engine::default();
     let load = |name| (name, Module::load(&engine, module(name)).expect("the module loads"));
-    [CONSOLE, CERTIFICATE, "flytewarden"].map(load).into()
+    [CONSOLE, CERTIFICATE, IMAGE_USER, "flytewarden"].map(load).into()
 });
 
 /// What a policy's own module and the one with all policies ask, about a request, of a cluster with the objects of `examples/after.yaml` and with
@@ -71,6 +76,7 @@ fn request(group: &str, kind: &str, name: &str, operation: &str) -> Value {
 
 const CONSOLE: &str = "flyte-console-url";
 const CERTIFICATE: &str = "flyte-oauth-tls";
+const IMAGE_USER: &str = "flyte-non-root-image-user";
 
 #[test]
 fn a_console_asks_for_each_kind_once() {
@@ -158,4 +164,49 @@ fn other_secrets_and_config_maps_ask_nothing_about_certificates() {
     let settings = json!({});
     let config_map = request("", "ConfigMap", "flyte-admin-base-config", "CREATE");
     assert_eq!(Vec::<String>::new(), asked(CERTIFICATE, &config_map, &settings));
+}
+
+/// The images that are asked for about a Pod of flyteadmin's.
+fn asked_images(settings: &Value, spec: Value) -> Vec<String> {
+    let cluster = Arc::new(Remembering { cluster: Cluster::default(), asked: Mutex::new(Vec::new()) });
+    let request = json!({
+        "uid": "0", "operation": "CREATE", "kind": {"group": "", "version": "v1", "kind": "Pod"},
+        "object": {"metadata": {"name": "flyteadmin"}, "spec": spec},
+    });
+    MODULES[IMAGE_USER].validate(&request.to_string(), &settings.to_string(), &(Arc::clone(&cluster) as _)).unwrap();
+    let asked = cluster.asked.lock().unwrap();
+    asked.clone()
+}
+
+#[test]
+fn each_image_is_asked_for_once() {
+    let container = |image: &str| json!({"name": "c", "image": image});
+    let spec = json!({
+        "initContainers": [container("a:1"), container("b:1")], "containers": [container("b:1"), container("a:1"), container("a:2")],
+    });
+    assert_eq!(["a:1", "b:1", "a:2"][..], asked_images(&json!({"imageUser": "check"}), spec));
+}
+
+#[test]
+fn no_image_is_asked_for_where_none_decides() {
+    let check = json!({"imageUser": "check"});
+    let container = json!({"name": "c", "image": "a:1"});
+    let of_its_own = json!({"name": "c", "image": "a:1", "securityContext": {"runAsUser": 1001}});
+    let excepted = json!({"name": "check-db-ready", "image": "postgres:10.16-alpine"});
+    for (it, settings, spec) in [
+        ("without the setting", &json!({}), json!({"containers": [container]})),
+        ("the pod has a user", &check, json!({"securityContext": {"runAsUser": 0}, "containers": [container]})),
+        ("the container has a user", &check, json!({"containers": [of_its_own]})),
+        ("the container may be root", &check, json!({"initContainers": [excepted]})),
+        ("a user namespace", &check, json!({"hostUsers": false, "containers": [container]})),
+        ("Windows", &check, json!({"os": {"name": "windows"}, "containers": [container]})),
+        (
+            "restricted refuses it",
+            &json!({"imageUser": "check", "level": "restricted"}),
+            json!({"containers": [container]}),
+        ),
+        ("a user is filled in", &json!({"imageUser": "check", "fill": "flyte"}), json!({"containers": [container]})),
+    ] {
+        assert_eq!(Vec::<String>::new(), asked_images(settings, spec), "{it}");
+    }
 }

@@ -19,6 +19,10 @@ impl HostCalls for Host {
         let request: Value = serde_json::from_slice(request).map_err(|error| error.to_string())?;
         self.0(request["kind"].as_str().unwrap_or_default())
     }
+
+    fn image(&self, _: &str) -> Result<Vec<u8>, String> {
+        self.0("")
+    }
 }
 
 fn list(kind: &str, items: Vec<Value>) -> Result<Vec<u8>, String> {
@@ -135,9 +139,34 @@ fn judge(module: &Module, request: &Value, host: Host) -> Result<(), Failed> {
     }
 }
 
+/// An image that nothing is known of proves nothing.
+fn judge_image(module: &Module, host: Host) -> Result<(), Failed> {
+    let request = json!({
+        "operation": "CREATE", "kind": {"group": "", "version": "v1", "kind": "Pod"},
+        "object": {"spec": {"containers": [{"name": "a", "image": "a:1"}]}}
+    });
+    let answer = module.validate(&request.to_string(), r#"{"imageUser": "check"}"#, &(Arc::new(host) as _))?;
+    let message = answer.message.clone().unwrap_or_default();
+    if !answer.accepted
+        && message.contains("which is not known: ")
+        && message.len() < 10_000
+        && !message.contains('\u{1b}')
+    {
+        Ok(())
+    } else {
+        Err(format!("{answer:.2000?}").into())
+    }
+}
+
 fn main() -> ExitCode {
     let engine = wasmtime::Engine::default();
     let mut trials = Vec::new();
+    let images = Arc::new(Module::load(&engine, module("flyte-non-root-image-user")).expect("the module loads"));
+    for (title, host) in HOSTS {
+        let images = Arc::clone(&images);
+        let trial = Trial::test(format!("{title}, asked about an image"), move || judge_image(&images, Host(host)));
+        trials.push(trial);
+    }
     for name in ["flyte-console-url", "flyte-oauth-tls", "flytewarden"] {
         let module = Arc::new(Module::load(&engine, module(name)).expect("the module loads"));
         for (title, host) in HOSTS {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::yaml::{self, Value};
+use crate::yaml;
 
 /// Images and their users, as a file lists them: YAML, a map from image references, as manifests write them, to `USER`.
 ///
@@ -22,24 +22,12 @@ impl Images {
     ///
     /// The line and what is wrong there.
     pub fn read(text: &str) -> Result<Self, String> {
-        let content =
-            yaml::settings(text).map_err(|malformed| format!("line {}: {}", malformed.line, malformed.reason))?;
-        let users = match content.map(|content| (content.line, content.value)) {
-            None => return Err("no image is listed".to_owned()),
-            Some((_, Value::Map(users))) => users,
-            Some((line, _)) => return Err(format!("line {line}: expected a map from images to their USER")),
-        };
-        let user = |value: &Value| match value {
-            Value::String(user) => Some(user.clone()),
-            Value::Number(uid) => Some(uid.to_string()),
-            Value::Null => Some(String::new()),
-            _ => None,
-        };
-        let read = users.into_iter().map(|(image, node)| match user(&node.value) {
-            Some(user) => Ok((image, user)),
-            None => Err(format!("line {}: {image}: expected its USER, \"\" where it has none", node.line)),
-        });
-        read.collect::<Result<_, _>>().map(|users| Self(Some(users)))
+        // As it is spelled: to a container runtime 0x10 is a name.
+        let users = yaml::texts(text).map_err(|malformed| {
+            format!("line {}: {}; a map from images to their USER is expected", malformed.line, malformed.reason)
+        })?;
+        let users = users.ok_or("no image is listed")?.into_iter();
+        Ok(Self(Some(users.map(|(image, user)| (image, user.unwrap_or_default())).collect())))
     }
 
     /// What Kubewarden's host answers of an image's manifest and configuration, as far as its user goes.
@@ -62,12 +50,14 @@ mod tests {
 
     #[test]
     fn an_image_has_the_user_that_is_listed() {
-        let images = Images::read("a: flyte\nb:\nc: 1001\nd: '0:0'\n").unwrap();
-        for (image, user) in [("a", "flyte"), ("b", ""), ("c", "1001"), ("d", "0:0")] {
+        let images = Images::read("a: flyte\nb:\nc: 1001\nd: '0:0'\ne: 0x10\nf: 1_000\ng: 010\n").unwrap();
+        for (image, user) in
+            [("a", "flyte"), ("b", ""), ("c", "1001"), ("d", "0:0"), ("e", "0x10"), ("f", "1_000"), ("g", "010")]
+        {
             let answer: serde_json::Value = serde_json::from_slice(&images.answer(image).unwrap()).unwrap();
             assert_eq!(user, answer["config"]["config"]["User"]);
         }
-        assert_eq!(Err("e is not listed in the file of --image-users".to_owned()), images.answer("e"));
+        assert_eq!(Err("z is not listed in the file of --image-users".to_owned()), images.answer("z"));
         assert!(Images::default().answer("a").unwrap_err().starts_with("images were not looked at"));
     }
 
@@ -75,9 +65,9 @@ mod tests {
     fn a_file_that_lists_something_else_is_refused_by_its_line() {
         for (text, problem) in [
             ("", "no image is listed"),
-            ("- a\n", "line 1: expected a map from images to their USER"),
-            ("a: b\nc: [d]\n", "line 2: c: expected its USER, \"\" where it has none"),
-            ("a: b\na: c\n", "line 2: duplicate mapping key: a"),
+            ("- a\n", "line 1: expected mapping start; a map from images to their USER is expected"),
+            ("a: b\nc: [d]\n", "line 2: expected string scalar; a map from images to their USER is expected"),
+            ("a: b\na: c\n", "line 2: duplicate mapping key: a; a map from images to their USER is expected"),
         ] {
             assert_eq!(problem, Images::read(text).unwrap_err(), "{text}");
         }

@@ -293,6 +293,19 @@ impl Report {
         }
     }
 
+    /// Adds that an object does not get what it is let in with, and so is not good as it stands.
+    pub fn add_unfilled(&mut self, file: &str, object: &Object, reason: &str) {
+        self.add_unjudged(Unjudged {
+            file: file.to_owned(),
+            document: Some(object.document),
+            line: Some(object.line),
+            object: Some(Place::of(object, file).title()),
+            policy: None,
+            path: String::new(),
+            reason: format!("nothing is filled in: {reason}"),
+        });
+    }
+
     /// Adds a document that holds no object.
     pub fn add_unreadable(&mut self, file: &str, unreadable: &Unreadable) {
         self.add_unjudged(Unjudged {

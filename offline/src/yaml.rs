@@ -9,12 +9,12 @@
 //! read once more by libyaml's port to Rust, through `yaml_serde`, Kubewarden's choice. It keeps no lines, so all of
 //! such a document is on its first, and reads YAML 1.2, so `yes` is a text there.
 
-use std::{cell::Cell, fmt, marker::PhantomData, ops::Range};
+use std::{cell::Cell, collections::BTreeMap, fmt, marker::PhantomData, ops::Range};
 
 use indexmap::IndexMap;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, DeserializeSeed, MapAccess, SeqAccess},
+    de::{self, DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess},
 };
 use serde_json::Number;
 use serde_saphyr::{DuplicateKeyPolicy, Options, Spanned};
@@ -109,6 +109,21 @@ pub fn settings(text: &str) -> Result<Option<Node>, Malformed> {
     }
 }
 
+/// The one map of texts that a file holds, each as it is spelled; `None` where the file is empty.
+///
+/// # Errors
+///
+/// It is no such map, or says something twice.
+pub fn texts(text: &str) -> Result<Option<BTreeMap<String, Option<String>>>, Malformed> {
+    let mut strict = options();
+    strict.duplicate_keys = DuplicateKeyPolicy::Error;
+    let maps: Vec<Option<_>> = read(text, strict)?;
+    match maps.len() {
+        0 | 1 => Ok(maps.into_iter().next().flatten()),
+        _ => Err(Malformed { line: 1, reason: "it is more than one document".to_owned() }),
+    }
+}
+
 fn source(part: &str) -> Option<String> {
     let mut comments = part.lines().take_while(|line| line.is_empty() || line.starts_with('#'));
     comments.find_map(|line| line.strip_prefix("# Source: ")).map(|path| path.trim().to_owned())
@@ -137,6 +152,10 @@ fn split(text: &str) -> Vec<(usize, Range<usize>)> {
 
 /// The documents as the first library reads them; lines count from the start of the text.
 fn parse(text: &str, options: Options) -> Result<Vec<Node>, Malformed> {
+    read(text, options)
+}
+
+fn read<T: DeserializeOwned>(text: &str, options: Options) -> Result<Vec<T>, Malformed> {
     serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
         let line = error.location().map_or(1, |location| location.line() as usize);
         Malformed { line, reason: reason(&error) }

@@ -1,11 +1,13 @@
 //! Setting `fill`: a pod's security context gets the fields it lacks, before it is judged.
 //!
-//! Nothing that somebody wrote is changed. An init container that an exception lets be root stays what it is: where the pod's
-//! new fields would make it another user's, it gets `runAsUser: 0` or `runAsNonRoot: false` of its own.
+//! Nothing that somebody wrote is changed. An init container that an exception lets be root still may be: where the pod's
+//! new fields would make it another user's, it gets `runAsUser: 0` or `runAsNonRoot: false` of its own. `runAsNonRoot` is left
+//! out where another container is root by what somebody wrote: it would never start, in a user namespace neither.
 //!
 //! Not filled in, since Kubernetes forbids or undoes it: Pods and Jobs that are there already, whose users cannot change;
 //! what a controller made but for its Pods and Jobs, since a Deployment makes ReplicaSets without end while none is as it
-//! wants it; Windows pods, which have no uids. All of them are judged as they are.
+//! wants it; Windows pods, which have no uids. Nor what is created with a uid: the API server gives it after it has asked
+//! whether to change an object, so that is Kubewarden's audit, or not going to be changed. All are judged as they are.
 //!
 //! Read: what names the workload, and of the pod's `securityContext` whether the fields are there. Source: "the k8s manifest
 //! files define the overridden security context with the created user and group", "Security Overview"; [`flyte::USERS`].
@@ -17,8 +19,9 @@ use k8s_openapi::{
     api::{batch::v1::Job, core::v1::Pod},
 };
 use serde::{Deserialize, Deserializer, de};
+use serde_json::value::RawValue;
 
-use super::{exception_for, exceptions::Exception, notice_at};
+use super::{exception_for, exceptions::Exception, notice_at, settings::Groups};
 use crate::{
     admission::AdmissionRequest,
     edit, flyte,
@@ -27,7 +30,7 @@ use crate::{
     text::Text,
     verdict::Notice,
     view::view,
-    workload::{PodSpec, SecurityContext, Workload},
+    workload::{Container, Placed, PodSpec, Workload},
 };
 
 /// What is filled in.
@@ -58,6 +61,9 @@ const RUN_AS_NON_ROOT: &str = "runAsNonRoot";
 const PRESET: &str = "flyte";
 const CHANGE_POLICIES: [&str; 2] = ["Always", "OnRootMismatch"];
 
+/// The rule that an excepted container's own fields are filled in by.
+const KEPT_ROOT: &str = "kept-root";
+
 /// A field's name and its value as JSON.
 type Field = (&'static str, String);
 
@@ -65,8 +71,21 @@ type Field = (&'static str, String);
 pub(super) struct Filled {
     /// As JSON.
     pub(super) object: String,
-    /// What was filled in.
-    pub(super) notices: Vec<Notice>,
+    /// What is filled in, in words that [`Self::notices`] completes.
+    notices: Vec<Notice>,
+}
+
+impl Filled {
+    /// What is filled in, or would be if the request were let in.
+    pub(super) fn notices(self, is_let_in: bool) -> impl Iterator<Item = Notice> {
+        self.notices.into_iter().map(move |mut notice| {
+            notice.text.push_str(if is_let_in { " filled in" } else { " would be filled in" });
+            if notice.rule == KEPT_ROOT {
+                notice.text.push_str(": it may be root, and would not be under what its pod gets");
+            }
+            notice
+        })
+    }
 }
 
 impl Fill<'_> {
@@ -78,29 +97,34 @@ impl Fill<'_> {
         exceptions: &[Exception],
     ) -> Option<Filled> {
         let object = request.object.filter(|_| can_change(request, workload))?.get();
+        let mut fields = self.fields(workload);
+        if fields.is_empty() {
+            return None;
+        }
         let path: Vec<&str> = workload.pod_path.split('.').chain(["securityContext"]).collect();
         let there = edit::at(object, &path).map(edit::members).unwrap_or_default();
-        let mut fields = self.fields(workload);
         fields.retain(|(name, _)| there.get(*name).is_none_or(|value| value.get() == "null"));
+        let is_excepted =
+            |placed: &Placed| matches!(exception_for(exceptions, placed, workload, request.namespace()), Some(Ok(_)));
+        let pod = &workload.pod;
+        if workload.containers().any(|placed| is_root(placed.container, pod) && !is_excepted(&placed)) {
+            fields.retain(|(name, _)| *name != RUN_AS_NON_ROOT);
+        }
         if fields.is_empty() {
             return None;
         }
         let at = format!("{}.securityContext", workload.pod_path);
         let mut filled = Filled {
             object: edit::with(object, &path, &fields),
-            notices: vec![notice_at(at, "", "filled", format!("{} filled in", listed(&fields)))],
+            notices: vec![notice_at(at, "", "filled", listed(&fields))],
         };
-        for placed in workload.containers() {
-            let excepted = exception_for(exceptions, &placed, workload, request.namespace());
-            let keeps = kept_root(placed.container.security_context(), &workload.pod, &fields);
-            if matches!(excepted, Some(Ok(_))) && !keeps.is_empty() {
+        for placed in workload.containers().filter(is_excepted) {
+            let keeps = kept_root(placed.container, pod, &fields);
+            if !keeps.is_empty() {
                 let path = format!("{}.{}.{}.securityContext", workload.pod_path, placed.role.field(), placed.index);
                 filled.object = edit::with(&filled.object, &path.split('.').collect::<Vec<_>>(), &keeps);
-                let text = format!(
-                    "{} filled in, so that it stays what it is: it may be root, and its pod's new fields would change it",
-                    listed(&keeps)
-                );
-                filled.notices.push(notice_at(placed.path(), placed.container.name(), "kept-root", text));
+                let container = placed.container.name();
+                filled.notices.push(notice_at(placed.path(), container, KEPT_ROOT, listed(&keeps)));
             }
         }
         Some(filled)
@@ -128,14 +152,23 @@ impl Fill<'_> {
     }
 
     /// What reading alone does not notice: values that this policy is against, or that do nothing.
-    pub(super) fn check(&self) -> Result<(), InvalidSettings> {
+    pub(super) fn check(&self, groups: Groups) -> Result<(), InvalidSettings> {
         for (name, fields) in &self.components {
             let refuse = |field: &str, problem: &str| {
                 let path = if &**name == EVERY { "fill[\"*\"]".to_owned() } else { crate::location::key("fill", name) };
                 Err(InvalidSettings::at(&format!("{path}{field}"), problem))
             };
+            let is_letter = |letter: u8| letter.is_ascii_alphanumeric() || matches!(letter, b'-' | b'.' | b'_');
+            if &**name != EVERY && (name.is_empty() || !name.bytes().all(is_letter)) {
+                return refuse("", "not the name of a component, nor `*` alone");
+            }
             if fields.run_as_user == Some(Id::ROOT) {
                 return refuse(".runAsUser", "0 is root");
+            }
+            for (field, id) in [(".runAsGroup", fields.run_as_group), (".fsGroup", fields.fs_group)] {
+                if id == Some(Id::ROOT) && groups == Groups::NonZero {
+                    return refuse(field, "`groups: nonZero` refuses 0");
+                }
             }
             if fields.run_as_non_root == Some(false) {
                 return refuse(".runAsNonRoot", "false lets a container be root");
@@ -148,7 +181,8 @@ impl Fill<'_> {
                 .iter()
                 .any(|(name, value)| value.is_some() && (!self.leaves_ids || *name == RUN_AS_NON_ROOT))
             {
-                return refuse("", "nothing is filled in");
+                let ids = if self.leaves_ids { ": with `runAsUser: unset` only `runAsNonRoot` is" } else { "" };
+                return refuse("", &format!("nothing is filled in{ids}"));
             }
         }
         Ok(())
@@ -184,11 +218,20 @@ impl Fields<'_> {
 fn can_change(request: &AdmissionRequest, workload: &Workload) -> bool {
     let makes_no_others = matches!(request.kind().name(), Pod::KIND | Job::KIND);
     let is_there = request.operation() == "UPDATE";
-    !workload.pod.is_windows() && if makes_no_others { !is_there } else { !workload.is_controlled() }
+    let has_uid = workload.metadata.uid.is_some();
+    let is_allowed = if makes_no_others { !is_there } else { !workload.is_controlled_by(None) };
+    !workload.pod.is_windows() && (is_there || !has_uid) && is_allowed
 }
 
-/// The fields that leave a container root, or what its image says, under a pod with more fields.
-fn kept_root(own: &SecurityContext, pod: &PodSpec, more: &[Field]) -> Vec<Field> {
+/// Whether a container is root by what somebody wrote, and starts.
+fn is_root(container: &Container, pod: &PodSpec) -> bool {
+    let (own, inherited) = (container.security_context(), pod.security_context());
+    own.run_as_user.or(inherited.run_as_user) == Some(Id::ROOT) && own.run_as_non_root.is_none()
+}
+
+/// The fields that let a container be root under a pod with more fields, if it may be as it is.
+fn kept_root(container: &Container, pod: &PodSpec, more: &[Field]) -> Vec<Field> {
+    let own = container.security_context();
     let inherited = pod.security_context();
     let user = own.run_as_user.or(inherited.run_as_user);
     let non_root = own.run_as_non_root.or(inherited.run_as_non_root);
@@ -229,10 +272,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fill<'a> {
                 while let Some(name) = map.next_key::<Text>()? {
                     if &*name != RUN_AS_USER {
                         fill.components.push((name, map.next_value()?));
-                    } else if &*map.next_value::<Text>()? == "unset" {
+                    } else if map.next_value::<&RawValue>()?.get() == "\"unset\"" {
                         fill.leaves_ids = true;
                     } else {
-                        return Err(de::Error::custom("beside the components `runAsUser` can only be `unset`"));
+                        return Err(de::Error::custom(
+                            "`runAsUser` can only be `unset` here; name a component, or `*` for all",
+                        ));
                     }
                 }
                 match fill.components.is_empty() && !fill.leaves_ids {

@@ -5,6 +5,7 @@
 //! | a number but 0 | runs | accepted, with a notice that only the image says so |
 //! | 0, `root`, none | the kubelet never starts it | root |
 //! | a name | the kubelet never starts it: a name proves nothing | not proven |
+//! | another number | not proven | not proven |
 //! | not known | a notice | not proven, with the reason |
 //!
 //! Each image is asked for once. Not asked for: the images of containers that may be root, of Windows pods, and of those in a
@@ -54,6 +55,8 @@ enum User {
     /// With what the image says, which may be nothing.
     Root(Option<String>),
     Name(String),
+    /// A number that is no uid. Runtimes that have not been mended run some of them as root.
+    NoUid(String),
 }
 
 /// The images that the host knows.
@@ -104,10 +107,14 @@ impl<'c> Images<'c> {
                 Rule::ImageUserIsName,
                 format!(
                     "never starts: the kubelet cannot verify what runAsNonRoot: true{at} asks for, since the image's USER is \
-                     {user}, which is no uid"
+                     {user}, a name"
                 ),
             ),
             (Ok(User::Name(user)), false) => found(
+                Rule::NotProvenNonRoot,
+                format!("may run as root: runAsUser is not set, and the image's USER is {user}, a name"),
+            ),
+            (Ok(User::NoUid(user)), _) => found(
                 Rule::NotProvenNonRoot,
                 format!("may run as root: runAsUser is not set, and the image's USER is {user}, which is no uid"),
             ),
@@ -126,6 +133,9 @@ impl<'c> Images<'c> {
         if let Some(known) = self.known.get(image) {
             return known.clone();
         }
+        if image.is_empty() {
+            return Err("the container names no image".to_owned());
+        }
         let user = self.host.image(image).map_err(|reason| reason_of(&reason)).and_then(|answer| User::of(&answer));
         self.known.insert(image.to_owned(), user.clone());
         user
@@ -141,10 +151,15 @@ fn reason_of(refusal: &str) -> String {
 
 const INDEX: &str = "it is an index of images for several platforms, of which the host takes none";
 
+/// The largest uid that Kubernetes takes.
+const MOST_UID: i64 = i32::MAX as i64;
+
 impl User {
     fn of(answer: &RawValue) -> Result<Self, String> {
-        let answer: Answer = admission::read(answer)
-            .map_err(|Unjudged { path, reason }| format!("the host's answer cannot be read: {path}: {reason}"))?;
+        let answer: Answer = admission::read(answer).map_err(|Unjudged { path, reason }| {
+            let path = if path.is_empty() { path } else { format!("{path}: ") };
+            format!("the host's answer cannot be read: {path}{reason}")
+        })?;
         let Some(configuration) = answer.config else {
             let is_index = answer.manifest.is_some_and(|manifest| manifest.manifests.is_some());
             return Err(if is_index { INDEX } else { "the host's answer has no configuration of the image" }.to_owned());
@@ -157,7 +172,8 @@ impl User {
         Ok(match (name, name.parse::<i64>()) {
             ("", _) => Self::Root(None),
             ("root", _) | (_, Ok(0)) => Self::Root(Some(shown)),
-            (_, Ok(1..)) => Self::Number(shown),
+            (_, Ok(1..=MOST_UID)) => Self::Number(shown),
+            (_, Ok(_)) => Self::NoUid(shown),
             _ => Self::Name(shown),
         })
     }

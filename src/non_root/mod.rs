@@ -22,10 +22,12 @@ mod restricted;
 mod settings;
 
 use exceptions::Exception;
-use fill::Filled;
 #[cfg(feature = "flyte-non-root-image-user")]
 use image_user::Images;
-use k8s_openapi::{Resource, api::apps::v1::ReplicaSet};
+use k8s_openapi::{
+    Resource,
+    api::apps::v1::{Deployment, ReplicaSet},
+};
 use serde_json::value::RawValue;
 use settings::{Groups, ImageUser, Level, Settings};
 
@@ -96,15 +98,16 @@ impl Policy for NonRoot {
         let exceptions = settings.exceptions.as_deref().unwrap_or(&documented);
         let judge = |workload: &Workload| judge_workload(workload, request.namespace(), &settings, exceptions, host);
         let fill = settings.fill.as_ref().filter(|_| request.sub_resource().is_empty());
-        let Some(Filled { object, notices }) = fill.and_then(|fill| fill.filled(request, &workload, exceptions)) else {
+        let Some(filled) = fill.and_then(|fill| fill.filled(request, &workload, exceptions)) else {
             return Ok(judge(&workload));
         };
-        let object = RawValue::from_string(object).map_err(|error| Unjudged {
+        let object = RawValue::from_string(filled.object.clone()).map_err(|error| Unjudged {
             path: String::new(),
             reason: format!("what is filled in makes it no JSON: {error}"),
         })?;
         let mut verdict = judge(&Workload::read_object(request.kind(), &object)?);
-        verdict.notices.extend(notices);
+        let is_let_in = verdict.violations.is_empty();
+        verdict.notices.extend(filled.notices(is_let_in));
         verdict.object = Some(object);
         Ok(verdict)
     }
@@ -116,7 +119,7 @@ impl Policy for NonRoot {
 
 /// Whether the object is a ReplicaSet that a Deployment made.
 fn is_made(request: &AdmissionRequest, workload: &Workload) -> bool {
-    request.kind().name() == ReplicaSet::KIND && workload.is_controlled()
+    request.kind().name() == ReplicaSet::KIND && workload.is_controlled_by(Some(Deployment::KIND))
 }
 
 fn judge_workload(

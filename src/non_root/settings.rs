@@ -107,7 +107,7 @@ impl<'a> Settings<'a> {
     }
 
     pub(super) fn check(&self) -> Result<(), InvalidSettings> {
-        self.fill.as_ref().map_or(Ok(()), Fill::check)?;
+        self.fill.as_ref().map_or(Ok(()), |fill| fill.check(self.groups()))?;
         let exceptions = self.exceptions.iter().flatten();
         exceptions.enumerate().try_for_each(|(index, exception)| exception.check(&format!("exceptions[{index}]")))
     }

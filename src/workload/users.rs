@@ -9,6 +9,7 @@ const NAME_LABELS: [&str; 2] = ["app.kubernetes.io/name", "app"];
 view! {
     /// An owner of an object.
     struct Owner<'a> {
+        "kind" => kind: Text<'a>,
         "controller" => controller: bool,
     }
 
@@ -50,11 +51,11 @@ view! {
 }
 
 impl Workload<'_> {
-    /// Whether a controller made the object and keeps it as it wants it.
-    pub fn is_controlled(&self) -> bool {
-        let owners = self.metadata.owners.map(admission::read::<Vec<Owner>>);
-        owners
-            .is_some_and(|owners| owners.is_ok_and(|owners| owners.iter().any(|owner| owner.controller == Some(true))))
+    /// Whether an object of a kind, or of any, made this one and keeps it as it wants it.
+    pub fn is_controlled_by(&self, kind: Option<&str>) -> bool {
+        let owners = self.metadata.owners.and_then(|owners| admission::read::<Vec<Owner>>(owners).ok());
+        let is_of = |owner: &Owner| kind.is_none_or(|kind| owner.kind.as_deref() == Some(kind));
+        owners.iter().flatten().any(|owner| owner.controller == Some(true) && is_of(owner))
     }
 
     /// Whether this is the workload of that name: by its own name, or by the label `app.kubernetes.io/name` or `app`

@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use crate::{BAD, GOOD, folder, path, run};
+use crate::{BAD, GOOD, flytewarden, folder, path, root, run};
 
 const CONSOLE: &str = "\
 # Source: flyte/templates/console.yaml
@@ -26,19 +26,20 @@ const FILLED: &str = "      securityContext:
 
 #[test]
 fn a_fix_is_a_diff_that_can_be_applied_and_the_report_is_beside_it() {
-    let folder = folder(&[("console.yaml", CONSOLE.as_bytes())]);
-    let file = path(&folder, "console.yaml");
-    let run = run(&["check", "--fix", &file], "");
-    assert_eq!(Some(0), run.code);
-    assert_eq!(CONSOLE, fs::read_to_string(&file).unwrap());
-    assert!(run.out.contains("\n+        runAsUser: 1000\n"), "{}", run.out);
-    assert!(run.err.contains("\n1 object judged: no violation, 1 notice.\n"), "{}", run.err);
+    for named in [".", "./a b/console.yaml", "a b/console.yaml"] {
+        let folder = folder(&[("a b/console.yaml", CONSOLE.as_bytes())]);
+        let output = flytewarden().args(["check", "--fix", named]).current_dir(folder.path()).output().unwrap();
+        let [diff, report] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert_eq!(Some(0), output.status.code());
+        assert_eq!(CONSOLE, fs::read_to_string(path(&folder, "a b/console.yaml")).unwrap());
+        assert!(diff.contains("\n+        runAsUser: 1000\n"), "{diff}");
+        assert!(report.contains("\n1 object judged: no violation, 1 notice.\n"), "{report}");
 
-    let named = run.out.replace(&file, "console.yaml");
-    fs::write(folder.path().join("fix.diff"), named).unwrap();
-    let applied = Command::new("git").args(["apply", "fix.diff"]).current_dir(folder.path()).status().unwrap();
-    assert!(applied.success());
-    assert_eq!(format!("{CONSOLE}{FILLED}"), fs::read_to_string(&file).unwrap());
+        fs::write(folder.path().join("fix.diff"), diff).unwrap();
+        let applied = Command::new("git").args(["apply", "fix.diff"]).current_dir(folder.path()).status().unwrap();
+        assert!(applied.success(), "{named}");
+        assert_eq!(format!("{CONSOLE}{FILLED}"), fs::read_to_string(path(&folder, "a b/console.yaml")).unwrap());
+    }
 }
 
 #[test]
@@ -90,17 +91,41 @@ fn what_a_fix_does_not_mend_is_still_a_violation() {
 #[test]
 fn what_cannot_be_edited_is_named_and_is_not_called_good() {
     let json = "{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"flyteconsole\"}, \"spec\": {\"containers\": [{\"name\": \"a\"}]}}\n";
-    let folder = folder(&[("pod.json", json.as_bytes())]);
+    let folder = folder(&[("pod.json", json.as_bytes()), ("console.yaml", CONSOLE.as_bytes())]);
+    let run = run(&["check", "--fix", "--write", folder.path().to_str().unwrap()], "");
+    assert_eq!(Some(2), run.code);
     let file = path(&folder, "pod.json");
-    for write in [&["--write"][..], &[]] {
-        let run = run(&[&["check", "--fix"], write, &[&file]].concat(), "");
-        assert_eq!(Some(1), run.code);
-        assert!(
-            run.err.contains(&format!("{file}:1: not filled in: it is JSON, which is not edited\n")),
-            "{}",
-            run.err
-        );
-        assert_eq!(json, fs::read_to_string(&file).unwrap());
+    let said = format!(
+        "not judged  {file}:1 (document 1)  Pod flyteconsole\n    nothing is filled in: it is JSON, which is not edited\n"
+    );
+    assert!(run.out.contains(&said), "{}", run.out);
+    assert_eq!(json, fs::read_to_string(&file).unwrap());
+    assert_eq!(format!("{CONSOLE}{FILLED}"), fs::read_to_string(path(&folder, "console.yaml")).unwrap());
+}
+
+#[test]
+fn a_file_that_is_given_twice_is_fixed_once() {
+    let folder = folder(&[("console.yaml", CONSOLE.as_bytes())]);
+    let (file, again) = (path(&folder, "console.yaml"), folder.path().to_str().unwrap().to_owned());
+    let run = run(&["check", "--fix", &file, &again], "");
+    assert_eq!(1, run.out.matches("\n+        runAsUser: 1000\n").count(), "{}", run.out);
+}
+
+#[test]
+fn modules_that_fill_in_nothing_cannot_fix() {
+    let module = root().join("dist/flyte-admin-cors.wasm");
+    let run = run(&["check", "--fix", "--module", module.to_str().unwrap(), "-"], CONSOLE);
+    let problem = "error: flyte-non-root has the setting fill, and is not among these modules\n";
+    assert_eq!((Some(2), problem), (run.code, &*run.err));
+}
+
+#[test]
+fn the_module_of_every_policy_fixes_too() {
+    for module in ["flytewarden", "flyte-non-root-image-user"] {
+        let module = root().join(format!("dist/{module}.wasm"));
+        let run = run(&["check", "--fix", "--module", module.to_str().unwrap(), "-"], CONSOLE);
+        assert_eq!(Some(0), run.code, "{}", run.err);
+        assert!(run.out.contains("\n+        runAsUser: 1000\n"), "{}", run.out);
     }
 }
 
@@ -113,8 +138,6 @@ fn standard_input_is_not_written_to() {
     );
 }
 
-const IMAGE_USER: (&str, &[u8]) = ("settings.yaml", b"flyte-non-root: {imageUser: check}");
-
 #[test]
 fn images_have_the_users_that_are_listed() {
     for (users, code, said) in [
@@ -126,9 +149,8 @@ fn images_have_the_users_that_are_listed() {
         ),
         ("other: 1000", 1, "cr.flyte.org/flyteorg/flyteconsole:v1.21.0 is not listed in the file of --image-users"),
     ] {
-        let folder = folder(&[IMAGE_USER, ("users.yaml", users.as_bytes())]);
-        let (settings, users) = (path(&folder, "settings.yaml"), path(&folder, "users.yaml"));
-        let run = run(&["check", "--settings", &settings, "--image-users", &users, "-"], CONSOLE);
+        let folder = folder(&[("users.yaml", users.as_bytes())]);
+        let run = run(&["check", "--image-users", &path(&folder, "users.yaml"), "-"], CONSOLE);
         assert_eq!(Some(code), run.code);
         assert!(run.out.contains(said), "{}", run.out);
     }
@@ -136,7 +158,7 @@ fn images_have_the_users_that_are_listed() {
 
 #[test]
 fn without_a_list_it_is_said_that_images_were_not_looked_at() {
-    let folder = folder(&[IMAGE_USER]);
+    let folder = folder(&[("settings.yaml", b"flyte-non-root: {imageUser: check}")]);
     let run = run(&["check", "--settings", &path(&folder, "settings.yaml"), "-"], CONSOLE);
     assert_eq!(Some(1), run.code);
     assert!(
@@ -151,6 +173,8 @@ fn a_list_of_users_that_is_none_is_refused() {
     let folder = folder(&[("users.yaml", b"- a")]);
     let users = path(&folder, "users.yaml");
     let run = run(&["check", "--image-users", &users, "-"], CONSOLE);
-    let problem = format!("error: image users {users}: line 1: expected a map from images to their USER\n");
+    let problem = format!(
+        "error: image users {users}: line 1: expected mapping start; a map from images to their USER is expected\n"
+    );
     assert_eq!((Some(2), problem), (run.code, run.err));
 }

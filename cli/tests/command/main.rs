@@ -277,7 +277,7 @@ fn policies_that_the_manifests_do_not_concern_are_not_compiled() {
     let settings = Settings::read("", &modules).unwrap();
     let folder = folder(&[("service.yaml", SERVICE.as_bytes()), ("secret.yaml", SECRET.as_bytes())]);
     let images = Images::default();
-    let check = Check { modules: &modules, settings: &settings, namespace: "default", images };
+    let check = Check { modules: &modules, settings: &settings, namespace: "default", images, fix: false };
     let compiled =
         || modules.iter().filter(|module| module.is_compiled()).map(|module| &*module.name).collect::<Vec<_>>();
     check.run(&[folder.path().join("service.yaml")]);
