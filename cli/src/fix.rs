@@ -37,7 +37,7 @@ impl Fixed {
     /// A text with each of some of its objects as policies want it.
     pub fn of(text: &str, wanted: &[(&Object, Value)]) -> Self {
         let mut fixed = Self { before: text.to_owned(), text: text.to_owned(), objects: 0, left: Vec::new() };
-        let mut by_document: BTreeMap<usize, Vec<(usize, &(&Object, Value))>> = BTreeMap::new();
+        let mut by_document: BTreeMap<usize, Vec<Wanted>> = BTreeMap::new();
         for (place, change) in wanted.iter().enumerate() {
             by_document.entry(change.0.document).or_default().push((place, change));
         }
