@@ -105,7 +105,11 @@ fn edited(text: &str, wanted: &[Wanted]) -> Result<String, String> {
     }
     let patches = additions.iter().map(Addition::patch).collect::<Result<Vec<_>, _>>()?;
 
-    let ends = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let ends = match text.matches("\r\n").count() {
+        0 => "\n",
+        count if count == text.matches('\n').count() => "\r\n",
+        _ => return Err("its lines end in two ways".to_owned()),
+    };
     let mut edited = patched(&text.replace("\r\n", "\n"), &patches)?.replace('\n', ends);
     if !text.ends_with('\n') && edited.ends_with('\n') {
         edited.truncate(edited.len() - ends.len());
@@ -350,6 +354,11 @@ mod tests {
                 "a map in braces over several lines",
                 "---\nkind: Pod\napiVersion: v1\nspec: {\n  a: 1\n}\n",
                 "it cannot be edited where it stands: Invalid operation: add operation is not permitted against multiline flow mapping",
+            ),
+            (
+                "lines that end in two ways",
+                "kind: Pod\r\napiVersion: v1\nspec:\r\n  a: 1\n",
+                "its lines end in two ways",
             ),
             (
                 "a null in place of a map",
