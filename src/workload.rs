@@ -90,20 +90,18 @@ impl<'a> Workload<'a> {
     ///
     /// There is no object, or no pod spec in it, or a field of another type than Kubernetes gives it.
     pub fn read(request: &AdmissionRequest<'a>) -> Result<Self, Unjudged> {
-        match (Shape::of(request.kind()), request.object) {
-            (Some(shape), Some(object)) => Self::of(shape, object),
-            _ => Err(missing("", "the request holds no object")),
-        }
+        let object = request.object.ok_or_else(|| missing("", "the request holds no object"))?;
+        Self::read_object(request.kind(), object)
     }
 
-    /// Reads a workload of a kind from its object.
+    /// Reads the workload from an object of a kind that [is one](is_workload).
     ///
     /// # Errors
     ///
     /// As [`Self::read`].
-    #[cfg(feature = "pod-users")]
     pub fn read_object(kind: &Kind, object: &'a RawValue) -> Result<Self, Unjudged> {
-        Self::of(Shape::of(kind).unwrap_or(Shape::Template), object)
+        let shape = Shape::of(kind).ok_or_else(|| missing("", "objects of this kind hold no pod spec"))?;
+        Self::of(shape, object)
     }
 
     /// Reads a Deployment.

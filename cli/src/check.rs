@@ -84,12 +84,10 @@ impl Check<'_> {
                         match object {
                             Ok(object) => {
                                 let mut answers = self.answers(object, &host);
-                                let mut taken = answers.iter_mut().filter_map(|(_, answer)| answer.as_mut().ok());
-                                filled.extend(
-                                    taken
-                                        .find_map(|answer| answer.mutated_object.take())
-                                        .map(|wanted| (object, wanted)),
-                                );
+                                let mut answered = answers.iter_mut();
+                                let wanted =
+                                    answered.find_map(|(_, answer)| answer.as_mut().ok()?.mutated_object.take());
+                                filled.extend(wanted.map(|wanted| (object, wanted)));
                                 report.add(name, text, object, answers);
                             }
                             Err(unreadable) => report.add_unreadable(name, unreadable),

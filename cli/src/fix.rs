@@ -98,6 +98,9 @@ fn edited_where_possible(text: &str, wanted: &[Wanted], left: &mut Vec<(usize, S
 
 /// A document's text with some of its objects as they are wanted.
 fn edited(text: &str, wanted: &[Wanted]) -> Result<String, String> {
+    if serde_json::from_str::<IgnoredAny>(text).is_ok() {
+        return Err("it is JSON, which is not edited".to_owned());
+    }
     let mut additions = Vec::new();
     for (_, (object, wanted)) in wanted {
         let route = object.items.iter().flat_map(|item| [Step::Key("items".to_owned()), Step::Item(*item)]).collect();
@@ -115,10 +118,6 @@ fn edited(text: &str, wanted: &[Wanted]) -> Result<String, String> {
         edited.truncate(edited.len() - ends.len());
     }
 
-    let is_json = |text: &str| serde_json::from_str::<IgnoredAny>(text).is_ok();
-    if is_json(text) {
-        return Err("it is JSON, which is not edited".to_owned());
-    }
     let mut expected = only(text).ok_or("it cannot be read alone")?;
     for (_, (object, wanted)) in wanted {
         let place = object.items.iter().try_fold(&mut expected, |list, item| list.get_mut("items")?.get_mut(item));

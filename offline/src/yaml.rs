@@ -102,7 +102,7 @@ pub fn documents(text: &str) -> Vec<Document> {
 pub fn settings(text: &str) -> Result<Option<Node>, Malformed> {
     let mut strict = options();
     strict.duplicate_keys = DuplicateKeyPolicy::Error;
-    let nodes = parse(text, strict)?;
+    let nodes: Vec<Node> = parse(text, strict)?;
     match &nodes[..] {
         [_, second, ..] => Err(Malformed { line: second.line, reason: "settings are one document".to_owned() }),
         _ => Ok(nodes.into_iter().next()),
@@ -117,7 +117,7 @@ pub fn settings(text: &str) -> Result<Option<Node>, Malformed> {
 pub fn texts(text: &str) -> Result<Option<BTreeMap<String, Option<String>>>, Malformed> {
     let mut strict = options();
     strict.duplicate_keys = DuplicateKeyPolicy::Error;
-    let maps: Vec<Option<_>> = read(text, strict)?;
+    let maps: Vec<Option<_>> = parse(text, strict)?;
     match maps.len() {
         0 | 1 => Ok(maps.into_iter().next().flatten()),
         _ => Err(Malformed { line: 1, reason: "it is more than one document".to_owned() }),
@@ -151,11 +151,7 @@ fn split(text: &str) -> Vec<(usize, Range<usize>)> {
 }
 
 /// The documents as the first library reads them; lines count from the start of the text.
-fn parse(text: &str, options: Options) -> Result<Vec<Node>, Malformed> {
-    read(text, options)
-}
-
-fn read<T: DeserializeOwned>(text: &str, options: Options) -> Result<Vec<T>, Malformed> {
+fn parse<T: DeserializeOwned>(text: &str, options: Options) -> Result<Vec<T>, Malformed> {
     serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
         let line = error.location().map_or(1, |location| location.line() as usize);
         Malformed { line, reason: reason(&error) }

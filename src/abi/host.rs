@@ -25,8 +25,8 @@ impl Cluster for Host {
         Err("this module asks for no objects".to_owned())
     }
 
-    /// Not with the SDK's `get_manifest_and_config`: that reads all of both into types, takes none that lack a field its types
-    /// have, and is larger than the rest of the module.
+    /// Not with the SDK's `get_manifest_and_config`: that reads all of both into types, and takes none that lack a field its
+    /// types have.
     #[cfg(feature = "flyte-non-root-image-user")]
     fn image(&self, reference: &str) -> Result<Box<RawValue>, String> {
         let unreadable = |error: &dyn std::fmt::Display| format!("the host's answer cannot be read: {error}");

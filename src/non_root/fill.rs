@@ -26,6 +26,7 @@ use crate::{
     admission::AdmissionRequest,
     edit, flyte,
     id::Id,
+    location,
     settings::InvalidSettings,
     text::Text,
     verdict::Notice,
@@ -71,14 +72,17 @@ type Field = (&'static str, String);
 pub(super) struct Filled {
     /// As JSON.
     pub(super) object: String,
-    /// What is filled in, in words that [`Self::notices`] completes.
-    notices: Vec<Notice>,
+    /// What is filled in.
+    pub(super) additions: Additions,
 }
 
-impl Filled {
+/// What is filled in, in words that [`Self::notices`] completes.
+pub(super) struct Additions(Vec<Notice>);
+
+impl Additions {
     /// What is filled in, or would be if the request were let in.
     pub(super) fn notices(self, is_let_in: bool) -> impl Iterator<Item = Notice> {
-        self.notices.into_iter().map(move |mut notice| {
+        self.0.into_iter().map(move |mut notice| {
             notice.text.push_str(if is_let_in { " filled in" } else { " would be filled in" });
             if notice.rule == KEPT_ROOT {
                 notice.text.push_str(": it may be root, and would not be under what its pod gets");
@@ -116,7 +120,7 @@ impl Fill<'_> {
         let at = format!("{}.securityContext", workload.pod_path);
         let mut filled = Filled {
             object: edit::with(object, &path, &fields),
-            notices: vec![notice_at(at, "", "filled", listed(&fields))],
+            additions: Additions(vec![notice_at(at, "", "filled", listed(&fields))]),
         };
         for placed in workload.containers().filter(is_excepted) {
             let keeps = kept_root(placed.container, pod, &fields);
@@ -124,7 +128,7 @@ impl Fill<'_> {
                 let path = format!("{}.{}.{}.securityContext", workload.pod_path, placed.role.field(), placed.index);
                 filled.object = edit::with(&filled.object, &path.split('.').collect::<Vec<_>>(), &keeps);
                 let container = placed.container.name();
-                filled.notices.push(notice_at(placed.path(), container, KEPT_ROOT, listed(&keeps)));
+                filled.additions.0.push(notice_at(placed.path(), container, KEPT_ROOT, listed(&keeps)));
             }
         }
         Some(filled)
@@ -136,7 +140,7 @@ impl Fill<'_> {
         let mut add = |more: &Fields| {
             for (name, value) in more.named() {
                 let is_new = !fields.iter().any(|(other, _)| *other == name);
-                if let Some(value) = value.filter(|_| is_new && (!self.leaves_ids || name == RUN_AS_NON_ROOT)) {
+                if let Some(value) = value.filter(|_| is_new && self.fills(name)) {
                     fields.push((name, value));
                 }
             }
@@ -151,12 +155,16 @@ impl Fill<'_> {
         fields
     }
 
+    /// Whether a field is filled in at all.
+    fn fills(&self, name: &str) -> bool {
+        !self.leaves_ids || name == RUN_AS_NON_ROOT
+    }
+
     /// What reading alone does not notice: values that this policy is against, or that do nothing.
     pub(super) fn check(&self, groups: Groups) -> Result<(), InvalidSettings> {
         for (name, fields) in &self.components {
             let refuse = |field: &str, problem: &str| {
-                let path = if &**name == EVERY { "fill[\"*\"]".to_owned() } else { crate::location::key("fill", name) };
-                Err(InvalidSettings::at(&format!("{path}{field}"), problem))
+                Err(InvalidSettings::at(&format!("{}{field}", location::key("fill", name)), problem))
             };
             let is_letter = |letter: u8| letter.is_ascii_alphanumeric() || matches!(letter, b'-' | b'.' | b'_');
             if &**name != EVERY && (name.is_empty() || !name.bytes().all(is_letter)) {
@@ -176,11 +184,7 @@ impl Fill<'_> {
             if fields.fs_group_change_policy.as_deref().is_some_and(|policy| !CHANGE_POLICIES.contains(&policy)) {
                 return refuse(".fsGroupChangePolicy", "expected `Always` or `OnRootMismatch`");
             }
-            if !fields
-                .named()
-                .iter()
-                .any(|(name, value)| value.is_some() && (!self.leaves_ids || *name == RUN_AS_NON_ROOT))
-            {
+            if !fields.named().iter().any(|(name, value)| value.is_some() && self.fills(name)) {
                 let ids = if self.leaves_ids { ": with `runAsUser: unset` only `runAsNonRoot` is" } else { "" };
                 return refuse("", &format!("nothing is filled in{ids}"));
             }

@@ -22,6 +22,7 @@ mod restricted;
 mod settings;
 
 use exceptions::Exception;
+use fill::Filled;
 #[cfg(feature = "flyte-non-root-image-user")]
 use image_user::Images;
 use k8s_openapi::{
@@ -98,16 +99,17 @@ impl Policy for NonRoot {
         let exceptions = settings.exceptions.as_deref().unwrap_or(&documented);
         let judge = |workload: &Workload| judge_workload(workload, request.namespace(), &settings, exceptions, host);
         let fill = settings.fill.as_ref().filter(|_| request.sub_resource().is_empty());
-        let Some(filled) = fill.and_then(|fill| fill.filled(request, &workload, exceptions)) else {
+        let Some(Filled { object, additions }) = fill.and_then(|fill| fill.filled(request, &workload, exceptions))
+        else {
             return Ok(judge(&workload));
         };
-        let object = RawValue::from_string(filled.object.clone()).map_err(|error| Unjudged {
+        let object = RawValue::from_string(object).map_err(|error| Unjudged {
             path: String::new(),
             reason: format!("what is filled in makes it no JSON: {error}"),
         })?;
         let mut verdict = judge(&Workload::read_object(request.kind(), &object)?);
         let is_let_in = verdict.violations.is_empty();
-        verdict.notices.extend(filled.notices(is_let_in));
+        verdict.notices.extend(additions.notices(is_let_in));
         verdict.object = Some(object);
         Ok(verdict)
     }
