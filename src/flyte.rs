@@ -81,6 +81,14 @@ pub const USERS: [Users; 4] = [
         fs_group_change_policy: None,
     },
 ];
+
+/// The user that Flyte's charts run an image as, by the last part of its repository: `flyteadmin-release`, say.
+#[cfg(feature = "pod-users")]
+pub fn user_of(image: &str) -> Option<u32> {
+    let component = image.strip_suffix("-release").unwrap_or(image);
+    USERS.iter().find(|users| users.components.contains(&component)).map(|users| users.user)
+}
+
 /// The init container of flyteadmin and of datacatalog that waits for the database with `pg_isready`. The "Security
 /// Overview": "Only the check-db-ready container is run using the root user, which we will also plan to fix." Gone
 /// from the helm charts since v1.0.0.

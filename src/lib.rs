@@ -53,4 +53,4 @@ pub mod verdict;
 mod view;
 mod workload;
 #[cfg(feature = "admin-config")]
-mod yaml;
+pub mod yaml;

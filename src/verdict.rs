@@ -45,6 +45,30 @@ pub struct Violation {
     pub problem: String,
     /// The line that mends it.
     pub mend: String,
+    /// The same for programs; nothing where a person must decide something first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<Edit>,
+}
+
+/// A change at the place of a violation, or below it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Edit {
+    /// Where below it, e.g. `securityContext.runAsUser`; empty for the place itself.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub below: &'static str,
+    /// What is to be there; where absent, what is there is removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Scalar>,
+}
+
+/// What an edit puts there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+#[allow(missing_docs, reason = "the names are JSON's")]
+pub enum Scalar {
+    Bool(bool),
+    Number(u32),
+    String(String),
 }
 
 /// One thing worth knowing about an object.

@@ -4,35 +4,17 @@ use std::{
     fs,
     io::{self, Read},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use flytewarden_offline::{
-    cluster::{Cluster, HostCalls},
-    images::Images,
-    manifest,
-    report::{self, Report},
-    request::Request,
+    check::{Check, File},
+    report::Report,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use same_file::is_same_file;
 use walkdir::WalkDir;
 
-use crate::{engine::Module, fix::Fixed, settings::Settings};
-
-/// What to check with.
-pub struct Check<'c> {
-    /// The policies.
-    pub modules: &'c [Module],
-    /// Their settings.
-    pub settings: &'c Settings,
-    /// The namespace of objects that name none.
-    pub namespace: &'c str,
-    /// The users of images.
-    pub images: Images,
-    /// Whether what policies fill in is put into the texts.
-    pub fix: bool,
-}
+use crate::{engine::Module, fix::Fixed};
 
 /// What became of the files.
 pub struct Checked {
@@ -42,122 +24,44 @@ pub struct Checked {
     pub fixed: Vec<(PathBuf, String, Fixed)>,
 }
 
-/// What policies ask, answered by the manifests and by a list of images.
-struct Host {
-    cluster: Arc<Cluster>,
-    images: Images,
-}
-
-impl HostCalls for Host {
-    fn answer(&self, operation: &str, request: &[u8]) -> Result<Vec<u8>, String> {
-        self.cluster.answer(operation, request)
-    }
-
-    fn image(&self, reference: &str) -> Result<Vec<u8>, String> {
-        self.images.answer(reference)
-    }
-}
-
 /// The path that means standard input.
 pub const STANDARD_INPUT: &str = "-";
 
-impl Check<'_> {
-    /// Checks files, directories and standard input (`-`), in the order they are given. What a policy asks about other
-    /// objects, all of them together answer.
-    pub fn run(&self, paths: &[PathBuf]) -> Checked {
-        let mut report = Report::default();
-        let mut fixed: Vec<(PathBuf, String, Fixed)> = Vec::new();
-        let mut files = Vec::new();
-        for path in paths {
-            files.extend(manifests(path, &mut report));
-        }
-        let files: Vec<File> = files.into_iter().map(File::read).collect();
-        let cluster = Arc::new(Cluster::of(files.iter().flat_map(File::objects), self.namespace));
-        let host: Arc<dyn HostCalls> = Arc::new(Host { cluster: Arc::clone(&cluster), images: self.images.clone() });
+/// Checks files, directories and standard input (`-`), in the order they are given. With `fix`, what policies fill in is
+/// put into the texts.
+pub fn check(check: &Check<Module>, paths: &[PathBuf], fix: bool) -> Checked {
+    let mut unreadable = Report::default();
+    let mut fixed: Vec<(PathBuf, String, Fixed)> = Vec::new();
+    let found: Vec<PathBuf> = paths.iter().flat_map(|path| manifests(path, &mut unreadable)).collect();
+    let files: Vec<File> = found.iter().map(|path| File::new(name(path), read(path))).collect();
 
-        let progress = progress(files.iter().flat_map(File::objects).count());
-        for File { path, name, content } in &files {
-            match content {
-                Ok(Content { text, objects }) => {
-                    let mut filled = Vec::new();
-                    for object in objects {
-                        match object {
-                            Ok(object) => {
-                                let mut answers = self.answers(object, &host);
-                                let mut answered = answers.iter_mut();
-                                let wanted =
-                                    answered.find_map(|(_, answer)| answer.as_mut().ok()?.mutated_object.take());
-                                filled.extend(wanted.map(|wanted| (object, wanted)));
-                                report.add(name, text, object, answers);
-                            }
-                            Err(unreadable) => report.add_unreadable(name, unreadable),
-                        }
-                        progress.inc(1);
-                    }
-                    if self.fix && !filled.is_empty() {
-                        let text = Fixed::of(text, &filled);
-                        for (place, reason) in &text.left {
-                            report.add_unfilled(name, filled[*place].0, reason);
-                        }
-                        // A file can be given twice.
-                        if !fixed.iter().any(|(other, ..)| is_same_file(other, path).unwrap_or(false)) {
-                            fixed.push((path.clone(), name.clone(), text));
-                        }
-                    }
-                }
-                Err(reason) => report.add_unread(name, reason.clone()),
+    let progress = progress(files.iter().flat_map(File::objects).count());
+    let mut run = check.start(&files, unreadable);
+    for (path, file) in found.iter().zip(&files) {
+        let filled = run.add(file, || progress.inc(1));
+        if let Ok(content) = &file.content
+            && fix
+            && !filled.is_empty()
+        {
+            let text = Fixed::of(&content.text, &filled);
+            for (place, reason) in &text.left {
+                run.report.add_unfilled(&file.name, filled[*place].0, reason);
+            }
+            // A file can be given twice.
+            if !fixed.iter().any(|(other, ..)| is_same_file(other, path).unwrap_or(false)) {
+                fixed.push((path.clone(), file.name.clone(), text));
             }
         }
-        progress.finish_and_clear();
-        report.asked_for = cluster.asked().into_iter().collect();
-        Checked { report, fixed }
     }
-
-    fn answers(
-        &self,
-        object: &manifest::Object,
-        host: &Arc<dyn HostCalls>,
-    ) -> Vec<(String, Result<report::Answer, String>)> {
-        let request = Request::create(object, self.namespace);
-        let mut concerned = self.modules.iter().filter(|module| module.metadata.asks_for(&request)).peekable();
-        if concerned.peek().is_none() {
-            return Vec::new();
-        }
-        match serde_json::to_string(&request) {
-            Ok(request) => concerned
-                .map(|module| (module.name.clone(), module.validate(&request, self.settings.of(&module.name), host)))
-                .collect(),
-            Err(error) => concerned.map(|module| (module.name.clone(), Err(error.to_string()))).collect(),
-        }
-    }
+    progress.finish_and_clear();
+    Checked { report: run.finish(), fixed }
 }
 
-/// A file, as it is named, and what it holds.
-struct File {
-    path: PathBuf,
-    name: String,
-    content: Result<Content, String>,
-}
-
-struct Content {
-    text: String,
-    objects: Vec<Result<manifest::Object, manifest::Unreadable>>,
-}
-
-impl File {
-    fn read(path: PathBuf) -> Self {
-        let is_input = path == Path::new(STANDARD_INPUT);
-        let name = if is_input { "<stdin>".to_owned() } else { path.to_string_lossy().into_owned() };
-        let content = read(&path).and_then(|text| match manifest::objects(&text) {
-            // An empty pipe is what a failed `helm template` leaves, and no sign that all is well.
-            objects if objects.is_empty() => Err("there is no object in it".to_owned()),
-            objects => Ok(Content { text, objects }),
-        });
-        Self { path, name, content }
-    }
-
-    fn objects(&self) -> impl Iterator<Item = &manifest::Object> {
-        self.content.iter().flat_map(|content| content.objects.iter().flatten())
+/// A file as reports name it.
+fn name(path: &Path) -> String {
+    match path == Path::new(STANDARD_INPUT) {
+        true => "<stdin>".to_owned(),
+        false => path.to_string_lossy().into_owned(),
     }
 }
 

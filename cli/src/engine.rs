@@ -12,6 +12,7 @@ use std::{
 };
 
 use flytewarden_offline::{
+    check::Policy,
     cluster::{HostCalls, NoCluster},
     metadata::{self, ContextAwareResource, Metadata},
     report::Answer,
@@ -157,14 +158,19 @@ impl Module {
     fn call(&self, function: &str, payload: &[u8], cluster: Arc<dyn HostCalls>) -> Result<Vec<u8>, String> {
         self.guest().map_err(|error| error.to_string())?.call(function, payload, cluster)
     }
+}
 
-    /// The policy's answer to a request with settings, both as JSON. `cluster` answers for the kinds of objects that the
-    /// policy's metadata asks for, and for no others.
-    ///
-    /// # Errors
-    ///
-    /// The module trapped, or its answer is none.
-    pub fn validate(&self, request: &str, settings: &str, cluster: &Arc<dyn HostCalls>) -> Result<Answer, String> {
+impl Policy for Module {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// `cluster` answers for the kinds of objects that the policy's metadata asks for, and for no others.
+    fn validate(&self, request: &str, settings: &str, cluster: &Arc<dyn HostCalls>) -> Result<Answer, String> {
         let payload = format!(r#"{{"request":{request},"settings":{settings}}}"#);
         let granted = self.metadata.context_aware_resources().to_vec();
         let images = self.metadata.asks_its_host(IMAGES);
@@ -173,12 +179,7 @@ impl Module {
         serde_json::from_slice(&answer).map_err(|error| format!("the module's answer cannot be read: {error}"))
     }
 
-    /// Whether the policy takes these settings, as JSON.
-    ///
-    /// # Errors
-    ///
-    /// It does not, or the module trapped.
-    pub fn validate_settings(&self, settings: &str) -> Result<(), String> {
+    fn validate_settings(&self, settings: &str) -> Result<(), String> {
         #[derive(Deserialize)]
         struct Validity {
             valid: bool,

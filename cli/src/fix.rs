@@ -1,24 +1,14 @@
-//! What policies fill in, in the manifests themselves: comments, order and layout stay as they are.
-//!
-//! The library that edits YAML is `yamlpatch`. What it made is read again, and kept only if it is the object that the policies
-//! let in, if all that stands beside it is what it was, and if no line was written anew but one that had nothing.
+//! What policies fill in, in the manifests themselves.
 
-use std::{
-    cell::Cell,
-    collections::BTreeMap,
-    panic::{self, AssertUnwindSafe},
-    sync::Once,
-};
+use std::collections::BTreeMap;
 
 use flytewarden_offline::{
+    edit::{Change, SHARED, changed},
     manifest::Object,
-    yaml::{self, Document},
+    yaml::{self, Step},
 };
-use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use similar::TextDiff;
-use yamlpatch::{Op, Patch, apply_yaml_patches};
-use yamlpath::{Component, Route};
 
 /// A text with what was filled in.
 #[derive(Debug)]
@@ -50,8 +40,7 @@ impl Fixed {
             let left = fixed.left.len();
             let part = match is_shared {
                 true => {
-                    let why = "it shares its document with others".to_owned();
-                    fixed.left.extend(wanted.iter().map(|(place, _)| (*place, why.clone())));
+                    fixed.left.extend(wanted.iter().map(|(place, _)| (*place, SHARED.to_owned())));
                     part.to_owned()
                 }
                 false => edited_where_possible(part, wanted, &mut fixed.left),
@@ -98,147 +87,26 @@ fn edited_where_possible(text: &str, wanted: &[Wanted], left: &mut Vec<(usize, S
 
 /// A document's text with some of its objects as they are wanted.
 fn edited(text: &str, wanted: &[Wanted]) -> Result<String, String> {
-    if serde_json::from_str::<IgnoredAny>(text).is_ok() {
-        return Err("it is JSON, which is not edited".to_owned());
-    }
-    let mut additions = Vec::new();
+    let mut changes = Vec::new();
     for (_, (object, wanted)) in wanted {
-        let route = object.items.iter().flat_map(|item| [Step::Key("items".to_owned()), Step::Item(*item)]).collect();
-        added(&json!(object.content), wanted, route, &mut additions)?;
+        added(&json!(object.content), wanted, object.route(), &mut changes)?;
     }
-    let patches = additions.iter().map(Addition::patch).collect::<Result<Vec<_>, _>>()?;
-
-    let ends = match text.matches("\r\n").count() {
-        0 => "\n",
-        count if count == text.matches('\n').count() => "\r\n",
-        _ => return Err("its lines end in two ways".to_owned()),
-    };
-    let mut edited = patched(&text.replace("\r\n", "\n"), &patches)?.replace('\n', ends);
-    if !text.ends_with('\n') && edited.ends_with('\n') {
-        edited.truncate(edited.len() - ends.len());
-    }
-
-    let mut expected = only(text).ok_or("it cannot be read alone")?;
-    for (_, (object, wanted)) in wanted {
-        let place = object.items.iter().try_fold(&mut expected, |list, item| list.get_mut("items")?.get_mut(item));
-        *place.ok_or("it is not where it was")? = wanted.clone();
-    }
-    if only(&edited) != Some(expected) {
-        return Err("edited where it stands it would be another object".to_owned());
-    }
-    match line_written_anew(text, &edited) {
-        Some(line) => Err(format!("`{}` would be written anew", line.trim())),
-        None => Ok(edited),
-    }
-}
-
-/// What the library makes of a text.
-fn patched(text: &str, patches: &[Patch]) -> Result<String, String> {
-    let patch = || -> Result<String, String> {
-        let document = yamlpath::Document::new(text).map_err(|error| error.to_string())?;
-        let patched = apply_yaml_patches(&document, patches).map_err(|error| error.to_string())?;
-        Ok(patched.source().to_owned())
-    };
-    let patched = without_panic(patch).unwrap_or_else(|| Err("there is a tag".to_owned()));
-    // Behind it is the library's name for the place.
-    patched.map_err(|error| {
-        let error = error.split(" route:").next().and_then(|error| error.split(" at Route").next());
-        format!("it cannot be edited where it stands: {}", error.unwrap_or_default())
-    })
-}
-
-/// What a function of the library comes to; `None` where it panics, as it does at a tag. Nothing is printed of that.
-fn without_panic<T>(function: impl FnOnce() -> T) -> Option<T> {
-    thread_local!(static IS_QUIET: Cell<bool> = const { Cell::new(false) });
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let usual = panic::take_hook();
-        panic::set_hook(Box::new(move |panic| {
-            if !IS_QUIET.get() {
-                usual(panic);
-            }
-        }));
-    });
-    IS_QUIET.set(true);
-    let done = panic::catch_unwind(AssertUnwindSafe(function)).ok();
-    IS_QUIET.set(false);
-    done
-}
-
-/// A line of a text that another has not in its place, but for those that end in nothing: `{}`, null, or a key alone.
-fn line_written_anew<'t>(text: &'t str, other: &str) -> Option<&'t str> {
-    let mut others = other.lines();
-    let ends_in_nothing =
-        |line: &str| ["{}", "null", "~", ":"].iter().any(|nothing| line.trim_end().ends_with(nothing));
-    text.lines().find(|line| {
-        let before = others.clone();
-        let is_there = others.any(|other| other == *line);
-        if !is_there {
-            others = before;
-        }
-        !is_there && !ends_in_nothing(line)
-    })
-}
-
-/// The value of a text that is one document.
-fn only(text: &str) -> Option<Value> {
-    match &yaml::documents(text)[..] {
-        [Document { content: Ok(content), .. }] => Some(json!(content)),
-        _ => None,
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Key(String),
-    Item(usize),
-}
-
-/// A member that a map gets.
-struct Addition {
-    route: Vec<Step>,
-    key: String,
-    value: Value,
-    /// Whether it is there, without a value.
-    is_null: bool,
-}
-
-impl Addition {
-    fn patch(&self) -> Result<Patch<'_>, String> {
-        let value = yaml_serde::to_value(&self.value).map_err(|error| error.to_string())?;
-        let route: Route = self
-            .route
-            .iter()
-            .map(|step| match step {
-                Step::Key(key) => Component::Key(key.into()),
-                Step::Item(item) => Component::Index(*item),
-            })
-            .collect::<Vec<_>>()
-            .into();
-        Ok(match (self.is_null, self.value.is_object()) {
-            (false, _) => Patch { route, operation: Op::Add { key: self.key.clone(), value } },
-            (true, false) => Patch { route: route.with_key(self.key.clone()), operation: Op::Replace(value) },
-            // The library puts no map where there is no value.
-            (true, true) => return Err(format!("its {} is there without a value", self.key)),
-        })
-    }
+    changed(text, &changes)
 }
 
 /// What is wanted and is not there, or is null.
-fn added(there: &Value, wanted: &Value, route: Vec<Step>, additions: &mut Vec<Addition>) -> Result<(), String> {
+fn added(there: &Value, wanted: &Value, route: Vec<Step>, changes: &mut Vec<Change>) -> Result<(), String> {
     let below = |step: Step| [route.clone(), vec![step]].concat();
     match (there, wanted) {
         _ if there == wanted => Ok(()),
         (Value::Object(there), Value::Object(wanted)) if there.keys().all(|key| wanted.contains_key(key)) => {
             for (key, value) in wanted {
+                let route = below(Step::Key(key.clone()));
                 match there.get(key) {
-                    None | Some(Value::Null) if !value.is_null() => additions.push(Addition {
-                        route: route.clone(),
-                        key: key.clone(),
-                        value: value.clone(),
-                        is_null: there.contains_key(key),
-                    }),
-                    Some(own) => added(own, value, below(Step::Key(key.clone())), additions)?,
+                    None | Some(Value::Null) if !value.is_null() => {
+                        changes.push(Change { route, within: None, value: Some(value.clone()) });
+                    }
+                    Some(own) => added(own, value, route, changes)?,
                     None => {}
                 }
             }
@@ -246,7 +114,7 @@ fn added(there: &Value, wanted: &Value, route: Vec<Step>, additions: &mut Vec<Ad
         }
         (Value::Array(there), Value::Array(wanted)) if there.len() == wanted.len() => {
             let mut pairs = there.iter().zip(wanted).enumerate();
-            pairs.try_for_each(|(index, (own, value))| added(own, value, below(Step::Item(index)), additions))
+            pairs.try_for_each(|(index, (own, value))| added(own, value, below(Step::Index(index)), changes))
         }
         _ => Err("a policy changes more than what it lacks".to_owned()),
     }
@@ -304,7 +172,27 @@ mod tests {
             (
                 "a map with nothing in it",
                 "kind: Pod\napiVersion: v1\nspec:\n  securityContext: {}\n  b: 0x10\n",
-                "kind: Pod\napiVersion: v1\nspec:\n  securityContext: { runAsUser: 1 }\n  b: 0x10\n",
+                "kind: Pod\napiVersion: v1\nspec:\n  securityContext: {runAsUser: 1}\n  b: 0x10\n",
+            ),
+            (
+                "a map in braces",
+                "kind: Pod\napiVersion: v1\nspec: {a: 0x10, 'b': 1}\n",
+                "kind: Pod\napiVersion: v1\nspec: {a: 0x10, 'b': 1, securityContext: {runAsUser: 1}}\n",
+            ),
+            (
+                "a map in braces over several lines",
+                "---\nkind: Pod\napiVersion: v1\nspec: {\n  a: 1, # one\n}\n",
+                "---\nkind: Pod\napiVersion: v1\nspec: {\n  a: 1, securityContext: {runAsUser: 1}, # one\n}\n",
+            ),
+            (
+                "nothing in place of a map",
+                "kind: Pod\napiVersion: v1\nspec:\n  securityContext:\n  b: 1\n",
+                "kind: Pod\napiVersion: v1\nspec:\n  securityContext: {runAsUser: 1}\n  b: 1\n",
+            ),
+            (
+                "a tag",
+                "kind: Pod\napiVersion: v1\nspec: !!map\n  a: 1\n",
+                "kind: Pod\napiVersion: v1\nspec: !!map\n  a: 1\n  securityContext:\n    runAsUser: 1\n",
             ),
             (
                 "lines that end as on Windows",
@@ -328,8 +216,8 @@ mod tests {
             ),
             (
                 "the items of a list that can be edited",
-                "kind: List\napiVersion: v1\nitems:\n- {kind: Pod, apiVersion: v1, spec: {a: 1}}\n- kind: Pod\n  apiVersion: v1\n  spec:\n    b: 2\n",
-                "kind: List\napiVersion: v1\nitems:\n- {kind: Pod, apiVersion: v1, spec: {a: 1}}\n- kind: Pod\n  apiVersion: v1\n  spec:\n    b: 2\n    securityContext:\n      runAsUser: 1\n",
+                "kind: List\napiVersion: v1\nx: &x {a: 1}\nitems:\n- {kind: Pod, apiVersion: v1, spec: *x}\n- kind: Pod\n  apiVersion: v1\n  spec:\n    b: 2\n",
+                "kind: List\napiVersion: v1\nx: &x {a: 1}\nitems:\n- {kind: Pod, apiVersion: v1, spec: *x}\n- kind: Pod\n  apiVersion: v1\n  spec:\n    b: 2\n    securityContext:\n      runAsUser: 1\n",
             ),
         ] {
             let fixed = fixed(before);
@@ -343,31 +231,10 @@ mod tests {
         const OTHER: &str = "edited where it stands it would be another object";
         for (it, text, reason) in [
             ("a map that several have", "kind: Pod\napiVersion: v1\nspec: &s\n  a: 1\nother: *s\n", OTHER),
-            ("a map from elsewhere", "x: &s {a: 1}\nkind: Pod\napiVersion: v1\nspec: *s\n", OTHER),
             (
-                "a map in braces",
-                "kind: Pod\napiVersion: v1\nspec: {a: 0x10, 'b': 1}\n",
-                "`spec: {a: 0x10, 'b': 1}` would be written anew",
-            ),
-            (
-                "a map in braces over several lines",
-                "---\nkind: Pod\napiVersion: v1\nspec: {\n  a: 1\n}\n",
-                "it cannot be edited where it stands: Invalid operation: add operation is not permitted against multiline flow mapping",
-            ),
-            (
-                "lines that end in two ways",
-                "kind: Pod\r\napiVersion: v1\nspec:\r\n  a: 1\n",
-                "its lines end in two ways",
-            ),
-            (
-                "a null in place of a map",
-                "kind: Pod\napiVersion: v1\nspec:\n  securityContext:\n  b: 1\n",
-                "its securityContext is there without a value",
-            ),
-            (
-                "a tag",
-                "kind: Pod\napiVersion: v1\nspec: !!map\n  a: 1\n",
-                "it cannot be edited where it stands: there is a tag",
+                "a map from elsewhere",
+                "x: &s {a: 1}\nkind: Pod\napiVersion: v1\nspec: *s\n",
+                "it stands elsewhere, and may be another's too",
             ),
             (
                 "JSON",

@@ -9,4 +9,3 @@ pub mod engine;
 pub mod fix;
 pub mod formats;
 pub mod registry;
-pub mod settings;

@@ -11,14 +11,17 @@ use std::{
 use clap::{Parser, Subcommand, ValueEnum};
 use flytewarden_cli::{
     cache::Cache,
-    check::{Check, Checked, STANDARD_INPUT},
+    check::{Checked, STANDARD_INPUT, check as check_files},
     engine::{EMBEDDED, Module},
     fix::Fixed,
     formats::{junit::junit, sarif::sarif, text},
     registry::{Artifact, Pulled},
+};
+use flytewarden_offline::{
+    check::{Check, Policy},
+    images::Images,
     settings::Settings,
 };
-use flytewarden_offline::images::Images;
 use serde::Serialize;
 
 /// Flyte's security guidance, checked on rendered manifests.
@@ -149,12 +152,17 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
     }
 
     let settings = match &arguments.settings {
-        None => Settings::read("", &modules).map_err(|error| format!("settings: {error}"))?,
+        None => Settings::default(),
         Some(file) => fs::read_to_string(file)
             .map_err(|error| error.to_string())
-            .and_then(|text| Settings::read(&text, &modules))
+            .and_then(|text| Settings::read(&text, &modules).map_err(|wrong| wrong.to_string()))
             .map_err(|error| format!("settings {}: {error}", file.display()))?,
     };
+    // The built-in policies need none, and are not compiled just to say so.
+    for module in modules.iter().filter(|module| !arguments.modules.is_empty() && !settings.has(&module.name)) {
+        let needed = |problem| format!("settings: {} needs some: {problem}", module.name);
+        module.validate_settings("{}").map_err(needed)?;
+    }
     let settings = if arguments.fix { settings.or("fill", "flyte", &modules)? } else { settings };
     let settings = match &arguments.image_users {
         Some(_) => settings.or("imageUser", "check", &modules)?,
@@ -170,9 +178,8 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
     if arguments.write && arguments.paths.iter().any(|path| path == Path::new(STANDARD_INPUT)) {
         return Err("standard input cannot be written to: --fix without --write prints a diff".into());
     }
-    let check =
-        Check { modules: &modules, settings: &settings, namespace: &arguments.namespace, images, fix: arguments.fix };
-    let Checked { report, fixed } = check.run(&arguments.paths);
+    let check = Check { policies: &modules, settings: &settings, namespace: &arguments.namespace, images };
+    let Checked { report, fixed } = check_files(&check, &arguments.paths, arguments.fix);
     fix(&fixed, arguments.write, &mut out)?;
     let report_out: &mut dyn Write = match arguments.fix && !arguments.write {
         true => &mut anstream::AutoStream::auto(io::stderr().lock()),

@@ -2,12 +2,12 @@
 
 use std::{io::Write, path::Path, process::Command};
 
-use flytewarden_offline::report::Answer;
+use flytewarden_offline::{linked::Host, report::Answer};
 use serde_json::{Value, json};
 
 use crate::{
     cases::{Case, patched},
-    native::{Asking, Exchange, IMAGE},
+    native::{Exchange, IMAGE, Remembering, clock},
 };
 
 /// The exchanges as kwctl records them: YAML, of which this is the part that is JSON, but for the tag of each request.
@@ -36,10 +36,11 @@ fn recording(exchanges: &[Exchange]) -> Value {
 pub fn judge(module: &Path, case: &Case) -> Result<(), String> {
     if case.object.is_some() {
         // What the host is asked, the policy's native build finds out.
-        let asking = Asking::new(case.host());
+        let host = Remembering::new(case.host());
         let payload = json!({"request": case.admission_request(), "settings": case.settings});
-        case.native().validate(payload.to_string().as_bytes(), &asking);
-        return case.compare(&run(module, &case.admission_request(), &case.settings, &asking.exchanges.borrow())?);
+        case.native().validate(payload.to_string().as_bytes(), &Host { host: &host, clock });
+        let exchanges = host.exchanges.lock().map_err(|error| error.to_string())?;
+        return case.compare(&run(module, &case.admission_request(), &case.settings, &exchanges)?);
     }
     // kwctl has no command for settings alone; it checks them before it runs the policy.
     let anything = Case { object: Some(json!({"apiVersion": "v1", "kind": "Service"})), ..case.clone() };

@@ -6,6 +6,7 @@ pub mod corpus;
 pub mod kwctl;
 pub mod native;
 pub mod policy_server;
+pub mod reports;
 
 use std::path::{Path, PathBuf};
 

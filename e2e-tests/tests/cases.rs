@@ -11,9 +11,9 @@ use flytewarden_cli::engine::Module;
 use flytewarden_e2e::{
     cases::{self, Case},
     module,
-    native::Asking,
+    native::clock,
 };
-use flytewarden_offline::report::Answer;
+use flytewarden_offline::{check::Policy as _, linked::Host, report::Answer};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ struct Natively(&'static dyn Policy);
 impl Engine for Natively {
     fn validate(&self, case: &Case) -> Result<Answer, String> {
         let payload = json!({"request": case.admission_request(), "settings": case.settings});
-        let answer = Native::One(self.0).validate(payload.to_string().as_bytes(), &Asking::new(case.host()));
+        let answer = Native::One(self.0).validate(payload.to_string().as_bytes(), &Host { host: &*case.host(), clock });
         serde_json::from_slice(&serde_json::to_vec(&answer).map_err(|error| error.to_string())?)
             .map_err(|error| error.to_string())
     }

@@ -13,13 +13,19 @@ use flytewarden::{
     cluster::{Cluster, Listed},
     oauth_tls::OauthTls,
 };
-use flytewarden_cli::{check::Check, engine::Module, settings::Settings};
+use flytewarden_cli::{check::check, engine::Module};
 use flytewarden_e2e::{
     cases,
     certificates::{self, day, pem},
     module,
 };
-use flytewarden_offline::{cluster::NoCluster, manifest, report::Answer};
+use flytewarden_offline::{
+    check::{Check, Policy as _},
+    cluster::NoCluster,
+    manifest,
+    report::Answer,
+    settings::Settings,
+};
 use proptest::prelude::*;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json, value::RawValue};
@@ -296,12 +302,11 @@ fn the_key_is_never_shown() {
     let documents: Vec<String> = secrets.iter().map(ToString::to_string).chain([broken]).collect();
     fs::write(&file, documents.join("\n---\n")).expect("there is room");
     assert!(manifest::objects(&documents[0])[0].is_ok());
-    let check = Check {
-        modules: &[module],
+    let with = Check {
+        policies: &[module],
         settings: &Settings::default(),
         namespace: "flyte",
         images: flytewarden_offline::images::Images::default(),
-        fix: false,
     };
-    is_silent(&json!(check.run(&[file]).report).to_string(), "the command");
+    is_silent(&json!(check(&with, &[file], false).report).to_string(), "the command");
 }

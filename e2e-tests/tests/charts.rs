@@ -3,12 +3,11 @@
 use std::{process::ExitCode, sync::LazyLock};
 
 use flytewarden_cli::{
-    check::{Check, Checked},
+    check::{Checked, check},
     engine::{EMBEDDED, Module},
-    settings::Settings,
 };
 use flytewarden_e2e::charts;
-use flytewarden_offline::{images::Images, report::Judged};
+use flytewarden_offline::{check::Check, images::Images, report::Judged, settings::Settings};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// What a chart has, its settings, and a policy's violations: each object with its line, the container or the place in a
@@ -130,11 +129,10 @@ static MODULES: LazyLock<Vec<Module>> = LazyLock::new(|| {
     EMBEDDED.iter().map(|module| built_in(module).expect("the module loads")).collect()
 });
 
-fn check(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> Result<(), Failed> {
-    let settings = Settings::read(settings, &MODULES)?;
-    let check =
-        Check { modules: &MODULES, settings: &settings, namespace: "flyte", images: Images::default(), fix: false };
-    let report = check.run(&[charts().join(chart)]).report;
+fn check_chart(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> Result<(), Failed> {
+    let settings = Settings::read(settings, &MODULES).map_err(|wrong| wrong.to_string())?;
+    let with = Check { policies: &MODULES, settings: &settings, namespace: "flyte", images: Images::default() };
+    let report = check(&with, &[charts().join(chart)], false).report;
     let mut found = Vec::new();
     for object in &report.objects {
         for violation in object.violations.iter().filter(|violation| violation.policy == policy) {
@@ -151,10 +149,9 @@ fn check(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> Result
 
 /// What the users of Flyte's charts are filled in of v0.13.0, and whether the text is edited to just that.
 fn check_filled() -> Result<(), Failed> {
-    let settings = Settings::read("flyte-non-root: {fill: flyte}", &MODULES)?;
-    let check =
-        Check { modules: &MODULES, settings: &settings, namespace: "flyte", images: Images::default(), fix: true };
-    let Checked { report, fixed } = check.run(&[charts().join("flyte-v0.13.0-sandbox.yaml")]);
+    let settings = Settings::read("flyte-non-root: {fill: flyte}", &MODULES).map_err(|wrong| wrong.to_string())?;
+    let with = Check { policies: &MODULES, settings: &settings, namespace: "flyte", images: Images::default() };
+    let Checked { report, fixed } = check(&with, &[charts().join("flyte-v0.13.0-sandbox.yaml")], true);
     let is_filled = |object: &&Judged| object.notices.iter().any(|notice| notice.rule == "filled");
     let filled: Vec<_> = report.objects.iter().filter(is_filled).map(|object| object.place.title()).collect();
     let expected = [
@@ -180,7 +177,7 @@ fn main() -> ExitCode {
         println!("SKIPPED: there are no charts in {}, so none was checked", charts().display());
     }
     let trials = CHARTS.map(|(title, chart, policy, settings, expected)| {
-        Trial::test(title, move || check(chart, policy, settings, expected)).with_ignored_flag(are_absent)
+        Trial::test(title, move || check_chart(chart, policy, settings, expected)).with_ignored_flag(are_absent)
     });
     let filled = Trial::test("v0.13.0 is filled in where it is Flyte's", check_filled).with_ignored_flag(are_absent);
     let trials = trials.into_iter().chain([filled]).collect();

@@ -8,6 +8,7 @@ use std::{
 use flytewarden_cli::engine::Module;
 use flytewarden_e2e::{certificates, module};
 use flytewarden_offline::{
+    check::Policy as _,
     cluster::{Cluster, HostCalls},
     manifest,
 };

@@ -5,7 +5,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use flytewarden_cli::engine::Module;
 use flytewarden_e2e::{certificates, module};
-use flytewarden_offline::cluster::HostCalls;
+use flytewarden_offline::{check::Policy as _, cluster::HostCalls};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
 

@@ -8,7 +8,7 @@ use flytewarden_e2e::{
     cases::{self, Case},
     module,
 };
-use flytewarden_offline::{cluster::NoCluster, report::Answer};
+use flytewarden_offline::{check::Policy as _, cluster::NoCluster, report::Answer};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

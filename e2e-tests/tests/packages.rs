@@ -5,15 +5,14 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use flytewarden::{
     abi::{MORE_POLICIES, Module, POLICIES},
     policy::Policy,
 };
-use flytewarden_e2e::{certificates, native::Asking, root};
-use flytewarden_offline::{cluster::NoCluster, manifest, request::Request, yaml};
+use flytewarden_e2e::{certificates, native::clock, root};
+use flytewarden_offline::{cluster::NoCluster, linked::Host, manifest, request::Request, yaml};
 use kubewarden_policy_sdk::crd::policies::ClusterAdmissionPolicy;
 use serde_json::{Value, json};
 
@@ -326,7 +325,7 @@ fn rules(package: &Package, manifest: &str) -> BTreeSet<String> {
     let settings = if manifest.contains("${") { json!({"trustRoots": "${root}"}) } else { json!({}) };
     let mut payload = json!({"request": Request::create(&object, "flyte"), "settings": settings});
     certificates::fill(&mut payload).expect("openssl makes none of these");
-    let answer = package.module.validate(payload.to_string().as_bytes(), &Asking::new(Arc::new(NoCluster)));
+    let answer = package.module.validate(payload.to_string().as_bytes(), &Host { host: &NoCluster, clock });
     let annotations = answer.audit_annotations.unwrap_or_default();
     assert!(!annotations.contains_key("unjudged"), "{annotations:?}");
     let violations = annotations.get("violations").map_or(json!([]), |json| serde_json::from_str(json).unwrap());

@@ -16,6 +16,11 @@ use crate::yaml;
 pub struct Images(Option<BTreeMap<String, String>>);
 
 impl Images {
+    /// Images by their references, and the users they name.
+    pub fn of(users: BTreeMap<String, String>) -> Self {
+        Self(Some(users))
+    }
+
     /// Reads the text of such a file.
     ///
     /// # Errors
@@ -65,9 +70,9 @@ mod tests {
     fn a_file_that_lists_something_else_is_refused_by_its_line() {
         for (text, problem) in [
             ("", "no image is listed"),
-            ("- a\n", "line 1: expected mapping start; a map from images to their USER is expected"),
-            ("a: b\nc: [d]\n", "line 2: expected string scalar; a map from images to their USER is expected"),
-            ("a: b\na: c\n", "line 2: duplicate mapping key: a; a map from images to their USER is expected"),
+            ("- a\n", "line 1: it is no map; a map from images to their USER is expected"),
+            ("a: b\nc: [d]\n", "line 2: a list, and no text; a map from images to their USER is expected"),
+            ("a: b\na: c\n", "line 2: the key a is given twice; a map from images to their USER is expected"),
         ] {
             assert_eq!(problem, Images::read(text).unwrap_err(), "{text}");
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     kinds,
-    yaml::{self, Node, Value},
+    yaml::{self, Node, Step, Value},
 };
 
 /// An object, and where it stands.
@@ -43,6 +43,11 @@ impl Object {
     /// The API group: `apps` of `apps/v1`, nothing of `v1`.
     pub fn group(&self) -> &str {
         self.api_version.split_once('/').map_or("", |(group, _)| group)
+    }
+
+    /// The way to it in its document.
+    pub fn route(&self) -> Vec<Step> {
+        self.items.iter().flat_map(|item| [Step::Key("items".to_owned()), Step::Index(*item)]).collect()
     }
 
     /// The version: `v1` of `apps/v1`.

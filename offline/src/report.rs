@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
+    edit::Edit,
     manifest::{Object, Unreadable},
     yaml::Node,
 };
@@ -17,6 +19,7 @@ pub const FORMAT: &str = "flytewarden-report/v1";
 
 /// A whole run.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// [`FORMAT`].
@@ -29,6 +32,7 @@ pub struct Report {
     pub out_of_scope: BTreeMap<String, usize>,
     /// The kinds of objects that policies asked the cluster for, e.g. `v1 Service`; the manifests answered in its place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "typescript", tsify(optional))]
     pub asked_for: Vec<String>,
     /// The counts.
     pub summary: Summary,
@@ -36,6 +40,7 @@ pub struct Report {
 
 /// The counts of a run.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// Objects judged by every policy that is about them, or with a violation.
@@ -54,6 +59,7 @@ pub struct Summary {
 
 /// An object that was judged.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[serde(rename_all = "camelCase")]
 pub struct Judged {
     /// Where it stands.
@@ -72,7 +78,8 @@ pub struct Judged {
 }
 
 /// Where an object stands.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[serde(rename_all = "camelCase")]
 pub struct Place {
     /// The file, as it was named; `<stdin>` for standard input.
@@ -97,6 +104,7 @@ pub struct Place {
 
 /// A violation or a notice.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// The policy that found it.
@@ -109,6 +117,7 @@ pub struct Finding {
     pub line: usize,
     /// The container the path leads to, if it does.
     #[serde(skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "typescript", tsify(optional))]
     pub container: String,
     /// Where in the file that the path leads to, if it leads to one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,7 +126,12 @@ pub struct Finding {
     pub problem: String,
     /// What mends it; empty for notices and for other people's modules.
     #[serde(skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "typescript", tsify(optional))]
     pub mend: String,
+    /// The same for programs; absent where a person must decide something first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "typescript", tsify(optional))]
+    pub edits: Vec<Edit>,
 }
 
 impl Finding {
@@ -139,9 +153,11 @@ impl Finding {
 
 /// Where in a file that is a value of an object: an entry of a ConfigMap.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 pub struct Within {
     /// Where in the file, e.g. `server.security.allowedOrigins[0]`; empty for no part of it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "typescript", tsify(optional))]
     pub path: String,
     /// The line of the file, from 1.
     pub line: usize,
@@ -149,6 +165,7 @@ pub struct Within {
 
 /// Something that could not be judged, and why.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[serde(rename_all = "camelCase")]
 pub struct Unjudged {
     /// The file or directory, as it was named.
@@ -167,6 +184,7 @@ pub struct Unjudged {
     pub policy: Option<String>,
     /// Where in the object, if that is known.
     #[serde(skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "typescript", tsify(optional))]
     pub path: String,
     /// Why.
     pub reason: String,
@@ -186,7 +204,7 @@ pub struct Answer {
     /// What is worth knowing.
     pub warnings: Option<Vec<String>>,
     /// The object as it is let in, where the policy changes it.
-    pub mutated_object: Option<serde_json::Value>,
+    pub mutated_object: Option<Value>,
 }
 
 /// What Flytewarden's policies say of a finding in their audit annotations.
@@ -200,8 +218,32 @@ struct Annotated {
     within: Option<Within>,
     problem: String,
     mend: String,
+    edits: Vec<AnnotatedEdit>,
     text: String,
     reason: String,
+}
+
+/// A change at the place of a finding, or below it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct AnnotatedEdit {
+    below: String,
+    value: Option<Value>,
+}
+
+impl AnnotatedEdit {
+    /// The change, where the place is spelled out.
+    fn at(self, path: &str, within: Option<&Within>) -> Edit {
+        let below = |place: &str| match self.below.as_str() {
+            "" => place.to_owned(),
+            below => format!("{place}.{below}"),
+        };
+        let (path, within) = match within {
+            Some(within) => (path.to_owned(), Some(below(&within.path))),
+            None => (below(path), None),
+        };
+        Edit { path, within, value: self.value }
+    }
 }
 
 impl Place {
@@ -338,6 +380,7 @@ impl Judged {
             // A module with several policies says which of them it was.
             policy: if found.policy.is_empty() { policy.to_owned() } else { found.policy },
             line: line(object.content.at(&found.path), found.within.as_ref(), manifest),
+            edits: found.edits.into_iter().map(|edit| edit.at(&found.path, found.within.as_ref())).collect(),
             rule: found.rule,
             path: found.path,
             container: found.container,

@@ -6,7 +6,7 @@ use super::{NAME, settings::Settings};
 use crate::{
     admin_config::{ANY, Answer, Fault, FaultKind, Item, Place, Said, Security},
     origin::Origin,
-    verdict::{Notice, Shortened, Verdict, Violation},
+    verdict::{Edit, Notice, Scalar, Shortened, Verdict, Violation},
 };
 
 const LIST_CONSOLE: &str = "list flyteconsole's own origin alone, https://<flyte-console-domain>; where it is on flyteadmin's \
@@ -48,7 +48,9 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
                     ),
                 ),
             };
-            verdict.violations.push(violation("any-origin", place, problem, LIST_CONSOLE));
+            // Where others are listed beside it, they are what is meant.
+            let edits = if origins.value.len() > 1 { in_list(&place, None) } else { Vec::new() };
+            verdict.violations.push(Violation { edits, ..violation("any-origin", place, problem, LIST_CONSOLE) });
         } else {
             verdict.violations.extend(judge_origin(item, settings));
         }
@@ -71,7 +73,8 @@ fn judge_origin(Item { text, place }: &Item, settings: &Settings) -> Option<Viol
     let shown = Shortened(text);
     if text == "null" {
         let problem = "`null` is what sandboxed frames and local files send, so that any website can be `null`";
-        return Some(violation("null-origin", place.clone(), problem, "remove it"));
+        let edits = in_list(place, None);
+        return Some(Violation { edits, ..violation("null-origin", place.clone(), problem, "remove it") });
     }
     let origin = match Origin::read(text) {
         Ok(origin) => origin,
@@ -81,11 +84,13 @@ fn judge_origin(Item { text, place }: &Item, settings: &Settings) -> Option<Viol
             } else {
                 format!("no browser ever sends `{shown}`: it {}", never.reason)
             };
-            let mend = never.instead.map_or_else(
+            let instead = never.instead.map(|instead| encrypted(&instead, settings));
+            let mend = instead.as_ref().map_or_else(
                 || "write the origin as a browser sends it, e.g. https://console.example.com".to_owned(),
-                |instead| format!("write {}", Shortened(&encrypted(&instead, settings))),
+                |instead| format!("write {}", Shortened(instead)),
             );
-            return Some(violation("never-matches", place.clone(), problem, &mend));
+            let edits = instead.map(|instead| in_list(place, Some(Scalar::String(instead)))).unwrap_or_default();
+            return Some(Violation { edits, ..violation("never-matches", place.clone(), problem, &mend) });
         }
     };
     if origin.is_plain_http() && !settings.may_be_http(text) {
@@ -175,7 +180,14 @@ pub(super) fn fault(Fault { place, kind, problem, mend }: Fault) -> Violation {
 
 fn violation(rule: &'static str, place: Place, problem: impl Into<String>, mend: &str) -> Violation {
     let Place { path, container, within } = place;
-    Violation { policy: NAME, rule, path, container, within, problem: problem.into(), mend: mend.to_owned() }
+    let (problem, mend, edits) = (problem.into(), mend.to_owned(), Vec::new());
+    Violation { policy: NAME, rule, path, container, within, problem, mend, edits }
+}
+
+/// A change of one origin, where it is an item of a list in a file.
+fn in_list(place: &Place, value: Option<Scalar>) -> Vec<Edit> {
+    let is_item = place.within.as_ref().is_some_and(|within| within.path.ends_with(']'));
+    if is_item { vec![Edit { below: "", value }] } else { Vec::new() }
 }
 
 pub(super) fn notice(rule: &'static str, Place { path, container, within }: Place, text: String) -> Notice {

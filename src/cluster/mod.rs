@@ -86,10 +86,10 @@ impl Listed {
     }
 
     /// The fields that policies read, as Kubewarden's hosts take them: lists are passed through. A host keeps what is
-    /// listed in memory, so what is not here costs nothing.
+    /// listed in memory, so what is not here costs nothing. In order, as the SDK sends them.
     pub fn fields(self) -> &'static [&'static str] {
         match self {
-            Self::ConfigMap => &["metadata.name", "metadata.namespace", "data", "binaryData"],
+            Self::ConfigMap => &["binaryData", "data", "metadata.name", "metadata.namespace"],
             Self::Deployment => &[
                 "metadata.deletionTimestamp",
                 "metadata.name",

@@ -43,7 +43,7 @@ use crate::{
     policy::Policy,
     settings::InvalidSettings,
     text::Text,
-    verdict::{Notice, Shortened, Unjudged, Verdict, Violation},
+    verdict::{Edit, Notice, Scalar, Shortened, Unjudged, Verdict, Violation},
     view::view,
     workload::{self, Labels, Placed, Role, Workload},
 };
@@ -145,9 +145,12 @@ fn judge_console(
         }
         let key = location::key("data", &Shortened(&key).to_string());
         let there = format!(", in {} {key}", title(Listed::ConfigMap, namespace, &config_map));
-        faults.iter_mut().for_each(|fault| fault.mend.push_str(&there));
+        for fault in &mut faults {
+            fault.mend.push_str(&there);
+            fault.instead = None;
+        }
     }
-    verdict.add_faults(faults, &at(path.clone()));
+    verdict.add_faults(faults, &at(path.clone()), "value");
     let Some(calls) = origin.filter(|_| settings.cross_checks()) else {
         return Ok(());
     };
@@ -176,7 +179,7 @@ fn judge_config_map(
         let text = admin_api_url(object)?;
         if let Some(text) = text.as_deref().filter(|text| !text.is_empty()) {
             let place = Place { path: format!("data.{}", flyte::ADMIN_API_URL), ..Place::default() };
-            verdict.add_faults(url::read(text, request.namespace(), settings).faults, &place);
+            verdict.add_faults(url::read(text, request.namespace(), settings).faults, &place, "");
         }
         let before = request.old_object.and_then(|old| admin_api_url(old).ok().flatten());
         if is_update && text != before && settings.cross_checks() {
@@ -219,19 +222,21 @@ fn notice(rule: &'static str, Place { path, container, within }: Place, text: St
 }
 
 impl Verdict {
-    fn add(&mut self, rule: &'static str, place: Place, problem: String, mend: String) {
+    fn add(&mut self, rule: &'static str, place: Place, problem: String, mend: String, edits: Vec<Edit>) {
         let Place { path, container, within } = place;
-        self.violations.push(Violation { policy: NAME, rule, path, container, within, problem, mend });
+        self.violations.push(Violation { policy: NAME, rule, path, container, within, problem, mend, edits });
     }
 
-    fn add_faults(&mut self, faults: Vec<url::Fault>, place: &Place) {
-        for url::Fault { rule, problem, mend } in faults {
-            self.add(rule, place.clone(), problem, mend);
+    /// Adds what is wrong with a URL that stands below a place.
+    fn add_faults(&mut self, faults: Vec<url::Fault>, place: &Place, below: &'static str) {
+        for url::Fault { rule, problem, mend, instead } in faults {
+            let edits = instead.map(|instead| Edit { below, value: Some(Scalar::String(instead)) });
+            self.add(rule, place.clone(), problem, mend, edits.into_iter().collect());
         }
     }
 
     fn add_cut_off(&mut self, CutOff { problem, mend, .. }: CutOff, place: Place) {
-        self.add("cut-off", place, problem, mend);
+        self.add("cut-off", place, problem, mend, Vec::new());
     }
 
     /// Says why flyteconsole and flyteadmin were not held against each other.
@@ -247,7 +252,8 @@ impl Verdict {
     fn add_not_judged(&mut self, text: String, place: Place, settings: &Settings) {
         const RULE: &str = "not-checked";
         if settings.requires_cross_check() {
-            self.add(RULE, place, text, "see to that, or set requireCrossCheck: false in the settings".to_owned());
+            let mend = "see to that, or set requireCrossCheck: false in the settings".to_owned();
+            self.add(RULE, place, text, mend, Vec::new());
         } else {
             self.notices.push(notice(RULE, place, text));
         }

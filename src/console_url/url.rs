@@ -17,6 +17,8 @@ pub(super) struct Fault {
     pub(super) rule: &'static str,
     pub(super) problem: String,
     pub(super) mend: String,
+    /// What to write in its place, where that is all there is to do.
+    pub(super) instead: Option<String>,
 }
 
 /// What a value comes to.
@@ -47,21 +49,21 @@ pub(super) fn read(text: &str, namespace: &str, settings: &Settings) -> Read {
         );
         return Read {
             origin: None,
-            faults: vec![Fault { rule: "cluster-host", problem, mend: WRITE_ADDRESS.to_owned() }],
+            faults: vec![Fault { rule: "cluster-host", problem, mend: WRITE_ADDRESS.to_owned(), instead: None }],
         };
     }
     let is_http = origin.as_ref().is_some_and(|origin| origin.is_plain_http() && !settings.may_be_http(origin.host()));
     let path = text.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]));
     let path = path.filter(|_| settings.allows_path() && !text.contains('@'));
     let path = path.and_then(|path| path.split(['?', '#']).next()).unwrap_or_default();
-    let mend = match &origin {
-        // Of what stands before the `@` no part is shown.
-        Some(origin) if !text.contains('@') || part == Some(Reason::User) => {
-            let origin = if is_http { origin.over_https() } else { origin.clone() };
-            format!("write {}", Shortened(&format!("{origin}{}", path.trim_end_matches('/'))))
-        }
-        _ => WRITE_ADDRESS.to_owned(),
-    };
+    // Of what stands before the `@` no part is shown.
+    let meant = origin.as_ref().filter(|_| !text.contains('@') || part == Some(Reason::User));
+    let instead = meant.map(|origin| {
+        let origin = if is_http { origin.over_https() } else { origin.clone() };
+        format!("{origin}{}", path.trim_end_matches('/'))
+    });
+    let mend =
+        instead.as_ref().map_or_else(|| WRITE_ADDRESS.to_owned(), |instead| format!("write {}", Shortened(instead)));
     let mut faults = Vec::new();
     let judged = part.and_then(|part| match judge(part, text, shown, settings) {
         None if origin.is_none() => Some(no_url(shown)),
@@ -73,7 +75,8 @@ pub(super) fn read(text: &str, namespace: &str, settings: &Settings) -> Read {
         } else {
             ""
         };
-        faults.push(Fault { rule, problem, mend: format!("{mend}{may_be_meant}") });
+        let mend = format!("{mend}{may_be_meant}");
+        faults.push(Fault { rule, problem, mend, instead });
     }
     if is_http {
         let problem = format!(
@@ -81,7 +84,7 @@ pub(super) fn read(text: &str, namespace: &str, settings: &Settings) -> Read {
              whoever is on the way can act as its user"
         );
         let mend = format!("serve flyteadmin over https, and {mend}");
-        faults.push(Fault { rule: "plain-http", problem, mend });
+        faults.push(Fault { rule: "plain-http", problem, mend, instead: None });
     }
     Read { origin, faults }
 }

@@ -37,28 +37,28 @@ pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
     }
     let user = Inherited::of(own.run_as_user, inherited.run_as_user);
     match (user.value, non_root.value) {
-        (Some(Id::ROOT), Some(true)) => Some(never_starts(&user, &non_root)),
+        (Some(Id::ROOT), Some(true)) => Some(never_starts(container, &user, &non_root)),
         _ if pod.host_users == Some(false) => None,
         (Some(Id::ROOT), _) => {
             let problem = format!("runs as root (runAsUser: 0{})", user.origin());
-            Some(Finding::new(Rule::RunsAsRoot, &problem, SET_USER))
+            Some(Finding::new(Rule::RunsAsRoot, &problem, SET_USER).mended_by_user(container))
         }
         (Some(_), _) | (None, Some(true)) => None,
-        (None, _) => Some(not_proven(&non_root)),
+        (None, _) => Some(not_proven(container, &non_root)),
     }
 }
 
 /// The kubelet compares the two fields before it looks at anything else.
-pub(super) fn never_starts(user: &Inherited<Id>, non_root: &Inherited<bool>) -> Finding {
+pub(super) fn never_starts(container: &Container, user: &Inherited<Id>, non_root: &Inherited<bool>) -> Finding {
     let problem = format!(
         "never starts: the kubelet refuses runAsUser: 0{} together with runAsNonRoot: true{}",
         user.origin(),
         non_root.origin()
     );
-    Finding::new(Rule::NeverStarts, &problem, SET_USER)
+    Finding::new(Rule::NeverStarts, &problem, SET_USER).mended_by_user(container)
 }
 
-fn not_proven(non_root: &Inherited<bool>) -> Finding {
+fn not_proven(container: &Container, non_root: &Inherited<bool>) -> Finding {
     let problem = match non_root.value {
         Some(_) => format!(
             "may run as root: runAsNonRoot is false{} and runAsUser is not set, so the image's USER decides",
@@ -66,7 +66,7 @@ fn not_proven(non_root: &Inherited<bool>) -> Finding {
         ),
         None => "may run as root: neither runAsUser nor runAsNonRoot is set, so the image's USER decides".to_owned(),
     };
-    Finding::new(Rule::NotProvenNonRoot, &problem, SET_USER)
+    Finding::new(Rule::NotProvenNonRoot, &problem, SET_USER).mended_by_user(container)
 }
 
 /// The privileged one of the two users that Windows base images have; the only name the kubelet compares.

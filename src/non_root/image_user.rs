@@ -84,7 +84,9 @@ impl<'c> Images<'c> {
         if is_set || pod.is_windows() || !is_open {
             return (finding, None);
         }
-        let found = |rule, problem: String| (Some(Finding::new(rule, &problem, SET_USER)), None);
+        let found = |rule, problem: String| {
+            (Some(Finding::new(rule, &problem, SET_USER).mended_by_user(placed.container)), None)
+        };
         let noticed = |rule, text| (None, Some(notice_at(placed.path(), placed.container.name(), rule, text)));
         let at = non_root.origin();
         match (self.user(placed.container.image()), is_non_root) {

@@ -35,10 +35,12 @@ use settings::{Groups, ImageUser, Level, Settings};
 use crate::{
     admission::{AdmissionRequest, Kind},
     cluster::Cluster,
+    flyte,
+    image::Repository,
     policy::Policy,
     settings::InvalidSettings,
-    verdict::{Notice, Shortened, Unjudged, Verdict, Violation},
-    workload::{self, Placed, Workload},
+    verdict::{Edit, Notice, Scalar, Shortened, Unjudged, Verdict, Violation},
+    workload::{self, Container, Placed, Workload},
 };
 
 /// The policy `flyte-non-root`, as a module of its own or as the one that may ask for images.
@@ -232,6 +234,7 @@ struct Finding {
     rule: Rule,
     problem: String,
     mend: String,
+    edits: Vec<Edit>,
 }
 
 /// The policy's rules.
@@ -263,7 +266,21 @@ const SET_USER: &str = "set securityContext.runAsUser to the image's non-zero ui
 
 impl Finding {
     fn new(rule: Rule, problem: &str, mend: &str) -> Self {
-        Self { rule, problem: problem.to_owned(), mend: mend.to_owned() }
+        Self { rule, problem: problem.to_owned(), mend: mend.to_owned(), edits: Vec::new() }
+    }
+
+    /// The finding with its mend for programs.
+    fn mended_by(mut self, below: &'static str, value: Scalar) -> Self {
+        self.edits = vec![Edit { below, value: Some(value) }];
+        self
+    }
+
+    /// The finding whose mend is [`SET_USER`], for programs where Flyte's charts say which user.
+    fn mended_by_user(self, container: &Container) -> Self {
+        match Repository::of(container.image()).and_then(|image| flyte::user_of(image.name())) {
+            Some(user) => self.mended_by("securityContext.runAsUser", Scalar::Number(user)),
+            None => self,
+        }
     }
 
     /// Both findings of one container as one, under the rule of the first.
@@ -273,6 +290,10 @@ impl Finding {
                 rule: first.rule,
                 problem: format!("{}, and {}", first.problem, second.problem),
                 mend: format!("{}, and {}", first.mend, second.mend),
+                edits: match (&first.edits[..], &second.edits[..]) {
+                    ([], _) | (_, []) => Vec::new(),
+                    (first, second) => [first, second].concat(),
+                },
             }),
             (first, second) => first.or(second),
         }
@@ -285,7 +306,7 @@ impl Finding {
         }
         self.mend =
             format!("set securityContext.runAsNonRoot: false on this container, which may be root, or {}", self.mend);
-        Some(self)
+        Some(self.mended_by("securityContext.runAsNonRoot", Scalar::Bool(false)))
     }
 
     /// The finding about a container that an exception was meant for.
@@ -303,6 +324,7 @@ impl Finding {
             within: None,
             problem: self.problem,
             mend: self.mend,
+            edits: self.edits,
         }
     }
 }

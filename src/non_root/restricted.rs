@@ -13,6 +13,7 @@
 use super::{Finding, Inherited, Rule, SET_USER, effective};
 use crate::{
     id::Id,
+    verdict::Scalar,
     workload::{Container, PodSpec},
 };
 
@@ -28,7 +29,10 @@ pub(super) fn judge_pod(pod: &PodSpec) -> impl Iterator<Item = (&'static str, Fi
     });
     let allowed = (!waived && context.run_as_non_root == Some(false)).then(|| {
         let problem = "is false, which \"restricted\" refuses even where every container overrides it";
-        ("runAsNonRoot", Finding::new(Rule::NotProvenNonRoot, problem, "set it to true"))
+        (
+            "runAsNonRoot",
+            Finding::new(Rule::NotProvenNonRoot, problem, "set it to true").mended_by("", Scalar::Bool(true)),
+        )
     });
     root.into_iter().chain(allowed)
 }
@@ -41,15 +45,18 @@ pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
     let user = Inherited::of(own.run_as_user, None);
     let non_root = Inherited::of(own.run_as_non_root, inherited.run_as_non_root);
     if user.value == Some(Id::ROOT) && non_root.value == Some(true) {
-        return Some(effective::never_starts(&user, &non_root));
+        return Some(effective::never_starts(container, &user, &non_root));
     }
-    let root =
-        (user.value == Some(Id::ROOT)).then(|| Finding::new(Rule::RunsAsRoot, "runs as root (runAsUser: 0)", SET_USER));
+    let root = (user.value == Some(Id::ROOT))
+        .then(|| Finding::new(Rule::RunsAsRoot, "runs as root (runAsUser: 0)", SET_USER).mended_by_user(container));
     let not_proven = match (own.run_as_non_root, inherited.run_as_non_root) {
         (Some(true), _) | (None, Some(true)) => None,
         (Some(false), _) => Some("runAsNonRoot is false, which \"restricted\" refuses"),
         (None, _) => Some("runAsNonRoot is not true on the container or on its pod, which \"restricted\" refuses"),
     }
-    .map(|problem| Finding::new(Rule::NotProvenNonRoot, problem, SET_NON_ROOT));
+    .map(|problem| {
+        let finding = Finding::new(Rule::NotProvenNonRoot, problem, SET_NON_ROOT);
+        finding.mended_by("securityContext.runAsNonRoot", Scalar::Bool(true))
+    });
     Finding::joined(root, not_proven)
 }

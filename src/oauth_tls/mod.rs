@@ -110,7 +110,8 @@ struct Report<'v> {
 impl Report<'_> {
     fn refuse(&mut self, Fault { rule, fact, outcome, mend }: Fault) {
         let (path, container, problem) = (self.path.to_owned(), String::new(), format!("{fact}: {outcome}"));
-        self.verdict.violations.push(Violation { policy: NAME, rule, path, container, within: None, problem, mend });
+        let (within, edits) = (None, Vec::new());
+        self.verdict.violations.push(Violation { policy: NAME, rule, path, container, within, problem, mend, edits });
     }
 
     fn note(&mut self, rule: &'static str, text: String) {

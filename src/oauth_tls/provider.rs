@@ -71,6 +71,7 @@ pub(super) fn judge(request: &AdmissionRequest, settings: &Settings, verdict: &m
             within,
             problem,
             mend,
+            edits: Vec::new(),
         });
     }
     Ok(())

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Entry, Meaning, Node, Scalar, Size, Unreadable, Value,
+    Entry, Meaning, Node, Scalar, Size, Style, Unreadable, Value,
     events::{Broken, Event, Events, Said},
     scalar,
 };
@@ -158,7 +158,8 @@ impl Composer {
                 }
                 self.add_value(Done { line, size, is_alias: false, node })
             }
-            Said::Scalar { anchor, tag, text, is_plain } => {
+            Said::Scalar { anchor, tag, text, style } => {
+                let is_plain = style == Style::Plain;
                 self.count(line, 1, 0)?;
                 // Here yaml.v3 is stricter than libyaml is by now.
                 if is_plain && text.contains('?') && self.open.last().is_some_and(|open| open.is_flow) {

@@ -7,7 +7,7 @@ use std::{ffi::CStr, mem::MaybeUninit, ptr::NonNull, slice};
 use libyaml_rs as libyaml;
 
 /// The events of a text, one after the other.
-pub(super) struct Events<'t> {
+pub struct Events<'t> {
     /// A box that is leaked until it is dropped here: libyaml keeps a pointer to the parser in it, which no reference to
     /// it may outlive.
     parser: NonNull<libyaml::yaml_parser_t>,
@@ -15,10 +15,31 @@ pub(super) struct Events<'t> {
 }
 
 /// An event; what it says is borrowed from it.
-pub(super) struct Event(libyaml::yaml_event_t);
+pub struct Event(libyaml::yaml_event_t);
+
+/// A part of a text, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The first.
+    pub start: usize,
+    /// The one after the last.
+    pub end: usize,
+}
+
+/// How a scalar is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Neither quoted nor a block.
+    Plain,
+    /// In quotes, single or double.
+    Quoted,
+    /// On the lines below `|` or `>`.
+    Block,
+}
 
 /// What an event says.
-pub(super) enum Said<'e> {
+#[allow(missing_docs, reason = "the names are YAML's")]
+pub enum Said<'e> {
     StreamStart,
     DocumentStart {
         /// The version of YAML it says it is: 1 and 2 for `%YAML 1.2`.
@@ -31,8 +52,7 @@ pub(super) enum Said<'e> {
         anchor: Option<&'e str>,
         tag: Option<&'e str>,
         text: &'e str,
-        /// Neither quoted nor a block.
-        is_plain: bool,
+        style: Style,
     },
     ListStart {
         anchor: Option<&'e str>,
@@ -49,17 +69,18 @@ pub(super) enum Said<'e> {
 }
 
 /// Why a text is no YAML.
-pub(super) struct Broken {
+pub struct Broken {
     /// From 1.
-    pub(super) line: usize,
-    pub(super) problem: String,
+    pub line: usize,
+    /// libyaml's words.
+    pub problem: String,
     /// Whether its tokens are good, and only their order is not.
-    pub(super) has_tokens: bool,
+    pub has_tokens: bool,
 }
 
 impl<'t> Events<'t> {
     /// The events of a text in UTF-8.
-    pub(super) fn of(text: &'t [u8]) -> Self {
+    pub fn of(text: &'t [u8]) -> Self {
         let parser = NonNull::from(Box::leak(Box::<libyaml::yaml_parser_t>::new_uninit())).cast();
         // SAFETY: the parser is initialized before it is used, stays where it is, and cannot outlive the text.
         // Initializing fails only where memory is exhausted, which aborts before it is said.
@@ -71,7 +92,11 @@ impl<'t> Events<'t> {
     }
 
     /// The next event. After the end of the stream, or an error, there is none to ask for.
-    pub(super) fn next(&mut self) -> Result<Event, Broken> {
+    ///
+    /// # Errors
+    ///
+    /// The text is no YAML here.
+    pub fn next(&mut self) -> Result<Event, Broken> {
         let mut event = MaybeUninit::uninit();
         // SAFETY: the parser is initialized, and so is the event when parsing succeeded.
         unsafe {
@@ -114,12 +139,22 @@ impl Drop for Events<'_> {
 
 impl Event {
     /// The line it starts on, from 1.
-    pub(super) fn line(&self) -> usize {
+    pub fn line(&self) -> usize {
         self.0.start_mark.line as usize + 1
     }
 
+    /// Where it stands in the text, in bytes. A block's end is that of its last line.
+    pub fn span(&self) -> Span {
+        Span { start: self.0.start_mark.index as usize, end: self.0.end_mark.index as usize }
+    }
+
+    /// The characters before it on its line.
+    pub fn column(&self) -> usize {
+        self.0.start_mark.column as usize
+    }
+
     /// What it says.
-    pub(super) fn said(&self) -> Said<'_> {
+    pub fn said(&self) -> Said<'_> {
         let data = &self.0.data;
         // SAFETY: libyaml fills the part of the union that belongs to the type, with texts that live as long as the
         // event.
@@ -130,7 +165,13 @@ impl Event {
                     anchor: text(data.scalar.anchor),
                     tag: text(data.scalar.tag),
                     text: utf8(slice::from_raw_parts(data.scalar.value, data.scalar.length as usize)),
-                    is_plain: data.scalar.style == libyaml::YAML_PLAIN_SCALAR_STYLE,
+                    style: match data.scalar.style {
+                        libyaml::YAML_PLAIN_SCALAR_STYLE => Style::Plain,
+                        libyaml::YAML_SINGLE_QUOTED_SCALAR_STYLE | libyaml::YAML_DOUBLE_QUOTED_SCALAR_STYLE => {
+                            Style::Quoted
+                        }
+                        _ => Style::Block,
+                    },
                 },
                 libyaml::YAML_SEQUENCE_START_EVENT => Said::ListStart {
                     anchor: text(data.sequence_start.anchor),

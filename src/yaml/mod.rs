@@ -1,4 +1,4 @@
-//! YAML as flyteadmin reads it: what Go's yaml.v3 takes, and what it makes of it.
+//! YAML as Go reads it: flyteadmin, whose yaml.v3 decides what a file comes to, and kubectl, whose yaml.v2 does.
 //!
 //! The library is `libyaml-rs`, libyaml in Rust by the YAML organization, on which Kubewarden's `yaml_serde` stands too.
 //! yaml.v3 is a port of the same libyaml, and it is the grammar that decides whether flyteadmin starts: of 38,000 files
@@ -17,7 +17,8 @@ mod scalar;
 
 use std::{collections::BTreeSet, rc::Rc};
 
-pub(crate) use scalar::{Meaning, Scalar};
+pub use events::{Broken, Event, Events, Said, Span, Style};
+pub use scalar::{Int, Meaning, Scalar};
 
 /// The first document of a text, as far as it is kept.
 #[derive(Debug)]

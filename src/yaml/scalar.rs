@@ -6,16 +6,19 @@ use std::fmt;
 
 /// A scalar as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Scalar {
-    pub(crate) text: Box<str>,
-    pub(super) is_plain: bool,
+pub struct Scalar {
+    /// Its characters, without quotes.
+    pub text: Box<str>,
+    /// Whether it is neither quoted nor a block.
+    pub is_plain: bool,
     /// Written out: `tag:yaml.org,2002:str` for `!!str`.
-    pub(super) tag: Option<Box<str>>,
+    pub tag: Option<Box<str>>,
 }
 
 /// A scalar's meaning to Go.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Meaning<'s> {
+#[allow(missing_docs, reason = "the names are YAML's")]
+pub enum Meaning<'s> {
     Null,
     Bool(bool),
     Int(Int),
@@ -27,9 +30,11 @@ pub(crate) enum Meaning<'s> {
 
 /// A whole number of 64 bits and a sign.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Int {
-    is_negative: bool,
-    pub(crate) magnitude: u64,
+pub struct Int {
+    /// Whether it is below 0.
+    pub is_negative: bool,
+    /// Without the sign.
+    pub magnitude: u64,
 }
 
 impl fmt::Display for Int {
@@ -47,7 +52,7 @@ impl Scalar {
     /// # Errors
     ///
     /// The tag and the text do not go together, so the file cannot be read.
-    pub(crate) fn meaning(&self) -> Result<Meaning<'_>, String> {
+    pub fn meaning(&self) -> Result<Meaning<'_>, String> {
         let standard = self.tag.as_deref().and_then(|tag| tag.strip_prefix(STANDARD_TAG));
         let meaning = match (self.tag.as_deref(), standard) {
             (None | Some("!"), _) if self.is_plain => plain(&self.text),
@@ -69,7 +74,7 @@ impl Scalar {
     }
 
     /// The boolean that only YAML 1.1 sees here, and so flyteadmin up to v1.16.5.
-    pub(crate) fn bool_of_yaml_1_1(&self) -> Option<bool> {
+    pub fn bool_of_yaml_1_1(&self) -> Option<bool> {
         if !self.is_plain || self.tag.is_some() {
             return None;
         }

@@ -1,12 +1,13 @@
 //! `cargo xtask modules`: compiles every policy module, annotates it, weighs it, and leaves it in `dist/`.
 //! `cargo xtask reproducible`: does so again from a copy of the sources elsewhere with the module that carries every policy,
 //! and so every dependency, and compares every byte.
-//! `cargo xtask docs`: see [`docs`].
+//! `cargo xtask docs` and `cargo xtask web`: see [`docs`] and [`web`].
 //!
 //! An artifact is a folder of `policies/` with a `metadata.yml`, built with the cargo feature of that name; the
 //! `metadata.yml` at the top level is the module that carries every policy. Each has a budget in [`BUDGETS`].
 
 mod docs;
+mod web;
 
 use std::{
     borrow::Cow,
@@ -41,8 +42,9 @@ fn main() -> ExitCode {
     let done = match env::args().nth(1).as_deref() {
         Some("modules") => artifacts(root).and_then(|artifacts| modules(root, &target, &artifacts)),
         Some("reproducible") => reproducible(root, &target),
+        Some("web") => web::write(root, &target),
         Some("docs") => docs::write(root),
-        _ => Err("usage: cargo xtask modules|reproducible|docs".into()),
+        _ => Err("usage: cargo xtask modules|reproducible|docs|web".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -66,7 +68,9 @@ fn modules(root: &Path, target: &Path, artifacts: &[Artifact]) -> Result<()> {
     for Artifact { name, feature, folder } in artifacts {
         let (_, budget, level) =
             BUDGETS.iter().find(|(budgeted, ..)| budgeted == name).ok_or(format!("{name} has no budget"))?;
-        let bare = compile(root, target, feature, level)?;
+        let build =
+            Build { package: "flytewarden", target: "wasm32-wasip1", feature: Some(feature), level, small: &[] };
+        let bare = compile(root, target, &build)?;
         // What `kwctl annotate` is compared on.
         fs::create_dir_all(target.join("bare"))?;
         fs::write(target.join("bare").join(format!("{name}.wasm")), &bare)?;
@@ -132,7 +136,19 @@ fn whole(root: &Path) -> Artifact {
     Artifact { name: "flytewarden".to_owned(), feature: "all".to_owned(), folder: root.to_owned() }
 }
 
-fn compile(root: &Path, target: &Path, feature: &str, level: &str) -> Result<Vec<u8>> {
+/// What is compiled to WebAssembly, and how.
+struct Build<'b> {
+    package: &'b str,
+    target: &'b str,
+    /// The one feature it gets; its default ones where there is none.
+    feature: Option<&'b str>,
+    /// How the workspace's own crates are optimised.
+    level: &'b str,
+    /// The other crates that are optimised for size, whatever the profile says.
+    small: &'b [&'b str],
+}
+
+fn compile(root: &Path, target: &Path, build: &Build) -> Result<Vec<u8>> {
     let home = |variable: &str, folder: &str| {
         env::var_os(variable).map_or_else(|| env::home_dir().unwrap_or_default().join(folder), PathBuf::from)
     };
@@ -141,18 +157,22 @@ fn compile(root: &Path, target: &Path, feature: &str, level: &str) -> Result<Vec
         .map(|(path, name)| format!("--remap-path-prefix={}={name}", path.display()));
     // The linker leaves room in every reference to a function or to memory; a tenth of a module.
     let flags = [remap.join("\u{1f}"), "-Clink-arg=--compress-relocations".to_owned()].join("\u{1f}");
-    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["rustc", "--quiet", "--locked", "--package", "flytewarden", "--lib", "--crate-type", "cdylib"])
-        .args(["--target", "wasm32-wasip1", "--profile", "module", "--no-default-features", "--features", feature])
-        .arg(format!("--config=profile.module.opt-level={level:?}"))
-        .env("CARGO_ENCODED_RUSTFLAGS", flags)
-        .env("CARGO_TARGET_DIR", target)
-        .current_dir(root)
-        .status()?;
-    if !status.success() {
-        return Err(format!("cargo did not build the module with feature {feature}").into());
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .args(["rustc", "--quiet", "--locked", "--package", build.package, "--lib", "--crate-type", "cdylib"])
+        .args(["--target", build.target, "--profile", "module"])
+        .arg(format!("--config=profile.module.opt-level={:?}", build.level))
+        .args(build.small.iter().map(|name| format!("--config=profile.module.package.{name}.opt-level=\"z\"")));
+    if let Some(feature) = build.feature {
+        cargo.args(["--no-default-features", "--features", feature]);
     }
-    Ok(fs::read(target.join("wasm32-wasip1/module/flytewarden.wasm"))?)
+    let status =
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", flags).env("CARGO_TARGET_DIR", target).current_dir(root).status()?;
+    if !status.success() {
+        return Err(format!("cargo did not build {} {}", build.package, build.feature.unwrap_or_default()).into());
+    }
+    let file = format!("{}/module/{}.wasm", build.target, build.package.replace('-', "_"));
+    Ok(fs::read(target.join(file))?)
 }
 
 /// The metadata as the engines read it: `metadata.yml` in JSON, with the protocol the module speaks, and the README as

@@ -115,7 +115,7 @@ fn a_file_that_is_given_twice_is_fixed_once() {
 fn modules_that_fill_in_nothing_cannot_fix() {
     let module = root().join("dist/flyte-admin-cors.wasm");
     let run = run(&["check", "--fix", "--module", module.to_str().unwrap(), "-"], CONSOLE);
-    let problem = "error: flyte-non-root has the setting fill, and is not among these modules\n";
+    let problem = "error: flyte-non-root has the setting fill, and is not among these policies\n";
     assert_eq!((Some(2), problem), (run.code, &*run.err));
 }
 
@@ -173,8 +173,7 @@ fn a_list_of_users_that_is_none_is_refused() {
     let folder = folder(&[("users.yaml", b"- a")]);
     let users = path(&folder, "users.yaml");
     let run = run(&["check", "--image-users", &users, "-"], CONSOLE);
-    let problem = format!(
-        "error: image users {users}: line 1: expected mapping start; a map from images to their USER is expected\n"
-    );
+    let problem =
+        format!("error: image users {users}: line 1: it is no map; a map from images to their USER is expected\n");
     assert_eq!((Some(2), problem), (run.code, run.err));
 }

@@ -13,11 +13,10 @@ use std::{
 };
 
 use flytewarden_cli::{
-    check::Check,
+    check::check as check_files,
     engine::{EMBEDDED, Module},
-    settings::Settings,
 };
-use flytewarden_offline::images::Images;
+use flytewarden_offline::{check::Check, images::Images, settings::Settings};
 use tempfile::TempDir;
 
 /// What a run left behind.
@@ -219,7 +218,7 @@ fn settings_come_from_a_file_by_policy_name() {
         ("policy.yaml", "policy.yaml: line 2: there is no policy flyte-nonroot; did you mean flyte-non-root?"),
         ("key.yaml", "key.yaml: line 2: flyte-non-root: unknown field `levle`"),
         ("value.yaml", "value.yaml: line 4: flyte-non-root: exceptions[0].images: required"),
-        ("twice.yaml", "twice.yaml: line 2: duplicate mapping key: flyte-non-root"),
+        ("twice.yaml", "twice.yaml: line 2: the key flyte-non-root is given twice"),
         ("two.yaml", "two.yaml: line 3: settings are one document"),
         ("list.yaml", "list.yaml: line 1: expected a map from policy names to their settings"),
         ("bad.yaml", "bad.yaml: line "),
@@ -278,15 +277,15 @@ fn policies_that_the_manifests_do_not_concern_are_not_compiled() {
     let engine = wasmtime::Engine::default();
     let modules: Vec<Module> =
         EMBEDDED.iter().map(|(name, bytes)| Module::built_in(&engine, name, bytes).unwrap()).collect();
-    let settings = Settings::read("", &modules).unwrap();
+    let settings = Settings::default();
     let folder = folder(&[("service.yaml", SERVICE.as_bytes()), ("secret.yaml", SECRET.as_bytes())]);
     let images = Images::default();
-    let check = Check { modules: &modules, settings: &settings, namespace: "default", images, fix: false };
+    let with = Check { policies: &modules, settings: &settings, namespace: "default", images };
     let compiled =
         || modules.iter().filter(|module| module.is_compiled()).map(|module| &*module.name).collect::<Vec<_>>();
-    check.run(&[folder.path().join("service.yaml")]);
+    check_files(&with, &[folder.path().join("service.yaml")], false);
     assert!(compiled().is_empty(), "{:?}", compiled());
-    check.run(&[folder.path().join("secret.yaml")]);
+    check_files(&with, &[folder.path().join("secret.yaml")], false);
     assert_eq!(["flyte-oauth-tls"], *compiled());
 }
 

@@ -1,8 +1,8 @@
-//! The cases for Kubewarden's own engines; what `e2e-tests/*.bats` call.
+//! The cases for Kubewarden's own engines and for the npm package; what `e2e-tests/*.bats` and `web/tests/` call.
 
 use std::{
     error::Error,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::atomic::{AtomicUsize, Ordering},
@@ -15,13 +15,15 @@ use flytewarden_e2e::{
     corpus::{self, Entry},
     kwctl,
     policy_server::{self, Server},
-    root,
+    reports, root,
 };
 
 #[derive(Parser)]
 enum Command {
     /// Writes the cases to a folder, and a policy-server's configuration with modules from a registry.
     Export { folder: PathBuf, registry: String, tag: String },
+    /// Prints what the command says of every case, a line of JSON for each.
+    Reports,
     /// Runs every case of a folder with kwctl.
     Kwctl { folder: PathBuf },
     /// Puts every case of a folder to a policy-server.
@@ -42,6 +44,11 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             let policies = policy_server::policies(&entries, &registry, &tag)?;
             fs::write(folder.join("policies.yml"), policies.to_string())?;
             println!("{} cases", entries.len());
+            ExitCode::SUCCESS
+        }
+        Command::Reports => {
+            let left_out = reports::write(&mut io::stdout().lock())?;
+            eprintln!("{left_out} cases are about what no manifests say");
             ExitCode::SUCCESS
         }
         Command::Kwctl { folder } => with_kwctl(&corpus::read(&folder)?),

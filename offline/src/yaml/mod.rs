@@ -1,23 +1,20 @@
 //! YAML and JSON as kubectl reads them, with the line of everything.
 //!
-//! The library is `serde-saphyr`: kept up, panic-free, with a budget against documents made to exhaust the reader, and
-//! with positions. It is set to kubectl's dialect, which is that of YAML 1.1: `yes` is a boolean, `010` is 8, merge keys
-//! merge, and of a key that is given twice the last counts. Settings are read more strictly, with [`settings`].
-//!
-//! kubectl's parser is a port of libyaml, which takes some texts that YAML forbids. Charts have them: the schemas of old
-//! custom resources hold quoted texts whose later lines are not indented. What the first library refuses for that is
-//! read once more by libyaml's port to Rust, through `yaml_serde`, Kubewarden's choice. It keeps no lines, so all of
-//! such a document is on its first, and reads YAML 1.2, so `yes` is a text there.
+//! kubectl's parser is a port of libyaml, and so is `libyaml-rs`, which gives the events; other parsers take less, say of the
+//! quoted texts without indentation in the schemas of old custom resources, and more. What the events come to is kubectl's
+//! dialect, YAML 1.1: `yes` is a boolean, `010` is 8, merge keys merge, and of a key that is given twice the last counts. A
+//! text made to exhaust the reader is refused. Settings are read more strictly, with [`settings`].
 
-use std::{cell::Cell, collections::BTreeMap, fmt, marker::PhantomData, ops::Range};
+mod compose;
+mod json;
 
+use std::{collections::BTreeMap, ops::Range};
+
+use compose::{Dialect, compose};
+pub use flytewarden::yaml::Style;
 use indexmap::IndexMap;
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess},
-};
+use serde::{Serialize, Serializer};
 use serde_json::Number;
-use serde_saphyr::{DuplicateKeyPolicy, Options, Spanned};
 
 /// A value and the line it starts on.
 #[derive(Debug, Clone)]
@@ -73,10 +70,10 @@ pub fn documents(text: &str) -> Vec<Document> {
     for (first_line, span) in split(&text[mark..]) {
         let span = span.start + mark..span.end + mark;
         let part = &text[span.clone()];
-        let read = parse(part, options()).or_else(|malformed| match malformed.reason.as_str() {
-            UNINDENTED => parse_as_libyaml(part).ok_or(malformed),
-            _ => Err(malformed),
-        });
+        let read = match json::read(part) {
+            Some(node) => Ok(vec![node]),
+            None => compose(part, KUBECTL),
+        };
         let contents = match read {
             Ok(mut nodes) => {
                 nodes.iter_mut().for_each(|node| node.shift(first_line - 1));
@@ -100,9 +97,7 @@ pub fn documents(text: &str) -> Vec<Document> {
 ///
 /// It cannot be read, or says something twice: there is another document, or a key is given twice.
 pub fn settings(text: &str) -> Result<Option<Node>, Malformed> {
-    let mut strict = options();
-    strict.duplicate_keys = DuplicateKeyPolicy::Error;
-    let nodes: Vec<Node> = parse(text, strict)?;
+    let nodes = compose(text, STRICT)?;
     match &nodes[..] {
         [_, second, ..] => Err(Malformed { line: second.line, reason: "settings are one document".to_owned() }),
         _ => Ok(nodes.into_iter().next()),
@@ -115,13 +110,25 @@ pub fn settings(text: &str) -> Result<Option<Node>, Malformed> {
 ///
 /// It is no such map, or says something twice.
 pub fn texts(text: &str) -> Result<Option<BTreeMap<String, Option<String>>>, Malformed> {
-    let mut strict = options();
-    strict.duplicate_keys = DuplicateKeyPolicy::Error;
-    let maps: Vec<Option<_>> = parse(text, strict)?;
-    match maps.len() {
-        0 | 1 => Ok(maps.into_iter().next().flatten()),
-        _ => Err(Malformed { line: 1, reason: "it is more than one document".to_owned() }),
-    }
+    let nodes = compose(text, Dialect { as_spelled: true, ..STRICT })?;
+    let root = match <[Node; 1]>::try_from(nodes) {
+        Ok([root]) => root,
+        Err(nodes) if nodes.is_empty() => return Ok(None),
+        Err(nodes) => return Err(Malformed { line: nodes[1].line, reason: "it is more than one document".to_owned() }),
+    };
+    let no_text = |line, what: &str| Malformed { line, reason: format!("{what}, and no text") };
+    let fields = match root.value {
+        Value::Null => return Ok(None),
+        Value::Map(fields) => fields,
+        _ => return Err(Malformed { line: root.line, reason: "it is no map".to_owned() }),
+    };
+    let texts = fields.into_iter().map(|(name, Node { line, value })| match value {
+        Value::Null => Ok((name, None)),
+        Value::String(text) => Ok((name, Some(text))),
+        Value::List(_) => Err(no_text(line, "a list")),
+        _ => Err(no_text(line, "a map")),
+    });
+    texts.collect::<Result<_, _>>().map(Some)
 }
 
 fn source(part: &str) -> Option<String> {
@@ -150,69 +157,19 @@ fn split(text: &str) -> Vec<(usize, Range<usize>)> {
     parts
 }
 
-/// The documents as the first library reads them; lines count from the start of the text.
-fn parse<T: DeserializeOwned>(text: &str, options: Options) -> Result<Vec<T>, Malformed> {
-    serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
-        let line = error.location().map_or(1, |location| location.line() as usize);
-        Malformed { line, reason: reason(&error) }
-    })
-}
+const KUBECTL: Dialect = Dialect { takes_last: true, as_spelled: false };
+const STRICT: Dialect = Dialect { takes_last: false, as_spelled: false };
 
-/// The documents as libyaml reads them, if it does, and if they are of a size and simplicity to be read that way.
-fn parse_as_libyaml(text: &str) -> Option<Vec<Node>> {
-    let line = text.lines().take_while(|line| line.is_empty() || line.starts_with('#')).count() + 1;
-    let left = Cell::new(MOST_NODES);
-    let documents = yaml_serde::Deserializer::from_str(text)
-        .map(|document| OnLine { line, left: &left }.deserialize(document).ok());
-    documents.collect()
-}
-
-/// Reads a value all of which is said to be on one line, while there are nodes left.
-#[derive(Clone, Copy)]
-struct OnLine<'l> {
-    line: usize,
-    left: &'l Cell<usize>,
-}
-
-impl<'de> DeserializeSeed<'de> for OnLine<'_> {
-    type Value = Node;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
-        let left = self.left.get().checked_sub(1).ok_or_else(|| de::Error::custom("too many values"))?;
-        self.left.set(left);
-        Ok(Node { line: self.line, value: deserializer.deserialize_any(Visitor(self))? })
-    }
-}
-
-/// The error in words, without the line: the library counts from the start of the document.
-fn reason(error: &serde_saphyr::Error) -> String {
-    let text = error.without_snippet().to_string();
-    let text = text.rsplit_once(" at line ").map_or(&*text, |(text, _)| text);
-    // The rest is advice for who calls the library.
-    let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or(text);
-    match text.strip_prefix("budget breached: ") {
-        Some(limit) => format!("too deep, too large or too many aliases for a manifest ({limit})"),
-        None => text.to_owned(),
-    }
-}
-
-/// What the first library says of a quoted text whose later lines are not indented.
-const UNINDENTED: &str = "invalid indentation in multiline quoted scalar";
-
+/// A cluster's objects nest some 40 deep at most: the schemas of custom resources.
+const MOST_LEVELS: usize = 128;
 const MOST_NODES: usize = 4_000_000;
 
-fn options() -> Options {
-    serde_saphyr::options! {
-        // A cluster's objects nest some 40 deep at most: the schemas of custom resources.
-        budget: serde_saphyr::budget! {
-            max_depth: 128,
-            max_nodes: MOST_NODES,
-            max_events: 16_000_000,
-        },
-        duplicate_keys: DuplicateKeyPolicy::LastWins,
-        legacy_octal_numbers: true,
-        with_snippet: false,
+/// A float as JSON has it; Go writes a whole one without a fraction, and so the API server gets `1e3` as 1000.
+fn number(value: f64) -> Option<Number> {
+    if value.fract() == 0.0 && value.abs() < 1e15 {
+        return Some((value as i64).into());
     }
+    Number::from_f64(value)
 }
 
 impl Node {
@@ -253,9 +210,8 @@ impl Node {
     /// exists.
     pub fn at(&self, path: &str) -> &Self {
         let mut node = self;
-        let mut rest = path;
-        while !rest.is_empty() {
-            let next = match Step::take(&mut rest) {
+        for step in steps(path) {
+            let next = match step {
                 Step::Key(key) => node.get(&key),
                 Step::Index(index) => match &node.value {
                     Value::List(items) => items.get(index),
@@ -272,9 +228,21 @@ impl Node {
 }
 
 /// A step of a path.
-enum Step {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// To the value of a key.
     Key(String),
+    /// To an item of a list, from 0.
     Index(usize),
+}
+
+/// The steps of a path like `spec.containers[0].image` or `data["server.yaml"]`.
+pub fn steps(mut path: &str) -> Vec<Step> {
+    let mut steps = Vec::new();
+    while !path.is_empty() {
+        steps.push(Step::take(&mut path));
+    }
+    steps
 }
 
 impl Step {
@@ -295,78 +263,6 @@ impl Step {
         let (key, after) = rest.split_at(end);
         *path = after;
         Self::Key(key.to_owned())
-    }
-}
-
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Spanned { value, referenced, .. } = Spanned::<Value>::deserialize(deserializer)?;
-        Ok(Self { line: referenced.line() as usize, value })
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Visitor(PhantomData))
-    }
-}
-
-/// Makes a value; its seed makes those inside of it.
-struct Visitor<S>(S);
-
-impl<'de, S: DeserializeSeed<'de, Value = Node> + Copy> de::Visitor<'de> for Visitor<S> {
-    type Value = Value;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        // Go writes a whole number without a fraction, and so the API server gets 1e3 as 1000.
-        if value.fract() == 0.0 && value.abs() < 1e15 {
-            return Ok(Value::Number((value as i64).into()));
-        }
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("no JSON number"))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = list.next_element_seed(self.0)? {
-            items.push(item);
-        }
-        Ok(Value::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut fields = IndexMap::new();
-        while let Some(name) = map.next_key::<String>()? {
-            // Merge keys are merged by now, but for libyaml's, which its port leaves to its caller.
-            if name == "<<" {
-                return Err(de::Error::custom("a merge key"));
-            }
-            fields.insert(name, map.next_value_seed(self.0)?);
-        }
-        Ok(Value::Map(fields))
     }
 }
 
@@ -412,6 +308,7 @@ mod tests {
             ("a: 0.5", r#"{"a":0.5}"#),
             ("a: 1e3", r#"{"a":1000}"#),
             ("a: 0.0", r#"{"a":0}"#),
+            ("a: [.5, 1., +01.5, -1e-2, 1E+3]", r#"{"a":[0.5,1,1.5,-0.01,1000]}"#),
             ("a: 18446744073709551615", r#"{"a":18446744073709551615}"#),
             ("1: a\ntrue: b", r#"{"1":"a","true":"b"}"#),
             ("a: 1\na: 2", r#"{"a":2}"#),
@@ -419,6 +316,11 @@ mod tests {
             ("a: |\n  b\n  ---\n", r#"{"a":"b\n---\n"}"#),
             ("{\"a\": \"\\ud83d\\ude00\\/\",\t\"b\": [1]}", "{\"a\":\"😀/\",\"b\":[1]}"),
             ("a: 2024-01-01", r#"{"a":"2024-01-01"}"#),
+            ("a: 1e999", r#"{"a":"1e999"}"#),
+            ("a: -9223372036854775808", r#"{"a":-9223372036854775808}"#),
+            ("a: !!str 5\nb: !!int '5'", r#"{"a":"5","b":5}"#),
+            ("yes: 1\n'no': 2", r#"{"true":1,"no":2}"#),
+            ("a: &a [x]\nb: *a\nc: {<<: [{d: 1}, {d: 2, e: 3}]}", r#"{"a":["x"],"b":["x"],"c":{"d":1,"e":3}}"#),
         ] {
             assert_eq!(vec![Ok(json.to_owned())], read(yaml), "{yaml}");
         }
@@ -429,7 +331,7 @@ mod tests {
         let read = read("# only a comment\n---\na: 1\n--- # second\nb: [\n---\nc: 3\n");
         assert_eq!(3, read.len(), "{read:?}");
         assert_eq!(Ok(r#"{"a":1}"#.to_owned()), read[0]);
-        assert!(matches!(read[1], Err((5 | 6, _))), "{read:?}");
+        assert!(matches!(read[1], Err((5, _))), "{read:?}");
         assert_eq!(Ok(r#"{"c":3}"#.to_owned()), read[2]);
     }
 
@@ -440,7 +342,7 @@ mod tests {
         let node = documents[1].content.as_ref().unwrap();
         let json = r#"{"spec":{"description":"one two","more":{"b":2},"all":{"b":2}}}"#;
         assert_eq!(json, serde_json::to_string(node).unwrap());
-        assert_eq!(4, node.at("spec.more").line);
+        assert_eq!(7, node.at("spec.more").line);
     }
 
     #[test]
@@ -496,10 +398,13 @@ mod tests {
             "a: .inf",
             "a: .nan",
             "a: -.inf",
-            "a: 1e999",
             "a: 'one\ntwo'\nb: .nan",
             "*a",
             "? [a]\n: b",
+            "~: a",
+            "a: &a [*a]",
+            "a: !!binary aGk=",
+            "<<: 5",
             "%YAML 9.9\n",
             "\0",
         ] {

@@ -1,0 +1,69 @@
+//! What the command says of every case, for those that say it in other ways.
+
+use std::io::{self, Write};
+
+use flytewarden_cli::engine::{EMBEDDED, Module};
+use flytewarden_offline::{
+    check::{Check, File, Policy},
+    images::Images,
+    report::Report,
+    settings::Settings,
+};
+use serde_json::{Value, json};
+
+use crate::cases::{self, Case};
+
+/// Writes a line of JSON for each case: its `title`, its `settings` by policy, and why they are `refused`; or its `manifests`,
+/// the users of its `images`, and the `report` on both. Returns how many cases no manifests can say: those about other
+/// requests than CREATE, say.
+///
+/// # Errors
+///
+/// The lines cannot be written.
+///
+/// # Panics
+///
+/// A module of the command cannot be used.
+pub fn write(out: &mut impl Write) -> io::Result<usize> {
+    let engine = wasmtime::Engine::default();
+    let built_in = |(name, bytes): &(&str, &'static [u8])| Module::built_in(&engine, name, bytes);
+    let modules: Vec<Module> = EMBEDDED.iter().map(|module| built_in(module).expect("it is one")).collect();
+    let mut left_out = 0;
+    for case in cases::all().into_iter().filter(|case| !case.lacks_openssl) {
+        match line(&case, &modules) {
+            Some(line) => writeln!(out, "{line}")?,
+            None => left_out += 1,
+        }
+    }
+    Ok(left_out)
+}
+
+fn line(case: &Case, modules: &[Module]) -> Option<Value> {
+    let name = case.policy.trim_end_matches("-image-user");
+    let title = format!("{} {}: {}", case.policy, case.table, case.it);
+    let settings = json!({ name: case.settings });
+    let read = match Settings::read(&settings.to_string(), modules) {
+        Ok(read) => read,
+        Err(wrong) => return Some(json!({"title": title, "settings": settings, "refused": wrong.problem})),
+    };
+    let object = case.object.as_ref().filter(|_| case.request.is_empty())?;
+    let images = users(case)?;
+    let manifests: Vec<String> =
+        std::iter::once(object).chain(case.cluster.iter().flatten()).map(Value::to_string).collect();
+    let manifests = manifests.join("\n---\n");
+
+    let files = [File::new("<stdin>".to_owned(), Ok(manifests.clone()))];
+    let images_of = images.clone().map(Images::of).unwrap_or_default();
+    let check = Check { policies: modules, settings: &read, namespace: "default", images: images_of };
+    let mut run = check.start(&files, Report::default());
+    run.add(&files[0], || ());
+    let report = run.finish();
+    Some(json!({"title": title, "settings": settings, "manifests": manifests, "images": images, "report": report}))
+}
+
+/// The users of the images that a case's host knows; `None` where it answers otherwise.
+fn users(case: &Case) -> Option<Option<std::collections::BTreeMap<String, String>>> {
+    let Some(images) = &case.images else { return Some(None) };
+    let users = images.iter().map(|(image, user)| Some((image.clone(), user.as_str()?.to_owned())));
+    users.collect::<Option<_>>().map(Some)
+}

@@ -1,0 +1,423 @@
+//! Changes to an object in the text it stands in: comments, order and layout stay as they are.
+//!
+//! libyaml says where everything stands, and a change replaces, adds or removes just that. What came of it is read again, and
+//! kept only if it is the object that was wanted.
+
+mod spot;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use spot::{Kind, Spot};
+
+use crate::{
+    manifest,
+    yaml::{self, Document, Step, Style},
+};
+
+/// A change to an object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
+pub struct Edit {
+    /// Where in the object, e.g. `spec.containers[0].securityContext.runAsUser`.
+    pub path: String,
+    /// Where in the file that the path leads to, if it leads to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
+    /// What is to be there; where absent, what is there is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", tsify(type = "unknown"))]
+    pub value: Option<Value>,
+}
+
+/// The text with changes to the object that starts on a line of it.
+///
+/// # Errors
+///
+/// Why they cannot be made.
+pub fn mended(text: &str, line: usize, edits: &[Edit]) -> Result<String, String> {
+    let mut text = text.to_owned();
+    for edit in edits {
+        let mut objects = manifest::objects(&text).into_iter().flatten();
+        let object = objects.find(|object| object.line == line).ok_or("there is no object on that line")?;
+        let change = Change {
+            route: object.route().into_iter().chain(yaml::steps(&edit.path)).collect(),
+            within: edit.within.as_deref().map(yaml::steps),
+            value: edit.value.clone(),
+        };
+        let documents = yaml::documents(&text);
+        let document = documents.iter().find(|document| document.number == object.document);
+        let span = document.ok_or("there is no such document")?.span.clone();
+        if documents.iter().filter(|other| other.span == span).count() > 1 {
+            return Err(SHARED.to_owned());
+        }
+        let part = changed(&text[span.clone()], &[change])?;
+        text.replace_range(span, &part);
+    }
+    Ok(text)
+}
+
+/// Why a document is left that ends without a line of `---`.
+pub const SHARED: &str = "it shares its document with others";
+
+/// A change to a document.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Where in it.
+    pub route: Vec<Step>,
+    /// Where in the file that is there, if it is one.
+    pub within: Option<Vec<Step>>,
+    /// What is to be there; nothing to remove what is.
+    pub value: Option<Value>,
+}
+
+/// The text of one document with changes, none of them to what another adds.
+///
+/// # Errors
+///
+/// Why they cannot be made.
+pub fn changed(text: &str, changes: &[Change]) -> Result<String, String> {
+    if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
+        return Err("it is JSON, which is not edited".to_owned());
+    }
+    let mut expected = only(text).ok_or("it cannot be read alone")?;
+    let root = Spot::of(text).ok_or("it cannot be read alone")?;
+    let mut splices = Vec::new();
+    for change in changes {
+        splices.push(splice(text, &root, change)?);
+        let value = match &change.within {
+            None => change.value.clone(),
+            Some(within) => {
+                let file = find(&mut expected, &change.route).and_then(|file| file.as_str()).ok_or(NO_TEXT)?;
+                Some(json!(changed(file, &[Change { within: None, route: within.clone(), ..change.clone() }])?))
+            }
+        };
+        put(&mut expected, &change.route, value)?;
+    }
+    // From the last, so that what comes before stays where it is.
+    splices.sort_unstable_by_key(|splice| std::cmp::Reverse(splice.start));
+    let mut edited = text.to_owned();
+    for Splice { start, end, with } in splices {
+        edited.replace_range(start..end, &with);
+    }
+    match only(&edited) == Some(expected) {
+        true => Ok(edited),
+        false => Err("edited where it stands it would be another object".to_owned()),
+    }
+}
+
+const NO_TEXT: &str = "there is no text to edit";
+
+/// The value of a text that is one document.
+fn only(text: &str) -> Option<Value> {
+    match &yaml::documents(text)[..] {
+        [Document { content: Ok(content), .. }] => Some(json!(content)),
+        _ => None,
+    }
+}
+
+/// A part of a text and what comes in its place.
+struct Splice {
+    start: usize,
+    end: usize,
+    with: String,
+}
+
+/// What a change comes to in a document's text.
+fn splice(text: &str, root: &Spot, Change { route, within, value }: &Change) -> Result<Splice, String> {
+    let (spot, parents, rest) = root.follow(route);
+    if let Some(within) = within {
+        return match rest {
+            [] => spot_within(text, spot, within, value.as_ref()),
+            _ => Err(NO_TEXT.to_owned()),
+        };
+    }
+    match (rest, value) {
+        ([], Some(value)) => replaced(text, spot, value),
+        ([], None) => removed(text, spot, parents.last().copied()),
+        (_, None) => Err("it is not there".to_owned()),
+        (rest, Some(value)) => {
+            let keys = rest.iter().map(|step| match step {
+                Step::Key(key) => Ok(key.as_str()),
+                Step::Index(_) => Err("there is no such item".to_owned()),
+            });
+            added(text, spot, &keys.collect::<Result<Vec<_>, _>>()?, value)
+        }
+    }
+}
+
+/// A change in a file that is a value: of the lines below its `|`, those that differ.
+fn spot_within(text: &str, spot: &Spot, within: &[Step], value: Option<&Value>) -> Result<Splice, String> {
+    let Kind::Scalar { style, text: file } = &spot.kind else { return Err(NO_TEXT.to_owned()) };
+    if *style != Style::Block || !text[spot.start..].starts_with('|') {
+        return Err("the file is not written as it is, on the lines below `|`".to_owned());
+    }
+    let change = Change { route: within.to_vec(), within: None, value: value.cloned() };
+    let edited = changed(file, &[change])?;
+    let (old, new): (Vec<&str>, Vec<&str>) = (file.lines().collect(), edited.lines().collect());
+    let before = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
+    let most = old.len().min(new.len()) - before;
+    let after = old.iter().rev().zip(new.iter().rev()).take(most).take_while(|(old, new)| old == new).count();
+
+    let header = line_end(text, spot.start);
+    let lines: Vec<&str> = text[header..spot.end].split_inclusive('\n').collect();
+    let indent = lines.iter().find(|line| !line.trim().is_empty()).map_or("", |line| blanks(line));
+    let at = |line: usize| header + lines[..line.min(lines.len())].iter().map(|line| line.len()).sum::<usize>();
+    let end = line_break(text);
+    let with = new[before..new.len() - after].iter().map(|line| match line.is_empty() {
+        true => end.to_owned(),
+        false => format!("{indent}{line}{end}"),
+    });
+    Ok(Splice { start: at(before), end: at(old.len() - after), with: with.collect() })
+}
+
+fn replaced(text: &str, spot: &Spot, value: &Value) -> Result<Splice, String> {
+    let Kind::Scalar { style, .. } = &spot.kind else {
+        return Err("there is no scalar to put it in place of".to_owned());
+    };
+    let own = &text[spot.start..spot.end];
+    let with = match (style, value) {
+        (Style::Block, _) => return Err("a text of several lines is not replaced".to_owned()),
+        (_, Value::Object(_) | Value::Array(_)) if !own.is_empty() => return Err("it is a scalar".to_owned()),
+        (Style::Quoted, Value::String(new)) if own.starts_with('\'') && !new.contains(['\'', '\n']) => {
+            format!("'{new}'")
+        }
+        (Style::Quoted, Value::String(new)) => json!(new).to_string(),
+        _ => flow(value),
+    };
+    // A value that is nothing ends its key.
+    let space = if own.is_empty() { " " } else { "" };
+    Ok(Splice { start: spot.start, end: spot.end, with: format!("{space}{with}") })
+}
+
+fn removed(text: &str, spot: &Spot, parent: Option<&Spot>) -> Result<Splice, String> {
+    let Some(Spot { kind: Kind::List { is_flow, items }, .. }) = parent else {
+        return Err("only items of lists are removed".to_owned());
+    };
+    let index = items.iter().position(|item| item.start == spot.start).ok_or("it is not there")?;
+    if items.len() == 1 {
+        return Err("nothing would be left in its list".to_owned());
+    }
+    let (start, end) = match (is_flow, items.get(index + 1)) {
+        (true, Some(next)) => (spot.start, next.start),
+        (true, None) => (items[index - 1].end, spot.end),
+        // With the dash before it.
+        (false, _) => (line_start(text, spot.start), line_end(text, spot.end)),
+    };
+    if !is_flow && text[start..spot.start].trim() != "-" {
+        return Err("it shares its line".to_owned());
+    }
+    Ok(Splice { start, end, with: String::new() })
+}
+
+/// A key that a map gets, or several, each in the map of the one before.
+fn added(text: &str, spot: &Spot, keys: &[&str], value: &Value) -> Result<Splice, String> {
+    let (key, deeper) = keys.split_first().ok_or("it is there")?;
+    let value = deeper.iter().rev().fold(value.clone(), |value, key| json!({ *key: value }));
+    match &spot.kind {
+        Kind::Map { is_flow: false, entries } => {
+            let last = entries.last().ok_or("an empty map without braces")?;
+            let end = match trimmed_end(text, last.1.end.max(last.1.start)) {
+                end if text[..end].ends_with('\n') => end,
+                end => line_end(text, end),
+            };
+            let lines = block(key, &value, spot.column);
+            let line_break = line_break(text);
+            let lines = lines.join(line_break);
+            let with = match text[..end].is_empty() || text[..end].ends_with('\n') {
+                true => format!("{lines}{line_break}"),
+                false => format!("{line_break}{lines}"),
+            };
+            Ok(Splice { start: end, end, with })
+        }
+        Kind::Map { is_flow: true, entries } => {
+            let entry = format!("{}: {}", flow(&json!(key)), flow(&value));
+            match entries.last() {
+                Some((_, last)) => Ok(Splice { start: last.end, end: last.end, with: format!(", {entry}") }),
+                None => Ok(Splice { start: spot.start, end: spot.end, with: format!("{{{entry}}}") }),
+            }
+        }
+        Kind::Scalar { style: Style::Plain, text: own } if matches!(own.as_str(), "" | "~" | "null") => {
+            let own = &text[spot.start..spot.end];
+            let space = if own.is_empty() { " " } else { "" };
+            let with = format!("{space}{}", flow(&json!({ *key: value })));
+            Ok(Splice { start: spot.start, end: spot.end, with })
+        }
+        Kind::Alias => Err("it stands elsewhere, and may be another's too".to_owned()),
+        _ => Err("there is no map to add to".to_owned()),
+    }
+}
+
+/// A key and its value on lines of their own.
+fn block(key: &str, value: &Value, indent: usize) -> Vec<String> {
+    let key = flow(&json!(key));
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            let first = format!("{:indent$}{key}:", "");
+            let rest = fields.iter().flat_map(|(key, value)| block(key, value, indent + 2));
+            std::iter::once(first).chain(rest).collect()
+        }
+        value => vec![format!("{:indent$}{key}: {}", "", flow(value))],
+    }
+}
+
+/// A value on one line, in braces and brackets where it needs them.
+fn flow(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(key, value)| format!("{}: {}", flow(&json!(key)), flow(value)));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Value::String(text) if reads_as_itself(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Whether a text can do without quotes, in braces too.
+fn reads_as_itself(text: &str) -> bool {
+    let is_safe = |character: char| character.is_ascii_alphanumeric() || "-_./".contains(character);
+    let is_url = |text: &str| text.split_once("://").is_some_and(|(_, rest)| rest.chars().all(is_safe));
+    text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '/')
+        && (text.chars().all(is_safe) || is_url(text))
+        && only(&format!("a: {text}")) == Some(json!({ "a": text }))
+}
+
+/// Where the line starts that a place is on.
+fn line_start(text: &str, at: usize) -> usize {
+    text[..at].rfind('\n').map_or(0, |end| end + 1)
+}
+
+/// Behind the end of the line that a place is on.
+fn line_end(text: &str, at: usize) -> usize {
+    text[at..].find('\n').map_or(text.len(), |end| at + end + 1)
+}
+
+/// The place without the empty lines before it, which are no part of a text that ends there.
+fn trimmed_end(text: &str, end: usize) -> usize {
+    let kept = text[..end].trim_end().len();
+    if text[kept..end].contains('\n') { line_end(text, kept) } else { end }
+}
+
+fn blanks(line: &str) -> &str {
+    &line[..line.len() - line.trim_start().len()]
+}
+
+/// How the text's first line ends.
+fn line_break(text: &str) -> &'static str {
+    match text.find('\n') {
+        Some(end) if text[..end].ends_with('\r') => "\r\n",
+        _ => "\n",
+    }
+}
+
+fn find<'v>(value: &'v mut Value, route: &[Step]) -> Option<&'v mut Value> {
+    route.iter().try_fold(value, |value, step| match step {
+        Step::Key(key) => value.get_mut(key),
+        Step::Index(index) => value.get_mut(index),
+    })
+}
+
+/// Puts a value where a route leads to, in maps that are made for it where there are none, or removes what is there.
+fn put(root: &mut Value, route: &[Step], value: Option<Value>) -> Result<(), String> {
+    let (last, route) = route.split_last().ok_or("a document is not replaced")?;
+    let mut place = root;
+    for step in route {
+        place = match step {
+            Step::Key(key) => {
+                if place.is_null() {
+                    *place = json!({});
+                }
+                place.as_object_mut().ok_or("there is no map")?.entry(key).or_insert(Value::Null)
+            }
+            Step::Index(index) => place.get_mut(index).ok_or("there is no such item")?,
+        };
+    }
+    match (last, value) {
+        (Step::Key(key), Some(value)) => {
+            if place.is_null() {
+                *place = json!({});
+            }
+            place.as_object_mut().ok_or("there is no map")?.insert(key.clone(), value);
+        }
+        (Step::Index(index), Some(value)) => *place.get_mut(index).ok_or("there is no such item")? = value,
+        (Step::Index(index), None) => {
+            let items = place.as_array_mut().filter(|items| *index < items.len()).ok_or("there is no such item")?;
+            items.remove(*index);
+        }
+        (Step::Key(_), None) => return Err("only items of lists are removed".to_owned()),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Edit, mended};
+
+    /// A text in which one thing is changed: the object on its first line.
+    fn edited(
+        text: &str,
+        path: &str,
+        within: Option<&str>,
+        value: Option<serde_json::Value>,
+    ) -> Result<String, String> {
+        let within = within.map(str::to_owned);
+        mended(text, 1, &[Edit { path: path.to_owned(), within, value }])
+    }
+
+    const FILE: &str = "apiVersion: v1\nkind: ConfigMap\ndata:\n  a.yaml: |\n    # one\n    list:\n    - '*'\n    - http://a/  # two\n\n  b: 1\n";
+
+    #[test]
+    fn a_value_in_a_file_that_is_a_value_is_changed_where_it_stands() {
+        let at = |within| edited(FILE, "data[\"a.yaml\"]", Some(within), Some(json!("http://a")));
+        assert_eq!(Ok(FILE.replace("http://a/ ", "http://a ")), at("list[1]"));
+        assert_eq!(Err("there is no such item".to_owned()), at("list[2]"));
+        let quoted = "apiVersion: v1\nkind: ConfigMap\ndata: {a: \"b: 1\"}\n";
+        let reason = "the file is not written as it is, on the lines below `|`";
+        assert_eq!(Err(reason.to_owned()), edited(quoted, "data.a", Some("b"), Some(json!(2))));
+    }
+
+    #[test]
+    fn an_item_is_removed_with_its_line() {
+        assert_eq!(Ok(FILE.replace("    - '*'\n", "")), edited(FILE, "data[\"a.yaml\"]", Some("list[0]"), None));
+        for (before, after) in [("a: [x, y]", "a: [y]"), ("a: [y, x]", "a: [y]"), ("a: [y, x, z]", "a: [y, z]")] {
+            let text = |list| format!("apiVersion: v1\nkind: Pod\n{list}\n");
+            let index = before[..before.find('x').unwrap()].matches(',').count();
+            assert_eq!(Ok(text(after)), edited(&text(before), &format!("a[{index}]"), None, None), "{before}");
+        }
+        let alone = "apiVersion: v1\nkind: Pod\na:\n- x\n";
+        assert_eq!(Err("nothing would be left in its list".to_owned()), edited(alone, "a[0]", None, None));
+    }
+
+    #[test]
+    fn a_value_keeps_its_quotes_and_gets_those_it_needs() {
+        for (before, value, after) in [
+            ("'0'", json!("1"), "'1'"),
+            ("\"0\"", json!("a: b"), "\"a: b\""),
+            ("0", json!("1"), "\"1\""),
+            ("0", json!(1), "1"),
+            ("0", json!("yes"), "\"yes\""),
+            ("0", json!("https://a.example:8443/b"), "\"https://a.example:8443/b\""),
+            ("0", json!("https://a.example"), "https://a.example"),
+        ] {
+            let text = |value: &str| format!("apiVersion: v1\nkind: Pod\na: {value} # why\n");
+            assert_eq!(Ok(text(after)), edited(&text(before), "a", None, Some(value)), "{before}");
+        }
+    }
+
+    #[test]
+    fn what_lacks_several_maps_gets_them() {
+        let text = "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n    - name: a\n      # its image\n      image: b\n  c: 1\n";
+        let path = "spec.containers[0].securityContext.runAsUser";
+        let lines = "      image: b\n      securityContext:\n        runAsUser: 1\n";
+        assert_eq!(Ok(text.replace("      image: b\n", lines)), edited(text, path, None, Some(json!(1))));
+    }
+
+    #[test]
+    fn what_would_be_another_object_is_left() {
+        let text = "apiVersion: v1\nkind: Pod\na: &a {b: 1}\nc: *a\n";
+        let reason = "edited where it stands it would be another object";
+        assert_eq!(Err(reason.to_owned()), edited(text, "a.b", None, Some(json!(2))));
+    }
+}

@@ -1,0 +1,100 @@
+//! Where every value of a document stands in its text.
+
+use flytewarden::yaml::{Events, Said};
+
+use crate::yaml::{Step, Style};
+
+/// A value, and where it stands.
+pub(super) struct Spot {
+    /// The first byte.
+    pub(super) start: usize,
+    /// The byte after the last; of a list or map without brackets, that of its last value.
+    pub(super) end: usize,
+    /// The characters before it on its line.
+    pub(super) column: usize,
+    pub(super) kind: Kind,
+}
+
+pub(super) enum Kind {
+    Scalar { style: Style, text: String },
+    Alias,
+    List { is_flow: bool, items: Vec<Spot> },
+    Map { is_flow: bool, entries: Vec<(String, Spot)> },
+}
+
+impl Spot {
+    /// The first document of a text; `None` where it cannot be read.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        let mut events = Events::of(text.as_bytes());
+        // Each list or map that is open, with the key that waits for its value.
+        let mut open: Vec<(Self, Option<String>)> = Vec::new();
+        loop {
+            let event = events.next().ok()?;
+            let (span, column) = (event.span(), event.column());
+            let new = |kind| Self { start: span.start, end: span.end, column, kind };
+            let done = match event.said() {
+                Said::StreamStart | Said::DocumentStart { .. } => continue,
+                Said::StreamEnd | Said::DocumentEnd => return None,
+                Said::ListStart { is_flow, .. } => {
+                    open.push((new(Kind::List { is_flow, items: Vec::new() }), None));
+                    continue;
+                }
+                Said::MapStart { is_flow, .. } => {
+                    open.push((new(Kind::Map { is_flow, entries: Vec::new() }), None));
+                    continue;
+                }
+                Said::Scalar { text, style, .. } => new(Kind::Scalar { style, text: text.to_owned() }),
+                Said::Alias(_) => new(Kind::Alias),
+                Said::End => {
+                    let (mut done, _) = open.pop()?;
+                    match &done.kind {
+                        Kind::List { is_flow: false, items } => {
+                            done.end = items.last().map_or(done.end, |item| item.end)
+                        }
+                        Kind::Map { is_flow: false, entries } => {
+                            done.end = entries.last().map_or(done.end, |(_, value)| value.end);
+                        }
+                        _ => done.end = span.end,
+                    }
+                    done
+                }
+            };
+            match open.last_mut() {
+                None => return Some(done),
+                Some((Self { kind: Kind::List { items, .. }, .. }, _)) => items.push(done),
+                Some((Self { kind: Kind::Map { entries, .. }, column, .. }, key)) => match (key.take(), done.kind) {
+                    (Some(key), kind) => entries.push((key, Self { kind, ..done })),
+                    (None, Kind::Scalar { text, .. }) => {
+                        // A tag or an anchor before it is on another line, or further left.
+                        if entries.is_empty() {
+                            *column = done.column;
+                        }
+                        *key = Some(text);
+                    }
+                    // A key that is an alias, which no route names.
+                    (None, _) => *key = Some(String::new()),
+                },
+                Some(_) => return None,
+            }
+        }
+    }
+
+    /// The deepest value on a route, those it is in, and what is left of the route.
+    pub(super) fn follow<'s>(&'s self, mut route: &'s [Step]) -> (&'s Self, Vec<&'s Self>, &'s [Step]) {
+        let (mut spot, mut parents) = (self, Vec::new());
+        while let [step, rest @ ..] = route {
+            let next = match (step, &spot.kind) {
+                // Of a key that is given twice the last counts.
+                (Step::Key(key), Kind::Map { entries, .. }) => {
+                    entries.iter().rev().find(|(own, _)| own == key).map(|(_, value)| value)
+                }
+                (Step::Index(index), Kind::List { items, .. }) => items.get(*index),
+                _ => None,
+            };
+            let Some(next) = next else { break };
+            parents.push(spot);
+            (spot, route) = (next, rest);
+        }
+        (spot, parents, route)
+    }
+}

@@ -1,0 +1,302 @@
+//! From libyaml's events to nodes.
+
+use std::collections::BTreeMap;
+
+use flytewarden::yaml::{Broken, Event, Events, Int, Meaning, Said, Scalar, Style};
+use indexmap::IndexMap;
+
+use super::{MOST_LEVELS, MOST_NODES, Malformed, Node, Value, number};
+
+/// How a text is read.
+#[derive(Clone, Copy)]
+pub(super) struct Dialect {
+    /// Whether of a key that is given twice the last counts, as for kubectl; it is an error otherwise.
+    pub(super) takes_last: bool,
+    /// Whether scalars are texts as they are spelled, but for null.
+    pub(super) as_spelled: bool,
+}
+
+/// The documents of a text; lines count from its start.
+pub(super) fn compose(text: &str, dialect: Dialect) -> Result<Vec<Node>, Malformed> {
+    // libyaml compares each directive with those before it.
+    const MOST_TAG_DIRECTIVES: usize = 100;
+    if text.matches("%TAG").nth(MOST_TAG_DIRECTIVES).is_some() {
+        return Err(Malformed { line: 1, reason: format!("more than {MOST_TAG_DIRECTIVES} %TAG directives") });
+    }
+    let mut events = Events::of(text.as_bytes());
+    let mut documents = Vec::new();
+    let mut composer = Composer::new(dialect);
+    loop {
+        let event = events.next().map_err(|Broken { line, problem, .. }| Malformed {
+            // What is not closed is missed behind the end.
+            line: line.min(text.trim_end().lines().count().max(1)),
+            reason: problem,
+        })?;
+        match event.said() {
+            Said::StreamEnd => return Ok(documents),
+            Said::StreamStart => {}
+            Said::DocumentStart { .. } => composer = Composer { nodes: composer.nodes, ..Composer::new(dialect) },
+            Said::DocumentEnd => documents.extend(composer.root.take()),
+            said => composer.take(said, &event)?,
+        }
+    }
+}
+
+struct Composer {
+    dialect: Dialect,
+    /// The lists and maps that are not yet closed, from the outer one.
+    open: Vec<Open>,
+    /// What each anchor stands for; nothing while it is not yet closed.
+    anchors: BTreeMap<String, Option<Anchored>>,
+    root: Option<Node>,
+    /// The nodes so far, those of aliases included.
+    nodes: usize,
+}
+
+#[derive(Clone)]
+struct Anchored {
+    node: Node,
+    /// The nodes in it.
+    nodes: usize,
+    /// The levels in it: 0 for a scalar.
+    levels: usize,
+}
+
+struct Open {
+    line: usize,
+    anchor: Option<String>,
+    content: Content,
+    /// The nodes before it.
+    nodes: usize,
+    /// The levels in it.
+    levels: usize,
+}
+
+enum Content {
+    List(Vec<Node>),
+    Map { fields: IndexMap<String, Node>, merged: Vec<Node>, key: Option<Key> },
+}
+
+enum Key {
+    Text(String),
+    /// `<<`: the value is a map, or a list of maps, that this one gets the fields of.
+    Merge,
+}
+
+const MERGE_TAG: &str = "tag:yaml.org,2002:merge";
+const BINARY_TAG: &str = "tag:yaml.org,2002:binary";
+
+impl Composer {
+    fn new(dialect: Dialect) -> Self {
+        Self { dialect, open: Vec::new(), anchors: BTreeMap::new(), root: None, nodes: 0 }
+    }
+
+    /// Takes what an event says of the document.
+    fn take(&mut self, said: Said, event: &Event) -> Result<(), Malformed> {
+        let line = event.line();
+        match said {
+            Said::ListStart { anchor, .. } => self.open(line, anchor, Content::List(Vec::new())),
+            Said::MapStart { anchor, .. } => {
+                self.open(line, anchor, Content::Map { fields: IndexMap::new(), merged: Vec::new(), key: None })
+            }
+            Said::End => match self.open.pop() {
+                Some(open) => self.close(open),
+                None => Ok(()),
+            },
+            Said::Scalar { anchor, tag, text, style } => {
+                let scalar = Scalar {
+                    text: text.into(),
+                    is_plain: style == Style::Plain,
+                    tag: tag.filter(|tag| *tag != "!").map(Into::into),
+                };
+                if self.expects_key() {
+                    let key = key(&scalar).map_err(|reason| Malformed { line, reason })?;
+                    if let Some(anchor) = anchor {
+                        let node = Node { line, value: Value::String(text.to_owned()) };
+                        self.anchors.insert(anchor.to_owned(), Some(Anchored { node, nodes: 1, levels: 0 }));
+                    }
+                    return self.add_key(key, line);
+                }
+                let value = value(&scalar, self.dialect).map_err(|reason| Malformed { line, reason })?;
+                self.count(1, line)?;
+                let done = Anchored { node: Node { line, value }, nodes: 1, levels: 0 };
+                if let Some(anchor) = anchor {
+                    self.anchors.insert(anchor.to_owned(), Some(done.clone()));
+                }
+                self.add(done)
+            }
+            Said::Alias(name) => {
+                let reason = match self.anchors.get(name) {
+                    Some(Some(_)) => None,
+                    Some(None) => Some(format!("the value with anchor &{name} contains itself")),
+                    None => Some(format!("the alias *{name} has no anchor")),
+                };
+                if let Some(reason) = reason {
+                    return Err(Malformed { line, reason });
+                }
+                // Counted before it is copied.
+                let (nodes, levels) = match &self.anchors[name] {
+                    Some(anchored) => (anchored.nodes, anchored.levels),
+                    None => (0, 0),
+                };
+                self.count(nodes, line)?;
+                if self.open.len() + levels > MOST_LEVELS {
+                    return Err(too_much(line));
+                }
+                let Some(Some(mut anchored)) = self.anchors.get(name).cloned() else { return Ok(()) };
+                anchored.node.line = line;
+                match anchored.node.value {
+                    _ if !self.expects_key() => self.add(anchored),
+                    Value::String(text) => self.add_key(Key::Text(text), line),
+                    _ => Err(no_key(line)),
+                }
+            }
+            Said::StreamStart | Said::DocumentStart { .. } | Said::DocumentEnd | Said::StreamEnd => Ok(()),
+        }
+    }
+
+    fn open(&mut self, line: usize, anchor: Option<&str>, content: Content) -> Result<(), Malformed> {
+        if self.expects_key() {
+            return Err(no_key(line));
+        }
+        if self.open.len() == MOST_LEVELS {
+            return Err(too_much(line));
+        }
+        if let Some(anchor) = anchor {
+            self.anchors.insert(anchor.to_owned(), None);
+        }
+        let nodes = self.nodes;
+        self.count(1, line)?;
+        self.open.push(Open { line, anchor: anchor.map(str::to_owned), content, nodes, levels: 1 });
+        Ok(())
+    }
+
+    fn close(&mut self, Open { line, anchor, content, nodes, levels }: Open) -> Result<(), Malformed> {
+        let value = match content {
+            Content::List(items) => Value::List(items),
+            Content::Map { mut fields, merged, .. } => {
+                // Its own fields count before those that it gets, and those of the first map before the next one's.
+                for (name, value) in merged.into_iter().flat_map(fields_of) {
+                    fields.entry(name).or_insert(value);
+                }
+                Value::Map(fields)
+            }
+        };
+        let done = Anchored { node: Node { line, value }, nodes: self.nodes - nodes, levels };
+        if let Some(anchor) = anchor {
+            self.anchors.insert(anchor, Some(done.clone()));
+        }
+        self.add(done)
+    }
+
+    /// Whether what comes next is a key.
+    fn expects_key(&self) -> bool {
+        matches!(self.open.last(), Some(Open { content: Content::Map { key: None, .. }, .. }))
+    }
+
+    fn count(&mut self, nodes: usize, line: usize) -> Result<(), Malformed> {
+        self.nodes += nodes;
+        if self.nodes > MOST_NODES { Err(too_much(line)) } else { Ok(()) }
+    }
+
+    fn add_key(&mut self, next: Key, line: usize) -> Result<(), Malformed> {
+        if let Some(Open { content: Content::Map { fields, key, .. }, .. }) = self.open.last_mut() {
+            if let Key::Text(text) = &next
+                && !self.dialect.takes_last
+                && fields.contains_key(text)
+            {
+                return Err(Malformed { line, reason: format!("the key {text} is given twice") });
+            }
+            *key = Some(next);
+        }
+        Ok(())
+    }
+
+    /// Puts a complete value where it belongs.
+    fn add(&mut self, Anchored { node, levels, .. }: Anchored) -> Result<(), Malformed> {
+        let Some(parent) = self.open.last_mut() else {
+            self.root = Some(node);
+            return Ok(());
+        };
+        parent.levels = parent.levels.max(levels + 1);
+        match &mut parent.content {
+            Content::List(items) => items.push(node),
+            Content::Map { fields, merged, key } => match (key.take(), node) {
+                (Some(Key::Text(key)), node) => {
+                    fields.insert(key, node);
+                }
+                (Some(Key::Merge), Node { value: Value::List(maps), .. }) if maps.iter().all(is_map) => {
+                    merged.extend(maps);
+                }
+                (Some(Key::Merge), node) if is_map(&node) => merged.push(node),
+                (_, node) => {
+                    return Err(Malformed { line: node.line, reason: "<< merges maps, and this is none".to_owned() });
+                }
+            },
+        }
+        Ok(())
+    }
+}
+
+fn is_map(node: &Node) -> bool {
+    matches!(node.value, Value::Map(_))
+}
+
+fn fields_of(node: Node) -> IndexMap<String, Node> {
+    match node.value {
+        Value::Map(fields) => fields,
+        _ => IndexMap::new(),
+    }
+}
+
+/// A scalar as a key: JSON's are texts.
+fn key(scalar: &Scalar) -> Result<Key, String> {
+    if &*scalar.text == "<<" && scalar.tag.as_deref().map_or(scalar.is_plain, |tag| tag == MERGE_TAG) {
+        return Ok(Key::Merge);
+    }
+    Ok(Key::Text(match (scalar.bool_of_yaml_1_1(), scalar.meaning()?) {
+        (Some(value), _) | (_, Meaning::Bool(value)) => value.to_string(),
+        (_, Meaning::Int(number)) => number.to_string(),
+        (_, Meaning::Null) => return Err("a key is null, and must be a text".to_owned()),
+        _ => scalar.text.to_string(),
+    }))
+}
+
+/// A scalar as a value.
+fn value(scalar: &Scalar, dialect: Dialect) -> Result<Value, String> {
+    if scalar.tag.as_deref() == Some(BINARY_TAG) {
+        return Err("a !!binary value is not read".to_owned());
+    }
+    Ok(match (scalar.bool_of_yaml_1_1(), scalar.meaning()?) {
+        (_, Meaning::Null) => Value::Null,
+        _ if dialect.as_spelled => Value::String(scalar.text.to_string()),
+        (Some(value), _) | (_, Meaning::Bool(value)) => Value::Bool(value),
+        (_, Meaning::Int(Int { is_negative: false, magnitude })) => Value::Number(magnitude.into()),
+        (_, Meaning::Int(Int { magnitude, .. })) => Value::Number(0_i64.wrapping_sub_unsigned(magnitude).into()),
+        (_, Meaning::Float(text)) => {
+            Value::Number(float(text).and_then(number).ok_or_else(|| format!("{text} is no number in JSON"))?)
+        }
+        (_, Meaning::Text(_) | Meaning::Time) => Value::String(scalar.text.to_string()),
+    })
+}
+
+/// A float of YAML, written as JSON has it and read as such: one reader of floats is enough.
+fn float(text: &str) -> Option<f64> {
+    let text = text.replace('_', "");
+    let (sign, text) = text.strip_prefix('-').map_or(("", text.trim_start_matches('+')), |text| ("-", text));
+    let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let whole = match whole.trim_start_matches('0') {
+        "" => "0",
+        whole => whole,
+    };
+    serde_json::from_str(&format!("{sign}{whole}.{fraction}0e{exponent}")).ok()
+}
+
+fn no_key(line: usize) -> Malformed {
+    Malformed { line, reason: "a key is a list or a map, and must be a text".to_owned() }
+}
+
+fn too_much(line: usize) -> Malformed {
+    Malformed { line, reason: "too deep, too large or too many aliases for a manifest".to_owned() }
+}

@@ -1,0 +1,52 @@
+//! JSON, which kubectl tries before YAML where a text starts with a brace: only JSON has escapes in pairs, `\ud83d\ude00`.
+
+use indexmap::IndexMap;
+use serde_json::value::RawValue;
+
+use super::{MOST_LEVELS, MOST_NODES, Node, Value, number};
+
+/// The one value of a text; `None` where it is no JSON, or more than is read.
+pub(super) fn read(text: &str) -> Option<Node> {
+    let lines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(index, _)| index).collect();
+    let raw: &RawValue = serde_json::from_str(text).ok()?;
+    Reader { text, lines, left: MOST_NODES }.node(raw, MOST_LEVELS)
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    /// Where lines end.
+    lines: Vec<usize>,
+    /// How many nodes may yet be read.
+    left: usize,
+}
+
+impl<'t> Reader<'t> {
+    fn node(&mut self, raw: &'t RawValue, levels: usize) -> Option<Node> {
+        self.left = self.left.checked_sub(1)?;
+        let text = raw.get();
+        let start = text.as_ptr() as usize - self.text.as_ptr() as usize;
+        let line = self.lines.partition_point(|end| *end < start) + 1;
+        let value = match text.bytes().next()? {
+            b'{' => {
+                let levels = levels.checked_sub(1)?;
+                let fields: IndexMap<String, &RawValue> = serde_json::from_str(text).ok()?;
+                let fields = fields.into_iter().map(|(name, raw)| Some((name, self.node(raw, levels)?)));
+                Value::Map(fields.collect::<Option<_>>()?)
+            }
+            b'[' => {
+                let levels = levels.checked_sub(1)?;
+                let items: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+                Value::List(items.into_iter().map(|raw| self.node(raw, levels)).collect::<Option<_>>()?)
+            }
+            b'"' => Value::String(serde_json::from_str(text).ok()?),
+            b't' => Value::Bool(true),
+            b'f' => Value::Bool(false),
+            b'n' => Value::Null,
+            _ => Value::Number(match serde_json::from_str::<serde_json::Number>(text).ok()? {
+                whole if !whole.is_f64() => whole,
+                float => number(float.as_f64()?)?,
+            }),
+        };
+        Some(Node { line, value })
+    }
+}

@@ -1,0 +1,55 @@
+//! Puts what each policy says of itself into the module, as JSON.
+//!
+//! A folder `<policy>-image-user` is the same policy, which may also ask for images, and stands in for it, as in the command.
+
+use std::{
+    env,
+    error::Error,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use flytewarden_offline::yaml;
+use serde_json::{Value, json};
+
+const ASKING: &str = "-image-user";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no workspace")?.join("policies");
+    println!("cargo::rerun-if-changed={}", policies.display());
+    let read = |folder: &str, file: &str| -> Result<Value, Box<dyn Error>> {
+        let path = policies.join(folder).join(file);
+        let content = yaml::settings(&fs::read_to_string(&path)?)
+            .map_err(|malformed| format!("{}:{}: {}", path.display(), malformed.line, malformed.reason))?;
+        Ok(json!(content))
+    };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&policies)? {
+        let entry = entry?;
+        if entry.path().join("metadata.yml").is_file() {
+            names.push(entry.file_name().into_string().map_err(|_| "a policy's name is not UTF-8")?);
+        }
+    }
+    names.sort();
+    let mut list = String::from("&[\n");
+    let mut info = Vec::new();
+    for folder in names.iter().filter(|name| !names.contains(&format!("{name}{ASKING}"))) {
+        let name = folder.strip_suffix(ASKING).unwrap_or(folder);
+        let (metadata, form) = (read(folder, "metadata.yml")?, read(folder, "questions-ui.yml")?);
+        let said = |what: &str| &metadata["annotations"][format!("io.kubewarden.policy.{what}")];
+        info.push(json!({
+            "name": name,
+            "description": said("description"),
+            "version": said("version"),
+            "severity": said("severity"),
+            "questions": form["questions"],
+        }));
+        writeln!(list, "    ({name:?}, {:?}),", metadata.to_string())?;
+    }
+    list.push(']');
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("metadata.rs"), list)?;
+    fs::write(out.join("info.json"), Value::from(info).to_string())?;
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! The policies that are linked in: those of the command, under the same names.
+
+use std::time::Duration;
+
+use flytewarden::{
+    abi::{MORE_POLICIES, POLICIES},
+    policy::Policy,
+};
+use flytewarden_offline::{linked::Linked, metadata::Metadata};
+use js_sys::Date;
+use serde_json::Value;
+use tsify::Tsify;
+
+/// By build.rs: each policy's name with its metadata as JSON, and what [`PolicyInfo`] says of all of them.
+const METADATA: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/metadata.rs"));
+pub(crate) const INFO: &str = include_str!(concat!(env!("OUT_DIR"), "/info.json"));
+
+/// What a policy says of itself.
+#[derive(Tsify)]
+#[cfg_attr(test, derive(serde::Deserialize), serde(deny_unknown_fields))]
+#[allow(dead_code, reason = "it is JavaScript that reads it")]
+pub struct PolicyInfo {
+    /// Its name, and its key in settings.
+    pub name: String,
+    /// What it is for, in a line.
+    pub description: String,
+    /// Its version.
+    pub version: String,
+    /// How bad its violations are: `low`, `medium`, `high` or `critical`.
+    pub severity: String,
+    /// The settings it takes.
+    pub questions: Vec<Question>,
+}
+
+/// A setting, as a form asks for it. The names are those of Rancher's `questions-ui.yml`.
+#[derive(Tsify)]
+#[cfg_attr(test, derive(serde::Deserialize), serde(deny_unknown_fields))]
+#[allow(dead_code, reason = "it is JavaScript that reads it")]
+pub struct Question {
+    /// Its key.
+    pub variable: String,
+    /// Its name for people.
+    pub label: String,
+    /// What it is for.
+    pub description: String,
+    /// The heading it stands under.
+    pub group: String,
+    /// `string`, `int`, `boolean`, `enum`, `multiline`, `array[` of texts, or `sequence[` of maps.
+    #[serde(rename = "type")]
+    #[tsify(type = r#""string" | "int" | "boolean" | "enum" | "multiline" | "array[" | "sequence[""#)]
+    pub kind: String,
+    /// What holds where it is not set.
+    #[tsify(optional, type = "unknown")]
+    pub default: Option<Value>,
+    /// What an `enum` can be.
+    #[tsify(optional)]
+    pub options: Option<Vec<String>>,
+    /// Whether it must be set.
+    pub required: bool,
+    /// The other setting it depends on: `crossCheck=true`.
+    #[tsify(optional)]
+    pub show_if: Option<String>,
+    /// The settings in each map of a `sequence[`.
+    #[tsify(optional)]
+    pub sequence_questions: Option<Vec<Question>>,
+}
+
+/// The policies, in the order of their names.
+pub(crate) fn linked() -> Vec<Linked> {
+    METADATA.iter().filter_map(|(name, metadata)| linked_as(name, metadata)).collect()
+}
+
+fn linked_as(name: &str, metadata: &str) -> Option<Linked> {
+    let metadata: Metadata = serde_json::from_str(metadata).ok()?;
+    let own = metadata.name()?;
+    let rule: &dyn Policy = *POLICIES.iter().chain(MORE_POLICIES).find(|policy| policy.name() == own)?;
+    Some(Linked { name: name.to_owned(), metadata, rule, clock })
+}
+
+fn clock() -> Result<Duration, String> {
+    Ok(Duration::from_millis(Date::now() as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{INFO, METADATA, PolicyInfo, linked};
+
+    #[test]
+    fn every_policy_is_linked_in_and_says_what_its_type_says() {
+        assert_eq!(METADATA.len(), linked().len());
+        let info: Vec<PolicyInfo> = serde_json::from_str(INFO).unwrap();
+        let names: Vec<_> = info.iter().map(|policy| &policy.name).collect();
+        assert_eq!(linked().iter().map(|policy| &policy.name).collect::<Vec<_>>(), names);
+        assert!(info.iter().all(|policy| !policy.description.is_empty() && !policy.questions.is_empty()));
+    }
+}
