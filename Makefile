@@ -1,6 +1,6 @@
-# What a contributor types. Needs rustup, a C compiler, make and git; `lint` and `e2e` need npm too.
+# What a contributor types. Needs rustup, a C compiler, make and git; `lint`, `e2e` and what is about the web need npm too.
 
-.PHONY: demo modules test e2e lint docs bench target npm
+.PHONY: demo modules test e2e web web-serve web-test lint docs bench target npm web-npm
 
 # The one profile that hosts are built in, and the workspace's features: the engine takes minutes, so it is compiled once.
 CARGO_BUILD = cargo build --release --locked
@@ -24,6 +24,21 @@ e2e: modules npm
 	$(CARGO_BUILD) --workspace --bin flytewarden --bin corpus
 	e2e-tests/run
 
+# The npm package in dist/npm, and the page in dist/page.
+web: target web-npm
+	cargo xtask web
+	npm run --prefix web build
+
+# The page on http://127.0.0.1:8017.
+web-serve: web
+	python3 -m http.server --bind 127.0.0.1 --directory dist/page 8017
+
+# The package against the command, and the page in Debian's chromium.
+web-test: modules web
+	$(CARGO_BUILD) --workspace --bin flytewarden --bin corpus
+	npm run --prefix web typecheck
+	npm run --prefix web test
+
 # Makes the tables and questions that are made from others, and where kwctl is on PATH the packages for Artifact Hub.
 docs:
 	cargo xtask docs
@@ -42,7 +57,10 @@ bench: modules
 	cargo run --release --locked --package flytewarden-bench
 
 target:
-	rustup target add wasm32-wasip1
+	rustup target add wasm32-wasip1 wasm32-unknown-unknown
 
 npm:
 	npm ci --prefix e2e-tests --no-audit --no-fund
+
+web-npm:
+	npm ci --prefix web --no-audit --no-fund

@@ -1,0 +1,49 @@
+// Builds the page into dist/page. It runs the package in dist/npm.
+
+import { access, cp, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { build } from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = dirname(here);
+const out = join(root, "dist", "page");
+const flytewarden = join(root, "dist", "npm");
+const entry = join(flytewarden, "web.js");
+
+if (!(await access(entry).then(() => true, () => false))) {
+  console.error(`The package flytewarden is not built: there is no ${entry}`);
+  process.exit(1);
+}
+
+await rm(out, { recursive: true, force: true });
+await mkdir(join(out, "examples"), { recursive: true });
+const { metafile } = await build({
+  entryPoints: ["main.js", "worker.js"].map((name) => join(here, "page", name)),
+  outdir: out,
+  alias: { flytewarden: entry },
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  minify: true,
+  metafile: true,
+  legalComments: "none",
+  banner: { js: "// The licences of what is bundled here are in licences.txt" },
+  logLevel: "warning",
+});
+for (const name of ["index.html", "style.css", "icon.svg"]) await cp(join(here, "page", name), join(out, name));
+// The package looks for its module beside the script that it is bundled into.
+await cp(join(flytewarden, "flytewarden_bg.wasm"), join(out, "flytewarden_bg.wasm"));
+for (const name of await readdir(join(root, "examples"))) {
+  if (name.endsWith(".yaml")) await cp(join(root, "examples", name), join(out, "examples", name));
+}
+
+// Their licences ask to go where their code goes.
+const PACKAGE = /node_modules\/((?:@[^/]+\/)?[^/]+)/;
+const bundled = Object.keys(metafile.inputs).flatMap((path) => PACKAGE.exec(path)?.[1] ?? []);
+const licences = [...new Set(bundled)].sort().map(async (name) => {
+  const licence = await readFile(join(here, "node_modules", name, "LICENSE"), "utf8");
+  return `${name}\n\n${licence.trim()}\n`;
+});
+await writeFile(join(out, "licences.txt"), (await Promise.all(licences)).join(`\n${"-".repeat(80)}\n\n`));

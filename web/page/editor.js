@@ -1,0 +1,283 @@
+import { defaultKeymap, history, historyKeymap, isolateHistory, redo, undo } from "@codemirror/commands";
+import { yaml } from "@codemirror/lang-yaml";
+import { HighlightStyle, bracketMatching, syntaxHighlighting } from "@codemirror/language";
+import { lintKeymap, setDiagnostics } from "@codemirror/lint";
+import { highlightSelectionMatches, search, searchKeymap } from "@codemirror/search";
+import { EditorState, RangeSet, StateEffect, StateField, Transaction } from "@codemirror/state";
+import {
+  Decoration, EditorView, GutterMarker, WidgetType, drawSelection, gutter, keymap, lineNumbers, placeholder,
+} from "@codemirror/view";
+import { tags } from "@lezer/highlight";
+
+import { h, printable } from "./dom.js";
+
+/**
+ * Something to say about a line.
+ *
+ * @typedef {object} Mark
+ * @property {number} line
+ * @property {"violation" | "notice" | "unjudged"} kind
+ * @property {string} source who says it
+ * @property {string} message
+ * @property {{ name: string, run: () => void }} [action]
+ *
+ * @typedef {{ lines: import("@codemirror/view").DecorationSet, gutter: RangeSet<GutterMarker> }} Shown
+ */
+
+/** How each kind is told from the others without its colour. */
+export const SIGNS = { violation: "✗", notice: "i", unjudged: "!" };
+const WORST_FIRST = /** @type {const} */ (["unjudged", "violation", "notice"]);
+const LONGEST_MESSAGE = 110;
+
+class Sign extends GutterMarker {
+  /** @param {Mark["kind"]} kind */
+  constructor(kind) {
+    super();
+    this.kind = kind;
+  }
+
+  toDOM() {
+    return h("span", { class: `sign ${this.kind}` }, SIGNS[this.kind]);
+  }
+}
+
+class Message extends WidgetType {
+  /**
+   * @param {Mark} mark
+   * @param {number} more
+   */
+  constructor(mark, more) {
+    super();
+    this.kind = mark.kind;
+    this.whole = mark.message;
+    const isLong = this.whole.length > LONGEST_MESSAGE;
+    const short = isLong ? `${this.whole.slice(0, LONGEST_MESSAGE - 1)}…` : this.whole;
+    this.text = `${SIGNS[mark.kind]} ${short}${more ? ` (and ${more} more)` : ""}`;
+  }
+
+  /** @param {Message} other */
+  eq(other) {
+    return other.text === this.text && other.whole === this.whole;
+  }
+
+  toDOM() {
+    return h("span", { class: `message ${this.kind}`, title: printable(this.whole) }, this.text);
+  }
+}
+
+/** @type {import("@codemirror/state").StateEffectType<Mark[]>} */
+const showMarks = StateEffect.define();
+
+/** @type {StateField<Shown>} */
+const shown = StateField.define({
+  create: () => ({ lines: Decoration.none, gutter: RangeSet.empty }),
+  update(value, transaction) {
+    for (const effect of transaction.effects) {
+      if (effect.is(showMarks)) return draw(transaction.state.doc, effect.value);
+    }
+    if (!transaction.docChanged) return value;
+    return { lines: value.lines.map(transaction.changes), gutter: value.gutter.map(transaction.changes) };
+  },
+  provide: (field) => [
+    EditorView.decorations.from(field, ({ lines }) => lines),
+    gutter({ class: "signs", markers: (view) => view.state.field(field).gutter }),
+  ],
+});
+
+/**
+ * @param {import("@codemirror/state").Text} doc
+ * @param {Mark[]} marks
+ * @returns {Shown}
+ */
+function draw(doc, marks) {
+  /** @type {Map<number, Mark[]>} */
+  const byLine = new Map();
+  for (const mark of marks) {
+    const line = Math.min(mark.line, doc.lines);
+    byLine.set(line, [...(byLine.get(line) ?? []), mark]);
+  }
+  const lines = [];
+  const signs = [];
+  for (const [number, there] of byLine) {
+    const line = doc.line(number);
+    const kind = WORST_FIRST.find((candidate) => there.some((mark) => mark.kind === candidate));
+    const [worst] = there.filter((mark) => mark.kind === kind);
+    if (!worst) continue;
+    lines.push(Decoration.line({ class: `marked ${worst.kind}`, line: number }).range(line.from));
+    lines.push(Decoration.widget({ widget: new Message(worst, there.length - 1), side: 1 }).range(line.to));
+    signs.push(new Sign(worst.kind).range(line.from));
+  }
+  return { lines: Decoration.set(lines, true), gutter: RangeSet.of(signs, true) };
+}
+
+const DIAGNOSTIC_SEVERITY = /** @type {const} */ ({ violation: "error", unjudged: "error", notice: "info" });
+
+/**
+ * @param {import("@codemirror/state").Text} doc
+ * @param {Mark} mark
+ * @returns {import("@codemirror/lint").Diagnostic}
+ */
+function diagnostic(doc, { line: number, kind, source, message, action }) {
+  const line = doc.line(Math.min(number, doc.lines));
+  return {
+    from: line.from + (line.text.length - line.text.trimStart().length),
+    to: line.to,
+    severity: DIAGNOSTIC_SEVERITY[kind],
+    source,
+    message: printable(message),
+    actions: action ? [{ name: action.name, apply: action.run }] : [],
+  };
+}
+
+const highlighting = HighlightStyle.define([
+  { tag: [tags.propertyName, tags.definition(tags.propertyName)], color: "var(--yaml-key)" },
+  { tag: [tags.string, tags.content], color: "var(--text)" },
+  { tag: [tags.comment, tags.lineComment, tags.meta], color: "var(--muted)" },
+  { tag: [tags.keyword, tags.typeName, tags.labelName], color: "var(--yaml-other)" },
+]);
+
+const theme = EditorView.theme({
+  "&": { height: "100%", color: "var(--text)", backgroundColor: "var(--paper)", fontSize: "0.8125rem" },
+  "&.cm-focused": { outline: "2px solid var(--accent)", outlineOffset: "-2px" },
+  ".cm-scroller": { fontFamily: "var(--mono)", lineHeight: "1.55" },
+  ".cm-content": { caretColor: "var(--text)", padding: "0.5rem 0" },
+  ".cm-cursor": { borderLeftColor: "var(--text)" },
+  ".cm-placeholder": { color: "var(--muted)" },
+  "&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground": {
+    background: "var(--selection)",
+  },
+  ".cm-selectionMatch": { backgroundColor: "var(--selection)" },
+  ".cm-gutters": {
+    color: "var(--muted)", backgroundColor: "var(--surface)", border: "none", borderRight: "1px solid var(--line)",
+  },
+  ".signs": { width: "1.25rem" },
+  ".sign": { display: "block", textAlign: "center", fontWeight: "700", color: "var(--kind)" },
+  ".violation": { "--kind": "var(--violation)" },
+  ".notice": { "--kind": "var(--notice)" },
+  ".unjudged": { "--kind": "var(--unjudged)" },
+  // Translucent, since what is selected is drawn behind it.
+  ".marked": { backgroundColor: "color-mix(in srgb, var(--kind) 10%, transparent)" },
+  ".message": { marginLeft: "1.5rem", color: "var(--kind)", fontFamily: "var(--sans)", fontSize: "0.75rem" },
+  // The package's own underlines are images, which the page's policy does not let in; the line is marked as it is.
+  ".cm-lintRange": { backgroundImage: "none", paddingBottom: "0" },
+  ".cm-lintRange-active": { backgroundColor: "transparent", outline: "1px solid var(--muted)" },
+  ".cm-diagnostic": { borderLeftColor: "var(--line)", padding: "0.375rem 0.75rem", maxWidth: "40rem" },
+  ".cm-diagnostic-error": { borderLeftColor: "var(--violation)" },
+  ".cm-diagnostic-info": { borderLeftColor: "var(--notice)" },
+  ".cm-diagnosticSource": { marginTop: "0.25rem", fontSize: "0.75rem", color: "var(--muted)", opacity: "1" },
+  ".cm-diagnosticAction": {
+    display: "block", margin: "0.375rem 0 0", padding: "0.125rem 0.5rem", color: "var(--paper)",
+    backgroundColor: "var(--accent)", borderRadius: "4px",
+  },
+  ".cm-tooltip, .cm-panels": {
+    color: "var(--text)", backgroundColor: "var(--surface)", borderColor: "var(--line)", fontFamily: "var(--sans)",
+  },
+  ".cm-panel.cm-panel-lint ul [aria-selected]": { backgroundColor: "var(--selection)" },
+  ".cm-panel.cm-panel-lint ul:focus [aria-selected]": {
+    color: "var(--text)", backgroundColor: "var(--selection)", backgroundImage: "none",
+  },
+  ".cm-panel.cm-search": { padding: "0.375rem 2rem 0.375rem 0.5rem", fontSize: "0.875rem" },
+  ".cm-panel.cm-search label": { fontSize: "inherit" },
+  ".cm-panel button, .cm-textfield, .cm-button": {
+    color: "var(--text)", backgroundColor: "var(--paper)", backgroundImage: "none", borderColor: "var(--edge)",
+    borderRadius: "4px", fontSize: "inherit",
+  },
+  ".cm-textfield::placeholder": { color: "var(--muted)", opacity: "1" },
+  ".cm-panel [name=close]": { fontSize: "1.125rem" },
+  ".cm-searchMatch": { backgroundColor: "var(--notice-back)", outline: "1px solid var(--notice)" },
+  ".cm-searchMatch-selected": { backgroundColor: "var(--selection)" },
+});
+
+/** The editor: the manifests, and what is said about their lines. */
+export class Editor {
+  /**
+   * @param {HTMLElement} host
+   * @param {() => void} onChange
+   */
+  constructor(host, onChange) {
+    // In a shadow root the editor's styles are constructed sheets. In the page they would be style elements, which its
+    // Content-Security-Policy refuses.
+    const root = host.attachShadow({ mode: "open" });
+    this.view = new EditorView({
+      root,
+      parent: root,
+      state: EditorState.create({
+        extensions: [
+          lineNumbers(),
+          shown,
+          history(),
+          drawSelection({ cursorBlinkRate: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 1200 }),
+          bracketMatching(),
+          highlightSelectionMatches({ minSelectionLength: 3 }),
+          search({ top: true }),
+          yaml(),
+          syntaxHighlighting(highlighting),
+          theme,
+          placeholder("Paste the output of `helm template` here, or drop files"),
+          EditorView.contentAttributes.of({ "aria-label": "Manifests, as YAML", tabindex: "0" }),
+          keymap.of([...defaultKeymap, ...historyKeymap, ...searchKeymap, ...lintKeymap]),
+          EditorView.updateListener.of((update) => {
+            if (update.docChanged) onChange();
+          }),
+        ],
+      }),
+    });
+  }
+
+  /** The text as it stands: the same value as long as nobody changes it. */
+  get doc() {
+    return this.view.state.doc;
+  }
+
+  /**
+   * Makes one change that is undone by itself.
+   *
+   * @param {import("./change.js").Change} change
+   * @param {string} event
+   */
+  change(change, event) {
+    this.view.dispatch({
+      changes: change,
+      annotations: [isolateHistory.of("full"), Transaction.userEvent.of(event)],
+    });
+  }
+
+  /** @param {string} text */
+  replace(text) {
+    this.change({ from: 0, to: this.doc.length, insert: text }, "input.replace");
+    this.view.dispatch({ selection: { anchor: 0 }, scrollIntoView: true });
+  }
+
+  /** @param {Mark[]} marks */
+  mark(marks) {
+    const diagnostics = marks.map((mark) => diagnostic(this.doc, mark));
+    const transaction = setDiagnostics(this.view.state, diagnostics);
+    this.view.dispatch(transaction, { effects: showMarks.of(marks) });
+  }
+
+  /**
+   * Goes to what was said about a line, wherever that line is by now.
+   *
+   * @param {number} line
+   */
+  jump(line) {
+    let position = this.doc.line(Math.min(line, this.doc.lines)).from;
+    const { lines } = this.view.state.field(shown);
+    for (const cursor = lines.iter(); cursor.value; cursor.next()) {
+      if (cursor.value.spec.line === line) position = this.doc.lineAt(cursor.from).from;
+    }
+    this.view.dispatch({
+      selection: { anchor: position },
+      effects: EditorView.scrollIntoView(position, { y: "center" }),
+    });
+    this.view.focus();
+  }
+
+  undo() {
+    undo(this.view);
+  }
+
+  redo() {
+    redo(this.view);
+  }
+}

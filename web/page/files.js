@@ -1,0 +1,126 @@
+/**
+ * Files as they were given, and what to tell about those that were not taken.
+ *
+ * @typedef {{ path: string, file: File }} Given
+ * @typedef {{ text: string, message: string, problem: boolean } | { message: string, problem: true }} Read
+ */
+
+const MANIFEST = /\.(ya?ml|json)$/i;
+
+/**
+ * What stands in a folder, of which only manifests are wanted.
+ *
+ * @param {FileList} list
+ * @returns {Given[]}
+ */
+export function fromFolder(list) {
+  return [...list].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
+}
+
+/**
+ * What was dropped: files, whatever their names are, and what is in folders.
+ *
+ * @param {DataTransfer} transfer
+ * @returns {Promise<{ files: Given[], inFolders: Given[] }>}
+ */
+export async function fromDrop(transfer) {
+  // The list of items is empty as soon as the event is over, so they are looked at before anything is awaited.
+  const items = [...transfer.items].filter(({ kind }) => kind === "file");
+  const folders = items.map((item) => item.webkitGetAsEntry()).filter((entry) => entry?.isDirectory);
+  const files = items.filter((item) => !item.webkitGetAsEntry()?.isDirectory).flatMap((item) => item.getAsFile() ?? []);
+  const inFolders = await Promise.all(folders.flatMap((folder) => (folder ? [walk(folder)] : [])));
+  return { files: files.map((file) => ({ path: file.name, file })), inFolders: inFolders.flat() };
+}
+
+/**
+ * @param {FileSystemEntry} entry
+ * @returns {Promise<Given[]>}
+ */
+async function walk(entry) {
+  if (entry.isFile) {
+    const given = /** @type {FileSystemFileEntry} */ (entry);
+    const file = await new Promise((resolve, reject) => given.file(resolve, reject));
+    return [{ path: entry.fullPath.replace(/^\//, ""), file }];
+  }
+  const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
+  const inside = [];
+  // A reader gives a folder's entries in portions, and an empty one at the end.
+  for (;;) {
+    /** @type {FileSystemEntry[]} */
+    const portion = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (portion.length === 0) break;
+    inside.push(...portion);
+  }
+  return (await Promise.all(inside.map(walk))).flat();
+}
+
+/**
+ * Reads files into one text.
+ *
+ * @param {Given[]} files taken whatever their names are
+ * @param {Given[]} inFolders taken if their names say that they are YAML or JSON
+ * @returns {Promise<Read>}
+ */
+export async function read(files, inFolders) {
+  const manifests = inFolders.filter(({ path }) => MANIFEST.test(path));
+  const wanted = [...files, ...manifests].sort((one, other) => (one.path < other.path ? -1 : 1));
+  const parts = await Promise.all(wanted.map(decode));
+  const texts = parts.flatMap(({ path, text }) => (text === undefined ? [] : [{ path, text }]));
+  const left = parts.filter(({ text }) => text === undefined);
+  const said = [];
+  if (texts.length === 1) said.push(`Opened ${texts[0]?.path}.`);
+  if (texts.length > 1) said.push(`Opened ${texts.length} files.`);
+  if (left.length > 0) {
+    const reasons = left.map(({ path, reason }) => `${path} (${reason})`).join(", ");
+    said.push(`Left out ${left.length === 1 ? "a file" : `${left.length} files`}: ${reasons}.`);
+  }
+  const others = inFolders.length - manifests.length;
+  if (others > 0) said.push(`${others} other ${others === 1 ? "file is" : "files are"} no .yaml, .yml or .json.`);
+  if (parts.length === 0) said.unshift("There is no manifest to open.");
+  const message = said.join(" ");
+  if (texts.length === 0) return { message, problem: true };
+  return { text: join(texts), message, problem: left.length > 0 };
+}
+
+/**
+ * @param {Given} given
+ * @returns {Promise<{ path: string, text?: string, reason?: string }>}
+ */
+async function decode({ path, file }) {
+  let bytes;
+  try {
+    bytes = await file.arrayBuffer();
+  } catch {
+    return { path, reason: "cannot be read" };
+  }
+  try {
+    return { path, text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
+  } catch {
+    return { path, reason: "not UTF-8" };
+  }
+}
+
+/**
+ * One text out of several. Each part says where it is from in helm's way, which reports repeat. A file alone stays as
+ * it is, and so do the numbers of its lines.
+ *
+ * @param {{ path: string, text: string }[]} parts
+ */
+export function join(parts) {
+  if (parts.length === 1) return parts[0]?.text ?? "";
+  return parts.map(({ path, text }) => `---\n${withSource(path, text)}`).join("");
+}
+
+/**
+ * @param {string} path
+ * @param {string} text
+ */
+function withSource(path, text) {
+  const lines = text.replace(/\r\n?/g, "\n").replace(/\n$/, "").split("\n");
+  // The line that opens the first document would end the one that the comment belongs to.
+  if (/^---\s*(#.*)?$/.test(lines[0] ?? "")) lines.shift();
+  const end = lines.findIndex((line) => /^(---|\.\.\.)(\s|$)/.test(line));
+  const first = end < 0 ? lines : lines.slice(0, end);
+  if (!first.some((line) => line.startsWith("# Source: "))) lines.unshift(`# Source: ${path}`);
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,169 @@
+import { h, prose } from "./dom.js";
+import { SIGNS } from "./editor.js";
+import { actionOf, count, placeOf, titleOf } from "./words.js";
+
+/**
+ * @typedef {import("flytewarden").Report} Report
+ * @typedef {import("flytewarden").Judged} Judged
+ * @typedef {import("flytewarden").Unjudged} Unjudged
+ * @typedef {import("flytewarden").Finding} Finding
+ *
+ * @typedef {object} Handlers
+ * @property {(line: number) => void} jump
+ * @property {(object: Judged, finding: Finding) => Promise<void>} apply throws where it cannot be
+ */
+
+/** How many findings are listed at a time: a page of thousands of them is slow, and nobody reads it. */
+const PAGE = 100;
+
+const NAMES = { violation: "Violation", notice: "Notice", unjudged: "Not judged" };
+
+/**
+ * A part of the list, built when it is shown.
+ *
+ * @typedef {{ findings: number, build: () => HTMLElement }} Part
+ */
+
+/** The findings of a report as a list. */
+export class Findings {
+  #root;
+  #handlers;
+
+  /**
+   * @param {HTMLElement} root
+   * @param {Handlers} handlers
+   */
+  constructor(root, handlers) {
+    this.#root = root;
+    this.#handlers = handlers;
+  }
+
+  clear() {
+    this.#root.replaceChildren();
+  }
+
+  /** @param {Report} report */
+  show(report) {
+    const focused = this.#buttons().indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
+    const findingsOf = (/** @type {Judged} */ { violations, notices }) => violations.length + notices.length;
+    const quiet = report.objects.filter((object) => findingsOf(object) === 0);
+    const parts = [
+      ...report.unjudged.map((entry) => ({ findings: 1, build: () => this.#unjudged(entry) })),
+      ...report.objects
+        .filter((object) => findingsOf(object) > 0)
+        .map((object) => ({ findings: findingsOf(object), build: () => this.#object(object) })),
+    ];
+    this.clear();
+    this.#add(parts);
+    if (quiet.length > 0) this.#root.append(this.#quiet(quiet));
+    // Who works through the list by keyboard goes on where they were, though what was there is mended.
+    if (focused >= 0) (this.#buttons()[focused] ?? this.#buttons().at(-1) ?? this.#root).focus();
+  }
+
+  #buttons() {
+    return [...this.#root.querySelectorAll("button")];
+  }
+
+  /**
+   * Shows a page of the list, and a button for what is left.
+   *
+   * @param {Part[]} parts
+   * @param {Element} [button] what stands where they go
+   */
+  #add(parts, button) {
+    let findings = 0;
+    let end = 0;
+    for (; end < parts.length && findings < PAGE; end += 1) findings += parts[end]?.findings ?? 0;
+    const elements = parts.slice(0, end).map(({ build }) => build());
+    const left = parts.slice(end);
+    if (left.length > 0) {
+      const number = left.reduce((sum, part) => sum + part.findings, 0);
+      const more = h("button", { type: "button", class: "more", click: () => this.#add(left, more) },
+        `Show more: ${count(number, "finding")} left`);
+      elements.push(more);
+    }
+    if (button) button.replaceWith(...elements);
+    else this.#root.append(...elements);
+    if (button) elements[0]?.querySelector("button")?.focus();
+  }
+
+  /** @param {Unjudged} entry */
+  #unjudged({ line, document, object, policy, path, reason }) {
+    const title = object ?? (document === undefined ? "The manifests" : `Document ${document}`);
+    return h("article", { class: "object" },
+      h("h3", {}, title, " ", line !== undefined && this.#jump(line)),
+      h("div", { class: "finding unjudged" },
+        this.#kind("unjudged", policy ?? ""),
+        h("p", { class: "problem" }, ...prose(path ? `${path}: ${reason}` : reason))));
+  }
+
+  /** @param {Judged} object */
+  #object(object) {
+    const { violations, notices, moreViolations, moreNotices, source, line } = object;
+    return h("article", { class: "object" },
+      h("h3", {}, titleOf(object), " ", this.#jump(line)),
+      source && h("p", { class: "source" }, `from ${source}`),
+      ...violations.map((finding) => this.#finding(object, finding, "violation")),
+      moreViolations > 0 &&
+        h("p", { class: "rest" }, `${SIGNS.violation} and ${count(moreViolations, "more violation")}`),
+      ...notices.map((finding) => this.#finding(object, finding, "notice")),
+      moreNotices > 0 && h("p", { class: "rest" }, `${SIGNS.notice} and ${count(moreNotices, "more notice")}`));
+  }
+
+  /**
+   * @param {Judged} object
+   * @param {Finding} finding
+   * @param {"violation" | "notice"} kind
+   */
+  #finding(object, finding, kind) {
+    const action = actionOf(finding);
+    return h("div", { class: `finding ${kind}` },
+      this.#kind(kind, finding.rule ? `${finding.policy}/${finding.rule}` : finding.policy),
+      h("p", { class: "place" }, finding.path && h("code", {}, placeOf(finding)), " ", this.#jump(finding.line)),
+      h("p", { class: "problem" }, ...prose(finding.problem)),
+      finding.mend && h("p", { class: "mend" }, "→ ", ...prose(finding.mend)),
+      action && this.#apply(object, finding, action));
+  }
+
+  /**
+   * @param {keyof typeof NAMES} kind
+   * @param {string} source
+   */
+  #kind(kind, source) {
+    return h("p", { class: "kind" },
+      h("span", { class: "badge" }, h("span", { "aria-hidden": "true" }, `${SIGNS[kind]} `), NAMES[kind]),
+      " ", source && h("span", { class: "rule" }, source));
+  }
+
+  /** @param {number} line */
+  #jump(line) {
+    const jump = () => this.#handlers.jump(line);
+    return h("button", { type: "button", class: "jump", "aria-label": `Go to line ${line}`, click: jump },
+      `line ${line}`);
+  }
+
+  /**
+   * @param {Judged} object
+   * @param {Finding} finding
+   * @param {string} action
+   */
+  #apply(object, finding, action) {
+    const refusal = h("span", { class: "refusal", role: "alert" });
+    const run = async () => {
+      refusal.textContent = "";
+      await this.#handlers.apply(object, finding).catch((error) => refusal.append(`Not applied: ${error.message}`));
+    };
+    return h("p", { class: "action" },
+      h("button", { type: "button", class: "apply", click: run }, action),
+      " ", refusal);
+  }
+
+  /** @param {Judged[]} objects */
+  #quiet(objects) {
+    const listed = objects.slice(0, PAGE);
+    return h("details", { class: "quiet" },
+      h("summary", {}, `${count(objects.length, "object")} without findings`),
+      h("ul", {}, ...listed.map((object) => h("li", {}, titleOf(object), " ", this.#jump(object.line)))),
+      objects.length > PAGE && h("p", {}, `and ${objects.length - PAGE} more`));
+  }
+}

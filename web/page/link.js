@@ -1,0 +1,45 @@
+/**
+ * What a link carries: the settings, and never the manifests.
+ *
+ * @typedef {{ settings: import("flytewarden").Settings, namespace: string }} Shared
+ */
+
+const PREFIX = "#settings=";
+
+/**
+ * @param {Shared} shared
+ * @param {string} page the page's address
+ */
+export function linkTo(shared, page) {
+  const link = new URL(page);
+  link.hash = PREFIX + encodeURIComponent(JSON.stringify(shared));
+  return link.href;
+}
+
+/**
+ * What is in a link's fragment, if that is about settings.
+ *
+ * @param {string} fragment
+ * @returns {Shared | undefined}
+ */
+export function readLink(fragment) {
+  if (!fragment.startsWith(PREFIX)) return undefined;
+  let shared;
+  try {
+    shared = JSON.parse(decodeURIComponent(fragment.slice(PREFIX.length)));
+  } catch {
+    throw new Error("it is cut off or mistyped");
+  }
+  const { settings = {}, namespace = "" } = isMap(shared) ? shared : { settings: null };
+  if (!isMap(settings) || !Object.values(settings).every(isMap)) throw new Error("it does not hold settings by policy");
+  if (typeof namespace !== "string") throw new Error("its namespace is not a text");
+  return { settings: /** @type {import("flytewarden").Settings} */ (settings), namespace };
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is Record<string, unknown>}
+ */
+export function isMap(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,40 @@
+// The settings of a policy as they stand in the spec of its ClusterAdmissionPolicy.
+
+import { YAMLParseError, parse, stringify } from "yaml";
+
+import { isMap } from "./link.js";
+
+// What reads a ClusterAdmissionPolicy reads YAML 1.1, in which a plain `off` is false. Its dates are texts there.
+/** @type {import("yaml").SchemaOptions & import("yaml").DocumentOptions} */
+const AS_KUBECTL = {
+  version: "1.1",
+  customTags: (tags) => tags.filter((tag) => typeof tag === "string" || tag.tag !== "tag:yaml.org,2002:timestamp"),
+};
+
+/** @param {Record<string, unknown>} settings */
+export function write(settings) {
+  const text = stringify({ settings }, { ...AS_KUBECTL, aliasDuplicateObjects: false, lineWidth: 0 });
+  return text.trimEnd().replace(/^(?=.)/gm, "  ");
+}
+
+/**
+ * @param {string} text
+ * @returns {Record<string, unknown>}
+ */
+export function read(text) {
+  let content;
+  try {
+    content = parse(text, AS_KUBECTL);
+  } catch (error) {
+    if (!(error instanceof YAMLParseError)) throw error;
+    const line = error.linePos?.[0].line;
+    throw new Error(`line ${line}: ${error.message.split(/ at line \d+/)[0]}`);
+  }
+  if (content === null || content === undefined) return {};
+  if (!isMap(content) || Object.keys(content).join() !== "settings") {
+    throw new Error("expected `settings:` and nothing else");
+  }
+  if (content.settings === null) return {};
+  if (!isMap(content.settings)) throw new Error("expected a map under `settings:`");
+  return content.settings;
+}

@@ -1,0 +1,94 @@
+/**
+ * @typedef {import("flytewarden").Place} Place
+ * @typedef {import("flytewarden").Finding} Finding
+ * @typedef {import("flytewarden").Report} Report
+ */
+
+/**
+ * @param {number} number
+ * @param {string} what
+ */
+export function count(number, what) {
+  return `${number.toLocaleString("en-GB")} ${what}${number === 1 ? "" : "s"}`;
+}
+
+/**
+ * An object as the command names it: `Deployment flyte/flyteadmin`.
+ *
+ * @param {Place} place
+ */
+export function titleOf(place) {
+  return `${place.kind} ${place.namespace ? `${place.namespace}/` : ""}${place.name}`;
+}
+
+/**
+ * Where in its object a finding is, as the command says it.
+ *
+ * @param {Finding} finding
+ */
+export function placeOf({ path, within, container }) {
+  const inside = within ? ` line ${within.line}${within.path ? `, ${within.path}` : ""}` : "";
+  return `${path}${container ? ` "${container}"` : ""}${inside}`;
+}
+
+/**
+ * What pressing a finding's button does, if its mend can be applied at all.
+ *
+ * @param {Finding} finding
+ * @returns {string | undefined}
+ */
+export function actionOf(finding) {
+  const edits = finding.edits ?? [];
+  if (edits.length === 0) return undefined;
+  const base = finding.within?.path ?? finding.path;
+  const steps = edits.map(({ path, within, value }) => {
+    const place = within ?? path;
+    const text = typeof value === "string" ? value : JSON.stringify(value);
+    // The place of the finding itself goes without saying.
+    if (place === base) return value === undefined ? "remove it" : `write ${text}`;
+    return `set ${place.startsWith(`${base}.`) ? place.slice(base.length + 1) : place}: ${text}`;
+  });
+  return `Apply: ${steps.join(", ")}`;
+}
+
+/**
+ * How a report may look. Only what was judged, all of it, without a violation, may look good.
+ *
+ * @param {Report} report
+ * @returns {"good" | "violation" | "unjudged" | "neutral"}
+ */
+export function lookOf({ summary }) {
+  if (summary.unjudged > 0) return "unjudged";
+  if (summary.violations > 0) return "violation";
+  return summary.judged > 0 ? "good" : "neutral";
+}
+
+/**
+ * A report in the command's sentences, the one that matters first.
+ *
+ * @param {Report} report
+ * @returns {{ headline: string, rest: string[] }}
+ */
+export function summaryOf({ summary, outOfScope, askedFor = [] }) {
+  const judged = [`${count(summary.judged, "object")} judged`];
+  if (summary.violations > 0) {
+    judged.push(`: ${count(summary.violations, "violation")} in ${count(summary.refused, "object")}`);
+  } else if (summary.judged > 0) {
+    judged.push(": no violation");
+  }
+  if (summary.notices > 0) judged.push(`, ${count(summary.notices, "notice")}`);
+  const sentences = [`${judged.join("")}.`];
+  if (summary.unjudged > 0) sentences.unshift(`${summary.unjudged} could not be judged.`);
+  if (summary.outOfScope > 0) {
+    const kinds = Object.entries(outOfScope).sort(([, one], [, other]) => other - one);
+    const named = kinds.slice(0, 4).map(([kind, number]) => `${number} ${kind}`);
+    if (kinds.length > named.length) named.push("...");
+    sentences.push(`No policy is about the other ${summary.outOfScope} (${named.join(", ")}).`);
+  }
+  if (askedFor.length > 0) {
+    const kinds = askedFor.map((kind) => kind.split(" ").at(-1)).join(", ");
+    sentences.push(`Policies asked for other objects (${kinds}): these manifests answered, no cluster.`);
+  }
+  const [headline = "", ...rest] = sentences;
+  return { headline, rest };
+}

@@ -1,0 +1,91 @@
+// Runs the policies away from the page, which so stays responsive however much there is to judge.
+
+import init, { check, mend, policies, validateSettings } from "flytewarden";
+
+import { smallestChange } from "./change.js";
+
+/**
+ * @typedef {import("flytewarden").Settings} Settings
+ * @typedef {{ policy: string, message: string }} Wrong
+ * @typedef {{ report?: import("flytewarden").Report, wrong?: Wrong[] }} Verdict
+ *
+ * @typedef {object} Calls
+ * @property {(text: string, settings: Settings, namespace: string) => Verdict} check
+ * @property {(text: string, place: import("flytewarden").Place, edits: import("flytewarden").Edit[]) =>
+ *   import("./change.js").Change} mend
+ * @property {() => import("flytewarden").PolicyInfo[]} policies
+ *
+ * @typedef {{ id: number, call: keyof Calls, parameters: unknown[] }} Request
+ * @typedef {{ id: number, value?: unknown, refused?: string, crashed?: string }} Reply
+ */
+
+/** @type {Calls} */
+const calls = {
+  check(text, settings, namespace) {
+    const wrong = Object.entries(settings).flatMap(([policy, own]) => wrongSettings(policy, own) ?? []);
+    if (wrong.length > 0) return { wrong };
+    return text.trim() === "" ? {} : { report: check(text, settings, { namespace }) };
+  },
+  mend(text, place, edits) {
+    return smallestChange(text, mend(text, place, edits));
+  },
+  policies,
+};
+
+/**
+ * @param {string} policy
+ * @param {Record<string, unknown>} own
+ * @returns {Wrong | undefined}
+ */
+function wrongSettings(policy, own) {
+  try {
+    validateSettings({ [policy]: own });
+  } catch (error) {
+    if (!isAnswer(error)) throw error;
+    return { policy, message: inPolicy(policy, error) };
+  }
+}
+
+/**
+ * What is wrong, and where among the policy's settings.
+ *
+ * @param {string} policy
+ * @param {Error & { path?: string }} error
+ */
+function inPolicy(policy, { message, path = "" }) {
+  const own = (/** @type {string} */ text) =>
+    text.startsWith(policy) ? text.slice(policy.length).replace(/^[.:] ?/, "") : text;
+  const place = own(path);
+  return place === "" || own(message).startsWith(place) ? own(message) : `${place}: ${message}`;
+}
+
+/**
+ * Whether the package threw this on purpose. Anything else, a trap or an exhausted stack say, leaves its memory in an
+ * unknown state.
+ *
+ * @param {unknown} error
+ * @returns {error is Error}
+ */
+function isAnswer(error) {
+  return error instanceof Error && error.constructor === Error;
+}
+
+const ready = init().then(
+  () => undefined,
+  (error) => `the policies could not be loaded: ${error.message}`,
+);
+
+addEventListener("message", async (/** @type {MessageEvent<Request>} */ { data: { id, call, parameters } }) => {
+  const crashed = await ready;
+  /** @type {Reply} */
+  let reply = { id, crashed };
+  if (crashed === undefined) {
+    try {
+      const value = /** @type {(...parameters: unknown[]) => unknown} */ (calls[call])(...parameters);
+      reply = { id, value };
+    } catch (error) {
+      reply = isAnswer(error) ? { id, refused: error.message } : { id, crashed: `the policies stopped: ${error}` };
+    }
+  }
+  postMessage(reply);
+});

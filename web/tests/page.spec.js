@@ -1,0 +1,468 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import AxeBuilder from "@axe-core/playwright";
+import { expect, test } from "@playwright/test";
+
+import {
+  BEFORE, WRITE_ORIGIN, editor, example, findings, message, openExample, openFile, openSettings, status, textOf,
+} from "./page.js";
+
+test.use({ permissions: ["clipboard-read", "clipboard-write"] });
+
+/** @type {string[]} */
+let complaints = [];
+
+test.beforeEach(async ({ page }) => {
+  complaints = [];
+  page.on("console", (said) => said.type() === "error" && complaints.push(said.text()));
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  await page.addInitScript(() =>
+    addEventListener("securitypolicyviolation", (event) =>
+      console.error(`refused by the Content-Security-Policy: ${event.violatedDirective} ${event.blockedURI}`)),
+  );
+});
+
+test.describe("the page", () => {
+  test.beforeEach(({ page }) => page.goto(""));
+  // Whatever a test does, nothing of it is an error, or against the page's policy.
+  test.afterEach(() => expect(complaints).toEqual([]));
+
+  test("starts neutral, with nothing to check", async ({ page }) => {
+    await expect(status(page)).toHaveText(/Nothing to check yet/);
+    await expect(status(page)).toHaveAttribute("data-look", "neutral");
+  });
+
+  test("shows the example's violations where they are, in the list and in the editor", async ({ page }) => {
+    await openExample(page);
+    await expect(status(page)).toContainText("7 objects judged: 10 violations in 6 objects, 1 notice.");
+    await expect(status(page)).toContainText("No policy is about the other 4 (2 Ingress, 2 Service).");
+    await expect(page.locator(".finding.violation")).toHaveCount(10);
+    await expect(page.locator(".finding.notice")).toHaveCount(1);
+    const finding = findings(page).filter({ hasText: "flyte-admin-cors/never-matches" });
+    await expect(finding).toContainText('data["server.yaml"] line 22, server.security.allowedOrigins[1] line 118');
+    await expect(finding).toContainText("no browser ever sends https://console.example.com/: it ends with a slash");
+    await finding.getByRole("button", { name: "line 118" }).click();
+    const line = page.locator(".cm-line.marked").filter({ hasText: "- https://console.example.com/" });
+    await expect(line).toContainText("it ends with a slash");
+    await expect(line).toBeInViewport();
+    await expect(editor(page)).toBeFocused();
+    expect(await lineOf(page, line)).toBe("118");
+  });
+
+  test("looks good only about what was judged and has no violation", async ({ page }) => {
+    await page.getByRole("button", { name: "Open mended example" }).click();
+    await expect(status(page)).toContainText("no violation");
+    await expect(status(page)).toHaveAttribute("data-look", "good");
+    await openFile(page, "service.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: other}\n");
+    await expect(status(page)).toContainText("0 objects judged. No policy is about the other 1 (1 Service).");
+    await expect(status(page)).toHaveAttribute("data-look", "neutral");
+  });
+
+  test("applies a mend to the line that it is about, and undoes it", async ({ page }) => {
+    await openExample(page);
+    await page.getByRole("button", { name: WRITE_ORIGIN, exact: true }).click();
+    await expect(status(page)).toContainText("9 violations");
+    await expect(page.getByRole("button", { name: WRITE_ORIGIN, exact: true })).toHaveCount(0);
+    const before = BEFORE.split("\n");
+    const after = (await textOf(page)).split("\n");
+    expect(after).toHaveLength(before.length);
+    const changed = after.flatMap((line, index) => (line === before[index] ? [] : [[index + 1, line]]));
+    expect(changed).toEqual([[118, "        - https://console.example.com"]]);
+    await page.keyboard.press("Control+z");
+    await expect(status(page)).toContainText("10 violations");
+    expect(await textOf(page)).toBe(BEFORE);
+  });
+
+  test("undoes a mend from the list too", async ({ page }) => {
+    await openExample(page);
+    await page.getByRole("button", { name: WRITE_ORIGIN, exact: true }).click();
+    await expect(status(page)).toContainText("9 violations");
+    await page.keyboard.press("Control+z");
+    await expect(status(page)).toContainText("10 violations");
+  });
+
+  test("goes to the next finding with F8, and applies its mend there", async ({ page }) => {
+    await openExample(page);
+    await findings(page).filter({ hasText: "never-matches" }).getByRole("button", { name: "line 118" }).click();
+    await page.keyboard.press("F8");
+    await page.locator(".cm-tooltip").getByRole("button", { name: WRITE_ORIGIN }).click();
+    await expect(status(page)).toContainText("9 violations");
+  });
+
+  test("says what is malformed as not judged, with its line, and never as good", async ({ page }) => {
+    await openFile(page, "broken.yaml", `${example("after.yaml")}---\napiVersion: v1\nkind: [\n`);
+    await expect(status(page)).toContainText("1 could not be judged.");
+    await expect(status(page)).toHaveAttribute("data-look", "unjudged");
+    const first = findings(page).first();
+    await expect(first).toContainText("Not judged");
+    const lines = example("after.yaml").split("\n").length + 2;
+    const jump = page.locator("#panel-findings").getByRole("button").first();
+    await expect(jump).toHaveText(`line ${lines}`);
+    await jump.click();
+    await expect(page.locator(".cm-line.marked")).toContainText("kind: [");
+  });
+
+  test("checks what is typed", async ({ page }) => {
+    await openExample(page);
+    await findings(page).filter({ hasText: "never-matches" }).getByRole("button", { name: "line 118" }).click();
+    await page.keyboard.press("End");
+    await page.keyboard.press("Backspace");
+    await expect(status(page)).toContainText("9 violations");
+    await page.keyboard.type("/path");
+    await expect(status(page)).toContainText("10 violations");
+    await page.getByRole("button", { name: "Clear" }).click();
+    await expect(status(page)).toContainText("Nothing to check yet");
+    await expect(findings(page)).toHaveCount(0);
+  });
+
+  test("opens several files as one text that says where each part is from", async ({ page }) => {
+    await page.locator("#files").setInputFiles([
+      { name: "b.yaml", mimeType: "", buffer: Buffer.from("---\n# Source: chart/b.yaml\nkind: B") },
+      { name: "a.txt", mimeType: "", buffer: Buffer.from("---\r\nkind: A\r\n") },
+    ]);
+    await expect(message(page)).toHaveText("Opened 2 files.");
+    expect(await textOf(page)).toBe("---\n# Source: a.txt\nkind: A\n---\n# Source: chart/b.yaml\nkind: B\n");
+  });
+
+  test("opens the manifests of a folder, and names what is not UTF-8", async ({ page }, { outputDir }) => {
+    mkdirSync(join(outputDir, "chart", "templates"), { recursive: true });
+    writeFileSync(join(outputDir, "chart", "templates", "all.yaml"), BEFORE);
+    writeFileSync(join(outputDir, "chart", "latin1.yml"), Buffer.from("name: M\xfcnchen", "latin1"));
+    writeFileSync(join(outputDir, "chart", "README.md"), "# Chart");
+    await page.locator("#folder").setInputFiles(join(outputDir, "chart"));
+    await expect(message(page)).toContainText("Opened chart/templates/all.yaml.");
+    await expect(message(page)).toContainText("Left out a file: chart/latin1.yml (not UTF-8).");
+    await expect(message(page)).toContainText("1 other file is no .yaml, .yml or .json.");
+    await expect(status(page)).toContainText("10 violations");
+  });
+
+  test("leaves the text as it is when nothing can be opened", async ({ page }) => {
+    await openExample(page);
+    await openFile(page, "utf16.yaml", Buffer.from("\ufeffkind: A", "utf16le"));
+    await expect(message(page)).toHaveText("Left out a file: utf16.yaml (not UTF-8).");
+    await expect(status(page)).toContainText("10 violations");
+  });
+
+  test("opens what is dropped, onto the editor too", async ({ page }) => {
+    const transfer = await page.evaluateHandle((text) => {
+      const dropped = new DataTransfer();
+      dropped.items.add(new File([text], "rendered.yaml"));
+      return dropped;
+    }, BEFORE);
+    await editor(page).dispatchEvent("drop", { dataTransfer: transfer });
+    await expect(message(page)).toHaveText("Opened rendered.yaml.");
+    await expect(status(page)).toContainText("10 violations");
+    expect(await textOf(page)).toBe(BEFORE);
+  });
+
+  test("writes the form's settings as YAML, and judges with them", async ({ page }) => {
+    await openExample(page);
+    const policy = await openSettings(page, "flyte-non-root");
+    await policy.getByRole("combobox", { name: "Level" }).selectOption("restricted");
+    const yaml = policy.getByRole("textbox", { name: /^In the policy's spec/ });
+    await expect(yaml).toHaveValue("  settings:\n    level: restricted");
+    await expect(status(page)).not.toContainText("10 violations");
+    await expect(policy.locator("summary")).toContainText("1 setting");
+    // A plain off is false to what reads YAML 1.1, as kubectl does.
+    await policy.getByRole("combobox", { name: "Groups" }).selectOption("off");
+    await expect(yaml).toHaveValue('  settings:\n    level: restricted\n    groups: "off"');
+    await policy.getByRole("combobox", { name: "Level" }).selectOption("not set (default: effective)");
+    await policy.getByRole("combobox", { name: "Groups" }).selectOption("not set (default: off)");
+    await expect(yaml).toHaveValue("  settings: {}");
+    await expect(status(page)).toContainText("10 violations");
+    await policy.getByRole("button", { name: "Copy the settings of flyte-non-root" }).click();
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe("  settings: {}");
+  });
+
+  test("edits lists, and lists of maps, and tells an empty one from none", async ({ page }) => {
+    const cors = await openSettings(page, "flyte-admin-cors");
+    const corsYaml = cors.getByRole("textbox", { name: /^In the policy's spec/ });
+    await cors.getByRole("textbox", { name: "Trusted origins" }).fill("https://a.example.com\nhttps://b.example.com\n");
+    await expect(corsYaml).toHaveValue(
+      "  settings:\n    trustedOrigins:\n      - https://a.example.com\n      - https://b.example.com",
+    );
+    await cors.getByRole("textbox", { name: "Trusted origins" }).fill("");
+    await cors.getByRole("checkbox", { name: "Trusted origins: an empty list" }).check();
+    await expect(corsYaml).toHaveValue("  settings:\n    trustedOrigins: []");
+    const policy = await openSettings(page, "flyte-non-root");
+    const yaml = policy.getByRole("textbox", { name: /^In the policy's spec/ });
+    await policy.getByRole("button", { name: "Add an entry" }).click();
+    await page.keyboard.type("wait");
+    await policy.getByRole("textbox", { name: "Images" }).fill("busybox");
+    await expect(yaml).toHaveValue(
+      "  settings:\n    exceptions:\n      - initContainer: wait\n        images:\n          - busybox",
+    );
+    await policy.getByRole("button", { name: "Remove Exceptions 1" }).click();
+    await expect(yaml).toHaveValue("  settings: {}");
+    await policy.getByRole("button", { name: "Start from the default" }).click();
+    await expect(policy.getByRole("textbox", { name: "Init container" })).toHaveValue("check-db-ready");
+  });
+
+  test("fills the form from YAML, and keeps what only YAML can say", async ({ page }) => {
+    await openExample(page);
+    const policy = await openSettings(page, "flyte-non-root");
+    const yaml = policy.getByRole("textbox", { name: /^In the policy's spec/ });
+    await yaml.fill("settings:\n  level: restricted\n  fill:\n    flyteadmin: {runAsUser: 65534}\n");
+    await expect(policy.getByRole("combobox", { name: "Level" })).toHaveValue("1");
+    await expect(policy.getByRole("combobox", { name: "Fill" }).locator(":checked")).toHaveText("set in YAML");
+    await policy.getByRole("combobox", { name: "Level" }).selectOption("effective");
+    await expect(yaml).toHaveValue(
+      "  settings:\n    level: effective\n    fill:\n      flyteadmin:\n        runAsUser: 65534",
+    );
+  });
+
+  test("explains wrong settings, and shows nothing as judged with them", async ({ page }) => {
+    await page.getByRole("button", { name: "Open mended example" }).click();
+    await expect(status(page)).toHaveAttribute("data-look", "good");
+    const policy = await openSettings(page, "flyte-non-root");
+    const yaml = policy.getByRole("textbox", { name: /^In the policy's spec/ });
+    await yaml.fill("settings:\n  level: loose\n");
+    await expect(policy.locator(".wrong")).toContainText("level: unknown variant loose");
+    await expect(status(page)).toContainText("Nothing was judged.");
+    await expect(status(page)).toContainText("the settings of flyte-non-root are not valid");
+    await expect(status(page)).toHaveAttribute("data-look", "unjudged");
+    await yaml.fill("settings:\n  level: [\n");
+    await expect(policy.locator(".wrong")).toContainText("Not valid: line 3");
+    await expect(status(page)).toContainText("Nothing was judged.");
+    await yaml.fill("settings:\n");
+    await expect(status(page)).toHaveAttribute("data-look", "good");
+  });
+
+  test("puts the settings into a link, and not the manifests", async ({ page, context }) => {
+    await openExample(page);
+    const policy = await openSettings(page, "flyte-non-root");
+    await policy.getByRole("combobox", { name: "Level" }).selectOption("restricted");
+    await page.getByRole("textbox", { name: "Namespace", exact: true }).fill("flyte");
+    await page.getByRole("button", { name: "Copy link" }).click();
+    await expect(message(page)).toHaveText("The link: copied.");
+    const link = await page.evaluate(() => navigator.clipboard.readText());
+    const carried = JSON.parse(decodeURIComponent(new URL(link).hash.slice("#settings=".length)));
+    expect(carried).toEqual({ settings: { "flyte-non-root": { level: "restricted" } }, namespace: "flyte" });
+
+    const other = await context.newPage();
+    await other.goto(link);
+    const restored = await openSettings(other, "flyte-non-root");
+    await expect(restored.getByRole("combobox", { name: "Level" }).locator(":checked")).toHaveText("restricted");
+    await expect(other.getByRole("textbox", { name: "Namespace", exact: true })).toHaveValue("flyte");
+    await expect(status(other)).toContainText("Nothing to check yet");
+    expect(await other.evaluate(() => [localStorage.length, sessionStorage.length])).toEqual([0, 0]);
+  });
+
+  for (const [fragment, reason] of [
+    ["#settings=%7B%22set", "it is cut off or mistyped"],
+    ["#settings=%zz", "it is cut off or mistyped"],
+    ["#settings=[1]", "it does not hold settings by policy"],
+    ['#settings={"settings":{"flyte-nothing":{}}}', "what is no policy here: flyte-nothing"],
+  ]) {
+    test(`says of the link ${fragment} that ${reason}`, async ({ page }) => {
+      await page.evaluate((hash) => void (location.hash = hash), fragment ?? "");
+      await expect(message(page)).toContainText(reason ?? "");
+    });
+  }
+
+  test("can be used with the keyboard alone", async ({ page }) => {
+    await page.keyboard.press("Tab");
+    await expect(page.getByRole("link", { name: "Skip to the findings" })).toBeFocused();
+    await tabTo(page, "Open example");
+    await page.keyboard.press("Enter");
+    await expect(status(page)).toContainText("10 violations");
+    await tabTo(page, WRITE_ORIGIN);
+    await page.keyboard.press("Enter");
+    await expect(status(page)).toContainText("9 violations");
+    // The next thing to do is where the last one was.
+    await expect(page.locator("#panel-findings :focus")).toHaveCount(1);
+    await tabTo(page, "Apply: write https://flyte.example.com");
+  });
+
+  for (const [name, colorScheme, width] of /** @type {const} */ ([
+    ["light", "light", 1280],
+    ["dark", "dark", 1280],
+    ["narrow", "light", 375],
+  ])) {
+    test(`is accessible: ${name}`, async ({ page }) => {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 800 });
+      await openExample(page);
+      expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([]);
+      const policy = await openSettings(page, "flyte-non-root");
+      await policy.getByRole("button", { name: "Start from the default" }).click();
+      await policy.getByRole("textbox", { name: "Init container" }).fill("");
+      await expect(policy.locator(".wrong")).toBeVisible();
+      expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([]);
+      const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      expect(wider).toBeLessThanOrEqual(0);
+    });
+  }
+
+  test("asks no other host for anything, and forbids itself to", async ({ page, baseURL }) => {
+    /** @type {string[]} */
+    const asked = [];
+    page.on("request", (request) => asked.push(request.url()));
+    await page.reload();
+    await openExample(page);
+    await page.getByRole("button", { name: WRITE_ORIGIN, exact: true }).click();
+    await openSettings(page, "flyte-non-root");
+    await page.getByRole("button", { name: "Copy link" }).click();
+    await expect(status(page)).toContainText("9 violations");
+    expect(asked.length).toBeGreaterThan(5);
+    expect(asked.filter((url) => !url.startsWith(baseURL ?? ""))).toEqual([]);
+    const policy = await page.locator('meta[http-equiv="Content-Security-Policy"]').getAttribute("content");
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).toContain("connect-src 'self'");
+    expect(policy).not.toContain("unsafe-inline");
+  });
+
+  test("takes keystrokes in 50,000 lines while it checks them", async ({ page }) => {
+    const chart = Array(Math.ceil(50_000 / BEFORE.split("\n").length)).fill(BEFORE).join("---\n");
+    await openFile(page, "large.yaml", chart);
+    await expect(status(page)).toContainText(/[\d,]{5} violations/, { timeout: 20_000 });
+    // Not all of them are listed at once.
+    const listed = await findings(page).count();
+    expect(listed).toBeLessThan(150);
+    await page.getByRole("button", { name: "Show more" }).click();
+    expect(await findings(page).count()).toBeGreaterThan(listed);
+    await editor(page).focus();
+    await page.keyboard.press("Control+End");
+    await page.evaluate(() => {
+      Object.assign(globalThis, { delays: [], longest: 0 });
+      addEventListener("keydown", ({ timeStamp }) =>
+        // What comes after the next frame has been drawn.
+        requestAnimationFrame(() => setTimeout(() => delays.push(performance.now() - timeStamp))), true);
+      new PerformanceObserver((list) => {
+        for (const { duration } of list.getEntries()) globalThis.longest = Math.max(globalThis.longest, duration);
+      }).observe({ type: "longtask" });
+    });
+    await page.keyboard.type("#");
+    await page.waitForTimeout(300);
+    for (let key = 0; key < 20; key += 1) {
+      await page.keyboard.type("x");
+      await expect(page.locator("#busy")).toHaveText("Checking…");
+    }
+    const delays = (await page.evaluate(() => globalThis.delays)).slice(1).sort((one, other) => one - other);
+    await expect(status(page)).not.toHaveAttribute("data-stale", "", { timeout: 20_000 });
+    const longest = await page.evaluate(() => globalThis.longest);
+    const median = delays[Math.floor(delays.length / 2)];
+    console.log(`${chart.split("\n").length} lines: from a key to the next frame ${median.toFixed(1)} ms (median), ` +
+      `${delays.at(-1).toFixed(1)} ms (longest); longest task of the page, showing findings included, ${longest} ms`);
+    expect(delays).toHaveLength(20);
+    expect(median).toBeLessThan(100);
+  });
+});
+
+test("says so when the policies cannot be loaded, and recovers", async ({ page }) => {
+  await page.route("**/*.wasm", (route) => route.fulfill({ contentType: "application/wasm", body: "garbage" }));
+  await page.goto("");
+  await expect(status(page)).toContainText("This could not be judged.");
+  await expect(status(page)).toContainText("the policies could not be loaded");
+  await openFile(page, "after.yaml", example("after.yaml"));
+  await expect(status(page)).toHaveAttribute("data-look", "unjudged");
+  await page.unroute("**/*.wasm");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await expect(status(page)).toContainText("no violation");
+});
+
+test("gives up a check that does not end, once there is another text", async ({ page }) => {
+  await prefixWorker(page, atTexts("HANG", "for (;;);"));
+  await page.goto("");
+  await openFile(page, "hang.yaml", "# \u00fc HANG\n");
+  await expect(page.locator("#busy")).toHaveText("Checking…");
+  await openExample(page);
+});
+
+test("says beside a finding why its mend cannot be applied", async ({ page }) => {
+  await prefixWorker(page, REFUSE_TO_MEND);
+  await page.goto("");
+  await openExample(page);
+  await page.getByRole("button", { name: WRITE_ORIGIN, exact: true }).click();
+  const finding = findings(page).filter({ hasText: "never-matches" });
+  await expect(finding.getByRole("alert")).toHaveText("Not applied: it is an alias");
+  expect(await textOf(page)).toBe(BEFORE);
+});
+
+test("says so when the policies trap, and starts them again", async ({ page }) => {
+  await prefixWorker(page, atTexts("TRAP", UNREACHABLE));
+  await page.goto("");
+  await openExample(page);
+  await openFile(page, "trap.yaml", "# \u00fc TRAP\n");
+  await expect(status(page)).toContainText("This could not be judged.");
+  await expect(status(page)).toContainText("the policies stopped: RuntimeError: unreachable");
+  await expect(status(page)).toHaveAttribute("data-look", "unjudged");
+  await expect(findings(page)).toHaveCount(0);
+  await expect(page.locator(".cm-line.marked")).toHaveCount(0);
+  await openExample(page);
+});
+
+const REFUSE_TO_MEND = `
+addEventListener("message", (event) => {
+  if (event.data.call !== "mend") return;
+  event.stopImmediatePropagation();
+  postMessage({ id: event.data.id, refused: "it is an alias" });
+});
+`;
+
+// A module whose only function is the instruction `unreachable`.
+const UNREACHABLE = `
+new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 5, 1, 3, 0, 0, 11,
+]))).exports.f();
+`;
+
+/**
+ * Does something when the package takes in a text with a mark. What is not ASCII goes through an encoder, so the text
+ * must not be.
+ *
+ * @param {string} mark
+ * @param {string} code
+ */
+function atTexts(mark, code) {
+  return `
+    const encodeInto = TextEncoder.prototype.encodeInto;
+    TextEncoder.prototype.encodeInto = function (text, into) {
+      if (text.includes("${mark}")) { ${code} }
+      return encodeInto.call(this, text, into);
+    };
+  `;
+}
+
+/**
+ * Has the worker run something ahead of its own code.
+ *
+ * @param {import("@playwright/test").Page} page
+ * @param {string} code
+ */
+async function prefixWorker(page, code) {
+  await page.route("**/worker.js", async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: `${code}${await response.text()}` });
+  });
+}
+
+/**
+ * The number that the editor shows beside a line.
+ *
+ * @param {import("@playwright/test").Page} page
+ * @param {import("@playwright/test").Locator} line
+ */
+async function lineOf(page, line) {
+  const box = await line.boundingBox();
+  for (const number of await page.locator(".cm-lineNumbers .cm-gutterElement").all()) {
+    const there = await number.boundingBox();
+    if (there && box && there.height > 0 && Math.abs(there.y - box.y) < 2) return number.textContent();
+  }
+}
+
+/**
+ * Presses Tab until a control has the focus.
+ *
+ * @param {import("@playwright/test").Page} page
+ * @param {string} name
+ */
+async function tabTo(page, name) {
+  const control = page.getByRole("button", { name, exact: true }).first();
+  for (let presses = 0; presses < 60; presses += 1) {
+    if (await control.evaluate((element) => element === document.activeElement)) return;
+    await page.keyboard.press("Tab");
+  }
+  throw new Error(`Tab does not lead to ${name}`);
+}
