@@ -3,30 +3,32 @@
 .PHONY: demo modules test e2e web web-serve web-test lint docs bench target npm web-npm
 
 # The one profile that hosts are built in, and the workspace's features: the engine takes minutes, so it is compiled once.
-CARGO_BUILD = cargo build --release --locked
+CARGO_BUILD = cargo build --release --locked --workspace
+# `cargo xtask` with the workspace's features, so that nothing is compiled for it alone.
+XTASK = $(CARGO_BUILD) --bin xtask && target/release/xtask
 
 # Builds the command, and checks an example with it. It holds violations, so 1 is the right exit code.
 demo: modules
-	$(CARGO_BUILD) --workspace --bin flytewarden
+	$(CARGO_BUILD) --bin flytewarden
 	target/release/flytewarden check examples/before.yaml; test $$? -eq 1
 
 # Leaves the annotated modules in dist/.
 modules: target
-	cargo xtask modules
+	$(XTASK) modules
 
 test: modules
 	cargo test --release --locked --workspace
-	cargo xtask reproducible
+	$(XTASK) reproducible
 
 # Other people's programs on what we ship: a registry, skopeo, kubectl, kwctl, policy-server. Runs what is there, and says
 # what is not.
 e2e: modules npm
-	$(CARGO_BUILD) --workspace --bin flytewarden --bin corpus
+	$(CARGO_BUILD) --bin flytewarden --bin corpus
 	e2e-tests/run
 
 # The npm package in dist/npm, and the page in dist/page.
 web: target web-npm
-	cargo xtask web
+	$(XTASK) web
 	npm run --prefix web build
 
 # The page on http://127.0.0.1:8017.
@@ -35,13 +37,13 @@ web-serve: web
 
 # The package against the command, and the page in Debian's chromium.
 web-test: modules web
-	$(CARGO_BUILD) --workspace --bin flytewarden --bin corpus
+	$(CARGO_BUILD) --bin flytewarden --bin corpus
 	npm run --prefix web typecheck
 	npm run --prefix web test
 
 # Makes the tables and questions that are made from others, and where kwctl is on PATH the packages for Artifact Hub.
 docs:
-	cargo xtask docs
+	$(XTASK) docs
 	if command -v kwctl; then xtask/artifacthub; fi
 
 lint: modules npm

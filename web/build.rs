@@ -10,7 +10,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use flytewarden_offline::yaml;
 use serde_json::{Value, json};
 
 const ASKING: &str = "-image-user";
@@ -20,9 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={}", policies.display());
     let read = |folder: &str, file: &str| -> Result<Value, Box<dyn Error>> {
         let path = policies.join(folder).join(file);
-        let content = yaml::settings(&fs::read_to_string(&path)?)
-            .map_err(|malformed| format!("{}:{}: {}", path.display(), malformed.line, malformed.reason))?;
-        Ok(json!(content))
+        yaml_serde::from_str(&fs::read_to_string(&path)?).map_err(|error| format!("{}: {error}", path.display()).into())
     };
     let mut names = Vec::new();
     for entry in fs::read_dir(&policies)? {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use flytewarden_cli::engine::{EMBEDDED, Module};
 use flytewarden_offline::{
-    check::{Check, File, Policy},
+    check::{Check, File},
     images::Images,
     report::Report,
     settings::Settings,

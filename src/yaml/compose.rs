@@ -45,7 +45,7 @@ pub(super) fn compose(text: &[u8], wanted: &dyn Fn(&str) -> bool) -> Result<Opti
     let mut events = Events::of(text);
     let mut composer = Composer::default();
     loop {
-        let event = events.next()?;
+        let event = events.read()?;
         match event.said() {
             Said::StreamEnd => return Ok(None),
             Said::StreamStart | Said::DocumentStart { version: None | Some((1, 1)) } => {}
@@ -55,7 +55,7 @@ pub(super) fn compose(text: &[u8], wanted: &dyn Fn(&str) -> bool) -> Result<Opti
         }
     }
     // yaml.v3 looks at the token that follows the first document, and not at what it means.
-    if let Err(broken) = events.next().map(drop)
+    if let Err(broken) = events.read().map(drop)
         && !broken.has_tokens
     {
         return Err(broken.into());

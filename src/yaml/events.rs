@@ -96,7 +96,7 @@ impl<'t> Events<'t> {
     /// # Errors
     ///
     /// The text is no YAML here.
-    pub fn next(&mut self) -> Result<Event, Broken> {
+    pub fn read(&mut self) -> Result<Event, Broken> {
         let mut event = MaybeUninit::uninit();
         // SAFETY: the parser is initialized, and so is the event when parsing succeeded.
         unsafe {

@@ -7,7 +7,7 @@
 //! is as fast as any of them, and the smallest. Its code is unsafe Rust, and runs in WebAssembly's sandbox, in an instance
 //! made for one request.
 //!
-//! What a tree of nodes would cost is spared: only what [`Document::read`] is told to keep becomes [`Node`]s, and what
+//! What a tree of nodes would cost is spared: only what `Document::read` is told to keep becomes `Node`s, and what
 //! has an anchor, since an alias may want it. An alias shares its node, so that a document that multiplies by aliases
 //! stays as small as its text.
 

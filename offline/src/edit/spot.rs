@@ -29,7 +29,7 @@ impl Spot {
         // Each list or map that is open, with the key that waits for its value.
         let mut open: Vec<(Self, Option<String>)> = Vec::new();
         loop {
-            let event = events.next().ok()?;
+            let event = events.read().ok()?;
             let (span, column) = (event.span(), event.column());
             let new = |kind| Self { start: span.start, end: span.end, column, kind };
             let done = match event.said() {

@@ -27,7 +27,7 @@ pub(super) fn compose(text: &str, dialect: Dialect) -> Result<Vec<Node>, Malform
     let mut documents = Vec::new();
     let mut composer = Composer::new(dialect);
     loop {
-        let event = events.next().map_err(|Broken { line, problem, .. }| Malformed {
+        let event = events.read().map_err(|Broken { line, problem, .. }| Malformed {
             // What is not closed is missed behind the end.
             line: line.min(text.trim_end().lines().count().max(1)),
             reason: problem,
