@@ -2,6 +2,9 @@
 //!
 //! Source: `charts/flyte-core/templates` of [flyteorg/flyte](https://github.com/flyteorg/flyte).
 
+#[cfg(feature = "pod-users")]
+use crate::image::Repository;
+
 /// The control plane's API server.
 pub const FLYTEADMIN: &str = "flyteadmin";
 /// The ConfigMaps of its configuration: flyte-core's before and since v1, and the sandbox's.
@@ -82,11 +85,16 @@ pub const USERS: [Users; 4] = [
     },
 ];
 
-/// The user that Flyte's charts run an image as, by the last part of its repository: `flyteadmin-release`, say.
+/// The images that Flyte publishes, `flyteorg/flyteadmin` or `flyteorg/flyteadmin-release` in its registries.
 #[cfg(feature = "pod-users")]
-pub fn user_of(image: &str) -> Option<u32> {
-    let component = image.strip_suffix("-release").unwrap_or(image);
-    USERS.iter().find(|users| users.components.contains(&component)).map(|users| users.user)
+const IMAGES: [&str; 6] = [FLYTEADMIN, "flytescheduler", "flytepropeller", DATACATALOG, FLYTECONSOLE, FLYTE_BINARY];
+
+/// The user that Flyte's charts run one of its own images as.
+#[cfg(feature = "pod-users")]
+pub fn user_of(image: &Repository) -> Option<u32> {
+    let name = image.name().strip_suffix("-release").unwrap_or(image.name());
+    let users = USERS.iter().find(|users| users.components.contains(&name));
+    users.filter(|_| image.owner() == Some("flyteorg") && IMAGES.contains(&name)).map(|users| users.user)
 }
 
 /// The init container of flyteadmin and of datacatalog that waits for the database with `pg_isready`. The "Security

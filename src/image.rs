@@ -36,6 +36,12 @@ impl<'a> Repository<'a> {
         self.path.rsplit('/').next().unwrap_or(self.path)
     }
 
+    /// The part before that: `flyteorg` of `cr.flyte.org/flyteorg/flyteadmin`.
+    #[cfg(feature = "pod-users")]
+    pub fn owner(&self) -> Option<&'a str> {
+        self.path.rsplit_once('/').map(|(owner, _)| owner)
+    }
+
     /// A repository written without tag and digest. `None` for what is no repository's name.
     pub fn named(name: &'a str) -> Option<Self> {
         let (host, path) = match name.split_once('/') {

@@ -56,6 +56,9 @@ pub struct Edit {
     /// Where below it, e.g. `securityContext.runAsUser`; empty for the place itself.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub below: &'static str,
+    /// What is there now, where another change before this one could have put something else there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub was: Option<Scalar>,
     /// What is to be there; where absent, what is there is removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Scalar>,

@@ -33,8 +33,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut info = Vec::new();
     for folder in names.iter().filter(|name| !names.contains(&format!("{name}{ASKING}"))) {
         let name = folder.strip_suffix(ASKING).unwrap_or(folder);
-        let (metadata, form) = (read(folder, "metadata.yml")?, read(folder, "questions-ui.yml")?);
-        let said = |what: &str| &metadata["annotations"][format!("io.kubewarden.policy.{what}")];
+        // What it says for people it says under its own name.
+        let (own, form) = (read(name, "metadata.yml")?, read(name, "questions-ui.yml")?);
+        let said = |what: &str| &own["annotations"][format!("io.kubewarden.policy.{what}")];
         info.push(json!({
             "name": name,
             "description": said("description"),
@@ -42,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "severity": said("severity"),
             "questions": form["questions"],
         }));
-        writeln!(list, "    ({name:?}, {:?}),", metadata.to_string())?;
+        writeln!(list, "    ({name:?}, {:?}),", read(folder, "metadata.yml")?.to_string())?;
     }
     list.push(']');
     let out = PathBuf::from(env::var("OUT_DIR")?);

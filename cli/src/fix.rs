@@ -104,7 +104,7 @@ fn added(there: &Value, wanted: &Value, route: Vec<Step>, changes: &mut Vec<Chan
                 let route = below(Step::Key(key.clone()));
                 match there.get(key) {
                     None | Some(Value::Null) if !value.is_null() => {
-                        changes.push(Change { route, within: None, value: Some(value.clone()) });
+                        changes.push(Change { route, within: None, was: None, value: Some(value.clone()) });
                     }
                     Some(own) => added(own, value, route, changes)?,
                     None => {}

@@ -11,6 +11,7 @@ use spot::{Kind, Spot};
 
 use crate::{
     manifest,
+    report::Place,
     yaml::{self, Document, Step, Style},
 };
 
@@ -23,25 +24,34 @@ pub struct Edit {
     /// Where in the file that the path leads to, if it leads to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<String>,
+    /// What is there before; where it is something else by now, the change cannot be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", tsify(type = "unknown"))]
+    pub was: Option<Value>,
     /// What is to be there; where absent, what is there is removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", tsify(type = "unknown"))]
     pub value: Option<Value>,
 }
 
-/// The text with changes to the object that starts on a line of it.
+/// The text with changes to one of its objects.
 ///
 /// # Errors
 ///
 /// Why they cannot be made.
-pub fn mended(text: &str, line: usize, edits: &[Edit]) -> Result<String, String> {
+pub fn mended(text: &str, place: &Place, edits: &[Edit]) -> Result<String, String> {
     let mut text = text.to_owned();
     for edit in edits {
         let mut objects = manifest::objects(&text).into_iter().flatten();
-        let object = objects.find(|object| object.line == line).ok_or("there is no object on that line")?;
+        let (Some(object), None) =
+            (objects.find(|object| place.is_of(object)), objects.find(|object| place.is_of(object)))
+        else {
+            return Err("there is no such object on that line, or more than one".to_owned());
+        };
         let change = Change {
             route: object.route().into_iter().chain(yaml::steps(&edit.path)).collect(),
             within: edit.within.as_deref().map(yaml::steps),
+            was: edit.was.clone(),
             value: edit.value.clone(),
         };
         let documents = yaml::documents(&text);
@@ -66,6 +76,8 @@ pub struct Change {
     pub route: Vec<Step>,
     /// Where in the file that is there, if it is one.
     pub within: Option<Vec<Step>>,
+    /// What is there before, where that matters.
+    pub was: Option<Value>,
     /// What is to be there; nothing to remove what is.
     pub value: Option<Value>,
 }
@@ -79,13 +91,25 @@ pub fn changed(text: &str, changes: &[Change]) -> Result<String, String> {
     if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
         return Err("it is JSON, which is not edited".to_owned());
     }
+    // To libyaml these end a line, and to editors not all of them.
+    let mut breaks = text.match_indices(['\r', '\u{85}', '\u{2028}', '\u{2029}']);
+    if breaks.any(|(at, _)| !text[at..].starts_with("\r\n")) {
+        return Err("its lines end in unusual ways".to_owned());
+    }
     let mut expected = only(text).ok_or("it cannot be read alone")?;
     let root = Spot::of(text).ok_or("it cannot be read alone")?;
     let mut splices = Vec::new();
     for change in changes {
         splices.push(splice(text, &root, change)?);
         let value = match &change.within {
-            None => change.value.clone(),
+            None => {
+                if let Some(was) = &change.was
+                    && find(&mut expected, &change.route).as_deref() != Some(was)
+                {
+                    return Err(format!("{was} is no longer there"));
+                }
+                change.value.clone()
+            }
             Some(within) => {
                 let file = find(&mut expected, &change.route).and_then(|file| file.as_str()).ok_or(NO_TEXT)?;
                 Some(json!(changed(file, &[Change { within: None, route: within.clone(), ..change.clone() }])?))
@@ -123,7 +147,7 @@ struct Splice {
 }
 
 /// What a change comes to in a document's text.
-fn splice(text: &str, root: &Spot, Change { route, within, value }: &Change) -> Result<Splice, String> {
+fn splice(text: &str, root: &Spot, Change { route, within, value, .. }: &Change) -> Result<Splice, String> {
     let (spot, parents, rest) = root.follow(route);
     if let Some(within) = within {
         return match rest {
@@ -151,7 +175,7 @@ fn spot_within(text: &str, spot: &Spot, within: &[Step], value: Option<&Value>) 
     if *style != Style::Block || !text[spot.start..].starts_with('|') {
         return Err("the file is not written as it is, on the lines below `|`".to_owned());
     }
-    let change = Change { route: within.to_vec(), within: None, value: value.cloned() };
+    let change = Change { route: within.to_vec(), within: None, was: None, value: value.cloned() };
     let edited = changed(file, &[change])?;
     let (old, new): (Vec<&str>, Vec<&str>) = (file.lines().collect(), edited.lines().collect());
     let before = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
@@ -159,7 +183,7 @@ fn spot_within(text: &str, spot: &Spot, within: &[Step], value: Option<&Value>) 
     let after = old.iter().rev().zip(new.iter().rev()).take(most).take_while(|(old, new)| old == new).count();
 
     let header = line_end(text, spot.start);
-    let lines: Vec<&str> = text[header..spot.end].split_inclusive('\n').collect();
+    let lines: Vec<&str> = text.get(header..spot.end).ok_or(NO_TEXT)?.split_inclusive('\n').collect();
     let indent = lines.iter().find(|line| !line.trim().is_empty()).map_or("", |line| blanks(line));
     let at = |line: usize| header + lines[..line.min(lines.len())].iter().map(|line| line.len()).sum::<usize>();
     let end = line_break(text);
@@ -167,7 +191,13 @@ fn spot_within(text: &str, spot: &Spot, within: &[Step], value: Option<&Value>) 
         true => end.to_owned(),
         false => format!("{indent}{line}{end}"),
     });
-    Ok(Splice { start: at(before), end: at(old.len() - after), with: with.collect() })
+    let mut with: String = with.collect();
+    let (start, stop) = (at(before), at(old.len() - after));
+    // The last line of a text may end in nothing.
+    if start < stop && !text[..stop].ends_with('\n') {
+        with.truncate(with.trim_end_matches(['\r', '\n']).len());
+    }
+    Ok(Splice { start, end: stop, with })
 }
 
 fn replaced(text: &str, spot: &Spot, value: &Value) -> Result<Splice, String> {
@@ -198,7 +228,12 @@ fn removed(text: &str, spot: &Spot, parent: Option<&Spot>) -> Result<Splice, Str
         return Err("nothing would be left in its list".to_owned());
     }
     let (start, end) = match (is_flow, items.get(index + 1)) {
-        (true, Some(next)) => (spot.start, next.start),
+        // With the comma behind it; a comment may stand before the next one.
+        (true, Some(next)) => {
+            let comma = text[spot.end..next.start].find(',').ok_or("there is no comma behind it")?;
+            let behind = &text[spot.end + comma + 1..next.start];
+            (spot.start, next.start - behind.trim_start_matches(' ').len())
+        }
         (true, None) => (items[index - 1].end, spot.end),
         // With the dash before it.
         (false, _) => (line_start(text, spot.start), line_end(text, spot.end)),
@@ -229,11 +264,15 @@ fn added(text: &str, spot: &Spot, keys: &[&str], value: &Value) -> Result<Splice
             };
             Ok(Splice { start: end, end, with })
         }
+        Kind::Map { is_flow: true, entries } if entries.is_empty() && !text[spot.start..].starts_with('{') => {
+            Err("it has a tag or an anchor, and nothing in it".to_owned())
+        }
         Kind::Map { is_flow: true, entries } => {
             let entry = format!("{}: {}", flow(&json!(key)), flow(&value));
             match entries.last() {
                 Some((_, last)) => Ok(Splice { start: last.end, end: last.end, with: format!(", {entry}") }),
-                None => Ok(Splice { start: spot.start, end: spot.end, with: format!("{{{entry}}}") }),
+                // What is behind the brace may be a comment.
+                None => Ok(Splice { start: spot.start + 1, end: spot.start + 1, with: entry }),
             }
         }
         Kind::Scalar { style: Style::Plain, text: own } if matches!(own.as_str(), "" | "~" | "null") => {
@@ -354,6 +393,13 @@ mod tests {
     use serde_json::json;
 
     use super::{Edit, mended};
+    use crate::{manifest, report::Place};
+
+    fn at(text: &str, line: usize, edits: &[Edit]) -> Result<String, String> {
+        let objects: Vec<_> = manifest::objects(text).into_iter().flatten().collect();
+        let object = objects.iter().find(|object| object.line == line).ok_or("no object")?;
+        mended(text, &Place::of(object, "a.yaml"), edits)
+    }
 
     /// A text in which one thing is changed: the object on its first line.
     fn edited(
@@ -363,7 +409,7 @@ mod tests {
         value: Option<serde_json::Value>,
     ) -> Result<String, String> {
         let within = within.map(str::to_owned);
-        mended(text, 1, &[Edit { path: path.to_owned(), within, value }])
+        at(text, 1, &[Edit { path: path.to_owned(), within, was: None, value }])
     }
 
     const FILE: &str = "apiVersion: v1\nkind: ConfigMap\ndata:\n  a.yaml: |\n    # one\n    list:\n    - '*'\n    - http://a/  # two\n\n  b: 1\n";
@@ -419,5 +465,50 @@ mod tests {
         let text = "apiVersion: v1\nkind: Pod\na: &a {b: 1}\nc: *a\n";
         let reason = "edited where it stands it would be another object";
         assert_eq!(Err(reason.to_owned()), edited(text, "a.b", None, Some(json!(2))));
+    }
+
+    #[test]
+    fn an_edit_is_made_to_its_own_object_or_to_none() {
+        let list = "kind: List\napiVersion: v1\nitems: [{apiVersion: v1, kind: Pod, metadata: {name: a}}, {apiVersion: v1, kind: Pod, metadata: {name: b}}]\n";
+        let objects: Vec<_> = manifest::objects(list).into_iter().flatten().collect();
+        let edits = [Edit { path: "x".to_owned(), within: None, was: None, value: Some(json!(1)) }];
+        let mended = mended(list, &Place::of(&objects[1], ""), &edits);
+        assert_eq!(Ok(list.replace("{name: b}", "{name: b}, x: 1")), mended);
+        let twice = list.replace("name: b", "name: a");
+        assert!(super::mended(&twice, &Place::of(&objects[0], ""), &edits).is_err());
+        let later = format!("{FILE}---\n{FILE}");
+        let edits = [Edit { path: "data.b".to_owned(), within: None, was: None, value: Some(json!(2)) }];
+        assert_eq!(Ok(format!("{FILE}---\n{}", FILE.replace("b: 1", "b: 2"))), at(&later, 12, &edits));
+    }
+
+    #[test]
+    fn an_edit_of_what_was_changed_before_is_refused() {
+        let within = |index: usize| Some(format!("list[{index}]"));
+        let path = || "data[\"a.yaml\"]".to_owned();
+        let remove = |index, was| [Edit { path: path(), within: within(index), was: Some(json!(was)), value: None }];
+        let once = at(FILE, 1, &remove(0, "*")).unwrap();
+        assert_eq!(Err("it is not there".to_owned()), at(&once, 1, &remove(1, "http://a/")));
+        let [removal] = remove(0, "*");
+        let replaced = [Edit { value: Some(json!("x")), ..removal }];
+        assert_eq!(Err("\"*\" is no longer there".to_owned()), at(&once, 1, &replaced));
+    }
+
+    #[test]
+    fn texts_of_all_kinds_are_edited_or_refused() {
+        let last = "apiVersion: v1\nkind: ConfigMap\ndata:\n  a: |\n    b: 1";
+        assert_eq!(Ok(last.replace("b: 1", "b: 2")), edited(last, "data.a", Some("b"), Some(json!(2))));
+        let empty = "apiVersion: v1\nkind: Pod\na: { # one\n  }\nb: !!map {}\n";
+        assert_eq!(Ok(empty.replace("a: {", "a: {c: 1")), edited(empty, "a.c", None, Some(json!(1))));
+        assert!(edited(empty, "b.c", None, Some(json!(1))).is_err());
+        let commented = "apiVersion: v1\nkind: Pod\na: [x, # one\n  # two\n  y]\n";
+        assert_eq!(Ok(commented.replace("x, ", "")), edited(commented, "a[0]", None, None));
+        let marked = format!("\u{feff}apiVersion: v1\nkind: Pod\na: é\n---\n\u{feff}apiVersion: v1\nkind: Pod\na: 1\n");
+        let edits = [Edit { path: "a".to_owned(), within: None, was: None, value: Some(json!(2)) }];
+        assert_eq!(Ok(marked.replace("a: 1", "a: 2")), at(&marked, 5, &edits));
+        for odd in ["\r", "\u{85}", "\u{2028}"] {
+            let text = FILE.replace("# one\n", &format!("# one{odd}    c: 1\n"));
+            let result = edited(&text, "data[\"a.yaml\"]", Some("list[1]"), Some(json!("x")));
+            assert_eq!(Err("its lines end in unusual ways".to_owned()), result, "{odd:?}");
+        }
     }
 }

@@ -228,6 +228,7 @@ struct Annotated {
 #[serde(default)]
 struct AnnotatedEdit {
     below: String,
+    was: Option<Value>,
     value: Option<Value>,
 }
 
@@ -242,12 +243,12 @@ impl AnnotatedEdit {
             Some(within) => (path.to_owned(), Some(below(&within.path))),
             None => (below(path), None),
         };
-        Edit { path, within, value: self.value }
+        Edit { path, within, was: self.was, value: self.value }
     }
 }
 
 impl Place {
-    fn of(object: &Object, file: &str) -> Self {
+    pub(crate) fn of(object: &Object, file: &str) -> Self {
         Self {
             file: file.to_owned(),
             document: object.document,
@@ -258,6 +259,13 @@ impl Place {
             namespace: object.namespace.clone(),
             name: object.name.clone(),
         }
+    }
+
+    /// Whether an object of the same text stands there.
+    pub(crate) fn is_of(&self, object: &Object) -> bool {
+        let (document, line) = (object.document, object.line);
+        (self.document, self.line) == (document, line)
+            && (&self.kind, &self.namespace, &self.name) == (&object.kind, &object.namespace, &object.name)
     }
 
     /// The object as people name it: `Deployment flyte/flyteadmin`.

@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     check::Policy,
-    yaml::{self, Malformed, Value},
+    yaml::{self, Malformed, Node, Value},
 };
 
 /// The modules with flyte-non-root: its own, the one that may ask for images, and the one that carries every policy.
@@ -55,9 +55,22 @@ impl Settings {
     ///
     /// The line and what is wrong there.
     pub fn read(text: &str, policies: &[impl Policy]) -> Result<Self, WrongSettings> {
+        Self::checked(yaml::settings(text)?, policies)
+    }
+
+    /// Reads settings that are JSON, as programs give them.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, and where.
+    pub fn read_json(text: &str, policies: &[impl Policy]) -> Result<Self, WrongSettings> {
+        Self::checked(yaml::json(text), policies)
+    }
+
+    fn checked(content: Option<Node>, policies: &[impl Policy]) -> Result<Self, WrongSettings> {
         let mut settings = Self::default();
         let wrong = |line: usize, path: &str, problem: String| WrongSettings { line, path: path.to_owned(), problem };
-        let by_policy = match yaml::settings(text)?.map(|content| (content.line, content.value)) {
+        let by_policy = match content.map(|content| (content.line, content.value)) {
             None | Some((_, Value::Null)) => IndexMap::new(),
             Some((_, Value::Map(by_policy))) => by_policy,
             Some((line, _)) => {
@@ -74,8 +87,9 @@ impl Settings {
             let json = json!(own).to_string();
             policy.validate_settings(&json).map_err(|problem| {
                 // A problem starts with the path to it, unless it is with the settings as a whole.
-                let path = problem.split_once(": ").map_or("", |(path, _)| path).replace(' ', "");
-                let line = own.at(&path).line;
+                let path = problem.split_once(": ").map_or("", |(path, _)| path);
+                let path = if path.contains([' ', '`']) { "" } else { path };
+                let line = own.at(path).line;
                 let path = if path.is_empty() { name.clone() } else { format!("{name}.{path}") };
                 WrongSettings { line, path, problem: format!("{name}: {problem}") }
             })?;

@@ -37,6 +37,8 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
         let problem = format!("an empty list allows every origin: {SERVED_TO_ANY}");
         verdict.violations.push(violation("any-origin", place(), problem, LIST_CONSOLE));
     }
+    let is_good = |item: &Item| item.text != ANY && judge_origin(item, settings).is_none();
+    let has_good = || origins.value.iter().any(is_good);
     for item in &origins.value {
         if item.text == ANY {
             let (place, problem) = match &origins.place {
@@ -48,11 +50,15 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
                     ),
                 ),
             };
-            // Where others are listed beside it, they are what is meant.
-            let edits = if origins.value.len() > 1 { in_list(&place, None) } else { Vec::new() };
+            let edits = if has_good() { in_list(item, &place, None) } else { Vec::new() };
             verdict.violations.push(Violation { edits, ..violation("any-origin", place, problem, LIST_CONSOLE) });
         } else {
-            verdict.violations.extend(judge_origin(item, settings));
+            let violation = judge_origin(item, settings);
+            // What is removed must leave something: an empty list is every origin.
+            verdict.violations.extend(violation.map(|violation| match violation.rule {
+                "null-origin" if has_good() => Violation { edits: in_list(item, &item.place, None), ..violation },
+                _ => violation,
+            }));
         }
     }
     let mut earlier = BTreeSet::new();
@@ -69,12 +75,12 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
 }
 
 /// What is wrong with one origin.
-fn judge_origin(Item { text, place }: &Item, settings: &Settings) -> Option<Violation> {
+fn judge_origin(item: &Item, settings: &Settings) -> Option<Violation> {
+    let Item { text, place } = item;
     let shown = Shortened(text);
     if text == "null" {
         let problem = "`null` is what sandboxed frames and local files send, so that any website can be `null`";
-        let edits = in_list(place, None);
-        return Some(Violation { edits, ..violation("null-origin", place.clone(), problem, "remove it") });
+        return Some(violation("null-origin", place.clone(), problem, "remove it"));
     }
     let origin = match Origin::read(text) {
         Ok(origin) => origin,
@@ -84,12 +90,13 @@ fn judge_origin(Item { text, place }: &Item, settings: &Settings) -> Option<Viol
             } else {
                 format!("no browser ever sends `{shown}`: it {}", never.reason)
             };
-            let instead = never.instead.map(|instead| encrypted(&instead, settings));
-            let mend = instead.as_ref().map_or_else(
+            let mend = never.instead.as_ref().map_or_else(
                 || "write the origin as a browser sends it, e.g. https://console.example.com".to_owned(),
-                |instead| format!("write {}", Shortened(instead)),
+                |instead| format!("write {}", Shortened(&encrypted(instead, settings))),
             );
-            let edits = instead.map(|instead| in_list(place, Some(Scalar::String(instead)))).unwrap_or_default();
+            // Somebody must see to https first.
+            let instead = never.instead.filter(|instead| encrypted(instead, settings) == *instead);
+            let edits = instead.map(|instead| in_list(item, place, Some(Scalar::String(instead)))).unwrap_or_default();
             return Some(Violation { edits, ..violation("never-matches", place.clone(), problem, &mend) });
         }
     };
@@ -185,9 +192,10 @@ fn violation(rule: &'static str, place: Place, problem: impl Into<String>, mend:
 }
 
 /// A change of one origin, where it is an item of a list in a file.
-fn in_list(place: &Place, value: Option<Scalar>) -> Vec<Edit> {
+fn in_list(item: &Item, place: &Place, value: Option<Scalar>) -> Vec<Edit> {
     let is_item = place.within.as_ref().is_some_and(|within| within.path.ends_with(']'));
-    if is_item { vec![Edit { below: "", value }] } else { Vec::new() }
+    let was = Some(Scalar::String(item.text.clone()));
+    if is_item { vec![Edit { below: "", was, value }] } else { Vec::new() }
 }
 
 pub(super) fn notice(rule: &'static str, Place { path, container, within }: Place, text: String) -> Notice {

@@ -230,7 +230,7 @@ impl Verdict {
     /// Adds what is wrong with a URL that stands below a place.
     fn add_faults(&mut self, faults: Vec<url::Fault>, place: &Place, below: &'static str) {
         for url::Fault { rule, problem, mend, instead } in faults {
-            let edits = instead.map(|instead| Edit { below, value: Some(Scalar::String(instead)) });
+            let edits = instead.map(|instead| Edit { below, was: None, value: Some(Scalar::String(instead)) });
             self.add(rule, place.clone(), problem, mend, edits.into_iter().collect());
         }
     }

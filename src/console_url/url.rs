@@ -76,6 +76,8 @@ pub(super) fn read(text: &str, namespace: &str, settings: &Settings) -> Read {
             ""
         };
         let mend = format!("{mend}{may_be_meant}");
+        // Whether the path is meant, or https served, somebody must see first.
+        let instead = instead.filter(|_| !is_http && (part != Some(Reason::Path) || settings.allows_path()));
         faults.push(Fault { rule, problem, mend, instead });
     }
     if is_http {

@@ -271,13 +271,13 @@ impl Finding {
 
     /// The finding with its mend for programs.
     fn mended_by(mut self, below: &'static str, value: Scalar) -> Self {
-        self.edits = vec![Edit { below, value: Some(value) }];
+        self.edits = vec![Edit { below, was: None, value: Some(value) }];
         self
     }
 
     /// The finding whose mend is [`SET_USER`], for programs where Flyte's charts say which user.
     fn mended_by_user(self, container: &Container) -> Self {
-        match Repository::of(container.image()).and_then(|image| flyte::user_of(image.name())) {
+        match Repository::of(container.image()).and_then(|image| flyte::user_of(&image)) {
             Some(user) => self.mended_by("securityContext.runAsUser", Scalar::Number(user)),
             None => self,
         }

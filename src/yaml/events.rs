@@ -12,6 +12,8 @@ pub struct Events<'t> {
     /// it may outlive.
     parser: NonNull<libyaml::yaml_parser_t>,
     text: &'t [u8],
+    /// The bytes of the byte order mark, which libyaml reads and does not count.
+    uncounted: u64,
 }
 
 /// An event; what it says is borrowed from it.
@@ -88,10 +90,11 @@ impl<'t> Events<'t> {
             let _ = libyaml::yaml_parser_initialize(parser.as_ptr());
             libyaml::yaml_parser_set_input_string(parser.as_ptr(), text.as_ptr(), text.len() as u64);
         }
-        Self { parser, text }
+        let uncounted = if text.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 };
+        Self { parser, text, uncounted }
     }
 
-    /// The next event. After the end of the stream, or an error, there is none to ask for.
+    /// The next event; the end of the stream after that, and after an error.
     ///
     /// # Errors
     ///
@@ -101,7 +104,10 @@ impl<'t> Events<'t> {
         // SAFETY: the parser is initialized, and so is the event when parsing succeeded.
         unsafe {
             if libyaml::yaml_parser_parse(self.parser.as_ptr(), event.as_mut_ptr()).ok {
-                return Ok(Event(event.assume_init()));
+                let mut event = event.assume_init();
+                event.start_mark.index += self.uncounted;
+                event.end_mark.index += self.uncounted;
+                return Ok(Event(event));
             }
         }
         Err(self.broken())
@@ -143,7 +149,7 @@ impl Event {
         self.0.start_mark.line as usize + 1
     }
 
-    /// Where it stands in the text, in bytes. A block's end is that of its last line.
+    /// Where it stands in the text, in bytes. A text on the lines below `|` ends where the next thing starts.
     pub fn span(&self) -> Span {
         Span { start: self.0.start_mark.index as usize, end: self.0.end_mark.index as usize }
     }

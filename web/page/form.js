@@ -95,7 +95,9 @@ function defaultHint({ type, default: value, required }) {
 function defaultText(value) {
   if (!Array.isArray(value)) return String(value);
   if (value.length === 0) return "none";
-  return value.map((entry) => (isMap(entry) ? String(Object.values(entry)[0]) : String(entry))).join(", ");
+  const entryText = (/** @type {Record<string, unknown>} */ entry) =>
+    Object.entries(entry).map(([key, own]) => `${key} ${[own].flat().join(" or ")}`).join(", ");
+  return value.map((entry) => (isMap(entry) ? entryText(entry) : String(entry))).join("; ");
 }
 
 /**

@@ -72,8 +72,11 @@ pub fn check(
 ) -> Result<JsValue, Error> {
     let manifests = match manifests.as_string() {
         Some(text) => vec![Manifest { name: UNNAMED.to_owned(), text }],
-        None => from_js(&manifests, "manifests")?,
+        None => from_js::<Vec<Manifest>>(&manifests, "manifests")?,
     };
+    if manifests.is_empty() {
+        return Err(error("there are no manifests", "manifests", None, ""));
+    }
     let Options { namespace, image_users } = from_js::<Option<Options>>(&options, "options")?.unwrap_or_default();
     let policies = policies::linked();
     let settings = read(&settings, &policies)?;
@@ -116,11 +119,11 @@ pub fn mend(
     #[wasm_bindgen(unchecked_param_type = "Edit[]")] edits: JsValue,
 ) -> Result<String, Error> {
     let (place, edits): (Place, Vec<Edit>) = (from_js(&place, "place")?, from_js(&edits, "edits")?);
-    edit::mended(manifest, place.line, &edits).map_err(|reason| error(&reason, &place.file, Some(place.line), ""))
+    edit::mended(manifest, &place, &edits).map_err(|reason| error(&reason, &place.file, Some(place.line), ""))
 }
 
 fn read(settings: &JsValue, policies: &[impl flytewarden_offline::check::Policy]) -> Result<Settings, Error> {
-    Settings::read(&json_of(settings, "settings")?, policies)
+    Settings::read_json(&json_of(settings, "settings")?, policies)
         .map_err(|wrong| error(&wrong.problem, "settings", None, &wrong.path))
 }
 

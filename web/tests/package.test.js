@@ -7,11 +7,14 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 
+import { stringify } from "yaml";
+
 import { check, mend, policies, validateSettings } from "../../dist/npm/node.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const read = (name) => readFileSync(root + name, "utf8");
 const BEFORE = read("examples/before.yaml");
+const CASES = run("corpus", "reports").trim().split("\n").map((line) => JSON.parse(line));
 
 /** What a program of the workspace prints, whatever it exits with. */
 function run(program, ...parameters) {
@@ -47,9 +50,8 @@ for (const name of ["examples/before.yaml", "examples/after.yaml"]) {
 }
 
 test("the report on every case is the command's", () => {
-  const cases = run("corpus", "reports").trim().split("\n").map((line) => JSON.parse(line));
-  assert.ok(cases.length > 500, `there are ${cases.length} cases`);
-  for (const { title, settings, refused, manifests, images, report } of cases) {
+  assert.ok(CASES.length > 500, `there are ${CASES.length} cases`);
+  for (const { title, settings, refused, manifests, images, report } of CASES) {
     if (refused === undefined) {
       const own = check(manifests, settings, { imageUsers: images ?? undefined });
       assert.deepEqual(withoutEchoes(own, report), report, title);
@@ -57,7 +59,7 @@ test("the report on every case is the command's", () => {
       assert.throws(() => validateSettings(settings), { message: refused, file: "settings" }, title);
     }
   }
-  console.log(`${cases.length} cases`);
+  console.log(`${CASES.length} cases`);
 });
 
 test("one side of a pair is judged by the other, in whatever text it stands", () => {
@@ -67,16 +69,35 @@ test("one side of a pair is judged by the other, in whatever text it stands", ()
   assert.deepEqual(rules(check(documents)), rules(check(BEFORE)));
 });
 
-test("every mend for programs takes its finding away, and nothing else", () => {
-  const found = (text) => check(text).objects.flatMap((place) => place.violations.map((finding) => ({ place, finding })));
-  const name = ({ finding: { rule, path, problem } }) => `${rule} ${path} ${problem}`;
-  let mended = 0;
-  for (const { place, finding } of found(BEFORE).filter(({ finding }) => finding.edits)) {
-    const after = found(mend(BEFORE, place, finding.edits)).map(name);
-    assert.ok(!after.includes(name({ finding })), finding.rule);
-    mended += 1;
+test("every mend for programs takes its finding away, in the example and in every case", () => {
+  // Why a text is left as it is, rightly.
+  const LEFT = /not written as it is, on the lines below|it stands elsewhere, and may be another's too/;
+  const texts = CASES.filter(({ manifests }) => manifests !== undefined).map(({ manifests, ...rest }) => {
+    const text = manifests.split("\n---\n").map((json) => stringify(JSON.parse(json), { version: "1.1" })).join("---\n");
+    return { ...rest, text };
+  });
+  let [mended, left] = [0, 0];
+  for (const { title, text, settings, images } of [{ title: "the example", text: BEFORE }, ...texts]) {
+    const found = (text) => check(text, settings, { imageUsers: images ?? undefined }).objects
+      .flatMap((place) => place.violations.map((finding) => ({ place, finding })));
+    const name = ({ finding: { rule, path, problem, within } }) => `${rule} ${path} ${within?.path} ${problem}`;
+    const before = found(text);
+    for (const { place, finding } of before.filter(({ finding }) => finding.edits)) {
+      let after;
+      try {
+        after = mend(text, place, finding.edits);
+      } catch (error) {
+        assert.match(error.message, LEFT, title);
+        left += 1;
+        continue;
+      }
+      const count = (findings) => findings.filter((other) => name(other) === name({ finding })).length;
+      assert.ok(count(found(after)) < count(before), `${title}: ${finding.rule}`);
+      mended += 1;
+    }
   }
-  assert.ok(mended >= 6, `${mended} findings have edits`);
+  console.log(`${mended} mends made, ${left} left`);
+  assert.ok(mended > 50);
 });
 
 test("what cannot be edited where it stands is thrown, with its line", () => {
@@ -96,6 +117,7 @@ test("wrong settings are thrown, with their path", () => {
 
 test("parameters of other types are thrown, by their names", () => {
   assert.throws(() => check(5), { file: "manifests" });
+  assert.throws(() => check([]), { file: "manifests", message: "there are no manifests" });
   assert.throws(() => check([{ name: "a" }]), { file: "manifests", message: /missing field `text`/ });
   assert.throws(() => check("", {}, { namespaces: "a" }), { file: "options", message: /unknown field `namespaces`/ });
   const circular = {};

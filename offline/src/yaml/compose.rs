@@ -1,11 +1,11 @@
 //! From libyaml's events to nodes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use flytewarden::yaml::{Broken, Event, Events, Int, Meaning, Said, Scalar, Style};
+use flytewarden::yaml::{Broken, Events, Int, Meaning, Said, Scalar, Style};
 use indexmap::IndexMap;
 
-use super::{MOST_LEVELS, MOST_NODES, Malformed, Node, Value, number};
+use super::{Lines, MOST_LEVELS, MOST_NODES, Malformed, Node, Value, number};
 
 /// How a text is read.
 #[derive(Clone, Copy)]
@@ -23,6 +23,7 @@ pub(super) fn compose(text: &str, dialect: Dialect) -> Result<Vec<Node>, Malform
     if text.matches("%TAG").nth(MOST_TAG_DIRECTIVES).is_some() {
         return Err(Malformed { line: 1, reason: format!("more than {MOST_TAG_DIRECTIVES} %TAG directives") });
     }
+    let lines = Lines::of(text);
     let mut events = Events::of(text.as_bytes());
     let mut documents = Vec::new();
     let mut composer = Composer::new(dialect);
@@ -35,9 +36,11 @@ pub(super) fn compose(text: &str, dialect: Dialect) -> Result<Vec<Node>, Malform
         match event.said() {
             Said::StreamEnd => return Ok(documents),
             Said::StreamStart => {}
-            Said::DocumentStart { .. } => composer = Composer { nodes: composer.nodes, ..Composer::new(dialect) },
+            Said::DocumentStart { .. } => {
+                composer = Composer { nodes: composer.nodes, copied: composer.copied, ..Composer::new(dialect) };
+            }
             Said::DocumentEnd => documents.extend(composer.root.take()),
-            said => composer.take(said, &event)?,
+            said => composer.take(said, lines.of_byte(event.span().start))?,
         }
     }
 }
@@ -51,6 +54,8 @@ struct Composer {
     root: Option<Node>,
     /// The nodes so far, those of aliases included.
     nodes: usize,
+    /// The weight of what was copied for anchors and aliases.
+    copied: usize,
 }
 
 #[derive(Clone)]
@@ -58,6 +63,8 @@ struct Anchored {
     node: Node,
     /// The nodes in it.
     nodes: usize,
+    /// The bytes of it, about.
+    weight: usize,
     /// The levels in it: 0 for a scalar.
     levels: usize,
 }
@@ -68,13 +75,19 @@ struct Open {
     content: Content,
     /// The nodes before it.
     nodes: usize,
+    weight: usize,
     /// The levels in it.
     levels: usize,
 }
 
 enum Content {
     List(Vec<Node>),
-    Map { fields: IndexMap<String, Node>, merged: Vec<Node>, key: Option<Key> },
+    Map {
+        fields: IndexMap<String, Node>,
+        /// Those that are its own, where none may be given twice.
+        own: BTreeSet<String>,
+        key: Option<Key>,
+    },
 }
 
 enum Key {
@@ -83,21 +96,25 @@ enum Key {
     Merge,
 }
 
+/// What a node takes beside its text, about, in bytes.
+const NODE_WEIGHT: usize = 64;
+/// The most that is copied for anchors and aliases, in bytes.
+const MOST_COPIED: usize = 64 << 20;
+
 const MERGE_TAG: &str = "tag:yaml.org,2002:merge";
 const BINARY_TAG: &str = "tag:yaml.org,2002:binary";
 
 impl Composer {
     fn new(dialect: Dialect) -> Self {
-        Self { dialect, open: Vec::new(), anchors: BTreeMap::new(), root: None, nodes: 0 }
+        Self { dialect, open: Vec::new(), anchors: BTreeMap::new(), root: None, nodes: 0, copied: 0 }
     }
 
     /// Takes what an event says of the document.
-    fn take(&mut self, said: Said, event: &Event) -> Result<(), Malformed> {
-        let line = event.line();
+    fn take(&mut self, said: Said, line: usize) -> Result<(), Malformed> {
         match said {
             Said::ListStart { anchor, .. } => self.open(line, anchor, Content::List(Vec::new())),
             Said::MapStart { anchor, .. } => {
-                self.open(line, anchor, Content::Map { fields: IndexMap::new(), merged: Vec::new(), key: None })
+                self.open(line, anchor, Content::Map { fields: IndexMap::new(), own: BTreeSet::new(), key: None })
             }
             Said::End => match self.open.pop() {
                 Some(open) => self.close(open),
@@ -106,21 +123,26 @@ impl Composer {
             Said::Scalar { anchor, tag, text, style } => {
                 let scalar = Scalar {
                     text: text.into(),
-                    is_plain: style == Style::Plain,
+                    // A tag that says nothing says that it is a text.
+                    is_plain: style == Style::Plain && tag != Some("!"),
                     tag: tag.filter(|tag| *tag != "!").map(Into::into),
                 };
                 if self.expects_key() {
                     let key = key(&scalar).map_err(|reason| Malformed { line, reason })?;
                     if let Some(anchor) = anchor {
                         let node = Node { line, value: Value::String(text.to_owned()) };
-                        self.anchors.insert(anchor.to_owned(), Some(Anchored { node, nodes: 1, levels: 0 }));
+                        let weight = NODE_WEIGHT + text.len();
+                        self.copy(weight, line)?;
+                        self.anchors.insert(anchor.to_owned(), Some(Anchored { node, nodes: 1, weight, levels: 0 }));
                     }
                     return self.add_key(key, line);
                 }
                 let value = value(&scalar, self.dialect).map_err(|reason| Malformed { line, reason })?;
                 self.count(1, line)?;
-                let done = Anchored { node: Node { line, value }, nodes: 1, levels: 0 };
+                let weight = NODE_WEIGHT + text.len();
+                let done = Anchored { node: Node { line, value }, nodes: 1, weight, levels: 0 };
                 if let Some(anchor) = anchor {
+                    self.copy(weight, line)?;
                     self.anchors.insert(anchor.to_owned(), Some(done.clone()));
                 }
                 self.add(done)
@@ -135,11 +157,12 @@ impl Composer {
                     return Err(Malformed { line, reason });
                 }
                 // Counted before it is copied.
-                let (nodes, levels) = match &self.anchors[name] {
-                    Some(anchored) => (anchored.nodes, anchored.levels),
-                    None => (0, 0),
+                let (nodes, weight, levels) = match &self.anchors[name] {
+                    Some(anchored) => (anchored.nodes, anchored.weight, anchored.levels),
+                    None => (0, 0, 0),
                 };
                 self.count(nodes, line)?;
+                self.copy(weight, line)?;
                 if self.open.len() + levels > MOST_LEVELS {
                     return Err(too_much(line));
                 }
@@ -167,23 +190,19 @@ impl Composer {
         }
         let nodes = self.nodes;
         self.count(1, line)?;
-        self.open.push(Open { line, anchor: anchor.map(str::to_owned), content, nodes, levels: 1 });
+        let weight = NODE_WEIGHT;
+        self.open.push(Open { line, anchor: anchor.map(str::to_owned), content, nodes, weight, levels: 1 });
         Ok(())
     }
 
-    fn close(&mut self, Open { line, anchor, content, nodes, levels }: Open) -> Result<(), Malformed> {
+    fn close(&mut self, Open { line, anchor, content, nodes, weight, levels }: Open) -> Result<(), Malformed> {
         let value = match content {
             Content::List(items) => Value::List(items),
-            Content::Map { mut fields, merged, .. } => {
-                // Its own fields count before those that it gets, and those of the first map before the next one's.
-                for (name, value) in merged.into_iter().flat_map(fields_of) {
-                    fields.entry(name).or_insert(value);
-                }
-                Value::Map(fields)
-            }
+            Content::Map { fields, .. } => Value::Map(fields),
         };
-        let done = Anchored { node: Node { line, value }, nodes: self.nodes - nodes, levels };
+        let done = Anchored { node: Node { line, value }, nodes: self.nodes - nodes, weight, levels };
         if let Some(anchor) = anchor {
+            self.copy(weight, line)?;
             self.anchors.insert(anchor, Some(done.clone()));
         }
         self.add(done)
@@ -199,11 +218,16 @@ impl Composer {
         if self.nodes > MOST_NODES { Err(too_much(line)) } else { Ok(()) }
     }
 
+    fn copy(&mut self, weight: usize, line: usize) -> Result<(), Malformed> {
+        self.copied += weight;
+        if self.copied > MOST_COPIED { Err(too_much(line)) } else { Ok(()) }
+    }
+
     fn add_key(&mut self, next: Key, line: usize) -> Result<(), Malformed> {
-        if let Some(Open { content: Content::Map { fields, key, .. }, .. }) = self.open.last_mut() {
+        if let Some(Open { content: Content::Map { own, key, .. }, .. }) = self.open.last_mut() {
             if let Key::Text(text) = &next
                 && !self.dialect.takes_last
-                && fields.contains_key(text)
+                && !own.insert(text.clone())
             {
                 return Err(Malformed { line, reason: format!("the key {text} is given twice") });
             }
@@ -213,22 +237,24 @@ impl Composer {
     }
 
     /// Puts a complete value where it belongs.
-    fn add(&mut self, Anchored { node, levels, .. }: Anchored) -> Result<(), Malformed> {
+    fn add(&mut self, Anchored { node, weight, levels, .. }: Anchored) -> Result<(), Malformed> {
         let Some(parent) = self.open.last_mut() else {
             self.root = Some(node);
             return Ok(());
         };
         parent.levels = parent.levels.max(levels + 1);
+        parent.weight += weight;
         match &mut parent.content {
             Content::List(items) => items.push(node),
-            Content::Map { fields, merged, key } => match (key.take(), node) {
+            Content::Map { fields, key, .. } => match (key.take(), node) {
                 (Some(Key::Text(key)), node) => {
                     fields.insert(key, node);
                 }
+                // Over what is there, and under what comes: yaml.v2 puts them in as they come, the first of a list last.
                 (Some(Key::Merge), Node { value: Value::List(maps), .. }) if maps.iter().all(is_map) => {
-                    merged.extend(maps);
+                    fields.extend(maps.into_iter().rev().flat_map(fields_of));
                 }
-                (Some(Key::Merge), node) if is_map(&node) => merged.push(node),
+                (Some(Key::Merge), node) if is_map(&node) => fields.extend(fields_of(node)),
                 (_, node) => {
                     return Err(Malformed { line: node.line, reason: "<< merges maps, and this is none".to_owned() });
                 }

@@ -3,19 +3,17 @@
 use indexmap::IndexMap;
 use serde_json::value::RawValue;
 
-use super::{MOST_LEVELS, MOST_NODES, Node, Value, number};
+use super::{Lines, MOST_LEVELS, MOST_NODES, Node, Value, number};
 
 /// The one value of a text; `None` where it is no JSON, or more than is read.
 pub(super) fn read(text: &str) -> Option<Node> {
-    let lines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(index, _)| index).collect();
     let raw: &RawValue = serde_json::from_str(text).ok()?;
-    Reader { text, lines, left: MOST_NODES }.node(raw, MOST_LEVELS)
+    Reader { text, lines: Lines::of(text), left: MOST_NODES }.node(raw, MOST_LEVELS)
 }
 
 struct Reader<'t> {
     text: &'t str,
-    /// Where lines end.
-    lines: Vec<usize>,
+    lines: Lines,
     /// How many nodes may yet be read.
     left: usize,
 }
@@ -25,7 +23,7 @@ impl<'t> Reader<'t> {
         self.left = self.left.checked_sub(1)?;
         let text = raw.get();
         let start = text.as_ptr() as usize - self.text.as_ptr() as usize;
-        let line = self.lines.partition_point(|end| *end < start) + 1;
+        let line = self.lines.of_byte(start);
         let value = match text.bytes().next()? {
             b'{' => {
                 let levels = levels.checked_sub(1)?;
