@@ -1,4 +1,4 @@
-//! JSON, which kubectl tries before YAML where a text starts with a brace: only JSON has escapes in pairs, `\ud83d\ude00`.
+//! JSON, which kubectl tries before YAML: only JSON has escapes in pairs, `\ud83d\ude00`.
 
 use indexmap::IndexMap;
 use serde_json::value::RawValue;
