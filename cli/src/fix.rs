@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use flytewarden_offline::{
-    edit::{Change, SHARED, changed},
+    edit::{Change, changed},
     manifest::Object,
     yaml::{self, Step},
 };
@@ -35,16 +35,8 @@ impl Fixed {
         // From the last, so that what comes before stays where it is.
         for (number, wanted) in by_document.iter().rev() {
             let Some(document) = documents.iter().find(|document| document.number == *number) else { continue };
-            let is_shared = documents.iter().filter(|other| other.span == document.span).count() > 1;
-            let part = &text[document.span.clone()];
             let left = fixed.left.len();
-            let part = match is_shared {
-                true => {
-                    fixed.left.extend(wanted.iter().map(|(place, _)| (*place, SHARED.to_owned())));
-                    part.to_owned()
-                }
-                false => edited_where_possible(part, wanted, &mut fixed.left),
-            };
+            let part = edited_where_possible(&text[document.span.clone()], wanted, &mut fixed.left);
             fixed.objects += wanted.len() - (fixed.left.len() - left);
             fixed.text.replace_range(document.span.clone(), &part);
         }

@@ -57,17 +57,11 @@ pub fn mended(text: &str, place: &Place, edits: &[Edit]) -> Result<String, Strin
         let documents = yaml::documents(&text);
         let document = documents.iter().find(|document| document.number == object.document);
         let span = document.ok_or("there is no such document")?.span.clone();
-        if documents.iter().filter(|other| other.span == span).count() > 1 {
-            return Err(SHARED.to_owned());
-        }
         let part = changed(&text[span.clone()], &[change])?;
         text.replace_range(span, &part);
     }
     Ok(text)
 }
-
-/// Why a document is left that ends without a line of `---`.
-pub const SHARED: &str = "it shares its document with others";
 
 /// A change to a document.
 #[derive(Debug, Clone)]
@@ -96,8 +90,8 @@ pub fn changed(text: &str, changes: &[Change]) -> Result<String, String> {
     if breaks.any(|(at, _)| !text[at..].starts_with("\r\n")) {
         return Err("its lines end in unusual ways".to_owned());
     }
-    let mut expected = only(text).ok_or("it cannot be read alone")?;
-    let root = Spot::of(text).ok_or("it cannot be read alone")?;
+    let mut expected = only(text).ok_or("it is not one document that can be read")?;
+    let root = Spot::of(text).ok_or("it is not one document that can be read")?;
     let mut splices = Vec::new();
     for change in changes {
         splices.push(splice(text, &root, change)?);
