@@ -8,8 +8,8 @@ export default defineConfig({
   outputDir: "../target/page-tests",
   workers: 1,
   retries: 0,
-  globalTimeout: 120_000,
-  timeout: 30_000,
+  globalTimeout: 300_000,
+  timeout: 60_000,
   reporter: "list",
   use: {
     baseURL: `http://127.0.0.1:${PORT}/`,
