@@ -1,6 +1,7 @@
 //! Puts what each policy says of itself into the module, as JSON.
-//!
-//! A folder `<policy>-image-user` is the same policy, which may also ask for images, and stands in for it, as in the command.
+
+#[path = "../policies/built_in.rs"]
+mod built_in;
 
 use std::{
     env,
@@ -10,31 +11,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use built_in::built_in;
 use serde_json::{Value, json};
-
-const ASKING: &str = "-image-user";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let policies = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no workspace")?.join("policies");
-    println!("cargo::rerun-if-changed={}", policies.display());
     let read = |folder: &str, file: &str| -> Result<Value, Box<dyn Error>> {
         let path = policies.join(folder).join(file);
         yaml_serde::from_str(&fs::read_to_string(&path)?).map_err(|error| format!("{}: {error}", path.display()).into())
     };
-    let mut names = Vec::new();
-    for entry in fs::read_dir(&policies)? {
-        let entry = entry?;
-        if entry.path().join("metadata.yml").is_file() {
-            names.push(entry.file_name().into_string().map_err(|_| "a policy's name is not UTF-8")?);
-        }
-    }
-    names.sort();
     let mut list = String::from("&[\n");
     let mut info = Vec::new();
-    for folder in names.iter().filter(|name| !names.contains(&format!("{name}{ASKING}"))) {
-        let name = folder.strip_suffix(ASKING).unwrap_or(folder);
+    for (name, folder) in built_in(&policies)? {
         // What it says for people it says under its own name.
-        let (own, form) = (read(name, "metadata.yml")?, read(name, "questions-ui.yml")?);
+        let (own, form) = (read(&name, "metadata.yml")?, read(&name, "questions-ui.yml")?);
         let said = |what: &str| &own["annotations"][format!("io.kubewarden.policy.{what}")];
         info.push(json!({
             "name": name,
@@ -43,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "severity": said("severity"),
             "questions": form["questions"],
         }));
-        writeln!(list, "    ({name:?}, {:?}),", read(folder, "metadata.yml")?.to_string())?;
+        writeln!(list, "    ({name:?}, {:?}),", read(&folder, "metadata.yml")?.to_string())?;
     }
     list.push(']');
     let out = PathBuf::from(env::var("OUT_DIR")?);

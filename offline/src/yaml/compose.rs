@@ -129,11 +129,9 @@ impl Composer {
                 };
                 if self.expects_key() {
                     let key = key(&scalar).map_err(|reason| Malformed { line, reason })?;
-                    if let Some(anchor) = anchor {
+                    if anchor.is_some() {
                         let node = Node { line, value: Value::String(text.to_owned()) };
-                        let weight = NODE_WEIGHT + text.len();
-                        self.copy(weight, line)?;
-                        self.anchors.insert(anchor.to_owned(), Some(Anchored { node, nodes: 1, weight, levels: 0 }));
+                        self.keep(anchor, &Anchored { node, nodes: 1, weight: NODE_WEIGHT + text.len(), levels: 0 })?;
                     }
                     return self.add_key(key, line);
                 }
@@ -141,10 +139,7 @@ impl Composer {
                 self.count(1, line)?;
                 let weight = NODE_WEIGHT + text.len();
                 let done = Anchored { node: Node { line, value }, nodes: 1, weight, levels: 0 };
-                if let Some(anchor) = anchor {
-                    self.copy(weight, line)?;
-                    self.anchors.insert(anchor.to_owned(), Some(done.clone()));
-                }
+                self.keep(anchor, &done)?;
                 self.add(done)
             }
             Said::Alias(name) => {
@@ -201,10 +196,7 @@ impl Composer {
             Content::Map { fields, .. } => Value::Map(fields),
         };
         let done = Anchored { node: Node { line, value }, nodes: self.nodes - nodes, weight, levels };
-        if let Some(anchor) = anchor {
-            self.copy(weight, line)?;
-            self.anchors.insert(anchor, Some(done.clone()));
-        }
+        self.keep(anchor.as_deref(), &done)?;
         self.add(done)
     }
 
@@ -216,6 +208,15 @@ impl Composer {
     fn count(&mut self, nodes: usize, line: usize) -> Result<(), Malformed> {
         self.nodes += nodes;
         if self.nodes > MOST_NODES { Err(too_much(line)) } else { Ok(()) }
+    }
+
+    /// Keeps a value for the aliases of its anchor, if it has one.
+    fn keep(&mut self, anchor: Option<&str>, anchored: &Anchored) -> Result<(), Malformed> {
+        if let Some(anchor) = anchor {
+            self.copy(anchored.weight, anchored.node.line)?;
+            self.anchors.insert(anchor.to_owned(), Some(anchored.clone()));
+        }
+        Ok(())
     }
 
     fn copy(&mut self, weight: usize, line: usize) -> Result<(), Malformed> {

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::{Lines, MOST_LEVELS, MOST_NODES, Node, Value, number};
 
 /// The one value of a text; `None` where it is no JSON, or more than is read.
-pub(super) fn read(text: &str) -> Option<Node> {
+pub fn read(text: &str) -> Option<Node> {
     let raw: &RawValue = serde_json::from_str(text).ok()?;
     Reader { text, lines: Lines::of(text), left: MOST_NODES }.node(raw, MOST_LEVELS)
 }

@@ -13,6 +13,7 @@ use std::{collections::BTreeMap, ops::Range};
 use compose::{Dialect, compose};
 pub use flytewarden::yaml::Style;
 use indexmap::IndexMap;
+pub use json::read as json;
 use serde::{Serialize, Serializer};
 use serde_json::Number;
 
@@ -102,11 +103,6 @@ pub fn settings(text: &str) -> Result<Option<Node>, Malformed> {
         [_, second, ..] => Err(Malformed { line: second.line, reason: "settings are one document".to_owned() }),
         _ => Ok(nodes.into_iter().next()),
     }
-}
-
-/// The value of a text that is JSON; `None` where it is none.
-pub fn json(text: &str) -> Option<Node> {
-    json::read(text)
 }
 
 /// The one map of texts that a file holds, each as it is spelled; `None` where the file is empty.
