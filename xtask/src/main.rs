@@ -152,9 +152,15 @@ fn compile(root: &Path, target: &Path, build: &Build) -> Result<Vec<u8>> {
     let home = |variable: &str, folder: &str| {
         env::var_os(variable).map_or_else(|| env::home_dir().unwrap_or_default().join(folder), PathBuf::from)
     };
-    // Paths of the machine that builds would otherwise be in the module, in the places panics name.
-    let remap = [(root.to_owned(), "flytewarden"), (home("CARGO_HOME", ".cargo"), "cargo")]
-        .map(|(path, name)| format!("--remap-path-prefix={}={name}", path.display()));
+    // Paths of the machine that builds would otherwise be in the module, in the places panics name. Where rustup has the
+    // sources of std, the compiler names them, and not as it names those that it has not.
+    let version = rustc(root, "-vV")?;
+    let commit = version.lines().find_map(|line| line.strip_prefix("commit-hash: "));
+    let std_name = format!("/rustc/{}", commit.ok_or("rustc does not say which commit it is of")?);
+    let std = Path::new(rustc(root, "--print=sysroot")?.trim()).join("lib/rustlib/src/rust");
+    let cargo_home = home("CARGO_HOME", ".cargo");
+    let paths = [(root, "flytewarden"), (cargo_home.as_path(), "cargo"), (std.as_path(), &std_name)];
+    let remap = paths.map(|(path, name)| format!("--remap-path-prefix={}={name}", path.display()));
     // The linker leaves room in every reference to a function or to memory; a tenth of a module.
     let flags = [remap.join("\u{1f}"), "-Clink-arg=--compress-relocations".to_owned()].join("\u{1f}");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -172,7 +178,23 @@ fn compile(root: &Path, target: &Path, build: &Build) -> Result<Vec<u8>> {
         return Err(format!("cargo did not build {} {}", build.package, build.feature.unwrap_or_default()).into());
     }
     let file = format!("{}/module/{}.wasm", build.target, build.package.replace('-', "_"));
-    Ok(fs::read(target.join(file))?)
+    let module = fs::read(target.join(file))?;
+    // `reproducible` would not see it: it asks the same compiler.
+    let path = std.as_os_str().as_encoded_bytes();
+    if module.windows(path.len()).any(|part| part == path) {
+        return Err(format!("{} names {}", build.package, std.display()).into());
+    }
+    Ok(module)
+}
+
+/// What the compiler says when it is asked something.
+fn rustc(root: &Path, question: &str) -> Result<String> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc).arg(question).current_dir(root).output()?;
+    if !output.status.success() {
+        return Err(format!("rustc does not answer {question}").into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// The metadata as the engines read it: `metadata.yml` in JSON, with the protocol the module speaks, and the README as
