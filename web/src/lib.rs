@@ -14,7 +14,7 @@ use flytewarden_offline::{
     report::{Place, Report},
     settings::Settings,
 };
-use js_sys::{Error, JSON, Reflect};
+use js_sys::{Array, Error, JSON, JsString, Map, Reflect, Set};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tsify::Tsify;
 use wasm_bindgen::prelude::*;
@@ -72,7 +72,8 @@ pub fn check(
 ) -> Result<JsValue, Error> {
     let manifests = match manifests.as_string() {
         Some(text) => vec![Manifest { name: UNNAMED.to_owned(), text }],
-        None => from_js::<Vec<Manifest>>(&manifests, "manifests")?,
+        None if Array::is_array(&manifests) => from_js::<Vec<Manifest>>(&manifests, "manifests")?,
+        None => return Err(error("manifests: neither a text nor a list of {name, text}", "manifests", None, "")),
     };
     if manifests.is_empty() {
         return Err(error("there are no manifests", "manifests", None, ""));
@@ -114,12 +115,12 @@ pub fn validate_settings(#[wasm_bindgen(unchecked_param_type = "Settings")] sett
 /// Throws a `FlytewardenError` where they cannot be made.
 #[wasm_bindgen]
 pub fn mend(
-    manifest: &str,
+    #[wasm_bindgen(unchecked_param_type = "string")] manifest: JsValue,
     #[wasm_bindgen(unchecked_param_type = "Place")] place: JsValue,
     #[wasm_bindgen(unchecked_param_type = "Edit[]")] edits: JsValue,
 ) -> Result<String, Error> {
     let (place, edits): (Place, Vec<Edit>) = (from_js(&place, "place")?, from_js(&edits, "edits")?);
-    edit::mended(manifest, &place, &edits).map_err(|reason| error(&reason, &place.file, Some(place.line), ""))
+    edit::mended(&manifest, &place, &edits).map_err(|reason| error(&reason, &place.file, Some(place.line), ""))
 }
 
 fn read(settings: &JsValue, policies: &[impl flytewarden_offline::check::Policy]) -> Result<Settings, Error> {
@@ -127,12 +128,26 @@ fn read(settings: &JsValue, policies: &[impl flytewarden_offline::check::Policy]
         .map_err(|wrong| error(&wrong.problem, "settings", None, &wrong.path))
 }
 
+    let manifest = manifest.as_string().ok_or_else(|| error("manifest: no text", "manifest", None, ""))?;
 /// A value as JSON; `null` for undefined.
 fn json_of(value: &JsValue, name: &str) -> Result<String, Error> {
     if value.is_undefined() {
         return Ok("null".to_owned());
     }
-    JSON::stringify(value).ok().and_then(|json| json.as_string()).ok_or_else(|| error("it is no JSON", name, None, ""))
+    // JSON has all of these empty.
+    let mut is_lost = false;
+    let mut look = |_: JsString, value: JsValue| {
+        is_lost |= value.is_instance_of::<Map>() || value.is_instance_of::<Set>();
+        Ok(Some(value))
+    };
+    let json = JSON::stringify_with_replacer_func(value, &mut look, None);
+    match json.ok().and_then(|json| json.as_string()) {
+        Some(json) if !is_lost => Ok(json),
+        Some(_) => {
+            Err(error(&format!("{name}: a Map or a Set where a plain object or a list belongs"), name, None, ""))
+        }
+        None => Err(error(&format!("{name}: no JSON"), name, None, "")),
+    }
 }
 
 fn from_js<T: DeserializeOwned>(value: &JsValue, name: &str) -> Result<T, Error> {

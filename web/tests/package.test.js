@@ -128,6 +128,14 @@ test("parameters of other types are thrown, by their names", () => {
 test("bad input is said, and traps nothing", () => {
   const bomb = Array.from({ length: 12 }, (_, level) =>
     `a${level}: &a${level} [${Array(10).fill(level === 0 ? "x" : `*a${level - 1}`).join(",")}]`).join("\n");
+  assert.throws(() => check({ name: "a", text: "" }), { file: "manifests", message: /neither a text nor a list/ });
+  for (const text of [{ name: "a", text: "" }, Buffer.from("a"), undefined]) {
+    assert.throws(() => mend(text, {}, []), { file: "manifest", message: "manifest: no text" });
+  }
+  for (const lost of [new Map([["nope", {}]]), { "flyte-non-root": new Map([["level", 1]]) }, { "flyte-non-root": new Set() }]) {
+    assert.throws(() => validateSettings(lost), { file: "settings", message: /a Map or a Set/ });
+  }
+  assert.throws(() => check("", {}, new Map([["namespace", "a"]])), { file: "options", message: /a Map or a Set/ });
   const large = `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: flyte-admin-config}\ndata:\n  a: "${"x".repeat(1 << 20)}"\n`;
   for (const text of ["", "a: [", "{", "- ".repeat(10_000), `${"[".repeat(100_000)}`, bomb, "\0", "\ud800", "%YAML 9.9\n"]) {
     const { unjudged, summary } = check(text);
