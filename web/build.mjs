@@ -33,8 +33,8 @@ const { metafile } = await build({
   logLevel: "warning",
 });
 for (const name of ["index.html", "style.css", "icon.svg"]) await cp(join(here, "page", name), join(out, name));
-// The package looks for its module beside the script that it is bundled into.
-await cp(join(flytewarden, "flytewarden_bg.wasm"), join(out, "flytewarden_bg.wasm"));
+// The package looks for its modules beside the script that it is bundled into.
+for (const name of ["policies", "pki"]) await cp(join(flytewarden, name, `${name}_bg.wasm`), join(out, `${name}_bg.wasm`));
 for (const name of await readdir(join(root, "examples"))) {
   if (name.endsWith(".yaml")) await cp(join(root, "examples", name), join(out, "examples", name));
 }

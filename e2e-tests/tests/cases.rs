@@ -5,6 +5,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use flytewarden::{
     abi::{MORE_POLICIES, Module as Native, POLICIES},
+    oauth_tls::Pki,
     policy::Policy,
 };
 use flytewarden_cli::engine::Module;
@@ -28,7 +29,8 @@ struct Natively(&'static dyn Policy);
 impl Engine for Natively {
     fn validate(&self, case: &Case) -> Result<Answer, String> {
         let payload = json!({"request": case.admission_request(), "settings": case.settings});
-        let answer = Native::One(self.0).validate(payload.to_string().as_bytes(), &Host { host: &*case.host(), clock });
+        let answer = Native::One(self.0)
+            .validate(payload.to_string().as_bytes(), &Host { host: &*case.host(), clock, pki: || Ok(Pki::LINKED) });
         serde_json::from_slice(&serde_json::to_vec(&answer).map_err(|error| error.to_string())?)
             .map_err(|error| error.to_string())
     }

@@ -11,7 +11,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use flytewarden::{
     abi::Module as Native,
     cluster::{Cluster, Listed},
-    oauth_tls::OauthTls,
+    oauth_tls::{OauthTls, Pki},
 };
 use flytewarden_cli::{check::check, engine::Module};
 use flytewarden_e2e::{
@@ -30,8 +30,8 @@ use proptest::prelude::*;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json, value::RawValue};
 
-/// No cluster, at a time.
-struct At(SystemTime);
+/// No cluster, at a time, with some roots in the place of Mozilla's.
+struct At(SystemTime, &'static Pki);
 
 impl Cluster for At {
     fn list(&self, _: Listed, _: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
@@ -40,6 +40,10 @@ impl Cluster for At {
 
     fn now(&self) -> Result<Duration, String> {
         self.0.duration_since(SystemTime::UNIX_EPOCH).map_err(|error| error.to_string())
+    }
+
+    fn pki(&self) -> Result<&'static Pki, String> {
+        Ok(self.1)
     }
 }
 
@@ -60,7 +64,7 @@ fn settings(roots: &str) -> Value {
 /// What the policy says of some certificates at a time.
 fn judged(certificates: &str, roots: &str, time: SystemTime) -> Answer {
     let payload = json!({"request": request(certificates), "settings": settings(roots)}).to_string();
-    let answer = Native::One(&OauthTls).validate(payload.as_bytes(), &At(time));
+    let answer = Native::One(&OauthTls).validate(payload.as_bytes(), &At(time, Pki::LINKED));
     serde_json::from_value(json!(answer)).expect("an answer")
 }
 
@@ -99,6 +103,27 @@ fn no_line_of_a_chain_can_be_joined_with_the_next() {
         let is_last = at + 1 == chain.len();
         assert_eq!(is_last, judged(&joined, &made("root"), day(0)).accepted, "{joined}");
     }
+}
+
+#[test]
+fn a_chain_under_one_of_mozillas_roots_is_trusted_unless_the_settings_trust_others() {
+    let root = pem::parse(made("root")).expect("PEM").into_contents();
+    let anchor = webpki::anchor_from_trusted_cert(&root.into()).expect("a root").to_owned();
+    let pki: &Pki = Box::leak(Box::new(Pki { roots: vec![anchor].leak(), ..*Pki::LINKED }));
+    let judged = |name: &str, settings: Value| {
+        let request = request(&(made(name) + &made("intermediate")));
+        let payload = json!({"request": request, "settings": settings}).to_string();
+        let answer = Native::One(&OauthTls).validate(payload.as_bytes(), &At(day(0), pki));
+        (answer.accepted, json!(answer).to_string())
+    };
+    let own = json!({"hosts": ["flyte.example.com"], "oauth": "self"});
+    let (accepted, answer) = judged("leaf", own.clone());
+    assert!(accepted && !answer.contains("long-lived"), "{answer}");
+    // Browsers take no such certificate from a CA that everybody trusts; flytectl does.
+    let (accepted, answer) = judged("825-days", own);
+    assert!(accepted && answer.contains("long-lived"), "{answer}");
+    let (accepted, answer) = judged("leaf", settings(&made("p384-root")));
+    assert!(!accepted && answer.contains("unknown-issuer"), "{answer}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::{
 
 use flytewarden::{
     abi::{MORE_POLICIES, Module, POLICIES},
+    oauth_tls::Pki,
     policy::Policy,
 };
 use flytewarden_e2e::{certificates, native::clock, root};
@@ -325,7 +326,9 @@ fn rules(package: &Package, manifest: &str) -> BTreeSet<String> {
     let settings = if manifest.contains("${") { json!({"trustRoots": "${root}"}) } else { json!({}) };
     let mut payload = json!({"request": Request::create(&object, "flyte"), "settings": settings});
     certificates::fill(&mut payload).expect("openssl makes none of these");
-    let answer = package.module.validate(payload.to_string().as_bytes(), &Host { host: &NoCluster, clock });
+    let answer = package
+        .module
+        .validate(payload.to_string().as_bytes(), &Host { host: &NoCluster, clock, pki: || Ok(Pki::LINKED) });
     let annotations = answer.audit_annotations.unwrap_or_default();
     assert!(!annotations.contains_key("unjudged"), "{annotations:?}");
     let violations = annotations.get("violations").map_or(json!([]), |json| serde_json::from_str(json).unwrap());

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use flytewarden::{
     abi::Module,
     cluster::{Cluster, Listed},
+    oauth_tls::Pki,
     policy::Policy as Rule,
 };
 use serde::Deserialize;
@@ -12,8 +13,8 @@ use serde_json::{json, value::RawValue};
 
 use crate::{check::Policy, cluster::HostCalls, metadata::Metadata, report::Answer};
 
-/// The time, since 1970-01-01T00:00:00Z.
-pub type Clock = fn() -> Result<Duration, String>;
+/// What the program that links the policies has for them, or why it does not.
+pub type Source<T> = fn() -> Result<T, String>;
 
 /// A policy that is linked in, and what its module says of itself.
 pub struct Linked {
@@ -23,8 +24,10 @@ pub struct Linked {
     pub metadata: Metadata,
     /// The policy.
     pub rule: &'static dyn Rule,
-    /// What tells the time.
-    pub clock: Clock,
+    /// The time, since 1970-01-01T00:00:00Z.
+    pub clock: Source<Duration>,
+    /// What certificates are checked with.
+    pub pki: Source<&'static Pki>,
 }
 
 impl Policy for Linked {
@@ -38,7 +41,8 @@ impl Policy for Linked {
 
     fn validate(&self, request: &str, settings: &str, host: &Arc<dyn HostCalls>) -> Result<Answer, String> {
         let payload = format!(r#"{{"request":{request},"settings":{settings}}}"#);
-        let answer = Module::One(self.rule).validate(payload.as_bytes(), &Host { host: &**host, clock: self.clock });
+        let answer = Module::One(self.rule)
+            .validate(payload.as_bytes(), &Host { host: &**host, clock: self.clock, pki: self.pki });
         // As it would come from a module.
         let answer = serde_json::to_string(&answer).map_err(|error| error.to_string())?;
         serde_json::from_str(&answer).map_err(|error| error.to_string())
@@ -54,8 +58,10 @@ impl Policy for Linked {
 pub struct Host<'h> {
     /// What answers.
     pub host: &'h dyn HostCalls,
-    /// What tells the time.
-    pub clock: Clock,
+    /// The time, since 1970-01-01T00:00:00Z.
+    pub clock: Source<Duration>,
+    /// What certificates are checked with.
+    pub pki: Source<&'static Pki>,
 }
 
 impl Cluster for Host<'_> {
@@ -88,5 +94,9 @@ impl Cluster for Host<'_> {
 
     fn now(&self) -> Result<Duration, String> {
         (self.clock)()
+    }
+
+    fn pki(&self) -> Result<&'static Pki, String> {
+        (self.pki)()
     }
 }

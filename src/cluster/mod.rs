@@ -1,5 +1,5 @@
-//! What a policy can ask beside the request, other objects, images and the time, and what those come to: who is reached from
-//! where, and how flyteadmin is configured.
+//! What a policy can ask beside the request, other objects, images, the time and a PKI, and what those come to: who is reached
+//! from where, and how flyteadmin is configured.
 
 #[cfg(feature = "cluster-objects")]
 pub(crate) mod admin;
@@ -19,6 +19,9 @@ use k8s_openapi::{
     },
 };
 use serde_json::value::RawValue;
+
+#[cfg(feature = "flyte-oauth-tls")]
+use crate::oauth_tls::Pki;
 
 /// The cluster that a request is about, as far as a policy may see it.
 pub trait Cluster {
@@ -45,6 +48,16 @@ pub trait Cluster {
     ///
     /// There is no clock.
     fn now(&self) -> Result<Duration, String>;
+
+    /// What certificates are checked with: what is linked in, unless that comes from elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// It is not there.
+    #[cfg(feature = "flyte-oauth-tls")]
+    fn pki(&self) -> Result<&'static Pki, String> {
+        Ok(Pki::LINKED)
+    }
 }
 
 /// No cluster at all.

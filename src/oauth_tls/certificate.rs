@@ -24,7 +24,7 @@ use x509_cert::{
     time::Time,
 };
 
-use super::signatures;
+use super::pki::Pki;
 use crate::verdict::{Shortened, few};
 
 /// A certificate of a chain.
@@ -192,26 +192,27 @@ impl<'d> Certificate<'d> {
     }
 
     /// The object identifier of the kind of its key, where that is not one that clients take.
-    pub(super) fn unknown_key(&self) -> Option<String> {
+    pub(super) fn unknown_key(&self, pki: &Pki) -> Option<String> {
         let key = &self.content.tbs_certificate().subject_public_key_info().algorithm;
         let kind = algorithm(key);
-        let is_known = signatures::ALL.iter().any(|known| known.public_key_alg_id().as_ref() == kind)
+        let is_known = pki.signatures.iter().any(|known| known.public_key_alg_id().as_ref() == kind)
             || alg_id::ECDSA_P521.as_ref() == kind;
         (!is_known).then(|| key.oid.to_string())
     }
 
     /// The object identifier of the way it is signed in, where that is not judged.
-    pub(super) fn unknown_signature(&self) -> Option<String> {
+    pub(super) fn unknown_signature(&self, pki: &Pki) -> Option<String> {
         let kind = algorithm(self.content.signature_algorithm());
-        let is_known = signatures::ALL.iter().any(|known| known.signature_alg_id().as_ref() == kind);
+        let is_known = pki.signatures.iter().any(|known| known.signature_alg_id().as_ref() == kind);
         (!is_known).then(|| self.content.signature_algorithm().oid.to_string())
     }
 
     /// Whether the key of `issuer` has signed it.
-    pub(super) fn is_signed_by(&self, issuer: &Certificate) -> Signed {
+    pub(super) fn is_signed_by(&self, issuer: &Certificate, pki: &Pki) -> Signed {
         let key = issuer.content.tbs_certificate().subject_public_key_info();
         let (key_kind, kind) = (algorithm(&key.algorithm), algorithm(self.content.signature_algorithm()));
-        let known = signatures::ALL
+        let known = pki
+            .signatures
             .iter()
             .find(|known| known.public_key_alg_id().as_ref() == key_kind && known.signature_alg_id().as_ref() == kind);
         let Some(known) = known else {

@@ -3,6 +3,7 @@
 use super::{
     BROKEN_CHAIN, Fault,
     certificate::{Certificate, Signed, shown},
+    pki::Pki,
 };
 
 /// What becomes of clients where a link is broken.
@@ -42,7 +43,7 @@ pub(super) fn leaf<'c, 'd>(chain: &'c [Certificate<'d>]) -> Option<(&'c Certific
 /// # Errors
 ///
 /// A signature is of a kind that is not judged.
-pub(super) fn broken_links(chain: &[Certificate], proven: usize) -> Result<Vec<Fault>, String> {
+pub(super) fn broken_links(chain: &[Certificate], proven: usize, pki: &Pki) -> Result<Vec<Fault>, String> {
     let mut faults = Vec::new();
     for (one, next) in chain.iter().zip(chain.iter().skip(1)) {
         let number = next.number();
@@ -52,7 +53,7 @@ pub(super) fn broken_links(chain: &[Certificate], proven: usize) -> Result<Vec<F
             let fact = format!("{} is certificate {} once more", next.title(), same.number());
             (fact, LOST, "remove it".to_owned())
         } else if one.issuer() == next.subject() {
-            let fact = match if one.number() <= proven { Signed::Yes } else { one.is_signed_by(next) } {
+            let fact = match if one.number() <= proven { Signed::Yes } else { one.is_signed_by(next, pki) } {
                 Signed::Yes if next.may_sign() => continue,
                 Signed::Yes => format!("{} has signed another, and is no CA's that may", next.title()),
                 Signed::Unknown(_) if one.weak_hash().is_some() => continue,

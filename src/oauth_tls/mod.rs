@@ -16,6 +16,7 @@ mod certificate;
 mod chain;
 mod compliance;
 mod hosts;
+mod pki;
 mod provider;
 mod secret;
 mod settings;
@@ -24,6 +25,7 @@ mod signer;
 mod trust;
 
 use hosts::Hosts;
+pub use pki::Pki;
 use serde_json::value::RawValue;
 use settings::Settings;
 use signer::Known;
@@ -155,7 +157,8 @@ fn judge_secret(
     let is_readable = unreadable.is_none();
     faults.extend(unreadable);
     let known = Known { is_in_order, is_readable, is_refused: !faults.is_empty() };
-    let signer = signer::of(&chain, leaf, known, now, settings).map_err(at)?;
+    let pki = cluster.pki().map_err(at)?;
+    let signer = signer::of(&chain, leaf, known, now, settings, pki).map_err(at)?;
     if signer.is_public {
         compliance::public_limit(leaf).into_iter().for_each(|text| report.note("long-lived", text));
     }

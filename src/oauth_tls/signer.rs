@@ -6,6 +6,7 @@ use super::{
     Fault, SELF_SIGNED, TRUST,
     certificate::{Certificate, Signed},
     chain, compliance,
+    pki::Pki,
     settings::Settings,
     trust,
 };
@@ -46,21 +47,22 @@ pub(super) fn of(
     Known { is_in_order, is_readable, is_refused }: Known,
     now: Duration,
     settings: &Settings,
+    pki: &Pki,
 ) -> Result<Signer, String> {
     let mut signer = Signer::default();
     for certificate in chain.iter().filter(|certificate| !is_root(certificate, chain)) {
         match compliance::weak_signature(certificate) {
             Some(fault) => signer.faults.push(fault),
             None => {
-                let unknown = certificate.unknown_signature();
+                let unknown = certificate.unknown_signature(pki);
                 unknown.map_or(Ok(()), |kind| Err(chain::unknown_signature(certificate, &kind)))?;
             }
         }
     }
-    if let Some(kind) = leaf.unknown_key() {
+    if let Some(kind) = leaf.unknown_key(pki) {
         return Err(format!("{} has a key of a kind that is not judged here ({kind})", leaf.title()));
     }
-    let is_self_signed = leaf.is_self_issued() && matches!(leaf.is_signed_by(leaf), Signed::Yes);
+    let is_self_signed = leaf.is_self_issued() && matches!(leaf.is_signed_by(leaf, pki), Signed::Yes);
     // A leaf that has expired is said to have; whom it leads to is judged all the same.
     let time = now.clamp(leaf.not_before(), leaf.not_after().max(leaf.not_before()));
     let mut links = 0;
@@ -68,7 +70,7 @@ pub(super) fn of(
     if is_self_signed {
         signer.faults.push(self_signed(leaf));
     } else if settings.wants_trust() && is_readable {
-        match trust::path(chain, leaf, time, settings) {
+        match trust::path(chain, leaf, time, settings, pki) {
             Ok(path) => {
                 signer.is_public = path.is_public;
                 links = if is_in_order { path.links } else { 0 };
@@ -77,19 +79,19 @@ pub(super) fn of(
         }
     }
     if is_in_order {
-        signer.faults.extend(chain::broken_links(chain, links)?);
+        signer.faults.extend(chain::broken_links(chain, links, pki)?);
     }
     // Links that are broken lead nowhere.
     if is_self_signed || !is_readable || !signer.faults.is_empty() {
         return Ok(signer);
     }
     if let Some(error) = &trust {
-        signer.faults.extend(trust::why_none(error, chain, leaf, settings, is_refused)?);
+        signer.faults.extend(trust::why_none(error, chain, leaf, settings, pki, is_refused)?);
     }
     // Whom the chain leads to may be forgiven, how it gets there is not.
     let is_forgiven = |fault: &Fault| TRUST.contains(&fault.rule);
     if !is_refused && (trust.is_some() || !settings.wants_trust()) && signer.faults.iter().all(is_forgiven) {
-        signer.faults.extend(trust::why_not_in_itself(chain, leaf, time));
+        signer.faults.extend(trust::why_not_in_itself(chain, leaf, time, pki));
     }
     Ok(signer)
 }

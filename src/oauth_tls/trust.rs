@@ -9,8 +9,9 @@ use super::{
     BROKEN_CHAIN, Fault, UNKNOWN_ISSUER, UNTRUSTED_ROOT,
     certificate::{Certificate, Signed, shown},
     chain,
+    pki::Pki,
     settings::Settings,
-    signatures, signer,
+    signer,
 };
 
 /// A path to a trusted root.
@@ -27,6 +28,7 @@ pub(super) fn path(
     leaf: &Certificate,
     time: Duration,
     settings: &Settings,
+    pki: &Pki,
 ) -> Result<Trusted, Error> {
     let ders = settings.roots();
     let below = chain.iter().filter(|certificate| certificate.is_ca && !certificate.is_self_issued()).count();
@@ -34,13 +36,13 @@ pub(super) fn path(
     let own = roots(&ders).filter(|root| root.is_valid_at(time) && root.may_be_root(below));
     let own: Vec<CertificateDer> = own.map(|root| root.der.clone()).collect();
     let own = own.iter().filter_map(|der| webpki::anchor_from_trusted_cert(der).ok());
-    let public = if settings.trusts_mozilla() { webpki_roots::TLS_SERVER_ROOTS } else { &[] };
+    let public = if settings.trusts_mozilla() { pki.roots } else { &[] };
     let anchors: Vec<TrustAnchor> = own.chain(public.iter().cloned()).collect();
-    verify(chain, leaf, &anchors, time)
+    verify(chain, leaf, &anchors, time, pki)
 }
 
 /// Why the certificates of the chain may not sign one another, up to the last, whoever signed that.
-pub(super) fn why_not_in_itself(chain: &[Certificate], leaf: &Certificate, time: Duration) -> Option<Fault> {
+pub(super) fn why_not_in_itself(chain: &[Certificate], leaf: &Certificate, time: Duration, pki: &Pki) -> Option<Fault> {
     let end = end(chain, leaf);
     if end.number() == leaf.number() {
         return None;
@@ -50,7 +52,10 @@ pub(super) fn why_not_in_itself(chain: &[Certificate], leaf: &Certificate, time:
         return Some(not_allowed(&format!("{} may not sign such a chain", end.title())));
     }
     let anchor = webpki::anchor_from_trusted_cert(&end.der);
-    anchor.and_then(|anchor| verify(chain, leaf, &[anchor], time)).err().map(|error| not_allowed(&in_words(&error)))
+    anchor
+        .and_then(|anchor| verify(chain, leaf, &[anchor], time, pki))
+        .err()
+        .map(|error| not_allowed(&in_words(&error)))
 }
 
 fn verify(
@@ -58,6 +63,7 @@ fn verify(
     leaf: &Certificate,
     anchors: &[TrustAnchor],
     time: Duration,
+    pki: &Pki,
 ) -> Result<Trusted, Error> {
     // Of a root clients have their own copy, which may be a later one.
     let is_old_root = |other: &Certificate| signer::is_root(other, chain) && !other.is_valid_at(time);
@@ -66,7 +72,7 @@ fn verify(
     let server = EndEntityCert::try_from(&leaf.der)?;
     let time = UnixTime::since_unix_epoch(time);
     let usage = KeyUsage::server_auth();
-    let path = server.verify_for_usage(signatures::ALL, anchors, &others, time, usage, None, None)?;
+    let path = server.verify_for_usage(pki.signatures, anchors, &others, time, usage, None, None)?;
     let in_path = path.intermediate_certificates().map(|certificate| certificate.der());
     let behind_leaf = chain.iter().skip(1).map(|certificate| certificate.der.clone());
     let mut links = in_path.zip(behind_leaf).take_while(|(one, other)| one == other).count();
@@ -80,7 +86,7 @@ fn verify(
     if links == path.intermediate_certificates().count() && chain.get(links + 1).is_some_and(is_anchor) {
         links += 1;
     }
-    Ok(Trusted { links, is_public: webpki_roots::TLS_SERVER_ROOTS.contains(path.anchor()) })
+    Ok(Trusted { links, is_public: pki.roots.contains(path.anchor()) })
 }
 
 fn roots(ders: &[Vec<u8>]) -> impl Iterator<Item = Certificate<'_>> {
@@ -97,13 +103,14 @@ pub(super) fn why_none(
     chain: &[Certificate],
     leaf: &Certificate,
     settings: &Settings,
+    pki: &Pki,
     is_refused: bool,
 ) -> Result<Option<Fault>, String> {
     const STOPS: &str = "flytectl stops with \"certificate signed by unknown authority\"";
     let end = end(chain, leaf);
     let (ders, roots_in_words) = (settings.roots(), settings.roots_in_words());
     Ok(match error {
-        Error::UnknownIssuer if end.is_self_issued() && matches!(end.is_signed_by(end), Signed::Yes) => {
+        Error::UnknownIssuer if end.is_self_issued() && matches!(end.is_signed_by(end, pki), Signed::Yes) => {
             let fact = format!("the chain ends at {}, which is not among {roots_in_words}", end.title());
             let mend =
                 "use a certificate of a CA that clients trust; if yours do trust this one, put it into trustRoots";

@@ -24,7 +24,7 @@ import { actionOf, lookOf, summaryOf } from "./words.js";
 /** How long nothing must have been typed before it is checked. */
 const PAUSE = 150;
 
-const policies = new Policies();
+const policies = new Policies(told);
 const editor = new Editor(byId("editor"), () => changed());
 const findings = new Findings(byId("panel-findings"), { jump: (line) => editor.jump(line), apply });
 const select = tabs(["findings", "settings"]);
@@ -36,6 +36,8 @@ let settings;
 let version = 0;
 /** The state that the findings shown are about. */
 let shown = -1;
+/** @type {Report | undefined} */
+let lastReport;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let pause;
 
@@ -68,17 +70,27 @@ async function run({ doc, broken, settings, namespace }) {
 function done(subject, { verdict, error }) {
   if (subject.version !== version) return;
   shown = subject.version;
+  lastReport = verdict?.report;
   settings?.explain(verdict?.wrong ?? []);
   if (error) showFailure(error);
   else if (verdict?.wrong) showWrong(verdict.wrong);
-  else if (verdict?.report) showReport(verdict.report);
+  else if (verdict?.report) showReport(verdict.report, verdict.missing);
   else showNothing();
 }
 
-/** @param {Report} report */
-function showReport(report) {
+/** @param {string | undefined} missing why something is still missing for the last verdict, if it is */
+function told(missing) {
+  if (missing === undefined) submit();
+  else if (lastReport && shown === version) showReport(lastReport, missing);
+}
+
+/**
+ * @param {Report} report
+ * @param {string} [missing] what was missing for it
+ */
+function showReport(report, missing) {
   const { headline, rest } = summaryOf(report);
-  showStatus(lookOf(report), headline, rest);
+  showStatus(lookOf(report), headline, missing ? [...rest, missing] : rest);
   findings.show(report);
   editor.mark([
     ...report.unjudged.flatMap(markOfUnjudged),

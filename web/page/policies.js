@@ -1,6 +1,7 @@
 /**
  * @typedef {import("./worker.js").Calls} Calls
  * @typedef {import("./worker.js").Reply} Reply
+ * @typedef {import("./worker.js").News} News
  */
 
 /** The policies are gone, and with them the answer; the next question is put to fresh ones. */
@@ -13,12 +14,18 @@ export class Policies {
   /** @type {Map<number, { resolve: (value: any) => void, reject: (error: Error) => void }>} */
   #waiting = new Map();
   #lastId = 0;
+  #told;
+
+  /** @param {(missing: string | undefined) => void} told is told why something is missing for a verdict, or that it is there */
+  constructor(told) {
+    this.#told = told;
+  }
 
   /**
    * @template {keyof Calls} Call
    * @param {Call} call
    * @param {Parameters<Calls[Call]>} parameters
-   * @returns {Promise<ReturnType<Calls[Call]>>}
+   * @returns {Promise<Awaited<ReturnType<Calls[Call]>>>}
    */
   ask(call, ...parameters) {
     this.#worker ??= this.#start();
@@ -42,7 +49,8 @@ export class Policies {
 
   #start() {
     const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
-    worker.addEventListener("message", (/** @type {MessageEvent<Reply>} */ { data }) => {
+    worker.addEventListener("message", (/** @type {MessageEvent<Reply | News>} */ { data }) => {
+      if ("missing" in data) return this.#told(data.missing);
       if (data.crashed !== undefined) return this.stop(data.crashed);
       const waiting = this.#waiting.get(data.id);
       this.#waiting.delete(data.id);

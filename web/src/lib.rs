@@ -3,6 +3,7 @@
 //! A thin one: what turns text into objects and answers into a report is `flytewarden-offline`'s, as for the command. Values
 //! cross as JSON; `wasm-bindgen` writes the JavaScript around that, and `tsify` TypeScript's types from the Rust ones.
 
+mod pki;
 mod policies;
 
 use std::collections::BTreeMap;
@@ -102,6 +103,14 @@ pub fn policies() -> JsValue {
     JSON::parse(policies::INFO).unwrap_or_default()
 }
 
+/// Has certificates checked with what the other module of the package exports. It is for the package's own scripts.
+///
+/// Throws an `Error` where that is of another version.
+#[wasm_bindgen(js_name = usePki, skip_typescript)]
+pub fn use_pki(module: pki::Module) -> Result<(), Error> {
+    pki::set(module).map_err(|reason| Error::new(&reason))
+}
+
 /// Has each policy check its own settings.
 ///
 /// Throws a `FlytewardenError` where a policy does not take them, or where there is no such policy.
@@ -119,6 +128,7 @@ pub fn mend(
     #[wasm_bindgen(unchecked_param_type = "Place")] place: JsValue,
     #[wasm_bindgen(unchecked_param_type = "Edit[]")] edits: JsValue,
 ) -> Result<String, Error> {
+    let manifest = manifest.as_string().ok_or_else(|| error("manifest: no text", "manifest", None, ""))?;
     let (place, edits): (Place, Vec<Edit>) = (from_js(&place, "place")?, from_js(&edits, "edits")?);
     edit::mended(&manifest, &place, &edits).map_err(|reason| error(&reason, &place.file, Some(place.line), ""))
 }
@@ -128,7 +138,6 @@ fn read(settings: &JsValue, policies: &[impl flytewarden_offline::check::Policy]
         .map_err(|wrong| error(&wrong.problem, "settings", None, &wrong.path))
 }
 
-    let manifest = manifest.as_string().ok_or_else(|| error("manifest: no text", "manifest", None, ""))?;
 /// A value as JSON; `null` for undefined.
 fn json_of(value: &JsValue, name: &str) -> Result<String, Error> {
     if value.is_undefined() {

@@ -11,6 +11,8 @@ use js_sys::Date;
 use serde_json::Value;
 use tsify::Tsify;
 
+use crate::pki;
+
 /// By build.rs: each policy's name with its metadata as JSON, and what [`PolicyInfo`] says of all of them.
 const METADATA: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/metadata.rs"));
 pub(crate) const INFO: &str = include_str!(concat!(env!("OUT_DIR"), "/info.json"));
@@ -74,7 +76,7 @@ fn linked_as(name: &str, metadata: &str) -> Option<Linked> {
     let metadata: Metadata = serde_json::from_str(metadata).ok()?;
     let own = metadata.name()?;
     let rule: &dyn Policy = *POLICIES.iter().chain(MORE_POLICIES).find(|policy| policy.name() == own)?;
-    Some(Linked { name: name.to_owned(), metadata, rule, clock })
+    Some(Linked { name: name.to_owned(), metadata, rule, clock, pki: pki::loaded })
 }
 
 fn clock() -> Result<Duration, String> {

@@ -2,19 +2,27 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { X509Certificate, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { rootCertificates } from "node:tls";
 import { fileURLToPath } from "node:url";
-import { brotliCompressSync, gzipSync } from "node:zlib";
+import { gzipSync } from "node:zlib";
 
 import { stringify } from "yaml";
 
 import { check, mend, policies, validateSettings } from "../../dist/npm/node.js";
+import * as pki from "../../dist/npm/pki/node.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const read = (name) => readFileSync(root + name, "utf8");
 const BEFORE = read("examples/before.yaml");
 const CASES = run("corpus", "reports").trim().split("\n").map((line) => JSON.parse(line));
+
+/** A module of the package. */
+function module(name) {
+  return readFileSync(`${root}dist/npm/${name}/${name}_bg.wasm`);
+}
 
 /** What a program of the workspace prints, whatever it exits with. */
 function run(program, ...parameters) {
@@ -120,14 +128,6 @@ test("parameters of other types are thrown, by their names", () => {
   assert.throws(() => check([]), { file: "manifests", message: "there are no manifests" });
   assert.throws(() => check([{ name: "a" }]), { file: "manifests", message: /missing field `text`/ });
   assert.throws(() => check("", {}, { namespaces: "a" }), { file: "options", message: /unknown field `namespaces`/ });
-  const circular = {};
-  circular.self = circular;
-  assert.throws(() => check("", circular), { file: "settings" });
-});
-
-test("bad input is said, and traps nothing", () => {
-  const bomb = Array.from({ length: 12 }, (_, level) =>
-    `a${level}: &a${level} [${Array(10).fill(level === 0 ? "x" : `*a${level - 1}`).join(",")}]`).join("\n");
   assert.throws(() => check({ name: "a", text: "" }), { file: "manifests", message: /neither a text nor a list/ });
   for (const text of [{ name: "a", text: "" }, Buffer.from("a"), undefined]) {
     assert.throws(() => mend(text, {}, []), { file: "manifest", message: "manifest: no text" });
@@ -136,6 +136,14 @@ test("bad input is said, and traps nothing", () => {
     assert.throws(() => validateSettings(lost), { file: "settings", message: /a Map or a Set/ });
   }
   assert.throws(() => check("", {}, new Map([["namespace", "a"]])), { file: "options", message: /a Map or a Set/ });
+  const circular = {};
+  circular.self = circular;
+  assert.throws(() => check("", circular), { file: "settings" });
+});
+
+test("bad input is said, and traps nothing", () => {
+  const bomb = Array.from({ length: 12 }, (_, level) =>
+    `a${level}: &a${level} [${Array(10).fill(level === 0 ? "x" : `*a${level - 1}`).join(",")}]`).join("\n");
   const large = `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: flyte-admin-config}\ndata:\n  a: "${"x".repeat(1 << 20)}"\n`;
   for (const text of ["", "a: [", "{", "- ".repeat(10_000), `${"[".repeat(100_000)}`, bomb, "\0", "\ud800", "%YAML 9.9\n"]) {
     const { unjudged, summary } = check(text);
@@ -153,23 +161,109 @@ test("each policy says what it is for and which settings it takes", () => {
   }
 });
 
-test("the package's scripts for bundlers and for pages run the same module", async () => {
-  const wasm = readFileSync(`${root}dist/npm/flytewarden_bg.wasm`);
+test("the package's scripts for bundlers and for pages say the same, once they have what certificates are checked with", async () => {
   const page = await import("../../dist/npm/web.js");
-  await page.default({ module_or_path: wasm });
+  await page.default({ module_or_path: module("policies") });
+  const { judged, unjudged } = withoutPki(page.check(BEFORE));
+  await page.loadPki({ module_or_path: module("pki") });
+  assert.deepEqual(page.check(BEFORE), check(BEFORE));
   const flag = "--experimental-wasm-modules";
-  const script = 'import { check } from "./dist/npm/flytewarden.js"; console.log(JSON.stringify(check("kind: Pod")))';
+  const script = `
+    import { readFileSync } from "node:fs";
+    import { check, loadPki } from "./dist/npm/flytewarden.js";
+    const text = readFileSync("examples/before.yaml", "utf8");
+    const first = check(text);
+    await loadPki();
+    console.log(JSON.stringify([first, check(text)]));
+  `;
   const bundled = execFileSync(process.execPath, [flag, "--no-warnings", "--input-type=module", "--eval", script], { cwd: root });
-  assert.deepEqual(page.check("kind: Pod"), check("kind: Pod"));
-  assert.deepEqual(JSON.parse(bundled), check("kind: Pod"));
+  const [first, second] = JSON.parse(bundled);
+  assert.deepEqual(withoutPki(first), { judged, unjudged });
+  assert.deepEqual(second, check(BEFORE));
 });
 
-test("the module is small enough to fetch", () => {
-  const wasm = readFileSync(`${root}dist/npm/flytewarden_bg.wasm`);
-  const sizes = { raw: wasm.length, gzip: gzipSync(wasm, { level: 9 }).length, brotli: brotliCompressSync(wasm).length };
-  const most = { raw: 1_200_000, gzip: 500_000, brotli: 400_000 };
-  for (const [how, size] of Object.entries(sizes)) {
-    console.log(`${how}: ${Math.ceil(size / 1000)} KB of at most ${most[how] / 1000}`);
-    assert.ok(size <= most[how], how);
+/** What a report says of certificates while nothing is there that they could be checked with: that they were not judged. */
+function withoutPki({ objects, unjudged }) {
+  assert.equal(unjudged.length, 1);
+  const [{ policy, object, path, reason }] = unjudged;
+  assert.deepEqual({ policy, path }, { policy: "flyte-oauth-tls", path: 'stringData["tls.crt"]' });
+  assert.match(reason, /is not loaded/);
+  const judged = objects.flatMap(({ violations }) => violations.map(({ rule }) => rule));
+  assert.ok(judged.includes("never-matches") && !judged.includes("self-signed"));
+  return { judged, unjudged: object };
+}
+
+test("certificates are checked with the roots that the other module brings", async () => {
+  const accepts = ({ manifests, settings, report }) =>
+    settings?.["flyte-oauth-tls"]?.trustRoots && settings["flyte-oauth-tls"].trustMozilla !== true
+    && manifests?.includes("kubernetes.io/tls") && report?.summary.judged === 1 && report.summary.violations === 0;
+  const { manifests, settings } = CASES.find(accepts);
+  const { trustRoots, ...own } = settings["flyte-oauth-tls"];
+  const root = anchorOf(new X509Certificate(trustRoots).raw);
+  /** What is wrong with the chain under some roots. */
+  const rules = async (roots) => {
+    const policies = await freshPolicies();
+    policies.usePki({ ...pki, roots: () => roots });
+    return policies.check(manifests, { "flyte-oauth-tls": own }).objects[0].violations.map(({ rule }) => rule);
+  };
+  const any = new Uint8Array();
+  const another = Uint8Array.from([0xa0, 7, 0x30, 5, 0x82, 3, ...Buffer.from(".tr")]);
+  assert.deepEqual(await rules([...root, any]), []);
+  assert.deepEqual(await rules([...root, another]), ["broken-chain"]);
+  assert.match((await rules(pki.roots())).join(), /^(unknown-issuer|untrusted-root)$/);
+});
+
+/** Another instance of the policies, which has been given nothing yet: to Node, each name is another module. */
+function freshPolicies() {
+  return import(`../../dist/npm/policies/node.js?${randomUUID()}`);
+}
+
+test("the roots are those that Node has too, but for a few", () => {
+  const keys = new Set(rootCertificates.map((pem) => hex(anchorOf(new X509Certificate(pem).raw)[1])));
+  const roots = pki.roots();
+  const known = roots.filter((part, index) => index % 3 === 1 && keys.has(hex(part)));
+  assert.ok(known.length > 100 && known.length > 0.9 * (roots.length / 3), `${known.length} of ${roots.length / 3}`);
+});
+
+test("what certificates are checked with must be of the policies' version", async () => {
+  const policies = await freshPolicies();
+  assert.throws(() => policies.usePki({ ...pki, version: () => "0.0.1" }), { message: /is of version 0\.0\.1, and the policies/ });
+  withoutPki(policies.check(BEFORE));
+});
+
+const hex = (bytes) => Buffer.from(bytes).toString("hex");
+
+/** The name and the key of a root, as webpki has them: without the tag and the length in front. */
+function anchorOf(certificate) {
+  const [content] = elements(certificate);
+  const [signed] = elements(content);
+  const [, , , , , subject, key] = elements(signed);
+  return [subject, key];
+}
+
+/** The contents of the elements that DER consists of. */
+function elements(der) {
+  const contents = [];
+  for (let at = 0; at < der.length;) {
+    const short = der[at + 1];
+    const more = short < 0x80 ? 0 : short & 0x7f;
+    const length = more === 0 ? short : parseInt(hex(der.subarray(at + 2, at + 2 + more)), 16);
+    at += 2 + more;
+    contents.push(der.subarray(at, at + length));
+    at += length;
+  }
+  return contents;
+}
+
+test("what is fetched is small enough, and certificates cost only who has some", () => {
+  const root = "ISRG Root X1";
+  assert.ok(module("pki").includes(root) && !module("policies").includes(root));
+  const most = { policies: { raw: 1_000_000, gzip: 400_000 }, pki: { raw: 300_000, gzip: 130_000 } };
+  for (const [name, limits] of Object.entries(most)) {
+    const sizes = { raw: module(name).length, gzip: gzipSync(module(name), { level: 9 }).length };
+    for (const [how, size] of Object.entries(sizes)) {
+      console.log(`${name}, ${how}: ${Math.ceil(size / 1000)} KB of at most ${limits[how] / 1000}`);
+      assert.ok(size <= limits[how], `${name}, ${how}`);
+    }
   }
 });

@@ -313,6 +313,19 @@ test.describe("the page", () => {
     expect(policy).not.toContain("unsafe-inline");
   });
 
+  test("fetches what certificates are checked with once there is one", async ({ page }) => {
+    /** @type {string[]} */
+    const asked = [];
+    page.on("request", (request) => asked.push(request.url()));
+    const fetched = () => asked.filter((url) => url.endsWith("pki_bg.wasm")).length;
+    await openFile(page, "pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: flyteadmin}\nspec: {containers: []}\n");
+    await expect(status(page)).toContainText("1 object judged");
+    expect(fetched()).toBe(0);
+    await openExample(page);
+    await expect(findings(page).filter({ hasText: "flyte-oauth-tls/self-signed" })).toHaveCount(1);
+    expect(fetched()).toBe(1);
+  });
+
   test("takes keystrokes in 50,000 lines while it checks them", async ({ page }) => {
     const chart = Array(Math.ceil(50_000 / BEFORE.split("\n").length)).fill(BEFORE).join("---\n");
     await openFile(page, "large.yaml", chart);
@@ -361,6 +374,55 @@ test("says so when the policies cannot be loaded, and recovers", async ({ page }
   await page.getByRole("button", { name: "Try again" }).click();
   await expect(status(page)).toContainText("no violation");
 });
+
+test("judges all but certificates when what they are checked with cannot be fetched, and recovers", async ({ page }) => {
+  await page.route("**/pki_bg.wasm", (route) => route.abort());
+  await page.goto("");
+  await openFile(page, "before.yaml", BEFORE);
+  await expect(status(page)).toContainText("1 could not be judged.");
+  await expect(status(page)).toHaveAttribute("data-look", "unjudged");
+  await expect(page.locator(".finding.unjudged")).toContainText("what certificates are checked with is not loaded");
+  await expect(status(page)).toContainText("could not be fetched (Failed to fetch); the next check tries again");
+  await expect(page.locator(".finding.violation")).toHaveCount(8);
+  await page.unroute("**/pki_bg.wasm");
+  await openFile(page, "before.yaml", BEFORE);
+  await expect(page.locator(".finding.violation")).toHaveCount(10);
+});
+
+test("judges all but certificates while what they are checked with is on its way, and those when it is there", async ({ page }) => {
+  const answer = await openWhilePkiIsFetched(page);
+  answer((route) => route.continue());
+  await expect(page.locator(".finding.violation")).toHaveCount(10);
+  await expect(status(page)).not.toContainText("fetched");
+});
+
+test("says so when what certificates are checked with turns out not to come", async ({ page }) => {
+  const answer = await openWhilePkiIsFetched(page);
+  answer((route) => route.abort());
+  await expect(status(page)).toContainText("could not be fetched (Failed to fetch); the next check tries again");
+  await expect(page.locator(".finding.violation")).toHaveCount(8);
+});
+
+/** @typedef {(route: import("@playwright/test").Route) => Promise<void>} Answer */
+
+/**
+ * Opens the example on a slow line, and waits for what can be said of it meanwhile.
+ *
+ * @param {import("@playwright/test").Page} page
+ * @returns {Promise<(answer: Answer) => void>} what answers at last
+ */
+async function openWhilePkiIsFetched(page) {
+  /** @type {(answer: Answer) => void} */
+  let resolve = () => {};
+  /** @type {Promise<Answer>} */
+  const answer = new Promise((resolved) => (resolve = resolved));
+  await page.route("**/pki_bg.wasm", async (route) => (await answer)(route));
+  await page.goto("");
+  await openFile(page, "before.yaml", BEFORE);
+  await expect(status(page)).toContainText("What certificates are checked with is still being fetched.");
+  await expect(page.locator(".finding.violation")).toHaveCount(8);
+  return resolve;
+}
 
 test("gives up a check that does not end, once there is another text", async ({ page }) => {
   await prefixWorker(page, atTexts("HANG", "for (;;);"));

@@ -69,7 +69,7 @@ fn modules(root: &Path, target: &Path, artifacts: &[Artifact]) -> Result<()> {
         let (_, budget, level) =
             BUDGETS.iter().find(|(budgeted, ..)| budgeted == name).ok_or(format!("{name} has no budget"))?;
         let build =
-            Build { package: "flytewarden", target: "wasm32-wasip1", feature: Some(feature), level, small: &[] };
+            Build { package: "flytewarden", target: "wasm32-wasip1", feature: Some(feature), level, config: &[] };
         let bare = compile(root, target, &build)?;
         // What `kwctl annotate` is compared on.
         fs::create_dir_all(target.join("bare"))?;
@@ -144,8 +144,8 @@ struct Build<'b> {
     feature: Option<&'b str>,
     /// How the workspace's own crates are optimised.
     level: &'b str,
-    /// The other crates that are optimised for size, whatever the profile says.
-    small: &'b [&'b str],
+    /// What is otherwise than in the profile, as `profile.module` has it.
+    config: &'b [String],
 }
 
 fn compile(root: &Path, target: &Path, build: &Build) -> Result<Vec<u8>> {
@@ -168,7 +168,7 @@ fn compile(root: &Path, target: &Path, build: &Build) -> Result<Vec<u8>> {
         .args(["rustc", "--quiet", "--locked", "--package", build.package, "--lib", "--crate-type", "cdylib"])
         .args(["--target", build.target, "--profile", "module"])
         .arg(format!("--config=profile.module.opt-level={:?}", build.level))
-        .args(build.small.iter().map(|name| format!("--config=profile.module.package.{name}.opt-level=\"z\"")));
+        .args(build.config.iter().map(|setting| format!("--config=profile.module.{setting}")));
     if let Some(feature) = build.feature {
         cargo.args(["--no-default-features", "--features", feature]);
     }

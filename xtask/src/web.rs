@@ -1,4 +1,5 @@
-//! `cargo xtask web`: compiles the policies for JavaScript, and leaves the npm package in `dist/npm`.
+//! `cargo xtask web`: compiles the policies, and what certificates are checked with, for JavaScript, and leaves the npm package
+//! in `dist/npm`.
 //!
 //! The JavaScript is by wasm-bindgen's own library for that, the one that `wasm-bindgen-cli` puts arguments in front of:
 //! `Cargo.lock` holds it to the version of the crate, without which neither works.
@@ -13,64 +14,76 @@ use crate::{Build, Result, compile};
 /// What the host of a waPC guest calls, which the SDK exports whoever links it; with them goes all that only they need.
 const GUEST: &str = "__guest_call";
 
-/// The ways to load the module, and what the script for it is called. They share the module.
+/// The modules: the folder of each in the package, and the crate that it is made of.
+const MODULES: [(&str, &str); 2] = [("policies", "flytewarden-web"), ("pki", "flytewarden-web-pki")];
+
+/// The ways to load a module, and what the script for it is called. They share the module.
 type Target = fn(&mut Bindgen) -> Result<&mut Bindgen>;
 const TARGETS: [(&str, Target); 3] = [
-    ("flytewarden", |bindgen| Ok(bindgen.bundler(true)?)),
+    ("bundler", |bindgen| Ok(bindgen.bundler(true)?)),
     ("node", |bindgen| Ok(bindgen.nodejs_module(true)?)),
     ("web", |bindgen| Ok(bindgen.web(true)?)),
 ];
 
-const MODULE: &str = "flytewarden_bg.wasm";
+/// What is in the package as it is in `web/npm`.
+const FILES: [&str; 7] =
+    ["README.md", "flytewarden.d.ts", "flytewarden.js", "node.d.ts", "node.js", "web.d.ts", "web.js"];
 
 /// What is optimised for time in modules, and must be small here, where it is fetched by people.
 const SMALL: [&str; 7] = ["crypto-bigint", "elliptic-curve", "libyaml-rs", "p256", "p384", "primeorder", "serde_json"];
 
 pub(crate) fn write(root: &Path, target: &Path) -> Result<()> {
-    let wasm = compile(
-        root,
-        target,
-        &Build {
-            package: "flytewarden-web",
-            target: "wasm32-unknown-unknown",
-            feature: None,
-            level: "z",
-            small: &SMALL,
-        },
-    )?;
-    let mut module = Module::from_buffer(&wasm).map_err(|error| error.to_string())?;
-    module.exports.remove(GUEST).map_err(|error| error.to_string())?;
-    let wasm = module.emit_wasm();
-
     let package = root.join("dist/npm");
     if package.exists() {
         fs::remove_dir_all(&package)?;
     }
-    fs::create_dir_all(&package)?;
-    let bound = target.join("web");
-    let mut shared = None;
-    for (name, set) in TARGETS {
-        let mut bindgen = Bindgen::new();
-        bindgen.input_bytes("flytewarden", wasm.clone()).typescript(true).omit_default_module_path(false);
-        set(bindgen.remove_name_section(true).remove_producers_section(true))?.generate(&bound)?;
-        for end in [".js", ".d.ts"] {
-            fs::copy(bound.join(format!("flytewarden{end}")), package.join(format!("{name}{end}")))?;
-        }
-        let module = fs::read(bound.join(MODULE))?;
-        if *shared.get_or_insert_with(|| module.clone()) != module {
-            return Err(format!("{name}.js needs a module of its own").into());
-        }
+    let small = SMALL.map(|name| format!("package.{name}.opt-level=\"z\""));
+    // Names and features stay: wasm-bindgen wants to know of these, and removes those.
+    let config = [&small[..], &["strip=\"debuginfo\"".to_owned()]].concat();
+    for (name, crate_name) in MODULES {
+        let build =
+            Build { package: crate_name, target: "wasm32-unknown-unknown", feature: None, level: "z", config: &config };
+        let folder = package.join(name);
+        fs::create_dir_all(&folder)?;
+        bind(name, &compile(root, target, &build)?, &target.join("web"), &folder)?;
     }
-    for file in [MODULE, "flytewarden_bg.js"] {
-        fs::copy(bound.join(file), package.join(file))?;
+    for file in FILES {
+        fs::copy(root.join("web/npm").join(file), package.join(file))?;
     }
     let description = fs::read_to_string(root.join("web/npm/package.json"))?;
     fs::write(
         package.join("package.json"),
         description.replace("\"0.0.0\"", concat!("\"", env!("CARGO_PKG_VERSION"), "\"")),
     )?;
-    for (from, to) in [("web/npm/README.md", "README.md"), ("LICENSE", "LICENSE")] {
-        fs::copy(root.join(from), package.join(to))?;
+    fs::copy(root.join("LICENSE"), package.join("LICENSE"))?;
+    Ok(())
+}
+
+/// Leaves a module and the scripts that load it in a folder.
+fn bind(name: &str, wasm: &[u8], bound: &Path, folder: &Path) -> Result<()> {
+    let mut module = Module::from_buffer(wasm).map_err(|error| error.to_string())?;
+    module.exports.remove(GUEST).map_err(|error| error.to_string())?;
+    let wasm = module.emit_wasm();
+    let mut shared = None;
+    for (script, set) in TARGETS {
+        let mut bindgen = Bindgen::new();
+        bindgen.input_bytes(name, wasm.clone()).typescript(true).omit_default_module_path(false);
+        set(bindgen.remove_name_section(true).remove_producers_section(true))?.generate(bound)?;
+        for end in [".js", ".d.ts"] {
+            // It names the file of its types, for Deno.
+            let text = fs::read_to_string(bound.join(format!("{name}{end}")))?;
+            fs::write(
+                folder.join(format!("{script}{end}")),
+                text.replace(&format!("./{name}.d.ts"), &format!("./{script}.d.ts")),
+            )?;
+        }
+        let module = fs::read(bound.join(format!("{name}_bg.wasm")))?;
+        if *shared.get_or_insert_with(|| module.clone()) != module {
+            return Err(format!("{name}/{script}.js needs a module of its own").into());
+        }
+    }
+    for end in ["_bg.wasm", "_bg.js"] {
+        fs::copy(bound.join(format!("{name}{end}")), folder.join(format!("{name}{end}")))?;
     }
     Ok(())
 }

@@ -1,0 +1,11 @@
+// For pages without a bundler.
+
+import initPki, * as pki from "./pki/web.js";
+import { usePki } from "./policies/web.js";
+
+export { default, initSync, check, mend, policies, validateSettings } from "./policies/web.js";
+
+export async function loadPki(source) {
+  await initPki(source);
+  usePki(pki);
+}
