@@ -94,12 +94,21 @@ pub struct Notice {
 }
 
 /// A request no verdict can be given on. Never an acceptance: what cannot be judged is not good.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unjudged {
     /// Where in the object, or in the request or the settings; empty for the request as a whole.
     pub path: String,
     /// Why it cannot be judged.
     pub reason: String,
+}
+
+impl Unjudged {
+    /// The same, of an object in which what it is about stands at a path.
+    pub(crate) fn below(self, at: &str) -> Self {
+        let Self { path, reason } = self;
+        let dot = if path.is_empty() || path.starts_with('[') { "" } else { "." };
+        Self { path: format!("{at}{dot}{path}"), reason }
+    }
 }
 
 impl fmt::Display for Unjudged {

@@ -13,7 +13,8 @@
 /// ```
 ///
 /// A field that only some policies read names their features, `"env" if "admin-config" => env: ...`: a module without any
-/// of them skips it as any other.
+/// of them skips it as any other. It is one that is yet to be read, a `RawValue` say: where policies are linked together, what is
+/// wrong with it must stop only those that read it.
 ///
 /// A `struct Name<'a>: strict` refuses other fields, and null: in settings, a misspelt key would leave a rule off, and
 /// nobody can tell whether nothing means the default or none.

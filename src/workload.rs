@@ -3,15 +3,13 @@
 //! The one place that knows where each kind keeps its pod spec and how to walk its containers. `null` and absent are
 //! the same everywhere, as they are to the API server.
 
-#[cfg(any(feature = "cluster-objects", feature = "pod-users"))]
 mod labels;
 #[cfg(feature = "pod-users")]
 mod users;
 
-#[cfg(any(feature = "cluster-objects", feature = "pod-users"))]
 pub use labels::Labels;
 #[cfg(feature = "pod-users")]
-use users::{NodeSelector, Os};
+use users::{NodeSelector, Os, Tried};
 #[cfg(feature = "pod-users")]
 pub use users::{SecurityContext, WindowsOptions};
 
@@ -173,10 +171,10 @@ view! {
     pub struct Metadata<'a> {
         /// The object's name; absent where it is to be generated.
         "name" => pub name: Text<'a>,
-        "namespace" if "cluster-objects" => pub namespace: Text<'a>,
-        "labels" if "cluster-objects" | "pod-users" => labels: Labels<'a>,
-        /// What the API server knows it by, once it has let it in.
-        "uid" if "pod-users" => pub uid: Text<'a>,
+        "namespace" => pub namespace: Text<'a>,
+        "labels" => labels: Labels<'a>,
+        /// What the API server knows it by, once it has let it in; yet to be read.
+        "uid" if "pod-users" => pub uid: &'a RawValue,
         /// Who made the object, a list, yet to be read.
         "ownerReferences" if "pod-users" => owners: &'a RawValue,
         /// When somebody asked for the object's deletion; it then only waits for its finalizers.
@@ -185,11 +183,10 @@ view! {
 
     /// The parts of a pod spec that policies read.
     pub struct PodSpec<'a> {
-        /// `false` puts the pod into a user namespace of its own.
-        "hostUsers" if "pod-users" => pub host_users: bool,
-        "os" if "pod-users" => os: Os<'a>,
-        "nodeSelector" if "pod-users" => node_selector: NodeSelector<'a>,
-        "securityContext" if "pod-users" => security_context: SecurityContext<'a>,
+        "hostUsers" if "pod-users" => host_users: Tried<bool>,
+        "os" if "pod-users" => os: Tried<Os<'a>>,
+        "nodeSelector" if "pod-users" => node_selector: Tried<NodeSelector<'a>>,
+        "securityContext" if "pod-users" => security_context: Tried<SecurityContext<'a>>,
         "initContainers" => init_containers: Vec<Container<'a>>,
         "containers" => containers: Vec<Container<'a>>,
         "ephemeralContainers" => ephemeral_containers: Vec<Container<'a>>,
@@ -201,7 +198,7 @@ view! {
     pub struct Container<'a> {
         "name" => name: Text<'a>,
         "image" => image: Text<'a>,
-        "restartPolicy" if "pod-users" => restart_policy: Text<'a>,
+        "restartPolicy" if "pod-users" => restart_policy: Tried<Text<'a>>,
         /// The command, a list of texts, yet to be read.
         "command" if "admin-config" => pub command: &'a RawValue,
         /// The command's arguments, a list of texts, yet to be read.
@@ -212,7 +209,7 @@ view! {
         "envFrom" if "flyte-console-url" => pub env_from: &'a RawValue,
         /// Where its volumes are mounted, a list, yet to be read.
         "volumeMounts" if "cluster-objects" => pub volume_mounts: &'a RawValue,
-        "securityContext" if "pod-users" => security_context: SecurityContext<'a>,
+        "securityContext" if "pod-users" => security_context: Tried<SecurityContext<'a>>,
     }
 }
 
@@ -307,10 +304,7 @@ pub(crate) fn list<'a, T: serde::Deserialize<'a>>(
     list: Option<&'a RawValue>,
 ) -> Result<Vec<T>, Unjudged> {
     let read = list.map(admission::read::<Option<Vec<T>>>).transpose();
-    read.map(|list| list.flatten().unwrap_or_default()).map_err(|Unjudged { path, reason }| {
-        let dot = if path.is_empty() || path.starts_with('[') { "" } else { "." };
-        Unjudged { path: format!("{}{dot}{path}", at()), reason }
-    })
+    read.map(|list| list.flatten().unwrap_or_default()).map_err(|unjudged| unjudged.below(&at()))
 }
 
 impl<'a> Container<'a> {

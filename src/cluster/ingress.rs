@@ -50,7 +50,7 @@ view! {
 
     struct Tls<'a> {
         "hosts" => hosts: Vec<Text<'a>>,
-        "secretName" if "flyte-oauth-tls" => secret_name: Text<'a>,
+        "secretName" => secret_name: Text<'a>,
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
     let user = Inherited::of(own.run_as_user, inherited.run_as_user);
     match (user.value, non_root.value) {
         (Some(Id::ROOT), Some(true)) => Some(never_starts(container, &user, &non_root)),
-        _ if pod.host_users == Some(false) => None,
+        _ if pod.has_own_users() => None,
         (Some(Id::ROOT), _) => {
             let problem = format!("runs as root (runAsUser: 0{})", user.origin());
             Some(Finding::new(Rule::RunsAsRoot, &problem, SET_USER).mended_by_user(container))

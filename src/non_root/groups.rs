@@ -14,7 +14,7 @@ use crate::{
 };
 
 fn are_judged(pod: &PodSpec) -> bool {
-    !pod.is_windows() && pod.host_users != Some(false)
+    !pod.is_windows() && !pod.has_own_users()
 }
 
 /// The groups the pod's own security context gives to every container, with the field.

@@ -91,7 +91,7 @@ impl Policy for NonRoot {
             return Ok(Verdict::default());
         }
         let settings = self.settings(settings)?;
-        let workload = Workload::read(request)?;
+        let workload = Workload::read(request)?.with_users()?;
         if request.operation() == "UPDATE"
             && (workload.metadata.deletion_timestamp.is_some() || is_made(request, &workload))
         {
@@ -109,7 +109,7 @@ impl Policy for NonRoot {
             path: String::new(),
             reason: format!("what is filled in makes it no JSON: {error}"),
         })?;
-        let mut verdict = judge(&Workload::read_object(request.kind(), &object)?);
+        let mut verdict = judge(&Workload::read_object(request.kind(), &object)?.with_users()?);
         let is_let_in = verdict.violations.is_empty();
         verdict.notices.extend(additions.notices(is_let_in));
         verdict.object = Some(object);

@@ -22,7 +22,7 @@ const SET_NON_ROOT: &str = "set securityContext.runAsNonRoot: true";
 /// What the pod's own security context says that is refused whatever its containers say, with the field.
 pub(super) fn judge_pod(pod: &PodSpec) -> impl Iterator<Item = (&'static str, Finding)> {
     let context = pod.security_context();
-    let waived = pod.host_users == Some(false);
+    let waived = pod.has_own_users();
     let root = (!waived && context.run_as_user == Some(Id::ROOT)).then(|| {
         let problem = "is 0, which \"restricted\" refuses even where every container overrides it";
         ("runAsUser", Finding::new(Rule::RunsAsRoot, problem, "set it to a non-zero uid"))
@@ -38,7 +38,7 @@ pub(super) fn judge_pod(pod: &PodSpec) -> impl Iterator<Item = (&'static str, Fi
 }
 
 pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
-    if pod.host_users == Some(false) {
+    if pod.has_own_users() {
         return None;
     }
     let (own, inherited) = (container.security_context(), pod.security_context());

@@ -1,7 +1,10 @@
 //! The parts of a workload that say who it is and which users its containers run as.
 
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
 use super::{Container, Metadata, PodSpec, Workload};
-use crate::{admission, id::Id, text::Text, view::view};
+use crate::{admission, id::Id, text::Text, verdict::Unjudged, view::view};
 
 /// The labels that name a workload: Flyte's helm charts use the first, its kustomizations the second.
 const NAME_LABELS: [&str; 2] = ["app.kubernetes.io/name", "app"];
@@ -50,7 +53,48 @@ view! {
     }
 }
 
+/// A field that was read, or what is wrong with it.
+#[derive(Debug)]
+pub(super) struct Tried<T>(Result<T, Unjudged>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Tried<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(|value| Self(admission::read(value)))
+    }
+}
+
+impl<T> Tried<T> {
+    fn get(field: &Option<Self>) -> Option<&T> {
+        field.as_ref().and_then(|Self(read)| read.as_ref().ok())
+    }
+
+    fn check(field: &Option<Self>, at: impl FnOnce() -> String) -> Result<(), Unjudged> {
+        match field {
+            Some(Self(Err(unjudged))) => Err(unjudged.clone().below(&at())),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Workload<'_> {
+    /// The workload, if it can be read which users its containers run as.
+    ///
+    /// # Errors
+    ///
+    /// A field has another type than Kubernetes gives it.
+    pub fn with_users(self) -> Result<Self, Unjudged> {
+        let of_pod = |field| move || format!("{}.{field}", self.pod_path);
+        Tried::check(&self.pod.host_users, of_pod("hostUsers"))?;
+        Tried::check(&self.pod.os, of_pod("os"))?;
+        Tried::check(&self.pod.node_selector, of_pod("nodeSelector"))?;
+        Tried::check(&self.pod.security_context, of_pod("securityContext"))?;
+        for placed in self.containers() {
+            Tried::check(&placed.container.restart_policy, || format!("{}.restartPolicy", placed.path()))?;
+            Tried::check(&placed.container.security_context, || format!("{}.securityContext", placed.path()))?;
+        }
+        Ok(self)
+    }
+
     /// Whether an object of a kind, or of any, made this one and keeps it as it wants it.
     pub fn is_controlled_by(&self, kind: Option<&str>) -> bool {
         let owners = self.metadata.owners.and_then(|owners| admission::read::<Vec<Owner>>(owners).ok());
@@ -85,25 +129,30 @@ impl Metadata<'_> {
 impl<'a> PodSpec<'a> {
     /// Whether the pod runs on Windows, where `runAsUser` means nothing: it says so, or asks for such a node.
     pub fn is_windows(&self) -> bool {
-        let name = self.os.as_ref().and_then(|os| os.name.as_deref());
-        let node = self.node_selector.as_ref().and_then(|selector| selector.os.as_deref());
+        let name = Tried::get(&self.os).and_then(|os| os.name.as_deref());
+        let node = Tried::get(&self.node_selector).and_then(|selector| selector.os.as_deref());
         name.or(node) == Some("windows")
+    }
+
+    /// Whether the pod has a user namespace of its own, in which root is not the node's.
+    pub fn has_own_users(&self) -> bool {
+        Tried::get(&self.host_users) == Some(&false)
     }
 
     /// The pod's own security context.
     pub fn security_context(&self) -> &SecurityContext<'a> {
-        self.security_context.as_ref().unwrap_or(SecurityContext::EMPTY)
+        Tried::get(&self.security_context).unwrap_or(SecurityContext::EMPTY)
     }
 }
 
 impl<'a> Container<'a> {
     /// Whether an init container is a sidecar, which runs as long as the pod.
     pub fn restarts_always(&self) -> bool {
-        self.restart_policy.as_deref() == Some("Always")
+        Tried::get(&self.restart_policy).map(|policy| &**policy) == Some("Always")
     }
 
     /// The container's own security context.
     pub fn security_context(&self) -> &SecurityContext<'a> {
-        self.security_context.as_ref().unwrap_or(SecurityContext::EMPTY)
+        Tried::get(&self.security_context).unwrap_or(SecurityContext::EMPTY)
     }
 }
