@@ -125,17 +125,20 @@ test.describe("the page", () => {
     expect(await textOf(page)).toBe("---\n# Source: a.txt\nkind: A\n---\n# Source: chart/b.yaml\nkind: B\n");
   });
 
-  test("opens the manifests of a folder, and names what is not UTF-8", async ({ page }, { outputDir }) => {
-    mkdirSync(join(outputDir, "chart", "templates"), { recursive: true });
-    writeFileSync(join(outputDir, "chart", "templates", "all.yaml"), BEFORE);
-    writeFileSync(join(outputDir, "chart", "latin1.yml"), Buffer.from("name: M\xfcnchen", "latin1"));
-    writeFileSync(join(outputDir, "chart", "README.md"), "# Chart");
-    await page.locator("#folder").setInputFiles(join(outputDir, "chart"));
-    await expect(message(page)).toContainText("Opened chart/templates/all.yaml.");
-    await expect(message(page)).toContainText("Left out a file: chart/latin1.yml (not UTF-8).");
-    await expect(message(page)).toContainText("1 other file is no .yaml, .yml or .json.");
-    await expect(status(page)).toContainText("10 violations");
-  });
+  for (const [how, open] of /** @type {const} */ ([["chosen", choose], ["dropped", drop]])) {
+    test(`opens the manifests of a folder that is ${how}, and names what is not UTF-8`, async ({ page }, { outputDir }) => {
+      const chart = join(outputDir, "chart");
+      mkdirSync(join(chart, "templates"), { recursive: true });
+      writeFileSync(join(chart, "templates", "all.yaml"), BEFORE);
+      writeFileSync(join(chart, "latin1.yml"), Buffer.from("name: M\xfcnchen", "latin1"));
+      writeFileSync(join(chart, "README.md"), "# Chart");
+      await open(page, chart);
+      await expect(message(page)).toContainText("Opened chart/templates/all.yaml.");
+      await expect(message(page)).toContainText("Left out a file: chart/latin1.yml (not UTF-8).");
+      await expect(message(page)).toContainText("1 other file is no .yaml, .yml or .json.");
+      await expect(status(page)).toContainText("10 violations");
+    });
+  }
 
   test("leaves the text as it is when nothing can be opened", async ({ page }) => {
     await openExample(page);
@@ -498,6 +501,28 @@ async function prefixWorker(page, code) {
     const response = await route.fetch();
     await route.fulfill({ response, body: `${code}${await response.text()}` });
   });
+}
+
+/**
+ * @param {import("@playwright/test").Page} page
+ * @param {string} folder
+ */
+async function choose(page, folder) {
+  await page.locator("#folder").setInputFiles(folder);
+}
+
+/**
+ * Drops a file or a folder, as from a file manager: no script of a page could make such an event.
+ *
+ * @param {import("@playwright/test").Page} page
+ * @param {string} path
+ */
+async function drop(page, path) {
+  const browser = await page.context().newCDPSession(page);
+  const data = { items: [], files: [path], dragOperationsMask: 1 };
+  for (const type of /** @type {const} */ (["dragEnter", "dragOver", "drop"])) {
+    await browser.send("Input.dispatchDragEvent", { type, x: 300, y: 400, data });
+  }
 }
 
 /**
