@@ -56,7 +56,7 @@ lint: modules npm
 # What a decision costs, beside a guest that accepts without reading.
 bench: modules
 	cargo build --profile module --locked --target wasm32-wasip1 --package flytewarden-floor
-	cargo run --release --locked --package flytewarden-bench
+	$(CARGO_BUILD) --bin flytewarden-bench && target/release/flytewarden-bench
 
 target:
 	rustup target add wasm32-wasip1 wasm32-unknown-unknown
