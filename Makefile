@@ -1,6 +1,6 @@
 # What a contributor types. Needs rustup, a C compiler, make and git; `lint`, `e2e` and what is about the web need npm too.
 
-.PHONY: demo modules test e2e web web-serve web-test lint docs bench target npm web-npm
+.PHONY: demo modules test cargo-test reproducible e2e web web-serve web-test lint docs bench target npm web-npm
 
 # The one profile that hosts are built in, and the workspace's features: the engine takes minutes, so it is compiled once.
 CARGO_BUILD = cargo build --release --locked --workspace
@@ -16,8 +16,12 @@ demo: modules
 modules: target
 	$(XTASK) modules
 
-test: modules
+test: cargo-test reproducible
+
+cargo-test: modules
 	cargo test --release --locked --workspace
+
+reproducible: modules
 	$(XTASK) reproducible
 
 # Other people's programs on what we ship: a registry, skopeo, kubectl, kwctl, policy-server. Runs what is there, and says

@@ -38,17 +38,22 @@ fn the_documented_json_is_what_is_printed() {
 fn a_finding_in_a_file_of_a_config_map_has_the_line_of_the_manifest() {
     let head = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: flyte-admin-config}\ndata:\n";
     let server = "server:\n      security:\n        allowedOrigins:\n        - ";
-    for (file, line) in [
+    let files = [
         (format!("  server.yaml: |\n    {server}'*'\n"), 9),
         (format!("  server.yaml: |+\n\n   \n    # comment\n    {server}'*'\n\n"), 12),
         (format!("  server.yaml:\n    |-\n    {server}'*'\n"), 10),
         (format!("  server.yaml: |\n    {server}'https://a.example\n"), 9),
         ("  server.yaml: 'server: {security: {allowedOrigins: [\"*\"]}}'\n".to_owned(), 5),
         ("  server.yaml: \"server:\\n  security:\\n    allowedOrigins: ['*']\"\n".to_owned(), 5),
-    ] {
-        let run = run(&["check", "--format", "json", "-"], &format!("{head}{file}"));
-        let report: Value = serde_json::from_str(&run.out).unwrap();
-        assert_eq!(line, report["objects"][0]["violations"][0]["line"], "{file}{}", run.out);
+    ];
+    let folder = folder(&[]);
+    for (number, (file, _)) in files.iter().enumerate() {
+        fs::write(folder.path().join(format!("{number}.yaml")), format!("{head}{file}")).unwrap();
+    }
+    let run = run(&["check", "--format", "json", folder.path().to_str().unwrap()], "");
+    let report: Value = serde_json::from_str(&run.out).unwrap();
+    for (number, (file, line)) in files.iter().enumerate() {
+        assert_eq!(*line, report["objects"][number]["violations"][0]["line"], "{file}{}", run.out);
     }
 }
 
