@@ -173,7 +173,7 @@ view! {
         "name" => pub name: Text<'a>,
         "namespace" => pub namespace: Text<'a>,
         "labels" => labels: Labels<'a>,
-        /// What the API server knows it by, once it has let it in; yet to be read.
+        /// What the API server knows it by, once it has let it in; it matters whether it is there.
         "uid" if "pod-users" => pub uid: &'a RawValue,
         /// Who made the object, a list, yet to be read.
         "ownerReferences" if "pod-users" => owners: &'a RawValue,

@@ -1,6 +1,9 @@
 //! What the command says of every case, for those that say it in other ways.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
 
 use flytewarden_cli::engine::{EMBEDDED, Module};
 use flytewarden_offline::{
@@ -48,6 +51,7 @@ fn line(case: &Case, modules: &[Module]) -> Option<Value> {
     };
     let object = case.object.as_ref().filter(|_| case.request.is_empty())?;
     let images = users(case)?;
+    let read = if images.is_some() { read.or("imageUser", "check", modules).ok()? } else { read };
     let manifests: Vec<String> =
         std::iter::once(object).chain(case.cluster.iter().flatten()).map(Value::to_string).collect();
     let manifests = manifests.join("\n---\n");
@@ -62,8 +66,8 @@ fn line(case: &Case, modules: &[Module]) -> Option<Value> {
 }
 
 /// The users of the images that a case's host knows; `None` where it answers otherwise.
-fn users(case: &Case) -> Option<Option<std::collections::BTreeMap<String, String>>> {
+fn users(case: &Case) -> Option<Option<BTreeMap<String, Option<String>>>> {
     let Some(images) = &case.images else { return Some(None) };
-    let users = images.iter().map(|(image, user)| Some((image.clone(), user.as_str()?.to_owned())));
+    let users = images.iter().map(|(image, user)| Some((image.clone(), Some(user.as_str()?.to_owned()))));
     users.collect::<Option<_>>().map(Some)
 }

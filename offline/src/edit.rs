@@ -17,6 +17,8 @@ use crate::{
 
 /// A change to an object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+// A misspelt `value` would remove what is there.
+#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 pub struct Edit {
     /// Where in the object, e.g. `spec.containers[0].securityContext.runAsUser`.

@@ -16,9 +16,9 @@ use crate::yaml;
 pub struct Images(Option<BTreeMap<String, String>>);
 
 impl Images {
-    /// Images by their references, and the users they name.
-    pub fn of(users: BTreeMap<String, String>) -> Self {
-        Self(Some(users))
+    /// Images by their references, and the users they name, if any.
+    pub fn of(users: BTreeMap<String, Option<String>>) -> Self {
+        Self(Some(users.into_iter().map(|(image, user)| (image, user.unwrap_or_default())).collect()))
     }
 
     /// Reads the text of such a file.
@@ -31,8 +31,7 @@ impl Images {
         let users = yaml::texts(text).map_err(|malformed| {
             format!("line {}: {}; a map from images to their USER is expected", malformed.line, malformed.reason)
         })?;
-        let users = users.ok_or("no image is listed")?.into_iter();
-        Ok(Self(Some(users.map(|(image, user)| (image, user.unwrap_or_default())).collect())))
+        users.map(Self::of).ok_or_else(|| "no image is listed".to_owned())
     }
 
     /// What Kubewarden's host answers of an image's manifest and configuration, as far as its user goes.
@@ -42,9 +41,9 @@ impl Images {
     /// The image is not listed.
     pub fn answer(&self, image: &str) -> Result<Vec<u8>, String> {
         let Some(users) = &self.0 else {
-            return Err("images were not looked at (--image-users FILE lists their users)".to_owned());
+            return Err("images were not looked at, since nothing lists their users (--image-users FILE of the command, or imageUsers)".to_owned());
         };
-        let user = users.get(image).ok_or_else(|| format!("{image} is not listed in the file of --image-users"))?;
+        let user = users.get(image).ok_or_else(|| format!("{image} is not listed among the users of images"))?;
         Ok(json!({"manifest": {}, "digest": "", "config": {"config": {"User": user}}}).to_string().into_bytes())
     }
 }
@@ -62,7 +61,7 @@ mod tests {
             let answer: serde_json::Value = serde_json::from_slice(&images.answer(image).unwrap()).unwrap();
             assert_eq!(user, answer["config"]["config"]["User"]);
         }
-        assert_eq!(Err("z is not listed in the file of --image-users".to_owned()), images.answer("z"));
+        assert_eq!(Err("z is not listed among the users of images".to_owned()), images.answer("z"));
         assert!(Images::default().answer("a").unwrap_err().starts_with("images were not looked at"));
     }
 

@@ -64,6 +64,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Tried<T> {
 }
 
 impl<T> Tried<T> {
+    /// What was read. Nothing where it could not be, which [`Workload::with_users`] finds before anything is asked.
     fn get(field: &Option<Self>) -> Option<&T> {
         field.as_ref().and_then(|Self(read)| read.as_ref().ok())
     }

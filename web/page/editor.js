@@ -1,6 +1,6 @@
 import { defaultKeymap, history, historyKeymap, isolateHistory, redo, undo } from "@codemirror/commands";
-import { yaml } from "@codemirror/lang-yaml";
-import { HighlightStyle, bracketMatching, syntaxHighlighting } from "@codemirror/language";
+import { HighlightStyle, StreamLanguage, bracketMatching, syntaxHighlighting } from "@codemirror/language";
+import { yaml } from "@codemirror/legacy-modes/mode/yaml";
 import { lintKeymap, setDiagnostics } from "@codemirror/lint";
 import { highlightSelectionMatches, search, searchKeymap } from "@codemirror/search";
 import { EditorState, RangeSet, StateEffect, StateField, Transaction } from "@codemirror/state";
@@ -130,10 +130,11 @@ function diagnostic(doc, { line: number, kind, source, message, action }) {
 }
 
 const highlighting = HighlightStyle.define([
-  { tag: [tags.propertyName, tags.definition(tags.propertyName)], color: "var(--yaml-key)" },
-  { tag: [tags.string, tags.content], color: "var(--text)" },
-  { tag: [tags.comment, tags.lineComment, tags.meta], color: "var(--muted)" },
-  { tag: [tags.keyword, tags.typeName, tags.labelName], color: "var(--yaml-other)" },
+  // Keys are atoms to this reader of YAML, and what separates documents is a definition.
+  { tag: tags.atom, color: "var(--yaml-key)" },
+  { tag: tags.string, color: "var(--text)" },
+  { tag: [tags.comment, tags.meta, tags.definition(tags.variableName)], color: "var(--muted)" },
+  { tag: tags.keyword, color: "var(--yaml-other)" },
 ]);
 
 const theme = EditorView.theme({
@@ -210,7 +211,8 @@ export class Editor {
           bracketMatching(),
           highlightSelectionMatches({ minSelectionLength: 3 }),
           search({ top: true }),
-          yaml(),
+          // It builds no tree, which of brackets without end would exhaust the stack.
+          StreamLanguage.define(yaml),
           syntaxHighlighting(highlighting),
           theme,
           placeholder("Paste the output of `helm template` here, or drop files"),

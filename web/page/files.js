@@ -101,26 +101,36 @@ async function decode({ path, file }) {
 }
 
 /**
- * One text out of several. Each part says where it is from in helm's way, which reports repeat. A file alone stays as
- * it is, and so do the numbers of its lines.
+ * One text out of several. Each document says which file it is from in helm's way, which reports repeat. A file alone stays
+ * as it is, and so do the numbers of its lines.
  *
  * @param {{ path: string, text: string }[]} parts
  */
 export function join(parts) {
   if (parts.length === 1) return parts[0]?.text ?? "";
-  return parts.map(({ path, text }) => `---\n${withSource(path, text)}`).join("");
+  return parts.map(({ path, text }) => withSources(path, text)).join("");
 }
 
 /**
  * @param {string} path
  * @param {string} text
  */
-function withSource(path, text) {
+function withSources(path, text) {
   const lines = text.replace(/\r\n?/g, "\n").replace(/\n$/, "").split("\n");
-  // The line that opens the first document would end the one that the comment belongs to.
-  if (/^---\s*(#.*)?$/.test(lines[0] ?? "")) lines.shift();
-  const end = lines.findIndex((line) => /^(---|\.\.\.)(\s|$)/.test(line));
-  const first = end < 0 ? lines : lines.slice(0, end);
-  if (!first.some((line) => line.startsWith("# Source: "))) lines.unshift(`# Source: ${path}`);
-  return `${lines.join("\n")}\n`;
+  if (!OPENING.test(lines[0] ?? "")) lines.unshift("---");
+  return lines.map((line, index) => (OPENING.test(line) && !hasSource(lines, index) ? `${line}\n# Source: ${path}\n` : `${line}\n`)).join("");
+}
+
+const OPENING = /^---\s*(#.*)?$/;
+
+/**
+ * Whether the document that a line opens says where it is from.
+ *
+ * @param {string[]} lines
+ * @param {number} opening
+ */
+function hasSource(lines, opening) {
+  const after = lines.slice(opening + 1);
+  const next = after.findIndex((line) => /^(---|\.\.\.)(\s|$)|^# Source: /.test(line));
+  return after[next]?.startsWith("# Source: ") ?? false;
 }

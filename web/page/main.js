@@ -25,7 +25,11 @@ import { actionOf, lookOf, summaryOf } from "./words.js";
 const PAUSE = 150;
 
 const policies = new Policies(told);
-const editor = new Editor(byId("editor"), () => changed());
+const editor = new Editor(byId("editor"), () => {
+  // It was about another text.
+  say("");
+  changed();
+});
 const findings = new Findings(byId("panel-findings"), { jump: (line) => editor.jump(line), apply });
 const select = tabs(["findings", "settings"]);
 const checks = new Checks(policies, run, done);
@@ -36,8 +40,8 @@ let settings;
 let version = 0;
 /** The state that the findings shown are about. */
 let shown = -1;
-/** @type {Report | undefined} */
-let lastReport;
+/** @type {import("./worker.js").Verdict | undefined} */
+let lastVerdict;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let pause;
 
@@ -70,7 +74,7 @@ async function run({ doc, broken, settings, namespace }) {
 function done(subject, { verdict, error }) {
   if (subject.version !== version) return;
   shown = subject.version;
-  lastReport = verdict?.report;
+  lastVerdict = verdict;
   settings?.explain(verdict?.wrong ?? []);
   if (error) showFailure(error);
   else if (verdict?.wrong) showWrong(verdict.wrong);
@@ -78,19 +82,29 @@ function done(subject, { verdict, error }) {
   else showNothing();
 }
 
-/** @param {string | undefined} missing why something is still missing for the last verdict, if it is */
+/** @param {string | undefined} missing why something is still missing for a verdict, if it is */
 function told(missing) {
+  // Another text than the last one shown is checked anew anyway.
+  if (shown !== version || !lastVerdict?.report || !lastVerdict.missing) return;
   if (missing === undefined) submit();
-  else if (lastReport && shown === version) showReport(lastReport, missing);
+  else showSummary(lastVerdict.report, missing);
 }
 
 /**
  * @param {Report} report
- * @param {string} [missing] what was missing for it
+ * @param {string} [missing] why something was missing for it
  */
-function showReport(report, missing) {
+function showSummary(report, missing) {
   const { headline, rest } = summaryOf(report);
   showStatus(lookOf(report), headline, missing ? [...rest, missing] : rest);
+}
+
+/**
+ * @param {Report} report
+ * @param {string} [missing]
+ */
+function showReport(report, missing) {
+  showSummary(report, missing);
   findings.show(report);
   editor.mark([
     ...report.unjudged.flatMap(markOfUnjudged),
@@ -171,7 +185,7 @@ async function apply({ policies: _, violations, notices, moreViolations, moreNot
   const change = await policies.ask("mend", editor.doc.toString(), place, finding.edits ?? []);
   if (version !== asked) throw outdated();
   editor.change(change, "input.apply");
-  say(`${actionOf(finding)?.replace("Apply", "Applied")}. Ctrl+Z takes it back.`);
+  say(`${actionOf(finding)?.replace("Apply", "Applied")}. Undo takes it back.`);
   submit();
 }
 
@@ -208,13 +222,14 @@ function restoreLink() {
 /**
  * @param {string} text
  * @param {string} what
+ * @param {string} otherwise what to do where the browser does not let it
  */
-async function copy(text, what) {
+async function copy(text, what, otherwise = `copy this: ${text}`) {
   try {
     await navigator.clipboard.writeText(text);
     say(`${what}: copied.`);
   } catch {
-    say(`${what} could not be copied; copy this: ${text}`, true);
+    say(`${what} could not be copied; ${otherwise}`, true);
   }
 }
 
@@ -232,10 +247,9 @@ function replace(text) {
 }
 
 opening(replace);
-byId("clear").addEventListener("click", () => {
-  replace("");
-  say("");
-});
+byId("undo").addEventListener("click", () => editor.undo());
+byId("copy").addEventListener("click", () => copy(editor.doc.toString(), "The manifests", "select and copy them."));
+byId("clear").addEventListener("click", () => replace(""));
 byId("skip").addEventListener("click", (event) => {
   event.preventDefault();
   select("findings");

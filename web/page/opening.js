@@ -16,8 +16,8 @@ export function opening(replace) {
    */
   const open = async (files, inFolders) => {
     const result = await read(files, inFolders);
-    say(result.message, result.problem);
     if ("text" in result) replace(result.text);
+    say(result.message, result.problem);
   };
 
   chooser("open-files", "files", (list) => open([...list].map((file) => ({ path: file.name, file })), []));

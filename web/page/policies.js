@@ -16,7 +16,7 @@ export class Policies {
   #lastId = 0;
   #told;
 
-  /** @param {(missing: string | undefined) => void} told is told why something is missing for a verdict, or that it is there */
+  /** @param {(missing: string | undefined) => void} told is told why something is still missing, or that it is there */
   constructor(told) {
     this.#told = told;
   }
@@ -25,7 +25,7 @@ export class Policies {
    * @template {keyof Calls} Call
    * @param {Call} call
    * @param {Parameters<Calls[Call]>} parameters
-   * @returns {Promise<Awaited<ReturnType<Calls[Call]>>>}
+   * @returns {Promise<ReturnType<Calls[Call]>>}
    */
   ask(call, ...parameters) {
     this.#worker ??= this.#start();

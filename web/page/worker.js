@@ -7,42 +7,33 @@ import { smallestChange } from "./change.js";
 /**
  * @typedef {import("flytewarden").Settings} Settings
  * @typedef {{ policy: string, message: string }} Wrong
- * @typedef {{ report?: import("flytewarden").Report, wrong?: Wrong[], missing?: string }} Verdict with what was missing for it
+ * @typedef {{ report?: import("flytewarden").Report, wrong?: Wrong[], missing?: string }} Verdict with why something was missing for it
  *
  * @typedef {object} Calls
- * @property {(text: string, settings: Settings, namespace: string) => Promise<Verdict>} check
+ * @property {(text: string, settings: Settings, namespace: string) => Verdict} check
  * @property {(text: string, place: import("flytewarden").Place, edits: import("flytewarden").Edit[]) =>
  *   import("./change.js").Change} mend
  * @property {() => import("flytewarden").PolicyInfo[]} policies
  *
  * @typedef {{ id: number, call: keyof Calls, parameters: unknown[] }} Request
  * @typedef {{ id: number, value?: unknown, refused?: string, crashed?: string }} Reply
- * @typedef {{ missing: string | undefined }} News of what was missing for a verdict: why it still is, or that it is there
+ * @typedef {{ missing: string | undefined }} News of what was missing: why it still is, or that it is there
  */
-
-/** How long a verdict waits for what certificates are checked with. The page gives a check up that takes much longer. */
-const GRACE = 1000;
 
 /** Whether what certificates are checked with is there. It is fetched for the first text that flyte-oauth-tls could not judge. */
 let hasPki = false;
-/** Whether a verdict went out while it was being fetched. */
-let isOwed = false;
-/** @type {ReturnType<typeof loadMissing> | undefined} */
-let fetching;
+let isFetching = false;
 
 /** @type {Calls} */
 const calls = {
-  async check(text, settings, namespace) {
+  check(text, settings, namespace) {
     const wrong = Object.entries(settings).flatMap(([policy, own]) => wrongSettings(policy, own) ?? []);
     if (wrong.length > 0) return { wrong };
     if (text.trim() === "") return {};
     const report = check(text, settings, { namespace });
     if (hasPki || !report.unjudged.some(({ policy }) => policy === "flyte-oauth-tls")) return { report };
-    fetching ??= loadMissing();
-    const missing = await Promise.race([fetching, stillFetching()]);
-    if (missing === undefined) return { report: check(text, settings, { namespace }) };
-    isOwed = fetching !== undefined;
-    return { report, missing };
+    fetchPki();
+    return { report, missing: "What certificates are checked with is being fetched." };
   },
   mend(text, place, edits) {
     return smallestChange(text, mend(text, place, edits));
@@ -50,30 +41,20 @@ const calls = {
   policies,
 };
 
-/**
- * Where it cannot be fetched, the next check tries again.
- *
- * @returns {Promise<string | undefined>} why it is still missing, if it is
- */
-async function loadMissing() {
-  const missing = await loadPki().then(
-    () => undefined,
-    (error) => {
-      if (error instanceof WebAssembly.RuntimeError) throw error;
-      return `What certificates are checked with could not be fetched (${error.message}); the next check tries again.`;
-    },
-  );
-  hasPki = missing === undefined;
-  fetching = undefined;
-  if (isOwed) postMessage({ missing });
-  isOwed = false;
-  return missing;
-}
-
-/** @returns {Promise<string>} */
-function stillFetching() {
-  const text = "What certificates are checked with is still being fetched.";
-  return new Promise((resolve) => setTimeout(() => resolve(text), GRACE));
+async function fetchPki() {
+  if (isFetching) return;
+  isFetching = true;
+  /** @type {News} */
+  let news = { missing: undefined };
+  try {
+    await loadPki();
+    hasPki = true;
+  } catch (error) {
+    const missing = `What certificates are checked with could not be loaded (${/** @type {Error} */ (error).message}).`;
+    news = { missing: `${missing} The next check tries again; if that does not help, load the page anew.` };
+  }
+  isFetching = false;
+  postMessage(news);
 }
 
 /**
@@ -125,7 +106,7 @@ addEventListener("message", async (/** @type {MessageEvent<Request>} */ { data: 
   let reply = { id, crashed };
   if (crashed === undefined) {
     try {
-      const value = await /** @type {(...parameters: unknown[]) => unknown} */ (calls[call])(...parameters);
+      const value = /** @type {(...parameters: unknown[]) => unknown} */ (calls[call])(...parameters);
       reply = { id, value };
     } catch (error) {
       reply = isAnswer(error) ? { id, refused: error.message } : { id, crashed: `the policies stopped: ${error}` };

@@ -15,7 +15,7 @@ use flytewarden_offline::{
     report::{Place, Report},
     settings::Settings,
 };
-use js_sys::{Array, Error, JSON, JsString, Map, Reflect, Set};
+use js_sys::{Array, Error, JSON, JsString, Reflect, Symbol};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tsify::Tsify;
 use wasm_bindgen::prelude::*;
@@ -53,9 +53,9 @@ pub struct Options {
     /// The namespace of objects that name none; `default` where absent.
     #[tsify(optional)]
     pub namespace: Option<String>,
-    /// The USER of images, for the setting `imageUser` of flyte-non-root.
-    #[tsify(optional, type = "Record<string, string>")]
-    pub image_users: Option<BTreeMap<String, String>>,
+    /// The USER of images, for the setting `imageUser` of flyte-non-root, which is `check` then; `null` where an image has none.
+    #[tsify(optional, type = "Record<string, string | null>")]
+    pub image_users: Option<BTreeMap<String, Option<String>>>,
 }
 
 /// What the command calls a text without a name.
@@ -81,7 +81,10 @@ pub fn check(
     }
     let Options { namespace, image_users } = from_js::<Option<Options>>(&options, "options")?.unwrap_or_default();
     let policies = policies::linked();
-    let settings = read(&settings, &policies)?;
+    let mut settings = read(&settings, &policies)?;
+    if image_users.is_some() {
+        settings = settings.or("imageUser", "check", &policies).map_err(|problem| Error::new(&problem))?;
+    }
     let check = Check {
         policies: &policies,
         settings: &settings,
@@ -143,20 +146,28 @@ fn json_of(value: &JsValue, name: &str) -> Result<String, Error> {
     if value.is_undefined() {
         return Ok("null".to_owned());
     }
-    // JSON has all of these empty.
-    let mut is_lost = false;
+    // JSON has a Map, a Promise and what else there is for an empty object, and leaves functions out.
+    let mut lost = None;
     let mut look = |_: JsString, value: JsValue| {
-        is_lost |= value.is_instance_of::<Map>() || value.is_instance_of::<Set>();
+        lost = lost.take().or_else(|| foreign(&value));
         Ok(Some(value))
     };
     let json = JSON::stringify_with_replacer_func(value, &mut look, None);
-    match json.ok().and_then(|json| json.as_string()) {
-        Some(json) if !is_lost => Ok(json),
-        Some(_) => {
-            Err(error(&format!("{name}: a Map or a Set where a plain object or a list belongs"), name, None, ""))
-        }
-        None => Err(error(&format!("{name}: no JSON"), name, None, "")),
+    let problem = match (json.ok().and_then(|json| json.as_string()), lost) {
+        (_, Some(what)) => format!("{name}: a {what} where a plain object or a list belongs"),
+        (Some(json), None) => return Ok(json),
+        (None, None) => format!("{name}: no JSON"),
+    };
+    Err(error(&problem, name, None, ""))
+}
+
+/// What an object is called that is no plain one and no list.
+fn foreign(value: &JsValue) -> Option<String> {
+    if value.is_function() {
+        return Some("function".to_owned());
     }
+    let tag = || Reflect::get(value, &Symbol::to_string_tag()).ok()?.as_string();
+    value.is_object().then(tag).flatten()
 }
 
 fn from_js<T: DeserializeOwned>(value: &JsValue, name: &str) -> Result<T, Error> {

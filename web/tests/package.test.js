@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { rootCertificates } from "node:tls";
 import { fileURLToPath } from "node:url";
+import { runInNewContext } from "node:vm";
 import { gzipSync } from "node:zlib";
 
 import { stringify } from "yaml";
@@ -93,6 +94,22 @@ test("every mend for programs takes its finding away, in the example and in ever
   assert.ok(mended > 50);
 });
 
+test("an edit that is misspelt removes nothing", () => {
+  const place = { file: "a.yaml", document: 1, line: 1, apiVersion: "v1", kind: "Pod", name: "" };
+  const edits = [{ path: "spec", vlaue: 1 }];
+  assert.throws(() => mend("apiVersion: v1\nkind: Pod\nspec: 2\n", place, edits), { file: "edits", message: /unknown field `vlaue`/ });
+});
+
+test("the users of images are looked at where they are given, as by the command", () => {
+  const pod = (image) => `apiVersion: v1\nkind: Pod\nmetadata: {name: flyteadmin}\nspec: {containers: [{name: a, image: ${image}}]}\n`;
+  const rules = (image, settings) => check(pod(image), settings, { imageUsers: { good: "1001", none: null } })
+    .objects[0].violations.map(({ rule }) => rule);
+  assert.deepEqual(rules("good"), []);
+  assert.deepEqual(rules("none"), ["runs-as-root"]);
+  assert.deepEqual(rules("other"), ["not-proven-non-root"]);
+  assert.deepEqual(rules("good", { "flyte-non-root": { imageUser: "off" } }), ["not-proven-non-root"]);
+});
+
 test("what cannot be edited where it stands is thrown, with its line", () => {
   const text = "x: &x {a: 1}\napiVersion: v1\nkind: Pod\nspec: *x\n";
   const place = { file: "a.yaml", document: 1, line: 1, apiVersion: "v1", kind: "Pod", name: "" };
@@ -117,10 +134,14 @@ test("parameters of other types are thrown, by their names", () => {
   for (const text of [{ name: "a", text: "" }, Buffer.from("a"), undefined]) {
     assert.throws(() => mend(text, {}, []), { file: "manifest", message: "manifest: no text" });
   }
-  for (const lost of [new Map([["nope", {}]]), { "flyte-non-root": new Map([["level", 1]]) }, { "flyte-non-root": new Set() }]) {
-    assert.throws(() => validateSettings(lost), { file: "settings", message: /a Map or a Set/ });
+  const lost = [new Map([["nope", {}]]), { "flyte-non-root": new Set() }, Promise.resolve({ nope: {} }), runInNewContext("new Map()")];
+  for (const settings of lost) {
+    const thrown = { file: "settings", message: /^settings: a (Map|Set|Promise) where a plain object or a list belongs$/ };
+    assert.throws(() => validateSettings(settings), thrown);
+    assert.throws(() => check("", {}, settings), { file: "options" });
   }
-  assert.throws(() => check("", {}, new Map([["namespace", "a"]])), { file: "options", message: /a Map or a Set/ });
+  assert.throws(() => validateSettings({ "flyte-non-root": { level: () => "loose" } }), { message: /a function where/ });
+  validateSettings(Object.assign(Object.create(null), { "flyte-non-root": { level: undefined } }));
   const circular = {};
   circular.self = circular;
   assert.throws(() => check("", circular), { file: "settings" });
@@ -165,6 +186,19 @@ test("the package's scripts for bundlers and for pages say the same, once they h
   const [first, second] = JSON.parse(bundled);
   assert.deepEqual(withoutPki(first), { judged, unjudged });
   assert.deepEqual(second, check(BEFORE));
+});
+
+test("the package has the same in it for Node, for pages and for bundlers", () => {
+  /** What a script of somebody who has the package gets under a name. */
+  const exported = (name, ...flags) => {
+    const script = `console.log(JSON.stringify(Object.keys(await import("${name}"))))`;
+    const parameters = [...flags, "--no-warnings", "--input-type=module", "--eval", script];
+    return JSON.parse(execFileSync(process.execPath, parameters, { cwd: `${root}dist/npm` }));
+  };
+  const all = ["check", "loadPki", "mend", "policies", "validateSettings"];
+  assert.deepEqual(exported("flytewarden"), all);
+  assert.deepEqual(exported("./flytewarden.js", "--experimental-wasm-modules"), all);
+  assert.deepEqual(exported("flytewarden/web"), ["check", "default", "initSync", ...all.slice(1)]);
 });
 
 /** What a report says of certificates while nothing is there that they could be checked with: that they were not judged. */

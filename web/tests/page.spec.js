@@ -78,7 +78,22 @@ test.describe("the page", () => {
     await openExample(page);
     await page.getByRole("button", { name: WRITE_ORIGIN, exact: true }).click();
     await expect(status(page)).toContainText("9 violations");
+    await expect(message(page)).toContainText("Undo takes it back");
     await page.keyboard.press("Control+z");
+    await expect(status(page)).toContainText("10 violations");
+    // It is taken back.
+    await expect(message(page)).toHaveText("");
+  });
+
+  test("hands out the mended text, and undoes without a keyboard", async ({ page }) => {
+    await openExample(page);
+    await page.getByRole("button", { name: WRITE_ORIGIN, exact: true }).click();
+    await expect(status(page)).toContainText("9 violations");
+    await page.getByRole("button", { name: "Copy all" }).click();
+    await expect(message(page)).toHaveText("The manifests: copied.");
+    const copied = await page.evaluate(() => navigator.clipboard.readText());
+    expect(copied.split("\n")[117]).toBe("        - https://console.example.com");
+    await page.getByRole("button", { name: "Undo" }).click();
     await expect(status(page)).toContainText("10 violations");
   });
 
@@ -103,6 +118,13 @@ test.describe("the page", () => {
     await expect(page.locator(".cm-line.marked")).toContainText("kind: [");
   });
 
+  test("says of brackets without end that they are not judged, and takes the next text", async ({ page }) => {
+    await openFile(page, "deep.yaml", "[".repeat(100_000));
+    await expect(status(page)).toContainText("1 could not be judged.");
+    await openExample(page);
+    expect(await textOf(page)).toBe(BEFORE);
+  });
+
   test("checks what is typed", async ({ page }) => {
     await openExample(page);
     await findings(page).filter({ hasText: "never-matches" }).getByRole("button", { name: "line 118" }).click();
@@ -119,10 +141,12 @@ test.describe("the page", () => {
   test("opens several files as one text that says where each part is from", async ({ page }) => {
     await page.locator("#files").setInputFiles([
       { name: "b.yaml", mimeType: "", buffer: Buffer.from("---\n# Source: chart/b.yaml\nkind: B") },
-      { name: "a.txt", mimeType: "", buffer: Buffer.from("---\r\nkind: A\r\n") },
+      { name: "a.txt", mimeType: "", buffer: Buffer.from("kind: A\r\n--- # more\r\nkind: C\r\n") },
     ]);
     await expect(message(page)).toHaveText("Opened 2 files.");
-    expect(await textOf(page)).toBe("---\n# Source: a.txt\nkind: A\n---\n# Source: chart/b.yaml\nkind: B\n");
+    expect(await textOf(page)).toBe(
+      "---\n# Source: a.txt\nkind: A\n--- # more\n# Source: a.txt\nkind: C\n---\n# Source: chart/b.yaml\nkind: B\n",
+    );
   });
 
   for (const [how, open] of /** @type {const} */ ([["chosen", choose], ["dropped", drop]])) {
@@ -385,7 +409,7 @@ test("judges all but certificates when what they are checked with cannot be fetc
   await expect(status(page)).toContainText("1 could not be judged.");
   await expect(status(page)).toHaveAttribute("data-look", "unjudged");
   await expect(page.locator(".finding.unjudged")).toContainText("what certificates are checked with is not loaded");
-  await expect(status(page)).toContainText("could not be fetched (Failed to fetch); the next check tries again");
+  await expect(status(page)).toContainText("could not be loaded (Failed to fetch). The next check tries again");
   await expect(page.locator(".finding.violation")).toHaveCount(8);
   await page.unroute("**/pki_bg.wasm");
   await openFile(page, "before.yaml", BEFORE);
@@ -394,17 +418,27 @@ test("judges all but certificates when what they are checked with cannot be fetc
 
 test("judges all but certificates while what they are checked with is on its way, and those when it is there", async ({ page }) => {
   const answer = await openWhilePkiIsFetched(page);
+  await page.getByRole("button", { name: WRITE_ORIGIN, exact: true }).click();
+  await expect(page.locator(".finding.violation")).toHaveCount(7);
   answer((route) => route.continue());
-  await expect(page.locator(".finding.violation")).toHaveCount(10);
+  await expect(page.locator(".finding.violation")).toHaveCount(9);
   await expect(status(page)).not.toContainText("fetched");
 });
 
-test("says so when what certificates are checked with turns out not to come", async ({ page }) => {
-  const answer = await openWhilePkiIsFetched(page);
-  answer((route) => route.abort());
-  await expect(status(page)).toContainText("could not be fetched (Failed to fetch); the next check tries again");
-  await expect(page.locator(".finding.violation")).toHaveCount(8);
-});
+for (const [how, end, reason] of /** @type {const} */ ([
+  ["does not come", (route) => route.abort(), "Failed to fetch"],
+  ["traps", (route) => route.fulfill({ contentType: "application/wasm", body: TRAPPING_MODULE }), "unreachable"],
+])) {
+  test(`says so when what certificates are checked with ${how} in the end`, async ({ page }) => {
+    const answer = await openWhilePkiIsFetched(page);
+    answer(end);
+    await expect(status(page)).toContainText(`could not be loaded (${reason}). The next check tries again`);
+    await expect(page.locator(".finding.violation")).toHaveCount(8);
+    await page.unroute("**/pki_bg.wasm");
+    await openFile(page, "before.yaml", `${BEFORE}#\n`);
+    await expect(page.locator(".finding.violation")).toHaveCount(10);
+  });
+}
 
 /** @typedef {(route: import("@playwright/test").Route) => Promise<void>} Answer */
 
@@ -422,7 +456,7 @@ async function openWhilePkiIsFetched(page) {
   await page.route("**/pki_bg.wasm", async (route) => (await answer)(route));
   await page.goto("");
   await openFile(page, "before.yaml", BEFORE);
-  await expect(status(page)).toContainText("What certificates are checked with is still being fetched.");
+  await expect(status(page)).toContainText("What certificates are checked with is being fetched.");
   await expect(page.locator(".finding.violation")).toHaveCount(8);
   return resolve;
 }
@@ -466,12 +500,11 @@ addEventListener("message", (event) => {
 });
 `;
 
-// A module whose only function is the instruction `unreachable`.
-const UNREACHABLE = `
-new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array([
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 5, 1, 3, 0, 0, 11,
-]))).exports.f();
-`;
+// A module that runs the instruction `unreachable` when it starts.
+const TRAPPING_MODULE = Buffer.from([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 8, 1, 0, 10, 5, 1, 3, 0, 0, 11,
+]);
+const UNREACHABLE = `new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array([${[...TRAPPING_MODULE]}])));`;
 
 /**
  * Does something when the package takes in a text with a mark. What is not ASCII goes through an encoder, so the text

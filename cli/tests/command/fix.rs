@@ -147,7 +147,7 @@ fn images_have_the_users_that_are_listed() {
             1,
             "runs as root: runAsUser is not set, and its image is one with USER root",
         ),
-        ("other: 1000", 1, "cr.flyte.org/flyteorg/flyteconsole:v1.21.0 is not listed in the file of --image-users"),
+        ("other: 1000", 1, "cr.flyte.org/flyteorg/flyteconsole:v1.21.0 is not listed among the users of images"),
     ] {
         let folder = folder(&[("users.yaml", users.as_bytes())]);
         let run = run(&["check", "--image-users", &path(&folder, "users.yaml"), "-"], CONSOLE);
@@ -162,7 +162,9 @@ fn without_a_list_it_is_said_that_images_were_not_looked_at() {
     let run = run(&["check", "--settings", &path(&folder, "settings.yaml"), "-"], CONSOLE);
     assert_eq!(Some(1), run.code);
     assert!(
-        run.out.contains("which is not known: images were not looked at (--image-users FILE lists their users)"),
+        run.out.contains(
+            "which is not known: images were not looked at, since nothing lists their users (--image-users FILE"
+        ),
         "{}",
         run.out
     );

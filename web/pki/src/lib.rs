@@ -3,6 +3,7 @@
 
 use flytewarden::oauth_tls::Pki;
 use js_sys::Uint8Array;
+use rustls_pki_types::{SignatureVerificationAlgorithm, TrustAnchor};
 use wasm_bindgen::prelude::*;
 
 /// Its version, which must be that of the policies' module.
@@ -14,19 +15,20 @@ pub fn version() -> String {
 /// The ways to sign: of each the name of its keys' kind and its own, as certificates have them.
 #[wasm_bindgen]
 pub fn signatures() -> Vec<Uint8Array> {
-    let names = |(key, own): (&[u8], &[u8])| [bytes(key), bytes(own)];
-    let ways = Pki::LINKED.signatures.iter().map(|way| (way.public_key_alg_id(), way.signature_alg_id()));
-    ways.flat_map(|(key, own)| names((key.as_ref(), own.as_ref()))).collect()
+    let names = |way: &&dyn SignatureVerificationAlgorithm| {
+        [bytes(way.public_key_alg_id().as_ref()), bytes(way.signature_alg_id().as_ref())]
+    };
+    Pki::LINKED.signatures.iter().flat_map(names).collect()
 }
 
 /// Mozilla's roots: of each its name, its key, and the names it may sign for, which is empty where that is any.
 #[wasm_bindgen]
 pub fn roots() -> Vec<Uint8Array> {
-    let of_root = |root: &rustls_pki_types::TrustAnchor| {
+    let parts = |root: &TrustAnchor| {
         let names = root.name_constraints.as_deref().unwrap_or_default();
         [bytes(&root.subject), bytes(&root.subject_public_key_info), bytes(names)]
     };
-    Pki::LINKED.roots.iter().flat_map(of_root).collect()
+    Pki::LINKED.roots.iter().flat_map(parts).collect()
 }
 
 /// Whether a key has signed a message in a way of the list `signatures`, which counts from 0.
