@@ -118,7 +118,9 @@ export function join(parts) {
 function withSources(path, text) {
   const lines = text.replace(/\r\n?/g, "\n").replace(/\n$/, "").split("\n");
   if (!OPENING.test(lines[0] ?? "")) lines.unshift("---");
-  return lines.map((line, index) => (OPENING.test(line) && !hasSource(lines, index) ? `${line}\n# Source: ${path}\n` : `${line}\n`)).join("");
+  const withSource = lines.flatMap((line, index) =>
+    OPENING.test(line) && !hasSource(lines, index) ? [line, `# Source: ${path}`] : [line]);
+  return `${withSource.join("\n")}\n`;
 }
 
 const OPENING = /^---\s*(#.*)?$/;
