@@ -16,6 +16,7 @@ view! {
     }
 
     /// An [admission request](https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#request).
+    #[derive(Clone)]
     pub struct AdmissionRequest<'a> {
         "kind" => kind: Kind<'a>,
         "operation" => operation: Text<'a>,
@@ -24,10 +25,11 @@ view! {
         /// The object as it will be if the request is accepted; absent for DELETE.
         "object" => pub object: &'a RawValue,
         /// The object as it is before an UPDATE.
-        "oldObject" if "admin-config" => pub old_object: &'a RawValue,
+        "oldObject" => pub old_object: &'a RawValue,
     }
 
     /// The kind of an object: `apps`, `Deployment`. The version is left out: no field a policy reads differs by version.
+    #[derive(Clone)]
     pub struct Kind<'a> {
         "group" => group: Text<'a>,
         "kind" => kind: Text<'a>,
@@ -53,6 +55,17 @@ impl<'a> AdmissionRequest<'a> {
     /// The namespace of the object; empty where there is none.
     pub fn namespace(&self) -> &str {
         self.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// Whether the object was there before, and the request changes it.
+    pub fn is_update(&self) -> bool {
+        self.operation() == "UPDATE"
+    }
+
+    /// For an UPDATE, the request that would leave the object as it is.
+    pub(crate) fn unchanged(&self) -> Option<Self> {
+        let old = self.old_object.filter(|_| self.is_update());
+        old.map(|old| Self { object: Some(old), ..self.clone() })
     }
 }
 

@@ -32,7 +32,6 @@ mod base64;
 pub mod cluster;
 #[cfg(feature = "flyte-console-url")]
 pub mod console_url;
-#[cfg(feature = "pod-users")]
 mod edit;
 mod flyte;
 mod id;
@@ -49,6 +48,7 @@ mod pattern;
 pub mod policy;
 pub mod settings;
 mod text;
+mod update;
 pub mod verdict;
 mod view;
 mod workload;

@@ -1,6 +1,9 @@
 //! What a policy answers, and how it is put into words.
 
-use std::fmt::{self, Write};
+use std::{
+    fmt::{self, Write},
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -14,6 +17,13 @@ pub struct Verdict {
     pub notices: Findings<Notice>,
     /// The object as the policy wants it, where it changes it: as JSON.
     pub object: Option<Box<RawValue>>,
+}
+
+impl Verdict {
+    /// Whether there is no violation.
+    pub fn accepts(&self) -> bool {
+        self.violations.is_empty()
+    }
 }
 
 /// Where in a file that is a value of an object: an entry of a ConfigMap.
@@ -48,6 +58,36 @@ pub struct Violation {
     /// The same for programs; nothing where a person must decide something first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,
+    /// A hash of what the violation rests on and does not say, such as the image of a container that may be root; `None`
+    /// where that is nothing. An UPDATE that changes it touches what is wrong.
+    #[serde(skip)]
+    pub grounds: Option<u64>,
+}
+
+impl Violation {
+    /// Whether another version of the object has the same violation, wherever it stands in its list, on the same grounds.
+    pub(crate) fn is_as_in(&self, other: &Self) -> bool {
+        let file = |violation: &Self| violation.within.as_ref().map(|within| without_indices(&within.path));
+        (self.policy, self.rule, &self.container, &self.problem, self.grounds)
+            == (other.policy, other.rule, &other.container, &other.problem, other.grounds)
+            && without_indices(&self.path) == without_indices(&other.path)
+            && file(self) == file(other)
+    }
+
+    /// The notice in place of a violation that refuses nothing, with the reason.
+    pub(crate) fn allowed(self, reason: &str) -> Notice {
+        let Self { policy, rule, path, container, within, problem, mend, .. } = self;
+        Notice { policy, rule, path, container, within, text: format!("{problem}; allowed, since {reason}; {mend}") }
+    }
+}
+
+/// A path without the places in lists: `spec.containers[0]` is `spec.containers[]`.
+fn without_indices(path: &str) -> String {
+    let part = |part: &str| match part.split_once(']') {
+        Some((index, rest)) if index.bytes().all(|byte| byte.is_ascii_digit()) => format!("]{rest}"),
+        _ => part.to_owned(),
+    };
+    path.split('[').map(part).collect::<Vec<_>>().join("[")
 }
 
 /// A change at the place of a violation, or below it.
@@ -187,10 +227,30 @@ impl<T> Findings<T> {
         &self.listed
     }
 
+    /// Those that are kept, by themselves.
+    pub(crate) fn into_listed(self) -> Vec<T> {
+        self.listed
+    }
+
     /// How many more there are.
     pub fn more(&self) -> usize {
         self.more
     }
+}
+
+impl Findings<Violation> {
+    /// Gives those that have none their [grounds](Violation::grounds).
+    pub(crate) fn rest_on(&mut self, grounds: impl Hash) {
+        let grounds = hash(grounds);
+        self.listed.iter_mut().for_each(|violation| _ = violation.grounds.get_or_insert(grounds));
+    }
+}
+
+/// The hash of what a violation rests on.
+pub(crate) fn hash(grounds: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    grounds.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl<T> Default for Findings<T> {

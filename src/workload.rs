@@ -5,11 +5,15 @@
 
 mod labels;
 #[cfg(feature = "pod-users")]
+mod systems;
+#[cfg(feature = "pod-users")]
 mod users;
 
 pub use labels::Labels;
 #[cfg(feature = "pod-users")]
-use users::{NodeSelector, Os, Tried};
+use systems::{Affinity, NodeSelector, Os};
+#[cfg(feature = "pod-users")]
+use users::Tried;
 #[cfg(feature = "pod-users")]
 pub use users::{SecurityContext, WindowsOptions};
 
@@ -40,6 +44,8 @@ pub struct Workload<'a> {
     pub pod: PodSpec<'a>,
     /// Where the pod spec is, e.g. `spec.template.spec`.
     pub pod_path: &'static str,
+    /// All of it, for what is read in rare cases alone.
+    pub object: &'a RawValue,
 }
 
 /// Where a kind keeps its pod spec.
@@ -137,6 +143,7 @@ impl<'a> Workload<'a> {
             pod_metadata: template.metadata.unwrap_or_default(),
             pod,
             pod_path,
+            object,
         })
     }
 }
@@ -167,6 +174,11 @@ view! {
         "spec" => spec: PodSpec<'a>,
     }
 
+    /// An owner of an object.
+    struct Owner<'a> {
+        "controller" => controller: bool,
+    }
+
     /// An object's metadata.
     pub struct Metadata<'a> {
         /// The object's name; absent where it is to be generated.
@@ -176,7 +188,7 @@ view! {
         /// What the API server knows it by, once it has let it in; it matters whether it is there.
         "uid" if "pod-users" => pub uid: &'a RawValue,
         /// Who made the object, a list, yet to be read.
-        "ownerReferences" if "pod-users" => owners: &'a RawValue,
+        "ownerReferences" if "pod-users" | "flyte-console-url" => owners: &'a RawValue,
         /// When somebody asked for the object's deletion; it then only waits for its finalizers.
         "deletionTimestamp" => pub deletion_timestamp: Text<'a>,
     }
@@ -186,6 +198,7 @@ view! {
         "hostUsers" if "pod-users" => host_users: Tried<bool>,
         "os" if "pod-users" => os: Tried<Os<'a>>,
         "nodeSelector" if "pod-users" => node_selector: Tried<NodeSelector<'a>>,
+        "affinity" if "pod-users" => affinity: Tried<Affinity<'a>>,
         "securityContext" if "pod-users" => security_context: Tried<SecurityContext<'a>>,
         "initContainers" => init_containers: Vec<Container<'a>>,
         "containers" => containers: Vec<Container<'a>>,
@@ -275,6 +288,13 @@ impl<'a> Workload<'a> {
     pub fn pod_labels(&self) -> Option<&Labels<'a>> {
         let metadata = if self.pod_path == "spec" { &self.metadata } else { &self.pod_metadata };
         metadata.labels.as_ref()
+    }
+
+    /// Whether another object made this one and keeps it as it wants it.
+    #[cfg(any(feature = "pod-users", feature = "flyte-console-url"))]
+    pub fn is_controlled(&self) -> bool {
+        let owners = self.metadata.owners.and_then(|owners| admission::read::<Vec<Owner>>(owners).ok());
+        owners.iter().flatten().any(|owner| owner.controller == Some(true))
     }
 
     /// Every container of the pod: init, regular, ephemeral, each in the order of its list.

@@ -24,6 +24,7 @@ use crate::{
     policy::Policy,
     settings::{InvalidSettings, nearest},
     text::Text,
+    update,
     verdict::{self, Unjudged, Verdict},
 };
 
@@ -102,7 +103,7 @@ impl Module<'_> {
         }
         for Carried { policy, settings } in self.carried(settings)? {
             if policy.concerns(request.kind()) {
-                match policy.judge(&request, settings, cluster) {
+                match update::judge(policy, &request, settings, cluster) {
                     Ok(judged) => {
                         verdict.violations.append(judged.violations);
                         verdict.notices.append(judged.notices);

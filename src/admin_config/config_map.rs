@@ -45,18 +45,18 @@ pub(crate) fn is_kind(kind: &Kind) -> bool {
     kind.group() == v1::ConfigMap::GROUP && kind.name() == v1::ConfigMap::KIND
 }
 
-/// The name and all of the ConfigMap in a request; `None` where the request only serves its deletion.
+/// The name and all of the ConfigMap in a request. One that is being deleted is in use, and can be changed, as long as a
+/// finalizer keeps it.
 ///
 /// # Errors
 ///
 /// There is none, or its metadata has another type than Kubernetes gives it.
-pub(crate) fn of<'a>(request: &AdmissionRequest<'a>) -> Result<Option<(Text<'a>, &'a RawValue)>, Unjudged> {
+pub(crate) fn of<'a>(request: &AdmissionRequest<'a>) -> Result<(Text<'a>, &'a RawValue), Unjudged> {
     let Some(object) = request.object else {
         return Err(Unjudged { path: "request.object".to_owned(), reason: "missing".to_owned() });
     };
     let metadata = admission::read::<Object>(object)?.metadata.unwrap_or_default();
-    let is_deleted = request.operation() == "UPDATE" && metadata.deletion_timestamp.is_some();
-    Ok((!is_deleted).then(|| (metadata.name.unwrap_or(Text::constant("")), object)))
+    Ok((metadata.name.unwrap_or(Text::constant("")), object))
 }
 
 view! {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A file of flyteadmin's configuration.
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq, Eq, Hash)]
 pub(crate) struct File<'f> {
     /// Where it is in its object, e.g. `data["server.yaml"]`.
     pub(crate) path: String,

@@ -17,7 +17,7 @@ pub(crate) mod files;
 #[cfg(test)]
 mod table;
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{borrow::Cow, collections::BTreeSet, hash::Hash};
 
 use crate::verdict::Within;
 
@@ -133,6 +133,12 @@ impl Security {
             allowed_headers: self.allowed_headers.or(others.allowed_headers),
             use_auth: self.use_auth.or(others.use_auth),
         }
+    }
+
+    /// What is said of origins, to be compared: whether CORS is on, and the list.
+    pub(crate) fn origins(&self) -> impl Hash {
+        let texts = |said: &Said<Vec<Item>>| said.value.iter().map(|item| item.text.clone()).collect::<Vec<_>>();
+        (self.allow_cors.as_ref().map(|said| said.value), self.allowed_origins.as_ref().map(texts))
     }
 
     /// What browsers get of it, to be compared: nothing where CORS is off, else the origins and the headers; `None` where it

@@ -5,7 +5,7 @@
 //! origins of web pages as browsers write them, over https or from a loopback host. An UPDATE that changes any of it is
 //! told that running pods keep what they have.
 //!
-//! Judged are ConfigMap, and in workloads the container that runs flyteadmin. Not judged: an UPDATE of an object that is
+//! Judged are ConfigMap, and in workloads the container that runs flyteadmin. Not judged: an UPDATE of a workload that is
 //! being deleted; options that are not about CORS, even where flyteadmin does not start with them; what several
 //! ConfigMaps mounted together say together.
 //!
@@ -71,23 +71,22 @@ impl Policy for AdminCors {
 }
 
 fn judge_config_map(request: &AdmissionRequest, settings: &Settings) -> Result<Verdict, Unjudged> {
-    let Some((name, object)) = config_map::of(request)?.filter(|(name, _)| settings.is_flyteadmins(name)) else {
+    let (name, object) = config_map::of(request)?;
+    if !settings.is_flyteadmins(&name) {
         return Ok(Verdict::default());
-    };
-    let mut config = Config::read(&config_map::files(object)?)?;
+    }
+    let files = config_map::files(object)?;
+    let mut config = Config::read(&files)?;
     let security = config.security()?;
     let mut verdict = Verdict::default();
     verdict.violations.extend(config.faults.into_iter().map(rules::fault));
-    let before = match request.old_object {
-        Some(old) if request.operation() == "UPDATE" => {
-            Some(config_map::files(old).and_then(|files| Config::read(&files)?.security()))
-        }
-        _ => None,
-    };
-    // With a fault there is no telling what holds.
-    if verdict.violations.is_empty() {
+    // With a fault there is no telling what holds, so it rests on all files.
+    verdict.violations.rest_on(&files);
+    if verdict.accepts() {
         rules::judge(&security, settings, "data", &mut verdict);
     }
+    let old = request.old_object.filter(|_| request.is_update() && verdict.accepts());
+    let before = old.map(|old| config_map::files(old).and_then(|files| Config::read(&files)?.security()));
     if before.is_some_and(|before| before.map_or(true, |before| before.served() != security.served())) {
         verdict.notices.push(needs_restart(&name, request.namespace()));
     }
@@ -109,7 +108,7 @@ fn needs_restart(config_map: &str, namespace: &str) -> Notice {
 fn judge_workload(request: &AdmissionRequest, settings: &Settings) -> Result<Verdict, Unjudged> {
     let workload = Workload::read(request)?;
     let mut verdict = Verdict::default();
-    if request.operation() == "UPDATE" && workload.metadata.deletion_timestamp.is_some() {
+    if request.is_update() && workload.metadata.deletion_timestamp.is_some() {
         return Ok(verdict);
     }
     for placed in workload.containers().filter(container::is_flyteadmin) {

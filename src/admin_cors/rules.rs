@@ -26,6 +26,7 @@ pub(super) fn judge(security: &Security, settings: &Settings, path: &str, verdic
             judge_without_cors(security, origins, settings, path, verdict);
         }
     }
+    verdict.violations.rest_on(security.origins());
     if is_on {
         verdict.notices.extend(missing_header(security));
     }
@@ -188,7 +189,7 @@ pub(super) fn fault(Fault { place, kind, problem, mend }: Fault) -> Violation {
 fn violation(rule: &'static str, place: Place, problem: impl Into<String>, mend: &str) -> Violation {
     let Place { path, container, within } = place;
     let (problem, mend, edits) = (problem.into(), mend.to_owned(), Vec::new());
-    Violation { policy: NAME, rule, path, container, within, problem, mend, edits }
+    Violation { policy: NAME, rule, path, container, within, problem, mend, edits, grounds: None }
 }
 
 /// A change of one origin, where it is an item of a list in a file.

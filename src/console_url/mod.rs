@@ -10,7 +10,7 @@
 //! and variables come to. That is judged for workloads that run flyteconsole, and for an UPDATE that changes what one side
 //! says: of `flyte-console-config`, or of flyteadmin's ConfigMaps.
 //!
-//! Not judged: an UPDATE of an object that is being deleted; variables from Secrets; the creation of Ingresses; what changes
+//! Not judged: an UPDATE of a workload that is being deleted; variables from Secrets; the creation of Ingresses; what changes
 //! of flyteadmin's own workload do to flyteconsole.
 //!
 //! Source: Flyte's "Security Overview", on CORS between flyteconsole and flyteadmin, and the files that `url` and
@@ -22,6 +22,8 @@ mod running;
 mod settings;
 mod url;
 mod variable;
+
+use std::mem;
 
 use pair::{Console, CutOff};
 use running::Changed;
@@ -53,6 +55,10 @@ use crate::{
 pub struct ConsoleUrl;
 
 const NAME: &str = "flyte-console-url";
+
+/// The rules about flyteconsole and flyteadmin together.
+const CUT_OFF: &str = "cut-off";
+const NOT_CHECKED: &str = "not-checked";
 
 impl Policy for ConsoleUrl {
     fn name(&self) -> &'static str {
@@ -101,12 +107,15 @@ fn judge_workload(
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
     let workload = Workload::read(request)?;
-    if request.operation() == "UPDATE" && workload.metadata.deletion_timestamp.is_some() {
+    if request.is_update() && workload.metadata.deletion_timestamp.is_some() {
         return Ok(());
     }
     let others = Others::beside(cluster);
     for placed in workload.containers().filter(is_flyteconsole) {
         judge_console(&placed, workload.pod_labels(), request.namespace(), &others, settings, verdict)?;
+    }
+    if workload.is_controlled() {
+        verdict.allow_what_is_between_objects();
     }
     Ok(())
 }
@@ -170,10 +179,8 @@ fn judge_config_map(
     cluster: &dyn Cluster,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
-    let Some((name, object)) = config_map::of(request)? else {
-        return Ok(());
-    };
-    let (name, is_update) = (&*name, request.operation() == "UPDATE");
+    let (name, object) = config_map::of(request)?;
+    let (name, is_update) = (&*name, request.is_update());
     let own = (request.namespace(), name, object);
     if is_consoles(name) {
         let text = admin_api_url(object)?;
@@ -224,7 +231,8 @@ fn notice(rule: &'static str, Place { path, container, within }: Place, text: St
 impl Verdict {
     fn add(&mut self, rule: &'static str, place: Place, problem: String, mend: String, edits: Vec<Edit>) {
         let Place { path, container, within } = place;
-        self.violations.push(Violation { policy: NAME, rule, path, container, within, problem, mend, edits });
+        let grounds = None;
+        self.violations.push(Violation { policy: NAME, rule, path, container, within, problem, mend, edits, grounds });
     }
 
     /// Adds what is wrong with a URL that stands below a place.
@@ -236,7 +244,20 @@ impl Verdict {
     }
 
     fn add_cut_off(&mut self, CutOff { problem, mend, .. }: CutOff, place: Place) {
-        self.add("cut-off", place, problem, mend, Vec::new());
+        self.add(CUT_OFF, place, problem, mend, Vec::new());
+    }
+
+    /// Turns what is wrong between flyteconsole and flyteadmin into notices, for an object that a controller makes. A person
+    /// is told of it where the Deployment or a ConfigMap is changed; the Deployment's pods cannot mend it, and without them
+    /// it could not be scaled, nor moved to another node.
+    fn allow_what_is_between_objects(&mut self) {
+        for violation in mem::take(&mut self.violations).into_listed() {
+            if matches!(violation.rule, CUT_OFF | NOT_CHECKED) {
+                self.notices.push(violation.allowed("a controller makes this object"));
+            } else {
+                self.violations.push(violation);
+            }
+        }
     }
 
     /// Says why flyteconsole and flyteadmin were not held against each other.
@@ -250,12 +271,11 @@ impl Verdict {
 
     /// Says that something is left unjudged: a violation where the settings want the pair checked.
     fn add_not_judged(&mut self, text: String, place: Place, settings: &Settings) {
-        const RULE: &str = "not-checked";
         if settings.requires_cross_check() {
             let mend = "see to that, or set requireCrossCheck: false in the settings".to_owned();
-            self.add(RULE, place, text, mend, Vec::new());
+            self.add(NOT_CHECKED, place, text, mend, Vec::new());
         } else {
-            self.notices.push(notice(RULE, place, text));
+            self.notices.push(notice(NOT_CHECKED, place, text));
         }
     }
 }

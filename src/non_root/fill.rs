@@ -221,10 +221,10 @@ impl Fields<'_> {
 /// Whether a request's object can be filled in.
 fn can_change(request: &AdmissionRequest, workload: &Workload) -> bool {
     let makes_no_others = matches!(request.kind().name(), Pod::KIND | Job::KIND);
-    let is_there = request.operation() == "UPDATE";
+    let is_there = request.is_update();
     let has_uid = workload.metadata.uid.is_some();
-    let is_allowed = if makes_no_others { !is_there } else { !workload.is_controlled_by(None) };
-    !workload.pod.is_windows() && (is_there || !has_uid) && is_allowed
+    let is_allowed = if makes_no_others { !is_there } else { !workload.is_controlled() };
+    !workload.pod.may_run_on_windows() && (is_there || !has_uid) && is_allowed
 }
 
 /// Whether a container is root by what somebody wrote, and starts.

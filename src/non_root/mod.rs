@@ -7,8 +7,7 @@
 //!
 //! Judged: Pod and its subresource `ephemeralcontainers`, ReplicationController, Deployment, ReplicaSet, StatefulSet,
 //! DaemonSet, Job, CronJob, PodTemplate. Not judged: an UPDATE of an object that is being deleted, since refusing that
-//! would only keep it; an UPDATE of a ReplicaSet that a Deployment made, since refusing that would keep the Deployment from
-//! taking it down in favour of a better one, and its pods are judged; other subresources, which cannot change a user.
+//! would only keep it; other subresources, which cannot change a user.
 //!
 //! Source: Flyte's "Security Overview", "Using the Non-root User" and "Why override".
 
@@ -25,10 +24,6 @@ use exceptions::Exception;
 use fill::Filled;
 #[cfg(feature = "flyte-non-root-image-user")]
 use image_user::Images;
-use k8s_openapi::{
-    Resource,
-    api::apps::v1::{Deployment, ReplicaSet},
-};
 use serde_json::value::RawValue;
 use settings::{Groups, ImageUser, Level, Settings};
 
@@ -39,7 +34,7 @@ use crate::{
     image::Repository,
     policy::Policy,
     settings::InvalidSettings,
-    verdict::{Edit, Notice, Scalar, Shortened, Unjudged, Verdict, Violation},
+    verdict::{self, Edit, Notice, Scalar, Shortened, Unjudged, Verdict, Violation},
     workload::{self, Container, Placed, Workload},
 };
 
@@ -92,9 +87,7 @@ impl Policy for NonRoot {
         }
         let settings = self.settings(settings)?;
         let workload = Workload::read(request)?.with_users()?;
-        if request.operation() == "UPDATE"
-            && (workload.metadata.deletion_timestamp.is_some() || is_made(request, &workload))
-        {
+        if request.is_update() && workload.metadata.deletion_timestamp.is_some() {
             return Ok(Verdict::default());
         }
         let documented = [Exception::documented()];
@@ -119,11 +112,6 @@ impl Policy for NonRoot {
     fn check_settings(&self, settings: Option<&RawValue>) -> Result<(), InvalidSettings> {
         self.settings(settings)?.check()
     }
-}
-
-/// Whether the object is a ReplicaSet that a Deployment made.
-fn is_made(request: &AdmissionRequest, workload: &Workload) -> bool {
-    request.kind().name() == ReplicaSet::KIND && workload.is_controlled_by(Some(Deployment::KIND))
 }
 
 fn judge_workload(
@@ -186,7 +174,9 @@ fn judge_workload(
         };
         if let Some(finding) = Finding::joined(user, group) {
             let violation = finding.violation(placed.path(), placed.container.name());
-            verdict.violations.push(violation);
+            // Another image is another program, and may have another USER.
+            let grounds = Some(verdict::hash(placed.container.image()));
+            verdict.violations.push(Violation { grounds, ..violation });
         }
     }
     verdict
@@ -328,6 +318,7 @@ impl Finding {
         }
     }
 }
+            grounds: None,
 
 /// A field of a container's effective security context: its own, else the pod's.
 struct Inherited<T> {

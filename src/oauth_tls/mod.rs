@@ -5,7 +5,7 @@
 //! another OAuth provider gives out the tokens, a certificate of one's own making is allowed; so in flyteadmin's ConfigMaps, a
 //! provider that `auth` names must have an address.
 //!
-//! Never read: `tls.key`. Not judged: an UPDATE of an object that is being deleted; whether the key belongs to the certificate;
+//! Never read: `tls.key`. Not judged: whether the key belongs to the certificate;
 //! revocation; Certificate Transparency; Ingresses that come later.
 //!
 //! Source: Flyte's "Security Overview": "Flytectl requires CA-certified SSL cert for OAuth to work. Using a self-signed
@@ -26,6 +26,7 @@ mod trust;
 
 use hosts::Hosts;
 pub use pki::Pki;
+use secret::Secret;
 use serde_json::value::RawValue;
 use settings::Settings;
 use signer::Known;
@@ -112,8 +113,18 @@ struct Report<'v> {
 impl Report<'_> {
     fn refuse(&mut self, Fault { rule, fact, outcome, mend }: Fault) {
         let (path, container, problem) = (self.path.to_owned(), String::new(), format!("{fact}: {outcome}"));
-        let (within, edits) = (None, Vec::new());
-        self.verdict.violations.push(Violation { policy: NAME, rule, path, container, within, problem, mend, edits });
+        let (within, edits, grounds) = (None, Vec::new(), None);
+        self.verdict.violations.push(Violation {
+            policy: NAME,
+            rule,
+            path,
+            container,
+            within,
+            problem,
+            mend,
+            edits,
+            grounds,
+        });
     }
 
     fn note(&mut self, rule: &'static str, text: String) {
@@ -131,6 +142,18 @@ fn judge_secret(
     let Some(secret) = secret::of(request, |name| settings.concern(name))? else {
         return Ok(());
     };
+    judge_certificates(&secret, request.namespace(), settings, cluster, verdict)?;
+    verdict.violations.rest_on(&secret.certificates);
+    Ok(())
+}
+
+fn judge_certificates(
+    secret: &Secret,
+    namespace: &str,
+    settings: &Settings,
+    cluster: &dyn Cluster,
+    verdict: &mut Verdict,
+) -> Result<(), Unjudged> {
     let report = &mut Report { verdict, path: secret.path };
     let at = |reason| Unjudged { path: secret.path.to_owned(), reason };
     let now = cluster.now().map_err(|reason| at(format!("it is not known what time it is: {reason}")))?;
@@ -163,10 +186,10 @@ fn judge_secret(
         compliance::public_limit(leaf).into_iter().for_each(|text| report.note("long-lived", text));
     }
     faults.extend(signer.faults);
-    add(faults, settings, cluster, request.namespace(), report);
+    add(faults, settings, cluster, namespace, report);
 
     if is_readable && leaf.has_names() {
-        match hosts::of(settings, cluster, request.namespace(), &secret.name) {
+        match hosts::of(settings, cluster, namespace, &secret.name) {
             Ok(Hosts { named, doubt }) => {
                 hosts::fault(leaf, &named).into_iter().for_each(|fault| report.refuse(fault));
                 doubt.into_iter().for_each(|doubt| report.note(NOT_CHECKED, doubt));

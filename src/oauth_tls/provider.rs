@@ -43,9 +43,7 @@ fn says(text: &[u8], word: &[u8]) -> bool {
 
 /// Judges a ConfigMap of flyteadmin's by itself: a provider that is named must have an address.
 pub(super) fn judge(request: &AdmissionRequest, settings: &Settings, verdict: &mut Verdict) -> Result<(), Unjudged> {
-    let Some((name, object)) = config_map::of(request)? else {
-        return Ok(());
-    };
+    let (name, object) = config_map::of(request)?;
     if config_map::deployment(&name).is_none() || settings.oauth() != Oauth::Detect {
         return Ok(());
     }
@@ -72,6 +70,7 @@ pub(super) fn judge(request: &AdmissionRequest, settings: &Settings, verdict: &m
             problem,
             mend,
             edits: Vec::new(),
+            grounds: None,
         });
     }
     Ok(())

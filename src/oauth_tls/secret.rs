@@ -48,7 +48,8 @@ pub(super) fn is_kind(kind: &Kind) -> bool {
     kind.group() == v1::Secret::GROUP && kind.name() == v1::Secret::KIND
 }
 
-/// The Secret in a request; `None` where it holds no certificate for TLS, has another name, or is being deleted.
+/// The Secret in a request; `None` where it holds no certificate for TLS, or has another name. One that is being deleted is in
+/// use, and can be changed, as long as a finalizer keeps it.
 ///
 /// # Errors
 ///
@@ -62,9 +63,8 @@ pub(super) fn of<'a>(
     };
     let Object { metadata, kind, .. } = quietly(admission::read(object))?;
     let metadata = metadata.unwrap_or_default();
-    let is_deleted = request.operation() == "UPDATE" && metadata.deletion_timestamp.is_some();
     let name = metadata.name.unwrap_or(Text::constant(""));
-    if is_deleted || kind.as_deref() != Some(TLS) || !is_concerned(&name) {
+    if kind.as_deref() != Some(TLS) || !is_concerned(&name) {
         return Ok(None);
     }
     // As the API server does, `stringData` is written over `data`.
