@@ -3,7 +3,7 @@
 //! Off by default: OpenShift gives containers a random uid in group 0. Groups mean nothing on Windows, and group 0 of a
 //! user namespace (`hostUsers: false`) is not the node's. An unset `runAsGroup` is left to the image.
 //!
-//! Read: `hostUsers`, `os.name`, `nodeSelector`; of the pod's and the container's `securityContext`: `runAsGroup`; of the
+//! Read: `hostUsers`, what names the operating system; of the pod's and the container's `securityContext`: `runAsGroup`; of the
 //! pod's: `fsGroup`, `supplementalGroups`. Refused: 0. Source: "a new user group and user", "Security Overview",
 //! "Changes".
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 fn are_judged(pod: &PodSpec) -> bool {
-    !pod.is_windows() && !pod.has_own_users()
+    pod.may_run_on_linux() && !pod.has_own_users()
 }
 
 /// The groups the pod's own security context gives to every container, with the field.

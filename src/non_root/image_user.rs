@@ -81,7 +81,7 @@ impl<'c> Images<'c> {
         let is_set = own.run_as_user.or(inherited.run_as_user).is_some();
         // Under `restricted` the image proves nothing, and a user namespace may hold its root.
         let is_open = is_non_root || (level == Level::Effective && finding.is_some());
-        if is_set || pod.is_windows() || !is_open {
+        if is_set || !pod.may_run_on_linux() || !is_open {
             return (finding, None);
         }
         let found = |rule, problem: String| {

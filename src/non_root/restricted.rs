@@ -1,16 +1,18 @@
-//! Level `restricted`: exactly the two user checks of Pod Security Standards "restricted", v1.35.
+//! Level `restricted`: the two user checks of Pod Security Standards "restricted", v1.35, and no process of the node.
 //!
 //! - `runAsNonRoot` is true in every container itself, or unset under a pod's true; an explicit false, on the pod or on
 //!   a container, is refused even where every container overrides it.
 //! - `runAsUser` is not 0 anywhere, not even on a pod whose containers all override it.
 //!
-//! Both are waived for a pod in a user namespace (`hostUsers: false`). Windows pods are no exception.
+//! Both are waived for a pod in a user namespace (`hostUsers: false`). Windows pods are no exception. A process of the node
+//! (`hostProcess: true`), which no user makes harmless, is refused as by "baseline", which "restricted" contains.
 //!
-//! Read: `hostUsers`, and of the pod's and the container's `securityContext`: `runAsUser`, `runAsNonRoot`. Source:
-//! `check_runAsNonRoot.go` and `check_runAsUser.go` in `policy/` of
+//! Read: `hostUsers`, and of the pod's and the container's `securityContext`: `runAsUser`, `runAsNonRoot`,
+//! `windowsOptions.hostProcess`. Source: `check_runAsNonRoot.go`, `check_runAsUser.go` and `check_windowsHostProcess.go` in
+//! `policy/` of
 //! [kubernetes/pod-security-admission](https://github.com/kubernetes/pod-security-admission).
 
-use super::{Finding, Inherited, Rule, SET_USER, effective};
+use super::{Finding, Inherited, Rule, SET_USER, effective, windows};
 use crate::{
     id::Id,
     verdict::Scalar,
@@ -38,6 +40,9 @@ pub(super) fn judge_pod(pod: &PodSpec) -> impl Iterator<Item = (&'static str, Fi
 }
 
 pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
+    if let Some(finding) = windows::process_of_node(container, pod) {
+        return Some(finding);
+    }
     if pod.has_own_users() {
         return None;
     }
@@ -60,5 +65,5 @@ pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
     });
     let finding = Finding::joined(root, not_proven)?;
     // Users of Windows are no numbers, though "restricted" asks for one.
-    Some(if pod.is_windows() { Finding { edits: Vec::new(), ..finding } } else { finding })
+    Some(if pod.may_run_on_windows() { Finding { edits: Vec::new(), ..finding } } else { finding })
 }

@@ -3,29 +3,13 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::{Container, Metadata, PodSpec, Workload};
+use super::{Container, Metadata, PodSpec, Workload, systems::Systems};
 use crate::{admission, id::Id, text::Text, verdict::Unjudged, view::view};
 
 /// The labels that name a workload: Flyte's helm charts use the first, its kustomizations the second.
 const NAME_LABELS: [&str; 2] = ["app.kubernetes.io/name", "app"];
 
 view! {
-    /// An owner of an object.
-    struct Owner<'a> {
-        "kind" => kind: Text<'a>,
-        "controller" => controller: bool,
-    }
-
-    /// The operating system a pod says it is for.
-    pub struct Os<'a> {
-        "name" => name: Text<'a>,
-    }
-
-    /// The nodes a pod asks for.
-    pub struct NodeSelector<'a> {
-        "kubernetes.io/os" => os: Text<'a>,
-    }
-
     /// The security context of a pod or of a container. Each level has fields the other has not; Kubernetes drops those.
     pub struct SecurityContext<'a> {
         /// The uid.
@@ -36,8 +20,6 @@ view! {
         "runAsGroup" => pub run_as_group: Id,
         /// The Windows user.
         "windowsOptions" => pub windows_options: WindowsOptions<'a>,
-        /// A container's: whether it is as powerful as a process on the node.
-        "privileged" => pub privileged: bool,
         /// A pod's: the gid that owns its volumes.
         "fsGroup" => pub fs_group: Id,
         /// A pod's: more gids of every container.
@@ -88,19 +70,13 @@ impl Workload<'_> {
         Tried::check(&self.pod.host_users, of_pod("hostUsers"))?;
         Tried::check(&self.pod.os, of_pod("os"))?;
         Tried::check(&self.pod.node_selector, of_pod("nodeSelector"))?;
+        Tried::check(&self.pod.affinity, of_pod("affinity"))?;
         Tried::check(&self.pod.security_context, of_pod("securityContext"))?;
         for placed in self.containers() {
             Tried::check(&placed.container.restart_policy, || format!("{}.restartPolicy", placed.path()))?;
             Tried::check(&placed.container.security_context, || format!("{}.securityContext", placed.path()))?;
         }
         Ok(self)
-    }
-
-    /// Whether an object of a kind, or of any, made this one and keeps it as it wants it.
-    pub fn is_controlled_by(&self, kind: Option<&str>) -> bool {
-        let owners = self.metadata.owners.and_then(|owners| admission::read::<Vec<Owner>>(owners).ok());
-        let is_of = |owner: &Owner| kind.is_none_or(|kind| owner.kind.as_deref() == Some(kind));
-        owners.iter().flatten().any(|owner| owner.controller == Some(true) && is_of(owner))
     }
 
     /// Whether this is the workload of that name: by its own name, or by the label `app.kubernetes.io/name` or `app`
@@ -128,11 +104,19 @@ impl Metadata<'_> {
 }
 
 impl<'a> PodSpec<'a> {
-    /// Whether the pod runs on Windows, where `runAsUser` means nothing: it says so, or asks for such a node.
-    pub fn is_windows(&self) -> bool {
-        let name = Tried::get(&self.os).and_then(|os| os.name.as_deref());
-        let node = Tried::get(&self.node_selector).and_then(|selector| selector.os.as_deref());
-        name.or(node) == Some("windows")
+    /// The operating systems the pod may run on; `None` where it names none.
+    pub(crate) fn systems(&self) -> Option<Systems> {
+        Systems::of(Tried::get(&self.os), Tried::get(&self.node_selector), Tried::get(&self.affinity))
+    }
+
+    /// Whether the pod may run where `runAsUser` means something. A pod that names no system is taken to be meant for Linux.
+    pub fn may_run_on_linux(&self) -> bool {
+        self.systems().is_none_or(|systems| systems.linux)
+    }
+
+    /// Whether the pod names Windows as a system it may run on.
+    pub fn may_run_on_windows(&self) -> bool {
+        self.systems().is_some_and(|systems| systems.windows)
     }
 
     /// Whether the pod has a user namespace of its own, in which root is not the node's.

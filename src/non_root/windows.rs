@@ -1,0 +1,100 @@
+//! Windows, where `runAsUser` means nothing, and processes of the node, which exist there alone.
+//!
+//! Root are `ContainerAdministrator` and `SYSTEM` in `windowsOptions.runAsUserName`, and processes of the node (`hostProcess`)
+//! but for two service accounts. `runAsNonRoot` proves nothing without a user name: the kubelet only compares the image's user
+//! with `ContainerAdministrator`, and an image that names none may start as just that.
+//!
+//! `hostProcess: true` is judged whatever the pod says of its system. Where it says nothing of it, a user name says enough:
+//! the pod may be meant for a Windows node by its `nodeName`.
+//!
+//! Read: `os.name`, `nodeSelector`, `affinity.nodeAffinity`; of the pod's and the container's `securityContext`:
+//! `runAsNonRoot`, `windowsOptions.runAsUserName`, `windowsOptions.hostProcess`. Source: `verifyRunAsNonRoot` in
+//! `pkg/kubelet/kuberuntime/security_context_windows.go` of [kubernetes/kubernetes](https://github.com/kubernetes/kubernetes).
+
+use super::{Finding, Inherited, Rule};
+use crate::{
+    verdict::Shortened,
+    workload::{Container, PodSpec, WindowsOptions},
+};
+
+/// The privileged one of the two users that Windows base images have; the only name the kubelet compares.
+const ADMINISTRATOR: &str = "ContainerAdministrator";
+/// The users a process of the node can have without being an administrator of it.
+const SERVICES: [&str; 2] = [r"NT AUTHORITY\Local service", r"NT AUTHORITY\NetworkService"];
+const SET_USER_NAME: &str = "set securityContext.windowsOptions.runAsUserName to ContainerUser";
+const UNSET_HOST_PROCESS: &str = "remove securityContext.windowsOptions.hostProcess";
+
+/// The Windows options of a container: its own, else the pod's.
+struct Options<'c> {
+    host_process: Inherited<bool>,
+    /// With its domain, if it has one.
+    user: Inherited<&'c str>,
+}
+
+impl<'c> Options<'c> {
+    fn of(container: &'c Container, pod: &'c PodSpec) -> Self {
+        let [own, inherited] = [container.security_context(), pod.security_context()]
+            .map(|context| context.windows_options.as_ref().unwrap_or(WindowsOptions::EMPTY));
+        let user = |options: &'c WindowsOptions| options.run_as_user_name.as_deref();
+        let user = Inherited::of(user(own), user(inherited));
+        let is_name = |name: &&str| !name.is_empty();
+        Self {
+            host_process: Inherited::of(own.host_process, inherited.host_process),
+            user: Inherited { value: user.value.map(str::trim).filter(is_name), ..user },
+        }
+    }
+
+    fn is_host_process(&self) -> bool {
+        self.host_process.value == Some(true)
+    }
+
+    fn process_of_node(&self) -> Finding {
+        let problem = format!("runs as a process of the node (hostProcess: true{})", self.host_process.origin());
+        Finding::new(Rule::RunsAsRoot, &problem, UNSET_HOST_PROCESS)
+    }
+}
+
+/// What is wrong with a container that may run on Windows.
+pub(super) fn judge(container: &Container, pod: &PodSpec, non_root: &Inherited<bool>) -> Option<Finding> {
+    let options = Options::of(container, pod);
+    let may_be_windows = pod.systems().map_or(options.user.value.is_some(), |systems| systems.windows);
+    if !may_be_windows && !options.is_host_process() {
+        return None;
+    }
+    let Options { user: name, .. } = &options;
+    let Some(full_name) = name.value else {
+        return Some(if options.is_host_process() { options.process_of_node() } else { not_proven(non_root) });
+    };
+    let is = |known: &str| full_name.eq_ignore_ascii_case(known);
+    if is(ADMINISTRATOR) && non_root.value == Some(true) {
+        let problem = format!(
+            "never starts: the kubelet refuses runAsUserName: {ADMINISTRATOR}{} together with runAsNonRoot: true{}",
+            name.origin(),
+            non_root.origin()
+        );
+        return Some(Finding::new(Rule::NeverStarts, &problem, SET_USER_NAME));
+    }
+    // A user can be written with its domain, which the kubelet does not see through: "User Manager\...".
+    let user = full_name.rsplit('\\').next().unwrap_or(full_name);
+    if [ADMINISTRATOR, "SYSTEM"].iter().any(|root| user.eq_ignore_ascii_case(root)) {
+        let problem = format!("runs as administrator (runAsUserName: {}{})", Shortened(full_name), name.origin());
+        return Some(Finding::new(Rule::RunsAsRoot, &problem, SET_USER_NAME));
+    }
+    let is_service = SERVICES.iter().any(|service| is(service));
+    (options.is_host_process() && !is_service).then(|| options.process_of_node())
+}
+
+/// A process of the node, which Pod Security's "baseline" refuses whatever its user.
+pub(super) fn process_of_node(container: &Container, pod: &PodSpec) -> Option<Finding> {
+    let options = Options::of(container, pod);
+    options.is_host_process().then(|| options.process_of_node())
+}
+
+fn not_proven(non_root: &Inherited<bool>) -> Finding {
+    let unproven = "may run as administrator: runAsUserName is not set, so the image's USER decides";
+    let problem = match non_root.value {
+        Some(true) => format!("{unproven}, and runAsNonRoot does not stop an image that has none"),
+        _ => unproven.to_owned(),
+    };
+    Finding::new(Rule::NotProvenNonRoot, &problem, SET_USER_NAME)
+}

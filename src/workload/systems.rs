@@ -1,0 +1,193 @@
+//! The operating systems that a pod may run on, by every way in which it names them.
+//!
+//! `os.name` decides alone, since the kubelet rejects the pod elsewhere. Else the node's labels that the pod asks for do:
+//! those of `nodeSelector`, and of each term of the required node affinity, of which one is enough. `nodeName` names a node
+//! and not its system.
+//!
+//! Source: `OS` of `PodSpec` in `staging/src/k8s.io/api/core/v1/types.go` of
+//! [kubernetes/kubernetes](https://github.com/kubernetes/kubernetes), and `well_known_labels.go` beside it.
+
+use crate::{text::Text, view::view};
+
+view! {
+    /// The operating system a pod says it is for.
+    pub struct Os<'a> {
+        "name" => name: Text<'a>,
+    }
+
+    /// The nodes a pod asks for.
+    pub struct NodeSelector<'a> {
+        "kubernetes.io/os" => os: Text<'a>,
+        "beta.kubernetes.io/os" => os_before_1_14: Text<'a>,
+        "node.kubernetes.io/windows-build" => windows_build: Text<'a>,
+    }
+
+    /// Where a pod asks to be scheduled.
+    pub struct Affinity<'a> {
+        "nodeAffinity" => node: NodeAffinity<'a>,
+    }
+
+    struct NodeAffinity<'a> {
+        "requiredDuringSchedulingIgnoredDuringExecution" => required: Terms<'a>,
+    }
+
+    struct Terms<'a> {
+        "nodeSelectorTerms" => terms: Vec<Term<'a>>,
+    }
+
+    struct Term<'a> {
+        "matchExpressions" => expressions: Vec<Expression<'a>>,
+    }
+
+    struct Expression<'a> {
+        "key" => key: Text<'a>,
+        "operator" => operator: Text<'a>,
+        "values" => values: Vec<Text<'a>>,
+    }
+}
+
+const OS_LABELS: [&str; 2] = ["kubernetes.io/os", "beta.kubernetes.io/os"];
+const WINDOWS_BUILD: &str = "node.kubernetes.io/windows-build";
+
+/// The operating systems that a pod may run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Systems {
+    pub(crate) linux: bool,
+    pub(crate) windows: bool,
+}
+
+impl Systems {
+    const EITHER: Self = Self { linux: true, windows: true };
+    const LINUX: Self = Self { linux: true, windows: false };
+    const WINDOWS: Self = Self { linux: false, windows: true };
+
+    /// The systems of a pod; `None` where it names none.
+    pub(super) fn of(os: Option<&Os>, selector: Option<&NodeSelector>, affinity: Option<&Affinity>) -> Option<Self> {
+        match os.and_then(|os| os.name.as_deref()) {
+            Some(name) => Some(Self::named(name)),
+            None => both(selector.and_then(Self::of_selector), affinity.and_then(Self::of_affinity)),
+        }
+    }
+
+    fn named(os: &str) -> Self {
+        if os == "windows" { Self::WINDOWS } else { Self::LINUX }
+    }
+
+    fn of_selector(NodeSelector { os, os_before_1_14, windows_build, .. }: &NodeSelector) -> Option<Self> {
+        let named = |os: &Option<Text>| os.as_deref().map(Self::named);
+        both(both(named(os), named(os_before_1_14)), windows_build.as_ref().map(|_| Self::WINDOWS))
+    }
+
+    fn of_affinity(affinity: &Affinity) -> Option<Self> {
+        let required = affinity.node.as_ref().and_then(|node| node.required.as_ref());
+        let terms = required.into_iter().flat_map(|required| required.terms.iter().flatten());
+        let terms: Vec<Option<Self>> = terms.map(Self::of_term).collect();
+        let any = |is: fn(Self) -> bool| terms.iter().any(|systems| is(systems.unwrap_or(Self::EITHER)));
+        let is_named = terms.iter().any(Option::is_some);
+        is_named.then(|| Self { linux: any(|systems| systems.linux), windows: any(|systems| systems.windows) })
+    }
+
+    fn of_term(term: &Term) -> Option<Self> {
+        term.expressions.iter().flatten().map(Self::of_expression).fold(None, both)
+    }
+
+    fn of_expression(Expression { key, operator, values, .. }: &Expression) -> Option<Self> {
+        let key = key.as_deref().unwrap_or_default();
+        let operator = operator.as_deref().unwrap_or_default();
+        let has = |os: &str| values.iter().flatten().any(|value| &**value == os);
+        let other = || values.iter().flatten().any(|value| &**value != "windows");
+        match operator {
+            "In" if OS_LABELS.contains(&key) => Some(Self { linux: other(), windows: has("windows") }),
+            "NotIn" if OS_LABELS.contains(&key) => Some(Self { linux: !has("linux"), windows: !has("windows") }),
+            "In" | "Exists" | "Gt" | "Lt" if key == WINDOWS_BUILD => Some(Self::WINDOWS),
+            "DoesNotExist" if key == WINDOWS_BUILD => Some(Self::LINUX),
+            _ => None,
+        }
+    }
+}
+
+/// What is left where both must hold; either, where that is nothing and the pod runs nowhere.
+fn both(one: Option<Systems>, other: Option<Systems>) -> Option<Systems> {
+    let (Some(a), Some(b)) = (one, other) else {
+        return one.or(other);
+    };
+    let both = Systems { linux: a.linux && b.linux, windows: a.windows && b.windows };
+    Some(if both.linux || both.windows { both } else { Systems::EITHER })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Affinity, NodeSelector, Os, Systems};
+
+    /// The systems of a pod spec in JSON.
+    fn systems(os: &str, selector: &str, affinity: &str) -> Option<Systems> {
+        fn read<'a, T: serde::Deserialize<'a>>(json: &'a str) -> T {
+            serde_json::from_str(json).expect("a test's JSON is good")
+        }
+        let (os, selector): (Option<Os>, Option<NodeSelector>) = (read(os), read(selector));
+        let terms = format!(
+            r#"{{"nodeAffinity":{{"requiredDuringSchedulingIgnoredDuringExecution":{{"nodeSelectorTerms":{affinity}}}}}}}"#
+        );
+        let affinity: Affinity = read(&terms);
+        Systems::of(os.as_ref(), selector.as_ref(), Some(&affinity))
+    }
+
+    #[test]
+    fn a_pod_runs_on_the_systems_that_it_names() {
+        const WINDOWS: Option<Systems> = Some(Systems::WINDOWS);
+        const LINUX: Option<Systems> = Some(Systems::LINUX);
+        const EITHER: Option<Systems> = Some(Systems::EITHER);
+        for (os, selector, affinity, expected) in [
+            ("null", "null", "null", None),
+            (r#"{"name": "windows"}"#, "null", "null", WINDOWS),
+            (r#"{"name": "windows"}"#, r#"{"kubernetes.io/os": "linux"}"#, "null", WINDOWS),
+            ("null", r#"{"kubernetes.io/os": "windows"}"#, "null", WINDOWS),
+            ("null", r#"{"beta.kubernetes.io/os": "windows"}"#, "null", WINDOWS),
+            ("null", r#"{"beta.kubernetes.io/os": "linux"}"#, "null", LINUX),
+            ("null", r#"{"node.kubernetes.io/windows-build": "10.0.17763"}"#, "null", WINDOWS),
+            ("null", r#"{"kubernetes.io/os": "linux", "beta.kubernetes.io/os": "windows"}"#, "null", EITHER),
+            ("null", r#"{"disk": "fast"}"#, "null", None),
+            ("null", "null", r#"[{"matchExpressions": [{"key": "disk", "operator": "Exists"}]}]"#, None),
+            (
+                "null",
+                "null",
+                r#"[{"matchExpressions": [{"key": "kubernetes.io/os", "operator": "In", "values": ["windows"]}]}]"#,
+                WINDOWS,
+            ),
+            (
+                "null",
+                "null",
+                r#"[{"matchExpressions": [{"key": "kubernetes.io/os", "operator": "NotIn", "values": ["linux"]}]}]"#,
+                WINDOWS,
+            ),
+            (
+                "null",
+                "null",
+                r#"[{"matchExpressions": [{"key": "kubernetes.io/os", "operator": "NotIn", "values": ["windows"]}]}]"#,
+                LINUX,
+            ),
+            (
+                "null",
+                "null",
+                r#"[{"matchExpressions": [{"key": "node.kubernetes.io/windows-build", "operator": "Exists"}]}]"#,
+                WINDOWS,
+            ),
+            // One of the terms is enough, and the second says nothing of systems.
+            (
+                "null",
+                "null",
+                r#"[{"matchExpressions": [{"key": "kubernetes.io/os", "operator": "In", "values": ["windows"]}]}, {}]"#,
+                EITHER,
+            ),
+            // Both hold.
+            (
+                "null",
+                r#"{"kubernetes.io/os": "linux"}"#,
+                r#"[{"matchExpressions": [{"key": "kubernetes.io/os", "operator": "In", "values": ["linux", "windows"]}]}]"#,
+                LINUX,
+            ),
+        ] {
+            assert_eq!(expected, systems(os, selector, affinity), "{os} {selector} {affinity}");
+        }
+    }
+}
