@@ -5,6 +5,10 @@
 //! [distribution/reference](https://github.com/distribution/reference). A crate that parses references does so with
 //! regular expressions, which alone are larger than a module may be; a test holds this file to one of them.
 
+use std::fmt;
+
+use crate::verdict::Shortened;
+
 /// An image repository: a registry's host and a path in it, with Docker's defaults filled in. Compared by value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Repository<'a> {
@@ -56,6 +60,16 @@ impl<'a> Repository<'a> {
         let length = path.len() + if library { "library/".len() } else { 0 };
         let valid = is_host(host) && path.split('/').all(is_path_component) && length <= LONGEST_PATH;
         valid.then_some(Self { host, library, path })
+    }
+}
+
+impl fmt::Display for Repository<'_> {
+    /// As the setting `exceptions` takes it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host {
+            DOCKER_HUB => Shortened(self.path).fmt(formatter),
+            host => write!(formatter, "{}/{}", Shortened(host), Shortened(self.path)),
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! Init containers that may be root.
 //!
 //! An exception excuses one init container from being root or from not being proven otherwise, and nothing else: no
-//! regular or ephemeral container of that name, no sidecar, none that is `privileged: true`.
+//! regular or ephemeral container of that name, no sidecar, none with more than an ordinary [`sandbox`].
 //!
-//! Read: the container's `name`, `image`, `restartPolicy`, `securityContext.privileged`; the object's name and labels;
-//! the namespace. Source: "Security Overview", "Why override".
+//! Read: the container's `name`, `image`, `restartPolicy`; the object's name and labels; the namespace; what [`sandbox`] reads.
+//! Source: "Security Overview", "Why override".
 
+use super::sandbox;
 use crate::{
     flyte,
     image::Repository,
@@ -30,6 +31,13 @@ view! {
     }
 }
 
+/// Why an exception does not apply to a container that it is meant for, and what to do about it.
+pub(super) struct Barred {
+    pub(super) reason: String,
+    /// To follow what else can be done.
+    pub(super) remedy: String,
+}
+
 impl Exception<'_> {
     /// The one exception the document makes.
     pub(super) fn documented() -> Exception<'static> {
@@ -43,28 +51,42 @@ impl Exception<'_> {
     }
 
     /// Whether the exception is meant for the container, by its name; and if so whether it applies, or why not.
-    pub(super) fn applies(&self, placed: &Placed, workload: &Workload, namespace: &str) -> Option<Result<(), String>> {
+    pub(super) fn applies(&self, placed: &Placed, workload: &Workload, namespace: &str) -> Option<Result<(), Barred>> {
         let container = placed.container;
         if self.init_container.as_deref() != Some(container.name()) {
             return None;
         }
-        let image = Repository::of(container.image());
-        let reason = if placed.role != Role::Init {
-            "it is no init container".to_owned()
-        } else if container.restarts_always() {
-            "it is a sidecar".to_owned()
-        } else if container.security_context().privileged == Some(true) {
-            "it is privileged".to_owned()
-        } else if !includes(&self.workloads, |name| workload.is_named(name)) {
-            format!("its workload is not {}", either(&self.workloads))
-        } else if !includes(&self.namespaces, |name| name == namespace) {
-            format!("its namespace is not {}", either(&self.namespaces))
-        } else if !self.images.iter().flatten().any(|name| image.is_some() && Repository::named(name) == image) {
-            format!("its image is not from {}", either(&self.images))
-        } else {
-            return Some(Ok(()));
+        let barred = |reason: String, remedy: &str| Some(Err(Barred { reason, remedy: remedy.to_owned() }));
+        if placed.role != Role::Init {
+            return barred("it is not an init container".to_owned(), "exceptions are for init containers alone");
+        }
+        if container.restarts_always() {
+            return barred("it is a sidecar".to_owned(), "exceptions are for init containers that end");
+        }
+        let Some(image) = Repository::of(container.image()) else {
+            return barred(format!("its image is not from {}", either(&self.images)), "correct its image");
         };
-        Some(Err(reason))
+        if !includes(&self.workloads, |name| workload.is_named(name)) {
+            let name = workload.metadata.name.as_deref().unwrap_or_default();
+            // A copy has none of its pod's labels.
+            let is_copy = !workload.makes_pods() && !workload.is_controlled();
+            let copy = if is_copy { "; for kubectl debug --copy-to, add --keep-init-containers=false" } else { "" };
+            let remedy = format!("{}{copy}", entry(container.name(), &image, "workloads", name));
+            return barred(format!("its workload is not {}", either(&self.workloads)), &remedy);
+        }
+        if !includes(&self.namespaces, |name| name == namespace) {
+            let remedy = entry(container.name(), &image, "namespaces", namespace);
+            return barred(format!("its namespace is not {}", either(&self.namespaces)), &remedy);
+        }
+        if !self.images.iter().flatten().any(|name| Repository::named(name) == Some(image)) {
+            let remedy = entry(container.name(), &image, "", "");
+            return barred(format!("its image is not from {}", either(&self.images)), &remedy);
+        }
+        // The exception is for root, and not for the node.
+        match sandbox::extra(placed, workload) {
+            None => Some(Ok(())),
+            Some(reason) => barred(reason, "or remove that"),
+        }
     }
 
     /// The name that the workload's pods would need to be excepted as well: they come to admission by themselves.
@@ -99,6 +121,15 @@ impl Exception<'_> {
         }
         Ok(())
     }
+}
+
+/// The entry of the setting `exceptions` that would except a container, with one more field.
+fn entry(container: &str, image: &Repository, field: &str, value: &str) -> String {
+    let more = if value.is_empty() { String::new() } else { format!(", {field}: [{}]", Shortened(value)) };
+    format!(
+        "if you trust it, add {{initContainer: {}, images: [{image}]{more}}} to the setting exceptions",
+        Shortened(container)
+    )
 }
 
 /// "a or b", to be read by a person.

@@ -18,9 +18,11 @@ mod groups;
 #[cfg(feature = "flyte-non-root-image-user")]
 mod image_user;
 mod restricted;
+mod sandbox;
 mod settings;
+mod windows;
 
-use exceptions::Exception;
+use exceptions::{Barred, Exception};
 use fill::Filled;
 #[cfg(feature = "flyte-non-root-image-user")]
 use image_user::Images;
@@ -163,7 +165,7 @@ fn judge_workload(
                     None => user,
                 };
                 match other {
-                    Some(Err(reason)) => user.map(|finding| finding.without_exception(&reason)),
+                    Some(Err(barred)) => user.map(|finding| finding.without_exception(&barred)),
                     _ => user,
                 }
             }
@@ -188,7 +190,7 @@ fn exception_for<'e, 'a>(
     placed: &Placed,
     workload: &Workload,
     namespace: &str,
-) -> Option<Result<&'e Exception<'a>, String>> {
+) -> Option<Result<&'e Exception<'a>, Barred>> {
     let mut barred = None;
     for exception in exceptions {
         match exception.applies(placed, workload, namespace) {
@@ -300,8 +302,9 @@ impl Finding {
     }
 
     /// The finding about a container that an exception was meant for.
-    fn without_exception(mut self, reason: &str) -> Self {
+    fn without_exception(mut self, Barred { reason, remedy }: &Barred) -> Self {
         self.problem.push_str(&format!(", and its exception does not apply: {reason}"));
+        self.mend.push_str(&format!("; {remedy}"));
         self
     }
 
@@ -315,10 +318,10 @@ impl Finding {
             problem: self.problem,
             mend: self.mend,
             edits: self.edits,
+            grounds: None,
         }
     }
 }
-            grounds: None,
 
 /// A field of a container's effective security context: its own, else the pod's.
 struct Inherited<T> {
