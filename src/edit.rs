@@ -12,6 +12,11 @@ pub(crate) fn members(text: &str) -> BTreeMap<Text<'_>, &RawValue> {
     serde_json::from_str(text).unwrap_or_default()
 }
 
+/// The items of a list; `None` where the text is something else.
+pub(crate) fn items(text: &str) -> Option<Vec<&RawValue>> {
+    serde_json::from_str(text).ok()
+}
+
 /// What a path of keys and indices leads to.
 pub(crate) fn at<'t>(text: &'t str, path: &[&str]) -> Option<&'t str> {
     let Some((step, rest)) = path.split_first() else { return Some(text) };
@@ -20,10 +25,15 @@ pub(crate) fn at<'t>(text: &'t str, path: &[&str]) -> Option<&'t str> {
 
 fn below<'t>(text: &'t str, step: &str) -> Option<&'t str> {
     let part = match step.parse::<usize>() {
-        Ok(index) => serde_json::from_str::<Vec<&RawValue>>(text).ok()?.get(index).copied(),
+        Ok(index) => items(text)?.get(index).copied(),
         Err(_) => members(text).get(step).copied(),
     };
     part.map(RawValue::get)
+}
+
+/// An object in which a member, if it is there, is null.
+pub(crate) fn without(text: &str, member: &str) -> String {
+    below(text, member).map_or_else(|| text.to_owned(), |part| replaced(text, part, "null"))
 }
 
 /// An object with more members in the object at a path, which is made where it is absent or null. So is a member that is

@@ -41,7 +41,7 @@ pub(crate) fn judge(
     settings: Option<&RawValue>,
     cluster: &dyn Cluster,
 ) -> Result<Verdict, Unjudged> {
-    let judged = policy.judge(request, settings, cluster);
+    let judged = ask(policy, request, settings, cluster);
     let is_plainly_allowed = |verdict: &Verdict| verdict.accepts() && verdict.object.is_none();
     let (Some(unchanged), false) = (request.unchanged(), judged.as_ref().is_ok_and(is_plainly_allowed)) else {
         return judged;
@@ -54,28 +54,29 @@ pub(crate) fn judge(
     if verdict.accepts() {
         return Ok(verdict);
     }
-    if let Ok(before) = policy.judge(&unchanged, settings, cluster) {
+    if let Ok(before) = ask(policy, &unchanged, settings, cluster) {
         allow_as_before(&mut verdict, before.violations.listed());
     }
     Ok(verdict)
 }
 
+/// [`Policy::judge`], which would stand twice in a module that has one policy.
+#[inline(never)]
+fn ask(
+    policy: &dyn Policy,
+    request: &AdmissionRequest,
+    settings: Option<&RawValue>,
+    cluster: &dyn Cluster,
+) -> Result<Verdict, Unjudged> {
+    policy.judge(request, settings, cluster)
+}
+
 /// Whether two versions of an object are the same in all that policies read: everything but the status, and of the metadata
 /// the labels. The API server writes both versions in one way, so what is the same is the same text.
 fn is_same(new: &str, old: &str) -> bool {
-    const METADATA: &str = "metadata";
-    let (mut new, mut old) = (edit::members(new), edit::members(old));
-    let [new_metadata, old_metadata] = [&mut new, &mut old].map(|members| {
-        members.remove("status");
-        members.remove(METADATA)
-    });
-    let is_equal = || new.iter().zip(&old).all(|((one, new), (other, old))| one == other && new.get() == old.get());
-    new.len() == old.len() && labels(new_metadata) == labels(old_metadata) && is_equal()
-}
-
-fn labels(metadata: Option<&RawValue>) -> Option<&str> {
-    let labels = edit::members(metadata?.get()).get("labels").copied();
-    labels.map(RawValue::get)
+    let rest = |object: &str| edit::without(&edit::without(object, "metadata"), "status");
+    let labels = |object| edit::at(object, &["metadata", "labels"]);
+    labels(new) == labels(old) && rest(new) == rest(old)
 }
 
 /// Turns violations that were there before into notices.

@@ -85,7 +85,10 @@ impl Exception<'_> {
         // The exception is for root, and not for the node.
         match sandbox::extra(placed, workload) {
             None => Some(Ok(())),
-            Some(reason) => barred(reason, "or remove that"),
+            Some(extra) => {
+                let reason = format!("it has {extra}, which Pod Security's \"baseline\" refuses");
+                barred(reason, "or remove that")
+            }
         }
     }
 

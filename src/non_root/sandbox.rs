@@ -12,103 +12,60 @@
 //! | `ports[].hostPort`, `host` of probes and of lifecycle hooks | container |
 //! | `windowsOptions.hostProcess: true`, a `seccompProfile` or `appArmorProfile` that is neither the runtime's nor the node's, `seLinuxOptions` beyond the types for containers | pod, container |
 //!
-//! Read only where an exception is otherwise good, straight from the object. Source: `policy/check_*.go` of level "baseline"
+//! Read only where an exception is otherwise good, straight from the object: a table of fields, each with the values that it may
+//! have. A field of another type has none of them. Source: `policy/check_*.go` of level "baseline"
 //! in [kubernetes/pod-security-admission](https://github.com/kubernetes/pod-security-admission).
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use crate::{
-    admission, edit,
+    edit,
     text::Text,
-    verdict::{Shortened, Unjudged},
-    view::view,
+    verdict::Shortened,
     workload::{Placed, Workload},
 };
 
-view! {
-    struct Pod<'a> {
-        "hostNetwork" => host_network: bool,
-        "hostPID" => host_pid: bool,
-        "hostIPC" => host_ipc: bool,
-        "volumes" => volumes: Vec<Volume<'a>>,
-        "securityContext" => context: Context<'a>,
-    }
+/// A field, and the values it may have, null aside. The items of a list are `[]`.
+type Field = (&'static str, &'static [&'static str]);
 
-    struct Volume<'a> {
-        "name" => name: Text<'a>,
-        "hostPath" => host_path: &'a RawValue,
-    }
+const POD: [Field; 5] = [
+    ("hostNetwork", OFF),
+    ("hostPID", OFF),
+    ("hostIPC", OFF),
+    ("volumes.[].hostPath", NOTHING),
+    ("securityContext.sysctls.[].name", &SYSCTLS),
+];
 
-    struct Container<'a> {
-        "ports" => ports: Vec<Port<'a>>,
-        "livenessProbe" => liveness: Handler<'a>,
-        "readinessProbe" => readiness: Handler<'a>,
-        "startupProbe" => startup: Handler<'a>,
-        "lifecycle" => lifecycle: Lifecycle<'a>,
-        "securityContext" => context: Context<'a>,
-    }
+/// What a pod and a container have alike.
+const EITHER: [Field; 6] = [
+    ("securityContext.windowsOptions.hostProcess", OFF),
+    ("securityContext.seccompProfile.type", &PROFILES),
+    ("securityContext.appArmorProfile.type", &PROFILES),
+    ("securityContext.seLinuxOptions.type", &SE_LINUX_TYPES),
+    ("securityContext.seLinuxOptions.user", EMPTY),
+    ("securityContext.seLinuxOptions.role", EMPTY),
+];
 
-    struct Port<'a> {
-        "hostPort" => host_port: i64,
-    }
+const CONTAINER: [Field; 13] = [
+    ("securityContext.privileged", OFF),
+    ("securityContext.capabilities.add.[]", &CAPABILITIES),
+    ("ports.[].hostPort", &["0"]),
+    ("livenessProbe.httpGet.host", EMPTY),
+    ("livenessProbe.tcpSocket.host", EMPTY),
+    ("readinessProbe.httpGet.host", EMPTY),
+    ("readinessProbe.tcpSocket.host", EMPTY),
+    ("startupProbe.httpGet.host", EMPTY),
+    ("startupProbe.tcpSocket.host", EMPTY),
+    ("lifecycle.postStart.httpGet.host", EMPTY),
+    ("lifecycle.postStart.tcpSocket.host", EMPTY),
+    ("lifecycle.preStop.httpGet.host", EMPTY),
+    ("lifecycle.preStop.tcpSocket.host", EMPTY),
+];
 
-    struct Lifecycle<'a> {
-        "postStart" => post_start: Handler<'a>,
-        "preStop" => pre_stop: Handler<'a>,
-    }
+/// A container's, but in a user namespace.
+const PROC_MOUNT: Field = ("securityContext.procMount", &["Default"]);
 
-    /// A probe or a hook.
-    struct Handler<'a> {
-        "httpGet" => http: Target<'a>,
-        "tcpSocket" => tcp: Target<'a>,
-    }
-
-    struct Target<'a> {
-        "host" => host: Text<'a>,
-    }
-
-    /// A security context, of a pod or of a container.
-    struct Context<'a> {
-        "privileged" => privileged: bool,
-        "capabilities" => capabilities: Capabilities<'a>,
-        "procMount" => proc_mount: Text<'a>,
-        "seccompProfile" => seccomp: Profile<'a>,
-        "appArmorProfile" => app_armor: Profile<'a>,
-        "seLinuxOptions" => se_linux: SeLinux<'a>,
-        "windowsOptions" => windows: Windows<'a>,
-        "sysctls" => sysctls: Vec<Sysctl<'a>>,
-    }
-
-    struct Capabilities<'a> {
-        "add" => add: Vec<Text<'a>>,
-    }
-
-    struct Profile<'a> {
-        "type" => kind: Text<'a>,
-    }
-
-    struct SeLinux<'a> {
-        "type" => kind: Text<'a>,
-        "user" => user: Text<'a>,
-        "role" => role: Text<'a>,
-    }
-
-    struct Windows<'a> {
-        "hostProcess" => host_process: bool,
-    }
-
-    struct Sysctl<'a> {
-        "name" => name: Text<'a>,
-    }
-
-    struct Metadata<'a> {
-        "annotations" => annotations: BTreeMap<Text<'a>, Option<Text<'a>>>,
-    }
-}
-
+const OFF: &[&str] = &["false"];
+const EMPTY: &[&str] = &[""];
+const NOTHING: &[&str] = &[];
 /// What container runtimes add by default.
 const CAPABILITIES: [&str; 13] = [
     "AUDIT_WRITE",
@@ -127,7 +84,6 @@ const CAPABILITIES: [&str; 13] = [
 ];
 const PROFILES: [&str; 2] = ["RuntimeDefault", "Localhost"];
 const SE_LINUX_TYPES: [&str; 5] = ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
-const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 const SYSCTLS: [&str; 12] = [
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",
@@ -142,102 +98,61 @@ const SYSCTLS: [&str; 12] = [
     "net.ipv4.tcp_syncookies",
     "net.ipv4.tcp_wmem",
 ];
+/// The annotations that were AppArmor's fields before v1.30.
+const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 
-/// Why a container's sandbox is more than an ordinary one, to follow "its exception does not apply"; `None` where it is not.
+/// What makes a container's sandbox more than an ordinary one, e.g. `hostPID: true`; `None` where nothing does.
 pub(super) fn extra(placed: &Placed, workload: &Workload) -> Option<String> {
-    match read(placed, workload) {
-        Ok(extra) => extra.map(|extra| format!("it has {extra}, which Pod Security's \"baseline\" refuses")),
-        Err(Unjudged { path, reason }) => Some(format!("{path} cannot be read ({reason})")),
-    }
-}
-
-fn read(placed: &Placed, workload: &Workload) -> Result<Option<String>, Unjudged> {
     let object = workload.object.get();
     let pod_path: Vec<&str> = workload.pod_path.split('.').collect();
-    let metadata_path = [&pod_path[..pod_path.len() - 1], &["metadata"]].concat();
     let index = placed.index.to_string();
-    let container_path = [&pod_path[..], &[placed.role.field(), &index]].concat();
-    let pod: Pod = part(object, &pod_path, workload.pod_path)?;
-    let container: Container = part(object, &container_path, &placed.path())?;
-    let metadata: Metadata = part(object, &metadata_path, "metadata")?;
-    let has_own_users = workload.pod.has_own_users();
-    Ok(of_pod(&pod).or_else(|| of_container(&container, has_own_users)).or_else(|| of_metadata(&metadata)))
+    let pod = edit::at(object, &pod_path)?;
+    let container = edit::at(pod, &[placed.role.field(), &index])?;
+    let proc_mount = (!workload.pod.has_own_users()).then_some(PROC_MOUNT);
+    let first = |part: &str, fields: &[Field]| fields.iter().find_map(|field| other_value(part, field));
+    first(pod, &POD)
+        .or_else(|| first(pod, &EITHER))
+        .or_else(|| first(container, &CONTAINER))
+        .or_else(|| first(container, proc_mount.as_slice()))
+        .or_else(|| first(container, &EITHER))
+        .or_else(|| {
+            app_armor(edit::at(object, &[&pod_path[..pod_path.len() - 1], &["metadata", "annotations"]].concat())?)
+        })
 }
 
-/// Reads what a path leads to; what is absent is empty.
-fn part<'a, T: Deserialize<'a> + Default>(object: &'a str, path: &[&str], shown: &str) -> Result<T, Unjudged> {
-    let read = edit::at(object, path).map(admission::read_str::<Option<T>>).transpose();
-    read.map(|part| part.flatten().unwrap_or_default()).map_err(|unjudged| unjudged.below(shown))
+/// The first value of a field that it may not have, with the field's name.
+fn other_value(part: &str, (path, allowed): &Field) -> Option<String> {
+    let steps: Vec<&str> = path.split('.').collect();
+    let value = find(part, &steps, &|value| !allowed.contains(&value.trim_matches('"')))?;
+    // Of an object the name says enough.
+    let shown =
+        if value.starts_with('{') { String::new() } else { format!(": {}", Shortened(value.trim_matches('"'))) };
+    Some(format!("{}{shown}", path.replace(".[]", "")))
 }
 
-fn of_pod(pod: &Pod) -> Option<String> {
-    let flags = [("hostNetwork", pod.host_network), ("hostPID", pod.host_pid), ("hostIPC", pod.host_ipc)];
-    let flag = flags.iter().find(|(_, flag)| *flag == Some(true)).map(|(name, _)| format!("{name}: true"));
-    let volume = || {
-        let volume = pod.volumes.iter().flatten().find(|volume| volume.host_path.is_some())?;
-        Some(format!("the hostPath volume {}", Shortened(volume.name.as_deref().unwrap_or_default())))
+/// The first value at the end of some steps that is not allowed, or what stands on the way there and cannot be.
+fn find<'t>(text: &'t str, steps: &[&str], is_other: &dyn Fn(&str) -> bool) -> Option<&'t str> {
+    let (step, rest) = match steps.split_first() {
+        _ if text == "null" => return None,
+        None => return is_other(text).then_some(text),
+        Some(step) => step,
     };
-    let context = pod.context.as_ref().unwrap_or(Context::EMPTY);
-    let sysctl = || {
-        let mut names = context.sysctls.iter().flatten().map(|sysctl| sysctl.name.as_deref().unwrap_or_default());
-        names.find(|name| !SYSCTLS.contains(name)).map(|name| format!("the sysctl {}", Shortened(name)))
-    };
-    flag.or_else(volume).or_else(sysctl).or_else(|| of_either(context))
-}
-
-fn of_container(container: &Container, has_own_users: bool) -> Option<String> {
-    let context = container.context.as_ref().unwrap_or(Context::EMPTY);
-    if context.privileged == Some(true) {
-        return Some("privileged: true".to_owned());
+    if *step == "[]" {
+        return match edit::items(text) {
+            Some(items) => items.into_iter().find_map(|item| find(item.get(), rest, is_other)),
+            None => Some(text),
+        };
     }
-    let capability = || {
-        let mut added = context.capabilities.iter().flat_map(|all| all.add.iter().flatten());
-        let added = added.find(|added| !CAPABILITIES.contains(&&***added))?;
-        Some(format!("the capability {}", Shortened(added)))
-    };
-    let proc_mount = || {
-        let kind = context.proc_mount.as_deref().filter(|kind| *kind != "Default" && !has_own_users)?;
-        Some(format!("procMount: {}", Shortened(kind)))
-    };
-    let port = || {
-        let port = container.ports.iter().flatten().find_map(|port| port.host_port.filter(|port| *port != 0))?;
-        Some(format!("hostPort: {port}"))
-    };
-    let handler = || {
-        let hooks = container.lifecycle.iter().flat_map(|lifecycle| [&lifecycle.post_start, &lifecycle.pre_stop]);
-        let handlers = [&container.liveness, &container.readiness, &container.startup].into_iter().chain(hooks);
-        let targets = handlers.flatten().flat_map(|handler| [&handler.http, &handler.tcp]).flatten();
-        let host = targets.filter_map(|target| target.host.as_deref()).find(|host| !host.is_empty())?;
-        Some(format!("a probe or hook with host: {}", Shortened(host)))
-    };
-    capability().or_else(proc_mount).or_else(port).or_else(handler).or_else(|| of_either(context))
-}
-
-/// What a pod and a container have alike.
-fn of_either(context: &Context) -> Option<String> {
-    if context.windows.as_ref().is_some_and(|options| options.host_process == Some(true)) {
-        return Some("hostProcess: true".to_owned());
+    if !text.starts_with('{') {
+        return Some(text);
     }
-    let profile = |name: &str, profile: &Option<Profile>| {
-        let kind = profile.as_ref()?.kind.as_deref().unwrap_or_default();
-        (!PROFILES.contains(&kind)).then(|| format!("{name} {}", Shortened(kind)))
-    };
-    let se_linux = || {
-        let SeLinux { kind, user, role, .. } = context.se_linux.as_ref()?;
-        let is_set = |text: &Option<Text>| text.as_deref().is_some_and(|text| !text.is_empty());
-        let is_extra = is_set(user) || is_set(role) || !SE_LINUX_TYPES.contains(&kind.as_deref().unwrap_or_default());
-        is_extra.then(|| "seLinuxOptions of its own".to_owned())
-    };
-    profile("the seccompProfile", &context.seccomp)
-        .or_else(|| profile("the appArmorProfile", &context.app_armor))
-        .or_else(se_linux)
+    find(edit::at(text, &[step])?, rest, is_other)
 }
 
-/// The annotations that were AppArmor's fields before v1.30.
-fn of_metadata(metadata: &Metadata) -> Option<String> {
-    let is_ordinary = |value: &str| value.is_empty() || value == "runtime/default" || value.starts_with("localhost/");
-    let mut annotations = metadata.annotations.iter().flatten();
-    let (_, value) = annotations
-        .find(|(name, value)| name.starts_with(APP_ARMOR) && !is_ordinary(value.as_deref().unwrap_or_default()))?;
-    Some(format!("the AppArmor profile {}", Shortened(value.as_deref().unwrap_or_default())))
+fn app_armor(annotations: &str) -> Option<String> {
+    let is_ordinary = |value: &str| matches!(value, "" | "runtime/default") || value.starts_with("localhost/");
+    let is_other = |(name, value): &(&Text, &str)| name.starts_with(APP_ARMOR) && !is_ordinary(value);
+    let annotations = edit::members(annotations);
+    let mut values = annotations.iter().map(|(name, value)| (name, value.get().trim_matches('"')));
+    values.find(is_other).map(|(_, value)| format!("the AppArmor profile {}", Shortened(value)))
 }

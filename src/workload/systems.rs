@@ -7,7 +7,9 @@
 //! Source: `OS` of `PodSpec` in `staging/src/k8s.io/api/core/v1/types.go` of
 //! [kubernetes/kubernetes](https://github.com/kubernetes/kubernetes), and `well_known_labels.go` beside it.
 
-use crate::{text::Text, view::view};
+use serde_json::value::RawValue;
+
+use crate::{edit, text::Text, view::view};
 
 view! {
     /// The operating system a pod says it is for.
@@ -20,29 +22,6 @@ view! {
         "kubernetes.io/os" => os: Text<'a>,
         "beta.kubernetes.io/os" => os_before_1_14: Text<'a>,
         "node.kubernetes.io/windows-build" => windows_build: Text<'a>,
-    }
-
-    /// Where a pod asks to be scheduled.
-    pub struct Affinity<'a> {
-        "nodeAffinity" => node: NodeAffinity<'a>,
-    }
-
-    struct NodeAffinity<'a> {
-        "requiredDuringSchedulingIgnoredDuringExecution" => required: Terms<'a>,
-    }
-
-    struct Terms<'a> {
-        "nodeSelectorTerms" => terms: Vec<Term<'a>>,
-    }
-
-    struct Term<'a> {
-        "matchExpressions" => expressions: Vec<Expression<'a>>,
-    }
-
-    struct Expression<'a> {
-        "key" => key: Text<'a>,
-        "operator" => operator: Text<'a>,
-        "values" => values: Vec<Text<'a>>,
     }
 }
 
@@ -62,7 +41,7 @@ impl Systems {
     const WINDOWS: Self = Self { linux: false, windows: true };
 
     /// The systems of a pod; `None` where it names none.
-    pub(super) fn of(os: Option<&Os>, selector: Option<&NodeSelector>, affinity: Option<&Affinity>) -> Option<Self> {
+    pub(super) fn of(os: Option<&Os>, selector: Option<&NodeSelector>, affinity: Option<&RawValue>) -> Option<Self> {
         match os.and_then(|os| os.name.as_deref()) {
             Some(name) => Some(Self::named(name)),
             None => both(selector.and_then(Self::of_selector), affinity.and_then(Self::of_affinity)),
@@ -78,25 +57,27 @@ impl Systems {
         both(both(named(os), named(os_before_1_14)), windows_build.as_ref().map(|_| Self::WINDOWS))
     }
 
-    fn of_affinity(affinity: &Affinity) -> Option<Self> {
-        let required = affinity.node.as_ref().and_then(|node| node.required.as_ref());
-        let terms = required.into_iter().flat_map(|required| required.terms.iter().flatten());
-        let terms: Vec<Option<Self>> = terms.map(Self::of_term).collect();
+    fn of_affinity(affinity: &RawValue) -> Option<Self> {
+        const TERMS: [&str; 3] =
+            ["nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"];
+        let terms = edit::at(affinity.get(), &TERMS).and_then(edit::items)?;
+        let terms: Vec<Option<Self>> = terms.into_iter().map(Self::of_term).collect();
         let any = |is: fn(Self) -> bool| terms.iter().any(|systems| is(systems.unwrap_or(Self::EITHER)));
         let is_named = terms.iter().any(Option::is_some);
         is_named.then(|| Self { linux: any(|systems| systems.linux), windows: any(|systems| systems.windows) })
     }
 
-    fn of_term(term: &Term) -> Option<Self> {
-        term.expressions.iter().flatten().map(Self::of_expression).fold(None, both)
+    fn of_term(term: &RawValue) -> Option<Self> {
+        let expressions = edit::at(term.get(), &["matchExpressions"]).and_then(edit::items);
+        expressions.into_iter().flatten().map(Self::of_expression).fold(None, both)
     }
 
-    fn of_expression(Expression { key, operator, values, .. }: &Expression) -> Option<Self> {
-        let key = key.as_deref().unwrap_or_default();
-        let operator = operator.as_deref().unwrap_or_default();
-        let has = |os: &str| values.iter().flatten().any(|value| &**value == os);
-        let other = || values.iter().flatten().any(|value| &**value != "windows");
-        match operator {
+    fn of_expression(expression: &RawValue) -> Option<Self> {
+        let field = |name| edit::at(expression.get(), &[name]).unwrap_or_default();
+        let (key, operator, values) = (field("key").trim_matches('"'), field("operator"), edit::items(field("values")));
+        let has = |os: &str| values.iter().flatten().any(|value| value.get().trim_matches('"') == os);
+        let other = || values.iter().flatten().any(|value| value.get() != "\"windows\"");
+        match operator.trim_matches('"') {
             "In" if OS_LABELS.contains(&key) => Some(Self { linux: other(), windows: has("windows") }),
             "NotIn" if OS_LABELS.contains(&key) => Some(Self { linux: !has("linux"), windows: !has("windows") }),
             "In" | "Exists" | "Gt" | "Lt" if key == WINDOWS_BUILD => Some(Self::WINDOWS),
@@ -117,7 +98,7 @@ fn both(one: Option<Systems>, other: Option<Systems>) -> Option<Systems> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Affinity, NodeSelector, Os, Systems};
+    use super::{NodeSelector, Os, RawValue, Systems};
 
     /// The systems of a pod spec in JSON.
     fn systems(os: &str, selector: &str, affinity: &str) -> Option<Systems> {
@@ -128,8 +109,7 @@ mod tests {
         let terms = format!(
             r#"{{"nodeAffinity":{{"requiredDuringSchedulingIgnoredDuringExecution":{{"nodeSelectorTerms":{affinity}}}}}}}"#
         );
-        let affinity: Affinity = read(&terms);
-        Systems::of(os.as_ref(), selector.as_ref(), Some(&affinity))
+        Systems::of(os.as_ref(), selector.as_ref(), Some(read::<&RawValue>(&terms)))
     }
 
     #[test]

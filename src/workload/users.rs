@@ -70,7 +70,6 @@ impl Workload<'_> {
         Tried::check(&self.pod.host_users, of_pod("hostUsers"))?;
         Tried::check(&self.pod.os, of_pod("os"))?;
         Tried::check(&self.pod.node_selector, of_pod("nodeSelector"))?;
-        Tried::check(&self.pod.affinity, of_pod("affinity"))?;
         Tried::check(&self.pod.security_context, of_pod("securityContext"))?;
         for placed in self.containers() {
             Tried::check(&placed.container.restart_policy, || format!("{}.restartPolicy", placed.path()))?;
@@ -106,7 +105,7 @@ impl Metadata<'_> {
 impl<'a> PodSpec<'a> {
     /// The operating systems the pod may run on; `None` where it names none.
     pub(crate) fn systems(&self) -> Option<Systems> {
-        Systems::of(Tried::get(&self.os), Tried::get(&self.node_selector), Tried::get(&self.affinity))
+        Systems::of(Tried::get(&self.os), Tried::get(&self.node_selector), self.affinity)
     }
 
     /// Whether the pod may run where `runAsUser` means something. A pod that names no system is taken to be meant for Linux.

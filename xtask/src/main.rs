@@ -31,7 +31,7 @@ const BUDGETS: [(&str, usize, &str); 6] = [
     ("flyte-admin-cors", 360_000, "z"),
     ("flyte-console-url", 500_000, "z"),
     ("flyte-non-root", 250_000, "s"),
-    ("flyte-non-root-image-user", 250_000, "s"),
+    ("flyte-non-root-image-user", 265_000, "s"),
     ("flyte-oauth-tls", 900_000, "z"),
     ("flytewarden", 1_200_000, "s"),
 ];
