@@ -2,17 +2,23 @@
 //! say holds.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
+use cel::{Context, Program};
 use flytewarden::{
     abi::{MORE_POLICIES, Module, POLICIES},
     oauth_tls::Pki,
     policy::Policy,
 };
-use flytewarden_e2e::{certificates, native::clock, root};
+use flytewarden_e2e::{
+    cases::{self, Case},
+    certificates,
+    native::clock,
+    root,
+};
 use flytewarden_offline::{cluster::NoCluster, linked::Host, manifest, request::Request, yaml};
 use kubewarden_policy_sdk::crd::policies::ClusterAdmissionPolicy;
 use serde_json::{Value, json};
@@ -185,6 +191,91 @@ fn policies_to_apply_are_custom_resources_and_agree_with_the_metadata() {
         }
         assert_eq!(None, package.refusal(&written["spec"]["settings"]));
     }
+}
+
+/// The conditions of a policy under which the API server sends it a request, by their names.
+fn conditions(package: &Package) -> BTreeMap<String, String> {
+    let conditions = package.yaml("policy.yaml")["spec"]["matchConditions"].clone();
+    let text = |condition: &Value, field: &str| condition[field].as_str().expect("it is text").to_owned();
+    let pair = |condition: &Value| (text(condition, "name"), text(condition, "expression"));
+    conditions.as_array().into_iter().flatten().map(pair).collect()
+}
+
+#[test]
+fn conditions_are_the_same_for_every_policy_that_has_them() {
+    let [mut all, mut whole] = [BTreeMap::new(), BTreeMap::new()];
+    for package in packages() {
+        let conditions = conditions(&package);
+        if package.name == "flytewarden" {
+            whole = conditions;
+            continue;
+        }
+        for (name, expression) in conditions {
+            let other = all.entry(name.clone()).or_insert_with(|| expression.clone());
+            assert_eq!(*other, expression, "{} {name}", package.name);
+        }
+    }
+    assert_eq!(all, whole);
+}
+
+/// Whatever its settings, a policy gets every request that it has something to say of.
+#[test]
+fn conditions_leave_out_no_case_with_a_finding() {
+    let cases: Vec<Case> = cases::all().into_iter().filter(|case| !case.lacks_openssl && has_findings(case)).collect();
+    let mut checked = 0;
+    for package in packages() {
+        for (name, expression) in conditions(&package) {
+            let program =
+                Program::compile(&expression).unwrap_or_else(|error| panic!("{} {name}: {error}", package.name));
+            for case in cases.iter().filter(|case| [&case.policy, "flytewarden"].contains(&package.name)) {
+                let request = as_sent(case.admission_request());
+                // An UPDATE without what was there before is none of the API server's.
+                if request["operation"] == "UPDATE" && request["oldObject"].is_null() {
+                    continue;
+                }
+                let mut context = Context::default();
+                for (variable, value) in
+                    [("request", &request), ("object", &request["object"]), ("oldObject", &request["oldObject"])]
+                {
+                    context.add_variable(variable, value).expect("it is JSON");
+                }
+                let holds = program.execute(&context);
+                assert_eq!(Ok(cel::Value::Bool(true)), holds, "{} {name}: {} {}", package.name, case.table, case.it);
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 0);
+}
+
+/// Whether a policy refuses a case's object, changes it, or says anything of it.
+fn has_findings(case: &Case) -> bool {
+    case.object.is_some() && (!case.accepted || !case.warnings.is_empty() || case.changed.is_some())
+}
+
+/// A request as the API server sends it: without fields that are null, and with a Secret's `stringData` in `data`.
+fn as_sent(mut request: Value) -> Value {
+    fn remove_nulls(value: &mut Value) {
+        match value {
+            Value::Object(fields) => {
+                fields.retain(|_, field| !field.is_null());
+                fields.values_mut().for_each(remove_nulls);
+            }
+            Value::Array(items) => items.iter_mut().for_each(remove_nulls),
+            _ => {}
+        }
+    }
+    remove_nulls(&mut request);
+    for object in ["object", "oldObject"] {
+        if let Some(Value::Object(texts)) =
+            request[object].as_object_mut().and_then(|fields| fields.remove("stringData"))
+        {
+            for (key, text) in texts {
+                request[object]["data"][key] = text;
+            }
+        }
+    }
+    request
 }
 
 /// Whether a value has all that another has.
