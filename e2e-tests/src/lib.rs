@@ -1,5 +1,6 @@
 //! What the tests across engines share: where things are, and the case tables.
 
+pub mod api_server;
 pub mod cases;
 pub mod certificates;
 pub mod corpus;
@@ -7,6 +8,7 @@ pub mod kwctl;
 pub mod native;
 pub mod policy_server;
 pub mod reports;
+pub mod webhooks;
 
 use std::path::{Path, PathBuf};
 

@@ -5,16 +5,14 @@ use std::{process::ExitCode, sync::Arc};
 
 use flytewarden::{
     abi::{MORE_POLICIES, Module as Native, POLICIES},
-    oauth_tls::Pki,
     policy::Policy,
 };
 use flytewarden_cli::engine::Module;
 use flytewarden_e2e::{
     cases::{self, Case},
-    module,
-    native::clock,
+    module, native,
 };
-use flytewarden_offline::{check::Policy as _, linked::Host, report::Answer};
+use flytewarden_offline::{check::Policy as _, report::Answer};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
 
@@ -28,11 +26,7 @@ struct Natively(&'static dyn Policy);
 
 impl Engine for Natively {
     fn validate(&self, case: &Case) -> Result<Answer, String> {
-        let payload = json!({"request": case.admission_request(), "settings": case.settings});
-        let answer = Native::One(self.0)
-            .validate(payload.to_string().as_bytes(), &Host { host: &*case.host(), clock, pki: || Ok(Pki::LINKED) });
-        serde_json::from_slice(&serde_json::to_vec(&answer).map_err(|error| error.to_string())?)
-            .map_err(|error| error.to_string())
+        native::validate(case)
     }
 
     fn validate_settings(&self, case: &Case) -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! The cases for Kubewarden's own engines and for the npm package; what `e2e-tests/*.bats` and `web/tests/` call.
 
 use std::{
+    collections::BTreeMap,
     error::Error,
     fs, io,
     path::{Path, PathBuf},
@@ -10,13 +11,17 @@ use std::{
     time::Instant,
 };
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::Parser;
 use flytewarden_e2e::{
+    api_server::{ApiServer, Outcome},
     corpus::{self, Entry},
     kwctl,
     policy_server::{self, Server},
     reports, root,
+    webhooks::{self, Policy, PolicyServer},
 };
+use serde_json::{Value, json};
 
 #[derive(Parser)]
 enum Command {
@@ -35,6 +40,21 @@ enum Command {
     },
     /// Puts the cases of a folder to a policy-server over and over, from several connections.
     Load { folder: PathBuf, url: String, requests: usize, connections: usize },
+    /// Writes what Kubewarden's controller makes of policies, and of those that the cases of a folder need: `webhooks.json` and
+    /// `webhooks-of-cases.json` for the API server, `policies.yml` for policy-server.
+    Webhooks {
+        folder: PathBuf,
+        /// Where the API server finds policy-server.
+        url: String,
+        /// The certificate of the CA that signed policy-server's.
+        ca: PathBuf,
+        /// Each a ClusterAdmissionPolicy.
+        policies: Vec<PathBuf>,
+    },
+    /// Puts every case of a folder to an API server.
+    Admit { folder: PathBuf, url: String },
+    /// Compares what the API server says of manifests' objects with the command's JSON report on standard input.
+    Compare { folder: PathBuf, url: String, manifests: PathBuf },
 }
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -57,6 +77,15 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         }
         Command::Load { folder, url, requests, connections } => {
             load(&corpus::read(&folder)?, &Server::at(&url, None), requests, connections)?
+        }
+        Command::Webhooks { folder, url, ca, policies } => {
+            write_webhooks(&folder, &url, &ca, &policies)?;
+            ExitCode::SUCCESS
+        }
+        Command::Admit { folder, url } => admit(&corpus::read(&folder)?, &ApiServer::at(&url))?,
+        Command::Compare { folder, url, manifests } => {
+            compare(&corpus::read(&folder)?, &ApiServer::at(&url), &fs::read_to_string(manifests)?)?;
+            ExitCode::SUCCESS
         }
     })
 }
@@ -148,6 +177,52 @@ fn load(entries: &[Entry], server: &Server, requests: usize, connections: usize)
     });
     println!("{requests} requests from {connections} connections in {:.1} s", began.elapsed().as_secs_f64());
     Ok(tally.finish())
+}
+
+fn write_webhooks(folder: &Path, url: &str, ca: &Path, files: &[PathBuf]) -> Result<(), Box<dyn Error>> {
+    let ca_bundle = BASE64_STANDARD.encode(fs::read(ca)?);
+    let server = PolicyServer { url, ca_bundle: &ca_bundle };
+    let mut policies: Vec<Policy> =
+        files.iter().map(|file| Policy::read(&fs::read_to_string(file)?)).collect::<io::Result<_>>()?;
+    let of_cases = Policy::of_cases(&corpus::read(folder)?)?;
+    fs::write(folder.join("webhooks.json"), webhooks::list(&policies, &server).to_string())?;
+    fs::write(folder.join("webhooks-of-cases.json"), webhooks::list(&of_cases, &server).to_string())?;
+    policies.extend(of_cases);
+    fs::write(folder.join("policies.yml"), webhooks::configuration(&policies).to_string())?;
+    Ok(())
+}
+
+fn admit(entries: &[Entry], server: &ApiServer) -> Result<ExitCode, Box<dyn Error>> {
+    let tally = Tally::default();
+    runtime()?.block_on(async {
+        server.create_namespaces(entries).await?;
+        for entry in entries {
+            match server.judge(entry).await {
+                Ok(Outcome::Skipped(reason)) => tally.skip(&entry.title(), reason),
+                Ok(Outcome::Same) => tally.count(&entry.title(), Ok(())),
+                Err(difference) => tally.count(&entry.title(), Err(difference)),
+            }
+        }
+        Ok::<_, String>(())
+    })?;
+    Ok(tally.finish())
+}
+
+fn compare(entries: &[Entry], server: &ApiServer, manifests: &str) -> Result<(), Box<dyn Error>> {
+    let report: Value = serde_json::from_reader(io::stdin())?;
+    let with_defaults = entries.iter().filter(|entry| {
+        let case = entry.case();
+        case.settings == json!({})
+            && case.denied.is_empty()
+            && flytewarden::abi::POLICIES.iter().any(|policy| policy.name() == case.policy)
+    });
+    let ids: BTreeMap<String, String> = with_defaults.map(|entry| (entry.case().policy, entry.id.clone())).collect();
+    let compared = runtime()?.block_on(async {
+        server.create_namespaces(entries).await?;
+        server.compare_report(manifests, &report, &ids).await
+    })?;
+    println!("{compared} verdicts are those of the report");
+    Ok(())
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
