@@ -16,6 +16,8 @@ pub const FLYTE_BINARY: &str = "flyte-binary";
 pub const ADMIN_CONTAINERS: [&str; 2] = [FLYTEADMIN, "flyte"];
 /// The last parts of its images' repositories, and of those of the binary that holds all of Flyte.
 pub const ADMIN_IMAGES: [&str; 4] = [FLYTEADMIN, "flyteadmin-release", FLYTE_BINARY, "flyte-binary-release"];
+/// The programs in those images that serve.
+pub const ADMIN_PROGRAMS: [&str; 2] = [FLYTEADMIN, "flyte"];
 /// The words in its command line that make these programs serve: `flyteadmin serve`, and `flyte start`.
 pub const ADMIN_COMMANDS: [&str; 2] = ["serve", "start"];
 /// Where it reads its configuration: flyte-core's mount, and flyte-binary's.

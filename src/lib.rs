@@ -28,6 +28,8 @@ mod admin_config;
 pub mod admin_cors;
 pub mod admission;
 #[cfg(feature = "admin-config")]
+mod argv;
+#[cfg(feature = "admin-config")]
 mod base64;
 pub mod cluster;
 #[cfg(feature = "flyte-console-url")]

@@ -29,6 +29,12 @@ impl<'a> Text<'a> {
     }
 }
 
+impl<'a> From<Text<'a>> for Cow<'a, str> {
+    fn from(Text(text): Text<'a>) -> Self {
+        text
+    }
+}
+
 impl Borrow<str> for Text<'_> {
     fn borrow(&self) -> &str {
         &self.0

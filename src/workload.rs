@@ -219,7 +219,7 @@ view! {
         /// The environment, a list of variables, yet to be read.
         "env" if "admin-config" => pub env: &'a RawValue,
         /// What its environment is taken from, a list of ConfigMaps and Secrets, yet to be read.
-        "envFrom" if "flyte-console-url" => pub env_from: &'a RawValue,
+        "envFrom" if "admin-config" => pub env_from: &'a RawValue,
         /// Where its volumes are mounted, a list, yet to be read.
         "volumeMounts" if "cluster-objects" => pub volume_mounts: &'a RawValue,
         "securityContext" if "pod-users" => security_context: Tried<SecurityContext<'a>>,

@@ -2,29 +2,18 @@
 //!
 //! Source: `flyteadmin/pkg/config/serverconfig_flags.go` of [flyteorg/flyte](https://github.com/flyteorg/flyte) v1.16.8,
 //! [spf13/pflag](https://github.com/spf13/pflag) v1.0.10, and `bindViperConfigsEnvDepth` of
-//! `flytestdlib/config/viper/viper.go`.
+//! `flytestdlib/config/viper/viper.go`. How they reach flyteadmin is [`argv`](crate::argv).
 
 use std::collections::BTreeSet;
 
-use serde_json::value::RawValue;
-
 use super::{Fault, FaultKind, Item, Place, Said, Security, decode};
 use crate::{
+    argv::{At, CommandLine, Value, Variable, Word},
     flyte,
     image::Repository,
-    text::Text,
     verdict::{Shortened, Unjudged},
-    view::view,
     workload::{Placed, Role},
 };
-
-view! {
-    struct Variable<'a> {
-        "name" => name: Text<'a>,
-        "value" => value: Text<'a>,
-        "valueFrom" => value_from: &'a RawValue,
-    }
-}
 
 /// What a container says before the files do.
 #[derive(Default)]
@@ -75,34 +64,37 @@ const KNOWN: [(&str, Known); 8] = [
 ];
 
 impl Overrides {
-    /// Reads a container's environment, command and arguments.
+    /// Reads what a container's command line and environment say.
     ///
     /// # Errors
     ///
-    /// One of them has another type than Kubernetes gives it.
-    pub(crate) fn read(placed: &Placed) -> Result<Self, Unjudged> {
+    /// A list of origins or headers in it cannot be read.
+    pub(crate) fn read(placed: &Placed, line: &CommandLine) -> Result<Self, Unjudged> {
         let mut overrides = Self::default();
-        let flags = overrides.read_command_line(placed)?;
-        overrides.read_environment(placed, &flags)?;
+        for (at, why) in &line.unread {
+            let text = format!("{why}: it may set flags and variables, and those come before the files");
+            overrides.remarks.push((NOT_KNOWN, place(placed, *at), text));
+        }
+        let flags = overrides.read_flags(placed, &line.run.arguments)?;
+        overrides.read_variables(placed, line, &flags)?;
         Ok(overrides)
     }
 
-    /// Reads the variables that no flag comes before; of a name that is given twice Kubernetes takes the last.
-    fn read_environment(&mut self, placed: &Placed, flags: &BTreeSet<&str>) -> Result<(), Unjudged> {
-        let variables: Vec<Variable> = placed.list("env", placed.container.env)?;
+    /// Reads the variables that no flag comes before.
+    fn read_variables(&mut self, placed: &Placed, line: &CommandLine, flags: &BTreeSet<&str>) -> Result<(), Unjudged> {
         let mut seen = BTreeSet::new();
-        for (index, Variable { name, value, value_from, .. }) in variables.iter().enumerate().rev() {
-            let name = name.as_deref().unwrap_or_default();
+        for Variable { at, name, value: Value { text, is_known }, is_from_elsewhere, may_be_dropped } in
+            line.variables()
+        {
             if !seen.insert(name) {
                 continue;
             }
-            let place = || place(placed, &format!("env[{index}]"));
-            let value = value.as_deref().unwrap_or_default();
+            let place = || place(placed, at);
             let known = |(option, _): &&(&str, Known)| {
                 name.strip_prefix(VARIABLE).is_some_and(|name| name == option.to_ascii_uppercase())
             };
             let Some((option, known)) = KNOWN.iter().find(known) else {
-                if matches!(name, "SERVER" | "SERVER.SECURITY") && !(value.is_empty() && value_from.is_none()) {
+                if matches!(name, "SERVER" | "SERVER.SECURITY") && !(text.is_empty() && *is_known) {
                     let problem = format!("{name} stands for all options below it, and none of them is read any more");
                     let fault =
                         Fault { place: place(), kind: FaultKind::TwoMeanings, problem, mend: "rename it".into() };
@@ -116,38 +108,48 @@ impl Overrides {
             if flags.contains(option) {
                 continue;
             }
-            if value_from.is_some() {
+            if may_be_dropped && !(text.is_empty() && *is_known) {
+                let text = format!("{name} may be lost: many shells, such as dash and busybox, drop names with dots");
+                self.remarks.push((NOT_KNOWN, place(), text));
+            }
+            if is_from_elsewhere {
                 let text = format!("{name} is not known here (valueFrom), and comes before the files");
                 self.remarks.push((NOT_KNOWN, place(), text));
-            } else if value.contains("$(") {
+            } else if !is_known {
                 let text = format!("{name} refers to another variable, and comes before the files");
                 self.remarks.push((NOT_KNOWN, place(), text));
-            } else if !value.is_empty() {
+            } else if !text.is_empty() {
                 // viper takes no empty variable.
-                self.say(*known, value, place(), false)?;
+                self.say(*known, text, place(), false)?;
             }
         }
         Ok(())
     }
 
     /// Reads the flags; which options they say.
-    fn read_command_line(&mut self, placed: &Placed) -> Result<BTreeSet<&'static str>, Unjudged> {
+    fn read_flags(&mut self, placed: &Placed, words: &[Word]) -> Result<BTreeSet<&'static str>, Unjudged> {
         let mut said = BTreeSet::new();
-        let command: Vec<Text> = placed.list("command", placed.container.command)?;
-        let arguments: Vec<Text> = placed.list("args", placed.container.args)?;
-        let command = command.iter().enumerate().map(|(index, text)| (format!("command[{index}]"), &**text));
-        let arguments = arguments.iter().enumerate().map(|(index, text)| (format!("args[{index}]"), &**text));
-        let mut tokens = command.chain(arguments).peekable();
-        while let Some((path, token)) = tokens.next() {
-            if token == "--" {
+        let mut words = words.iter().peekable();
+        while let Some(Word { at, value: Value { text: token, is_known } }) = words.next() {
+            if token == "--" && *is_known {
                 break;
             }
-            let place = place(placed, &path);
+            if token == "--config" && *is_known {
+                // Which takes whatever stands behind it.
+                words.next();
+                continue;
+            }
+            let place = place(placed, *at);
             // With one dash it is no flag either, and pflag refuses it.
             let start = if token.starts_with("--") { FLAG } else { &FLAG[1..] };
             let is_flag = token.get(..start.len()).is_some_and(|token| token.eq_ignore_ascii_case(start));
-            let Some(flag) = token.get(start.len()..).filter(|_| is_flag) else {
-                if token.contains("server.security.") {
+            let flag = token.get(start.len()..).filter(|_| is_flag);
+            // The name is known where a value begins.
+            let Some(flag) = flag.filter(|flag| *is_known || flag.contains('=')) else {
+                if !is_known && (is_flag || FLAG.starts_with(&**token)) {
+                    let text = "a flag may be set here that is not known, and comes before the files";
+                    self.remarks.push((NOT_KNOWN, place, text.to_owned()));
+                } else if token.contains("server.security.") {
                     self.remarks.push((
                         NOT_KNOWN,
                         place,
@@ -159,38 +161,37 @@ impl Overrides {
             let (name, value) = flag.split_once('=').map_or((flag, None), |(name, value)| (name, Some(value)));
             let known = KNOWN.iter().find(|(option, _)| *option == name && token.starts_with(FLAG));
             let Some((option, known)) = known else {
-                let flag = token.split('=').next().unwrap_or(token);
-                let problem = format!("there is no flag {}: flyteadmin does not start", Shortened(flag));
-                let known = crate::settings::nearest(name, KNOWN.iter().map(|(option, _)| *option));
-                let mend = known.map_or("remove it".to_owned(), |known| format!("write {FLAG}{known}"));
-                self.faults.push(Fault { place, kind: FaultKind::NeverStarts, problem, mend: mend.into() });
+                self.faults.push(no_such_flag(place, token, name));
                 continue;
             };
             said.insert(*option);
-            let value = match (value, known) {
-                (Some(value), _) => value,
+            let (value, is_known) = match (value, known) {
+                (Some(value), _) => (value, *is_known),
                 // A boolean flag takes its value after `=` alone.
                 (None, Known::AllowCors | Known::UseAuth | Known::OtherFlag) => {
-                    if tokens.peek().is_some_and(|(_, next)| decode::parse_bool(next).is_ok()) {
+                    if words
+                        .peek()
+                        .is_some_and(|next| next.value.is_known && decode::parse_bool(&next.value.text).is_ok())
+                    {
                         let text = format!("{FLAG}{name} is true here: a boolean flag takes a value after `=` alone");
                         self.remarks.push(("no-effect", place.clone(), text));
                     }
-                    "true"
+                    ("true", true)
                 }
-                (None, _) => match tokens.next() {
-                    Some((_, value)) => value,
+                (None, _) => match words.next() {
+                    Some(Word { value, .. }) => (&*value.text, value.is_known),
                     None => {
                         self.never_starts(place, "the flag has no value", "write one after `=`");
                         break;
                     }
                 },
             };
-            if value.contains("$(") {
+            if is_known {
+                self.say(*known, value, place, true)?;
+            } else {
                 let text = format!("{FLAG}{name} refers to a variable, and comes before the files");
                 self.remarks.push((NOT_KNOWN, place, text));
                 self.forget(*known);
-            } else {
-                self.say(*known, value, place, true)?;
             }
         }
         Ok(said)
@@ -252,6 +253,15 @@ impl Overrides {
     }
 }
 
+/// That a flag does not exist, and the one that was meant.
+fn no_such_flag(place: Place, token: &str, name: &str) -> Fault {
+    let flag = token.split('=').next().unwrap_or(token);
+    let problem = format!("there is no flag {}: flyteadmin does not start", Shortened(flag));
+    let known = crate::settings::nearest(name, KNOWN.iter().map(|(option, _)| *option));
+    let mend = known.map_or("remove it".to_owned(), |known| format!("write {FLAG}{known}"));
+    Fault { place, kind: FaultKind::NeverStarts, problem, mend: mend.into() }
+}
+
 /// The variable that a name was meant to be, where it only has other letters or underscores.
 fn meant(name: &str) -> Option<String> {
     let dotted = name.replace('_', ".").to_ascii_uppercase();
@@ -271,7 +281,7 @@ fn fields(line: &str) -> Option<Vec<&str>> {
     fields.map(|fields| if fields == [""] { Vec::new() } else { fields })
 }
 
-fn place(placed: &Placed, path: &str) -> Place {
+fn place(placed: &Placed, at: At) -> Place {
     let container = Shortened(placed.container.name()).to_string();
-    Place { path: format!("{}.{path}", placed.path()), container, within: None }
+    Place { path: format!("{}.{at}", placed.path()), container, within: None }
 }

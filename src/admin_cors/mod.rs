@@ -26,6 +26,7 @@ use crate::{
         files::Config,
     },
     admission::{AdmissionRequest, Kind},
+    argv::CommandLine,
     cluster::Cluster,
     policy::Policy,
     settings::InvalidSettings,
@@ -112,7 +113,7 @@ fn judge_workload(request: &AdmissionRequest, settings: &Settings) -> Result<Ver
         return Ok(verdict);
     }
     for placed in workload.containers().filter(container::is_flyteadmin) {
-        let Overrides { security, faults, remarks } = Overrides::read(&placed)?;
+        let Overrides { security, faults, remarks } = Overrides::read(&placed, &CommandLine::read(&placed)?)?;
         verdict.notices.extend(remarks.into_iter().map(|(rule, place, text)| rules::notice(rule, place, text)));
         let starts = faults.is_empty();
         verdict.violations.extend(faults.into_iter().map(rules::fault));

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     admin_config::{Place, Security, auth::Auth, config_map, container, container::Overrides, files::Config},
+    argv::CommandLine,
     flyte,
     text::Text,
     verdict::{Shortened, Unjudged},
@@ -21,10 +22,6 @@ use crate::{
 };
 
 view! {
-    struct Variable<'a> {
-        "name" => name: Text<'a>,
-    }
-
     struct Mount<'a> {
         "name" => name: Text<'a>,
         "mountPath" => path: Text<'a>,
@@ -92,8 +89,8 @@ impl Admin {
     /// Why it is not known what holds.
     pub(crate) fn of(others: &Others, namespace: &str) -> Result<Self, String> {
         let mut containers = Vec::new();
-        each_server(others, namespace, |found, workload, placed| {
-            containers.push(runs(found, workload, placed)?);
+        each_server(others, namespace, |found, workload, placed, line| {
+            containers.push(runs(found, workload, placed, line)?);
             Ok(())
         })?;
         if containers.iter().any(|runs| runs.is_named) {
@@ -140,14 +137,16 @@ impl Admin {
 fn each_server(
     others: &Others,
     namespace: &str,
-    mut each: impl FnMut(&Found, &Workload, &Placed) -> Result<(), String>,
+    mut each: impl FnMut(&Found, &Workload, &Placed, &CommandLine) -> Result<(), String>,
 ) -> Result<(), String> {
     others.each(Listed::Deployment, Some(namespace), |found| {
         let unreadable = |error| found.unreadable(Listed::Deployment, &error);
         let workload = Workload::deployment(&found.object).map_err(unreadable)?;
         for placed in workload.containers().filter(container::is_flyteadmin) {
-            if serves(&placed).map_err(unreadable)? {
-                each(found, &workload, &placed)?;
+            let line = CommandLine::read(&placed).map_err(unreadable)?;
+            // Something else may be in the image than the server.
+            if line.run.serves() || is_named(&placed) {
+                each(found, &workload, &placed, &line)?;
             }
         }
         Ok(())
@@ -155,15 +154,15 @@ fn each_server(
 }
 
 /// What a container says of the flyteadmin it runs.
-fn runs(found: &Found, workload: &Workload, placed: &Placed) -> Result<Runs, String> {
+fn runs(found: &Found, workload: &Workload, placed: &Placed, line: &CommandLine) -> Result<Runs, String> {
     let deployment = found.title(Listed::Deployment);
     let unreadable = |error: Unjudged| found.unreadable(Listed::Deployment, &error);
-    let Overrides { security, faults, remarks } = Overrides::read(placed).map_err(unreadable)?;
+    let Overrides { security, faults, remarks } = Overrides::read(placed, line).map_err(unreadable)?;
     let unknown = remarks.into_iter().filter(|(rule, ..)| *rule == container::NOT_KNOWN).map(|(_, _, text)| text);
     if let Some(doubt) = faults.into_iter().map(|fault| fault.problem).chain(unknown).next() {
         return Err(format!("{deployment}: {doubt}"));
     }
-    let auth = says_of_auth(placed).map_err(unreadable)?;
+    let auth = says_of_auth(line);
     let config_maps = mounted(workload, placed).map_err(unreadable)?;
     let is_named = is_named(placed);
     match config_maps.filter(|config_maps| !config_maps.is_empty()) {
@@ -180,28 +179,14 @@ fn is_named(placed: &Placed) -> bool {
 }
 
 /// A flag or a variable about `auth`, which come before the files.
-fn says_of_auth(placed: &Placed) -> Result<Option<String>, Unjudged> {
-    let words = command_line(placed)?;
-    let variables: Vec<Variable> = placed.list("env", placed.container.env)?;
-    let mut names = variables.iter().filter_map(|variable| variable.name.as_ref());
-    let is_variable = |name: &&Text| &***name == "AUTH" || name.starts_with("AUTH.");
-    let flag = words.iter().find(|word| word.starts_with("--auth."));
-    Ok(flag.or_else(|| names.find(is_variable)).map(|said| {
-        let name = said.split('=').next().unwrap_or_default();
-        Shortened(name).to_string()
-    }))
-}
-
-/// Whether a container with flyteadmin's name or image runs the server, rather than something else that is in the image.
-fn serves(placed: &Placed) -> Result<bool, Unjudged> {
-    Ok(command_line(placed)?.iter().any(|word| flyte::ADMIN_COMMANDS.contains(&&**word)) || is_named(placed))
-}
-
-/// The command of a container, and its arguments.
-fn command_line<'a>(placed: &Placed<'_, 'a>) -> Result<Vec<Text<'a>>, Unjudged> {
-    let mut words: Vec<Text> = placed.list("command", placed.container.command)?;
-    words.extend(placed.list::<Text>("args", placed.container.args)?);
-    Ok(words)
+fn says_of_auth(line: &CommandLine) -> Option<String> {
+    const FLAG: &str = "--auth.";
+    let mut flags = line.run.arguments.iter().map(|word| &word.value);
+    let flag = flags.find(|value| value.text.starts_with(FLAG) || !value.is_known && FLAG.starts_with(&*value.text));
+    let flag = flag.map(|value| value.text.split('=').next().unwrap_or_default());
+    let mut names = line.variables().map(|variable| variable.name);
+    let said = flag.or_else(|| names.find(|name| *name == "AUTH" || name.starts_with("AUTH.")));
+    said.map(|name| Shortened(name).to_string())
 }
 
 /// The hosts from which Ingresses lead to the flyteadmins of a namespace.
@@ -211,7 +196,7 @@ fn command_line<'a>(placed: &Placed<'_, 'a>) -> Result<Vec<Text<'a>>, Unjudged> 
 /// Why they are not known.
 pub(crate) fn hosts(others: &Others, namespace: &str) -> Result<Hosts, String> {
     let mut services = BTreeSet::new();
-    each_server(others, namespace, |_, workload, _| {
+    each_server(others, namespace, |_, workload, _, _| {
         services.extend(ingress::services(others, namespace, workload.pod_labels())?);
         Ok(())
     })?;

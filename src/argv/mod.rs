@@ -1,0 +1,262 @@
+//! The command line that flyteadmin really gets, behind the programs that start it.
+//!
+//! The kubelet runs `command` and `args` with `$(VAR)` expanded ([`environment`]). In front of flyteadmin may stand programs
+//! that start others ([`wrappers`]), and a shell with a script ([`script`]). What is read in them is what those programs do
+//! with it; what is not read is named, since flags and variables may come from there.
+//!
+//! Source: `ExpandContainerCommandAndArgs` of `pkg/kubelet/container/helpers.go` in
+//! [kubernetes/kubernetes](https://github.com/kubernetes/kubernetes) v1.35. Not read: the image's entrypoint, which is
+//! flyteadmin itself in Flyte's images, and what a program in a script does beside flyteadmin.
+
+mod environment;
+mod script;
+#[cfg(test)]
+mod table;
+mod wrappers;
+
+use std::{borrow::Cow, fmt};
+
+pub(crate) use environment::{Environment, Value};
+use script::Script;
+
+use crate::{
+    flyte,
+    text::Text,
+    verdict::{Shortened, Unjudged},
+    workload::Placed,
+};
+
+/// Which item of a container's list something stands in, e.g. `args[0]`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct At {
+    list: &'static str,
+    index: usize,
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}[{}]", self.list, self.index)
+    }
+}
+
+/// A word of a command line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Word<'a> {
+    pub(crate) at: At,
+    /// Where not known, it may also be several words.
+    pub(crate) value: Value<'a>,
+}
+
+/// One start of flyteadmin.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Run<'a> {
+    at: At,
+    /// What stands behind its name.
+    pub(crate) arguments: Vec<Word<'a>>,
+    /// What wrappers and the shell set, the last of a name counts.
+    variables: Vec<(String, Word<'a>)>,
+    /// Whether they took the container's own variables away.
+    is_cleared: bool,
+    /// How many of the variables were set before a shell took over, if one did.
+    through_shell: Option<usize>,
+}
+
+impl Run<'_> {
+    /// Whether flyteadmin's server is started, rather than another of its commands.
+    pub(crate) fn serves(&self) -> bool {
+        self.arguments.iter().any(|word| word.value.is_known && flyte::ADMIN_COMMANDS.contains(&&*word.value.text))
+    }
+
+    fn clear(&mut self) {
+        self.variables.clear();
+        self.is_cleared = true;
+    }
+}
+
+/// A variable that flyteadmin gets.
+pub(crate) struct Variable<'l> {
+    pub(crate) at: At,
+    pub(crate) name: &'l str,
+    pub(crate) value: &'l Value<'l>,
+    /// Whether `valueFrom` brings its value.
+    pub(crate) is_from_elsewhere: bool,
+    /// Whether it passes through a shell, many of which drop names with dots: dash and busybox do, bash does not.
+    pub(crate) may_be_dropped: bool,
+}
+
+/// The command line of a container that runs flyteadmin.
+#[derive(Debug)]
+pub(crate) struct CommandLine<'a> {
+    environment: Environment<'a>,
+    /// The start of flyteadmin that counts: the first that serves, since it does not end.
+    pub(crate) run: Run<'a>,
+    /// Where something is not read that may set flags and variables, and what.
+    pub(crate) unread: Vec<(At, String)>,
+}
+
+/// The most wrappers and shells around each other.
+const MOST_LEVELS: usize = 16;
+
+/// The shells that are read. Of other shells the words differ.
+const SHELLS: [&str; 4] = ["sh", "bash", "dash", "ash"];
+
+impl<'a> CommandLine<'a> {
+    /// Reads a container's command, arguments and environment.
+    ///
+    /// # Errors
+    ///
+    /// One of them has another type than Kubernetes gives it.
+    pub(crate) fn read(placed: &Placed<'_, 'a>) -> Result<Self, Unjudged> {
+        let environment = Environment::read(placed)?;
+        let command: Vec<Text> = placed.list("command", placed.container.command)?;
+        let arguments: Vec<Text> = placed.list("args", placed.container.args)?;
+        let has_command = !command.is_empty();
+        let words = [("command", command), ("args", arguments)].into_iter().flat_map(|(list, texts)| {
+            let texts = texts.into_iter().enumerate();
+            texts.map(move |(index, text)| (At { list, index }, text))
+        });
+        let words: Vec<Word> =
+            words.map(|(at, text)| Word { at, value: environment.expand(Cow::from(text)) }).collect();
+        let mut reader = Reader { environment: &environment, runs: Vec::new(), unread: Vec::new() };
+        // Without a command the arguments are those of the image's entrypoint, unless they begin with a program.
+        if has_command || words.first().is_some_and(names_program) {
+            reader.read_command(words, Run::default(), 0, false);
+        } else {
+            reader.runs.push(Run { arguments: words, ..Run::default() });
+        }
+        let Reader { mut runs, mut unread, .. } = reader;
+        let serving = runs.iter().position(Run::serves).unwrap_or(0);
+        if let Some(again) = runs.iter().skip(serving + 1).find(|run| run.serves()) {
+            unread.push((again.at, "flyteadmin is started a second time here, which is not read".to_owned()));
+        }
+        let run = if serving < runs.len() { runs.swap_remove(serving) } else { Run::default() };
+        Ok(Self { environment, run, unread })
+    }
+
+    /// The variables that flyteadmin gets, the one first that comes before others of its name.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = Variable<'_>> {
+        let Run { variables, through_shell, is_cleared, .. } = &self.run;
+        let set = variables.iter().enumerate().rev().map(|(index, (name, word))| Variable {
+            at: word.at,
+            name,
+            value: &word.value,
+            is_from_elsewhere: false,
+            may_be_dropped: through_shell.is_some_and(|before| index < before),
+        });
+        let own = if *is_cleared { &[][..] } else { &self.environment.variables };
+        let own = own.iter().enumerate().rev().map(|(index, variable)| Variable {
+            at: At { list: "env", index },
+            name: &variable.name,
+            value: &variable.value,
+            is_from_elsewhere: variable.is_from_elsewhere,
+            may_be_dropped: through_shell.is_some(),
+        });
+        set.chain(own)
+    }
+}
+
+/// The last part of a program's path.
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn is_flyteadmin(path: &str) -> bool {
+    flyte::ADMIN_PROGRAMS.contains(&base_name(path))
+}
+
+/// Whether a word can only be a program.
+fn names_program(word: &Word) -> bool {
+    let name = base_name(&word.value.text);
+    word.value.is_known && (is_flyteadmin(name) || SHELLS.contains(&name) || wrappers::is_wrapper(name))
+}
+
+/// Reads what a command line starts.
+struct Reader<'e, 'a> {
+    environment: &'e Environment<'a>,
+    runs: Vec<Run<'a>>,
+    unread: Vec<(At, String)>,
+}
+
+impl<'a> Reader<'_, 'a> {
+    /// Reads a command: wrappers and shells, then flyteadmin or another program. Of others only those count that stand in
+    /// no script: a script may start what it likes beside flyteadmin.
+    fn read_command(&mut self, mut words: Vec<Word<'a>>, mut run: Run<'a>, level: usize, is_in_script: bool) {
+        for level in level..MOST_LEVELS {
+            if words.is_empty() {
+                return;
+            }
+            let Word { at, value } = words.remove(0);
+            run.at = at;
+            if !value.is_known {
+                return self.guess("it is not known which program starts here".to_owned(), words, run);
+            }
+            let name = base_name(&value.text);
+            if is_flyteadmin(name) {
+                self.runs.push(Run { arguments: words, ..run });
+                return;
+            }
+            if SHELLS.contains(&name) {
+                return self.read_shell(name, words, run, level);
+            }
+            match wrappers::take_off(name, &mut words, &mut run) {
+                Some(Ok(())) => {}
+                Some(Err(why)) => return self.guess(why, words, run),
+                None if is_in_script && !starts_others(name, &words) => return,
+                None => {
+                    return self.guess(
+                        format!("`{}` is a program that is not known here", Shortened(&value.text)),
+                        words,
+                        run,
+                    );
+                }
+            }
+        }
+        self.guess(format!("more than {MOST_LEVELS} programs start each other"), words, run);
+    }
+
+    /// Reads as flyteadmin's words those behind its name, and all where its name is not among them: better than none.
+    fn guess(&mut self, why: String, mut words: Vec<Word<'a>>, run: Run<'a>) {
+        self.unread.push((run.at, why));
+        let behind = words.iter().position(|word| is_flyteadmin(&word.value.text)).map_or(0, |index| index + 1);
+        words.drain(..behind);
+        self.runs.push(Run { arguments: words, ..run });
+    }
+
+    /// Reads what stands behind a shell's name.
+    fn read_shell(&mut self, name: &str, words: Vec<Word<'a>>, mut run: Run<'a>, level: usize) {
+        if name != "bash" {
+            run.through_shell = Some(run.variables.len());
+        }
+        let Some((script, parameters)) = script::find(&words).filter(|(script, _)| script.value.is_known) else {
+            return self.unread.push((run.at, format!("{name} runs a script that is not known here")));
+        };
+        let before = (self.runs.len(), self.unread.len());
+        let mut commands = Script::new(script, parameters, self.environment, &run);
+        loop {
+            match commands.next_command() {
+                Ok(Some(command)) => {
+                    let mut run = run.clone();
+                    run.variables.extend(command.variables);
+                    self.read_command(command.words, run, level + 1, true);
+                }
+                Ok(None) => break,
+                Err(what) => {
+                    return self.unread.push((script.at, format!("the shell script has {what}, which is not read")));
+                }
+            }
+        }
+        if before == (self.runs.len(), self.unread.len()) {
+            self.unread.push((script.at, "the shell script starts another program than flyteadmin".to_owned()));
+        }
+    }
+}
+
+/// Whether a program that is not known may start flyteadmin, for all that its words show.
+fn starts_others(name: &str, words: &[Word]) -> bool {
+    let is_named = |word: &Word| word.value.text.split_whitespace().any(is_flyteadmin);
+    match name {
+        "echo" | "printf" => false,
+        "eval" | "." | "source" | "alias" => true,
+        _ => words.iter().any(is_named),
+    }
+}

@@ -1,0 +1,492 @@
+//! A shell's script, as far as it is a list of plain commands.
+//!
+//! Read are quotes, comments, assignments, redirections, parameters, and what separates commands; the rest is refused by
+//! name. Globs and tildes stay as they are: no file is named as a flag. Crates that split words as a shell does, such as
+//! shlex, take the quotes away and know no `;`, so what they give cannot be told from what the shell would expand.
+//!
+//! Source: "Shell Command Language" of POSIX.1-2017, and where they have more of it, bash 5.2 and busybox 1.35.
+
+use std::borrow::Cow;
+
+use super::{At, Run, Word, environment::Environment, environment::Value};
+
+/// The script among a shell's words, and the words behind it: `$0`, `$1` and so on. `None` where it is in a file, or where
+/// an option is not read.
+pub(super) fn find<'w, 'a>(words: &'w [Word<'a>]) -> Option<(&'w Word<'a>, &'w [Word<'a>])> {
+    const FLAGS: &str = "abefhiklmptuvxBCEHPT";
+    let mut is_text = false;
+    let mut index = 0;
+    loop {
+        let word = words.get(index)?;
+        let text = &*word.value.text;
+        match text {
+            "--login" | "--norc" | "--noprofile" | "--posix" => index += 1,
+            "--" | "-" => {
+                index += 1;
+                break;
+            }
+            _ if text.starts_with(['-', '+']) && word.value.is_known => {
+                let valued = text.matches(['o', 'O']).count();
+                let is_read = |letter| FLAGS.contains(letter) || matches!(letter, 'c' | 'o' | 'O');
+                if !text[1..].chars().all(is_read) {
+                    return None;
+                }
+                is_text |= text.starts_with('-') && text.contains('c');
+                index += 1 + valued;
+            }
+            _ => break,
+        }
+    }
+    let words = words.get(index..)?;
+    words.split_first().filter(|_| is_text)
+}
+
+/// A command of a script: what it assigns or exports, and its words.
+pub(super) struct Command<'a> {
+    pub(super) variables: Vec<(String, Word<'a>)>,
+    pub(super) words: Vec<Word<'a>>,
+}
+
+/// A script that is read command by command.
+pub(super) struct Script<'s, 'a> {
+    rest: &'s str,
+    /// Where the next word stands: the script, or a parameter of it.
+    at: At,
+    environment: &'s Environment<'a>,
+    /// `$0`, `$1` and so on; `None` where they are not known.
+    parameters: Option<&'s [Word<'a>]>,
+    /// What is assigned, the last of a name counts.
+    variables: Vec<(String, Value<'a>)>,
+    exported: Vec<(String, Word<'a>)>,
+    /// Whether variables are no longer known.
+    forgets: bool,
+    /// Whether the command runs only if one before it succeeds, or in a shell of its own.
+    is_conditional: bool,
+    /// Of the command that is read.
+    assignments: Vec<(String, Word<'a>)>,
+    words: Vec<Word<'a>>,
+    word: Option<Growing>,
+    /// Whether the next word is the file of a redirection.
+    is_file_next: bool,
+}
+
+/// A word that is read.
+#[derive(Default)]
+struct Growing {
+    at: At,
+    text: String,
+    is_unknown: bool,
+    /// Whether what is not known may be several words.
+    may_split: bool,
+    /// How much of its start stands in the script as it is, without quotes.
+    plain: Option<usize>,
+}
+
+impl Growing {
+    /// The name that is assigned, where the value begins, and whether that is all of it; `None` where it is no assignment.
+    fn assignment(&self) -> Option<(&str, usize, bool)> {
+        let plain = self.text.get(..self.plain.unwrap_or(self.text.len()))?;
+        let (target, _) = plain.split_once('=')?;
+        let (name, is_whole) = match target.split_once(['+', '[']) {
+            Some((name, _)) => (name, false),
+            None => (target, true),
+        };
+        is_name(name).then_some((name, target.len() + 1, is_whole))
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.starts_with(|first: char| first.is_ascii_digit()) && !text.is_empty() && text.chars().all(is_of_name)
+}
+
+fn is_of_name(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || letter == '_'
+}
+
+/// The words that begin something else than a plain command.
+const RESERVED: &str = "if then elif else fi for while until do done case esac select function coproc { } ! [[";
+
+impl<'s, 'a> Script<'s, 'a> {
+    pub(super) fn new(
+        script: &'s Word<'a>,
+        parameters: &'s [Word<'a>],
+        environment: &'s Environment<'a>,
+        run: &Run<'a>,
+    ) -> Self {
+        Self {
+            rest: &script.value.text,
+            at: script.at,
+            environment,
+            parameters: Some(parameters),
+            variables: run.variables.iter().map(|(name, word)| (name.clone(), word.value.clone())).collect(),
+            exported: Vec::new(),
+            forgets: run.is_cleared,
+            is_conditional: false,
+            assignments: Vec::new(),
+            words: Vec::new(),
+            word: None,
+            is_file_next: false,
+        }
+    }
+
+    /// The next command that has words.
+    ///
+    /// # Errors
+    ///
+    /// What is in the script that is not read. Nothing behind it is, either.
+    pub(super) fn next_command(&mut self) -> Result<Option<Command<'a>>, String> {
+        loop {
+            let Some(letter) = self.next() else {
+                self.end_word()?;
+                return self.end_command("");
+            };
+            let separator = match letter {
+                '\n' => "\n",
+                ';' => ";",
+                '&' if self.skip('&') => "&&",
+                '&' if self.rest.starts_with('>') => continue,
+                '&' => "&",
+                '|' if self.skip('|') => "||",
+                '|' => "|",
+                _ => {
+                    self.read_letter(letter)?;
+                    continue;
+                }
+            };
+            self.end_word()?;
+            if let Some(command) = self.end_command(separator)? {
+                return Ok(Some(command));
+            }
+        }
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let letter = self.rest.chars().next()?;
+        self.rest = &self.rest[letter.len_utf8()..];
+        Some(letter)
+    }
+
+    fn skip(&mut self, letter: char) -> bool {
+        let rest = self.rest.strip_prefix(letter);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    /// Takes what stands before a text that closes something.
+    fn take_until(&mut self, end: char, what: &str) -> Result<&'s str, String> {
+        let (inner, behind) = self.rest.split_once(end).ok_or_else(|| format!("{what} that is never closed"))?;
+        self.rest = behind;
+        Ok(inner)
+    }
+
+    /// Reads a letter that stands in no quotes, and what belongs to it.
+    fn read_letter(&mut self, letter: char) -> Result<(), String> {
+        match letter {
+            ' ' | '\t' => self.end_word()?,
+            '#' if self.word.is_none() => {
+                let end = self.rest.find('\n').unwrap_or(self.rest.len());
+                self.rest = &self.rest[end..];
+            }
+            '\\' if self.skip('\n') => {}
+            '\\' => {
+                let letter = self.next().unwrap_or('\\');
+                self.push(letter, false);
+            }
+            '\'' => {
+                let inner = self.take_until('\'', "a quote")?;
+                self.quote();
+                inner.chars().for_each(|letter| self.push(letter, false));
+            }
+            '"' => self.read_quoted()?,
+            '$' => self.read_parameter(false)?,
+            '`' => self.read_substitution('`', false)?,
+            '<' | '>' => self.read_redirection(letter)?,
+            '(' | ')' | '{' if !(letter == '{' && self.rest.starts_with([' ', '\t', '\n'])) => {
+                return Err(format!("`{letter}`"));
+            }
+            _ => self.push(letter, true),
+        }
+        Ok(())
+    }
+
+    fn growing(&mut self) -> &mut Growing {
+        let at = self.at;
+        self.word.get_or_insert_with(|| Growing { at, ..Growing::default() })
+    }
+
+    /// The word, from here on not as the script has it.
+    fn quote(&mut self) -> &mut Growing {
+        let word = self.growing();
+        let end = word.text.len();
+        word.plain.get_or_insert(end);
+        word
+    }
+
+    /// Adds a letter to the word.
+    fn push(&mut self, letter: char, is_plain: bool) {
+        let word = if is_plain { self.growing() } else { self.quote() };
+        if !word.is_unknown {
+            word.text.push(letter);
+        }
+    }
+
+    /// Reads up to the end of a double quote.
+    fn read_quoted(&mut self) -> Result<(), String> {
+        // Alone, "$@" is as many words as there are.
+        if self.rest.starts_with("$@\"") || self.rest.starts_with("${@}\"") {
+            self.rest = self.rest.split_once('"').map_or("", |(_, behind)| behind);
+            return self.push_parameters(true);
+        }
+        self.quote();
+        loop {
+            match self.next().ok_or("a quote that is never closed")? {
+                '"' => return Ok(()),
+                '\\' if self.skip('\n') => {}
+                '\\' => {
+                    let letter = if self.rest.starts_with(['$', '`', '"', '\\']) { self.next() } else { None };
+                    self.push(letter.unwrap_or('\\'), false);
+                }
+                '$' => self.read_parameter(true)?,
+                '`' => self.read_substitution('`', true)?,
+                letter => self.push(letter, false),
+            }
+        }
+    }
+
+    /// Passes over a command whose output is put in its place.
+    fn read_substitution(&mut self, end: char, is_quoted: bool) -> Result<(), String> {
+        let inner = self.take_until(end, "a substitution")?;
+        if inner.contains(['(', '\'', '"', '\\', '`', '#']) {
+            return Err("a substitution with quotes or parentheses".to_owned());
+        }
+        self.push_value(&Value::default(), is_quoted)
+    }
+
+    /// Reads what stands behind a `$`.
+    fn read_parameter(&mut self, is_quoted: bool) -> Result<(), String> {
+        let rest = self.rest;
+        let first = rest.chars().next().unwrap_or(' ');
+        let name = match first {
+            '(' => {
+                self.next();
+                return self.read_substitution(')', is_quoted);
+            }
+            '{' => {
+                self.next();
+                let inner = self.take_until('}', "`${`")?;
+                if inner.contains(['\'', '"', '\\', '$', '`', '{', '=']) {
+                    return Err("`${` with more than a name in it".to_owned());
+                }
+                inner
+            }
+            '@' | '*' | '#' | '?' | '-' | '$' | '!' | '0'..='9' => {
+                self.next();
+                &rest[..1]
+            }
+            _ if is_of_name(first) => {
+                let end = rest.find(|letter| !is_of_name(letter)).unwrap_or(rest.len());
+                self.rest = &rest[end..];
+                &rest[..end]
+            }
+            '[' => return Err("`$[`".to_owned()),
+            '\'' | '"' if !is_quoted => return Err(format!("`${first}`")),
+            _ => {
+                self.push('$', false);
+                return Ok(());
+            }
+        };
+        match name {
+            "@" => self.push_parameters(is_quoted),
+            "*" if !is_quoted => self.push_parameters(false),
+            _ => {
+                let value = self.look_up(name);
+                // `"${@:2}"` is several words, too.
+                self.push_value(&value, is_quoted && !name.contains('@'))
+            }
+        }
+    }
+
+    /// The value of a parameter or a variable.
+    fn look_up(&self, name: &str) -> Value<'a> {
+        let own = |value: &Value| Value { text: Cow::Owned(value.text.clone().into_owned()), is_known: value.is_known };
+        let found = |value: &Value| if self.allows(1 + value.text.len()) { own(value) } else { Value::default() };
+        if let Ok(index) = name.parse::<usize>() {
+            return match self.parameters.map(|words| words.get(index)) {
+                Some(Some(word)) => found(&word.value),
+                Some(None) if index > 0 => Value::known(""),
+                // `$0` is the shell's name then.
+                _ => Value::default(),
+            };
+        }
+        if self.forgets || !is_name(name) || !self.allows(self.variables.len()) {
+            return Value::default();
+        }
+        match self.variables.iter().rev().find(|(assigned, _)| assigned == name) {
+            Some((_, value)) => found(value),
+            // What the object does not say, the image may.
+            None => self.environment.look_up(name).map_or_else(Value::default, |value| own(&value)),
+        }
+    }
+
+    fn allows(&self, steps: usize) -> bool {
+        self.environment.allows(steps)
+    }
+
+    /// Adds the value of a parameter, which makes several words of it where it stands in no quotes.
+    fn push_value(&mut self, value: &Value, is_quoted: bool) -> Result<(), String> {
+        let is_assigned = self.words.is_empty() && self.word.as_ref().is_some_and(|word| word.assignment().is_some());
+        let splits = !is_quoted && !is_assigned;
+        for letter in value.text.chars() {
+            if splits && matches!(letter, ' ' | '\t' | '\n') {
+                self.end_word()?;
+            } else {
+                self.push(letter, false);
+            }
+        }
+        if !value.is_known {
+            let word = self.quote();
+            word.is_unknown = true;
+            word.may_split |= splits;
+        }
+        Ok(())
+    }
+
+    /// Adds `$1` and so on, each a word.
+    fn push_parameters(&mut self, is_quoted: bool) -> Result<(), String> {
+        let words = self.parameters.map(|words| words.get(1..).unwrap_or_default());
+        let Some(words) = words.filter(|words| self.allows(words.iter().map(|word| 1 + word.value.text.len()).sum()))
+        else {
+            // As many words as there are, in quotes or not.
+            return self.push_value(&Value::default(), false);
+        };
+        let script = self.at;
+        for (index, word) in words.iter().enumerate() {
+            if index > 0 {
+                self.end_word()?;
+            }
+            self.at = word.at;
+            if is_quoted {
+                self.quote();
+            }
+            self.push_value(&word.value, is_quoted)?;
+        }
+        self.at = script;
+        Ok(())
+    }
+
+    /// Reads a redirection, but for its file.
+    fn read_redirection(&mut self, letter: char) -> Result<(), String> {
+        let is_descriptor =
+            |word: &Growing| word.plain.is_none() && word.text.bytes().all(|byte| byte.is_ascii_digit());
+        if self.word.as_ref().is_some_and(is_descriptor) {
+            self.word = None;
+        }
+        self.end_word()?;
+        if self.rest.starts_with('(') || letter == '<' && self.rest.starts_with('<') {
+            return Err(format!("`{letter}{}`", &self.rest[..1]));
+        }
+        let _ = self.skip('>') || self.skip('&') || self.skip('|');
+        self.is_file_next = true;
+        Ok(())
+    }
+
+    /// Ends a word, if one is read.
+    fn end_word(&mut self) -> Result<(), String> {
+        let Some(word) = self.word.take() else { return Ok(()) };
+        if std::mem::take(&mut self.is_file_next) {
+            return Ok(());
+        }
+        let is_first = self.words.is_empty();
+        if is_first && word.plain.is_none() && RESERVED.split(' ').any(|reserved| reserved == word.text) {
+            return Err(format!("`{}`", word.text));
+        }
+        let assignment = word.assignment().filter(|_| is_first).map(|(name, start, is_whole)| {
+            let value = Value { text: word.text[start..].to_owned().into(), is_known: !word.is_unknown };
+            (name.to_owned(), Word { at: word.at, value: if is_whole { value } else { Value::default() } })
+        });
+        if let Some(assignment) = assignment {
+            self.assignments.push(assignment);
+            return Ok(());
+        }
+        let is_more = word.may_split && !word.text.is_empty();
+        let value = Value { text: word.text.into(), is_known: !word.is_unknown };
+        self.words.push(Word { at: word.at, value });
+        if is_more {
+            self.words.push(Word { at: word.at, value: Value::default() });
+        }
+        Ok(())
+    }
+
+    /// Ends a command, and remembers what it sets.
+    fn end_command(&mut self, separator: &str) -> Result<Option<Command<'a>>, String> {
+        self.is_file_next = false;
+        let mut variables = std::mem::take(&mut self.assignments);
+        let words = std::mem::take(&mut self.words);
+        // In a pipe and in the background a shell of its own sets them.
+        let is_sure = !self.is_conditional && !matches!(separator, "&" | "|");
+        self.is_conditional = matches!(separator, "&&" | "||" | "|");
+        if words.is_empty() {
+            for (name, Word { value, .. }) in variables {
+                self.assign(name, value, is_sure);
+            }
+            return Ok(None);
+        }
+        self.run_builtin(&words, is_sure);
+        if !self.allows(1 + variables.len() + self.exported.len()) {
+            return Err("too many commands".to_owned());
+        }
+        variables.splice(..0, self.exported.iter().cloned());
+        Ok(Some(Command { variables, words }))
+    }
+
+    fn assign(&mut self, name: String, value: Value<'a>, is_sure: bool) {
+        // Words are split elsewhere then.
+        self.forgets |= name == "IFS";
+        self.variables.push((name, if is_sure { value } else { Value::default() }));
+    }
+
+    /// Does what a command does to the shell that runs it.
+    fn run_builtin(&mut self, words: &[Word<'a>], is_sure: bool) {
+        let mut words = words.iter().skip_while(|word| matches!(&*word.value.text, "command" | "builtin"));
+        let Some(name) = words.next() else { return };
+        let is_set = match &*name.value.text {
+            "export" | "readonly" | "declare" | "typeset" | "local" => true,
+            "unset" | "read" | "getopts" | "let" | "mapfile" | "readarray" | "printf" => false,
+            "eval" | "." | "source" | "alias" => {
+                self.forgets = true;
+                self.parameters = None;
+                return;
+            }
+            "shift" => return self.parameters = None,
+            "set" => {
+                if words.clone().any(|word| word.value.text == "--")
+                    || words.next().is_some_and(|word| !word.value.text.starts_with(['-', '+']))
+                {
+                    self.parameters = None;
+                }
+                return;
+            }
+            _ => return,
+        };
+        for Word { at, value } in words {
+            let (name, text) =
+                value.text.split_once('=').map_or((&*value.text, None), |(name, _)| (name, Some(name.len() + 1)));
+            self.forgets |= !value.is_known && text.is_none();
+            match text.filter(|_| is_set && is_name(name)) {
+                Some(start) => {
+                    let value = value.behind(start);
+                    self.assign(name.to_owned(), value.clone(), is_sure);
+                    if is_sure {
+                        self.exported.push((name.to_owned(), Word { at: *at, value }));
+                    }
+                }
+                None if is_set && text.is_none() => {}
+                // `A+=` and `A[0]=` change `A`.
+                None => {
+                    let name = name.split(['+', '[']).next().unwrap_or_default();
+                    self.assign(name.to_owned(), Value::default(), true);
+                }
+            }
+        }
+    }
+}
