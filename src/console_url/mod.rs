@@ -134,7 +134,7 @@ fn judge_console(
         let lost = settings.cross_checks().then(|| pair::lost(namespace, labels, calls, others, settings)).flatten();
         lost.map(|text| notice("no-way", at(path), text))
     };
-    let Said { text, path, source } = match variable::said(placed, namespace, others, settings)? {
+    let Said { text, path, source, is_expanded } = match variable::said(placed, namespace, others, settings)? {
         Ok(Some(said)) => said,
         Ok(None) => {
             verdict.notices.extend(lost(None, placed.path()));
@@ -158,6 +158,9 @@ fn judge_console(
             fault.mend.push_str(&there);
             fault.instead = None;
         }
+    }
+    if is_expanded {
+        faults.iter_mut().for_each(|fault| fault.instead = None);
     }
     verdict.add_faults(faults, &at(path.clone()), "value");
     let Some(calls) = origin.filter(|_| settings.cross_checks()) else {

@@ -1,12 +1,14 @@
 //! Where a container's `ADMIN_API_URL` comes from, as Kubernetes decides it.
 //!
-//! `env` comes before `envFrom`, and in both what stands later comes before what stands earlier. Source: `makeEnvironmentVariables`
-//! of [kubernetes/kubernetes](https://github.com/kubernetes/kubernetes) v1.35, `pkg/kubelet/kubelet_pods.go`.
+//! `env` comes before `envFrom`, and in both what stands later comes before what stands earlier; `$(VAR)` is expanded where
+//! the object's own `env` defines it. Source: `makeEnvironmentVariables` of
+//! [kubernetes/kubernetes](https://github.com/kubernetes/kubernetes) v1.35, `pkg/kubelet/kubelet_pods.go`.
 
 use std::collections::BTreeMap;
 
 use super::{is_consoles, settings::Settings};
 use crate::{
+    argv::{self, Environment},
     cluster::{
         Listed,
         others::{Others, title},
@@ -53,6 +55,8 @@ pub(super) struct Said {
     /// Where the container says it, or what it takes it from, e.g. `spec.containers[0].env[1]`.
     pub(super) path: String,
     pub(super) source: Option<Source>,
+    /// Whether it is put together from other variables, so that a program cannot replace it.
+    pub(super) is_expanded: bool,
 }
 
 /// The ConfigMap that a variable comes from, and the key there.
@@ -80,11 +84,11 @@ pub(super) fn said(
 ) -> Result<Result<Option<Said>, Unknown>, Unjudged> {
     let variables: Vec<Variable> = placed.list("env", placed.container.env)?;
     let sources: Vec<EnvFrom> = placed.list("envFrom", placed.container.env_from)?;
-    let of_variables = variables
-        .iter()
-        .enumerate()
-        .rev()
-        .map(|(index, variable)| (format!("env[{index}]"), of_variable(variable, namespace, others, settings)));
+    let environment = Environment::read(placed)?;
+    let of_variables =
+        variables.iter().zip(&environment.variables).enumerate().rev().map(|(index, (variable, said))| {
+            (format!("env[{index}]"), of_variable(variable, &said.value, namespace, others, settings))
+        });
     let of_sources = sources
         .iter()
         .enumerate()
@@ -95,7 +99,9 @@ pub(super) fn said(
         match value {
             Ok(None) => {}
             Ok(Some(Value { text, .. })) if text.is_empty() => break,
-            Ok(Some(Value { text, source })) => return Ok(Ok(Some(Said { text, path, source }))),
+            Ok(Some(Value { text, source, is_expanded })) => {
+                return Ok(Ok(Some(Said { text, path, source, is_expanded })));
+            }
             Err(reason) => return Ok(Err(Unknown { path, reason })),
         }
     }
@@ -120,11 +126,13 @@ pub(super) fn takes_from(placed: &Placed, config_map: &str) -> Result<bool, Unju
 struct Value {
     text: String,
     source: Option<Source>,
+    is_expanded: bool,
 }
 
 /// What an entry of `env` sets the variable to, if it does.
 fn of_variable(
     variable: &Variable,
+    said: &argv::Value,
     namespace: &str,
     others: &Others,
     settings: &Settings,
@@ -132,12 +140,12 @@ fn of_variable(
     if variable.name.as_deref() != Some(flyte::ADMIN_API_URL) {
         return Ok(None);
     }
-    let text = variable.value.as_deref().unwrap_or_default();
     let Some(from) = &variable.value_from else {
-        if text.contains("$(") {
+        if !said.is_known {
             return Err("it refers to another variable".to_owned());
         }
-        return Ok(Some(Value { text: text.to_owned(), source: None }));
+        let is_expanded = variable.value.as_deref().unwrap_or_default() != said.text;
+        return Ok(Some(Value { text: said.text.clone().into_owned(), source: None, is_expanded }));
     };
     let Some(Key { name, key, optional, .. }) = from.config_map.as_ref().filter(|_| settings.cross_checks()) else {
         return Err("what valueFrom brings is not looked at".to_owned());
@@ -207,7 +215,11 @@ fn value(config_map: &str, key: &str, namespace: &str, others: &Others) -> Resul
         let data = found.read::<ConfigMap>(Listed::ConfigMap)?.data;
         let source = Some(Source { config_map: config_map.to_owned(), key: key.to_owned() });
         let value = data.as_ref().and_then(|data| data.get(key));
-        let value = value.map(|text| Value { text: text.as_deref().unwrap_or_default().to_owned(), source });
+        let value = value.map(|text| Value {
+            text: text.as_deref().unwrap_or_default().to_owned(),
+            source,
+            is_expanded: false,
+        });
         Ok(Some(value.map_or(Looked::NoKey, Looked::Up)))
     })?;
     Ok(found.unwrap_or(Looked::NoConfigMap))
