@@ -1,0 +1,94 @@
+//! Changes to texts that leave the rest of them as it is: of JSON by `fill`, and of manifests.
+//!
+//! An input whose first line is a list is edits, with a manifest below it; any other is a payload as for `request`.
+#![no_main]
+
+use std::collections::BTreeMap;
+
+use flytewarden::{abi::Module, cluster::NoCluster, non_root::NonRoot};
+use flytewarden_fuzz::{
+    answer::ask,
+    first_line, json, leaves,
+    random::{Random, mutate_bytes, write_or_mutate},
+};
+use flytewarden_offline::{
+    edit::{self, Edit},
+    manifest::{self, Object},
+    report::Place,
+};
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use serde_json::{json, value::RawValue};
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(input) = str::from_utf8(data) else { return };
+    let (first, manifest) = first_line(input);
+    match serde_json::from_str::<Vec<Edit>>(first) {
+        Ok(edits) => check_edits(manifest, &edits),
+        Err(_) => check_fill(input),
+    }
+});
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    let mut random = Random::from_seed(seed);
+    let input = String::from_utf8_lossy(&data[..size]).into_owned();
+    let (first, rest) = first_line(&input);
+    let mutated = match (first.starts_with('['), random.below(4)) {
+        (_, 0) => None,
+        (false, _) => json::mutate(&data[..size], &mut random),
+        (true, 1) => {
+            json::mutate(first.as_bytes(), &mut random).map(|first| [&first, &b"\n"[..], rest.as_bytes()].concat())
+        }
+        (true, _) => Some([first.as_bytes(), b"\n", &mutate_bytes(rest.as_bytes())].concat()),
+    };
+    write_or_mutate(data, size, max_size, mutated)
+});
+
+/// Checks that what is filled in leaves everything else as it was written.
+fn check_fill(payload: &str) {
+    let answer = ask(&Module::One(&NonRoot::POLICY), payload, &NoCluster);
+    let Some(filled) = answer.mutated_object else { return };
+    let payload: BTreeMap<String, &RawValue> = serde_json::from_str(payload).expect("it was read before");
+    let request: BTreeMap<String, &RawValue> =
+        serde_json::from_str(payload["request"].get()).expect("it was read before");
+    leaves::check_filled(request["object"].get(), filled.get());
+}
+
+/// Checks that edits of an object leave every other object, and the text around it, as they were.
+fn check_edits(text: &str, edits: &[Edit]) {
+    let objects: Vec<Object> = manifest::objects(text).into_iter().flatten().collect();
+    for (index, object) in objects.iter().enumerate().take(3) {
+        let Ok(edited) = edit::mended(text, &place(object), edits) else { continue };
+        let after: Vec<Object> = manifest::objects(&edited).into_iter().flatten().collect();
+        assert_eq!(objects.len(), after.len(), "{edited}");
+        for (other, (before, after)) in objects.iter().zip(&after).enumerate() {
+            assert!(other == index || json!(before.content) == json!(after.content), "{edited}");
+        }
+        if let [Edit { path, within: None, value: Some(value), .. }] = edits {
+            assert_eq!(value, &json!(after[index].content.at(path)), "{edited}");
+            check_lines(text, &edited);
+        }
+    }
+}
+
+/// Checks that at most one line is another or gone, and those that came stand together: a value that is written on several
+/// lines is not replaced.
+fn check_lines(text: &str, edited: &str) {
+    let (old, new): (Vec<&str>, Vec<&str>) = (text.lines().collect(), edited.lines().collect());
+    let before = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
+    let most = old.len().min(new.len()) - before;
+    let after = old.iter().rev().zip(new.iter().rev()).take(most).take_while(|(old, new)| old == new).count();
+    assert!(before + after + 1 >= old.len(), "{edited}");
+}
+
+fn place(object: &Object) -> Place {
+    Place {
+        file: String::new(),
+        document: object.document,
+        line: object.line,
+        source: object.source.clone(),
+        api_version: object.api_version.clone(),
+        kind: object.kind.clone(),
+        namespace: object.namespace.clone(),
+        name: object.name.clone(),
+    }
+}

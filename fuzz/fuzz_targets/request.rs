@@ -1,0 +1,112 @@
+//! A whole request through every policy, alone and together: `{"request": ..., "settings": ..., "host": ...}`.
+//!
+//! The settings are given to each policy; those that do not know them refuse.
+#![no_main]
+
+use std::collections::BTreeMap;
+
+use flytewarden::{
+    abi::{Answer, MORE_POLICIES, Module, POLICIES},
+    cluster::{Cluster, NoCluster},
+};
+use flytewarden_fuzz::{
+    answer::{ask, shown},
+    host::Scripted,
+    json,
+    random::{Random, write_or_mutate},
+};
+use libfuzzer_sys::{fuzz_crossover, fuzz_mutator, fuzz_target};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+#[derive(Deserialize)]
+struct Parts<'i> {
+    #[serde(borrow, default)]
+    request: Option<&'i RawValue>,
+    #[serde(borrow, default)]
+    settings: Option<&'i RawValue>,
+}
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(input) = str::from_utf8(data) else {
+        assert!(!Module::Several(POLICIES).validate(data, &NoCluster).accepted);
+        return;
+    };
+    let host = &Scripted::of(input);
+    ask(&Module::Several(POLICIES), input, host);
+    // Not as a list, which serde takes too.
+    let is_object = input.trim_start().starts_with('{');
+    match serde_json::from_str(input).ok().filter(|_| is_object) {
+        Some(Parts { request: Some(request), settings }) => {
+            let settings = settings.map_or("null", RawValue::get);
+            check_alone_and_together(request, settings, host);
+        }
+        _ => POLICIES.iter().chain(MORE_POLICIES).for_each(|policy| {
+            ask(&Module::One(*policy), input, host);
+        }),
+    }
+});
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    let mut random = Random::from_seed(seed);
+    let mutated = if random.below(4) > 0 { json::mutate(&data[..size], &mut random) } else { None };
+    write_or_mutate(data, size, max_size, mutated)
+});
+
+fuzz_crossover!(|data1: &[u8], data2: &[u8], out: &mut [u8], seed: u32| {
+    let crossed = json::cross(data1, data2, &mut Random::from_seed(seed));
+    let crossed = crossed.filter(|crossed| crossed.len() <= out.len()).unwrap_or_default();
+    out[..crossed.len()].copy_from_slice(&crossed);
+    crossed.len()
+});
+
+/// Checks each policy alone, and that all of them together say the same.
+fn check_alone_and_together(request: &RawValue, settings: &str, host: &dyn Cluster) {
+    let request = request.get();
+    let payload = format!(r#"{{"request":{request},"settings":{settings}}}"#);
+    let check_alone = |policy| {
+        let module = Module::One(policy);
+        let answer = ask(&module, &payload, host);
+        if module.validate_settings(settings.as_bytes()).valid {
+            let message = answer.message.as_deref().unwrap_or_default();
+            assert!(!message.contains("cannot be judged: settings"), "{message}");
+        }
+        if let Some(filled) = &answer.mutated_object {
+            check_filled(&module, request, settings, filled, host);
+        }
+        answer
+    };
+    MORE_POLICIES.iter().for_each(|policy| {
+        check_alone(*policy);
+    });
+    let alone: Vec<Answer> = POLICIES.iter().map(|policy| check_alone(*policy)).collect();
+    let grouped: Vec<String> = POLICIES.iter().map(|policy| format!("{:?}:{settings}", policy.name())).collect();
+    let payload = format!(r#"{{"request":{request},"settings":{{{}}}}}"#, grouped.join(","));
+    let together = ask(&Module::Several(POLICIES), &payload, host);
+    ask(&Module::Several(POLICIES), &payload, &NoCluster);
+
+    assert_eq!(alone.iter().all(|answer| answer.accepted), together.accepted, "{together:?}");
+    let said = shown(&together);
+    for answer in &alone {
+        let lines = answer.message.iter().flat_map(|message| message.lines());
+        for line in lines.chain(answer.warnings.iter().flatten().map(String::as_str)) {
+            let json = serde_json::to_string(line).expect("a text is JSON");
+            // How many more there are is counted together.
+            assert!(line.starts_with("... and ") || said.contains(json.trim_matches('"')), "{line} is not in {said}");
+        }
+    }
+}
+
+/// Checks that what a policy fills in satisfies it: without the setting, and with it once more.
+fn check_filled(module: &Module, request: &str, settings: &str, filled: &RawValue, host: &dyn Cluster) {
+    let mut request: BTreeMap<String, &RawValue> = serde_json::from_str(request).expect("it was read before");
+    request.insert("object".to_owned(), filled);
+    let request = serde_json::to_string(&request).expect("it is JSON");
+    let again = ask(module, &format!(r#"{{"request":{request},"settings":{settings}}}"#), host);
+    assert!(again.accepted && again.mutated_object.is_none(), "{again:?}");
+    let mut settings: BTreeMap<String, &RawValue> = serde_json::from_str(settings).expect("they were read before");
+    settings.remove("fill");
+    let settings = serde_json::to_string(&settings).expect("they are JSON");
+    let without = ask(module, &format!(r#"{{"request":{request},"settings":{settings}}}"#), host);
+    assert!(without.accepted, "{without:?}");
+}

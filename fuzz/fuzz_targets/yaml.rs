@@ -1,0 +1,79 @@
+//! A text as YAML: libyaml's events, kubectl's manifests, settings, and flyteadmin's configuration in a ConfigMap.
+#![no_main]
+
+use flytewarden::{
+    abi::Module,
+    admin_cors::AdminCors,
+    cluster::NoCluster,
+    yaml::{Events, Said},
+};
+use flytewarden_fuzz::answer::ask;
+use flytewarden_offline::{
+    manifest,
+    yaml::{self, Malformed},
+};
+use libfuzzer_sys::fuzz_target;
+use serde_json::json;
+
+fuzz_target!(|data: &[u8]| {
+    check_events(data);
+    let text = &*String::from_utf8_lossy(data);
+    check_documents(text);
+    check_configuration(text);
+});
+
+/// Checks that the events end, and stand in the text, if it is UTF-8.
+fn check_events(text: &[u8]) {
+    let is_utf8 = str::from_utf8(text).is_ok();
+    let mut events = Events::of(text);
+    // Each event but for a few takes a byte or more.
+    for _ in 0..=2 * text.len() + 16 {
+        let Ok(event) = events.read() else { return };
+        let span = event.span();
+        assert!(!is_utf8 || span.start <= span.end && span.end <= text.len(), "{span:?}");
+        match event.said() {
+            Said::StreamEnd => return,
+            Said::Scalar { anchor, tag, text, .. } => drop((anchor.map(str::len), tag.map(str::len), text.len())),
+            _ => {}
+        }
+    }
+    panic!("the events do not end");
+}
+
+/// Checks that documents stand in the text, and mean the same when they are written as JSON.
+fn check_documents(text: &str) {
+    let lines = text.lines().count().max(1);
+    let check_line = |line: usize| assert!((1..=lines + 1).contains(&line), "line {line} of {lines}");
+    let mut last = 0;
+    for document in yaml::documents(text) {
+        assert!(last <= document.span.start, "{:?}", document.span);
+        let part = &text[document.span.clone()];
+        last = document.span.start;
+        match document.content {
+            Ok(content) => {
+                check_line(content.line);
+                let json = serde_json::to_string(&content).expect("it is JSON");
+                let again = yaml::documents(&json);
+                let again = again.first().and_then(|document| document.content.as_ref().ok());
+                let again = again.map(|content| serde_json::to_string(content).expect("it is JSON"));
+                assert_eq!(Some(json), again, "{part}");
+            }
+            Err(Malformed { line, reason }) => {
+                check_line(line);
+                assert!(!reason.is_empty());
+            }
+        }
+    }
+    for read in [yaml::settings(text).err(), yaml::texts(text).err()] {
+        read.iter().for_each(|Malformed { line, .. }| check_line(*line));
+    }
+    manifest::objects(text);
+}
+
+/// Checks what the core reads.
+fn check_configuration(text: &str) {
+    let object = json!({"metadata": {"name": "flyte-admin-config"}, "data": {"server.yaml": text}});
+    let kind = json!({"group": "", "version": "v1", "kind": "ConfigMap"});
+    let payload = json!({"request": {"operation": "CREATE", "kind": kind, "object": object}}).to_string();
+    ask(&Module::One(&AdminCors), &payload, &NoCluster);
+}
