@@ -8,6 +8,7 @@ pub mod kwctl;
 pub mod native;
 pub mod policy_server;
 pub mod reports;
+pub mod seeds;
 pub mod webhooks;
 
 use std::path::{Path, PathBuf};

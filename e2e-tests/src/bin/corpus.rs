@@ -1,4 +1,5 @@
-//! The cases for Kubewarden's own engines and for the npm package; what `e2e-tests/*.bats` and `web/tests/` call.
+//! The cases for Kubewarden's own engines and for the npm package, which `e2e-tests/*.bats` and `web/tests/` call, and for
+//! `fuzz/`.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +19,7 @@ use flytewarden_e2e::{
     corpus::{self, Entry},
     kwctl,
     policy_server::{self, Server},
-    reports, root,
+    reports, root, seeds,
     webhooks::{self, Policy, PolicyServer},
 };
 use serde_json::{Value, json};
@@ -29,6 +30,8 @@ enum Command {
     Export { folder: PathBuf, registry: String, tag: String },
     /// Prints what the command says of every case, a line of JSON for each.
     Reports,
+    /// Writes the cases as inputs of the targets in `fuzz/`, a folder for each.
+    Seeds { folder: PathBuf },
     /// Runs every case of a folder with kwctl.
     Kwctl { folder: PathBuf },
     /// Puts every case of a folder to a policy-server.
@@ -69,6 +72,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         Command::Reports => {
             let left_out = reports::write(&mut io::stdout().lock())?;
             eprintln!("{left_out} cases are about what no manifests say");
+            ExitCode::SUCCESS
+        }
+        Command::Seeds { folder } => {
+            println!("{} inputs", seeds::write(&folder)?);
             ExitCode::SUCCESS
         }
         Command::Kwctl { folder } => with_kwctl(&corpus::read(&folder)?),
