@@ -100,14 +100,14 @@ fn reproducible(root: &Path, target: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Copies the sources; what is made from them stays behind.
+/// Copies the sources that modules are made of; what is made from them stays behind.
 fn copy(from: &Path, to: &Path, target: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let name = entry.file_name();
         if entry.file_type()?.is_dir() {
-            if entry.path() != target && ![".git", "dist", "node_modules"].iter().any(|made| name == *made) {
+            if entry.path() != target && ![".git", "dist", "fuzz", "node_modules"].iter().any(|made| name == *made) {
                 copy(&entry.path(), &to.join(name), target)?;
             }
         } else {
