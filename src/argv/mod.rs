@@ -227,7 +227,8 @@ impl<'a> Reader<'_, 'a> {
         if name != "bash" {
             run.through_shell = Some(run.variables.len());
         }
-        let Some((script, parameters)) = script::find(&words).filter(|(script, _)| script.value.is_known) else {
+        let Some((script, parameters)) = wrappers::find_script(&words).filter(|(script, _)| script.value.is_known)
+        else {
             return self.unread.push((run.at, format!("{name} runs a script that is not known here")));
         };
         let before = (self.runs.len(), self.unread.len());

@@ -10,37 +10,6 @@ use std::borrow::Cow;
 
 use super::{At, Run, Word, environment::Environment, environment::Value};
 
-/// The script among a shell's words, and the words behind it: `$0`, `$1` and so on. `None` where it is in a file, or where
-/// an option is not read.
-pub(super) fn find<'w, 'a>(words: &'w [Word<'a>]) -> Option<(&'w Word<'a>, &'w [Word<'a>])> {
-    const FLAGS: &str = "abefhiklmptuvxBCEHPT";
-    let mut is_text = false;
-    let mut index = 0;
-    loop {
-        let word = words.get(index)?;
-        let text = &*word.value.text;
-        match text {
-            "--login" | "--norc" | "--noprofile" | "--posix" => index += 1,
-            "--" | "-" => {
-                index += 1;
-                break;
-            }
-            _ if text.starts_with(['-', '+']) && word.value.is_known => {
-                let valued = text.matches(['o', 'O']).count();
-                let is_read = |letter| FLAGS.contains(letter) || matches!(letter, 'c' | 'o' | 'O');
-                if !text[1..].chars().all(is_read) {
-                    return None;
-                }
-                is_text |= text.starts_with('-') && text.contains('c');
-                index += 1 + valued;
-            }
-            _ => break,
-        }
-    }
-    let words = words.get(index..)?;
-    words.split_first().filter(|_| is_text)
-}
-
 /// A command of a script: what it assigns or exports, and its words.
 pub(super) struct Command<'a> {
     pub(super) variables: Vec<(String, Word<'a>)>,
@@ -66,6 +35,8 @@ pub(super) struct Script<'s, 'a> {
     assignments: Vec<(String, Word<'a>)>,
     words: Vec<Word<'a>>,
     word: Option<Growing>,
+    /// The letter before, or the first of several that belong together.
+    before: char,
     /// Whether the next word is the file of a redirection.
     is_file_next: bool,
 }
@@ -125,6 +96,7 @@ impl<'s, 'a> Script<'s, 'a> {
             assignments: Vec::new(),
             words: Vec::new(),
             word: None,
+            before: '\n',
             is_file_next: false,
         }
     }
@@ -144,7 +116,10 @@ impl<'s, 'a> Script<'s, 'a> {
                 '\n' => "\n",
                 ';' => ";",
                 '&' if self.skip('&') => "&&",
-                '&' if self.rest.starts_with('>') => continue,
+                '&' if self.rest.starts_with('>') => {
+                    self.end_word()?;
+                    continue;
+                }
                 '&' => "&",
                 '|' if self.skip('|') => "||",
                 '|' => "|",
@@ -154,6 +129,7 @@ impl<'s, 'a> Script<'s, 'a> {
                 }
             };
             self.end_word()?;
+            self.before = letter;
             if let Some(command) = self.end_command(separator)? {
                 return Ok(Some(command));
             }
@@ -183,11 +159,16 @@ impl<'s, 'a> Script<'s, 'a> {
     fn read_letter(&mut self, letter: char) -> Result<(), String> {
         match letter {
             ' ' | '\t' => self.end_word()?,
-            '#' if self.word.is_none() => {
+            '#' if !self.is_within_word() => {
                 let end = self.rest.find('\n').unwrap_or(self.rest.len());
                 self.rest = &self.rest[end..];
+                return Ok(());
             }
-            '\\' if self.skip('\n') => {}
+            // A name or an operator could go on in the next line.
+            '\\' if self.skip('\n') => {
+                let is_apart = matches!(self.before, ' ' | '\t' | '\n');
+                return if is_apart { Ok(()) } else { Err("a word that goes on in the next line".to_owned()) };
+            }
             '\\' => {
                 let letter = self.next().unwrap_or('\\');
                 self.push(letter, false);
@@ -206,12 +187,18 @@ impl<'s, 'a> Script<'s, 'a> {
             }
             _ => self.push(letter, true),
         }
+        self.before = letter;
         Ok(())
     }
 
+    /// Whether the letter before belongs to the word, even where it adds nothing to it.
+    fn is_within_word(&self) -> bool {
+        !matches!(self.before, ' ' | '\t' | '\n' | ';' | '&' | '|' | '<' | '>')
+    }
+
     fn growing(&mut self) -> &mut Growing {
-        let at = self.at;
-        self.word.get_or_insert_with(|| Growing { at, ..Growing::default() })
+        let (at, plain) = (self.at, self.is_within_word().then_some(0));
+        self.word.get_or_insert_with(|| Growing { at, plain, ..Growing::default() })
     }
 
     /// The word, from here on not as the script has it.
@@ -241,7 +228,7 @@ impl<'s, 'a> Script<'s, 'a> {
         loop {
             match self.next().ok_or("a quote that is never closed")? {
                 '"' => return Ok(()),
-                '\\' if self.skip('\n') => {}
+                '\\' if self.rest.starts_with('\n') => return Err("a quote with a line that goes on".to_owned()),
                 '\\' => {
                     let letter = if self.rest.starts_with(['$', '`', '"', '\\']) { self.next() } else { None };
                     self.push(letter.unwrap_or('\\'), false);
@@ -256,8 +243,8 @@ impl<'s, 'a> Script<'s, 'a> {
     /// Passes over a command whose output is put in its place.
     fn read_substitution(&mut self, end: char, is_quoted: bool) -> Result<(), String> {
         let inner = self.take_until(end, "a substitution")?;
-        if inner.contains(['(', '\'', '"', '\\', '`', '#']) {
-            return Err("a substitution with quotes or parentheses".to_owned());
+        if inner.contains(['(', '\'', '"', '\\', '`', '#']) || inner.split_whitespace().any(super::is_flyteadmin) {
+            return Err("a substitution with more than plain words".to_owned());
         }
         self.push_value(&Value::default(), is_quoted)
     }
@@ -290,6 +277,8 @@ impl<'s, 'a> Script<'s, 'a> {
             }
             '[' => return Err("`$[`".to_owned()),
             '\'' | '"' if !is_quoted => return Err(format!("`${first}`")),
+            // bash splits no word that ends with it.
+            _ if !is_quoted => return Err("a `$` alone".to_owned()),
             _ => {
                 self.push('$', false);
                 return Ok(());
@@ -335,7 +324,8 @@ impl<'s, 'a> Script<'s, 'a> {
     /// Adds the value of a parameter, which makes several words of it where it stands in no quotes.
     fn push_value(&mut self, value: &Value, is_quoted: bool) -> Result<(), String> {
         let is_assigned = self.words.is_empty() && self.word.as_ref().is_some_and(|word| word.assignment().is_some());
-        let splits = !is_quoted && !is_assigned;
+        // Nor is a file's name split.
+        let splits = !is_quoted && !is_assigned && !self.is_file_next;
         for letter in value.text.chars() {
             if splits && matches!(letter, ' ' | '\t' | '\n') {
                 self.end_word()?;
@@ -361,7 +351,7 @@ impl<'s, 'a> Script<'s, 'a> {
         };
         let script = self.at;
         for (index, word) in words.iter().enumerate() {
-            if index > 0 {
+            if index > 0 && !self.is_file_next {
                 self.end_word()?;
             }
             self.at = word.at;
@@ -378,8 +368,11 @@ impl<'s, 'a> Script<'s, 'a> {
     fn read_redirection(&mut self, letter: char) -> Result<(), String> {
         let is_descriptor =
             |word: &Growing| word.plain.is_none() && word.text.bytes().all(|byte| byte.is_ascii_digit());
-        if self.word.as_ref().is_some_and(is_descriptor) {
-            self.word = None;
+        if let Some(word) = self.word.take_if(|word| is_descriptor(word))
+            && word.text.len() > 1
+        {
+            // To dash its last digit alone is one.
+            return Err(format!("`{}{letter}`", word.text));
         }
         self.end_word()?;
         if self.rest.starts_with('(') || letter == '<' && self.rest.starts_with('<') {
@@ -420,22 +413,23 @@ impl<'s, 'a> Script<'s, 'a> {
     /// Ends a command, and remembers what it sets.
     fn end_command(&mut self, separator: &str) -> Result<Option<Command<'a>>, String> {
         self.is_file_next = false;
-        let mut variables = std::mem::take(&mut self.assignments);
+        let assignments = std::mem::take(&mut self.assignments);
         let words = std::mem::take(&mut self.words);
         // In a pipe and in the background a shell of its own sets them.
         let is_sure = !self.is_conditional && !matches!(separator, "&" | "|");
         self.is_conditional = matches!(separator, "&&" | "||" | "|");
         if words.is_empty() {
-            for (name, Word { value, .. }) in variables {
+            for (name, Word { value, .. }) in assignments {
                 self.assign(name, value, is_sure);
             }
             return Ok(None);
         }
         self.run_builtin(&words, is_sure);
-        if !self.allows(1 + variables.len() + self.exported.len()) {
+        if !self.allows(1 + self.exported.len() + self.variables.len()) {
             return Err("too many commands".to_owned());
         }
-        variables.splice(..0, self.exported.iter().cloned());
+        let mut variables = self.exported.clone();
+        variables.extend(assignments);
         Ok(Some(Command { variables, words }))
     }
 

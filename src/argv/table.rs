@@ -3,7 +3,8 @@
 use super::{
     Run, Value, Word,
     environment::Environment,
-    script::{Command, Script, find},
+    script::{Command, Script},
+    wrappers::find_script,
 };
 
 /// The words of a script's commands: known ones as they are, of others the known start and `?`.
@@ -41,9 +42,15 @@ fn scripts_are_read_as_a_shell_does() {
         ("a # b\nc#d #", "<a> <c#d>"),
         ("a;b&&c||d|e&f\n\n;", "<a> <b> <c> <d> <e> <f>"),
         ("a >f b 2>&1 <g c>>h&>i d 2>j |& e", "<a><b><c><d> <e>"),
+        ("a $NONE#b ${NONE}2>f #c", "<a><#b><2>"),
+        ("${NONE}if ${NONE}B=c", "<if><B=c>"),
+        ("a >$A b >f\"$@\" c", "<a><b><c>"),
+        ("a $A\\\nB", "! a word that goes on in the next line"),
+        ("a &\\\n& b", "<a> ! a word that goes on in the next line"),
+        ("a \"b\\\nc\"", "! a quote with a line that goes on"),
         ("a 2 2>f 2x>g", "<a><2><2x>"),
         ("a $A$B \"$A\" $NONE \"$NONE\" x$NONE", "<a><a><bb><a b><><x>"),
-        ("a ${A}c '$A' \\$A $ $. \"$\"", "<a><a><bc><$A><$A><$><$.><$>"),
+        ("a ${A}c '$A' \\$A \"$\"", "<a><a><bc><$A><$A><$>"),
         ("a $1 \"$1\" $3 \"$3\" $0 ${1}", "<a><p><q><p q><><sh><p><q>"),
         ("a \"$@\" b", "<a><p q><><b>"),
         ("a x\"$@\"y", "<a><xp q><y>"),
@@ -78,7 +85,10 @@ fn scripts_are_read_as_a_shell_does() {
         ("[[ a ]]", "! `[[`"),
         ("a <<b", "! `<<`"),
         ("a <(b)", "! `<(`"),
-        ("a $((1))", "! a substitution with quotes or parentheses"),
+        ("a $((1))", "! a substitution with more than plain words"),
+        ("a $(flyteadmin serve)", "! a substitution with more than plain words"),
+        ("a $A$", "! a `$` alone"),
+        ("a 22>b", "! `22>`"),
         ("a $'b'", "! `$'`"),
         ("a $[1]", "! `$[`"),
         ("a ${A:=b}", "! `${` with more than a name in it"),
@@ -123,6 +133,6 @@ fn a_script_is_found_among_a_shells_words() {
     ] {
         let words: Vec<_> =
             words.split_whitespace().map(|text| Word { value: Value::known(text), ..Word::default() }).collect();
-        assert_eq!(find(&words).map(|(script, _)| &*script.value.text), script, "{words:?}");
+        assert_eq!(find_script(&words).map(|(script, _)| &*script.value.text), script, "{words:?}");
     }
 }

@@ -97,6 +97,37 @@ pub(super) fn take_off<'a>(name: &str, words: &mut Vec<Word<'a>>, run: &mut Run<
     Some(Ok(()))
 }
 
+/// The script among a shell's words, and the words behind it: `$0`, `$1` and so on. `None` where it is in a file, or where
+/// an option is not read.
+pub(super) fn find_script<'w, 'a>(words: &'w [Word<'a>]) -> Option<(&'w Word<'a>, &'w [Word<'a>])> {
+    const FLAGS: &str = "abefhiklmptuvxBCEHPT";
+    let mut is_text = false;
+    let mut index = 0;
+    loop {
+        let word = words.get(index)?;
+        let text = &*word.value.text;
+        match text {
+            "--login" | "--norc" | "--noprofile" | "--posix" => index += 1,
+            "--" | "-" => {
+                index += 1;
+                break;
+            }
+            _ if text.starts_with(['-', '+']) && word.value.is_known => {
+                let valued = text.matches(['o', 'O']).count();
+                let is_read = |letter| FLAGS.contains(letter) || matches!(letter, 'c' | 'o' | 'O');
+                if !text[1..].chars().all(is_read) {
+                    return None;
+                }
+                is_text |= text.starts_with('-') && text.contains('c');
+                index += 1 + valued;
+            }
+            _ => break,
+        }
+    }
+    let words = words.get(index..)?;
+    words.split_first().filter(|_| is_text)
+}
+
 /// How many words are options, or values of options, or the `--` that ends them. Gives each option to `each`.
 ///
 /// # Errors
