@@ -49,6 +49,7 @@ mod origin;
 mod pattern;
 pub mod policy;
 pub mod settings;
+pub mod shown;
 mod text;
 mod update;
 pub mod verdict;

@@ -34,6 +34,13 @@ impl Located {
     pub(crate) fn of(error: &serde_json::Error, text: &str) -> Self {
         let problem = error.to_string();
         let problem = problem.rsplit_once(" at line ").map_or(&*problem, |(problem, _)| problem);
+        // serde quotes a text of the wrong type, which may be a URL with a password in it.
+        let problem = match (problem.find('"'), problem.rfind('"')) {
+            (Some(start), Some(end)) if problem.contains('@') => {
+                format!("{}{}", problem[..start].trim_end(), &problem[end + 1..])
+            }
+            _ => problem.to_owned(),
+        };
         let lines_before = error.line().saturating_sub(1);
         let line_start: usize = text.split_inclusive('\n').take(lines_before).map(str::len).sum();
         // The column counts the bytes read of the line: up to the end of a wrong text or number, up to the start of a
@@ -61,7 +68,7 @@ impl Located {
                 break;
             }
         }
-        Self { path: Shortened(&path).to_string(), problem: Shortened(problem).to_string() }
+        Self { path: Shortened(&path).to_string(), problem: Shortened(&problem).to_string() }
     }
 }
 

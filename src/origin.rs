@@ -8,6 +8,8 @@ use std::fmt;
 
 use url::{Host, Url};
 
+use crate::verdict::Shortened;
+
 /// An origin that browsers send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Origin(Url);
@@ -24,8 +26,13 @@ pub(crate) struct NeverSent {
 impl NeverSent {
     /// What is wrong with `text`, and what to write instead, where that can be told.
     pub(crate) fn refusal(&self, text: &str) -> String {
-        let instead = self.instead.as_ref().map_or(String::new(), |instead| format!("; write {instead}"));
-        format!("`{text}` {}{instead}", self.reason)
+        let instead = self.instead_of(text).map_or(String::new(), |instead| format!("; write {instead}"));
+        format!("`{}` {}{instead}", shown(text), self.reason)
+    }
+
+    /// What to write instead of `text`. Of what stands before an `@` no part is shown.
+    pub(crate) fn instead_of(&self, text: &str) -> Option<&String> {
+        self.instead.as_ref().filter(|_| !text.contains('@') || self.reason == Reason::User)
     }
 }
 
@@ -192,6 +199,17 @@ impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0.origin().ascii_serialization())
     }
+}
+
+/// A URL or an origin as it can be shown: without a user and password, and without a query or fragment, which may hold a
+/// token.
+pub(crate) fn shown(text: &str) -> String {
+    let start = text.find("://").map_or(0, |scheme| scheme + 3);
+    let (scheme, rest) = text.split_at(start);
+    let (dots, rest) = rest.rfind('@').map_or(("", rest), |at| ("...", &rest[at..]));
+    let end = rest.find(['?', '#']).map_or(rest.len(), |end| end + 1);
+    let more = if end < rest.len() { "..." } else { "" };
+    Shortened(&format!("{scheme}{dots}{}{more}", &rest[..end])).to_string()
 }
 
 /// What a URL has that its origin has not.

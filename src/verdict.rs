@@ -8,6 +8,8 @@ use std::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::shown::{around_user, is_visible};
+
 /// What a policy thinks of an object. Accepted when there is no violation.
 #[derive(Debug, Default)]
 pub struct Verdict {
@@ -278,7 +280,8 @@ pub fn message(violations: &Findings<Violation>) -> String {
     message
 }
 
-/// A text from the request, safe to put into an answer: one line, and at most [`Self::MOST`] characters.
+/// A text from the request, safe to put into an answer: one line, at most [`Self::MOST`] characters, those that cannot be
+/// seen as escapes, and without the user and the password of a URL.
 ///
 /// Names in Kubernetes have at most 253 characters and no control characters, but not everything that asks for a
 /// verdict has been through the API server.
@@ -290,14 +293,16 @@ impl Shortened<'_> {
 
 impl fmt::Display for Shortened<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, character) in self.0.chars().enumerate() {
+        let [before, after] = around_user(self.0).unwrap_or([self.0, ""]);
+        let hidden = if after.is_empty() { "" } else { "..." };
+        for (index, character) in [before, hidden, after].iter().flat_map(|part| part.chars()).enumerate() {
             if index == Self::MOST {
                 return formatter.write_str("...");
             }
-            if character.is_control() {
-                formatter.write_char('\u{fffd}')?;
-            } else {
+            if is_visible(character) {
                 formatter.write_char(character)?;
+            } else {
+                character.escape_unicode().fmt(formatter)?;
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use super::{
     files::{Config, Merged},
 };
 use crate::{
-    verdict::Shortened,
+    origin::shown,
     yaml::{Meaning, Value},
 };
 
@@ -42,7 +42,7 @@ impl Config {
             "Self" | "" | "0" => return Ok(Auth::Itself),
             "External" | "1" => {}
             other => {
-                let reason = format!("`{}` is neither `Self` nor `External`", Shortened(other));
+                let reason = format!("`{}` is neither `Self` nor `External`", shown(other));
                 return Err(Fault::never_starts(server.place.unwrap_or_default(), &reason, "write one of them").into());
             }
         }

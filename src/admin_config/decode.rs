@@ -5,7 +5,7 @@
 //! `flytestdlib/config/viper/viper.go`.
 
 use crate::{
-    verdict::Shortened,
+    origin::shown,
     yaml::{Meaning, Node, Value},
 };
 
@@ -43,7 +43,7 @@ pub(crate) fn parse_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "True" | "TRUE" => Ok(true),
         "0" | "f" | "F" | "false" | "False" | "FALSE" => Ok(false),
-        _ => Err(format!("`{}` is no boolean", Shortened(text))),
+        _ => Err(format!("`{}` is no boolean", shown(text))),
     }
 }
 

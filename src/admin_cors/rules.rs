@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{NAME, settings::Settings};
 use crate::{
     admin_config::{ANY, Answer, Fault, FaultKind, Item, Place, Said, Security},
-    origin::Origin,
+    origin::{Origin, shown},
     verdict::{Edit, Notice, Scalar, Shortened, Verdict, Violation},
 };
 
@@ -65,7 +65,7 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
     let mut earlier = BTreeSet::new();
     for item in &origins.value {
         if !earlier.insert(&*item.text) {
-            let text = format!("`{}` is in the list twice", Shortened(&item.text));
+            let text = format!("`{}` is in the list twice", shown(&item.text));
             verdict.notices.push(notice("duplicate-origin", item.place.clone(), text));
         }
     }
@@ -78,7 +78,7 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
 /// What is wrong with one origin.
 fn judge_origin(item: &Item, settings: &Settings) -> Option<Violation> {
     let Item { text, place } = item;
-    let shown = Shortened(text);
+    let shown = shown(text);
     if text == "null" {
         let problem = "`null` is what sandboxed frames and local files send, so that any website can be `null`";
         return Some(violation("null-origin", place.clone(), problem, "remove it"));
@@ -91,12 +91,12 @@ fn judge_origin(item: &Item, settings: &Settings) -> Option<Violation> {
             } else {
                 format!("no browser ever sends `{shown}`: it {}", never.reason)
             };
-            let mend = never.instead.as_ref().map_or_else(
+            let mend = never.instead_of(text).map_or_else(
                 || "write the origin as a browser sends it, e.g. https://console.example.com".to_owned(),
                 |instead| format!("write {}", Shortened(&encrypted(instead, settings))),
             );
             // Somebody must see to https first.
-            let instead = never.instead.filter(|instead| encrypted(instead, settings) == *instead);
+            let instead = never.instead_of(text).filter(|instead| encrypted(instead, settings) == **instead).cloned();
             let edits = instead.map(|instead| in_list(item, place, Some(Scalar::String(instead)))).unwrap_or_default();
             return Some(Violation { edits, ..violation("never-matches", place.clone(), problem, &mend) });
         }
@@ -192,9 +192,10 @@ fn violation(rule: &'static str, place: Place, problem: impl Into<String>, mend:
     Violation { policy: NAME, rule, path, container, within, problem, mend, edits, grounds: None }
 }
 
-/// A change of one origin, where it is an item of a list in a file.
+/// A change of one origin, where it is an item of a list in a file. One with a user in it is shown nowhere, nor what it was.
 fn in_list(item: &Item, place: &Place, value: Option<Scalar>) -> Vec<Edit> {
     let is_item = place.within.as_ref().is_some_and(|within| within.path.ends_with(']'));
+    let is_item = is_item && !item.text.contains('@');
     let was = Some(Scalar::String(item.text.clone()));
     if is_item { vec![Edit { below: "", was, value }] } else { Vec::new() }
 }

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     admin_config::config_map,
-    origin::Origin,
+    origin::{Origin, shown},
     pattern,
     settings::{self, InvalidSettings},
     text::Text,
@@ -67,7 +67,7 @@ impl<'a> Settings<'a> {
                 let example = if is_pattern { origin.replacen("://*.", "://any.", 1) } else { origin.to_string() };
                 match Origin::read(&example) {
                     read if is_pattern && (read.is_err() || origin.ends_with("*.")) => {
-                        return at(format!("`{}` is no pattern; one is https://*.example.com", &**origin));
+                        return at(format!("`{}` is no pattern; one is https://*.example.com", shown(origin)));
                     }
                     Err(never) => return at(never.refusal(origin)),
                     Ok(origin) if field == "allowHttp" && !origin.is_plain_http() => {

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 use url::Host;
 
 use crate::{
-    origin::Origin,
+    origin::{Origin, shown},
     settings::{self, InvalidSettings},
     text::Text,
     view::view,
@@ -66,7 +66,8 @@ impl<'a> Settings<'a> {
         for (index, host) in self.allow_http.iter().flatten().enumerate() {
             let written = Host::parse(host).map(|host| host.to_string());
             if written.as_deref() != Ok(host) || host.contains('*') {
-                let problem = format!("`{}` is no host as browsers write it, e.g. flyte.internal.example.com", &**host);
+                let problem =
+                    format!("`{}` is no host as browsers write it, e.g. flyte.internal.example.com", shown(host));
                 return Err(InvalidSettings::at(&format!("allowHttp[{index}]"), problem));
             }
         }

@@ -8,7 +8,7 @@
 use super::settings::Settings;
 use crate::{
     flyte,
-    origin::{NeverSent, Origin, Reason},
+    origin::{NeverSent, Origin, Reason, shown},
     verdict::Shortened,
 };
 
@@ -122,16 +122,6 @@ fn judge(part: Reason, text: &str, shown: &str, settings: &Settings) -> Option<(
 
 fn no_url(shown: &str) -> (&'static str, String) {
     ("no-url", format!("`{shown}` is no URL that a browser can call, http or https"))
-}
-
-/// The URL as it can be shown: without a user and password, and without a query or fragment, which may hold a token.
-fn shown(text: &str) -> String {
-    let start = text.find("://").map_or(0, |scheme| scheme + 3);
-    let (scheme, rest) = text.split_at(start);
-    let (dots, rest) = rest.rfind('@').map_or(("", rest), |at| ("...", &rest[at..]));
-    let end = rest.find(['?', '#']).map_or(rest.len(), |end| end + 1);
-    let more = if end < rest.len() { "..." } else { "" };
-    Shortened(&format!("{scheme}{dots}{}{more}", &rest[..end])).to_string()
 }
 
 /// What comes of a URL that more is glued to.

@@ -1,10 +1,11 @@
 //! The PEM text of `tls.crt`, as the servers read it that present it: by lines.
 
 use super::{BROKEN_CHAIN, Fault};
-use crate::verdict::Shortened;
 
 const PRIVATE_KEY: &str = "private-key";
 const KEY: &[u8] = b"PRIVATE KEY";
+/// What is found in the place of certificates, now and then.
+const OTHERS: [&str; 4] = ["CERTIFICATE REQUEST", "X509 CRL", "PUBLIC KEY", "TRUSTED CERTIFICATE"];
 const READ: &str = "whoever may read certificates has read it";
 const NEW_KEY: &str = "make a new key and certificate, and put the key into tls.key alone";
 
@@ -51,7 +52,11 @@ pub(super) fn certificates(text: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
             let fact = format!("block {number} is a private key where a certificate belongs");
             faults.push(Fault::new(PRIVATE_KEY, fact, READ, NEW_KEY));
         } else if tag != "CERTIFICATE" {
-            let fact = format!("block {number} is a `{}` where a certificate belongs", Shortened(tag));
+            // Of a Secret's value nothing is shown that could be anything.
+            let kind = OTHERS.iter().find(|other| **other == tag);
+            let what =
+                kind.map_or("no certificate".to_owned(), |kind| format!("a `{kind}` where a certificate belongs"));
+            let fact = format!("block {number} is {what}");
             let mend = "keep the blocks that start with -----BEGIN CERTIFICATE-----";
             faults.push(broken(fact, "servers leave it out", mend));
         } else {

@@ -8,7 +8,8 @@ use crate::{
     admin_config::{Fault, Place, auth::Auth, config_map, files::Config},
     admission::AdmissionRequest,
     cluster::{Cluster, others::Others},
-    verdict::{Shortened, Unjudged, Verdict, Violation},
+    origin::shown,
+    verdict::{Unjudged, Verdict, Violation},
 };
 
 /// Who gives out the tokens, in words, where it is not flyteadmin.
@@ -28,7 +29,7 @@ pub(super) fn of(settings: &Settings, cluster: &dyn Cluster, namespace: &str) ->
             }
             match admin.auth.as_ref().map_err(String::clone)? {
                 Auth::Itself => Ok(None),
-                Auth::External(url) => Ok(Some(format!("{}, by flyteadmin's configuration", Shortened(url)))),
+                Auth::External(url) => Ok(Some(format!("{}, by flyteadmin's configuration", shown(url)))),
             }
         }
     }

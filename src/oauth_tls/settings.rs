@@ -6,10 +6,11 @@ use serde_json::value::RawValue;
 
 use super::certificate::Certificate;
 use crate::{
-    flyte, pattern,
+    flyte,
+    origin::shown,
+    pattern,
     settings::{self, InvalidSettings},
     text::Text,
-    verdict::Shortened,
     view::view,
 };
 
@@ -112,7 +113,7 @@ impl<'a> Settings<'a> {
         }
         for (index, host) in self.hosts.iter().flatten().enumerate() {
             if ServerName::try_from(host.strip_prefix("*.").unwrap_or(host)).is_err() {
-                let problem = format!("`{}` is no host, e.g. flyte.example.com", Shortened(host));
+                let problem = format!("`{}` is no host, e.g. flyte.example.com", shown(host));
                 return Err(InvalidSettings::at(&format!("hosts[{index}]"), problem));
             }
         }
