@@ -183,7 +183,7 @@ mod tests {
             ("a: {{ b }}", broken(1, "a key is a list or a map, and must be a text")),
             ("a: 1\n\tb: 2", broken(2, "found a tab character that violates indentation")),
             ("a: 1\nb: 2\nc: \u{1}", broken(3, "control characters are not allowed")),
-            ("a: !!int b", broken(1, "`b` cannot be read as !!int")),
+            ("a: !!int b", broken(1, "the value cannot be read as !!int")),
             ("a: &a [{}]\nb: {<<: *a}", broken(2, "<< merges maps, and this is none")),
             ("a: 1\n...\n@", broken(3, "found character that cannot start any token")),
             ("a: [\n", broken(2, "did not find expected node content")),

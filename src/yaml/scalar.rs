@@ -67,7 +67,8 @@ impl Scalar {
             | (Some("float"), Meaning::Float(_))
             | (Some("timestamp"), Meaning::Time) => Ok(meaning),
             (Some(tag @ ("null" | "bool" | "int" | "float" | "timestamp")), _) => {
-                Err(format!("`{}` cannot be read as !!{tag}", &self.text))
+                // Its text may be a secret: who reads it does not know whether it stands in a Secret.
+                Err(format!("the value cannot be read as !!{tag}"))
             }
             _ => Ok(meaning),
         }

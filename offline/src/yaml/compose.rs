@@ -145,11 +145,12 @@ impl Composer {
             Said::Alias(name) => {
                 let reason = match self.anchors.get(name) {
                     Some(Some(_)) => None,
-                    Some(None) => Some(format!("the value with anchor &{name} contains itself")),
-                    None => Some(format!("the alias *{name} has no anchor")),
+                    Some(None) => Some("the value with this anchor contains itself"),
+                    // A password may begin with `*`, and is shown to nobody.
+                    None => Some("an alias has no anchor; put a text that starts with * in quotes"),
                 };
                 if let Some(reason) = reason {
-                    return Err(Malformed { line, reason });
+                    return Err(Malformed { line, reason: reason.to_owned() });
                 }
                 // Counted before it is copied.
                 let (nodes, weight, levels) = match &self.anchors[name] {
@@ -301,7 +302,7 @@ fn value(scalar: &Scalar, dialect: Dialect) -> Result<Value, String> {
         (_, Meaning::Int(Int { is_negative: false, magnitude })) => Value::Number(magnitude.into()),
         (_, Meaning::Int(Int { magnitude, .. })) => Value::Number(0_i64.wrapping_sub_unsigned(magnitude).into()),
         (_, Meaning::Float(text)) => {
-            Value::Number(float(text).and_then(number).ok_or_else(|| format!("{text} is no number in JSON"))?)
+            Value::Number(float(text).and_then(number).ok_or("a number that JSON cannot have")?)
         }
         (_, Meaning::Text(_) | Meaning::Time) => Value::String(scalar.text.to_string()),
     })
