@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use flytewarden::shown::around_user;
+
 use crate::yaml;
 
 /// Images and their users, as a file lists them: YAML, a map from image references, as manifests write them, to `USER`.
@@ -43,7 +45,10 @@ impl Images {
         let Some(users) = &self.0 else {
             return Err("images were not looked at, since nothing lists their users (--image-users FILE of the command, or imageUsers)".to_owned());
         };
-        let user = users.get(image).ok_or_else(|| format!("{image} is not listed among the users of images"))?;
+        let user = users.get(image).ok_or_else(|| {
+            let image = around_user(image).map_or(image.to_owned(), |[before, after]| format!("{before}...{after}"));
+            format!("{image} is not listed among the users of images")
+        })?;
         Ok(json!({"manifest": {}, "digest": "", "config": {"config": {"User": user}}}).to_string().into_bytes())
     }
 }

@@ -17,3 +17,5 @@ pub mod report;
 pub mod request;
 pub mod settings;
 pub mod yaml;
+
+pub use flytewarden::shown;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use flytewarden::shown::visible;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -268,13 +269,13 @@ impl Place {
             && (&self.kind, &self.namespace, &self.name) == (&object.kind, &object.namespace, &object.name)
     }
 
-    /// The object as people name it: `Deployment flyte/flyteadmin`.
+    /// The object as people name it: `Deployment flyte/flyteadmin`, with escapes for what cannot be seen.
     pub fn title(&self) -> String {
         let name = if self.name.is_empty() { "without a name" } else { &self.name };
-        match &self.namespace {
+        visible(&match &self.namespace {
             Some(namespace) => format!("{} {namespace}/{name}", self.kind),
             None => format!("{} {name}", self.kind),
-        }
+        })
     }
 }
 

@@ -1,12 +1,16 @@
 /** @typedef {Node | string | false | undefined} Child */
 
+// Controls but line breaks, and what reorders a line, cannot be seen or looks like an ordinary space, as src/shown.rs has it.
+const HIDDEN =
+  /[\u0000-\u0009\u000b-\u001f\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
+
 /**
- * A text as it can be shown: without what reorders a line or cannot be seen, as the command prints it.
+ * A text as it can be shown: with escapes for what reorders a line or cannot be seen, as the command prints it.
  *
  * @param {string} text
  */
 export function printable(text) {
-  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+  return text.replace(HIDDEN, (character) => `\\u{${character.codePointAt(0).toString(16)}}`);
 }
 
 /**

@@ -3,7 +3,10 @@
 //! A file is a suite, and an object under a policy a test: violations are failures, and what could not be judged is an
 //! error.
 
-use flytewarden_offline::report::{Finding, Judged, Report as Checked, Unjudged};
+use flytewarden_offline::{
+    report::{Finding, Judged, Report as Checked, Unjudged},
+    shown::visible,
+};
 use indexmap::{IndexMap, IndexSet};
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
@@ -15,7 +18,7 @@ use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStat
 pub fn junit(checked: &Checked) -> Result<String, SerializeError> {
     let mut suites: IndexMap<&str, TestSuite> = IndexMap::new();
     let mut add = |file, case| {
-        suites.entry(file).or_insert_with(|| TestSuite::new(file)).add_test_case(case);
+        suites.entry(file).or_insert_with(|| TestSuite::new(visible(file))).add_test_case(case);
     };
     for judged in &checked.objects {
         for policy in policies(judged) {
@@ -51,7 +54,7 @@ fn case(judged: &Judged, policy: &str) -> TestCase {
         non_success(NonSuccessKind::Failure, &rules.join(", "), &text)
     };
     // GitLab takes tests of one name for one, whatever suite they are in.
-    let name = format!("{} in {}", judged.place.title(), judged.place.file);
+    let name = format!("{} in {}", judged.place.title(), visible(&judged.place.file));
     let mut case = TestCase::new(name, status);
     case.set_classname(policy);
     let notices = lines(judged.notices.iter().filter(of_policy), judged.more_notices);
@@ -62,10 +65,11 @@ fn case(judged: &Judged, policy: &str) -> TestCase {
 }
 
 fn unjudged(entry: &Unjudged) -> TestCase {
+    let file = visible(&entry.file);
     let name = match (&entry.object, entry.document) {
-        (Some(object), _) => format!("{object} in {}", entry.file),
-        (None, Some(document)) => format!("document {document} in {}", entry.file),
-        (None, None) => entry.file.clone(),
+        (Some(object), _) => format!("{object} in {file}"),
+        (None, Some(document)) => format!("document {document} in {file}"),
+        (None, None) => file,
     };
     let place = entry.line.map(|line| format!("line {line}: ")).unwrap_or_default();
     let path = if entry.path.is_empty() { String::new() } else { format!("{}: ", entry.path) };

@@ -3,7 +3,10 @@
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use flytewarden_offline::report::{Finding, Judged, Report, Unjudged};
+use flytewarden_offline::{
+    report::{Finding, Judged, Report, Unjudged},
+    shown::{around_user, visible},
+};
 
 const TITLE: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -33,7 +36,7 @@ pub fn text(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> 
 
 fn object(judged: &Judged, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     let place = &judged.place;
-    write!(out, "{TITLE}{}{TITLE:#}  {DIM}{}:{}", printable(&place.title()), printable(&place.file), place.line)?;
+    write!(out, "{TITLE}{}{TITLE:#}  {DIM}{}:{}", place.title(), visible(&place.file), place.line)?;
     if let Some(source) = &place.source {
         write!(out, ", from {}", printable(source))?;
     }
@@ -70,7 +73,7 @@ fn finding(finding: &Finding, mark: &str, style: Style, out: &mut (impl Write + 
 }
 
 fn unjudged(entry: &Unjudged, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
-    write!(out, "{BAD}not judged{BAD:#}  {}", printable(&entry.file))?;
+    write!(out, "{BAD}not judged{BAD:#}  {}", visible(&entry.file))?;
     if let Some(line) = entry.line {
         write!(out, ":{line}")?;
     }
@@ -129,13 +132,22 @@ fn summary(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     Ok(())
 }
 
-/// A text as it can be shown: without what moves a terminal's cursor or reorders a line, and with further lines
-/// indented.
+/// A text as it can be shown to people: with escapes for what moves a terminal's cursor, reorders a line or is invisible, and
+/// with further lines indented.
 pub fn printable(text: &str) -> String {
-    let reorders = |character| matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let moves = |character: char| character.is_control() && character != '\n';
-    let shown = |character| if moves(character) || reorders(character) { '\u{fffd}' } else { character };
-    text.chars().map(shown).collect::<String>().replace('\n', "\n    ")
+    text.split('\n').map(visible).collect::<Vec<_>>().join("\n    ")
+}
+
+/// A name, a reference or a path that somebody gave, without the user and the password of a URL.
+pub fn without_user(text: &str) -> String {
+    // What stands behind the `@` of a reference to a module is its digest.
+    let (reference, digest) = text.rfind("@sha256:").map_or((text, ""), |digest| text.split_at(digest));
+    let shown = around_user(reference).map(|[before, after]| format!("{before}...{after}{digest}"));
+    match (shown, reference.rsplit_once('@')) {
+        (Some(shown), _) => shown,
+        (None, Some((user, host))) if user.contains(':') => format!("...@{host}{digest}"),
+        (None, _) => text.to_owned(),
+    }
 }
 
 fn count(number: usize, what: &str) -> String {
