@@ -13,6 +13,8 @@ use directories::ProjectDirs;
 use same_file::Handle;
 use sha2::{Digest as _, Sha256};
 
+use crate::files::read_at_most;
+
 /// A folder of files named by their digests.
 pub struct Cache(PathBuf);
 
@@ -64,16 +66,24 @@ impl Cache {
         Ok(Self(folder))
     }
 
-    /// A file that is there. One whose bytes are no longer those of its digest is removed.
-    pub fn get(&self, digest: &Digest) -> Option<Vec<u8>> {
-        let path = self.0.join(digest.digits());
-        let bytes = fs::read(&path).ok()?;
-        if Digest::of(&bytes) == *digest {
-            return Some(bytes);
+    /// A file that is there, of at most `most` bytes. One that is larger, or whose bytes are no longer those of its digest, is
+    /// removed.
+    pub fn get(&self, digest: &Digest, most: u64) -> Option<Vec<u8>> {
+        let file = File::open(self.path(digest)).ok()?;
+        let bytes = read_at_most(file, most).ok().filter(|bytes| Digest::of(bytes) == *digest);
+        if bytes.is_none() {
+            self.remove(digest);
         }
-        // Where it cannot be removed, it is fetched each time.
-        let _ = fs::remove_file(path);
-        None
+        bytes
+    }
+
+    /// Removes a file. Where it cannot be removed, it is fetched each time.
+    pub fn remove(&self, digest: &Digest) {
+        let _ = fs::remove_file(self.path(digest));
+    }
+
+    fn path(&self, digest: &Digest) -> PathBuf {
+        self.0.join(digest.digits())
     }
 
     /// Begins, or goes on, to write a file. Waits for whoever writes it now, after which it may be there.

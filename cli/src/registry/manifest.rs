@@ -1,0 +1,90 @@
+//! The manifest of a policy in a registry: one layer, the module, and annotations.
+//!
+//! Source: the [image specification](https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md), and
+//! [how WebAssembly is kept in it](https://github.com/solo-io/wasm/blob/master/spec/spec-compat.md).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize, de::IgnoredAny};
+
+use super::{Failed, first_line};
+use crate::cache::Digest;
+
+pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// Docker's older name for the same.
+pub(super) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+pub(super) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const CONFIG: &str = "application/vnd.wasm.config.v1+json";
+const LAYER: &str = "application/vnd.wasm.content.layer.v1+wasm";
+
+/// The configuration that Kubewarden's artifacts have: none.
+pub(super) const NO_CONFIG: &[u8] = b"{}";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Manifest {
+    schema_version: u8,
+    media_type: &'static str,
+    pub(super) config: Descriptor,
+    pub(super) layers: [Descriptor; 1],
+    annotations: BTreeMap<String, String>,
+}
+
+/// What a manifest says of a blob.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Descriptor {
+    media_type: String,
+    pub(super) digest: String,
+    pub(super) size: u64,
+}
+
+impl Descriptor {
+    fn of(media_type: &str, bytes: &[u8]) -> Self {
+        let digest = Digest::of(bytes).as_str().to_owned();
+        Self { media_type: media_type.to_owned(), digest, size: bytes.len() as u64 }
+    }
+}
+
+impl Manifest {
+    pub(super) fn of(module: &[u8], annotations: BTreeMap<String, String>) -> Self {
+        Self {
+            schema_version: 2,
+            media_type: MANIFEST,
+            config: Descriptor::of(CONFIG, NO_CONFIG),
+            layers: [Descriptor::of(LAYER, module)],
+            annotations,
+        }
+    }
+}
+
+/// Reads where the module is that a manifest is for.
+///
+/// # Errors
+///
+/// It is no manifest, or no Kubewarden policy's.
+pub(super) fn read_layer(manifest: &[u8]) -> Result<Descriptor, Failed> {
+    #[derive(Deserialize)]
+    struct Read {
+        layers: Option<Vec<Descriptor>>,
+        manifests: Option<IgnoredAny>,
+    }
+    let Read { layers, manifests } =
+        serde_json::from_slice(manifest).map_err(|error| Failed(format!("its manifest cannot be read: {error}")))?;
+    let Some(mut layers) = layers else {
+        return Err(match manifests {
+            Some(_) => no_policy(INDEX),
+            None => Failed("its manifest cannot be read: it has no layers".to_owned()),
+        });
+    };
+    match (layers.len(), layers.pop()) {
+        (1, Some(layer)) if layer.media_type == LAYER => Ok(layer),
+        (1, Some(layer)) => Err(no_policy(&layer.media_type)),
+        (number, _) => Err(Failed(format!("a Kubewarden policy has one layer, and this has {number}"))),
+    }
+}
+
+fn no_policy(media_type: &str) -> Failed {
+    let media_type = first_line(media_type);
+    Failed(format!("it is no Kubewarden policy: its media type is {media_type}, where a policy's is {LAYER}"))
+}
