@@ -17,7 +17,7 @@ use std::{
 };
 
 use flytewarden_bench::cost::Counted;
-use flytewarden_cli::engine::Guest;
+use flytewarden_cli::engine::{self, Guest};
 use flytewarden_offline::cluster::NoCluster;
 use requests::Asked;
 use serde_json::json;
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no workspace")?;
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
     let floor = fs::read(target.join("wasm32-wasip1/module/flytewarden_floor.wasm"))?;
-    let engine = wasmtime::Engine::default();
+    let engine = engine::Engine::new(engine::DEFAULT_TIME).expect("an engine");
     let floor_guest = Guest::compile(&engine, &floor)?;
 
     println!("{:<46} {:>8} {:>9} {:>9} {:>7} {:>9}", "request, module", "bytes", "floor", "time", "ratio", "fuel");

@@ -1,14 +1,21 @@
 //! The engine: waPC modules on wasmtime, with the crates that Kubewarden's policy-server has.
 //!
-//! A module is compiled once, when it is first asked; every request gets a fresh instance of it, with bounded memory. Time
-//! is not bounded: a module that never answers can be interrupted as any command.
+//! A module is compiled once, when it is first asked; every request gets a fresh instance of it, with bounded memory and
+//! bounded time. A call has a thread of its own, so that neither a panic of the engine ends the command, nor a module that
+//! sleeps in a call of its host, where wasmtime cannot interrupt it.
 
 use std::{
     borrow::Cow,
     collections::BTreeMap,
     error::Error,
-    fmt,
-    sync::{Arc, OnceLock},
+    fmt, panic,
+    sync::{
+        Arc, Once, OnceLock,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
 };
 
 use flytewarden_offline::{
@@ -20,13 +27,25 @@ use flytewarden_offline::{
 use serde::Deserialize;
 use wapc::{HostCallback, WapcHost};
 use wasmparser::{Parser, Payload};
-use wasmtime_provider::{ResourceLimits, WasmtimeEngineProviderBuilder, WasmtimeEngineProviderPre};
+use wasmtime_provider::{EpochDeadlines, ResourceLimits, WasmtimeEngineProviderBuilder, WasmtimeEngineProviderPre};
 
 /// The modules that are part of the command: name and bytes of each.
 pub const EMBEDDED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/modules.rs"));
 
+/// What modules are compiled for and run on, with the time that a call may take.
+#[derive(Clone)]
+pub struct Engine {
+    wasmtime: wasmtime::Engine,
+    most_time: Duration,
+}
+
 /// A compiled waPC guest.
-pub struct Guest(WasmtimeEngineProviderPre);
+pub struct Guest {
+    instances: WasmtimeEngineProviderPre,
+    most_time: Duration,
+    /// Whether a call has taken too long. The next ones would too, one for each object.
+    is_late: AtomicBool,
+}
 
 /// A policy: a guest that says what it is.
 pub struct Module {
@@ -34,7 +53,7 @@ pub struct Module {
     pub metadata: Metadata,
     /// The policy's name.
     pub name: String,
-    engine: wasmtime::Engine,
+    engine: Engine,
     bytes: Cow<'static, [u8]>,
     guest: OnceLock<Result<Guest, Unusable>>,
 }
@@ -51,32 +70,106 @@ impl fmt::Display for Unusable {
 
 impl Error for Unusable {}
 
+/// The most bytes a module may have. Kubewarden's largest policies, which carry a runtime of their own, have 20 MB.
+pub const MOST_BYTES: u64 = 128 << 20;
+
 /// The most memory a module gets for one request, in bytes.
 const MOST_MEMORY: usize = 256 << 20;
+
+/// The most elements a table of a module may have. Each takes some bytes, beside the memory.
+const MOST_ELEMENTS: usize = 100_000;
+
+/// The most tables a module may have; compilers make one.
+const MOST_TABLES: u32 = 16;
+
+/// The most bytes of an answer. It may hold the object, changed.
+const MOST_ANSWER: usize = 32 << 20;
+
+/// How long a call may take where nobody says so. A large request takes a second.
+pub const DEFAULT_TIME: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether a call has taken too long.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How much longer a call may take to end that wasmtime has interrupted.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The threads of calls, whose panics are told as what they are: failures of a module.
+const CALL: &str = "call of a module";
+
+impl Engine {
+    /// An engine on which a call may take some time.
+    ///
+    /// # Errors
+    ///
+    /// The machine has none.
+    pub fn new(most_time: Duration) -> Result<Self, Unusable> {
+        let mut config = wasmtime::Config::new();
+        config.epoch_interruption(true);
+        let wasmtime = wasmtime::Engine::new(&config).map_err(|error| Unusable(error.to_string()))?;
+        let clock = wasmtime.weak();
+        thread::spawn(move || {
+            while let Some(engine) = clock.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                thread::sleep(TICK);
+            }
+        });
+        silence_calls();
+        Ok(Self { wasmtime, most_time })
+    }
+}
+
+/// Keeps panics in calls of modules off standard error.
+fn silence_calls() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let others = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if thread::current().name() != Some(CALL) {
+                others(info);
+            }
+        }));
+    });
+}
 
 impl Guest {
     /// Compiles a guest.
     ///
     /// # Errors
     ///
-    /// It is no WebAssembly, or no waPC guest.
-    pub fn compile(engine: &wasmtime::Engine, bytes: &[u8]) -> Result<Self, Unusable> {
-        WasmtimeEngineProviderBuilder::new()
-            .engine(engine.clone())
-            .module_bytes(bytes)
-            .enable_resource_limits(ResourceLimits { max_memory_size: Some(MOST_MEMORY), ..ResourceLimits::default() })
+    /// It is no WebAssembly, or no waPC guest, or has more memories and tables than policies have.
+    pub fn compile(engine: &Engine, bytes: &[u8]) -> Result<Self, Unusable> {
+        let unusable = |error: &dyn fmt::Display| Unusable(format!("it cannot be compiled: {error}"));
+        let module = wasmtime::Module::new(&engine.wasmtime, bytes).map_err(|error| unusable(&error))?;
+        let needed = module.resources_required();
+        // Each may grow to its bound.
+        if needed.num_memories > 1 || needed.num_tables > MOST_TABLES {
+            let (memories, tables) = (needed.num_memories, needed.num_tables);
+            return Err(Unusable(format!("it has {memories} memories and {tables} tables, more than a policy needs")));
+        }
+        let limits = ResourceLimits { max_memory_size: Some(MOST_MEMORY), max_table_elements: Some(MOST_ELEMENTS) };
+        let instances = WasmtimeEngineProviderBuilder::new()
+            .engine(engine.wasmtime.clone())
+            .module(module)
+            .enable_resource_limits(limits)
             .build_pre()
-            .map(Self)
-            .map_err(|error| Unusable(format!("it cannot be compiled: {error}")))
+            .map_err(|error| unusable(&error))?;
+        Ok(Self { instances, most_time: engine.most_time, is_late: AtomicBool::new(false) })
     }
 
     /// Calls a function in a fresh instance. What it asks about the cluster, `cluster` answers.
     ///
     /// # Errors
     ///
-    /// The guest trapped, or answered with an error.
+    /// The guest trapped, or answered with an error, or took too long: now, or in a call before.
     pub fn call(&self, function: &str, payload: &[u8], cluster: Arc<dyn HostCalls>) -> Result<Vec<u8>, String> {
-        let instance = self.0.rehydrate(None).map_err(|error| error.to_string())?;
+        if self.is_late.load(Ordering::Relaxed) {
+            return Err(format!("{}, and is not asked again", self.late()));
+        }
+        let ticks = self.most_time.as_millis().div_ceil(TICK.as_millis()) as u64 + 1;
+        let deadlines = EpochDeadlines { wapc_init: ticks, wapc_func: ticks };
+        let instance = self.instances.rehydrate(Some(deadlines)).map_err(|error| error.to_string())?;
         let host: Box<HostCallback> =
             Box::new(move |_, binding, namespace, operation, request| match (binding, namespace) {
                 // Where policies log.
@@ -87,11 +180,42 @@ impl Guest {
                 }
                 _ => Err(format!("there is no {namespace}/{operation} here").into()),
             });
-        WapcHost::new(Box::new(instance), Some(host))
-            .and_then(|guest| guest.call(function, payload))
-            .map_err(|error| format!("the module failed: {error}"))
+        let (function, payload) = (function.to_owned(), payload.to_vec());
+        let (answered, answer) = mpsc::channel();
+        let call = move || {
+            let guest = WapcHost::new(Box::new(instance), Some(host));
+            // Nobody listens any more where it is too late.
+            let _ = answered.send(guest.and_then(|guest| guest.call(&function, &payload)));
+        };
+        thread::Builder::new().name(CALL.to_owned()).spawn(call).map_err(|error| error.to_string())?;
+        match answer.recv_timeout(self.most_time + GRACE) {
+            Ok(Ok(answer)) if answer.len() > MOST_ANSWER => {
+                let most = MOST_ANSWER >> 20;
+                Err(format!("the module's answer has {} bytes, more than the {most} MiB that are read", answer.len()))
+            }
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) if error.to_string().contains(INTERRUPTED) => Err(self.too_late()),
+            Ok(Err(error)) => Err(format!("the module failed: {error}")),
+            Err(mpsc::RecvTimeoutError::Timeout) => Err(self.too_late()),
+            // The thread is gone: what the module asked for made the engine panic.
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                Err("the module failed: it gave its host an address outside its memory".to_owned())
+            }
+        }
+    }
+
+    fn too_late(&self) -> String {
+        self.is_late.store(true, Ordering::Relaxed);
+        format!("{}: --timeout sets how long it may take", self.late())
+    }
+
+    fn late(&self) -> String {
+        format!("the module took longer than {} s", self.most_time.as_secs())
     }
 }
+
+/// How the provider says that wasmtime has interrupted a module.
+const INTERRUPTED: &str = "execution deadline exceeded";
 
 impl Module {
     /// Reads what a policy says of itself. It is compiled when it is first asked.
@@ -99,7 +223,7 @@ impl Module {
     /// # Errors
     ///
     /// It has no metadata, without which nobody knows what to ask it about.
-    pub fn read(engine: &wasmtime::Engine, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, Unusable> {
+    pub fn read(engine: &Engine, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, Unusable> {
         let bytes = bytes.into();
         let metadata = metadata(&bytes)?;
         if metadata.asks_for_nothing() {
@@ -117,7 +241,7 @@ impl Module {
     /// # Errors
     ///
     /// As [`Self::read`].
-    pub fn built_in(engine: &wasmtime::Engine, name: &str, bytes: &'static [u8]) -> Result<Self, Unusable> {
+    pub fn built_in(engine: &Engine, name: &str, bytes: &'static [u8]) -> Result<Self, Unusable> {
         Ok(Self { name: name.to_owned(), ..Self::read(engine, bytes)? })
     }
 
@@ -126,7 +250,7 @@ impl Module {
     /// # Errors
     ///
     /// It has no metadata, or is no waPC guest.
-    pub fn load(engine: &wasmtime::Engine, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, Unusable> {
+    pub fn load(engine: &Engine, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, Unusable> {
         let module = Self::read(engine, bytes)?;
         module.guest()?;
         Ok(module)

@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
 };
 
-use flytewarden_cli::engine::{EMBEDDED, Module};
+use flytewarden_cli::engine::{self, EMBEDDED, Module};
 use flytewarden_offline::{
     check::{Check, File},
     images::Images,
@@ -28,7 +28,7 @@ use crate::cases::{self, Case};
 ///
 /// A module of the command cannot be used.
 pub fn write(out: &mut impl Write) -> io::Result<usize> {
-    let engine = wasmtime::Engine::default();
+    let engine = engine::Engine::new(engine::DEFAULT_TIME).expect("an engine");
     let built_in = |(name, bytes): &(&str, &'static [u8])| Module::built_in(&engine, name, bytes);
     let modules: Vec<Module> = EMBEDDED.iter().map(|module| built_in(module).expect("it is one")).collect();
     let mut left_out = 0;

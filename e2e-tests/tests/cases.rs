@@ -7,7 +7,7 @@ use flytewarden::{
     abi::{MORE_POLICIES, Module as Native, POLICIES},
     policy::Policy,
 };
-use flytewarden_cli::engine::Module;
+use flytewarden_cli::engine::{self, Module};
 use flytewarden_e2e::{
     cases::{self, Case},
     module, native,
@@ -90,7 +90,7 @@ fn run(case: &Case, engine: &dyn Engine) -> Result<(), Failed> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let wasm = wasmtime::Engine::default();
+    let wasm = engine::Engine::new(engine::DEFAULT_TIME).expect("an engine");
     let whole = Arc::new(Module::load(&wasm, module("flytewarden")).expect("the module loads"));
 
     let mut trials = Vec::new();

@@ -3,8 +3,8 @@
 use std::{process::ExitCode, sync::LazyLock};
 
 use flytewarden_cli::{
-    check::{Checked, check},
-    engine::{EMBEDDED, Module},
+    check::{Checked, FixedFile, check},
+    engine::{self, EMBEDDED, Module},
 };
 use flytewarden_e2e::charts;
 use flytewarden_offline::{check::Check, images::Images, report::Judged, settings::Settings};
@@ -124,7 +124,7 @@ const CHARTS: [(&str, &str, &str, &str, &[&str]); 18] = [
 
 /// The modules of the command.
 static MODULES: LazyLock<Vec<Module>> = LazyLock::new(|| {
-    let engine = wasmtime::Engine::default();
+    let engine = engine::Engine::new(engine::DEFAULT_TIME).expect("an engine");
     let built_in = |(name, bytes): &(&str, &'static [u8])| Module::built_in(&engine, name, bytes);
     EMBEDDED.iter().map(|module| built_in(module).expect("the module loads")).collect()
 });
@@ -163,8 +163,9 @@ fn check_filled() -> Result<(), Failed> {
         "CronJob flyte/syncresources",
         "Job flyte/flyte-pod-webhook-secret",
     ];
-    let [(.., fixed)] = &fixed[..] else { return Err("another number of files".into()) };
-    let removed = fixed.diff("x").lines().skip(2).any(|line| line.starts_with('-'));
+    let [FixedFile { fixed, .. }] = &fixed[..] else { return Err("another number of files".into()) };
+    let diff = fixed.diff("x".as_ref())?;
+    let removed = diff.lines().skip(2).any(|line| line.starts_with('-'));
     if filled != expected || fixed.objects != expected.len() || !fixed.left.is_empty() || removed {
         return Err(format!("{filled:#?} {fixed:#?}").into());
     }

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, LazyLock, Mutex},
 };
 
-use flytewarden_cli::engine::Module;
+use flytewarden_cli::engine::{self, Module};
 use flytewarden_e2e::{certificates, module};
 use flytewarden_offline::{
     check::Policy as _,
@@ -37,7 +37,7 @@ impl HostCalls for Remembering {
 
 /// The modules that ask.
 static MODULES: LazyLock<BTreeMap<&str, Module>> = LazyLock::new(|| {
-    let engine = wasmtime::Engine::default();
+    let engine = engine::Engine::new(engine::DEFAULT_TIME).expect("an engine");
     let load = |name| (name, Module::load(&engine, module(name)).expect("the module loads"));
     [CONSOLE, CERTIFICATE, IMAGE_USER, "flytewarden"].map(load).into()
 });

@@ -6,7 +6,7 @@ use std::{
 };
 
 use flytewarden_bench::cost::Counted;
-use flytewarden_cli::engine::Module;
+use flytewarden_cli::engine::{self, Module};
 use flytewarden_e2e::module;
 use flytewarden_offline::{cluster::NoCluster, report::Answer};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -200,7 +200,11 @@ impl Subject {
     fn load(name: &str) -> Self {
         let bytes = module(name);
         let counted = Counted::compile(&bytes).expect("the module loads");
-        Self { module: Module::load(&wasmtime::Engine::default(), bytes).expect("the module loads"), counted }
+        Self {
+            module: Module::load(&engine::Engine::new(engine::DEFAULT_TIME).expect("an engine"), bytes)
+                .expect("the module loads"),
+            counted,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use flytewarden_cli::engine::Module;
+use flytewarden_cli::engine::{self, Module};
 use flytewarden_e2e::{certificates, module};
 use flytewarden_offline::{check::Policy as _, cluster::HostCalls};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -159,7 +159,7 @@ fn judge_image(module: &Module, host: Host) -> Result<(), Failed> {
 }
 
 fn main() -> ExitCode {
-    let engine = wasmtime::Engine::default();
+    let engine = engine::Engine::new(engine::DEFAULT_TIME).expect("an engine");
     let mut trials = Vec::new();
     let images = Arc::new(Module::load(&engine, module("flyte-non-root-image-user")).expect("the module loads"));
     for (title, host) in HOSTS {

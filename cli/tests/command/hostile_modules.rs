@@ -1,0 +1,110 @@
+//! Modules made to break the engine that runs them: each ends with 2, the module's name, and without a word of a panic.
+
+use std::time::{Duration, Instant};
+
+use crate::{BAD, Run, folder, path, run};
+
+/// A policy about Pods, named `hostile`, that does this when it is called.
+fn module(body: &str, memory: &str) -> Vec<u8> {
+    let metadata = r#"{"rules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}],
+        "mutating": false, "annotations": {"io.kubewarden.policy.title": "hostile"}}"#;
+    let metadata = metadata.replace('"', "\\22").replace('\n', " ");
+    let text = format!(
+        r#"(module
+            (import "wapc" "__guest_request" (func $request (param i32 i32)))
+            (import "wapc" "__guest_response" (func $response (param i32 i32)))
+            (import "wapc" "__guest_error" (func $error (param i32 i32)))
+            (import "wapc" "__console_log" (func $log (param i32 i32)))
+            (import "wapc" "__host_call" (func $call (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+            (import "wapc" "__host_response" (func $host_response (param i32)))
+            (import "wapc" "__host_error" (func $host_error (param i32)))
+            (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+            {memory}
+            (data (i32.const 1024) "{{\22valid\22:true}}")
+            (func $overflow (call $overflow))
+            (func (export "__guest_call") (param $operation i32) (param $payload i32) (result i32)
+                (if (i32.eq (local.get $operation) (i32.const 17))
+                    (then (call $response (i32.const 1024) (i32.const 14)) (return (i32.const 1))))
+                {body}
+                (i32.const 1))
+            (@custom "io.kubewarden.metadata" "{metadata}"))"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
+const MEMORY: &str = r#"(memory (export "memory") 1)"#;
+
+fn check(module: &[u8], objects: &str) -> Run {
+    let folder = folder(&[("hostile.wasm", module)]);
+    run(&["check", "--timeout", "1", "--module", &path(&folder, "hostile.wasm"), "-"], objects)
+}
+
+/// Checks that a module is not taken for one that finds nothing.
+fn assert_fails(it: &str, module: &[u8], reason: &str) {
+    let start = Instant::now();
+    let run = check(module, &format!("{BAD}---\n{BAD}"));
+    assert_eq!(Some(2), run.code, "{it}: {}{}", run.out, run.err);
+    let said = format!("{}{}", run.out, run.err);
+    assert!(said.contains("hostile") && said.contains(reason), "{it}: {said}");
+    assert!(!said.contains("panicked"), "{it}: {said}");
+    assert!(start.elapsed() < Duration::from_secs(30), "{it}: {:?}", start.elapsed());
+}
+
+#[test]
+fn addresses_outside_the_memory_are_failures_of_the_module() {
+    let mut bodies =
+        vec!["(call $host_response (i32.const -1))".to_owned(), "(call $host_error (i32.const -1))".to_owned()];
+    for (pointer, length) in [(0, -1), (-1, 1), (1, i32::MAX), (i32::MAX, i32::MAX), (65_536, 1), (i32::MIN, i32::MIN)]
+    {
+        for import in ["response", "error", "log", "request"] {
+            bodies.push(format!("(call ${import} (i32.const {pointer}) (i32.const {length}))"));
+        }
+        for argument in 0..4 {
+            let bad = format!("(i32.const {pointer}) (i32.const {length})");
+            let arguments: Vec<&str> =
+                (0..4).map(|index| if index == argument { &*bad } else { "(i32.const 0) (i32.const 0)" }).collect();
+            bodies.push(format!("(drop (call $call {}))", arguments.join(" ")));
+        }
+    }
+    for body in bodies {
+        assert_fails(&body, &module(&body, MEMORY), "the module failed");
+    }
+}
+
+#[test]
+fn what_takes_too_long_is_ended_and_not_asked_again() {
+    // A subscription to a clock, in some years.
+    let sleep = r#"(i32.store (i32.const 16) (i32.const 1)) (i64.store (i32.const 24) (i64.const 999999999999999999))
+        (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))"#;
+    for body in ["(loop $l (br $l))", "(loop $l (drop (memory.grow (i32.const 16))) (br $l))", sleep] {
+        let module = module(body, MEMORY);
+        assert_fails(body, &module, "the module took longer than 1 s: --timeout sets how long it may take");
+        assert_fails(body, &module, "the module took longer than 1 s, and is not asked again");
+    }
+}
+
+#[test]
+fn other_failures_are_told_too() {
+    let answers = "(drop (memory.grow (i32.const 4000))) (call $response (i32.const 0) (i32.const 200000000))";
+    for (it, body, memory, reason) in [
+        ("a trap", "(unreachable)", MEMORY, "the module failed"),
+        ("a recursion", "(call $overflow)", MEMORY, "the module failed"),
+        ("no answer", "", MEMORY, "the module failed"),
+        ("no JSON", "(call $response (i32.const 0) (i32.const 5))", MEMORY, "the module's answer cannot be read"),
+        ("a huge answer", answers, MEMORY, "the module's answer has 200000000 bytes, more than the 32 MiB"),
+        ("a huge memory", "", r#"(memory (export "memory") 10000)"#, "the module failed"),
+        ("no memory", "(call $response (i32.const 0) (i32.const 5))", "(memory 1)", "the module failed"),
+        ("a huge table", "", r#"(memory (export "memory") 1) (table 1000000 funcref)"#, "the module failed"),
+        ("two memories", "", r#"(memory (export "memory") 1) (memory 1)"#, "it has 2 memories and 0 tables"),
+    ] {
+        assert_fails(it, &module(body, memory), reason);
+    }
+}
+
+#[test]
+fn a_timeout_is_a_number_of_seconds() {
+    for timeout in ["0", "-1", "a", "86401"] {
+        assert_eq!(Some(2), run(&["check", "--timeout", timeout, "-"], BAD).code);
+    }
+    assert_eq!(Some(1), run(&["check", "--timeout", "86400", "-"], BAD).code);
+}
