@@ -1,7 +1,6 @@
 //! From files to a report.
 
 use std::{
-    fs,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -11,17 +10,31 @@ use flytewarden_offline::{
     report::Report,
 };
 use indicatif::{ProgressBar, ProgressStyle};
-use same_file::is_same_file;
 use walkdir::WalkDir;
 
-use crate::{engine::Module, fix::Fixed};
+use crate::{
+    engine::Module,
+    files::{MOST_OF_MANIFEST, Resolved, read_text, resolve_below},
+    fix::Fixed,
+    formats::text::without_user,
+};
 
 /// What became of the files.
 pub struct Checked {
     /// What the policies say.
     pub report: Report,
-    /// The files in which policies fill something in, each by its path and as it is named.
-    pub fixed: Vec<(PathBuf, String, Fixed)>,
+    /// The files in which policies fill something in.
+    pub fixed: Vec<FixedFile>,
+}
+
+/// A file in which policies fill something in.
+pub struct FixedFile {
+    /// As reports name it.
+    pub name: String,
+    /// Where it is.
+    pub place: Resolved,
+    /// What it holds, and what it is to hold.
+    pub fixed: Fixed,
 }
 
 /// The path that means standard input.
@@ -31,25 +44,30 @@ pub const STANDARD_INPUT: &str = "-";
 /// put into the texts.
 pub fn check(check: &Check<Module>, paths: &[PathBuf], fix: bool) -> Checked {
     let mut unreadable = Report::default();
-    let mut fixed: Vec<(PathBuf, String, Fixed)> = Vec::new();
-    let found: Vec<PathBuf> = paths.iter().flat_map(|path| manifests(path, &mut unreadable)).collect();
-    let files: Vec<File> = found.iter().map(|path| File::new(name(path), read(path))).collect();
+    let mut fixed: Vec<FixedFile> = Vec::new();
+    let found: Vec<(&Path, PathBuf)> = paths
+        .iter()
+        .flat_map(|named| manifests(named, &mut unreadable).into_iter().map(|path| (&**named, path)))
+        .collect();
+    let files: Vec<File> = found.iter().map(|(_, path)| File::new(name(path), read(path))).collect();
 
     let progress = progress(files.iter().flat_map(File::objects).count());
     let mut run = check.start(&files, unreadable);
-    for (path, file) in found.iter().zip(&files) {
+    for ((named, path), file) in found.iter().zip(&files) {
         let filled = run.add(file, || progress.inc(1));
         if let Ok(content) = &file.content
             && fix
             && !filled.is_empty()
         {
-            let text = Fixed::of(&content.text, &filled);
+            let text = Fixed::of(content, &filled);
             for (place, reason) in &text.left {
                 run.report.add_unfilled(&file.name, filled[*place].0, reason);
             }
-            // A file can be given twice.
-            if !fixed.iter().any(|(other, ..)| is_same_file(other, path).unwrap_or(false)) {
-                fixed.push((path.clone(), file.name.clone(), text));
+            match place(named, path) {
+                // A file can be given twice, and by a link.
+                Ok(place) if fixed.iter().any(|other| other.place.path == place.path) => {}
+                Ok(place) => fixed.push(FixedFile { name: file.name.clone(), place, fixed: text }),
+                Err(reason) => run.report.add_unread(&file.name, not_filled(&reason)),
             }
         }
     }
@@ -57,11 +75,24 @@ pub fn check(check: &Check<Module>, paths: &[PathBuf], fix: bool) -> Checked {
     Checked { report: run.finish(), fixed }
 }
 
+/// Why nothing is filled in, in a file that was read.
+pub fn not_filled(reason: &str) -> String {
+    format!("nothing is filled in: {reason}")
+}
+
+/// Where a file is that was found by a path that somebody named.
+fn place(named: &Path, path: &Path) -> Result<Resolved, String> {
+    match path == Path::new(STANDARD_INPUT) {
+        true => Ok(Resolved { path: path.to_owned(), shown: PathBuf::from("<stdin>") }),
+        false => resolve_below(named, path),
+    }
+}
+
 /// A file as reports name it.
 fn name(path: &Path) -> String {
     match path == Path::new(STANDARD_INPUT) {
         true => "<stdin>".to_owned(),
-        false => path.to_string_lossy().into_owned(),
+        false => without_user(&path.to_string_lossy()),
     }
 }
 
@@ -93,14 +124,11 @@ fn is_manifest(path: &Path) -> bool {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let bytes = if path == Path::new(STANDARD_INPUT) {
-        let mut bytes = Vec::new();
-        io::stdin().read_to_end(&mut bytes).map(|_| bytes)
-    } else {
-        fs::read(path)
+    let from: Box<dyn Read> = match path == Path::new(STANDARD_INPUT) {
+        true => Box::new(io::stdin()),
+        false => Box::new(std::fs::File::open(path).map_err(|error| error.to_string())?),
     };
-    let bytes = bytes.map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to()))
+    read_text(from, MOST_OF_MANIFEST)
 }
 
 /// A bar on a terminal's standard error, where there is something to wait for.

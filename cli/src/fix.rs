@@ -1,14 +1,18 @@
 //! What policies fill in, in the manifests themselves.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range, path::Path};
 
 use flytewarden_offline::{
+    check::Content,
     edit::{Change, changed},
     manifest::Object,
+    shown::around_user,
     yaml::{self, Step},
 };
 use serde_json::{Value, json};
-use similar::TextDiff;
+use similar::{DiffOp, TextDiff};
+
+use crate::files::quote_for_diff;
 
 /// A text with what was filled in.
 #[derive(Debug)]
@@ -21,17 +25,31 @@ pub struct Fixed {
     pub objects: usize,
     /// The objects that are left as they were, by their place in what was wanted, and why.
     pub left: Vec<(usize, String)>,
+    /// The documents with Secrets, and those that cannot be read and may be Secrets, by their lines, from 0.
+    secret: Vec<Range<usize>>,
 }
 
 impl Fixed {
     /// A text with each of some of its objects as policies want it.
-    pub fn of(text: &str, wanted: &[(&Object, Value)]) -> Self {
-        let mut fixed = Self { before: text.to_owned(), text: text.to_owned(), objects: 0, left: Vec::new() };
+    pub fn of(content: &Content, wanted: &[(&Object, Value)]) -> Self {
+        let Content { text, objects } = content;
+        let left = Vec::new();
+        let mut fixed = Self { before: text.clone(), text: text.clone(), objects: 0, left, secret: Vec::new() };
         let mut by_document: BTreeMap<usize, Vec<Wanted>> = BTreeMap::new();
         for (place, change) in wanted.iter().enumerate() {
             by_document.entry(change.0.document).or_default().push((place, change));
         }
         let documents = yaml::documents(text);
+        let is_secret = |number: usize| {
+            objects.iter().any(|object| match object {
+                Ok(object) => object.document == number && object.kind == "Secret",
+                Err(unreadable) => unreadable.document == number,
+            })
+        };
+        let lines_before = |at: usize| text[..at].matches('\n').count();
+        let secret = documents.iter().filter(|document| is_secret(document.number));
+        fixed.secret =
+            secret.map(|document| lines_before(document.span.start)..lines_before(document.span.end)).collect();
         // From the last, so that what comes before stays where it is.
         for (number, wanted) in by_document.iter().rev() {
             let Some(document) = documents.iter().find(|document| document.number == *number) else { continue };
@@ -45,15 +63,28 @@ impl Fixed {
     }
 
     /// What has changed, as a unified diff; nothing where nothing has.
-    pub fn diff(&self, file: &str) -> String {
-        // `git apply` takes no other names.
-        let file = file.trim_start_matches("./").trim_start_matches('/');
-        // And `patch` none with blanks but before a tab.
-        let file = if file.contains(' ') { format!("{file}\t") } else { file.to_owned() };
-        TextDiff::from_lines(&self.before, &self.text)
-            .unified_diff()
-            .header(&format!("a/{file}"), &format!("b/{file}"))
-            .to_string()
+    ///
+    /// # Errors
+    ///
+    /// Lines around the changes hold a Secret, or a URL with a user and a password, which nobody is to read in a log.
+    pub fn diff(&self, file: &Path) -> Result<String, String> {
+        // As `patch` and git have lines; the library ends them at other characters too.
+        let [lines, fixed] = [&self.before, &self.text].map(|text| text.split_inclusive('\n').collect::<Vec<_>>());
+        let is_private = |line: usize| {
+            self.secret.iter().any(|document| document.contains(&line))
+                || lines.get(line).is_some_and(|line| around_user(line).is_some())
+        };
+        let diff = TextDiff::configure().newline_terminated(true).diff_slices(&lines, &fixed);
+        let shows_private = |context: &usize| {
+            let hunks = diff.grouped_ops(*context);
+            hunks.iter().flatten().flat_map(DiffOp::old_range).any(&is_private)
+        };
+        // With one line around it, a change shows no more of another document than the `---` before it.
+        let context = [3, 2, 1].into_iter().find(|context| !shows_private(context)).ok_or(
+            "the diff would show lines of a Secret, or a URL with a password in it; --write puts it into the file",
+        )?;
+        let [before, after] = ["a", "b"].map(|side| quote_for_diff(side, file));
+        Ok(diff.unified_diff().context_radius(context).header(&before, &after).to_string())
     }
 }
 
@@ -114,16 +145,20 @@ fn added(there: &Value, wanted: &Value, route: Vec<Step>, changes: &mut Vec<Chan
 
 #[cfg(test)]
 mod tests {
-    use flytewarden_offline::manifest;
+    use std::path::Path;
+
+    use flytewarden_offline::{check::Content, manifest};
     use serde_json::json;
 
     use super::Fixed;
 
     /// A text in which every Pod gets `runAsUser: 1`.
     fn fixed(text: &str) -> Fixed {
-        let objects: Vec<_> = manifest::objects(text).into_iter().flatten().collect();
-        let wanted: Vec<_> = objects
+        let content = Content { text: text.to_owned(), objects: manifest::objects(text) };
+        let wanted: Vec<_> = content
+            .objects
             .iter()
+            .flatten()
             .filter(|object| object.kind == "Pod")
             .map(|object| {
                 let mut wanted = json!(object.content);
@@ -135,7 +170,7 @@ mod tests {
                 (object, wanted)
             })
             .collect();
-        Fixed::of(text, &wanted)
+        Fixed::of(&content, &wanted)
     }
 
     #[test]
@@ -243,8 +278,9 @@ mod tests {
     #[test]
     fn a_change_to_what_is_there_is_not_made() {
         let text = "kind: Pod\napiVersion: v1\nspec: {a: 1}\n";
-        let object = manifest::objects(text).remove(0).unwrap();
-        let fixed = Fixed::of(text, &[(&object, json!({"kind": "Pod", "apiVersion": "v1", "spec": {"a": 2}}))]);
+        let content = Content { text: text.to_owned(), objects: manifest::objects(text) };
+        let object = content.objects[0].as_ref().unwrap();
+        let fixed = Fixed::of(&content, &[(object, json!({"kind": "Pod", "apiVersion": "v1", "spec": {"a": 2}}))]);
         assert_eq!(vec![(0, "a policy changes more than what it lacks".to_owned())], fixed.left);
     }
 
@@ -252,6 +288,29 @@ mod tests {
     fn a_diff_names_the_file_and_shows_three_lines_around_a_change() {
         let fixed = fixed("kind: Pod\napiVersion: v1\nspec:\n  a: 1\n");
         let diff = "--- a/x.yaml\n+++ b/x.yaml\n@@ -2,3 +2,5 @@\n apiVersion: v1\n spec:\n   a: 1\n+  securityContext:\n+    runAsUser: 1\n";
-        assert_eq!(diff, fixed.diff("x.yaml"));
+        assert_eq!(Ok(diff.to_owned()), fixed.diff(Path::new("x.yaml")));
+    }
+
+    #[test]
+    fn a_diff_shows_no_line_of_a_secret_and_no_password() {
+        let pod = "kind: Pod\napiVersion: v1\nspec: {a: 1}\n";
+        let secret = "kind: Secret\napiVersion: v1\nstringData: {a: MARKER}\n";
+        let url = "kind: Pod\napiVersion: v1\nspec:\n  b: https://a:MARKER@b.example\n  c: 1\n  d: 1\n";
+        for (it, text, is_shown) in [
+            ("between", format!("{secret}---\n{pod}---\n{secret}"), true),
+            ("beside one that cannot be read", format!("a: [MARKER\n---\n{pod}---\nb: *MARKER\n"), true),
+            ("on one line", format!("{secret}---\n{{kind: Pod, apiVersion: v1, spec: {{a: 1}}}}\n---\n{secret}"), true),
+            (
+                "in one list",
+                "kind: List\napiVersion: v1\nitems:\n- {kind: Secret, apiVersion: v1, stringData: {a: MARKER}}\n- {kind: Pod, apiVersion: v1, spec: {a: 1}}\n".to_owned(),
+                false,
+            ),
+            ("a URL some lines away", url.to_owned(), true),
+            ("a URL on the next line", url.replace("  c: 1\n  d: 1\n", ""), false),
+        ] {
+            let diff = fixed(&text).diff(Path::new("x.yaml"));
+            assert_eq!(is_shown, diff.as_ref().is_ok_and(|diff| diff.contains("runAsUser: 1")), "{it}: {diff:?}");
+            assert!(!format!("{diff:?}").contains("MARKER"), "{it}: {diff:?}");
+        }
     }
 }

@@ -6,6 +6,7 @@
 pub mod cache;
 pub mod check;
 pub mod engine;
+pub mod files;
 pub mod fix;
 pub mod formats;
 pub mod registry;

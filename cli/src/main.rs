@@ -2,24 +2,30 @@
 
 use std::{
     error::Error,
-    fs,
+    fs::File,
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::{Parser, Subcommand, ValueEnum};
 use flytewarden_cli::{
     cache::Cache,
-    check::{Checked, STANDARD_INPUT, check as check_files},
-    engine::{EMBEDDED, Module},
-    fix::Fixed,
-    formats::{junit::junit, sarif::sarif, text},
+    check::{Checked, FixedFile, STANDARD_INPUT, check as check_files, not_filled},
+    engine::{DEFAULT_TIME, EMBEDDED, Engine, MOST_BYTES, Module},
+    files::{MOST_OF_SETTINGS, read_file, read_text, replace},
+    formats::{
+        junit::junit,
+        sarif::sarif,
+        text::{self, without_user},
+    },
     registry::{Artifact, Pulled},
 };
 use flytewarden_offline::{
     check::{Check, Policy},
     images::Images,
+    report::Report,
     settings::Settings,
 };
 use serde::Serialize;
@@ -75,6 +81,10 @@ struct CheckArguments {
     /// Another compiled policy instead of the built-in ones; can be given more than once.
     #[arg(long = "module", value_name = "FILE|registry://REF")]
     modules: Vec<String>,
+
+    /// How long a module may take for an object. One that takes longer is not asked again.
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TIME.as_secs(), value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: u64,
 
     /// Registries are asked over plain http.
     #[arg(long)]
@@ -140,7 +150,7 @@ fn main() -> ExitCode {
 }
 
 fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
-    let modules = modules(&arguments.modules, arguments.insecure)?;
+    let modules = modules(arguments)?;
     let mut out = BufWriter::new(anstream::AutoStream::auto(io::stdout().lock()));
     if arguments.list {
         let width = modules.iter().map(|module| module.name.len()).max().unwrap_or(0);
@@ -153,10 +163,9 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
 
     let settings = match &arguments.settings {
         None => Settings::default(),
-        Some(file) => fs::read_to_string(file)
-            .map_err(|error| error.to_string())
+        Some(file) => read_settings(file)
             .and_then(|text| Settings::read(&text, &modules).map_err(|wrong| wrong.to_string()))
-            .map_err(|error| format!("settings {}: {error}", file.display()))?,
+            .map_err(|error| format!("settings {}: {error}", shown(file)))?,
     };
     // The built-in policies need none, and are not compiled just to say so.
     for module in modules.iter().filter(|module| !arguments.modules.is_empty() && !settings.has(&module.name)) {
@@ -170,17 +179,16 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
     };
     let images = match &arguments.image_users {
         None => Images::default(),
-        Some(file) => fs::read_to_string(file)
-            .map_err(|error| error.to_string())
+        Some(file) => read_settings(file)
             .and_then(|text| Images::read(&text))
-            .map_err(|error| format!("image users {}: {error}", file.display()))?,
+            .map_err(|error| format!("image users {}: {error}", shown(file)))?,
     };
     if arguments.write && arguments.paths.iter().any(|path| path == Path::new(STANDARD_INPUT)) {
         return Err("standard input cannot be written to: --fix without --write prints a diff".into());
     }
     let check = Check { policies: &modules, settings: &settings, namespace: &arguments.namespace, images };
-    let Checked { report, fixed } = check_files(&check, &arguments.paths, arguments.fix);
-    fix(&fixed, arguments.write, &mut out)?;
+    let Checked { mut report, fixed } = check_files(&check, &arguments.paths, arguments.fix);
+    fix(&fixed, arguments.write, &mut report, &mut out)?;
     let report_out: &mut dyn Write = match arguments.fix && !arguments.write {
         true => &mut anstream::AutoStream::auto(io::stderr().lock()),
         false => &mut out,
@@ -199,15 +207,20 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
     })
 }
 
-/// Writes what is filled in to the files, or prints it as a diff.
-fn fix(fixed: &[(PathBuf, String, Fixed)], write: bool, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
-    for (path, name, fixed) in fixed.iter().filter(|(.., fixed)| fixed.objects > 0) {
-        if write {
-            fs::write(path, &fixed.text).map_err(|error| format!("{name}: {error}"))?;
-            let objects = if fixed.objects == 1 { "object" } else { "objects" };
-            anstream::eprintln!("{}: filled in {} {objects}", text::printable(name), fixed.objects);
-        } else {
-            finish(out.write_all(fixed.diff(name).as_bytes()))?;
+/// Writes what is filled in to the files, or prints it as a diff. What cannot be is added to the report.
+fn fix(fixed: &[FixedFile], write: bool, report: &mut Report, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
+    for FixedFile { name, place, fixed } in fixed.iter().filter(|file| file.fixed.objects > 0) {
+        let done = match write {
+            true => replace(&place.path, &fixed.before, &fixed.text).map(|()| String::new()),
+            false => fixed.diff(&place.shown),
+        };
+        match done {
+            Err(reason) => report.add_unread(name, not_filled(&reason)),
+            Ok(diff) if !write => finish(out.write_all(diff.as_bytes()))?,
+            Ok(_) => {
+                let objects = if fixed.objects == 1 { "object" } else { "objects" };
+                anstream::eprintln!("{}: filled in {} {objects}", text::printable(name), fixed.objects);
+            }
         }
     }
     finish(out.flush())
@@ -226,13 +239,15 @@ fn finish(written: io::Result<()>) -> Result<(), Box<dyn Error>> {
     }
 }
 
-fn modules(named: &[String], insecure: bool) -> Result<Vec<Module>, Box<dyn Error>> {
-    let engine = wasmtime::Engine::default();
+fn modules(arguments: &CheckArguments) -> Result<Vec<Module>, Box<dyn Error>> {
+    let engine = Engine::new(Duration::from_secs(arguments.timeout))?;
+    let named = &arguments.modules;
     let mut modules = Vec::new();
-    for name in named {
-        let bytes = match name.split_once("://") {
-            None => read(Path::new(name)),
-            Some(("registry", _)) => pull(name, insecure),
+    for reference in named {
+        let name = &without_user(reference);
+        let bytes = match reference.split_once("://") {
+            None => read_file(Path::new(reference), MOST_BYTES).map_err(Into::into),
+            Some(("registry", _)) => pull(reference, arguments.insecure),
             Some((scheme, _)) => Err(format!("a module is a file, or registry://..., and not {scheme}://").into()),
         };
         let module = bytes.and_then(|bytes| Module::load(&engine, bytes).map_err(Into::into));
@@ -261,13 +276,19 @@ fn pull(reference: &str, insecure: bool) -> Result<Vec<u8>, Box<dyn Error>> {
 
 fn push(arguments: &PushArguments) -> Result<ExitCode, Box<dyn Error>> {
     let PushArguments { module, reference, insecure } = arguments;
-    let bytes = read(module).map_err(|error| format!("module {}: {error}", module.display()))?;
+    let bytes = read_file(module, MOST_BYTES).map_err(|error| format!("module {}: {error}", shown(module)))?;
     let pushed = Artifact::at(reference, *insecure).and_then(|artifact| artifact.push(&bytes));
-    let immutable = pushed.map_err(|error| format!("{reference}: {error}"))?;
+    let immutable = pushed.map_err(|error| format!("{}: {error}", without_user(reference)))?;
     finish(writeln!(io::stdout(), "{}", text::printable(&immutable)))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
-    Ok(fs::read(file)?)
+/// Reads a file with settings, or with the users of images.
+fn read_settings(file: &Path) -> Result<String, String> {
+    read_text(File::open(file).map_err(|error| error.to_string())?, MOST_OF_SETTINGS)
+}
+
+/// A path as messages name it.
+fn shown(path: &Path) -> String {
+    without_user(&path.to_string_lossy())
 }

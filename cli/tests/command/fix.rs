@@ -111,6 +111,96 @@ fn a_file_that_is_given_twice_is_fixed_once() {
     assert_eq!(1, run.out.matches("\n+        runAsUser: 1000\n").count(), "{}", run.out);
 }
 
+/// What is done with a file that is reached through a link, or that is another than it seems.
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_through_a_link_that_leaves_the_folder() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    let outside = folder(&[("console.yaml", CONSOLE.as_bytes()), ("deep/console.yaml", CONSOLE.as_bytes())]);
+    let folder = folder(&[("in/a/console.yaml", CONSOLE.as_bytes()), ("in/hard.yaml", CONSOLE.as_bytes())]);
+    let inside = folder.path().join("in");
+    fs::set_permissions(inside.join("a/console.yaml"), fs::Permissions::from_mode(0o640)).unwrap();
+    symlink(outside.path().join("console.yaml"), inside.join("out.yaml")).unwrap();
+    symlink(outside.path().join("deep"), inside.join("out")).unwrap();
+    symlink("a/console.yaml", inside.join("within.yaml")).unwrap();
+    symlink("a", inside.join("b")).unwrap();
+    symlink(&inside, folder.path().join("named")).unwrap();
+    fs::hard_link(inside.join("hard.yaml"), outside.path().join("hard.yaml")).unwrap();
+
+    for (named, written) in [("out.yaml", false), ("within.yaml", false), ("", true)] {
+        let named = folder.path().join("named").join(named);
+        // Without --write, a diff has no more.
+        let diff = run(&["check", "--fix", named.to_str().unwrap()], "");
+        let run = run(&["check", "--fix", "--write", named.to_str().unwrap()], "");
+        let is_within = named.ends_with("within.yaml");
+        assert_eq!((Some(if is_within { 0 } else { 2 }), diff.code), (run.code, run.code), "{named:?}: {}", run.out);
+        let said = "nothing is filled in: a link leads out of the folder that was named";
+        assert_eq!(!is_within, run.out.contains(said) && diff.err.contains(said), "{named:?}: {}", run.out);
+        let expected = if written { 1 } else { usize::from(is_within) };
+        assert_eq!(expected, diff.out.matches("/a/console.yaml\n+++ ").count(), "{}", diff.out);
+        for file in ["console.yaml", "deep/console.yaml", "hard.yaml"] {
+            assert_eq!(CONSOLE, fs::read_to_string(outside.path().join(file)).unwrap(), "{named:?} {file}");
+        }
+        if is_within {
+            fs::write(inside.join("a/console.yaml"), CONSOLE).unwrap();
+        }
+    }
+    for file in ["a/console.yaml", "hard.yaml", "within.yaml", "b/console.yaml"] {
+        assert_eq!(format!("{CONSOLE}{FILLED}"), fs::read_to_string(inside.join(file)).unwrap(), "{file}");
+    }
+    assert!(fs::symlink_metadata(inside.join("within.yaml")).unwrap().is_symlink());
+    assert_eq!(0o640, fs::metadata(inside.join("a/console.yaml")).unwrap().permissions().mode() & 0o777);
+    assert_eq!(6, fs::read_dir(&inside).unwrap().count(), "nothing is left beside the files");
+
+    let closed = inside.join("closed.yaml");
+    fs::write(&closed, CONSOLE).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o444)).unwrap();
+    let run = run(&["check", "--fix", "--write", closed.to_str().unwrap()], "");
+    assert_eq!(Some(2), run.code);
+    assert!(run.out.contains("nothing is filled in: it is read-only"), "{}", run.out);
+    assert_eq!(CONSOLE, fs::read_to_string(closed).unwrap());
+}
+
+/// Names that are made to put something into a diff, or that need quotes there.
+#[cfg(unix)]
+#[test]
+fn a_diff_changes_the_files_that_it_is_about_and_no_others() {
+    let names = [
+        "a\n--- a/victim\n+++ b/victim\n@@ -1 +1 @@\n-secret\n+owned\n.yaml",
+        "tab\there.yaml",
+        "quote\".yaml",
+        "back\\slash.yaml",
+        "ü\u{200b}.yaml",
+        "a b c.yaml",
+        "\"a/x.yaml\".yaml",
+        "ret\rurn.yaml",
+        " b.yaml",
+    ];
+    let programs = [("git", &["apply", "fix.diff"][..]), ("patch", &["-p1", "--input=fix.diff"])];
+    let is_there = |program: &str| Command::new(program).arg("--version").output().is_ok();
+    let module = root().join("dist/flyte-non-root.wasm");
+    for name in names {
+        let folder = folder(&[("victim", b"secret\n"), (name, CONSOLE.as_bytes())]);
+        let file = folder.path().join(name);
+        let mut check = flytewarden();
+        check.args(["check", "--fix", "--module"]).arg(&module).arg(".").current_dir(folder.path());
+        let diff = check.output().unwrap().stdout;
+        fs::write(folder.path().join("fix.diff"), &diff).unwrap();
+        let diff = String::from_utf8(diff).unwrap();
+        for (program, arguments) in programs.into_iter().filter(|(program, _)| is_there(program)) {
+            fs::write(&file, CONSOLE).unwrap();
+            let applied = Command::new(program).args(arguments).current_dir(folder.path()).output().unwrap();
+            assert_eq!("secret\n", fs::read_to_string(folder.path().join("victim")).unwrap(), "{program} {diff}");
+            // GNU patch takes no names with line breaks, and says so.
+            if program == "git" || !name.contains('\n') {
+                assert!(applied.status.success(), "{program}: {applied:?}\n{diff}");
+                assert_eq!(format!("{CONSOLE}{FILLED}"), fs::read_to_string(&file).unwrap(), "{program} {diff}");
+            }
+        }
+    }
+}
+
 #[test]
 fn modules_that_fill_in_nothing_cannot_fix() {
     let module = root().join("dist/flyte-admin-cors.wasm");

@@ -2,7 +2,10 @@
 
 mod fix;
 mod formats;
+mod hostile_modules;
 mod pairs;
+mod registry;
+mod secrets;
 
 use std::{
     fs,
@@ -14,7 +17,7 @@ use std::{
 
 use flytewarden_cli::{
     check::check as check_files,
-    engine::{EMBEDDED, Module},
+    engine::{self, EMBEDDED, Module},
 };
 use flytewarden_offline::{check::Check, images::Images, settings::Settings};
 use tempfile::TempDir;
@@ -37,8 +40,13 @@ fn flytewarden() -> Command {
 }
 
 fn run(arguments: &[&str], input: &str) -> Run {
+    run_with(arguments, input, &[])
+}
+
+fn run_with(arguments: &[&str], input: &str, environment: &[(&str, &Path)]) -> Run {
     let mut child = flytewarden()
         .args(arguments)
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -274,7 +282,7 @@ fn policies_are_listed_with_a_line_each() {
 
 #[test]
 fn policies_that_the_manifests_do_not_concern_are_not_compiled() {
-    let engine = wasmtime::Engine::default();
+    let engine = engine::Engine::new(engine::DEFAULT_TIME).expect("an engine");
     let modules: Vec<Module> =
         EMBEDDED.iter().map(|(name, bytes)| Module::built_in(&engine, name, bytes).unwrap()).collect();
     let settings = Settings::default();
@@ -315,10 +323,39 @@ fn colour_is_for_terminals() {
 fn names_cannot_move_the_cursor() {
     let manifest = BAD.replace("name: bad", r#"name: "\e[2Jall\ngood""#).replace("name: a", r#"name: "\u202eb""#);
     let run = check(&manifest);
-    assert!(run.out.starts_with("Pod \u{fffd}[2Jall\n    good  <stdin>:1\n"), "{}", run.out);
-    assert!(run.out.contains("containers[0] \"\u{fffd}b\""), "{}", run.out);
+    assert!(run.out.starts_with(r"Pod \u{1b}[2Jall\u{a}good  <stdin>:1"), "{}", run.out);
+    assert!(run.out.contains(r#"containers[0] "\u{202e}b""#), "{}", run.out);
     let folder = folder(&[("\u{1b}[2J.yaml", BAD.as_bytes())]);
     assert!(!crate::run(&["check", folder.path().to_str().unwrap()], "").out.contains('\u{1b}'));
+}
+
+#[test]
+fn what_cannot_be_seen_is_shown_as_an_escape() {
+    let hidden = ["\u{200b}", "\u{ad}", "\u{feff}", "\u{e0041}", "\u{a0}", "\u{2066}"];
+    for hidden in hidden {
+        let escape: String = hidden.chars().flat_map(char::escape_unicode).collect();
+        let manifest = BAD.replace("name: bad", &format!("name: 'b{hidden}ad'"));
+        let folder = folder(&[(&format!("x{hidden}y.yaml"), manifest.as_bytes())]);
+        let found = crate::run(&["check", folder.path().to_str().unwrap()], "");
+        assert!(!found.out.contains(hidden), "{}", found.out);
+        assert!(found.out.contains(&format!("Pod b{escape}ad")), "{}", found.out);
+        assert!(found.out.contains(&format!("x{escape}y.yaml")), "{}", found.out);
+        let missing = crate::run(&["check", "--settings", &format!("s{hidden}"), "-"], &manifest);
+        assert!(missing.err.contains(&format!("settings s{escape}: ")), "{}", missing.err);
+        for format in ["sarif", "junit"] {
+            let found = crate::run(&["check", "--format", format, "-"], &manifest);
+            assert!(!found.out.contains(hidden), "{}", found.out);
+        }
+    }
+}
+
+#[test]
+fn what_has_no_end_is_not_read_to_it() {
+    for arguments in [&["/dev/zero"][..], &["--settings", "/dev/zero", "-"], &["--image-users", "/dev/zero", "-"]] {
+        let run = run(&[&["check"], arguments].concat(), BAD);
+        assert_eq!(Some(2), run.code, "{arguments:?}");
+        assert!(format!("{}{}", run.out, run.err).contains("it is larger than the "), "{arguments:?}: {}", run.err);
+    }
 }
 
 #[test]
