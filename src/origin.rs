@@ -2,11 +2,14 @@
 //!
 //! URLs are read by the `url` crate, which follows the [WHATWG's standard](https://url.spec.whatwg.org) as browsers do.
 //! Its names are ASCII here (`idna_adapter` 1.0): the tables of Unicode would be larger than a module may be, and a host
-//! that is not ASCII is wrong in any case.
+//! that is not ASCII is wrong in any case. One that is in punycode stands for such a name; which ones browsers refuse is
+//! in [`label`].
+
+mod label;
 
 use std::fmt;
 
-use url::{Host, Url};
+use url::{Host, ParseError, Url};
 
 use crate::verdict::Shortened;
 
@@ -47,6 +50,7 @@ pub(crate) enum Reason {
     Several,
     TwoSchemes,
     NoHost,
+    InvalidPunycode,
     OtherScheme,
     LongHost,
     User,
@@ -73,6 +77,7 @@ impl fmt::Display for Reason {
             Self::Several => "holds a comma or a semicolon: each origin is an item of its own",
             Self::TwoSchemes => "has two schemes",
             Self::NoHost => "is no URL with a host",
+            Self::InvalidPunycode => "has an invalid `xn--` part in its host, which browsers refuse",
             Self::OtherScheme => "is no web page's: its scheme is neither https nor http",
             Self::LongHost => "has a host longer than names can be",
             Self::User => "has a user in it",
@@ -98,6 +103,13 @@ impl Origin {
     ///
     /// It is none, or is written in another way than browsers write it.
     pub(crate) fn read(text: &str) -> Result<Self, NeverSent> {
+        // What is written instead must be an origin itself.
+        let is_origin = |text: &String| Self::examine(text).is_ok();
+        Self::examine(text)
+            .map_err(|NeverSent { reason, instead }| NeverSent { reason, instead: instead.filter(is_origin) })
+    }
+
+    fn examine(text: &str) -> Result<Self, NeverSent> {
         let never = |reason| Err(NeverSent { reason, instead: None });
         if text.is_empty() {
             return never(Reason::Empty);
@@ -123,15 +135,18 @@ impl Origin {
         if text.matches("://").count() > 1 {
             return never(Reason::TwoSchemes);
         }
-        let Ok(url) = Url::parse(text) else {
-            let reason = if text.is_ascii() { Reason::NoHost } else { Reason::NotPunycode };
-            let Some(url) = punycode(text).filter(|url| matches!(url.scheme(), "https" | "http")) else {
-                return never(reason);
-            };
-            return Err(NeverSent {
-                reason: difference(text, &url),
-                instead: Some(url.origin().ascii_serialization()),
-            });
+        let url = match parse(text) {
+            Ok(url) => url,
+            Err(reason) if text.is_ascii() => return never(reason),
+            Err(_) => {
+                let Some(url) = punycode(text).filter(|url| matches!(url.scheme(), "https" | "http")) else {
+                    return never(Reason::NotPunycode);
+                };
+                return Err(NeverSent {
+                    reason: difference(text, &url),
+                    instead: Some(url.origin().ascii_serialization()),
+                });
+            }
         };
         if !matches!(url.scheme(), "https" | "http") {
             return never(Reason::OtherScheme);
@@ -212,6 +227,20 @@ pub(crate) fn shown(text: &str) -> String {
     Shortened(&format!("{scheme}{dots}{}{more}", &rest[..end])).to_string()
 }
 
+/// Reads a URL as browsers do.
+///
+/// # Errors
+///
+/// They refuse it.
+fn parse(text: &str) -> Result<Url, Reason> {
+    let url = Url::parse(text).map_err(|error| match error {
+        ParseError::IdnaError if text.to_ascii_lowercase().contains("xn--") => Reason::InvalidPunycode,
+        _ => Reason::NoHost,
+    })?;
+    let is_refused = url.host_str().is_some_and(|host| host.split('.').any(label::is_refused));
+    if is_refused { Err(Reason::InvalidPunycode) } else { Ok(url) }
+}
+
 /// What a URL has that its origin has not.
 fn difference(text: &str, url: &Url) -> Reason {
     let after_scheme = text.split_once("://").map_or(text, |(_, rest)| rest);
@@ -249,7 +278,7 @@ fn with_scheme(text: &str) -> Option<String> {
         |rest: &str| rest.split('/').next().is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
     let is_host = is_host && host.split_once(':').is_none_or(|(_, rest)| has_port(rest));
     let scheme = if host.starts_with("localhost") { "http" } else { "https" };
-    let origin = Url::parse(&format!("{scheme}://{host}")).ok().filter(|_| is_host)?.origin();
+    let origin = parse(&format!("{scheme}://{host}")).ok().filter(|_| is_host)?.origin();
     origin.is_tuple().then(|| origin.ascii_serialization())
 }
 
@@ -270,7 +299,7 @@ fn punycode(text: &str) -> Option<Url> {
     });
     let host = labels.collect::<Option<Vec<_>>>()?.join(".");
     let rest = &rest[rest.find(['/', '?', '#', ':']).unwrap_or(rest.len())..];
-    Url::parse(&format!("{scheme}://{host}{rest}")).ok().filter(|url| url.origin().is_tuple())
+    parse(&format!("{scheme}://{host}{rest}")).ok().filter(|url| url.origin().is_tuple())
 }
 
 /// The lower case of ASCII's, Latin-1's and Russian letters; that of all letters would be a tenth of a module.

@@ -13,6 +13,9 @@ const ORIGINS: &[(&str, Option<&str>)] = &[
     ("https://console", Some("https://console")),
     ("https://console.example.com.", Some("https://console.example.com.")),
     ("https://xn--bcher-kva.example", Some("https://xn--bcher-kva.example")),
+    ("https://xn--n3h.example", Some("https://xn--n3h.example")),
+    ("https://xn--fiqs8s", Some("https://xn--fiqs8s")),
+    ("https://xn--fa-hia.example", Some("https://xn--fa-hia.example")),
     ("https://192.0.2.7:30081", Some("https://192.0.2.7:30081")),
     ("https://[2001:db8::1]", Some("https://[2001:db8::1]")),
     ("https://a_b.example.com", Some("https://a_b.example.com")),
@@ -55,6 +58,20 @@ const ORIGINS: &[(&str, Option<&str>)] = &[
     ("https://console.example.com:99999", None),
     ("https://console.example.com:https", None),
     ("https://256.256.256.256", None),
+    // Punycode of a control, a capital, a ligature, a soft hyphen, a dot behind a digit, and a character for private use.
+    ("https://xn--a", None),
+    ("https://XN--A", None),
+    ("https://console.xn--dca.example", None),
+    ("https://xn--jm6c.example", None),
+    ("https://xn--kba.example", None),
+    ("https://xn--a-ecp.example", None),
+    ("https://xn--0y0c.example", None),
+    ("https://xn--a:8443/", None),
+    ("https://xn%2d%2da", None),
+    // No punycode.
+    ("https://xn--0", None),
+    ("https://xn--.example", None),
+    ("https://xn--99999999", None),
     ("https://<flyte-console-domain>", None),
     ("https://exa|mple.com", None),
     ("file:///index.html", None),
@@ -75,6 +92,9 @@ const NEVER_SENT: &[(&str, &str, &str)] = &[
     ("*.example.com", "has a `*` in it, and there are no patterns: it is compared byte for byte", EXAMPLE),
     ("https://{{ .Values.host }}", "holds a placeholder that nobody replaced", EXAMPLE),
     ("${CONSOLE_ORIGIN}", "holds a placeholder that nobody replaced", EXAMPLE),
+    ("https://xn--a", INVALID, EXAMPLE),
+    ("https://xn--.example/console", INVALID, EXAMPLE),
+    ("xn--a.example", "has no scheme", EXAMPLE),
     ("ftp://console.example.com", "is no web page's: its scheme is neither https nor http", EXAMPLE),
     ("https://faß.example", "has a host that is not in punycode", EXAMPLE),
     ("https://console.example.com/", "ends with a slash", "write https://console.example.com"),
@@ -99,11 +119,12 @@ const NEVER_SENT: &[(&str, &str, &str)] = &[
     ("not an origin", "has white space in it", EXAMPLE),
 ];
 
+const INVALID: &str = "has an invalid `xn--` part in its host, which browsers refuse";
 const EXAMPLE: &str = "write the origin as a browser sends it, e.g. https://console.example.com";
 
-/// The policy's violations of an allowed origin: rule, problem and mend of each.
-fn violations(origin: &str) -> Vec<[String; 3]> {
-    let file = json!({"server": {"security": {"allowedOrigins": [origin]}}}).to_string();
+/// The policy's violations of allowed origins: rule, problem and mend of each.
+fn violations(origins: &[&str]) -> Vec<[String; 3]> {
+    let file = json!({"server": {"security": {"allowedOrigins": origins}}}).to_string();
     let object = json!({"metadata": {"name": "flyte-admin-config"}, "data": {"server.yaml": file}});
     let kind = json!({"group": "", "version": "v1", "kind": "ConfigMap"});
     let payload = json!({"request": {"operation": "CREATE", "kind": kind, "object": object}}).to_string();
@@ -116,7 +137,7 @@ fn violations(origin: &str) -> Vec<[String; 3]> {
 }
 
 fn judge(shown: &str, sent: Option<&str>) -> Result<(), Failed> {
-    let found = violations(shown);
+    let found = violations(&[shown]);
     let good = match (&found[..], sent) {
         ([], Some(sent)) => sent == shown,
         ([[rule, _, mend]], Some(sent)) => rule == "never-matches" && shown != sent && *mend == format!("write {sent}"),
@@ -128,7 +149,7 @@ fn judge(shown: &str, sent: Option<&str>) -> Result<(), Failed> {
 
 fn explain(shown: &str, reason: &str, mend: &str) -> Result<(), Failed> {
     let expected = [format!("it {reason}"), mend.to_owned()];
-    match &violations(shown)[..] {
+    match &violations(&[shown])[..] {
         [[rule, problem, mend]] if rule == "never-matches" => {
             let reason = problem.rsplit_once("`: ").map_or(&**problem, |(_, reason)| reason).to_owned();
             let found = [reason, mend.clone()];
@@ -152,12 +173,40 @@ fn by_node() -> Result<(), Failed> {
     if wrong.is_empty() { Ok(()) } else { Err(format!("Node says otherwise: {wrong:#?}").into()) }
 }
 
+/// What the policy refuses of all names of one character in punycode, Node refuses too, alone and behind a letter.
+fn names_by_node() -> Result<(), Failed> {
+    const SCRIPT: &str = "
+        const {encode} = require('punycode');
+        const takes = (name) => { try { return !!new URL('https://xn--' + encode(name)) } catch { return false } };
+        const taken = [];
+        for (let code = 0x80; code < 0x110000; code++) {
+            const character = code >= 0xd800 && code < 0xe000 ? '' : String.fromCodePoint(code);
+            for (const name of character ? [character, 'a' + character] : []) {
+                if (takes(name)) taken.push('https://xn--' + encode(name));
+            }
+        }
+        console.log(JSON.stringify(taken));";
+    let output = Command::new("node").args(["--no-deprecation", "-e", SCRIPT]).output()?;
+    let taken: Vec<String> = serde_json::from_slice(&output.stdout)?;
+    let taken: Vec<&str> = taken.iter().map(|origin| &**origin).collect();
+    // A list has a thousand items at most.
+    let wrong: Vec<_> = taken.chunks(1_000).flat_map(violations).collect();
+    if taken.len() > 100_000 && wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("Node takes {} names, and of them the policy refuses {wrong:?}", taken.len()).into())
+    }
+}
+
 fn main() -> ExitCode {
     let has_node = Command::new("node").arg("--version").output().is_ok_and(|output| output.status.success());
     if !has_node {
         println!("SKIPPED: there is no node on PATH, so the table of origins was not compared with Node's own URLs");
     }
-    let mut trials = vec![Trial::test("the origins are those of Node's URLs", by_node).with_ignored_flag(!has_node)];
+    let mut trials = vec![
+        Trial::test("the origins are those of Node's URLs", by_node).with_ignored_flag(!has_node),
+        Trial::test("no name is refused that Node's URLs take", names_by_node).with_ignored_flag(!has_node),
+    ];
     for (shown, sent) in ORIGINS {
         trials.push(Trial::test(format!("the origin of {shown:?}"), || judge(shown, *sent)));
     }

@@ -1,7 +1,6 @@
 //! The settings of `flyte-console-url`.
 
 use serde_json::value::RawValue;
-use url::Host;
 
 use crate::{
     origin::{Origin, shown},
@@ -64,8 +63,7 @@ impl<'a> Settings<'a> {
 
     pub(super) fn check(&self) -> Result<(), InvalidSettings> {
         for (index, host) in self.allow_http.iter().flatten().enumerate() {
-            let written = Host::parse(host).map(|host| host.to_string());
-            if written.as_deref() != Ok(host) || host.contains('*') {
+            if !Origin::read(&format!("http://{}", &**host)).is_ok_and(|origin| origin.host() == &**host) {
                 let problem =
                     format!("`{}` is no host as browsers write it, e.g. flyte.internal.example.com", shown(host));
                 return Err(InvalidSettings::at(&format!("allowHttp[{index}]"), problem));

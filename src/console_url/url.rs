@@ -113,9 +113,12 @@ fn judge(part: Reason, text: &str, shown: &str, settings: &Settings) -> Option<(
             "no-url",
             format!("`{shown}` has no scheme: flyteconsole up to v1.10 takes it for a part of its own address"),
         )),
-        Reason::WhiteSpace | Reason::TwoSchemes | Reason::NoHost | Reason::OtherScheme | Reason::LongHost => {
-            Some(("no-url", format!("`{shown}` {part}: browsers cannot call it")))
-        }
+        Reason::WhiteSpace
+        | Reason::TwoSchemes
+        | Reason::NoHost
+        | Reason::InvalidPunycode
+        | Reason::OtherScheme
+        | Reason::LongHost => Some(("no-url", format!("`{shown}` {part}: browsers cannot call it"))),
         Reason::Empty | Reason::Pattern | Reason::Several => Some(no_url(shown)),
     }
 }
