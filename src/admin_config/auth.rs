@@ -33,8 +33,21 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Why flyteadmin does not start as `External`.
+    /// Why flyteadmin does not start as `External`, or why it is not the same to every release.
     pub(crate) fn auth(&mut self) -> Result<Auth, Box<Fault>> {
+        let auth = self.read_auth()?;
+        // Keys that differ in case alone.
+        if let Some(fault) = self.faults.pop() {
+            return Err(fault.into());
+        }
+        let (earlier, _, replaced) = self.read_as_yaml_v2(Self::read_auth);
+        match replaced.into_iter().next() {
+            Some(fault) if earlier.ok().as_ref() != Some(&auth) => Err(fault.into()),
+            _ => Ok(auth),
+        }
+    }
+
+    fn read_auth(&mut self) -> Result<Auth, Box<Fault>> {
         let Some(server) = self.text(&SERVER_TYPE)? else {
             return Ok(Auth::Itself);
         };
@@ -175,6 +188,24 @@ mod tests {
             ),
         ] {
             assert_eq!(external(url), auth(&text), "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_that_releases_read_in_two_ways_are_refused() {
+        for text in [
+            "auth: {appAuth: {authServerType: Self, AuthServerType: External}}",
+            "auth: {appAuth: {authServerType: Self, <<: {authServerType: External}}}",
+            "auth: {appAuth: {authServerType: Self}, <<: {appAuth: {authServerType: 5}}}",
+            "auth: {appAuth: {authServerType: External}, userAuth: {openId: {baseUrl: https://b.example.com, <<: {baseUrl: ''}}}}",
+        ] {
+            assert!(auth(text).is_err(), "{text}");
+        }
+        for text in [
+            "auth: {appAuth: {<<: {authServerType: External}, authServerType: Self}}",
+            "auth: {appAuth: {authServerType: Self, <<: {authServerType: ''}}}",
+        ] {
+            assert_eq!(Ok(Auth::Itself), auth(text), "{text}");
         }
     }
 

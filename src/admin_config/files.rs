@@ -1,9 +1,10 @@
 //! From flyteadmin's files to the value of an option.
 //!
 //! Files are merged in the order of their names: maps deeply, anything else by taking the later one. Nothing is merged
-//! here, though; an option is looked up in all files at once.
+//! here, though; an option is looked up in all files at once. Where a file has `<<`, it is looked up as yaml.v3 does, and
+//! again as yaml.v2 does, which flyteadmin reads with up to v1.16.5.
 
-use std::rc::Rc;
+use std::{mem, rc::Rc};
 
 use super::{
     DEFAULT_ALLOW_CORS, DEFAULT_ALLOWED_HEADERS, DEFAULT_ALLOWED_ORIGINS, DEFAULT_USE_AUTH, Fault, FaultKind, Item,
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     verdict::{Shortened, Unjudged, Within},
-    yaml::{Document, Entry, Node, Unreadable, Value},
+    yaml::{Document, Found, Merging, Node, Unreadable, Value},
 };
 
 /// A file of flyteadmin's configuration.
@@ -31,6 +32,10 @@ pub(crate) struct Config {
     dotted: Vec<String>,
     /// What is wrong with them.
     pub(crate) faults: Vec<Fault>,
+    /// How maps are merged.
+    merging: Merging,
+    /// What `<<` brings in the place of a map's own keys, as far as it was looked up.
+    replaced: Vec<Fault>,
 }
 
 /// A value in one of the files.
@@ -65,7 +70,13 @@ impl Config {
     ///
     /// A file is beyond what is read here.
     pub(crate) fn read(files: &[File]) -> Result<Self, Unjudged> {
-        let mut config = Self { files: Vec::new(), dotted: Vec::new(), faults: Vec::new() };
+        let mut config = Self {
+            files: Vec::new(),
+            dotted: Vec::new(),
+            faults: Vec::new(),
+            merging: Merging::OwnFirst,
+            replaced: Vec::new(),
+        };
         let is_wanted = |key: &str| WANTED.iter().any(|wanted| key.eq_ignore_ascii_case(wanted));
         let wanted = |key: &str| key.split('.').next().is_some_and(is_wanted);
         for File { path, text } in files {
@@ -104,6 +115,31 @@ impl Config {
         if !self.faults.is_empty() {
             return Ok(Security::default());
         }
+        let security = self.read_security()?;
+        if self.faults.is_empty() {
+            let (earlier, starts, replaced) = self.read_as_yaml_v2(Self::read_security);
+            if !replaced.is_empty() {
+                let differences = security.differences(&earlier?);
+                let matters = |Fault { place, .. }: &Fault| {
+                    let path = place.within.as_ref().map_or("", |within| &within.path);
+                    !starts || differences.iter().any(|(option, differs)| *differs && option.starts_with(path))
+                };
+                self.faults.extend(replaced.into_iter().filter(matters));
+            }
+        }
+        Ok(security)
+    }
+
+    /// Reads something once more as yaml.v2 reads it: what it comes to, whether flyteadmin starts with it, and what `<<`
+    /// brings in the place of a map's own keys.
+    pub(super) fn read_as_yaml_v2<T>(&mut self, read: fn(&mut Self) -> T) -> (T, bool, Vec<Fault>) {
+        self.merging = Merging::LastFirst;
+        let read = read(self);
+        self.merging = Merging::OwnFirst;
+        (read, mem::take(&mut self.faults).is_empty(), mem::take(&mut self.replaced))
+    }
+
+    fn read_security(&mut self) -> Result<Security, Unjudged> {
         self.find_dotted_keys();
         let server = self.merged(&self.roots(), SECTION[0], "server");
         let Some(server) = self.maps(server, SECTION[0]) else {
@@ -136,7 +172,7 @@ impl Config {
             return Some(Said { value: default, place: None });
         };
         let path = format!("server.security.{name}");
-        if self.has_two_meanings(&at, &path) {
+        if self.has_two_meanings(&at, &path, false) {
             return None;
         }
         match decode::boolean(&at.node) {
@@ -169,15 +205,20 @@ impl Config {
                 return Err(Unjudged { path: self.files[at.file].0.clone(), reason });
             }
         };
-        if let Value::List(items) = &at.node.value {
-            let faults = self.faults.len();
-            for (index, item) in items.iter().enumerate() {
-                let at = At { file: at.file, node: Rc::clone(item) };
-                self.has_two_meanings(&at, &format!("{path}[{index}]"));
+        let faults = self.faults.len();
+        match &at.node.value {
+            Value::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    let at = At { file: at.file, node: Rc::clone(item) };
+                    self.has_two_meanings(&at, &format!("{path}[{index}]"), true);
+                }
             }
-            if self.faults.len() > faults {
-                return Ok(None);
+            _ => {
+                self.has_two_meanings(&at, &path, true);
             }
+        }
+        if self.faults.len() > faults {
+            return Ok(None);
         }
         let item = |Listed { text, line, index }: Listed| {
             let path = index.map_or_else(|| path.clone(), |index| format!("{path}[{index}]"));
@@ -201,10 +242,8 @@ impl Config {
             if !matches!(restored.node.value, Value::List(_)) {
                 break;
             }
-            if let Some(entry) = entry(&at.node, name)
-                && !is_null(&entry.value)
-            {
-                restored = At { file: at.file, node: Rc::clone(&entry.value) };
+            if let Some(value) = self.value(&at.node, name).filter(|value| !is_null(value)) {
+                restored = At { file: at.file, node: Rc::clone(value) };
             }
         }
         if !Rc::ptr_eq(&restored.node, &merged.node) {
@@ -231,11 +270,26 @@ impl Config {
     pub(super) fn merged(&mut self, maps: &[At], key: &str, path: &str) -> Merged {
         let mut merged = Merged::Nothing;
         for at in maps {
-            let entries = at.node.entries(&|name| name.eq_ignore_ascii_case(key));
-            let Some(entry) = entries.first() else {
+            let is_key = |name: &str| name.eq_ignore_ascii_case(key);
+            let entries = at.node.entries(self.merging, &is_key);
+            let Some(Found { entry, replaces }) = entries.first() else {
                 continue;
             };
-            if let Some(second) = entries.get(1) {
+            if let (Some(line), Some(own)) = (replaces, at.node.entries(Merging::OwnFirst, &is_key).first()) {
+                let problem = format!(
+                    "this `<<` brings another `{}`, which flyteadmin up to v1.16.5 takes; later ones take that of line {}",
+                    entry.key, own.entry.line
+                );
+                let mend = "put `<<` before all other keys of its map, or remove one of the two";
+                let fault = Fault {
+                    place: self.place(at.file, *line, path),
+                    kind: FaultKind::TwoMeanings,
+                    problem,
+                    mend: mend.into(),
+                };
+                self.replaced.push(fault);
+            }
+            if let Some(Found { entry: second, .. }) = entries.get(1) {
                 // One key to viper; where both have capitals, chance says which counts.
                 let problem = format!(
                     "`{}` and `{}` are one key to flyteadmin, and only one of them counts",
@@ -277,22 +331,28 @@ impl Config {
         None
     }
 
-    /// Whether a value is a boolean to YAML 1.1 alone; that is a fault then.
-    fn has_two_meanings(&mut self, at: &At, path: &str) -> bool {
+    /// Whether a value is a boolean to YAML 1.1 alone, or a text to yaml.v2 alone; that is a fault then.
+    fn has_two_meanings(&mut self, at: &At, path: &str, is_text: bool) -> bool {
         let Value::Scalar(scalar) = &at.node.value else {
             return false;
         };
-        let Some(value) = scalar.bool_of_yaml_1_1() else {
+        let text = Shortened(&scalar.text);
+        let (problem, mend) = if let Some(value) = scalar.bool_of_yaml_1_1() {
+            let problem = format!(
+                "`{text}` is {value} to flyteadmin up to v1.16.5, which reads YAML 1.1, and the text \"{text}\" to later ones"
+            );
+            let mend = match (is_text, value) {
+                (true, _) => "put it in quotes",
+                (false, true) => "write true",
+                (false, false) => "write false",
+            };
+            (problem, mend)
+        } else if scalar.is_text_to_yaml_v2() {
+            let problem =
+                format!("`! {text}` is the text \"{text}\" to flyteadmin up to v1.16.5, and `{text}` to later ones");
+            (problem, if is_text { "put it in quotes" } else { "remove the `!`" })
+        } else {
             return false;
-        };
-        let text = &scalar.text;
-        let problem = format!(
-            "`{text}` is {value} to flyteadmin up to v1.16.5, which reads YAML 1.1, and the text \"{text}\" to later ones"
-        );
-        let mend = match (path.ends_with(']'), value) {
-            (true, _) => "put it in quotes",
-            (false, true) => "write true",
-            (false, false) => "write false",
         };
         self.fault_at(at.file, at.node.line, path, FaultKind::TwoMeanings, problem, mend);
         true
@@ -308,7 +368,8 @@ impl Config {
                     let path = SECTION[..level].iter().copied().chain(key.split('.'));
                     key.contains('.') && path.zip(SECTION).all(|(one, other)| one.eq_ignore_ascii_case(other))
                 };
-                for Entry { key, line, .. } in node.entries(&is_dotted) {
+                for Found { entry, .. } in node.entries(self.merging, &is_dotted) {
+                    let key = &entry.key;
                     let path = [&SECTION[..level], &[&**key]].concat().join(".");
                     let problem = format!(
                         "`{}` is a key of its own to flyteadmin v1.16.7 and later, so what it says is lost, and the option \
@@ -316,10 +377,10 @@ impl Config {
                         Shortened(key)
                     );
                     let mend = "write nested keys: server: {security: {...}}";
-                    self.fault_at(file, *line, &path, FaultKind::TwoMeanings, problem, mend);
+                    self.fault_at(file, entry.line, &path, FaultKind::TwoMeanings, problem, mend);
                     self.dotted.push(path.to_ascii_lowercase());
                 }
-                map = SECTION.get(level).and_then(|key| Some(Rc::clone(&entry(&node, key)?.value)));
+                map = SECTION.get(level).and_then(|key| Some(Rc::clone(self.value(&node, key)?)));
             }
         }
     }
@@ -331,6 +392,11 @@ impl Config {
         let leads_to =
             |path: &String| option.strip_prefix(&**path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
         self.dotted.iter().any(leads_to)
+    }
+
+    /// The value of a key of a map, whatever its case.
+    fn value<'n>(&self, map: &'n Node, key: &str) -> Option<&'n Rc<Node>> {
+        map.entries(self.merging, &|name| name.eq_ignore_ascii_case(key)).first().map(|found| &found.entry.value)
     }
 
     pub(super) fn place(&self, file: usize, line: usize, path: &str) -> Place {
@@ -348,11 +414,6 @@ impl Config {
         let place = Place { path: file.to_owned(), container: String::new(), within };
         self.faults.push(Fault { place, kind, problem, mend: mend.into() });
     }
-}
-
-/// The entry of a map with that key, whatever its case.
-fn entry<'n>(node: &'n Node, key: &str) -> Option<&'n Entry> {
-    node.entries(&|name| name.eq_ignore_ascii_case(key)).first().copied()
 }
 
 fn is_null(node: &Node) -> bool {

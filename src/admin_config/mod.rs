@@ -125,6 +125,23 @@ impl Security {
         Some(Answer::of(self.allowed_origins.as_ref()?, origin))
     }
 
+    /// The paths of the options, and whether they come to something else in `other`.
+    fn differences(&self, other: &Self) -> [(&'static str, bool); 4] {
+        let values = |one: &Option<Said<bool>>, other: &Option<Said<bool>>| {
+            one.as_ref().map(|said| said.value) != other.as_ref().map(|said| said.value)
+        };
+        let texts = |one: &Option<Said<Vec<Item>>>, other: &Option<Said<Vec<Item>>>| {
+            let [one, other] = [one, other].map(|said| said.as_ref().map_or(&[][..], |said| &said.value));
+            one.len() != other.len() || one.iter().zip(other).any(|(one, other)| one.text != other.text)
+        };
+        [
+            ("server.security.allowCors", values(&self.allow_cors, &other.allow_cors)),
+            ("server.security.allowedOrigins", texts(&self.allowed_origins, &other.allowed_origins)),
+            ("server.security.allowedHeaders", texts(&self.allowed_headers, &other.allowed_headers)),
+            ("server.security.useAuth", values(&self.use_auth, &other.use_auth)),
+        ]
+    }
+
     /// What holds where these options come before `others`.
     pub(crate) fn before(self, others: Self) -> Self {
         Self {

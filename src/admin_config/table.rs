@@ -24,6 +24,8 @@ const STRUCT: &str = "mapstructure v2.4.0 mapstructure.go:1375 decodeStruct";
 const RESOLVE: &str = "yaml v3.0.1 resolve.go:126 resolve";
 const UNIQUE: &str = "yaml v3.0.1 decode.go:769 uniqueKeys";
 const MERGE_KEY: &str = "yaml v3.0.1 decode.go:959 merge";
+const MERGE_V2: &str = "yaml v2.4.0 decode.go:786 merge, which writes over what stands before";
+const RESOLVE_V2: &str = "yaml v2.4.0 resolve.go, for which the tag `!` makes a text";
 const DOCUMENT: &str = "yaml v3.0.1 decode.go, unmarshal of the first document into a map";
 
 /// The options as flow maps of `server.security`, one file each, and what they come to.
@@ -74,6 +76,34 @@ const OPTIONS: &[(&str, &[&str], &str)] = &[
     (STRING, &["{allowedOrigins: [1, -1, 0x10, 017, false, null, '']}"], "on [1|-1|16|15|0||]"),
     (STRING, &["{allowedOrigins: [2024-01-01]}"], "never starts"),
     (RESOLVE, &["{allowedOrigins: [no]}"], "two meanings"),
+    (RESOLVE, &["{allowedHeaders: on}"], "two meanings"),
+    (RESOLVE_V2, &["{allowCors: ! 2}"], "two meanings"),
+    (RESOLVE_V2, &["{allowedOrigins: [! ~]}"], "two meanings"),
+    (RESOLVE_V2, &["{allowedOrigins: [! a, ! 'true']}"], "on [a|true]"),
+    // `<<`.
+    (MERGE_KEY, &["{<<: {allowCors: true}, allowCors: false}"], "off [*]"),
+    (MERGE_V2, &["{allowCors: false, <<: {allowCors: true}}"], "two meanings"),
+    (MERGE_V2, &["{allowCors: false, <<: {allowCors: F}}"], "off [*]"),
+    (MERGE_V2, &["{allowCors: false, <<: {allowCors: maybe}}"], "two meanings"),
+    (MERGE_V2, &["{allowCors: true, <<: {allowCors: null}}"], "on [*]"),
+    (MERGE_V2, &["{allowedOrigins: [a], <<: {allowedOrigins: ['*']}}"], "two meanings"),
+    (MERGE_V2, &["{allowedOrigins: [a], <<: {allowedOrigins: [a]}}"], "on [a]"),
+    (MERGE_V2, &["{allowedOrigins: [a], <<: {allowedOrigins: a}}"], "on [a]"),
+    (MERGE_V2, &["{allowedOrigins: [a], <<: {secure: true}}"], "on [a]"),
+    (MERGE_V2, &["{secure: true, <<: {secure: false}}"], "on [*]"),
+    (MERGE_V2, &["{allowCors: false, <<: [{useAuth: true}, {allowCors: true}]}"], "two meanings"),
+    (MERGE_V2, &["{allowCors: false, <<: [{allowCors: false}, {allowCors: true}]}"], "off [*]"),
+    (MERGE_V2, &["{<<: [{allowCors: false}, {allowCors: true}]}"], "off [*]"),
+    (MERGE_V2, &["{<<: [{<<: {allowCors: false}}, {allowCors: true}]}"], "off [*]"),
+    (MERGE_V2, &["{<<: {allowCors: false, <<: {allowCors: true}}}"], "two meanings"),
+    (MERGE_V2, &["{<<: {<<: {allowCors: true}, allowCors: false}}"], "off [*]"),
+    (MERGE_V2, &["{allowCors: false, <<: {<<: {allowCors: true}}}"], "two meanings"),
+    (MERGE_V2, &["{<<: {<<: {allowCors: true}}, allowCors: false}"], "off [*]"),
+    (MERGE_V2, &["{allowCors: false, <<: {AllowCors: true}}"], "two meanings"),
+    (MERGE_V2, &["{allowCors: false, !!merge '<<': {allowCors: true}}"], "two meanings"),
+    (MERGE_V2, &["{allowCors: false, '<<': {allowCors: true}}"], "off [*]"),
+    (MERGE_V2, &["{allowCors: false, <<: {allowCors: true}}", "{allowCors: false}"], "off [*]"),
+    (UNIQUE, &["{<<: {allowCors: true}, <<: {allowCors: false}}"], "never starts"),
     // Case.
     (LOWER, &["{ALLOWCORS: false, allowedorigins: [a]}"], "off [a]"),
     (LOWER, &["{AllowCors: false}", "{allowcors: true}"], "on [*]"),
@@ -121,6 +151,14 @@ const FILES: &[(&str, &[&str], &str)] = &[
     (MERGE_KEY, &["a: &a {allowCors: false}\nserver: {security: {<<: *a, allowCors: true}}"], "on [*]"),
     (MERGE_KEY, &["<<: {server: {security: {allowCors: false}}}"], "off [*]"),
     (MERGE_KEY, &["a: {<<: 5}"], "never starts"),
+    (MERGE_V2, &["server: {security: {allowCors: false}}\n<<: {server: {httpPort: 8088}}"], "two meanings"),
+    (MERGE_V2, &["server: {security: {allowCors: true}}\n<<: {server: {httpPort: 8088}}"], "on [*]"),
+    (MERGE_V2, &["server: {httpPort: 8088}\n<<: {server: {httpPort: 8089}}"], "on [*]"),
+    (MERGE_V2, &["server: {security: {}, <<: {security: {allowCors: false}}}"], "two meanings"),
+    (MERGE_V2, &["server: {security: {}}\n<<: {server: {security.allowCors: false}}"], "two meanings"),
+    (MERGE_V2, &["server: {security: {}}\n<<: {server: 5}"], "two meanings"),
+    (MERGE_V2, &["a: &a {allowCors: true}\nserver: {security: {allowCors: false, <<: *a}}"], "two meanings"),
+    (MERGE_V2, &["a: &a {allowCors: true}\nserver: {security: {allowCors: false, <<: [*a]}}"], "two meanings"),
     (DOCUMENT, &["a: &a [b]\nserver: {security: {allowedOrigins: *a}}"], "on [b]"),
     (DOCUMENT, &["server: {security: {allowedOrigins: *a}}"], "never starts"),
     (RESTORE_DOTS, &["server.security.allowedOrigins: [a]"], "two meanings"),

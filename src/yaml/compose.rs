@@ -166,7 +166,6 @@ impl Composer {
                     return Err(broken(line, "found `?` in a text without quotes between brackets"));
                 }
                 let is_key = self.expects_key();
-                let tag = tag.filter(|tag| *tag != "!");
                 let scalar = || Scalar { text: text.into(), is_plain, tag: tag.map(Into::into) };
                 if tag.is_some() {
                     scalar().meaning().map_err(|reason| broken(line, reason))?;
@@ -177,10 +176,14 @@ impl Composer {
                 if let Some(anchor) = anchor {
                     self.set_anchor(anchor.into(), node.clone());
                 }
+                // To yaml.v2 `! "<<"` merges.
+                let is_merge_to_yaml_v2 = text == "<<" && !is_plain && tag == Some("!");
+                let tag = tag.filter(|tag| *tag != "!");
                 if is_key {
                     let is_merge = text == "<<" && tag.map_or(is_plain, |tag| tag == MERGE_TAG);
                     let is_text = is_merge || tag.map_or(!is_plain || scalar::is_text(text), |tag| tag == TEXT_TAG);
-                    if self.keeps_keys() && (!is_text || text.contains(['İ', 'ſ', '\u{212a}'])) {
+                    if self.keeps_keys() && (!is_text || is_merge_to_yaml_v2 || text.contains(['İ', 'ſ', '\u{212a}']))
+                    {
                         // viper and what is around it fold such keys in more than one way.
                         return Err(Unreadable::Beyond {
                             line,

@@ -85,36 +85,67 @@ impl Document {
     }
 }
 
+/// Which value counts where a map has a key of its own and gets another with it by `<<`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Merging {
+    /// Its own, wherever `<<` stands: `merge` of yaml.v3 v3.0.1, `decode.go`.
+    OwnFirst,
+    /// The one that stands further down: `merge` of yaml.v2 v2.4.0, `decode.go`.
+    LastFirst,
+}
+
+/// An entry that a map has or gets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found<'n> {
+    pub(crate) entry: &'n Entry,
+    /// The line of the `<<` that brings it in the place of an earlier one, which takes [`Merging::LastFirst`].
+    pub(crate) replaces: Option<usize>,
+}
+
 impl Node {
     /// The entries of a map whose keys are the ones asked for, those merged into it included; none of what is no map.
     ///
-    /// Its own keys count before those of a merged map, and those of the first merged map before the next one's.
-    pub(crate) fn entries(&self, is_asked_for: &dyn Fn(&str) -> bool) -> Vec<&Entry> {
+    /// The keys of the first merged map count before those of the next one.
+    pub(crate) fn entries(&self, merging: Merging, is_asked_for: &dyn Fn(&str) -> bool) -> Vec<Found<'_>> {
         let mut entries = Vec::new();
-        self.collect(is_asked_for, &mut BTreeSet::new(), &mut entries);
+        self.collect(merging, is_asked_for, None, &mut BTreeSet::new(), &mut entries);
         entries
     }
 
     fn collect<'n>(
         &'n self,
+        merging: Merging,
         is_asked_for: &dyn Fn(&str) -> bool,
+        replaces: Option<usize>,
         keys: &mut BTreeSet<&'n str>,
-        entries: &mut Vec<&'n Entry>,
+        entries: &mut Vec<Found<'n>>,
     ) {
         let Value::Map(own) = &self.value else {
             return;
         };
-        let known = entries.len();
-        let is_new = |entry: &&Entry| !entry.is_merge && is_asked_for(&entry.key) && !keys.contains(&*entry.key);
-        entries.extend(own.iter().filter(is_new));
-        keys.extend(entries[known..].iter().map(|entry| &*entry.key));
-        for merge in own.iter().filter(|entry| entry.is_merge) {
-            let maps = match &merge.value.value {
+        // A second `<<` is refused as any key that is given twice.
+        let merge = own.iter().position(|entry| entry.is_merge).unwrap_or(own.len());
+        let (before, rest) = own.split_at(merge);
+        let (merge, behind) = rest.split_at(rest.len().min(1));
+        let parts = match merging {
+            Merging::OwnFirst => [before, behind, merge],
+            Merging::LastFirst => [behind, merge, before],
+        };
+        for entry in parts.into_iter().flatten() {
+            if !entry.is_merge {
+                if is_asked_for(&entry.key) && keys.insert(&entry.key) {
+                    entries.push(Found { entry, replaces });
+                }
+                continue;
+            }
+            let is_late = merging == Merging::LastFirst && before.iter().any(|own| is_asked_for(&own.key));
+            let replaces = replaces.or(is_late.then_some(entry.line));
+            let maps = match &entry.value.value {
                 Value::List(maps) => &maps[..],
-                _ => std::slice::from_ref(&merge.value),
+                _ => std::slice::from_ref(&entry.value),
             };
             for map in maps {
-                map.collect(is_asked_for, keys, entries);
+                map.collect(merging, is_asked_for, replaces, keys, entries);
             }
         }
     }
@@ -122,7 +153,7 @@ impl Node {
 
 #[cfg(test)]
 mod tests {
-    use super::{Document, Meaning, Node, Unreadable, Value};
+    use super::{Document, Found, Meaning, Merging, Node, Unreadable, Value};
 
     /// A document in a notation of its own: `{a: 1, b: ["x"]}` with numbers and texts as they mean.
     fn shown(node: &Node) -> String {
@@ -134,8 +165,9 @@ mod tests {
             },
             Value::List(items) => format!("[{}]", items.iter().map(|item| shown(item)).collect::<Vec<_>>().join(", ")),
             Value::Map(_) => {
-                let entries = node.entries(&|_| true);
-                let entries = entries.iter().map(|entry| format!("{}: {}", entry.key, shown(&entry.value)));
+                let entries = node.entries(Merging::OwnFirst, &|_| true);
+                let entries =
+                    entries.iter().map(|Found { entry, .. }| format!("{}: {}", entry.key, shown(&entry.value)));
                 format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
             }
         }
@@ -196,7 +228,9 @@ mod tests {
 
     #[test]
     fn keys_that_viper_reads_in_ways_of_its_own_are_not_read() {
-        for text in ["1: a", "true: a", "~: a", "!!binary c2VydmVy: a", "ſerver: a", "a: &k b\n*k : c"] {
+        for text in
+            ["1: a", "true: a", "~: a", "!!binary c2VydmVy: a", "ſerver: a", "a: &k b\n*k : c", "a: b\n! '<<': {a: c}"]
+        {
             assert!(matches!(read(text), Err(Unreadable::Beyond { .. })), "{text}");
         }
         assert_eq!(Ok("{a: {b: 1}, '1': 2}".replace('\'', "")), read("a: {b: 1}\n'1': 2"));

@@ -85,6 +85,11 @@ impl Scalar {
             _ => None,
         }
     }
+
+    /// Whether the tag `!` makes it a text to yaml.v2, which flyteadmin reads with up to v1.16.5, and not to yaml.v3.
+    pub fn is_text_to_yaml_v2(&self) -> bool {
+        self.is_plain && self.tag.as_deref() == Some("!") && !is_text(&self.text)
+    }
 }
 
 /// Whether a text that is neither quoted nor tagged means a text.
@@ -235,5 +240,8 @@ mod tests {
         assert_eq!(Some(false), scalar("OFF", true, None).bool_of_yaml_1_1());
         assert_eq!(None, scalar("yes", false, None).bool_of_yaml_1_1());
         assert_eq!(None, scalar("true", true, None).bool_of_yaml_1_1());
+        assert_eq!(None, scalar("yes", true, Some("!")).bool_of_yaml_1_1());
+        assert!(scalar("~", true, Some("!")).is_text_to_yaml_v2());
+        assert!(!scalar("yes", true, Some("!")).is_text_to_yaml_v2());
     }
 }
