@@ -16,9 +16,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use ed25519_dalek::Signer;
 use pem::Pem;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256, PublicKeyData,
-    SignatureAlgorithm, SigningKey,
+    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyIdMethod, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
+    PKCS_RSA_SHA256, PublicKeyData, SignatureAlgorithm, SigningKey,
 };
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -40,6 +40,8 @@ struct Recipe {
     days: (i64, i64),
     hosts: &'static [&'static str],
     usages: &'static [ExtendedKeyUsagePurpose],
+    /// More extensions: what they are, and their DER.
+    extensions: &'static [(&'static [u64], &'static [u8])],
 }
 
 /// The kind of a key. The name of the certificate makes the rest of it.
@@ -66,7 +68,13 @@ const LEAF: Recipe = Recipe {
     days: (-10, 80),
     hosts: &["flyte.example.com"],
     usages: SERVER,
+    extensions: &[],
 };
+
+/// Netscape's certificate type.
+const NETSCAPE_CERT_TYPE: &[u64] = &[2, 16, 840, 1, 113_730, 1, 1];
+/// An extension that nobody knows, and that says nothing.
+const UNKNOWN: (&[u64], &[u8]) = (&[1, 2, 3, 4], &[5, 0]);
 
 /// A CA's certificate.
 const CA: Recipe = Recipe {
@@ -105,6 +113,13 @@ const RECIPES: &[Recipe] = &[
     Recipe { name: "nameless", hosts: &[], ..LEAF },
     Recipe { name: "without-usage", usages: &[], ..LEAF },
     Recipe { name: "client", usages: &[ExtendedKeyUsagePurpose::ClientAuth], ..LEAF },
+    Recipe { name: "signs-certificates", key_usage: KeyUsagePurpose::KeyCertSign, ..LEAF },
+    Recipe { name: "signs-lists", key_usage: KeyUsagePurpose::CrlSign, ..LEAF },
+    Recipe { name: "encrypts", key_usage: KeyUsagePurpose::KeyEncipherment, ..LEAF },
+    Recipe { name: "netscape-client", extensions: &[(NETSCAPE_CERT_TYPE, &[3, 2, 7, 0x80])], ..LEAF },
+    Recipe { name: "netscape-server", extensions: &[(NETSCAPE_CERT_TYPE, &[3, 2, 6, 0x40])], ..LEAF },
+    Recipe { name: "extension", extensions: &[UNKNOWN], ..LEAF },
+    Recipe { name: "extension-twice", extensions: &[UNKNOWN, UNKNOWN], ..LEAF },
     Recipe { name: "rsa-1024", key: Kind::Rsa(1024), ..LEAF },
     Recipe { name: "rsa-2048", key: Kind::Rsa(2048), ..LEAF },
     Recipe { name: "rsa-16384", key: Kind::Rsa(16384), ..LEAF },
@@ -149,6 +164,19 @@ const OPENSSL: &[(&str, &str, &str)] = &[
     ("openssl-md5", "openssl-root", "-newkey rsa:2048 -md5 -extensions leaf"),
     ("openssl-k256", "openssl-root", "-newkey ec -pkeyopt ec_paramgen_curve:secp256k1 -sha256 -extensions leaf"),
     ("openssl-p521", "openssl-root", "-newkey ec -pkeyopt ec_paramgen_curve:P-521 -sha256 -extensions leaf"),
+    ("openssl-negative", "openssl-root", "-newkey rsa:2048 -sha256 -extensions leaf -set_serial -5"),
+    ("openssl-mapped", "openssl-root", "-newkey rsa:2048 -sha256 -extensions mapped"),
+    ("openssl-address", "openssl-root", "-newkey rsa:2048 -sha256 -extensions address"),
+    ("openssl-other-key", "openssl-root", "-newkey rsa:2048 -sha256 -extensions other-key"),
+    ("openssl-other-serial", "openssl-root", "-newkey rsa:2048 -sha256 -extensions other-serial"),
+    ("openssl-uri", "openssl-root", "-newkey rsa:2048 -sha256 -extensions uri"),
+    ("openssl-broken-uri", "openssl-root", "-newkey rsa:2048 -sha256 -extensions broken-uri"),
+    ("openssl-limited", "openssl-root", "-newkey rsa:2048 -sha256 -extensions limited"),
+    ("openssl-of-limited", "openssl-limited", "-newkey rsa:2048 -sha256 -extensions leaf"),
+    ("openssl-limits-ids", "openssl-root", "-newkey rsa:2048 -sha256 -extensions limits-ids"),
+    ("openssl-of-limits-ids", "openssl-limits-ids", "-newkey rsa:2048 -sha256 -extensions leaf"),
+    ("openssl-critical-root", "openssl-critical-root", "-newkey rsa:2048 -sha256 -extensions critical"),
+    ("openssl-of-critical-root", "openssl-critical-root", "-newkey rsa:2048 -sha256 -extensions leaf"),
     ("openssl-p521-root", "openssl-p521-root", "-newkey ec -pkeyopt ec_paramgen_curve:P-521 -sha512 -extensions ca"),
     ("openssl-of-p521", "openssl-p521-root", "-newkey rsa:2048 -sha512 -extensions leaf"),
 ];
@@ -244,6 +272,11 @@ fn params(recipe: &Recipe) -> CertificateParams {
     params.is_ca = if recipe.is_ca { IsCa::Ca(BasicConstraints::Unconstrained) } else { IsCa::ExplicitNoCa };
     params.key_usages = vec![recipe.key_usage];
     params.use_authority_key_identifier_extension = true;
+    params.custom_extensions = recipe
+        .extensions
+        .iter()
+        .map(|(kind, content)| CustomExtension::from_oid_content(kind, content.to_vec()))
+        .collect();
     params
 }
 
@@ -390,4 +423,51 @@ basicConstraints = critical,CA:false
 subjectAltName = DNS:flyte.example.com
 extendedKeyUsage = serverAuth
 authorityKeyIdentifier = keyid
+[limited]
+basicConstraints = critical,CA:true
+keyUsage = critical,keyCertSign
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+nameConstraints = critical,permitted;DNS:example.com
+[limits-ids]
+basicConstraints = critical,CA:true
+keyUsage = critical,keyCertSign
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+nameConstraints = critical,permitted;RID:1.2.3
+[critical]
+basicConstraints = critical,CA:true
+keyUsage = critical,keyCertSign
+subjectKeyIdentifier = hash
+1.2.3.4 = critical,DER:05:00
+[uri]
+basicConstraints = critical,CA:false
+subjectAltName = DNS:flyte.example.com,URI:spiffe://cluster.local/ns/flyte
+extendedKeyUsage = serverAuth
+authorityKeyIdentifier = keyid
+[broken-uri]
+basicConstraints = critical,CA:false
+subjectAltName = DNS:flyte.example.com,URI:http://a..b/
+extendedKeyUsage = serverAuth
+authorityKeyIdentifier = keyid
+[address]
+basicConstraints = critical,CA:false
+subjectAltName = DNS:flyte.example.com,IP:2001:db8::7
+extendedKeyUsage = serverAuth
+authorityKeyIdentifier = keyid
+[mapped]
+basicConstraints = critical,CA:false
+subjectAltName = DNS:flyte.example.com,IP:::ffff:10.0.0.7
+extendedKeyUsage = serverAuth
+authorityKeyIdentifier = keyid
+[other-key]
+basicConstraints = critical,CA:false
+subjectAltName = DNS:flyte.example.com
+extendedKeyUsage = serverAuth
+authorityKeyIdentifier = DER:30:06:80:04:01:02:03:04
+[other-serial]
+basicConstraints = critical,CA:false
+subjectAltName = DNS:flyte.example.com
+extendedKeyUsage = serverAuth
+authorityKeyIdentifier = DER:30:03:82:01:05
 ";

@@ -10,7 +10,7 @@ use x509_cert::{
         oid::{
             ObjectIdentifier,
             db::{
-                rfc4519,
+                rfc4519, rfc5280,
                 rfc5912::{DSA_WITH_SHA_1, ID_KP_SERVER_AUTH, MD_5_WITH_RSA_ENCRYPTION, SHA_1_WITH_RSA_ENCRYPTION},
             },
         },
@@ -24,7 +24,10 @@ use x509_cert::{
     time::Time,
 };
 
-use super::pki::Pki;
+use super::{
+    elements::{self, OCTET_STRING, SEQUENCE},
+    pki::Pki,
+};
 use crate::verdict::{Shortened, few};
 
 /// A certificate of a chain.
@@ -32,12 +35,12 @@ pub(super) struct Certificate<'d> {
     pub(super) der: CertificateDer<'d>,
     /// The part of it that is signed.
     signed: &'d [u8],
-    content: x509_cert::Certificate,
-    names: Vec<GeneralName>,
+    pub(super) content: x509_cert::Certificate,
+    pub(super) names: Vec<GeneralName>,
     usages: Option<Vec<ObjectIdentifier>>,
     pub(super) is_ca: bool,
-    /// Whether its key may sign certificates, as far as keyUsage says so.
-    signs: bool,
+    /// What its key may be used for, where it says so.
+    key_usage: Option<KeyUsage>,
     /// How many CAs may come below it, at most.
     most_below: Option<u8>,
     pub(super) rsa: Option<RsaKey>,
@@ -47,6 +50,28 @@ pub(super) struct Certificate<'d> {
 
 /// The name of ECDSA with SHA-1, which `rfc5912` lacks.
 const ECDSA_WITH_SHA_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.1");
+
+/// The fields of an authorityKeyIdentifier, and the kind of name that is a certificate's.
+const KEY_ID: u8 = 0x80;
+const ISSUER: u8 = 0xa1;
+const SERIAL_NUMBER: u8 = 0x82;
+const DIRECTORY_NAME: u8 = 0xa4;
+
+/// The extensions that Go and OpenSSL take where they are critical.
+const KNOWN_EXTENSIONS: [ObjectIdentifier; 10] = [
+    rfc5280::ID_CE_KEY_USAGE,
+    rfc5280::ID_CE_SUBJECT_ALT_NAME,
+    rfc5280::ID_CE_BASIC_CONSTRAINTS,
+    rfc5280::ID_CE_NAME_CONSTRAINTS,
+    rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS,
+    rfc5280::ID_CE_CERTIFICATE_POLICIES,
+    rfc5280::ID_CE_POLICY_MAPPINGS,
+    rfc5280::ID_CE_POLICY_CONSTRAINTS,
+    rfc5280::ID_CE_EXT_KEY_USAGE,
+    rfc5280::ID_CE_INHIBIT_ANY_POLICY,
+];
+
+const NETSCAPE_CERT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.113730.1.1");
 
 /// What is known of an RSA key.
 pub(super) struct RsaKey {
@@ -87,9 +112,9 @@ impl<'d> Certificate<'d> {
         let constraints = says.get_extension::<BasicConstraints>()?.map(|(_, constraints)| constraints);
         let is_ca = constraints.as_ref().is_some_and(|constraints| constraints.ca);
         let most_below = constraints.and_then(|constraints| constraints.path_len_constraint);
-        let signs = says.get_extension::<KeyUsage>()?.is_none_or(|(_, usage)| usage.key_cert_sign());
+        let key_usage = says.get_extension::<KeyUsage>()?.map(|(_, usage)| usage);
         let rsa = rsa_key(says.subject_public_key_info())?;
-        Ok(Self { der: der.into(), signed, content, names, usages, is_ca, signs, most_below, rsa, number })
+        Ok(Self { der: der.into(), signed, content, names, usages, is_ca, key_usage, most_below, rsa, number })
     }
 
     pub(super) fn subject(&self) -> &Name {
@@ -138,13 +163,70 @@ impl<'d> Certificate<'d> {
 
     /// Whether other certificates may be signed with its key.
     pub(super) fn may_sign(&self) -> bool {
-        self.is_ca && self.signs
+        self.is_ca && self.key_usage.is_none_or(|usage| usage.key_cert_sign())
+    }
+
+    /// Whether a server's key may sign handshakes, as far as keyUsage says so.
+    pub(super) fn may_sign_handshakes(&self) -> bool {
+        self.key_usage.is_none_or(|usage| usage.digital_signature())
+    }
+
+    /// Whether keyUsage allows a server's key something of TLS: OpenSSL's `KU_TLS`.
+    pub(super) fn may_be_used_for_tls(&self) -> bool {
+        self.key_usage
+            .is_none_or(|usage| usage.digital_signature() || usage.key_encipherment() || usage.key_agreement())
+    }
+
+    /// Whether what it says of its issuer's key holds of another certificate: OpenSSL's `X509_check_akid`.
+    pub(super) fn names_key_of(&self, issuer: &Certificate) -> bool {
+        let named =
+            self.extension(rfc5280::ID_CE_AUTHORITY_KEY_IDENTIFIER).and_then(|der| elements::only(der, SEQUENCE));
+        let own = issuer.extension(rfc5280::ID_CE_SUBJECT_KEY_IDENTIFIER);
+        elements::each(named.unwrap_or_default()).all(|(tag, named)| match tag {
+            KEY_ID => own.and_then(|der| elements::only(der, OCTET_STRING)).is_none_or(|own| own == named),
+            ISSUER => {
+                let name = elements::each(named).find(|(tag, _)| *tag == DIRECTORY_NAME);
+                name.is_none_or(|(_, name)| elements::only(name, SEQUENCE) == issuer.field(2))
+            }
+            SERIAL_NUMBER => Some(named) == issuer.field(0),
+            _ => true,
+        })
+    }
+
+    /// The serial number as it is written.
+    pub(super) fn serial_number(&self) -> &[u8] {
+        self.field(0).unwrap_or_default()
+    }
+
+    /// A field of what is signed, by its place behind the version: the serial number, the algorithm, the issuer.
+    fn field(&self, index: usize) -> Option<&[u8]> {
+        const VERSION: u8 = 0xa0;
+        let fields = elements::each(elements::only(self.signed, SEQUENCE)?);
+        fields.filter(|(tag, _)| *tag != VERSION).nth(index).map(|(_, content)| content)
+    }
+
+    /// The content of an extension.
+    fn extension(&self, kind: ObjectIdentifier) -> Option<&[u8]> {
+        let mut extensions = self.content.tbs_certificate().extensions().into_iter().flatten();
+        extensions.find(|extension| extension.extn_id == kind).map(|extension| extension.extn_value.as_bytes())
+    }
+
+    /// Whether Netscape's certificate type, which OpenSSL still reads, is there and leaves out servers.
+    pub(super) fn is_netscapes_and_not_for_servers(&self) -> bool {
+        // A bit string: its tag, its length, how many bits are unused, and the bits.
+        self.extension(NETSCAPE_CERT_TYPE).is_some_and(|der| der.get(3).is_none_or(|bits| bits & 0x40 == 0))
     }
 
     /// Whether it may be the root of a chain for servers with so many CAs below it.
     pub(super) fn may_be_root(&self, below: usize) -> bool {
         let has_room = self.most_below.is_none_or(|most| usize::from(most) >= below);
-        self.may_sign() && self.is_for_servers() != Some(false) && has_room
+        self.may_sign() && self.is_for_servers() != Some(false) && has_room && !self.has_unknown_critical_extension()
+    }
+
+    /// Whether it has an extension that clients must know and do not. Of certificates in a chain webpki sees to it.
+    fn has_unknown_critical_extension(&self) -> bool {
+        let mut extensions = self.content.tbs_certificate().extensions().into_iter().flatten();
+        extensions.any(|extension| extension.critical && !KNOWN_EXTENSIONS.contains(&extension.extn_id))
     }
 
     /// Whether it names itself as its issuer, which alone proves nothing.
@@ -230,7 +312,7 @@ impl<'d> Certificate<'d> {
 const KNOWN: [(ObjectIdentifier, &str); 4] =
     [(rfc4519::CN, "CN"), (rfc4519::O, "O"), (rfc4519::OU, "OU"), (rfc4519::C, "C")];
 
-fn address_of(bytes: &[u8]) -> Option<IpAddr> {
+pub(super) fn address_of(bytes: &[u8]) -> Option<IpAddr> {
     let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
     four.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
@@ -264,7 +346,7 @@ fn rsa_key(key: &SubjectPublicKeyInfoOwned) -> der::Result<Option<RsaKey>> {
 }
 
 /// An algorithm as webpki names it: the content of its `AlgorithmIdentifier`.
-fn algorithm(identifier: &AlgorithmIdentifierOwned) -> Vec<u8> {
+pub(super) fn algorithm(identifier: &AlgorithmIdentifierOwned) -> Vec<u8> {
     let der = identifier.to_der().unwrap_or_default();
     AnyRef::from_der(&der).map(|identifier| identifier.value().to_owned()).unwrap_or_default()
 }

@@ -54,6 +54,10 @@ pub(super) fn broken_links(chain: &[Certificate], proven: usize, pki: &Pki) -> R
             (fact, LOST, "remove it".to_owned())
         } else if one.issuer() == next.subject() {
             let fact = match if one.number() <= proven { Signed::Yes } else { one.is_signed_by(next, pki) } {
+                Signed::Yes if !one.names_key_of(next) => {
+                    faults.push(other_key(one, &format!("certificate {number}")));
+                    continue;
+                }
                 Signed::Yes if next.may_sign() => continue,
                 Signed::Yes => format!("{} has signed another, and is no CA's that may", next.title()),
                 Signed::Unknown(_) if one.weak_hash().is_some() => continue,
@@ -80,6 +84,16 @@ pub(super) fn broken_links(chain: &[Certificate], proven: usize, pki: &Pki) -> R
         faults.push(Fault { rule: BROKEN_CHAIN, fact, outcome, mend });
     }
     Ok(faults)
+}
+
+/// What is wrong with a certificate that names another key than that of its issuer, which has signed it all the same.
+pub(super) fn other_key(certificate: &Certificate, issuer: &str) -> Fault {
+    let fact = format!(
+        "{} names another key as its issuer's than that of {issuer} (authorityKeyIdentifier)",
+        certificate.title()
+    );
+    let outcome = "OpenSSL, and curl and Python with it, finds no issuer for it";
+    Fault::new(BROKEN_CHAIN, fact, outcome, "have the CA issue it anew, with the identifier of the CA's own key")
 }
 
 pub(super) fn unknown_signature(certificate: &Certificate, kind: &str) -> String {

@@ -7,8 +7,9 @@
 use std::time::Duration;
 
 use super::{
-    Fault,
+    Fault, MALFORMED,
     certificate::{Certificate, RsaKey},
+    oddity::oddity,
     settings::Settings,
     signatures,
 };
@@ -43,6 +44,12 @@ pub(super) fn weak_key(certificate: &Certificate) -> Option<Fault> {
     };
     let fact = format!("{} has an RSA key {what}", certificate.title());
     Some(Fault::new("weak-key", fact, outcome, "issue it anew with RSA 2048 or ECDSA P-256"))
+}
+
+/// What is wrong with how a certificate is written.
+pub(super) fn malformed(certificate: &Certificate) -> Option<Fault> {
+    let fact = format!("{} {}", certificate.title(), oddity(certificate)?);
+    Some(Fault::new(MALFORMED, fact, "Go, and flytectl with it, refuses to read it", "issue it anew"))
 }
 
 /// What is wrong with the time.
@@ -81,12 +88,24 @@ pub(super) fn faults_of_leaf(leaf: &Certificate, now: Duration, settings: &Setti
         let mend = "issue it anew with subjectAltName DNS:<flyteadmin's host>";
         faults.push(Fault::new("no-name", fact, "clients refuse it, since they ignore its common name", mend));
     }
+    if !leaf.is_ca && !leaf.may_sign_handshakes() {
+        let (fact, outcome) = if leaf.may_be_used_for_tls() {
+            ("without digitalSignature", "Chrome refuses it since version 124, and servers sign TLS 1.3 with it")
+        } else {
+            ("that allows nothing of TLS", "OpenSSL and browsers refuse it from a server")
+        };
+        let fact = format!("{title} has a keyUsage {fact}");
+        faults.push(Fault::new("no-tls-key-usage", fact, outcome, "issue it anew with keyUsage digitalSignature"));
+    }
     let is_strict = leaf.not_before() >= STRICT_SINCE;
     let for_servers = leaf.is_for_servers();
     if for_servers == Some(false) {
         let fact = format!("{title} is not for servers by its extendedKeyUsage");
         let mend = "issue it anew with extendedKeyUsage serverAuth";
         faults.push(Fault::new("no-server-auth", fact, "clients refuse it", mend));
+    } else if leaf.is_netscapes_and_not_for_servers() {
+        let fact = format!("{title} is not for servers by its nsCertType");
+        faults.push(Fault::new("no-server-auth", fact, "OpenSSL refuses it", "issue it anew without nsCertType"));
     } else if for_servers.is_none() && is_strict {
         let fact = format!("{title} has no extendedKeyUsage");
         faults.push(Fault::new("no-server-auth", fact, MACOS, "issue it anew with extendedKeyUsage serverAuth"));

@@ -15,7 +15,9 @@ mod bundle;
 mod certificate;
 mod chain;
 mod compliance;
+mod elements;
 mod hosts;
+mod oddity;
 mod pki;
 mod provider;
 mod secret;
@@ -52,6 +54,7 @@ const SELF_SIGNED: &str = "self-signed";
 const UNTRUSTED_ROOT: &str = "untrusted-root";
 const UNKNOWN_ISSUER: &str = "unknown-issuer";
 const BROKEN_CHAIN: &str = "broken-chain";
+const MALFORMED: &str = "malformed";
 const NOT_CHECKED: &str = "not-checked";
 
 /// What is wrong with a certificate, and the line that mends it.
@@ -170,6 +173,7 @@ fn judge_certificates(
     let is_in_order = fault.is_none();
     faults.extend(fault);
     for certificate in &chain {
+        faults.extend(compliance::malformed(certificate));
         faults.extend(compliance::weak_key(certificate));
     }
     for certificate in chain.iter().filter(|certificate| !signer::is_root(certificate, &chain)) {

@@ -74,6 +74,9 @@ pub(super) fn of(
             Ok(path) => {
                 signer.is_public = path.is_public;
                 links = if is_in_order { path.links } else { 0 };
+                if !path.is_public {
+                    signer.faults.extend(trust::other_key(chain, leaf, settings));
+                }
             }
             Err(error) => trust = Some(error),
         }

@@ -41,6 +41,16 @@ pub(super) fn path(
     verify(chain, leaf, &anchors, time, pki)
 }
 
+/// What is wrong where the chain names another key than that of the root in `trustRoots` that has signed it. Of Mozilla's
+/// roots the identifiers are not known.
+pub(super) fn other_key(chain: &[Certificate], leaf: &Certificate, settings: &Settings) -> Option<Fault> {
+    let end = end(chain, leaf);
+    let ders = settings.roots();
+    let mut roots = roots(&ders).filter(|root| root.subject() == end.issuer() && !end.is_self_issued()).peekable();
+    roots.peek()?;
+    (!roots.any(|root| end.names_key_of(&root))).then(|| chain::other_key(end, "its root"))
+}
+
 /// Why the certificates of the chain may not sign one another, up to the last, whoever signed that.
 pub(super) fn why_not_in_itself(chain: &[Certificate], leaf: &Certificate, time: Duration, pki: &Pki) -> Option<Fault> {
     let end = end(chain, leaf);
