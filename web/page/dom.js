@@ -10,7 +10,7 @@ const HIDDEN =
  * @param {string} text
  */
 export function printable(text) {
-  return text.replace(HIDDEN, (character) => `\\u{${character.codePointAt(0).toString(16)}}`);
+  return text.replace(HIDDEN, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }
 
 /**

@@ -34,6 +34,12 @@ fn module(body: &str, memory: &str) -> Vec<u8> {
 
 const MEMORY: &str = r#"(memory (export "memory") 1)"#;
 
+const KEEP: &str = "(rec (type $list (struct (field (ref null $list)) (field (ref $block)))) (type $block (array i64)))
+    (func $keep (local $all (ref null $list))
+        (loop $l
+            (local.set $all (struct.new $list (local.get $all) (array.new_default $block (i32.const 100000))))
+            (br $l)))";
+
 fn check(module: &[u8], objects: &str) -> Run {
     let folder = folder(&[("hostile.wasm", module)]);
     run(&["check", "--timeout", "1", "--module", &path(&folder, "hostile.wasm"), "-"], objects)
@@ -95,6 +101,8 @@ fn other_failures_are_told_too() {
         ("a huge memory", "", r#"(memory (export "memory") 10000)"#, "the module failed"),
         ("no memory", "(call $response (i32.const 0) (i32.const 5))", "(memory 1)", "the module failed"),
         ("a huge table", "", r#"(memory (export "memory") 1) (table 1000000 funcref)"#, "the module failed"),
+        // What a collector keeps has the bound of a memory.
+        ("a list of objects", "(call $keep)", &format!("{MEMORY} {KEEP}"), "the module failed"),
         ("two memories", "", r#"(memory (export "memory") 1) (memory 1)"#, "it has 2 memories and 0 tables"),
     ] {
         assert_fails(it, &module(body, memory), reason);
