@@ -62,6 +62,19 @@ start_cluster() {
   start kubelet be_kubelet
 }
 
+# Ends all that was started. kube-apiserver would wait for an etcd that is gone.
+stop_cluster() {
+  local file
+  stop_all .
+  for file in *.pid; do
+    for _ in $(seq 30); do
+      kill -0 "$(cat "$file")" 2>/dev/null || break
+      sleep 0.1
+    done
+    kill -KILL "$(cat "$file")" 2>/dev/null || true
+  done
+}
+
 # Says of pods what a kubelet would: those of Jobs have done their work, others run and are ready. Those labelled `held` wait.
 be_kubelet() {
   local namespace pod job

@@ -29,7 +29,9 @@ setup_file() {
 
 teardown_file() {
   load helpers.bash
-  stop_all "$BATS_FILE_TMPDIR"
+  load cluster.bash
+  cd "$BATS_FILE_TMPDIR"
+  stop_cluster
 }
 
 setup() {
@@ -52,7 +54,7 @@ write_policies() {
 }
 
 is_filled() {
-  create filled "$(workload Deployment flyteadmin 'env: []')" --dry-run=server --output yaml | grep 'runAsUser: 1001'
+  create filled "$(workload Deployment flyteadmin 'imagePullPolicy: Always')" --dry-run=server --output yaml | grep 'runAsUser: 1001'
 }
 
 # flyteadmin as root, which allows every origin.
@@ -81,7 +83,9 @@ make_old_objects() {
 }
 
 @test "each object of examples/before.yaml with a violation is refused, and all of examples/after.yaml is let in" {
-  run "$flytewarden" check --format json "$root/examples/before.yaml"
+  # flyteconsole and flyteadmin are held against each other only when both are there.
+  echo 'flyte-console-url: {crossCheck: false}' >settings.yaml
+  run "$flytewarden" check --format json --settings settings.yaml "$root/examples/before.yaml"
   wrong=$(sed -n 's/^ *"refused": \([0-9]*\),$/\1/p' <<<"$output")
   run kubectl apply --filename "$root/examples/before.yaml"
   echo "$output"
@@ -126,13 +130,16 @@ make_old_objects() {
 }
 
 @test "a Deployment from before the policies can be scaled, labelled, annotated and applied again" {
+  # Its new pods are refused, though.
+  replicas=$(kubectl get replicaset --namespace old --selector app=flyteadmin --output name)
   taken kubectl scale --namespace old deployment/flyteadmin --replicas 2
-  within 20 is 2 old deployment/flyteadmin .status.availableReplicas
+  within 20 is 2 old "$replicas" .spec.replicas
+  is 1 old deployment/flyteadmin .status.availableReplicas
   taken kubectl label --namespace old deployment/flyteadmin e2e=yes
   taken kubectl annotate --namespace old deployment/flyteadmin e2e=yes
   taken apply old "$(old_flyteadmin)"
   [[ $output == *configured* ]]
-  within 20 is 1 old deployment/flyteadmin .status.availableReplicas
+  within 20 is 1 old "$replicas" .spec.replicas
   taken apply old "$(old_flyteadmin)"
   [[ $output == *unchanged* ]]
   # As `helm upgrade` to another version of the chart.
@@ -181,17 +188,17 @@ make_old_objects() {
   create flyte "$(cors https://console.example.com 'finalizers: [e2e.example.com/hold], labels: {e2e: held}' | sed s/admin-base/admin/)"
   kubectl delete configmap --namespace flyte flyte-admin-config --wait=false
   refused kubectl patch configmap --namespace flyte flyte-admin-config \
-    --patch '{data: {server.yaml: "server: {security: {allowedOrigins: [\"*\"]}}"}}'
+    --patch '{"data": {"server.yaml": "server: {security: {allowedOrigins: [\"*\"]}}"}}'
   taken kubectl patch configmap --namespace flyte flyte-admin-config --type json --patch '[{"op": "remove", "path": "/metadata/finalizers"}]'
   within 20 is_gone flyte configmap/flyte-admin-config
 }
 
 @test "what is filled in stays as it is when it is applied again" {
-  taken apply filled "$(workload Deployment flyteadmin 'env: []')"
+  taken apply filled "$(workload Deployment flyteadmin 'imagePullPolicy: Always')"
   within 20 is 1 filled deployment/flyteadmin .status.availableReplicas
   is 1001 filled deployment/flyteadmin .spec.template.spec.securityContext.runAsUser
   version=$(kubectl get deployment --namespace filled flyteadmin --output jsonpath='{.metadata.resourceVersion}')
-  taken apply filled "$(workload Deployment flyteadmin 'env: []')"
+  taken apply filled "$(workload Deployment flyteadmin 'imagePullPolicy: Always')"
   [[ $output == *unchanged* ]]
   is "$version" filled deployment/flyteadmin .metadata.resourceVersion
 }
@@ -246,10 +253,10 @@ many() { # NAME COUNT LENGTH-OF-KEYS VALUE
     many "$1" $(($2 - 1)) "${@:3}" >many.json
     taken kubectl replace --namespace large --filename many.json
   }
-  compared long-keys 3500 253 "$(head --bytes 60 /dev/zero | tr '\0' x)"
-  compared most 5000 20 "$(head --bytes 150 /dev/zero | tr '\0' x)"
+  compared long-keys 3500 253 "$(head --bytes 20 /dev/zero | tr '\0' x)"
+  compared most 5000 20 "$(head --bytes 120 /dev/zero | tr '\0' x)"
   compared more 5001 10 text
-  compared small 50000 10 ''
+  compared small 20000 10 ''
   taken create large '{apiVersion: v1, kind: ConfigMap, metadata: {name: without}}'
   taken kubectl label --namespace large configmap/without e2e=yes
   taken kubectl patch --namespace large configmap/without --patch '{"data": {"a.yaml": ""}}'

@@ -164,7 +164,7 @@ impl<'s> ApiServer<'s> {
 
 /// Why the API server cannot get a case's request, if it cannot.
 fn skips(case: &Case) -> Option<&'static str> {
-    let object = case.object.as_ref()?;
+    let Some(object) = &case.object else { return Some("it is about settings alone") };
     let is_update = case.request.get("operation").is_some_and(|operation| operation == "UPDATE");
     let others = case.request.keys().any(|field| !["operation", "oldObject", "namespace", "name"].contains(&&**field));
     if case.has_odd_settings() {

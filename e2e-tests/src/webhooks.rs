@@ -61,12 +61,12 @@ impl Policy {
             spec["settings"] = case.settings;
             spec["mutating"] = json!(true);
             spec["namespaceSelector"]["matchExpressions"][0]["values"] = json!([entry.id]);
-            if let Some(kinds) = spec["contextAwareResources"].as_array_mut() {
+            if let Some(kinds) = spec.get_mut("contextAwareResources").and_then(Value::as_array_mut) {
                 kinds.retain(|kind| case.denied.iter().all(|denied| kind["kind"] != **denied));
             }
             let unchecked =
                 json!({"name": UNCHECKED, "expression": format!("request.userInfo.username != '{UNCHECKED}'")});
-            match spec["matchConditions"].as_array_mut() {
+            match spec.get_mut("matchConditions").and_then(Value::as_array_mut) {
                 Some(conditions) => conditions.push(unchecked),
                 None => spec["matchConditions"] = json!([unchecked]),
             }
