@@ -83,7 +83,7 @@ be_kubelet() {
       jsonpath='{range .items[*]}{.metadata.namespace} {.metadata.name} {.metadata.labels.job-name}{"\n"}{end}' |
       while read -r namespace pod job; do
         if [ -n "$job" ]; then finish "$namespace" "$pod"; else run_pod "$namespace" "$pod"; fi
-      done
+      done || true # a pod may be gone by then
   done
 }
 
