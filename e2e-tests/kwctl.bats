@@ -94,7 +94,7 @@ print(json.dumps(manifest, indent=1, sort_keys=True))'
     for file in made committed; do
       printf 'resources: [%s.yaml]\n' "$file" >"$BATS_TEST_TMPDIR/kustomization.yaml"
       normal=$(kubectl kustomize "$BATS_TEST_TMPDIR")
-      sed '/^  mode:/d; /^  mutating:/d; /^  backgroundAudit:/d; /^  module:/d; /^  namespaceSelector:/,/^      - /d; /^  matchConditions:/,/^  mode:/d; /^  settings:/,$d' \
+      sed '/^  matchConditions:/,/^  mode:/d; /^  mode:/d; /^  mutating:/d; /^  backgroundAudit:/d; /^  module:/d; /^  namespaceSelector:/,/^      - /d; /^  settings:/,$d' \
         <<<"$normal" \
         >"$BATS_TEST_TMPDIR/$file.normal"
     done
