@@ -1,18 +1,18 @@
 //! Flyte's security guidance as decisions about Kubernetes objects.
 //!
 //! Flyte's "Security Overview" says in prose how a deployment should be. Each sentence is a [`policy::Policy`] here: a
-//! pure decision from an [`admission::AdmissionRequest`], settings, and what a [`cluster::Cluster`] says of other objects,
+//! pure decision from an [`admission::AdmissionRequest`], settings, and what a [`host::Host`] says of other objects,
 //! to a [`verdict::Verdict`]. Nothing in these modules reads a file, a socket or a clock, or knows which engine calls it;
-//! [`abi`] holds the doors to the engines.
+//! [`decision`] asks the policies that a request concerns, and words the [`answer::Answer`]; `abi/` holds the doors to the engines.
 //!
 //! ```
-//! use flytewarden::{abi::Module, cluster::NoCluster, non_root::NonRoot};
+//! use flytewarden::{decision::Policies, host::NoHost, non_root::NonRoot};
 //!
-//! let answer = Module::One(&NonRoot::POLICY).validate(br#"{"settings": {}, "request": {
+//! let answer = Policies::One(&NonRoot::POLICY).validate(br#"{"settings": {}, "request": {
 //!     "operation": "CREATE",
 //!     "kind": {"group": "", "version": "v1", "kind": "Pod"},
 //!     "object": {"spec": {"containers": [{"name": "flyteadmin", "securityContext": {"runAsUser": 0}}]}}
-//! }}"#, &NoCluster);
+//! }}"#, &NoHost);
 //! assert!(!answer.accepted);
 //! assert!(answer.message.unwrap().starts_with(r#"spec.containers[0] "flyteadmin": runs as root"#));
 //! ```
@@ -21,21 +21,25 @@
 
 #![cfg_attr(not(feature = "all"), allow(dead_code, reason = "a module needs what its policy needs"))]
 
-pub mod abi;
+mod abi;
 #[cfg(feature = "admin-config")]
 mod admin_config;
 #[cfg(feature = "flyte-admin-cors")]
 pub mod admin_cors;
 pub mod admission;
+pub mod answer;
 #[cfg(feature = "admin-config")]
 mod argv;
 #[cfg(feature = "admin-config")]
 mod base64;
-pub mod cluster;
+#[cfg(feature = "cluster-objects")]
+mod cluster;
 #[cfg(feature = "flyte-console-url")]
 pub mod console_url;
+pub mod decision;
 mod edit;
 mod flyte;
+pub mod host;
 mod id;
 mod image;
 mod location;

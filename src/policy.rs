@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     admission::{AdmissionRequest, Kind},
-    cluster::Cluster,
+    host::Host,
     settings::InvalidSettings,
     verdict::{Unjudged, Verdict},
 };
@@ -28,7 +28,7 @@ pub trait Policy: Sync {
         &self,
         request: &AdmissionRequest,
         settings: Option<&RawValue>,
-        cluster: &dyn Cluster,
+        host: &dyn Host,
     ) -> Result<Verdict, Unjudged>;
 
     /// Whether `settings` mean something: known keys, right types, values that can work.

@@ -8,28 +8,45 @@ use serde_json::value::RawValue;
 use crate::{location::Located, verdict::Unjudged};
 
 /// Why settings are refused, e.g. ``exceptions[0]: unknown field `image`, did you mean `images`?``.
-#[derive(Debug)]
-pub struct InvalidSettings(pub String);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidSettings {
+    /// Where; empty for the settings as a whole.
+    pub path: String,
+    /// What is wrong there.
+    pub problem: String,
+}
 
 impl From<InvalidSettings> for Unjudged {
-    fn from(InvalidSettings(reason): InvalidSettings) -> Self {
-        Self { path: "settings".to_owned(), reason }
+    fn from(invalid: InvalidSettings) -> Self {
+        Self { path: "settings".to_owned(), reason: invalid.to_string() }
     }
 }
 
 impl InvalidSettings {
     /// A problem at a path of the settings; an empty path is the settings as a whole.
     pub fn at(path: &str, problem: impl fmt::Display) -> Self {
-        match path {
-            "" => Self(problem.to_string()),
-            path => Self(format!("{path}: {problem}")),
-        }
+        Self::new(path, &problem)
+    }
+
+    /// [`Self::at`], which would stand in a module once for each type.
+    #[inline(never)]
+    fn new(path: &str, problem: &dyn fmt::Display) -> Self {
+        Self { path: path.to_owned(), problem: problem.to_string() }
+    }
+
+    /// The same, of a map in which these settings have a name.
+    pub(crate) fn below(self, name: &str) -> Self {
+        let path = if self.path.is_empty() { name.to_owned() } else { format!("{name}: {}", self.path) };
+        Self { path, ..self }
     }
 }
 
 impl fmt::Display for InvalidSettings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        if !self.path.is_empty() {
+            write!(formatter, "{}: ", self.path)?;
+        }
+        formatter.write_str(&self.problem)
     }
 }
 

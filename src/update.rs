@@ -24,8 +24,8 @@ use serde_json::value::RawValue;
 
 use crate::{
     admission::AdmissionRequest,
-    cluster::Cluster,
     edit,
+    host::Host,
     policy::Policy,
     verdict::{Unjudged, Verdict, Violation},
 };
@@ -39,9 +39,9 @@ pub(crate) fn judge(
     policy: &dyn Policy,
     request: &AdmissionRequest,
     settings: Option<&RawValue>,
-    cluster: &dyn Cluster,
+    host: &dyn Host,
 ) -> Result<Verdict, Unjudged> {
-    let judged = ask(policy, request, settings, cluster);
+    let judged = ask(policy, request, settings, host);
     let is_plainly_allowed = |verdict: &Verdict| verdict.accepts() && verdict.object.is_none();
     let (Some(unchanged), false) = (request.unchanged(), judged.as_ref().is_ok_and(is_plainly_allowed)) else {
         return judged;
@@ -54,7 +54,7 @@ pub(crate) fn judge(
     if verdict.accepts() {
         return Ok(verdict);
     }
-    if let Ok(before) = ask(policy, &unchanged, settings, cluster) {
+    if let Ok(before) = ask(policy, &unchanged, settings, host) {
         allow_as_before(&mut verdict, before.violations.listed());
     }
     Ok(verdict)
@@ -66,9 +66,9 @@ fn ask(
     policy: &dyn Policy,
     request: &AdmissionRequest,
     settings: Option<&RawValue>,
-    cluster: &dyn Cluster,
+    host: &dyn Host,
 ) -> Result<Verdict, Unjudged> {
-    policy.judge(request, settings, cluster)
+    policy.judge(request, settings, host)
 }
 
 /// Whether two versions of an object are the same in all that policies read: everything but the status, and of the metadata

@@ -1,11 +1,7 @@
 //! What holds of every command line in front of flyteadmin, not just of the cases.
 #![cfg(feature = "flyte-admin-cors")]
 
-use flytewarden::{
-    abi::{Answer, Module},
-    admin_cors::AdminCors,
-    cluster::NoCluster,
-};
+use flytewarden::{admin_cors::AdminCors, answer::Answer, decision::Policies, host::NoHost};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -15,7 +11,7 @@ fn judge(container: &Value) -> Answer {
         "kind": {"group": "", "version": "v1", "kind": "Pod"},
         "object": {"metadata": {"name": "x"}, "spec": {"containers": [container]}}
     }});
-    Module::One(&AdminCors).validate(payload.to_string().as_bytes(), &NoCluster)
+    Policies::One(&AdminCors).validate(payload.to_string().as_bytes(), &NoHost)
 }
 
 const STAR: &str = "--server.security.allowedOrigins=*";

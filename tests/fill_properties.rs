@@ -3,11 +3,7 @@
 
 use std::fmt;
 
-use flytewarden::{
-    abi::{Answer, Module},
-    cluster::NoCluster,
-    non_root::NonRoot,
-};
+use flytewarden::{answer::Answer, decision::Policies, host::NoHost, non_root::NonRoot};
 use proptest::prelude::*;
 use serde::{
     Deserialize, Deserializer,
@@ -19,7 +15,7 @@ fn judge(object: &str) -> Answer {
     let payload = format!(
         r#"{{"settings":{{"fill":"flyte"}},"request":{{"operation":"CREATE","kind":{{"group":"","version":"v1","kind":"Pod"}},"object":{object}}}}}"#
     );
-    Module::One(&NonRoot::POLICY).validate(payload.as_bytes(), &NoCluster)
+    Policies::One(&NonRoot::POLICY).validate(payload.as_bytes(), &NoHost)
 }
 
 /// The members of an object in their order.
@@ -197,7 +193,7 @@ proptest! {
                 r#"{{"request":{{"operation":"CREATE","kind":{{"group":"","version":"v1","kind":"Pod"}},"object":{}}}}}"#,
                 filled.get()
             );
-            prop_assert!(Module::One(&NonRoot::POLICY).validate(payload.as_bytes(), &NoCluster).accepted);
+            prop_assert!(Policies::One(&NonRoot::POLICY).validate(payload.as_bytes(), &NoHost).accepted);
         }
     }
 }

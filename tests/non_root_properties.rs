@@ -1,11 +1,7 @@
 //! What holds of `flyte-non-root` for every pod, not just for the cases.
 #![cfg(feature = "flyte-non-root")]
 
-use flytewarden::{
-    abi::{Answer, Module},
-    cluster::NoCluster,
-    non_root::NonRoot,
-};
+use flytewarden::{answer::Answer, decision::Policies, host::NoHost, non_root::NonRoot};
 use k8s_openapi::api::core::v1::{PodSpec, SecurityContext};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -16,7 +12,7 @@ fn judge_in(object: &Value, settings: &Value) -> Answer {
         "kind": {"group": "", "version": "v1", "kind": "Pod"},
         "object": object
     }});
-    Module::One(&NonRoot::POLICY).validate(payload.to_string().as_bytes(), &NoCluster)
+    Policies::One(&NonRoot::POLICY).validate(payload.to_string().as_bytes(), &NoHost)
 }
 
 fn judge(spec: &Value, settings: &Value) -> Answer {
@@ -205,8 +201,8 @@ proptest! {
         let payload = json!({"settings": settings, "request": {
             "operation": "CREATE", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "object": object
         }});
-        let one = Module::One(&NonRoot::POLICY).validate(payload.to_string().as_bytes(), &NoCluster);
-        let other = Module::One(&NonRoot::POLICY).validate(reversed(&payload).as_bytes(), &NoCluster);
+        let one = Policies::One(&NonRoot::POLICY).validate(payload.to_string().as_bytes(), &NoHost);
+        let other = Policies::One(&NonRoot::POLICY).validate(reversed(&payload).as_bytes(), &NoHost);
         prop_assert_eq!(one.message, other.message);
         prop_assert_eq!(one.warnings, other.warnings);
         prop_assert_eq!(one.audit_annotations, other.audit_annotations);

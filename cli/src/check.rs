@@ -6,14 +6,12 @@ use std::{
 };
 
 use flytewarden_offline::{
-    check::{Check, File},
+    check::{Check, File, Policy},
     report::Report,
 };
-use indicatif::{ProgressBar, ProgressStyle};
 use walkdir::WalkDir;
 
 use crate::{
-    engine::Module,
     files::{MOST_OF_MANIFEST, Resolved, read_text, resolve_below},
     fix::Fixed,
     formats::text::without_user,
@@ -42,7 +40,7 @@ pub const STANDARD_INPUT: &str = "-";
 
 /// Checks files, directories and standard input (`-`), in the order they are given. With `fix`, what policies fill in is
 /// put into the texts.
-pub fn check(check: &Check<Module>, paths: &[PathBuf], fix: bool) -> Checked {
+pub fn check(check: &Check<impl Policy>, paths: &[PathBuf], fix: bool) -> Checked {
     let mut unreadable = Report::default();
     let mut fixed: Vec<FixedFile> = Vec::new();
     let found: Vec<(&Path, PathBuf)> = paths
@@ -51,17 +49,16 @@ pub fn check(check: &Check<Module>, paths: &[PathBuf], fix: bool) -> Checked {
         .collect();
     let files: Vec<File> = found.iter().map(|(_, path)| File::new(name(path), read(path))).collect();
 
-    let progress = progress(files.iter().flat_map(File::objects).count());
     let mut run = check.start(&files, unreadable);
     for ((named, path), file) in found.iter().zip(&files) {
-        let filled = run.add(file, || progress.inc(1));
-        if let Ok(content) = &file.content
+        let filled = run.add(file);
+        if let Ok(text) = &file.text
             && fix
             && !filled.is_empty()
         {
-            let text = Fixed::of(content, &filled);
+            let text = Fixed::of(text, &filled);
             for (place, reason) in &text.left {
-                run.report.add_unfilled(&file.name, filled[*place].0, reason);
+                run.report.add_unfilled(&file.name, &filled[*place].0, reason);
             }
             match place(named, path) {
                 // A file can be given twice, and by a link.
@@ -71,7 +68,6 @@ pub fn check(check: &Check<Module>, paths: &[PathBuf], fix: bool) -> Checked {
             }
         }
     }
-    progress.finish_and_clear();
     Checked { report: run.finish(), fixed }
 }
 
@@ -129,15 +125,4 @@ fn read(path: &Path) -> Result<String, String> {
         false => Box::new(std::fs::File::open(path).map_err(|error| error.to_string())?),
     };
     read_text(from, MOST_OF_MANIFEST)
-}
-
-/// A bar on a terminal's standard error, where there is something to wait for.
-fn progress(objects: usize) -> ProgressBar {
-    const WORTH_A_BAR: usize = 500;
-    if objects < WORTH_A_BAR {
-        return ProgressBar::hidden();
-    }
-    let style =
-        ProgressStyle::with_template("{bar:40} {pos}/{len} objects").unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(objects as u64).with_style(style)
 }

@@ -1,16 +1,15 @@
 //! The engine: waPC modules on wasmtime, with the crates that Kubewarden's policy-server has.
 //!
-//! A module is compiled once, when it is first asked; every request gets a fresh instance of it, with bounded memory and
+//! A module is compiled once; every request gets a fresh instance of it, with bounded memory and
 //! bounded time. A call has a thread of its own, so that neither a panic of the engine ends the command, nor a module that
 //! sleeps in a call of its host, where wasmtime cannot interrupt it.
 
 use std::{
-    borrow::Cow,
     collections::BTreeMap,
     error::Error,
     fmt, panic,
     sync::{
-        Arc, Once, OnceLock,
+        Arc, Once,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -18,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use flytewarden::settings::InvalidSettings;
 use flytewarden_offline::{
     check::Policy,
     cluster::{HostCalls, NoCluster},
@@ -28,9 +28,6 @@ use serde::Deserialize;
 use wapc::{HostCallback, WapcHost};
 use wasmparser::{Parser, Payload};
 use wasmtime_provider::{EpochDeadlines, ResourceLimits, WasmtimeEngineProviderBuilder, WasmtimeEngineProviderPre};
-
-/// The modules that are part of the command: name and bytes of each.
-pub const EMBEDDED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/modules.rs"));
 
 /// What modules are compiled for and run on, with the time that a call may take.
 #[derive(Clone)]
@@ -53,9 +50,8 @@ pub struct Module {
     pub metadata: Metadata,
     /// The policy's name.
     pub name: String,
-    engine: Engine,
-    bytes: Cow<'static, [u8]>,
-    guest: OnceLock<Result<Guest, Unusable>>,
+    /// The guest, to be called with any bytes.
+    pub guest: Guest,
 }
 
 /// Why a module cannot be used.
@@ -218,14 +214,13 @@ impl Guest {
 const INTERRUPTED: &str = "execution deadline exceeded";
 
 impl Module {
-    /// Reads what a policy says of itself. It is compiled when it is first asked.
+    /// Reads what a policy says of itself, and compiles it.
     ///
     /// # Errors
     ///
-    /// It has no metadata, without which nobody knows what to ask it about.
-    pub fn read(engine: &Engine, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, Unusable> {
-        let bytes = bytes.into();
-        let metadata = metadata(&bytes)?;
+    /// It has no metadata, without which nobody knows what to ask it about, or is no waPC guest.
+    pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, Unusable> {
+        let metadata = metadata(bytes)?;
         if metadata.asks_for_nothing() {
             return Err(Unusable("its metadata has no rules, so it would judge nothing".to_owned()));
         }
@@ -233,27 +228,7 @@ impl Module {
             return Err(Unusable(format!("its execution mode is {mode}, and kubewarden-wapc is what runs here")));
         }
         let name = metadata.name().ok_or_else(|| Unusable("its metadata has no title".to_owned()))?.to_owned();
-        Ok(Self { metadata, name, engine: engine.clone(), bytes, guest: OnceLock::new() })
-    }
-
-    /// Reads a module that is part of the command, under the name that it has there.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::read`].
-    pub fn built_in(engine: &Engine, name: &str, bytes: &'static [u8]) -> Result<Self, Unusable> {
-        Ok(Self { name: name.to_owned(), ..Self::read(engine, bytes)? })
-    }
-
-    /// Reads and compiles a policy.
-    ///
-    /// # Errors
-    ///
-    /// It has no metadata, or is no waPC guest.
-    pub fn load(engine: &Engine, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, Unusable> {
-        let module = Self::read(engine, bytes)?;
-        module.guest()?;
-        Ok(module)
+        Ok(Self { metadata, name, guest: Guest::compile(engine, bytes)? })
     }
 
     /// The annotations of a module's metadata.
@@ -263,24 +238,6 @@ impl Module {
     /// It has no metadata.
     pub fn annotations(bytes: &[u8]) -> Result<BTreeMap<String, String>, Unusable> {
         Ok(metadata(bytes)?.annotations)
-    }
-
-    /// Whether it has been asked anything, and so compiled.
-    pub fn is_compiled(&self) -> bool {
-        self.guest.get().is_some()
-    }
-
-    /// The guest, to be called with any bytes.
-    ///
-    /// # Errors
-    ///
-    /// It is none.
-    pub fn guest(&self) -> Result<&Guest, Unusable> {
-        self.guest.get_or_init(|| Guest::compile(&self.engine, &self.bytes)).as_ref().map_err(Clone::clone)
-    }
-
-    fn call(&self, function: &str, payload: &[u8], cluster: Arc<dyn HostCalls>) -> Result<Vec<u8>, String> {
-        self.guest().map_err(|error| error.to_string())?.call(function, payload, cluster)
     }
 }
 
@@ -299,21 +256,25 @@ impl Policy for Module {
         let granted = self.metadata.context_aware_resources().to_vec();
         let images = self.metadata.asks_its_host(IMAGES);
         let cluster = Arc::new(Granted { granted, images, cluster: Arc::clone(cluster) });
-        let answer = self.call("validate", payload.as_bytes(), cluster)?;
+        let answer = self.guest.call("validate", payload.as_bytes(), cluster)?;
         serde_json::from_slice(&answer).map_err(|error| format!("the module's answer cannot be read: {error}"))
     }
 
-    fn validate_settings(&self, settings: &str) -> Result<(), String> {
+    fn validate_settings(&self, settings: &str) -> Result<(), InvalidSettings> {
         #[derive(Deserialize)]
         struct Validity {
             valid: bool,
             message: Option<String>,
         }
-        let answer = self.call("validate_settings", settings.as_bytes(), Arc::new(NoCluster))?;
+        // A module says where it is in words alone.
+        let invalid = |problem: String| InvalidSettings { path: String::new(), problem };
+        let answer = self.guest.call("validate_settings", settings.as_bytes(), Arc::new(NoCluster)).map_err(invalid)?;
         match serde_json::from_slice(&answer) {
             Ok(Validity { valid: true, .. }) => Ok(()),
-            Ok(Validity { message, .. }) => Err(message.unwrap_or_else(|| "the policy refuses them".to_owned())),
-            Err(error) => Err(format!("the module's answer cannot be read: {error}")),
+            Ok(Validity { message, .. }) => {
+                Err(invalid(message.unwrap_or_else(|| "the policy refuses them".to_owned())))
+            }
+            Err(error) => Err(invalid(format!("the module's answer cannot be read: {error}"))),
         }
     }
 }

@@ -1,13 +1,16 @@
 //! What policies fill in, in the manifests themselves.
 
-use std::{collections::BTreeMap, ops::Range, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    path::Path,
+};
 
 use flytewarden_offline::{
-    check::Content,
     edit::{Change, changed},
-    manifest::Object,
+    manifest::{self, Object},
     shown::around_user,
-    yaml::{self, Step},
+    yaml::{self, Document, Step},
 };
 use serde_json::{Value, json};
 use similar::{DiffOp, TextDiff};
@@ -31,23 +34,22 @@ pub struct Fixed {
 
 impl Fixed {
     /// A text with each of some of its objects as policies want it.
-    pub fn of(content: &Content, wanted: &[(&Object, Value)]) -> Self {
-        let Content { text, objects } = content;
+    pub fn of(text: &str, wanted: &[(Object, Value)]) -> Self {
         let left = Vec::new();
-        let mut fixed = Self { before: text.clone(), text: text.clone(), objects: 0, left, secret: Vec::new() };
+        let mut fixed = Self { before: text.to_owned(), text: text.to_owned(), objects: 0, left, secret: Vec::new() };
         let mut by_document: BTreeMap<usize, Vec<Wanted>> = BTreeMap::new();
         for (place, change) in wanted.iter().enumerate() {
             by_document.entry(change.0.document).or_default().push((place, change));
         }
-        let documents = yaml::documents(text);
-        let is_secret = |number: usize| {
-            objects.iter().any(|object| match object {
-                Ok(object) => object.document == number && object.kind == "Secret",
-                Err(unreadable) => unreadable.document == number,
+        let documents: Vec<Document> = yaml::documents(text).collect();
+        let secrets: BTreeSet<usize> = manifest::objects(text)
+            .filter_map(|object| match object {
+                Ok(object) => (object.kind == "Secret").then_some(object.document),
+                Err(unreadable) => Some(unreadable.document),
             })
-        };
+            .collect();
         let lines_before = |at: usize| text[..at].matches('\n').count();
-        let secret = documents.iter().filter(|document| is_secret(document.number));
+        let secret = documents.iter().filter(|document| secrets.contains(&document.number));
         fixed.secret =
             secret.map(|document| lines_before(document.span.start)..lines_before(document.span.end)).collect();
         // From the last, so that what comes before stays where it is.
@@ -89,7 +91,7 @@ impl Fixed {
 }
 
 /// An object, how it is wanted, and its place among all that are.
-type Wanted<'w> = (usize, &'w (&'w Object, Value));
+type Wanted<'w> = (usize, &'w (Object, Value));
 
 /// A document's text with some of its objects as they are wanted, but for those that are added to `left`.
 fn edited_where_possible(text: &str, wanted: &[Wanted], left: &mut Vec<(usize, String)>) -> String {
@@ -147,17 +149,14 @@ fn added(there: &Value, wanted: &Value, route: Vec<Step>, changes: &mut Vec<Chan
 mod tests {
     use std::path::Path;
 
-    use flytewarden_offline::{check::Content, manifest};
+    use flytewarden_offline::manifest;
     use serde_json::json;
 
     use super::Fixed;
 
     /// A text in which every Pod gets `runAsUser: 1`.
     fn fixed(text: &str) -> Fixed {
-        let content = Content { text: text.to_owned(), objects: manifest::objects(text) };
-        let wanted: Vec<_> = content
-            .objects
-            .iter()
+        let wanted: Vec<_> = manifest::objects(text)
             .flatten()
             .filter(|object| object.kind == "Pod")
             .map(|object| {
@@ -170,7 +169,7 @@ mod tests {
                 (object, wanted)
             })
             .collect();
-        Fixed::of(&content, &wanted)
+        Fixed::of(text, &wanted)
     }
 
     #[test]
@@ -278,9 +277,8 @@ mod tests {
     #[test]
     fn a_change_to_what_is_there_is_not_made() {
         let text = "kind: Pod\napiVersion: v1\nspec: {a: 1}\n";
-        let content = Content { text: text.to_owned(), objects: manifest::objects(text) };
-        let object = content.objects[0].as_ref().unwrap();
-        let fixed = Fixed::of(&content, &[(object, json!({"kind": "Pod", "apiVersion": "v1", "spec": {"a": 2}}))]);
+        let object = manifest::objects(text).next().unwrap().unwrap();
+        let fixed = Fixed::of(text, &[(object, json!({"kind": "Pod", "apiVersion": "v1", "spec": {"a": 2}}))]);
         assert_eq!(vec![(0, "a policy changes more than what it lacks".to_owned())], fixed.left);
     }
 

@@ -1,12 +1,16 @@
 //! The `flytewarden` command: Flyte's security guidance, checked on rendered manifests without a cluster.
 //!
-//! The policies are the compiled modules themselves, run by [`engine`] on the crates Kubewarden runs them with. What
-//! turns text into requests and answers into a report is in `flytewarden-offline`.
+//! The policies are linked in. With the feature `modules` there is what `--module` and `push` need too: `engine` runs compiled
+//! policies on the crates Kubewarden runs them with, and `registry` and `cache` bring them. What turns text into requests and
+//! answers into a report is in `flytewarden-offline`.
 
+#[cfg(feature = "modules")]
 pub mod cache;
 pub mod check;
+#[cfg(feature = "modules")]
 pub mod engine;
 pub mod files;
 pub mod fix;
 pub mod formats;
+#[cfg(feature = "modules")]
 pub mod registry;

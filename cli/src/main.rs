@@ -1,30 +1,32 @@
 //! The `flytewarden` command: arguments in, exit code out.
 
+#[cfg_attr(not(feature = "modules"), path = "without_modules.rs")]
+mod modules;
+
 use std::{
     error::Error,
     fs::File,
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Duration,
+    time::SystemTime,
 };
 
 use clap::{Parser, Subcommand, ValueEnum};
+use flytewarden::oauth_tls::LINKED;
 use flytewarden_cli::{
-    cache::Cache,
     check::{Checked, FixedFile, STANDARD_INPUT, check as check_files, not_filled},
-    engine::{DEFAULT_TIME, EMBEDDED, Engine, MOST_BYTES, Module},
-    files::{MOST_OF_SETTINGS, read_file, read_text, replace},
+    files::{MOST_OF_SETTINGS, read_text, replace},
     formats::{
         junit::junit,
         sarif::sarif,
         text::{self, without_user},
     },
-    registry::{Artifact, Pulled},
 };
 use flytewarden_offline::{
     check::{Check, Policy},
     images::Images,
+    linked,
     report::Report,
     settings::Settings,
 };
@@ -83,7 +85,7 @@ struct CheckArguments {
     modules: Vec<String>,
 
     /// How long a module may take for an object. One that takes longer is not asked again.
-    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TIME.as_secs(), value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
 
     /// Registries are asked over plain http.
@@ -138,7 +140,7 @@ const UNJUDGED: u8 = 2;
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Check(arguments) => check(&arguments),
-        Command::Push(arguments) => push(&arguments),
+        Command::Push(arguments) => modules::push(&arguments),
     };
     match done {
         Ok(code) => code,
@@ -150,13 +152,13 @@ fn main() -> ExitCode {
 }
 
 fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
-    let modules = modules(arguments)?;
+    let policies = policies(arguments)?;
     let mut out = BufWriter::new(anstream::AutoStream::auto(io::stdout().lock()));
     if arguments.list {
-        let width = modules.iter().map(|module| module.name.len()).max().unwrap_or(0);
-        for module in &modules {
-            let description = module.metadata.description().unwrap_or_default();
-            writeln!(out, "{:width$}  {}", text::printable(&module.name), text::printable(description))?;
+        let width = policies.iter().map(|policy| policy.name().len()).max().unwrap_or(0);
+        for policy in &policies {
+            let description = policy.metadata().description().unwrap_or_default();
+            writeln!(out, "{:width$}  {}", text::printable(policy.name()), text::printable(description))?;
         }
         return finish(out.flush()).map(|()| ExitCode::SUCCESS);
     }
@@ -164,17 +166,16 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
     let settings = match &arguments.settings {
         None => Settings::default(),
         Some(file) => read_settings(file)
-            .and_then(|text| Settings::read(&text, &modules).map_err(|wrong| wrong.to_string()))
+            .and_then(|text| Settings::read(&text, &policies).map_err(|wrong| wrong.to_string()))
             .map_err(|error| format!("settings {}: {error}", shown(file)))?,
     };
-    // The built-in policies need none, and are not compiled just to say so.
-    for module in modules.iter().filter(|module| !arguments.modules.is_empty() && !settings.has(&module.name)) {
-        let needed = |problem| format!("settings: {} needs some: {problem}", module.name);
-        module.validate_settings("{}").map_err(needed)?;
+    for policy in policies.iter().filter(|policy| !settings.has(policy.name())) {
+        let needed = |problem| format!("settings: {} needs some: {problem}", policy.name());
+        policy.validate_settings("{}").map_err(needed)?;
     }
-    let settings = if arguments.fix { settings.or("fill", "flyte", &modules)? } else { settings };
+    let settings = if arguments.fix { settings.or("fill", "flyte", &policies)? } else { settings };
     let settings = match &arguments.image_users {
-        Some(_) => settings.or("imageUser", "check", &modules)?,
+        Some(_) => settings.or("imageUser", "check", &policies)?,
         None => settings,
     };
     let images = match &arguments.image_users {
@@ -186,7 +187,7 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
     if arguments.write && arguments.paths.iter().any(|path| path == Path::new(STANDARD_INPUT)) {
         return Err("standard input cannot be written to: --fix without --write prints a diff".into());
     }
-    let check = Check { policies: &modules, settings: &settings, namespace: &arguments.namespace, images };
+    let check = Check { policies: &policies, settings: &settings, namespace: &arguments.namespace, images };
     let Checked { mut report, fixed } = check_files(&check, &arguments.paths, arguments.fix);
     fix(&fixed, arguments.write, &mut report, &mut out)?;
     let report_out: &mut dyn Write = match arguments.fix && !arguments.write {
@@ -196,7 +197,7 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
     let written = match arguments.format {
         Format::Text => text::text(&report, report_out),
         Format::Json => json(&report, report_out),
-        Format::Sarif => json(&sarif(&report, &modules), report_out),
+        Format::Sarif => json(&sarif(&report, &policies), report_out),
         Format::Junit => junit(&report).map_err(io::Error::other).and_then(|xml| report_out.write_all(xml.as_bytes())),
     };
     finish(written.and_then(|()| report_out.flush()))?;
@@ -239,48 +240,14 @@ fn finish(written: io::Result<()>) -> Result<(), Box<dyn Error>> {
     }
 }
 
-fn modules(arguments: &CheckArguments) -> Result<Vec<Module>, Box<dyn Error>> {
-    let engine = Engine::new(Duration::from_secs(arguments.timeout))?;
-    let named = &arguments.modules;
-    let mut modules = Vec::new();
-    for reference in named {
-        let name = &without_user(reference);
-        let bytes = match reference.split_once("://") {
-            None => read_file(Path::new(reference), MOST_BYTES).map_err(Into::into),
-            Some(("registry", _)) => pull(reference, arguments.insecure),
-            Some((scheme, _)) => Err(format!("a module is a file, or registry://..., and not {scheme}://").into()),
-        };
-        let module = bytes.and_then(|bytes| Module::load(&engine, bytes).map_err(Into::into));
-        let module = module.map_err(|error| format!("module {name}: {error}"))?;
-        if modules.iter().any(|other: &Module| other.name == module.name) {
-            return Err(format!("module {name}: there is another {} before it", module.name).into());
-        }
-        modules.push(module);
+/// The policies to ask: the modules that are named, or else those that are linked in.
+fn policies(arguments: &CheckArguments) -> Result<Vec<Box<dyn Policy>>, Box<dyn Error>> {
+    if !arguments.modules.is_empty() {
+        return modules::load(arguments);
     }
-    if named.is_empty() {
-        for (name, bytes) in EMBEDDED {
-            modules.push(Module::built_in(&engine, name, bytes).map_err(|error| format!("built-in {name}: {error}"))?);
-        }
-    }
-    Ok(modules)
-}
-
-fn pull(reference: &str, insecure: bool) -> Result<Vec<u8>, Box<dyn Error>> {
-    let Pulled { module, immutable } = Artifact::at(reference, insecure)?.pull(&Cache::of_user()?)?;
-    // A tag means something else tomorrow.
-    if !reference.ends_with(&immutable) {
-        anstream::eprintln!("{} is {}", text::printable(reference), text::printable(&immutable));
-    }
-    Ok(module)
-}
-
-fn push(arguments: &PushArguments) -> Result<ExitCode, Box<dyn Error>> {
-    let PushArguments { module, reference, insecure } = arguments;
-    let bytes = read_file(module, MOST_BYTES).map_err(|error| format!("module {}: {error}", shown(module)))?;
-    let pushed = Artifact::at(reference, *insecure).and_then(|artifact| artifact.push(&bytes));
-    let immutable = pushed.map_err(|error| format!("{}: {error}", without_user(reference)))?;
-    finish(writeln!(io::stdout(), "{}", text::printable(&immutable)))?;
-    Ok(ExitCode::SUCCESS)
+    let linked =
+        linked::policies(|| SystemTime::UNIX_EPOCH.elapsed().map_err(|error| error.to_string()), || Ok(LINKED));
+    Ok(linked.into_iter().map(|policy| Box::new(policy) as Box<dyn Policy>).collect())
 }
 
 /// Reads a file with settings, or with the users of images.

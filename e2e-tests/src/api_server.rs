@@ -230,7 +230,7 @@ fn object_path(request: &Value) -> String {
 
 /// The requests that create the objects of manifests in a namespace.
 fn objects_in(manifests: &str, namespace: &str) -> Vec<Value> {
-    let objects = manifest::objects(manifests).into_iter().flatten();
+    let objects = manifest::objects(manifests).flatten();
     let requests = objects.map(|object| {
         let mut request = json!(Request::create(&object, namespace));
         request["namespace"] = json!(namespace);

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs, sync::Arc};
 
 use crate::certificates;
 use base64::{Engine, prelude::BASE64_STANDARD};
-use flytewarden::abi::{MORE_POLICIES, Module, POLICIES};
+use flytewarden::decision::{MORE_POLICIES, POLICIES, Policies};
 use flytewarden_offline::{
     cluster::{Cluster, HostCalls, NoCluster},
     manifest,
@@ -112,9 +112,9 @@ impl Case {
     /// # Panics
     ///
     /// There is none of that name.
-    pub fn native(&self) -> Module<'static> {
+    pub fn native(&self) -> Policies<'static> {
         let mut policies = POLICIES.iter().chain(MORE_POLICIES);
-        Module::One(*policies.find(|policy| policy.name() == self.policy).expect("a folder is a policy's"))
+        Policies::One(*policies.find(|policy| policy.name() == self.policy).expect("a folder is a policy's"))
     }
 
     /// Whether its settings are no map, which Kubewarden's engines take for no settings at all.
@@ -134,7 +134,7 @@ impl Case {
     /// The case has no object.
     pub fn admission_request(&self) -> Value {
         let object = self.object.as_ref().expect("a case about settings has no request").to_string();
-        let object = manifest::objects(&object).remove(0).expect("a case's object is one");
+        let object = manifest::objects(&object).next().expect("it is one").expect("a case's object is one");
         let mut request = json!(Request::create(&object, "default"));
         for (field, value) in &self.request {
             request[field] = value.clone();
@@ -153,7 +153,12 @@ impl Case {
             Some(objects) => {
                 let objects: Vec<_> = objects
                     .iter()
-                    .map(|object| manifest::objects(&object.to_string()).remove(0).expect("a case's objects are some"))
+                    .map(|object| {
+                        manifest::objects(&object.to_string())
+                            .next()
+                            .expect("it is one")
+                            .expect("a case's objects are some")
+                    })
                     .collect();
                 Arc::new(Cluster::of(&objects, "default"))
             }

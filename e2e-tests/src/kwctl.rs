@@ -2,8 +2,8 @@
 
 use std::{io::Write, path::Path, process::Command};
 
-use flytewarden::oauth_tls::Pki;
-use flytewarden_offline::{linked::Host, report::Answer};
+use flytewarden::oauth_tls::LINKED;
+use flytewarden_offline::{linked::Asked, report::Answer};
 use serde_json::{Value, json};
 
 use crate::{
@@ -39,7 +39,7 @@ pub fn judge(module: &Path, case: &Case) -> Result<(), String> {
         // What the host is asked, the policy's native build finds out.
         let host = Remembering::new(case.host());
         let payload = json!({"request": case.admission_request(), "settings": case.settings});
-        case.native().validate(payload.to_string().as_bytes(), &Host { host: &host, clock, pki: || Ok(Pki::LINKED) });
+        case.native().validate(payload.to_string().as_bytes(), &Asked { host: &host, clock, pki: || Ok(LINKED) });
         let exchanges = host.exchanges.lock().map_err(|error| error.to_string())?;
         return case.compare(&run(module, &case.admission_request(), &case.settings, &exchanges)?);
     }

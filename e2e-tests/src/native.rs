@@ -5,8 +5,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use flytewarden::oauth_tls::Pki;
-use flytewarden_offline::{cluster::HostCalls, linked::Host, report::Answer};
+use flytewarden::oauth_tls::LINKED;
+use flytewarden_offline::{
+    cluster::HostCalls,
+    linked::{self, Asked, Linked},
+    report::Answer,
+};
 use serde_json::json;
 
 use crate::cases::Case;
@@ -18,10 +22,15 @@ use crate::cases::Case;
 /// It is none that JSON can say.
 pub fn validate(case: &Case) -> Result<Answer, String> {
     let payload = json!({"request": case.admission_request(), "settings": case.settings});
-    let host = Host { host: &*case.host(), clock, pki: || Ok(Pki::LINKED) };
+    let host = Asked { host: &*case.host(), clock, pki: || Ok(LINKED) };
     let answer = case.native().validate(payload.to_string().as_bytes(), &host);
     serde_json::from_slice(&serde_json::to_vec(&answer).map_err(|error| error.to_string())?)
         .map_err(|error| error.to_string())
+}
+
+/// The policies of the command.
+pub fn policies() -> Vec<Linked> {
+    linked::policies(clock, || Ok(LINKED))
 }
 
 /// A question of a policy to its host, and the answer.

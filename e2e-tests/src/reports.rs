@@ -5,16 +5,18 @@ use std::{
     io::{self, Write},
 };
 
-use flytewarden_cli::engine::{self, EMBEDDED, Module};
 use flytewarden_offline::{
-    check::{Check, File},
+    check::{Check, File, Policy},
     images::Images,
     report::Report,
     settings::Settings,
 };
 use serde_json::{Value, json};
 
-use crate::cases::{self, Case};
+use crate::{
+    cases::{self, Case},
+    native,
+};
 
 /// Writes a line of JSON for each case: its `title`, its `settings` by policy, and why they are `refused`; or its `manifests`,
 /// the users of its `images`, and the `report` on both. Returns how many cases no manifests can say: those about other
@@ -23,17 +25,11 @@ use crate::cases::{self, Case};
 /// # Errors
 ///
 /// The lines cannot be written.
-///
-/// # Panics
-///
-/// A module of the command cannot be used.
 pub fn write(out: &mut impl Write) -> io::Result<usize> {
-    let engine = engine::Engine::new(engine::DEFAULT_TIME).expect("an engine");
-    let built_in = |(name, bytes): &(&str, &'static [u8])| Module::built_in(&engine, name, bytes);
-    let modules: Vec<Module> = EMBEDDED.iter().map(|module| built_in(module).expect("it is one")).collect();
+    let policies = native::policies();
     let mut left_out = 0;
     for case in cases::all().into_iter().filter(|case| !case.lacks_openssl) {
-        match line(&case, &modules) {
+        match line(&case, &policies) {
             Some(line) => writeln!(out, "{line}")?,
             None => left_out += 1,
         }
@@ -41,26 +37,27 @@ pub fn write(out: &mut impl Write) -> io::Result<usize> {
     Ok(left_out)
 }
 
-fn line(case: &Case, modules: &[Module]) -> Option<Value> {
+/// The line of a case, of what some policies say; `None` where no manifests can say it.
+pub fn line(case: &Case, policies: &[impl Policy]) -> Option<Value> {
     let name = case.policy.trim_end_matches("-image-user");
     let title = format!("{} {}: {}", case.policy, case.table, case.it);
     let settings = json!({ name: case.settings });
-    let read = match Settings::read(&settings.to_string(), modules) {
+    let read = match Settings::read(&settings.to_string(), policies) {
         Ok(read) => read,
         Err(wrong) => return Some(json!({"title": title, "settings": settings, "refused": wrong.problem})),
     };
     let object = case.object.as_ref().filter(|_| case.request.is_empty())?;
     let images = users(case)?;
-    let read = if images.is_some() { read.or("imageUser", "check", modules).ok()? } else { read };
+    let read = if images.is_some() { read.or("imageUser", "check", policies).ok()? } else { read };
     let manifests: Vec<String> =
         std::iter::once(object).chain(case.cluster.iter().flatten()).map(Value::to_string).collect();
     let manifests = manifests.join("\n---\n");
 
     let files = [File::new("<stdin>".to_owned(), Ok(manifests.clone()))];
     let images_of = images.clone().map(Images::of).unwrap_or_default();
-    let check = Check { policies: modules, settings: &read, namespace: "default", images: images_of };
+    let check = Check { policies, settings: &read, namespace: "default", images: images_of };
     let mut run = check.start(&files, Report::default());
-    run.add(&files[0], || ());
+    run.add(&files[0]);
     let report = run.finish();
     Some(json!({"title": title, "settings": settings, "manifests": manifests, "images": images, "report": report}))
 }

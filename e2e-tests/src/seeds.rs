@@ -7,8 +7,8 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use flytewarden::oauth_tls::Pki;
-use flytewarden_offline::{linked::Host, manifest, report::Report};
+use flytewarden::oauth_tls::LINKED;
+use flytewarden_offline::{linked::Asked, manifest, report::Report};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -83,9 +83,9 @@ impl Seeds {
 
     /// Puts what the policy would have changed in a manifest.
     fn put_edits(&mut self, case: &Case, manifest: &str) {
-        let Some(Ok(object)) = manifest::objects(manifest).into_iter().next() else { return };
+        let Some(Ok(object)) = manifest::objects(manifest).next() else { return };
         let payload = json!({"request": case.admission_request(), "settings": case.settings}).to_string();
-        let host = Host { host: &*case.host(), clock, pki: || Ok(Pki::LINKED) };
+        let host = Asked { host: &*case.host(), clock, pki: || Ok(LINKED) };
         let answer = json!(case.native().validate(payload.as_bytes(), &host));
         let answer = serde_json::from_value(answer).map_err(|error| error.to_string());
         let mut report = Report::default();

@@ -4,7 +4,7 @@
 use std::{process::ExitCode, sync::Arc};
 
 use flytewarden::{
-    abi::{MORE_POLICIES, Module as Native, POLICIES},
+    decision::{MORE_POLICIES, POLICIES, Policies},
     policy::Policy,
 };
 use flytewarden_cli::engine::{self, Module};
@@ -30,8 +30,8 @@ impl Engine for Natively {
     }
 
     fn validate_settings(&self, case: &Case) -> Result<(), String> {
-        let validity = Native::One(self.0).validate_settings(case.settings.to_string().as_bytes());
-        if validity.valid { Ok(()) } else { Err(validity.message.unwrap_or_default()) }
+        let own = Policies::One(self.0).validate_settings(case.settings.to_string().as_bytes());
+        own.map_err(|invalid| invalid.to_string())
     }
 }
 
@@ -43,7 +43,7 @@ impl Engine for OwnModule {
     }
 
     fn validate_settings(&self, case: &Case) -> Result<(), String> {
-        self.0.validate_settings(&case.settings.to_string())
+        self.0.validate_settings(&case.settings.to_string()).map_err(|invalid| invalid.to_string())
     }
 }
 
@@ -70,7 +70,8 @@ impl Engine for WholeModule {
     }
 
     fn validate_settings(&self, case: &Case) -> Result<(), String> {
-        self.0.validate_settings(&Self::settings(case).to_string()).map_err(|problem| {
+        self.0.validate_settings(&Self::settings(case).to_string()).map_err(|invalid| {
+            let problem = invalid.to_string();
             let own = problem.strip_prefix(&format!("{}: ", case.policy));
             own.map_or_else(|| format!("without the policy's name: {problem}"), str::to_owned)
         })
@@ -91,11 +92,11 @@ fn run(case: &Case, engine: &dyn Engine) -> Result<(), Failed> {
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let wasm = engine::Engine::new(engine::DEFAULT_TIME).expect("an engine");
-    let whole = Arc::new(Module::load(&wasm, module("flytewarden")).expect("the module loads"));
+    let whole = Arc::new(Module::load(&wasm, &module("flytewarden")).expect("the module loads"));
 
     let mut trials = Vec::new();
     for policy in [POLICIES, MORE_POLICIES].concat() {
-        let own = Module::load(&wasm, module(policy.name())).expect("the module loads");
+        let own = Module::load(&wasm, &module(policy.name())).expect("the module loads");
         let mut engines: Vec<(&str, Arc<dyn Engine>)> =
             vec![("native", Arc::new(Natively(policy))), ("module", Arc::new(OwnModule(own)))];
         if POLICIES.iter().any(|other| other.name() == policy.name()) {

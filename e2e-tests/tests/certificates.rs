@@ -9,9 +9,9 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use flytewarden::{
-    abi::Module as Native,
-    cluster::{Cluster, Listed},
-    oauth_tls::{OauthTls, Pki},
+    decision::Policies,
+    host::{Host, Listed, NoHost, Pki},
+    oauth_tls::{LINKED, OauthTls},
 };
 use flytewarden_cli::{
     check::check,
@@ -36,7 +36,7 @@ use serde_json::{Value, json, value::RawValue};
 /// No cluster, at a time, with some roots in the place of Mozilla's.
 struct At(SystemTime, &'static Pki);
 
-impl Cluster for At {
+impl Host for At {
     fn list(&self, _: Listed, _: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
         Err("there is no cluster to ask".to_owned())
     }
@@ -67,7 +67,7 @@ fn settings(roots: &str) -> Value {
 /// What the policy says of some certificates at a time.
 fn judged(certificates: &str, roots: &str, time: SystemTime) -> Answer {
     let payload = json!({"request": request(certificates), "settings": settings(roots)}).to_string();
-    let answer = Native::One(&OauthTls).validate(payload.as_bytes(), &At(time, Pki::LINKED));
+    let answer = Policies::One(&OauthTls).validate(payload.as_bytes(), &At(time, LINKED));
     serde_json::from_value(json!(answer)).expect("an answer")
 }
 
@@ -112,11 +112,11 @@ fn no_line_of_a_chain_can_be_joined_with_the_next() {
 fn a_chain_under_one_of_mozillas_roots_is_trusted_unless_the_settings_trust_others() {
     let root = pem::parse(made("root")).expect("PEM").into_contents();
     let anchor = webpki::anchor_from_trusted_cert(&root.into()).expect("a root").to_owned();
-    let pki: &Pki = Box::leak(Box::new(Pki { roots: vec![anchor].leak(), ..*Pki::LINKED }));
+    let pki: &Pki = Box::leak(Box::new(Pki { roots: vec![anchor].leak(), ..*LINKED }));
     let judged = |name: &str, settings: Value| {
         let request = request(&(made(name) + &made("intermediate")));
         let payload = json!({"request": request, "settings": settings}).to_string();
-        let answer = Native::One(&OauthTls).validate(payload.as_bytes(), &At(day(0), pki));
+        let answer = Policies::One(&OauthTls).validate(payload.as_bytes(), &At(day(0), pki));
         (answer.accepted, json!(answer).to_string())
     };
     let own = json!({"hosts": ["flyte.example.com"], "oauth": "self"});
@@ -133,7 +133,7 @@ fn a_chain_under_one_of_mozillas_roots_is_trusted_unless_the_settings_trust_othe
 fn without_a_clock_nothing_is_accepted() {
     let chain = made("leaf") + &made("intermediate");
     let payload = json!({"request": request(&chain), "settings": settings(&made("root"))}).to_string();
-    let answer = Native::One(&OauthTls).validate(payload.as_bytes(), &flytewarden::cluster::NoCluster);
+    let answer = Policies::One(&OauthTls).validate(payload.as_bytes(), &NoHost);
     assert_eq!((false, Some(400)), (answer.accepted, answer.code));
 }
 
@@ -265,7 +265,7 @@ proptest! {
 #[test]
 fn what_is_meant_to_do_harm_is_refused_in_a_few_words_and_in_time() {
     let module =
-        Module::load(&engine::Engine::new(engine::DEFAULT_TIME).expect("an engine"), module("flyte-oauth-tls"))
+        Module::load(&engine::Engine::new(engine::DEFAULT_TIME).expect("an engine"), &module("flyte-oauth-tls"))
             .expect("the module loads");
     let block = |text: &str| format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
     let deep = STANDARD.encode([0x30, 0x80].repeat(300_000));
@@ -300,7 +300,7 @@ const KEY: &str = "the-key-that-nobody-may-see";
 #[test]
 fn the_key_is_never_shown() {
     let engine = engine::Engine::new(engine::DEFAULT_TIME).expect("an engine");
-    let module = Module::load(&engine, module("flyte-oauth-tls")).expect("the module loads");
+    let module = Module::load(&engine, &module("flyte-oauth-tls")).expect("the module loads");
     let encoded = STANDARD.encode(KEY);
     let is_silent = |said: &str, of: &str| assert!(!said.contains(KEY) && !said.contains(&encoded), "{of}: {said}");
 
@@ -343,7 +343,7 @@ fn the_key_is_never_shown() {
     let broken = format!("apiVersion: v1\nkind: Secret\nstringData: {{tls.key: \"{KEY}\n");
     let documents: Vec<String> = secrets.iter().map(ToString::to_string).chain([broken]).collect();
     fs::write(&file, documents.join("\n---\n")).expect("there is room");
-    assert!(manifest::objects(&documents[0])[0].is_ok());
+    assert!(manifest::objects(&documents[0]).next().is_some_and(|object| object.is_ok()));
     let with = Check {
         policies: &[module],
         settings: &Settings::default(),

@@ -2,12 +2,9 @@
 
 use std::{process::ExitCode, sync::LazyLock};
 
-use flytewarden_cli::{
-    check::{Checked, FixedFile, check},
-    engine::{self, EMBEDDED, Module},
-};
-use flytewarden_e2e::charts;
-use flytewarden_offline::{check::Check, images::Images, report::Judged, settings::Settings};
+use flytewarden_cli::check::{Checked, FixedFile, check};
+use flytewarden_e2e::{charts, native};
+use flytewarden_offline::{check::Check, images::Images, linked::Linked, report::Judged, settings::Settings};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// What a chart has, its settings, and a policy's violations: each object with its line, the container or the place in a
@@ -122,16 +119,12 @@ const CHARTS: [(&str, &str, &str, &str, &[&str]); 18] = [
     ("v1.16.8 brings no certificate of its own", "flyte-v1.16.8-eks.yaml", "flyte-oauth-tls", "", &[]),
 ];
 
-/// The modules of the command.
-static MODULES: LazyLock<Vec<Module>> = LazyLock::new(|| {
-    let engine = engine::Engine::new(engine::DEFAULT_TIME).expect("an engine");
-    let built_in = |(name, bytes): &(&str, &'static [u8])| Module::built_in(&engine, name, bytes);
-    EMBEDDED.iter().map(|module| built_in(module).expect("the module loads")).collect()
-});
+/// The policies of the command.
+static POLICIES: LazyLock<Vec<Linked>> = LazyLock::new(native::policies);
 
 fn check_chart(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> Result<(), Failed> {
-    let settings = Settings::read(settings, &MODULES).map_err(|wrong| wrong.to_string())?;
-    let with = Check { policies: &MODULES, settings: &settings, namespace: "flyte", images: Images::default() };
+    let settings = Settings::read(settings, &POLICIES).map_err(|wrong| wrong.to_string())?;
+    let with = Check { policies: &POLICIES, settings: &settings, namespace: "flyte", images: Images::default() };
     let report = check(&with, &[charts().join(chart)], false).report;
     let mut found = Vec::new();
     for object in &report.objects {
@@ -149,8 +142,8 @@ fn check_chart(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> 
 
 /// What the users of Flyte's charts are filled in of v0.13.0, and whether the text is edited to just that.
 fn check_filled() -> Result<(), Failed> {
-    let settings = Settings::read("flyte-non-root: {fill: flyte}", &MODULES).map_err(|wrong| wrong.to_string())?;
-    let with = Check { policies: &MODULES, settings: &settings, namespace: "flyte", images: Images::default() };
+    let settings = Settings::read("flyte-non-root: {fill: flyte}", &POLICIES).map_err(|wrong| wrong.to_string())?;
+    let with = Check { policies: &POLICIES, settings: &settings, namespace: "flyte", images: Images::default() };
     let Checked { report, fixed } = check(&with, &[charts().join("flyte-v0.13.0-sandbox.yaml")], true);
     let is_filled = |object: &&Judged| object.notices.iter().any(|notice| notice.rule == "filled");
     let filled: Vec<_> = report.objects.iter().filter(is_filled).map(|object| object.place.title()).collect();

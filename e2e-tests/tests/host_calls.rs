@@ -38,7 +38,7 @@ impl HostCalls for Remembering {
 /// The modules that ask.
 static MODULES: LazyLock<BTreeMap<&str, Module>> = LazyLock::new(|| {
     let engine = engine::Engine::new(engine::DEFAULT_TIME).expect("an engine");
-    let load = |name| (name, Module::load(&engine, module(name)).expect("the module loads"));
+    let load = |name| (name, Module::load(&engine, &module(name)).expect("the module loads"));
     [CONSOLE, CERTIFICATE, IMAGE_USER, "flytewarden"].map(load).into()
 });
 
@@ -52,7 +52,7 @@ fn asked(policy: &str, request: &Value, settings: &Value) -> Vec<String> {
         let console = console.unwrap().replace("namespace: flyte\n", &format!("namespace: other-{number}\n"));
         text.push_str(&format!("---\n{console}"));
     }
-    let objects: Vec<_> = manifest::objects(&text).into_iter().map(|object| object.unwrap()).collect();
+    let objects: Vec<_> = manifest::objects(&text).map(|object| object.unwrap()).collect();
     let mut asked = Vec::new();
     for (name, settings) in [(policy, settings.clone()), ("flytewarden", json!({ policy: settings }))] {
         let cluster =

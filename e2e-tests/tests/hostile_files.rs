@@ -201,7 +201,7 @@ impl Subject {
         let bytes = module(name);
         let counted = Counted::compile(&bytes).expect("the module loads");
         Self {
-            module: Module::load(&engine::Engine::new(engine::DEFAULT_TIME).expect("an engine"), bytes)
+            module: Module::load(&engine::Engine::new(engine::DEFAULT_TIME).expect("an engine"), &bytes)
                 .expect("the module loads"),
             counted,
         }
@@ -218,7 +218,7 @@ fn judge(subject: &Subject, title: &str, payload: &str, fate: Fate) -> Result<()
         return Err(format!("{} bytes of memory", cost.memory).into());
     }
     let answer: Answer =
-        serde_json::from_slice(&subject.module.guest()?.call("validate", payload.as_bytes(), Arc::new(NoCluster))?)?;
+        serde_json::from_slice(&subject.module.guest.call("validate", payload.as_bytes(), Arc::new(NoCluster))?)?;
     let message = answer.message.clone().unwrap_or_default();
     let good = match fate {
         Good => answer.accepted,

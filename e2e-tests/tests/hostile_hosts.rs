@@ -161,14 +161,14 @@ fn judge_image(module: &Module, host: Host) -> Result<(), Failed> {
 fn main() -> ExitCode {
     let engine = engine::Engine::new(engine::DEFAULT_TIME).expect("an engine");
     let mut trials = Vec::new();
-    let images = Arc::new(Module::load(&engine, module("flyte-non-root-image-user")).expect("the module loads"));
+    let images = Arc::new(Module::load(&engine, &module("flyte-non-root-image-user")).expect("the module loads"));
     for (title, host) in HOSTS {
         let images = Arc::clone(&images);
         let trial = Trial::test(format!("{title}, asked about an image"), move || judge_image(&images, Host(host)));
         trials.push(trial);
     }
     for name in ["flyte-console-url", "flyte-oauth-tls", "flytewarden"] {
-        let module = Arc::new(Module::load(&engine, module(name)).expect("the module loads"));
+        let module = Arc::new(Module::load(&engine, &module(name)).expect("the module loads"));
         for (title, host) in HOSTS {
             for (_, what, request) in
                 requests().into_iter().filter(|(policy, ..)| [policy, "flytewarden"].contains(&name))

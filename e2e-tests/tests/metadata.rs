@@ -7,8 +7,8 @@ use std::{
 };
 
 use flytewarden::{
-    abi::{MORE_POLICIES, POLICIES},
-    cluster::Listed,
+    decision::{MORE_POLICIES, POLICIES},
+    host::Listed,
 };
 use flytewarden_e2e::{module, root};
 use flytewarden_offline::yaml;

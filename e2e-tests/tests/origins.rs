@@ -2,7 +2,7 @@
 
 use std::process::{Command, ExitCode};
 
-use flytewarden::{abi::Module, admin_cors::AdminCors, cluster::NoCluster};
+use flytewarden::{admin_cors::AdminCors, decision::Policies, host::NoHost};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
 
@@ -128,7 +128,7 @@ fn violations(origins: &[&str]) -> Vec<[String; 3]> {
     let object = json!({"metadata": {"name": "flyte-admin-config"}, "data": {"server.yaml": file}});
     let kind = json!({"group": "", "version": "v1", "kind": "ConfigMap"});
     let payload = json!({"request": {"operation": "CREATE", "kind": kind, "object": object}}).to_string();
-    let answer = Module::One(&AdminCors).validate(payload.as_bytes(), &NoCluster);
+    let answer = Policies::One(&AdminCors).validate(payload.as_bytes(), &NoHost);
     let annotations = answer.audit_annotations.unwrap_or_default();
     let found: Vec<Value> =
         annotations.get("violations").map_or(Vec::new(), |json| serde_json::from_str(json).unwrap());

@@ -9,8 +9,8 @@ use std::{
 
 use cel::{Context, Program};
 use flytewarden::{
-    abi::{MORE_POLICIES, Module, POLICIES},
-    oauth_tls::Pki,
+    decision::{MORE_POLICIES, POLICIES, Policies},
+    oauth_tls::LINKED,
     policy::Policy,
 };
 use flytewarden_e2e::{
@@ -19,7 +19,7 @@ use flytewarden_e2e::{
     native::clock,
     root,
 };
-use flytewarden_offline::{cluster::NoCluster, linked::Host, manifest, request::Request, yaml};
+use flytewarden_offline::{cluster::NoCluster, linked::Asked, manifest, request::Request, yaml};
 use kubewarden_policy_sdk::crd::policies::ClusterAdmissionPolicy;
 use serde_json::{Value, json};
 
@@ -27,12 +27,12 @@ use serde_json::{Value, json};
 struct Package {
     name: &'static str,
     folder: PathBuf,
-    module: Module<'static>,
+    module: Policies<'static>,
 }
 
 fn of_policy(policy: &'static dyn Policy) -> Package {
     let folder = root().join("policies").join(policy.name());
-    Package { name: policy.name(), folder, module: Module::One(policy) }
+    Package { name: policy.name(), folder, module: Policies::One(policy) }
 }
 
 fn policies() -> Vec<Package> {
@@ -40,7 +40,7 @@ fn policies() -> Vec<Package> {
 }
 
 fn packages() -> Vec<Package> {
-    let all = Package { name: "flytewarden", folder: root(), module: Module::Several(POLICIES) };
+    let all = Package { name: "flytewarden", folder: root(), module: Policies::Several(POLICIES) };
     let more = MORE_POLICIES.iter().map(|policy| of_policy(*policy));
     policies().into_iter().chain(more).chain([all]).collect()
 }
@@ -74,7 +74,7 @@ impl Package {
 
     /// What the module says of settings; nothing where they are good.
     fn refusal(&self, settings: &Value) -> Option<String> {
-        self.module.validate_settings(settings.to_string().as_bytes()).message
+        self.module.validate_settings(settings.to_string().as_bytes()).err().map(|invalid| invalid.to_string())
     }
 
     /// What the module says of settings, or the one that it names for them.
@@ -296,8 +296,8 @@ fn all_policies_are_applied_together() {
 
 #[test]
 fn policy_server_is_allowed_what_policies_ask_for() {
-    let documents = yaml::documents(&text(&root().join("policies/policy-server-rbac.yaml")));
-    let role = json!(documents.into_iter().next().unwrap().content.unwrap());
+    let file = text(&root().join("policies/policy-server-rbac.yaml"));
+    let role = json!(yaml::documents(&file).next().unwrap().content.unwrap());
     let mut allowed = BTreeSet::new();
     for rule in role["rules"].as_array().unwrap() {
         let group = rule["apiGroups"][0].as_str().unwrap();
@@ -413,13 +413,12 @@ fn examples_are_refused_by_their_rule_before_and_accepted_after() {
 
 /// The rules by which a policy refuses a manifest.
 fn rules(package: &Package, manifest: &str) -> BTreeSet<String> {
-    let object = manifest::objects(manifest).remove(0).expect("it is an object");
+    let object = manifest::objects(manifest).next().expect("it is one").expect("it is an object");
     let settings = if manifest.contains("${") { json!({"trustRoots": "${root}"}) } else { json!({}) };
     let mut payload = json!({"request": Request::create(&object, "flyte"), "settings": settings});
     certificates::fill(&mut payload).expect("openssl makes none of these");
-    let answer = package
-        .module
-        .validate(payload.to_string().as_bytes(), &Host { host: &NoCluster, clock, pki: || Ok(Pki::LINKED) });
+    let answer =
+        package.module.validate(payload.to_string().as_bytes(), &Asked { host: &NoCluster, clock, pki: || Ok(LINKED) });
     let annotations = answer.audit_annotations.unwrap_or_default();
     assert!(!annotations.contains_key("unjudged"), "{annotations:?}");
     let violations = annotations.get("violations").map_or(json!([]), |json| serde_json::from_str(json).unwrap());

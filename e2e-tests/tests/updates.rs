@@ -3,12 +3,12 @@
 
 use std::sync::LazyLock;
 
-use flytewarden::{abi::Answer, oauth_tls::Pki};
+use flytewarden::{answer::Answer, oauth_tls::LINKED};
 use flytewarden_e2e::{
     cases::{self, Case},
     native::clock,
 };
-use flytewarden_offline::linked::Host;
+use flytewarden_offline::linked::Asked;
 use serde_json::{Value, json};
 
 /// The answer to a case's request with other fields.
@@ -18,7 +18,7 @@ fn answer(case: &Case, fields: &[(&str, &Value)]) -> Answer {
         request[*field] = (*value).clone();
     }
     let payload = json!({"request": request, "settings": case.settings}).to_string();
-    case.native().validate(payload.as_bytes(), &Host { host: &*case.host(), clock, pki: || Ok(Pki::LINKED) })
+    case.native().validate(payload.as_bytes(), &Asked { host: &*case.host(), clock, pki: || Ok(LINKED) })
 }
 
 /// The answer to an UPDATE.

@@ -1,7 +1,7 @@
 //! The `tls.crt` of a Secret: settings and a host as JSON on the first line, the bundle below it.
 #![no_main]
 
-use flytewarden::{abi::Module, oauth_tls::OauthTls};
+use flytewarden::{decision::Policies, oauth_tls::OauthTls};
 use flytewarden_fuzz::{
     answer::ask,
     certificate, first_line,
@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
         let kind = json!({"group": "", "version": "v1", "kind": "Secret"});
         let request = json!({"operation": "CREATE", "kind": kind, "namespace": "flyte", "object": object});
         let payload = json!({"request": request, "settings": settings}).to_string();
-        ask(&Module::One(&OauthTls), &payload, &Scripted::of(first))
+        ask(&Policies::One(&OauthTls), &payload, &Scripted::of(first))
     };
     let written = judge(json!({"stringData": {"tls.crt": bundle}}));
     let encoded = judge(json!({"data": {"tls.crt": certificate::in_base64(bundle)}}));

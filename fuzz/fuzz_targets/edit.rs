@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use flytewarden::{abi::Module, cluster::NoCluster, non_root::NonRoot};
+use flytewarden::{decision::Policies, host::NoHost, non_root::NonRoot};
 use flytewarden_fuzz::{
     answer::ask,
     first_line, json, leaves,
@@ -45,7 +45,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
 
 /// Checks that what is filled in leaves everything else as it was written.
 fn check_fill(payload: &str) {
-    let answer = ask(&Module::One(&NonRoot::POLICY), payload, &NoCluster);
+    let answer = ask(&Policies::One(&NonRoot::POLICY), payload, &NoHost);
     let Some(filled) = answer.mutated_object else { return };
     let payload: BTreeMap<String, &RawValue> = serde_json::from_str(payload).expect("it was read before");
     let request: BTreeMap<String, &RawValue> =
@@ -55,10 +55,10 @@ fn check_fill(payload: &str) {
 
 /// Checks that edits of an object leave every other object, and the text around it, as they were.
 fn check_edits(text: &str, edits: &[Edit]) {
-    let objects: Vec<Object> = manifest::objects(text).into_iter().flatten().collect();
+    let objects: Vec<Object> = manifest::objects(text).flatten().collect();
     for (index, object) in objects.iter().enumerate().take(3) {
         let Ok(edited) = edit::mended(text, &place(object), edits) else { continue };
-        let after: Vec<Object> = manifest::objects(&edited).into_iter().flatten().collect();
+        let after: Vec<Object> = manifest::objects(&edited).flatten().collect();
         assert_eq!(objects.len(), after.len(), "{edited}");
         for (other, (before, after)) in objects.iter().zip(&after).enumerate() {
             assert!(other == index || json!(before.content) == json!(after.content), "{edited}");

@@ -1,12 +1,7 @@
 //! Lines as origins: in settings, and in flyteadmin's configuration.
 #![no_main]
 
-use flytewarden::{
-    abi::{Answer, Module},
-    admin_cors::AdminCors,
-    cluster::NoCluster,
-    console_url::ConsoleUrl,
-};
+use flytewarden::{admin_cors::AdminCors, answer::Answer, console_url::ConsoleUrl, decision::Policies, host::NoHost};
 use flytewarden_fuzz::answer::{ask, shown};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
@@ -37,9 +32,9 @@ fn check_one(origin: &str) {
     // What may be required is let in where it stands.
     for list in ["requiredOrigins", "trustedOrigins", "allowHttp"] {
         let settings = json!({ list: [origin] });
-        let is_valid = |module: Module| module.validate_settings(settings.to_string().as_bytes()).valid;
-        is_valid(Module::One(&ConsoleUrl));
-        if is_valid(Module::One(&AdminCors)) && !origin.contains('*') {
+        let is_valid = |module: Policies| module.validate_settings(settings.to_string().as_bytes()).valid;
+        is_valid(Policies::One(&ConsoleUrl));
+        if is_valid(Policies::One(&AdminCors)) && !origin.contains('*') {
             check_sent(origin);
             let answer = ask_with(&[origin], &settings);
             // Trusted is not yet let in over plain http.
@@ -84,5 +79,5 @@ fn ask_with(origins: &[&str], settings: &Value) -> Answer {
     let kind = json!({"group": "", "version": "v1", "kind": "ConfigMap"});
     let request = json!({"operation": "CREATE", "kind": kind, "object": object});
     let payload = json!({"request": request, "settings": settings}).to_string();
-    ask(&Module::One(&AdminCors), &payload, &NoCluster)
+    ask(&Policies::One(&AdminCors), &payload, &NoHost)
 }

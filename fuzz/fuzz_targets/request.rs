@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use flytewarden::{
-    abi::{Answer, MORE_POLICIES, Module, POLICIES},
-    cluster::{Cluster, NoCluster},
+    answer::Answer,
+    decision::{MORE_POLICIES, POLICIES, Policies},
+    host::{Host, NoHost},
 };
 use flytewarden_fuzz::{
     answer::{ask, shown},
@@ -29,11 +30,11 @@ struct Parts<'i> {
 
 fuzz_target!(|data: &[u8]| {
     let Ok(input) = str::from_utf8(data) else {
-        assert!(!Module::Several(POLICIES).validate(data, &NoCluster).accepted);
+        assert!(!Policies::Several(POLICIES).validate(data, &NoHost).accepted);
         return;
     };
     let host = &Scripted::of(input);
-    ask(&Module::Several(POLICIES), input, host);
+    ask(&Policies::Several(POLICIES), input, host);
     // Not as a list, which serde takes too.
     let is_object = input.trim_start().starts_with('{');
     match serde_json::from_str(input).ok().filter(|_| is_object) {
@@ -42,7 +43,7 @@ fuzz_target!(|data: &[u8]| {
             check_alone_and_together(request, settings, host);
         }
         _ => POLICIES.iter().chain(MORE_POLICIES).for_each(|policy| {
-            ask(&Module::One(*policy), input, host);
+            ask(&Policies::One(*policy), input, host);
         }),
     }
 });
@@ -61,11 +62,11 @@ fuzz_crossover!(|data1: &[u8], data2: &[u8], out: &mut [u8], seed: u32| {
 });
 
 /// Checks each policy alone, and that all of them together say the same.
-fn check_alone_and_together(request: &RawValue, settings: &str, host: &dyn Cluster) {
+fn check_alone_and_together(request: &RawValue, settings: &str, host: &dyn Host) {
     let request = request.get();
     let payload = format!(r#"{{"request":{request},"settings":{settings}}}"#);
     let check_alone = |policy| {
-        let module = Module::One(policy);
+        let module = Policies::One(policy);
         let answer = ask(&module, &payload, host);
         if module.validate_settings(settings.as_bytes()).valid {
             let message = answer.message.as_deref().unwrap_or_default();
@@ -82,8 +83,8 @@ fn check_alone_and_together(request: &RawValue, settings: &str, host: &dyn Clust
     let alone: Vec<Answer> = POLICIES.iter().map(|policy| check_alone(*policy)).collect();
     let grouped: Vec<String> = POLICIES.iter().map(|policy| format!("{:?}:{settings}", policy.name())).collect();
     let payload = format!(r#"{{"request":{request},"settings":{{{}}}}}"#, grouped.join(","));
-    let together = ask(&Module::Several(POLICIES), &payload, host);
-    ask(&Module::Several(POLICIES), &payload, &NoCluster);
+    let together = ask(&Policies::Several(POLICIES), &payload, host);
+    ask(&Policies::Several(POLICIES), &payload, &NoHost);
 
     assert_eq!(alone.iter().all(|answer| answer.accepted), together.accepted, "{together:?}");
     let said = shown(&together);
@@ -98,7 +99,7 @@ fn check_alone_and_together(request: &RawValue, settings: &str, host: &dyn Clust
 }
 
 /// Checks that what a policy fills in satisfies it: without the setting, and with it once more.
-fn check_filled(module: &Module, request: &str, settings: &str, filled: &RawValue, host: &dyn Cluster) {
+fn check_filled(module: &Policies, request: &str, settings: &str, filled: &RawValue, host: &dyn Host) {
     let mut request: BTreeMap<String, &RawValue> = serde_json::from_str(request).expect("it was read before");
     request.insert("object".to_owned(), filled);
     let request = serde_json::to_string(&request).expect("it is JSON");

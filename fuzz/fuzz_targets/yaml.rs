@@ -2,9 +2,9 @@
 #![no_main]
 
 use flytewarden::{
-    abi::Module,
     admin_cors::AdminCors,
-    cluster::NoCluster,
+    decision::Policies,
+    host::NoHost,
     yaml::{Events, Said},
 };
 use flytewarden_fuzz::answer::ask;
@@ -53,9 +53,8 @@ fn check_documents(text: &str) {
             Ok(content) => {
                 check_line(content.line);
                 let json = serde_json::to_string(&content).expect("it is JSON");
-                let again = yaml::documents(&json);
-                let again = again.first().and_then(|document| document.content.as_ref().ok());
-                let again = again.map(|content| serde_json::to_string(content).expect("it is JSON"));
+                let again = yaml::documents(&json).next().and_then(|document| document.content.ok());
+                let again = again.map(|content| serde_json::to_string(&content).expect("it is JSON"));
                 assert_eq!(Some(json), again, "{part}");
             }
             Err(Malformed { line, reason }) => {
@@ -67,7 +66,7 @@ fn check_documents(text: &str) {
     for read in [yaml::settings(text).err(), yaml::texts(text).err()] {
         read.iter().for_each(|Malformed { line, .. }| check_line(*line));
     }
-    manifest::objects(text);
+    manifest::objects(text).for_each(drop);
 }
 
 /// Checks what the core reads.
@@ -75,5 +74,5 @@ fn check_configuration(text: &str) {
     let object = json!({"metadata": {"name": "flyte-admin-config"}, "data": {"server.yaml": text}});
     let kind = json!({"group": "", "version": "v1", "kind": "ConfigMap"});
     let payload = json!({"request": {"operation": "CREATE", "kind": kind, "object": object}}).to_string();
-    ask(&Module::One(&AdminCors), &payload, &NoCluster);
+    ask(&Policies::One(&AdminCors), &payload, &NoHost);
 }

@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use flytewarden::{
-    abi::{Answer, Module},
-    cluster::Cluster,
-};
+use flytewarden::{answer::Answer, decision::Policies, host::Host};
 use serde_json::{Value, value::RawValue};
 
 /// The answer of a module to a request with settings. It is the same when asked again, and what [`check`] wants.
-pub fn ask(module: &Module, payload: &str, cluster: &dyn Cluster) -> Answer {
+pub fn ask(module: &Policies, payload: &str, cluster: &dyn Host) -> Answer {
     let answer = module.validate(payload.as_bytes(), cluster);
     check(&answer);
     let again = module.validate(payload.as_bytes(), cluster);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use flytewarden::cluster::{Cluster, Listed};
+use flytewarden::host::{Host, Listed};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
@@ -27,7 +27,7 @@ impl<'i> Scripted<'i> {
     }
 }
 
-impl Cluster for Scripted<'_> {
+impl Host for Scripted<'_> {
     fn list(&self, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
         let answer = self.answer(kind.kind().1)?;
         let items: Vec<&RawValue> = serde_json::from_str(answer.get()).map_err(|_| read::<String>(answer))?;

@@ -1,13 +1,14 @@
 //! From texts to a report: what the command and the page do alike, whoever runs the policies.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use flytewarden::settings::InvalidSettings;
 use serde_json::Value;
 
 use crate::{
     cluster::{Cluster, HostCalls},
     images::Images,
-    manifest::{self, Object, Unreadable},
+    manifest::{self, Object},
     metadata::Metadata,
     report::{Answer, Report},
     request::Request,
@@ -34,39 +35,39 @@ pub trait Policy {
     /// # Errors
     ///
     /// It does not, or it failed.
-    fn validate_settings(&self, settings: &str) -> Result<(), String>;
+    fn validate_settings(&self, settings: &str) -> Result<(), InvalidSettings>;
 }
 
-/// A file, as it is named, and what it holds.
+impl<P: Policy + ?Sized> Policy for Box<P> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn metadata(&self) -> &Metadata {
+        (**self).metadata()
+    }
+
+    fn validate(&self, request: &str, settings: &str, host: &Arc<dyn HostCalls>) -> Result<Answer, String> {
+        (**self).validate(request, settings, host)
+    }
+
+    fn validate_settings(&self, settings: &str) -> Result<(), InvalidSettings> {
+        (**self).validate_settings(settings)
+    }
+}
+
+/// A file, as it is named, and the text in it, or why that is not known.
 pub struct File {
     /// As it is named.
     pub name: String,
-    /// What it holds, or why that is not known.
-    pub content: Result<Content, String>,
-}
-
-/// What a file holds.
-pub struct Content {
-    /// All of it.
-    pub text: String,
-    /// The objects, in order.
-    pub objects: Vec<Result<Object, Unreadable>>,
+    /// All of its text.
+    pub text: Result<Arc<str>, String>,
 }
 
 impl File {
     /// A file by its text, or by why that cannot be read.
     pub fn new(name: String, text: Result<String, String>) -> Self {
-        let content = text.and_then(|text| match manifest::objects(&text) {
-            // An empty pipe is what a failed `helm template` leaves, and no sign that all is well.
-            objects if objects.is_empty() => Err("there is no object in it".to_owned()),
-            objects => Ok(Content { text, objects }),
-        });
-        Self { name, content }
-    }
-
-    /// The objects that can be read.
-    pub fn objects(&self) -> impl Iterator<Item = &Object> {
-        self.content.iter().flat_map(|content| content.objects.iter().flatten())
+        Self { name, text: text.map(Arc::from) }
     }
 }
 
@@ -85,21 +86,24 @@ pub struct Check<'c, P> {
 /// A check under way.
 pub struct Run<'r, P> {
     check: &'r Check<'r, P>,
-    cluster: Arc<Cluster>,
-    host: Arc<dyn HostCalls>,
+    host: Arc<Host>,
     /// What the policies said so far.
     pub report: Report,
 }
 
 /// What policies ask, answered by the manifests and by a list of images.
 struct Host {
-    cluster: Arc<Cluster>,
+    texts: Vec<Arc<str>>,
+    namespace: String,
+    /// What the manifests hold together. Most manifests make no policy ask, and are read but once.
+    cluster: OnceLock<Cluster>,
     images: Images,
 }
 
 impl HostCalls for Host {
     fn answer(&self, operation: &str, request: &[u8]) -> Result<Vec<u8>, String> {
-        self.cluster.answer(operation, request)
+        let objects = || self.texts.iter().flat_map(|text| manifest::objects(text)).flatten();
+        self.cluster.get_or_init(|| Cluster::of(objects(), &self.namespace)).answer(operation, request)
     }
 
     fn image(&self, reference: &str) -> Result<Vec<u8>, String> {
@@ -111,9 +115,9 @@ impl<P: Policy> Check<'_, P> {
     /// Starts to check files, after what a report holds already. What a policy asks about other objects, all of them
     /// together answer.
     pub fn start(&self, files: &[File], report: Report) -> Run<'_, P> {
-        let cluster = Arc::new(Cluster::of(files.iter().flat_map(File::objects), self.namespace));
-        let host = Arc::new(Host { cluster: Arc::clone(&cluster), images: self.images.clone() });
-        Run { check: self, cluster, host, report }
+        let texts = files.iter().flat_map(|file| file.text.clone()).collect();
+        let (namespace, images) = (self.namespace.to_owned(), self.images.clone());
+        Run { check: self, host: Arc::new(Host { texts, namespace, cluster: OnceLock::new(), images }), report }
     }
 
     fn answers(&self, object: &Object, host: &Arc<dyn HostCalls>) -> Vec<(String, Result<Answer, String>)> {
@@ -135,36 +139,41 @@ impl<P: Policy> Check<'_, P> {
 }
 
 impl<P: Policy> Run<'_, P> {
-    /// Asks the policies about each object of a file; `judged` is called after each. Returns the objects that a policy
-    /// changes, as it wants them.
-    pub fn add<'f>(&mut self, file: &'f File, mut judged: impl FnMut()) -> Vec<(&'f Object, Value)> {
+    /// Asks the policies about each object of a file. Returns the objects that a policy changes, as it wants them.
+    pub fn add(&mut self, file: &File) -> Vec<(Object, Value)> {
         let mut changed = Vec::new();
-        let Content { text, objects } = match &file.content {
-            Ok(content) => content,
+        let text = match &file.text {
+            Ok(text) => text,
             Err(reason) => {
                 self.report.add_unread(&file.name, reason.clone());
                 return changed;
             }
         };
+        let host: Arc<dyn HostCalls> = Arc::clone(&self.host) as _;
+        let mut objects = manifest::objects(text).peekable();
+        if objects.peek().is_none() {
+            // An empty pipe is what a failed `helm template` leaves, and no sign that all is well.
+            self.report.add_unread(&file.name, "there is no object in it".to_owned());
+        }
         for object in objects {
             match object {
                 Ok(object) => {
-                    let mut answers = self.check.answers(object, &self.host);
+                    let mut answers = self.check.answers(&object, &host);
                     let mut answered = answers.iter_mut();
                     let wanted = answered.find_map(|(_, answer)| answer.as_mut().ok()?.mutated_object.take());
+                    self.report.add(&file.name, text, &object, answers);
                     changed.extend(wanted.map(|wanted| (object, wanted)));
-                    self.report.add(&file.name, text, object, answers);
                 }
-                Err(unreadable) => self.report.add_unreadable(&file.name, unreadable),
+                Err(unreadable) => self.report.add_unreadable(&file.name, &unreadable),
             }
-            judged();
         }
         changed
     }
 
     /// The report, with what the policies asked for.
     pub fn finish(mut self) -> Report {
-        self.report.asked_for = self.cluster.asked().into_iter().collect();
+        let asked = self.host.cluster.get().map(Cluster::asked);
+        self.report.asked_for = asked.into_iter().flatten().collect();
         self.report
     }
 }

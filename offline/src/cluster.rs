@@ -7,15 +7,16 @@
 //! [kubewarden/kubewarden-controller](https://github.com/kubewarden/kubewarden-controller).
 
 use std::{
+    borrow::Borrow,
     collections::{BTreeMap, BTreeSet},
     sync::Mutex,
 };
 
-use kubewarden_policy_sdk::host_capabilities::kubernetes::{
-    GetResourceRequest, ListAllResourcesRequest, ListResourcesByNamespaceRequest,
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
 };
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
 
 use crate::{kinds, manifest::Object};
 
@@ -36,6 +37,31 @@ pub trait HostCalls: Send + Sync {
     fn image(&self, _reference: &str) -> Result<Vec<u8>, String> {
         Err("there is no registry to ask".to_owned())
     }
+}
+
+/// What `list_resources_all` and `list_resources_by_namespace` ask for, as Kubewarden's SDK writes it.
+#[derive(Deserialize)]
+struct List {
+    api_version: String,
+    kind: String,
+    label_selector: Option<String>,
+    field_selector: Option<String>,
+    field_masks: Option<BTreeSet<String>>,
+}
+
+/// The namespace that `list_resources_by_namespace` asks for beside [`List`].
+#[derive(Deserialize)]
+struct Namespace {
+    namespace: String,
+}
+
+/// What `get_resource` asks for, as Kubewarden's SDK writes it.
+#[derive(Deserialize)]
+struct Get {
+    api_version: String,
+    kind: String,
+    name: String,
+    namespace: Option<String>,
 }
 
 /// No cluster at all.
@@ -59,34 +85,49 @@ pub struct Cluster {
 #[derive(Debug)]
 struct Held {
     version: String,
-    content: Value,
+    /// As JSON, which takes a tenth of a tree.
+    content: Box<RawValue>,
     /// Whether there is another of that name, with other content.
     is_ambiguous: bool,
 }
 
+impl Held {
+    /// The object, in a namespace.
+    fn tree(&self, namespace: &str) -> Value {
+        let mut tree: Value = serde_json::from_str(self.content.get()).unwrap_or_default();
+        if let Some(metadata) = tree.get_mut("metadata").and_then(Value::as_object_mut)
+            && !namespace.is_empty()
+        {
+            metadata.insert("namespace".to_owned(), json!(namespace));
+        }
+        tree
+    }
+}
+
 impl Cluster {
     /// A cluster with these objects. Those that name no namespace and belong in one are in `namespace`.
-    pub fn of<'o>(objects: impl IntoIterator<Item = &'o Object>, namespace: &str) -> Self {
+    pub fn of(objects: impl IntoIterator<Item = impl Borrow<Object>>, namespace: &str) -> Self {
         let mut held: BTreeMap<[String; 4], Held> = BTreeMap::new();
         for object in objects {
+            let object: &Object = object.borrow();
             let namespace = match kinds::is_cluster_wide(&object.kind) {
                 true => "",
                 false => object.namespace.as_deref().unwrap_or(namespace),
             };
-            let mut content = json!(object.content);
-            if let Some(metadata) = content.get_mut("metadata").and_then(Value::as_object_mut)
-                && !namespace.is_empty()
-            {
-                metadata.insert("namespace".to_owned(), json!(namespace));
-            }
             // Where the API server has them now.
             let group = match (object.group(), &*object.kind) {
                 ("extensions", "Ingress" | "NetworkPolicy") => "networking.k8s.io",
                 (group, _) => group,
             };
             let key = [group, &object.kind, namespace, &object.name].map(str::to_owned);
-            let is_ambiguous = held.get(&key).is_some_and(|other| other.is_ambiguous || other.content != content);
-            held.insert(key, Held { version: object.version().to_owned(), content, is_ambiguous });
+            let content = to_raw_value(&object.content).unwrap_or_default();
+            let own = Held { version: object.version().to_owned(), content, is_ambiguous: false };
+            let is_ambiguous = held.get(&key).is_some_and(|other| {
+                let differs =
+                    || other.content.get() != own.content.get() && other.tree(namespace) != own.tree(namespace);
+                other.is_ambiguous || differs()
+            });
+            held.insert(key, Held { is_ambiguous, ..own });
         }
         Self { objects: held, asked: Mutex::default() }
     }
@@ -97,7 +138,7 @@ impl Cluster {
     }
 
     /// The objects of a kind in a namespace, or in all.
-    fn of_kind(&self, api_version: &str, kind: &str, namespace: Option<&str>) -> Result<Vec<&Value>, String> {
+    fn of_kind(&self, api_version: &str, kind: &str, namespace: Option<&str>) -> Result<Vec<Value>, String> {
         if let Ok(mut asked) = self.asked.lock() {
             asked.insert(format!("{api_version} {kind}"));
         }
@@ -119,13 +160,13 @@ impl Cluster {
             if held.is_ambiguous {
                 return Err(format!("{kind} {own}/{name} is given twice, as two different objects"));
             }
-            found.push(&held.content);
+            found.push(held.tree(own));
         }
         Ok(found)
     }
 
-    fn list(&self, namespace: Option<&str>, asked: &ListAllResourcesRequest) -> Result<Vec<u8>, String> {
-        let ListAllResourcesRequest { api_version, kind, label_selector, field_selector, field_masks } = asked;
+    fn list(&self, namespace: Option<&str>, asked: &List) -> Result<Vec<u8>, String> {
+        let List { api_version, kind, label_selector, field_selector, field_masks } = asked;
         if namespace.is_some() && kinds::is_cluster_wide(kind) {
             return Err(format!(
                 "resource {api_version}/{kind} is cluster wide. Cannot search for it inside of a namespace"
@@ -153,21 +194,10 @@ impl HostCalls for Cluster {
             serde_json::from_slice(request).map_err(|error| error.to_string())
         }
         match operation {
-            "list_resources_by_namespace" => {
-                let ListResourcesByNamespaceRequest {
-                    api_version,
-                    kind,
-                    namespace,
-                    label_selector,
-                    field_selector,
-                    field_masks,
-                } = read(request)?;
-                let asked = ListAllResourcesRequest { api_version, kind, label_selector, field_selector, field_masks };
-                self.list(Some(&namespace), &asked)
-            }
+            "list_resources_by_namespace" => self.list(Some(&read::<Namespace>(request)?.namespace), &read(request)?),
             "list_resources_all" => self.list(None, &read(request)?),
             "get_resource" => {
-                let asked: GetResourceRequest = read(request)?;
+                let asked: Get = read(request)?;
                 let namespace = Some(asked.namespace.as_deref().unwrap_or_default());
                 let objects = self.of_kind(&asked.api_version, &asked.kind, namespace)?;
                 let found = objects.into_iter().find(|object| object["metadata"]["name"] == asked.name);
@@ -180,11 +210,10 @@ impl HostCalls for Cluster {
 }
 
 /// The fields of an object that masks name, all where there are none. What every object has is kept in any case.
-fn masked(object: &Value, masks: Option<&BTreeSet<String>>) -> Value {
+fn masked(mut object: Value, masks: Option<&BTreeSet<String>>) -> Value {
     let always = ["apiVersion", "kind", "metadata"].into_iter();
     let masks = masks.into_iter().flatten().map(|mask| mask.split('.').collect::<Vec<_>>());
     let masks: Vec<Vec<&str>> = masks.filter(|mask| mask[0] != "metadata").collect();
-    let mut object = object.clone();
     if !masks.is_empty() {
         let masks = masks.into_iter().chain(always.map(|field| vec![field])).collect::<Vec<_>>();
         prune(&mut object, &masks.iter().map(Vec::as_slice).collect::<Vec<_>>());
@@ -332,7 +361,7 @@ spec: {containers: [{name: c, image: i}, {name: d, image: j}], hostUsers: true}
 ";
 
     fn answer(operation: &str, request: Value) -> Result<Value, String> {
-        let objects: Vec<_> = manifest::objects(OBJECTS).into_iter().map(|object| object.unwrap()).collect();
+        let objects: Vec<_> = manifest::objects(OBJECTS).map(|object| object.unwrap()).collect();
         let cluster = Cluster::of(&objects, "default");
         let answer = cluster.answer(operation, request.to_string().as_bytes())?;
         Ok(serde_json::from_slice(&answer).unwrap())

@@ -44,10 +44,8 @@ pub struct Edit {
 pub fn mended(text: &str, place: &Place, edits: &[Edit]) -> Result<String, String> {
     let mut text = text.to_owned();
     for edit in edits {
-        let mut objects = manifest::objects(&text).into_iter().flatten();
-        let (Some(object), None) =
-            (objects.find(|object| place.is_of(object)), objects.find(|object| place.is_of(object)))
-        else {
+        let mut found = manifest::objects(&text).flatten().filter(|object| place.is_of(object)).collect::<Vec<_>>();
+        let (Some(object), true) = (found.pop(), found.is_empty()) else {
             return Err("there is no such object on that line, or more than one".to_owned());
         };
         let change = Change {
@@ -56,9 +54,8 @@ pub fn mended(text: &str, place: &Place, edits: &[Edit]) -> Result<String, Strin
             was: edit.was.clone(),
             value: edit.value.clone(),
         };
-        let documents = yaml::documents(&text);
-        let document = documents.iter().find(|document| document.number == object.document);
-        let span = document.ok_or("there is no such document")?.span.clone();
+        let document = yaml::documents(&text).find(|document| document.number == object.document);
+        let span = document.ok_or("there is no such document")?.span;
         let part = changed(&text[span.clone()], &[change])?;
         text.replace_range(span, &part);
     }
@@ -129,8 +126,9 @@ const NO_TEXT: &str = "there is no text to edit";
 
 /// The value of a text that is one document.
 fn only(text: &str) -> Option<Value> {
-    match &yaml::documents(text)[..] {
-        [Document { content: Ok(content), .. }] => Some(json!(content)),
+    let mut documents = yaml::documents(text);
+    match (documents.next()?, documents.next()) {
+        (Document { content: Ok(content), .. }, None) => Some(json!(content)),
         _ => None,
     }
 }
@@ -392,7 +390,7 @@ mod tests {
     use crate::{manifest, report::Place};
 
     fn at(text: &str, line: usize, edits: &[Edit]) -> Result<String, String> {
-        let objects: Vec<_> = manifest::objects(text).into_iter().flatten().collect();
+        let objects: Vec<_> = manifest::objects(text).flatten().collect();
         let object = objects.iter().find(|object| object.line == line).ok_or("no object")?;
         mended(text, &Place::of(object, "a.yaml"), edits)
     }
@@ -466,7 +464,7 @@ mod tests {
     #[test]
     fn an_edit_is_made_to_its_own_object_or_to_none() {
         let list = "kind: List\napiVersion: v1\nitems: [{apiVersion: v1, kind: Pod, metadata: {name: a}}, {apiVersion: v1, kind: Pod, metadata: {name: b}}]\n";
-        let objects: Vec<_> = manifest::objects(list).into_iter().flatten().collect();
+        let objects: Vec<_> = manifest::objects(list).flatten().collect();
         let edits = [Edit { path: "x".to_owned(), within: None, was: None, value: Some(json!(1)) }];
         let mended = mended(list, &Place::of(&objects[1], ""), &edits);
         assert_eq!(Ok(list.replace("{name: b}", "{name: b}, x: 1")), mended);

@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use flytewarden::{
-    abi::Module,
-    cluster::{Cluster, Listed},
-    oauth_tls::Pki,
+    decision::{MORE_POLICIES, POLICIES, Policies},
+    host::{Host, Listed, Pki},
     policy::Policy as Rule,
+    settings::InvalidSettings,
 };
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
@@ -15,6 +15,24 @@ use crate::{check::Policy, cluster::HostCalls, metadata::Metadata, report::Answe
 
 /// What the program that links the policies has for them, or why it does not.
 pub type Source<T> = fn() -> Result<T, String>;
+
+/// By build.rs: each policy's name, with its metadata as JSON.
+const METADATA: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/metadata.rs"));
+
+/// What each policy says of itself for people, as JSON: a list of `{"name", "description", "version", "severity",
+/// "questions"}`.
+pub const INFO: &str = include_str!(concat!(env!("OUT_DIR"), "/info.json"));
+
+/// All policies, in the order of their names.
+pub fn policies(clock: Source<Duration>, pki: Source<&'static Pki>) -> Vec<Linked> {
+    let linked = |(name, metadata): &(&str, &str)| {
+        let metadata: Metadata = serde_json::from_str(metadata).ok()?;
+        let own = metadata.name()?;
+        let rule: &dyn Rule = *POLICIES.iter().chain(MORE_POLICIES).find(|policy| policy.name() == own)?;
+        Some(Linked { name: (*name).to_owned(), metadata, rule, clock, pki })
+    };
+    METADATA.iter().filter_map(linked).collect()
+}
 
 /// A policy that is linked in, and what its module says of itself.
 pub struct Linked {
@@ -41,21 +59,20 @@ impl Policy for Linked {
 
     fn validate(&self, request: &str, settings: &str, host: &Arc<dyn HostCalls>) -> Result<Answer, String> {
         let payload = format!(r#"{{"request":{request},"settings":{settings}}}"#);
-        let answer = Module::One(self.rule)
-            .validate(payload.as_bytes(), &Host { host: &**host, clock: self.clock, pki: self.pki });
+        let host = Asked { host: &**host, clock: self.clock, pki: self.pki };
+        let answer = Policies::One(self.rule).validate(payload.as_bytes(), &host);
         // As it would come from a module.
         let answer = serde_json::to_string(&answer).map_err(|error| error.to_string())?;
         serde_json::from_str(&answer).map_err(|error| error.to_string())
     }
 
-    fn validate_settings(&self, settings: &str) -> Result<(), String> {
-        let validity = Module::One(self.rule).validate_settings(settings.as_bytes());
-        if validity.valid { Ok(()) } else { Err(validity.message.unwrap_or_default()) }
+    fn validate_settings(&self, settings: &str) -> Result<(), InvalidSettings> {
+        Policies::One(self.rule).validate_settings(settings.as_bytes())
     }
 }
 
 /// A host, asked as the compiled module asks it.
-pub struct Host<'h> {
+pub struct Asked<'h> {
     /// What answers.
     pub host: &'h dyn HostCalls,
     /// The time, since 1970-01-01T00:00:00Z.
@@ -64,7 +81,7 @@ pub struct Host<'h> {
     pub pki: Source<&'static Pki>,
 }
 
-impl Cluster for Host<'_> {
+impl Host for Asked<'_> {
     fn list(&self, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
         #[derive(Deserialize)]
         struct List {
@@ -98,5 +115,17 @@ impl Cluster for Host<'_> {
 
     fn pki(&self) -> Result<&'static Pki, String> {
         (self.pki)()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{METADATA, policies};
+
+    #[test]
+    fn every_policy_is_linked_in() {
+        let linked = policies(|| Err(String::new()), || Err(String::new()));
+        let names: Vec<&str> = linked.iter().map(|policy| &*policy.name).collect();
+        assert_eq!(METADATA.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names);
     }
 }

@@ -1,8 +1,10 @@
 //! The Kubernetes objects of a text.
 
+use std::cell::LazyCell;
+
 use crate::{
     kinds,
-    yaml::{self, Node, Step, Value},
+    yaml::{self, Document, Malformed, Node, Step, Value},
 };
 
 /// An object, and where it stands.
@@ -56,28 +58,23 @@ impl Object {
     }
 }
 
-/// The objects of a text, those in lists included, in the order of the text.
-pub fn objects(text: &str) -> Vec<Result<Object, Unreadable>> {
-    let mut objects = Vec::new();
-    for document in yaml::documents(text) {
-        let number = document.number;
-        match document.content {
-            Ok(content) => {
-                let origin = Origin { document: number, source: document.source };
-                add(content, &origin, &[], None, &mut objects);
+/// The objects of a text, those in lists included, in the order of the text. Each document is read when its turn comes.
+pub fn objects(text: &str) -> impl Iterator<Item = Result<Object, Unreadable>> {
+    let is_template = LazyCell::new(|| text.contains("{{"));
+    yaml::documents(text).flat_map(move |Document { number: document, source, content, .. }| {
+        let mut objects = Vec::new();
+        match content {
+            Ok(content) => add(content, &Origin { document, source }, &[], None, &mut objects),
+            Err(Malformed { line, reason }) => {
+                let hint = match *is_template {
+                    true => " (is this a chart's template? `helm template` renders it)",
+                    false => "",
+                };
+                objects.push(Err(Unreadable { document, line, reason: format!("{reason}{hint}") }));
             }
-            Err(malformed) => objects.push(Err(Unreadable {
-                document: number,
-                line: malformed.line,
-                reason: if text.contains("{{") {
-                    format!("{} (is this a chart's template? `helm template` renders it)", malformed.reason)
-                } else {
-                    malformed.reason
-                },
-            })),
         }
-    }
-    objects
+        objects
+    })
 }
 
 struct Origin {
@@ -150,7 +147,6 @@ mod tests {
 
     fn described(text: &str) -> Vec<String> {
         objects(text)
-            .into_iter()
             .map(|object| match object {
                 Ok(object) => format!("{} {} {} line {}", object.api_version, object.kind, object.name, object.line),
                 Err(unreadable) => format!("line {}: {}", unreadable.line, unreadable.reason),
@@ -204,13 +200,13 @@ metadata: {name: c}
             let expected = format!("line 1: Kubernetes has no {kind} of {api_version}");
             assert_eq!(vec![expected], described(&format!("apiVersion: {api_version}\nkind: {kind}\n")));
         }
-        assert_eq!(1, objects("apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\n").iter().flatten().count());
+        assert_eq!(1, objects("apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\n").flatten().count());
     }
 
     #[test]
     fn the_template_that_helm_names_is_kept() {
         let text = "---\n# Source: flyte-core/templates/admin/deployment.yaml\napiVersion: v1\nkind: Pod\n";
-        let object = objects(text).remove(0).unwrap();
+        let object = objects(text).next().unwrap().unwrap();
         assert_eq!(Some("flyte-core/templates/admin/deployment.yaml"), object.source.as_deref());
     }
 }

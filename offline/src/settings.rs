@@ -85,13 +85,10 @@ impl Settings {
                 return Err(wrong(own.line, name, format!("there is no policy {name}{hint}")));
             };
             let json = json!(own).to_string();
-            policy.validate_settings(&json).map_err(|problem| {
-                // A problem starts with the path to it, unless it is with the settings as a whole.
-                let path = problem.split_once(": ").map_or("", |(path, _)| path);
-                let path = if path.contains([' ', '`']) { "" } else { path };
-                let line = own.at(path).line;
-                let path = if path.is_empty() { name.clone() } else { format!("{name}.{path}") };
-                WrongSettings { line, path, problem: format!("{name}: {problem}") }
+            policy.validate_settings(&json).map_err(|invalid| {
+                let (line, problem) = (own.at(&invalid.path).line, format!("{name}: {invalid}"));
+                let path = if invalid.path.is_empty() { name.clone() } else { format!("{name}.{}", invalid.path) };
+                WrongSettings { line, path, problem }
             })?;
             settings.0.insert(name.clone(), json);
         }

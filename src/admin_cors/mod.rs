@@ -27,7 +27,7 @@ use crate::{
     },
     admission::{AdmissionRequest, Kind},
     argv::CommandLine,
-    cluster::Cluster,
+    host::Host,
     policy::Policy,
     settings::InvalidSettings,
     verdict::{Notice, Shortened, Unjudged, Verdict},
@@ -53,7 +53,7 @@ impl Policy for AdminCors {
         &self,
         request: &AdmissionRequest,
         settings: Option<&RawValue>,
-        _: &dyn Cluster,
+        _: &dyn Host,
     ) -> Result<Verdict, Unjudged> {
         if !request.sub_resource().is_empty() {
             return Ok(Verdict::default());

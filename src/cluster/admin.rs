@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Listed,
     ingress::{self, Hosts},
     others::{Found, Others, title},
 };
@@ -15,6 +14,7 @@ use crate::{
     admin_config::{Place, Security, auth::Auth, config_map, container, container::Overrides, files::Config},
     argv::CommandLine,
     flyte,
+    host::Listed,
     text::Text,
     verdict::{Shortened, Unjudged},
     view::view,

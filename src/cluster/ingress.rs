@@ -2,11 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    Listed,
-    others::{Found, Others},
-};
-use crate::{text::Text, verdict::Shortened, view::view, workload::Labels};
+use super::others::{Found, Others};
+use crate::{host::Listed, text::Text, verdict::Shortened, view::view, workload::Labels};
 
 view! {
     struct Service<'a> {
@@ -55,7 +52,7 @@ view! {
 }
 
 /// A host from which an Ingress leads to some pods.
-pub(crate) struct Host {
+pub(crate) struct IngressHost {
     pub(crate) name: String,
     pub(crate) has_tls: bool,
     /// The Ingress, as people name it.
@@ -66,7 +63,7 @@ pub(crate) struct Host {
 #[derive(Default)]
 pub(crate) struct Hosts {
     /// Each once.
-    pub(crate) named: Vec<Host>,
+    pub(crate) named: Vec<IngressHost>,
     /// Why there may be more of them.
     pub(crate) doubt: Option<String>,
 }
@@ -125,8 +122,8 @@ impl Hosts {
                 continue;
             }
             let name = host.as_deref().unwrap_or_default();
-            let host = Host { name: name.to_owned(), has_tls: has_tls(name), ingress: ingress.clone() };
-            let is_known = |known: &Host| known.name == host.name && known.has_tls == host.has_tls;
+            let host = IngressHost { name: name.to_owned(), has_tls: has_tls(name), ingress: ingress.clone() };
+            let is_known = |known: &IngressHost| known.name == host.name && known.has_tls == host.has_tls;
             if name.is_empty() || name.contains('*') {
                 let name = if name.is_empty() { "every host".to_owned() } else { format!("`{}`", Shortened(name)) };
                 self.doubt = Some(format!("{ingress} leads there from {name}"));

@@ -4,17 +4,18 @@ use std::{cell::RefCell, rc::Rc};
 
 use serde_json::value::RawValue;
 
-use super::{Cluster, Listed, admin::Admin};
+use super::admin::Admin;
 use crate::{
     admission,
+    host::{Host, Listed},
     verdict::{Shortened, Unjudged},
     view::view,
     workload::Metadata,
 };
 
-/// The cluster, with the ConfigMap of the request in it. Each list is asked for once, and only where it is needed.
+/// The objects that the host lists, with the ConfigMap of the request among them. Each list is asked for once, and only where it is needed.
 pub(crate) struct Others<'c> {
-    cluster: &'c dyn Cluster,
+    host: &'c dyn Host,
     /// Whether the objects of all namespaces are listed together, rather than those of one.
     is_everywhere: bool,
     /// The ConfigMap of the request, where it is one: its namespace, its name, and all of it.
@@ -64,23 +65,23 @@ pub(crate) fn title(kind: Listed, namespace: &str, name: &str) -> String {
 
 impl<'c> Others<'c> {
     /// The objects beside one that is no ConfigMap.
-    pub(crate) fn beside(cluster: &'c dyn Cluster) -> Self {
-        Self { cluster, is_everywhere: false, config_map: None, lists: Rc::default(), admins: RefCell::default() }
+    pub(crate) fn beside(host: &'c dyn Host) -> Self {
+        Self { host, is_everywhere: false, config_map: None, lists: Rc::default(), admins: RefCell::default() }
     }
 
     /// The objects beside a ConfigMap: of its namespace, or of all.
     pub(crate) fn beside_config_map(
-        cluster: &'c dyn Cluster,
+        host: &'c dyn Host,
         is_everywhere: bool,
         config_map: (&'c str, &'c str, &'c RawValue),
     ) -> Self {
-        Self { is_everywhere, config_map: Some(config_map), ..Self::beside(cluster) }
+        Self { is_everywhere, config_map: Some(config_map), ..Self::beside(host) }
     }
 
     /// The same objects, with the ConfigMap as it is before the request.
     pub(crate) fn before(&self, old: &'c RawValue) -> Self {
         Self {
-            cluster: self.cluster,
+            host: self.host,
             is_everywhere: self.is_everywhere,
             config_map: self.config_map.map(|(namespace, name, _)| (namespace, name, old)),
             lists: Rc::clone(&self.lists),
@@ -154,7 +155,7 @@ impl<'c> Others<'c> {
             let namespace = metadata.namespace.as_deref().or(namespace).unwrap_or_default().to_owned();
             Ok(Found { namespace, name, object })
         };
-        let listed = self.cluster.list(kind, namespace);
+        let listed = self.host.list(kind, namespace);
         let mut answer: Result<Vec<Found>, String> =
             listed.and_then(|objects| objects.into_iter().map(found).collect());
         if let Ok(found) = &mut answer {

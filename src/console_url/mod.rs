@@ -34,11 +34,9 @@ use variable::{Said, Source, Unknown};
 use crate::{
     admin_config::{Place, config_map},
     admission::{self, AdmissionRequest, Kind},
-    cluster::{
-        Cluster, Listed,
-        others::{Others, title},
-    },
+    cluster::others::{Others, title},
     flyte,
+    host::{Host, Listed},
     image::Repository,
     location,
     origin::Origin,
@@ -73,7 +71,7 @@ impl Policy for ConsoleUrl {
         &self,
         request: &AdmissionRequest,
         settings: Option<&RawValue>,
-        cluster: &dyn Cluster,
+        host: &dyn Host,
     ) -> Result<Verdict, Unjudged> {
         let mut verdict = Verdict::default();
         if !request.sub_resource().is_empty() {
@@ -81,9 +79,9 @@ impl Policy for ConsoleUrl {
         }
         let settings = &Settings::read(settings)?;
         if config_map::is_kind(request.kind()) {
-            judge_config_map(request, settings, cluster, &mut verdict)?;
+            judge_config_map(request, settings, host, &mut verdict)?;
         } else {
-            judge_workload(request, settings, cluster, &mut verdict)?;
+            judge_workload(request, settings, host, &mut verdict)?;
         }
         Ok(verdict)
     }
@@ -103,14 +101,14 @@ fn is_flyteconsole(placed: &Placed) -> bool {
 fn judge_workload(
     request: &AdmissionRequest,
     settings: &Settings,
-    cluster: &dyn Cluster,
+    host: &dyn Host,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
     let workload = Workload::read(request)?;
     if request.is_update() && workload.metadata.deletion_timestamp.is_some() {
         return Ok(());
     }
-    let others = Others::beside(cluster);
+    let others = Others::beside(host);
     for placed in workload.containers().filter(is_flyteconsole) {
         judge_console(&placed, workload.pod_labels(), request.namespace(), &others, settings, verdict)?;
     }
@@ -179,7 +177,7 @@ fn judge_console(
 fn judge_config_map(
     request: &AdmissionRequest,
     settings: &Settings,
-    cluster: &dyn Cluster,
+    host: &dyn Host,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
     let (name, object) = config_map::of(request)?;
@@ -193,14 +191,14 @@ fn judge_config_map(
         }
         let before = request.old_object.and_then(|old| admin_api_url(old).ok().flatten());
         if is_update && text != before && settings.cross_checks() {
-            let others = Others::beside_config_map(cluster, false, own);
+            let others = Others::beside_config_map(host, false, own);
             running::judge(&others, Changed::Consoles { name }, Some(request.namespace()), settings, verdict);
         }
     } else if config_map::deployment(name).is_some() && is_update && settings.cross_checks() {
         let files = config_map::files(object)?;
         let is_changed = request.old_object.is_none_or(|old| config_map::files(old).ok().as_ref() != Some(&files));
         if let Some(namespace) = settings.console_namespaces(request.namespace()).filter(|_| is_changed) {
-            let others = Others::beside_config_map(cluster, namespace.is_none(), own);
+            let others = Others::beside_config_map(host, namespace.is_none(), own);
             let before = request.old_object.map(|old| others.before(old));
             running::judge(&others, Changed::Admins { name, before: before.as_ref() }, namespace, settings, verdict);
         }

@@ -9,11 +9,9 @@ use super::{
 };
 use crate::{
     admin_config::Place,
-    cluster::{
-        Listed,
-        others::{Found, Others},
-    },
+    cluster::others::{Found, Others},
     flyte,
+    host::Listed,
     verdict::Verdict,
     workload::{Placed, Workload},
 };

@@ -9,11 +9,9 @@ use std::collections::BTreeMap;
 use super::{is_consoles, settings::Settings};
 use crate::{
     argv::{self, Environment},
-    cluster::{
-        Listed,
-        others::{Others, title},
-    },
+    cluster::others::{Others, title},
     flyte,
+    host::Listed,
     text::Text,
     verdict::{Shortened, Unjudged},
     view::view,

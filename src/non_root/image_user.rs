@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 use super::{Finding, Inherited, Rule, SET_USER, notice_at, settings::Level};
 use crate::{
     admission,
-    cluster::Cluster,
+    host::Host,
     text::Text,
     verdict::{Notice, Shortened, Unjudged},
     view::view,
@@ -61,7 +61,7 @@ enum User {
 
 /// The images that the host knows.
 pub(super) struct Images<'c> {
-    host: &'c dyn Cluster,
+    host: &'c dyn Host,
     known: BTreeMap<String, Result<User, String>>,
 }
 
@@ -69,7 +69,7 @@ pub(super) struct Images<'c> {
 pub(super) type Said = (Option<Finding>, Option<Notice>);
 
 impl<'c> Images<'c> {
-    pub(super) fn new(host: &'c dyn Cluster) -> Self {
+    pub(super) fn new(host: &'c dyn Host) -> Self {
         Self { host, known: BTreeMap::new() }
     }
 

@@ -31,8 +31,8 @@ use settings::{Groups, ImageUser, Level, Settings};
 
 use crate::{
     admission::{AdmissionRequest, Kind},
-    cluster::Cluster,
     flyte,
+    host::Host,
     image::Repository,
     policy::Policy,
     settings::InvalidSettings,
@@ -82,7 +82,7 @@ impl Policy for NonRoot {
         &self,
         request: &AdmissionRequest,
         settings: Option<&RawValue>,
-        host: &dyn Cluster,
+        host: &dyn Host,
     ) -> Result<Verdict, Unjudged> {
         if !matches!(request.sub_resource(), "" | "ephemeralcontainers") {
             return Ok(Verdict::default());
@@ -121,7 +121,7 @@ fn judge_workload(
     namespace: &str,
     settings: &Settings,
     exceptions: &[Exception],
-    #[allow(unused_variables, reason = "only one module asks")] host: &dyn Cluster,
+    #[allow(unused_variables, reason = "only one module asks")] host: &dyn Host,
 ) -> Verdict {
     let pod = &workload.pod;
     #[cfg(feature = "flyte-non-root-image-user")]

@@ -24,11 +24,11 @@ use x509_cert::{
     time::Time,
 };
 
-use super::{
-    elements::{self, OCTET_STRING, SEQUENCE},
-    pki::Pki,
+use super::elements::{self, OCTET_STRING, SEQUENCE};
+use crate::{
+    host::Pki,
+    verdict::{Shortened, few},
 };
-use crate::verdict::{Shortened, few};
 
 /// A certificate of a chain.
 pub(super) struct Certificate<'d> {

@@ -3,8 +3,8 @@
 use super::{
     BROKEN_CHAIN, Fault,
     certificate::{Certificate, Signed, shown},
-    pki::Pki,
 };
+use crate::host::Pki;
 
 /// What becomes of clients where a link is broken.
 const LOST: &str = "clients need not find their way through the chain";

@@ -8,19 +8,19 @@ use webpki::{EndEntityCert, Error};
 use super::{BROKEN_CHAIN, Fault, certificate::Certificate, settings::Settings};
 use crate::{
     cluster::{
-        Cluster,
         ingress::{self, TlsHosts},
         others::Others,
     },
+    host::Host,
     verdict::{Shortened, few},
 };
 
 /// A host, and what says that the certificate is for it.
-pub(super) type Host = (String, String);
+pub(super) type Presented = (String, String);
 
 /// What a certificate is presented for.
 pub(super) struct Hosts {
-    pub(super) named: Vec<Host>,
+    pub(super) named: Vec<Presented>,
     /// Why there may be more of them.
     pub(super) doubt: Option<String>,
 }
@@ -30,13 +30,13 @@ pub(super) struct Hosts {
 /// # Errors
 ///
 /// Why they are not known.
-pub(super) fn of(settings: &Settings, cluster: &dyn Cluster, namespace: &str, secret: &str) -> Result<Hosts, String> {
+pub(super) fn of(settings: &Settings, host: &dyn Host, namespace: &str, secret: &str) -> Result<Hosts, String> {
     const NAME_THEM: &str = "name them in the setting hosts";
     if let Some(hosts) = &settings.hosts {
         let named = hosts.iter().map(|host| (host.to_string(), "the settings".to_owned())).collect();
         return Ok(Hosts { named, doubt: None });
     }
-    let known = ingress::tls_hosts(&Others::beside(cluster), namespace, secret);
+    let known = ingress::tls_hosts(&Others::beside(host), namespace, secret);
     let TlsHosts { named, everywhere } = known.map_err(|reason| format!("{reason}; {NAME_THEM}"))?;
     if named.is_empty() && everywhere.is_none() {
         let namespace = Shortened(namespace);
@@ -68,9 +68,9 @@ pub(super) fn unreadable(leaf: &Certificate) -> Option<Fault> {
 }
 
 /// The hosts that a certificate is not for; nothing where it is [`unreadable`].
-pub(super) fn fault(leaf: &Certificate, hosts: &[Host]) -> Option<Fault> {
+pub(super) fn fault(leaf: &Certificate, hosts: &[Presented]) -> Option<Fault> {
     let server = EndEntityCert::try_from(&leaf.der).ok()?;
-    let missing: Vec<&Host> = hosts.iter().filter(|(host, _)| !covers(leaf, &server, host)).collect();
+    let missing: Vec<&Presented> = hosts.iter().filter(|(host, _)| !covers(leaf, &server, host)).collect();
     let (_, from) = missing.first()?;
     let named = || missing.iter().map(|(host, _)| Shortened(host).to_string());
     let fact = format!("{} is for {}, and not for {} ({from})", leaf.title(), leaf.names(), few(named()));

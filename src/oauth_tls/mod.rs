@@ -18,7 +18,6 @@ mod compliance;
 mod elements;
 mod hosts;
 mod oddity;
-mod pki;
 mod provider;
 mod secret;
 mod settings;
@@ -27,7 +26,6 @@ mod signer;
 mod trust;
 
 use hosts::Hosts;
-pub use pki::Pki;
 use secret::Secret;
 use serde_json::value::RawValue;
 use settings::Settings;
@@ -36,11 +34,14 @@ use signer::Known;
 use crate::{
     admin_config::config_map,
     admission::{AdmissionRequest, Kind},
-    cluster::Cluster,
+    host::{Host, Pki},
     policy::Policy,
     settings::InvalidSettings,
     verdict::{Notice, Unjudged, Verdict, Violation},
 };
+
+/// What certificates are checked with that is linked in: RustCrypto, and Mozilla's roots as they were when it was built.
+pub const LINKED: &Pki = &Pki { signatures: signatures::ALL, roots: webpki_roots::TLS_SERVER_ROOTS };
 
 /// The policy `flyte-oauth-tls`.
 #[derive(Debug)]
@@ -86,7 +87,7 @@ impl Policy for OauthTls {
         &self,
         request: &AdmissionRequest,
         settings: Option<&RawValue>,
-        cluster: &dyn Cluster,
+        host: &dyn Host,
     ) -> Result<Verdict, Unjudged> {
         let mut verdict = Verdict::default();
         if !request.sub_resource().is_empty() {
@@ -94,7 +95,7 @@ impl Policy for OauthTls {
         }
         let settings = &Settings::read(settings)?;
         if secret::is_kind(request.kind()) {
-            judge_secret(request, settings, cluster, &mut verdict)?;
+            judge_secret(request, settings, host, &mut verdict)?;
         } else {
             provider::judge(request, settings, &mut verdict)?;
         }
@@ -139,13 +140,13 @@ impl Report<'_> {
 fn judge_secret(
     request: &AdmissionRequest,
     settings: &Settings,
-    cluster: &dyn Cluster,
+    host: &dyn Host,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
     let Some(secret) = secret::of(request, |name| settings.concern(name))? else {
         return Ok(());
     };
-    judge_certificates(&secret, request.namespace(), settings, cluster, verdict)?;
+    judge_certificates(&secret, request.namespace(), settings, host, verdict)?;
     verdict.violations.rest_on(&secret.certificates);
     Ok(())
 }
@@ -154,12 +155,12 @@ fn judge_certificates(
     secret: &Secret,
     namespace: &str,
     settings: &Settings,
-    cluster: &dyn Cluster,
+    host: &dyn Host,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
     let report = &mut Report { verdict, path: secret.path };
     let at = |reason| Unjudged { path: secret.path.to_owned(), reason };
-    let now = cluster.now().map_err(|reason| at(format!("it is not known what time it is: {reason}")))?;
+    let now = host.now().map_err(|reason| at(format!("it is not known what time it is: {reason}")))?;
 
     let (ders, mut faults) = bundle::certificates(&secret.certificates);
     let chain = chain::read(&ders).unwrap_or_else(|fault| {
@@ -184,16 +185,16 @@ fn judge_certificates(
     let is_readable = unreadable.is_none();
     faults.extend(unreadable);
     let known = Known { is_in_order, is_readable, is_refused: !faults.is_empty() };
-    let pki = cluster.pki().map_err(at)?;
+    let pki = host.pki().map_err(at)?;
     let signer = signer::of(&chain, leaf, known, now, settings, pki).map_err(at)?;
     if signer.is_public {
         compliance::public_limit(leaf).into_iter().for_each(|text| report.note("long-lived", text));
     }
     faults.extend(signer.faults);
-    add(faults, settings, cluster, namespace, report);
+    add(faults, settings, host, namespace, report);
 
     if is_readable && leaf.has_names() {
-        match hosts::of(settings, cluster, namespace, &secret.name) {
+        match hosts::of(settings, host, namespace, &secret.name) {
             Ok(Hosts { named, doubt }) => {
                 hosts::fault(leaf, &named).into_iter().for_each(|fault| report.refuse(fault));
                 doubt.into_iter().for_each(|doubt| report.note(NOT_CHECKED, doubt));
@@ -208,9 +209,9 @@ fn judge_certificates(
 }
 
 /// Refuses what is wrong. Where another provider gives out the tokens, who signed the certificate is worth a notice alone.
-fn add(faults: Vec<Fault>, settings: &Settings, cluster: &dyn Cluster, namespace: &str, report: &mut Report) {
+fn add(faults: Vec<Fault>, settings: &Settings, host: &dyn Host, namespace: &str, report: &mut Report) {
     let is_about_trust = |fault: &Fault| TRUST.contains(&fault.rule);
-    let provider = match faults.iter().any(is_about_trust).then(|| provider::of(settings, cluster, namespace)) {
+    let provider = match faults.iter().any(is_about_trust).then(|| provider::of(settings, host, namespace)) {
         None => None,
         Some(Ok(provider)) => provider,
         Some(Err(reason)) => {

@@ -7,7 +7,8 @@ use super::{
 use crate::{
     admin_config::{Fault, Place, auth::Auth, config_map, files::Config},
     admission::AdmissionRequest,
-    cluster::{Cluster, others::Others},
+    cluster::others::Others,
+    host::Host,
     origin::shown,
     verdict::{Unjudged, Verdict, Violation},
 };
@@ -17,12 +18,12 @@ use crate::{
 /// # Errors
 ///
 /// Why that is not known.
-pub(super) fn of(settings: &Settings, cluster: &dyn Cluster, namespace: &str) -> Result<Option<String>, String> {
+pub(super) fn of(settings: &Settings, host: &dyn Host, namespace: &str) -> Result<Option<String>, String> {
     match settings.oauth() {
         Oauth::Itself => Ok(None),
         Oauth::External => Ok(Some("another provider, by the settings".to_owned())),
         Oauth::Detect => {
-            let admin = Others::beside(cluster).admin(namespace);
+            let admin = Others::beside(host).admin(namespace);
             let admin = admin.as_ref().as_ref().map_err(String::clone)?;
             if admin.security.use_auth.as_ref().is_some_and(|said| !said.value) {
                 return Ok(None);

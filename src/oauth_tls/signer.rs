@@ -6,10 +6,10 @@ use super::{
     Fault, SELF_SIGNED, TRUST,
     certificate::{Certificate, Signed},
     chain, compliance,
-    pki::Pki,
     settings::Settings,
     trust,
 };
+use crate::host::Pki;
 
 /// Whether a certificate is the root at the end of a chain. Its signature and its time are for nobody: clients have their own
 /// copy of it.

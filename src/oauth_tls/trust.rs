@@ -9,10 +9,10 @@ use super::{
     BROKEN_CHAIN, Fault, UNKNOWN_ISSUER, UNTRUSTED_ROOT,
     certificate::{Certificate, Signed, shown},
     chain,
-    pki::Pki,
     settings::Settings,
     signer,
 };
+use crate::host::Pki;
 
 /// A path to a trusted root.
 pub(super) struct Trusted {

@@ -12,6 +12,7 @@ use flytewarden_offline::{
     check::{Check, File},
     edit::{self, Edit},
     images::Images,
+    linked::INFO,
     report::{Place, Report},
     settings::Settings,
 };
@@ -94,7 +95,7 @@ pub fn check(
     let files: Vec<File> = manifests.into_iter().map(|Manifest { name, text }| File::new(name, Ok(text))).collect();
     let mut run = check.start(&files, Report::default());
     for file in &files {
-        run.add(file, || ());
+        run.add(file);
     }
     to_js(&run.finish())
 }
@@ -103,7 +104,7 @@ pub fn check(
 #[wasm_bindgen(unchecked_return_type = "PolicyInfo[]")]
 pub fn policies() -> JsValue {
     // Made of JSON when the package was built.
-    JSON::parse(policies::INFO).unwrap_or_default()
+    JSON::parse(INFO).unwrap_or_default()
 }
 
 /// Has certificates checked with what the other module of the package exports. It is for the package's own scripts.

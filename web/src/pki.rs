@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use flytewarden::oauth_tls::Pki;
+use flytewarden::host::Pki;
 use js_sys::Uint8Array;
 use rustls_pki_types::{AlgorithmIdentifier, Der, InvalidSignature, SignatureVerificationAlgorithm, TrustAnchor};
 use wasm_bindgen::prelude::*;

@@ -2,20 +2,12 @@
 
 use std::time::Duration;
 
-use flytewarden::{
-    abi::{MORE_POLICIES, POLICIES},
-    policy::Policy,
-};
-use flytewarden_offline::{linked::Linked, metadata::Metadata};
+use flytewarden_offline::linked::{self, Linked};
 use js_sys::Date;
 use serde_json::Value;
 use tsify::Tsify;
 
 use crate::pki;
-
-/// By build.rs: each policy's name with its metadata as JSON, and what [`PolicyInfo`] says of all of them.
-const METADATA: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/metadata.rs"));
-pub(crate) const INFO: &str = include_str!(concat!(env!("OUT_DIR"), "/info.json"));
 
 /// What a policy says of itself.
 #[derive(Tsify)]
@@ -69,14 +61,7 @@ pub struct Question {
 
 /// The policies, in the order of their names.
 pub(crate) fn linked() -> Vec<Linked> {
-    METADATA.iter().filter_map(|(name, metadata)| linked_as(name, metadata)).collect()
-}
-
-fn linked_as(name: &str, metadata: &str) -> Option<Linked> {
-    let metadata: Metadata = serde_json::from_str(metadata).ok()?;
-    let own = metadata.name()?;
-    let rule: &dyn Policy = *POLICIES.iter().chain(MORE_POLICIES).find(|policy| policy.name() == own)?;
-    Some(Linked { name: name.to_owned(), metadata, rule, clock, pki: pki::loaded })
+    linked::policies(clock, pki::loaded)
 }
 
 fn clock() -> Result<Duration, String> {
@@ -85,11 +70,12 @@ fn clock() -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{INFO, METADATA, PolicyInfo, linked};
+    use flytewarden_offline::linked::INFO;
+
+    use super::{PolicyInfo, linked};
 
     #[test]
-    fn every_policy_is_linked_in_and_says_what_its_type_says() {
-        assert_eq!(METADATA.len(), linked().len());
+    fn every_policy_says_what_its_type_says() {
         let info: Vec<PolicyInfo> = serde_json::from_str(INFO).unwrap();
         let names: Vec<_> = info.iter().map(|policy| &policy.name).collect();
         assert_eq!(linked().iter().map(|policy| &policy.name).collect::<Vec<_>>(), names);

@@ -30,8 +30,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const BUDGETS: [(&str, usize, &str); 6] = [
     ("flyte-admin-cors", 400_000, "z"),
     ("flyte-console-url", 540_000, "z"),
-    ("flyte-non-root", 250_000, "s"),
-    ("flyte-non-root-image-user", 265_000, "s"),
+    ("flyte-non-root", 250_000, "z"),
+    ("flyte-non-root-image-user", 265_000, "z"),
     ("flyte-oauth-tls", 940_000, "z"),
     ("flytewarden", 1_200_000, "s"),
 ];
@@ -170,7 +170,7 @@ fn compile(root: &Path, target: &Path, build: &Build) -> Result<Vec<u8>> {
         .arg(format!("--config=profile.module.opt-level={:?}", build.level))
         .args(build.config.iter().map(|setting| format!("--config=profile.module.{setting}")));
     if let Some(feature) = build.feature {
-        cargo.args(["--no-default-features", "--features", feature]);
+        cargo.args(["--no-default-features", "--features", &format!("kubewarden,{feature}")]);
     }
     let status =
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags).env("CARGO_TARGET_DIR", target).current_dir(root).status()?;

@@ -7,6 +7,7 @@
 use std::path::MAIN_SEPARATOR;
 
 use flytewarden_offline::{
+    check::Policy,
     metadata::Metadata,
     report::{Finding, Judged, Report, Unjudged},
 };
@@ -18,14 +19,12 @@ use serde_sarif::sarif::{
     PhysicalLocation, Region, ReportingDescriptor, Result as Entry, ResultLevel, Run, Sarif, Tool, ToolComponent,
 };
 
-use crate::engine::Module;
-
 /// What a path may hold in a URI as it is.
 const OF_PATHS: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~').remove(b'+').remove(b'@');
 
-/// The report as SARIF; the modules say what their policies are about.
-pub fn sarif(report: &Report, modules: &[Module]) -> Sarif {
+/// The report as SARIF; the policies say what they are about.
+pub fn sarif(report: &Report, policies: &[impl Policy]) -> Sarif {
     let mut rules = IndexSet::new();
     let mut entries = Vec::new();
     let mut notifications: Vec<Notification> = report.unjudged.iter().map(unjudged).collect();
@@ -47,8 +46,8 @@ pub fn sarif(report: &Report, modules: &[Module]) -> Sarif {
         }
     }
     let rules = rules.iter().map(|(policy, rule)| {
-        let module = modules.iter().find(|module| module.name == *policy);
-        descriptor(policy, rule, module.map(|module| &module.metadata))
+        let metadata = policies.iter().find(|other| other.name() == *policy).map(Policy::metadata);
+        descriptor(policy, rule, metadata)
     });
     let driver = ToolComponent::builder()
         .name("flytewarden")

@@ -2,8 +2,10 @@
 
 mod fix;
 mod formats;
+#[cfg(feature = "modules")]
 mod hostile_modules;
 mod pairs;
+#[cfg(feature = "modules")]
 mod registry;
 mod secrets;
 
@@ -15,11 +17,6 @@ use std::{
     time::Instant,
 };
 
-use flytewarden_cli::{
-    check::check as check_files,
-    engine::{self, EMBEDDED, Module},
-};
-use flytewarden_offline::{check::Check, images::Images, settings::Settings};
 use tempfile::TempDir;
 
 /// What a run left behind.
@@ -84,7 +81,6 @@ fn path(folder: &TempDir, name: &str) -> String {
 const GOOD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: good}\nspec: {containers: [{name: a, securityContext: {runAsUser: 1}}]}\n";
 const BAD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: bad}\nspec:\n  containers:\n  - name: a\n    securityContext:\n      runAsUser: 0\n";
 const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n";
-const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n";
 
 #[test]
 fn good_manifests_exit_with_0() {
@@ -239,6 +235,17 @@ fn settings_come_from_a_file_by_policy_name() {
 }
 
 #[test]
+#[cfg(not(feature = "modules"))]
+fn a_command_without_the_engine_says_how_to_get_one() {
+    for arguments in [&["check", "--module", "a.wasm", "-"][..], &["push", "a.wasm", "localhost/a:b"]] {
+        let run = run(arguments, BAD);
+        assert_eq!((Some(2), ""), (run.code, &*run.out));
+        assert!(run.err.contains("--features modules"), "{}", run.err);
+    }
+}
+
+#[test]
+#[cfg(feature = "modules")]
 fn another_module_takes_the_place_of_the_built_in_ones() {
     let folder = folder(&[("bad.yaml", BAD.as_bytes()), ("text.wasm", b"text"), ("bare.wasm", b"\0asm\x01\0\0\0")]);
     let with = |module: &str| run(&["check", "--module", module, &path(&folder, "bad.yaml")], "");
@@ -278,23 +285,6 @@ fn policies_are_listed_with_a_line_each() {
     assert!(lines[2].starts_with("flyte-non-root     Flyte's components run as a non-root user"), "{}", run.out);
     assert!(lines[3].starts_with("flyte-oauth-tls    The certificate in front of flyteadmin's OAuth"), "{}", run.out);
     assert_eq!(4, lines.len());
-}
-
-#[test]
-fn policies_that_the_manifests_do_not_concern_are_not_compiled() {
-    let engine = engine::Engine::new(engine::DEFAULT_TIME).expect("an engine");
-    let modules: Vec<Module> =
-        EMBEDDED.iter().map(|(name, bytes)| Module::built_in(&engine, name, bytes).unwrap()).collect();
-    let settings = Settings::default();
-    let folder = folder(&[("service.yaml", SERVICE.as_bytes()), ("secret.yaml", SECRET.as_bytes())]);
-    let images = Images::default();
-    let with = Check { policies: &modules, settings: &settings, namespace: "default", images };
-    let compiled =
-        || modules.iter().filter(|module| module.is_compiled()).map(|module| &*module.name).collect::<Vec<_>>();
-    check_files(&with, &[folder.path().join("service.yaml")], false);
-    assert!(compiled().is_empty(), "{:?}", compiled());
-    check_files(&with, &[folder.path().join("secret.yaml")], false);
-    assert_eq!(["flyte-oauth-tls"], *compiled());
 }
 
 /// Every line that the README shows of a run, but for those it leaves out.

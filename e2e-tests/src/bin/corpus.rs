@@ -221,7 +221,7 @@ fn compare(entries: &[Entry], server: &ApiServer, manifests: &str) -> Result<(),
         let case = entry.case();
         case.settings == json!({})
             && case.denied.is_empty()
-            && flytewarden::abi::POLICIES.iter().any(|policy| policy.name() == case.policy)
+            && flytewarden::decision::POLICIES.iter().any(|policy| policy.name() == case.policy)
     });
     let ids: BTreeMap<String, String> = with_defaults.map(|entry| (entry.case().policy, entry.id.clone())).collect();
     let compared = runtime()?.block_on(async {

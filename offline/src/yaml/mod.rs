@@ -61,35 +61,34 @@ pub struct Document {
     pub content: Result<Node, Malformed>,
 }
 
-/// The documents of a text, those left out that are empty.
+/// The documents of a text, those left out that are empty. Each is read when its turn comes.
 ///
 /// They are split before they are read, at lines of `---`, as kubectl does. So one that cannot be read leaves the others
 /// as they are.
-pub fn documents(text: &str) -> Vec<Document> {
-    let mark = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
-    let mut documents = Vec::new();
-    for (first_line, span) in split(&text[mark..]) {
-        let span = span.start + mark..span.end + mark;
+pub fn documents(text: &str) -> impl Iterator<Item = Document> {
+    let contents = parts(text).flat_map(|(first_line, span)| {
         let part = &text[span.clone()];
-        let read = match json::read(part) {
-            Some(node) => Ok(vec![node]),
-            None => compose(part, KUBECTL),
-        };
-        let contents = match read {
-            Ok(mut nodes) => {
-                nodes.iter_mut().for_each(|node| node.shift(first_line - 1));
-                nodes.into_iter().map(Ok).collect()
-            }
-            Err(Malformed { line, reason }) => vec![Err(Malformed { line: line + first_line - 1, reason })],
-        };
-        for content in contents {
-            if !matches!(content, Ok(Node { value: Value::Null, .. })) {
-                let (number, source) = (documents.len() + 1, source(part));
-                documents.push(Document { number, source, span: span.clone(), content });
-            }
+        let source = source(part);
+        let contents = contents(part, first_line - 1).into_iter();
+        contents.map(move |content| (span.clone(), source.clone(), content))
+    });
+    let full = contents.filter(|(.., content)| !matches!(content, Ok(Node { value: Value::Null, .. })));
+    full.zip(1..).map(|((span, source, content), number)| Document { number, source, span, content })
+}
+
+/// The documents in a part that stands below some lines: one, where none ends with `...`.
+fn contents(part: &str, above: usize) -> Vec<Result<Node, Malformed>> {
+    let read = match json::read(part) {
+        Some(node) => Ok(vec![node]),
+        None => compose(part, KUBECTL),
+    };
+    match read {
+        Ok(mut nodes) => {
+            nodes.iter_mut().for_each(|node| node.shift(above));
+            nodes.into_iter().map(Ok).collect()
         }
+        Err(Malformed { line, reason }) => vec![Err(Malformed { line: line + above, reason })],
     }
-    documents
 }
 
 /// The one document of a settings file, `None` where it is empty.
@@ -140,22 +139,22 @@ fn source(part: &str) -> Option<String> {
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The parts between lines of `---`, each with its first line's number.
-fn split(text: &str) -> Vec<(usize, Range<usize>)> {
-    let mut parts = Vec::new();
-    let (mut start, mut first_line, mut position) = (0, 1, 0);
-    for (line, number) in text.split_inclusive('\n').zip(1..) {
-        let is_separator = line.strip_prefix("---").is_some_and(|rest| {
-            let rest = rest.trim();
-            rest.is_empty() || rest.starts_with('#')
-        });
-        if is_separator {
-            parts.push((first_line, start..position));
-            (start, first_line) = (position + line.len(), number + 1);
-        }
+fn parts(text: &str) -> impl Iterator<Item = (usize, Range<usize>)> {
+    let mark = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
+    let (mut start, mut first_line, mut position) = (mark, 1, mark);
+    let separators = text[mark..].split_inclusive('\n').zip(1..).filter_map(move |(line, number)| {
+        let here = position;
         position += line.len();
-    }
-    parts.push((first_line, start..text.len()));
-    parts
+        let rest = line.strip_prefix("---")?.trim();
+        (rest.is_empty() || rest.starts_with('#')).then_some((number, here, position))
+    });
+    let ends = separators.map(Some).chain([None]);
+    ends.map(move |separator| {
+        let (number, end, next) = separator.unwrap_or((0, text.len(), text.len()));
+        let part = (first_line, start..end);
+        (start, first_line) = (next, number + 1);
+        part
+    })
 }
 
 const KUBECTL: Dialect = Dialect { takes_last: true, as_spelled: false };
@@ -356,7 +355,7 @@ mod tests {
     #[test]
     fn quoted_text_that_is_not_indented_is_read_as_kubectl_reads_it() {
         let text = "a: 1\n---\n# comment\nspec:\n  description: 'one\n  two'\n  more: &x {b: 2}\n  all: *x\n";
-        let documents = documents(text);
+        let documents: Vec<_> = documents(text).collect();
         let node = documents[1].content.as_ref().unwrap();
         let json = r#"{"spec":{"description":"one two","more":{"b":2},"all":{"b":2}}}"#;
         assert_eq!(json, serde_json::to_string(node).unwrap());
@@ -365,7 +364,8 @@ mod tests {
 
     #[test]
     fn lines_are_those_of_the_whole_text() {
-        let documents = documents("a: 1\n---\nspec:\n  containers:\n  - name: x\n  - name: y\n    image: z\n");
+        let documents: Vec<_> =
+            documents("a: 1\n---\nspec:\n  containers:\n  - name: x\n  - name: y\n    image: z\n").collect();
         let node = documents[1].content.as_ref().unwrap();
         assert_eq!(2, documents[1].number);
         assert_eq!(7, node.at("spec.containers[1].image").line);
@@ -375,7 +375,7 @@ mod tests {
 
     #[test]
     fn keys_that_are_no_words_are_in_quotes() {
-        let documents = documents("data:\n  server.yaml: |\n    a: 1\n  'a]\"b': [x]\n");
+        let documents: Vec<_> = documents("data:\n  server.yaml: |\n    a: 1\n  'a]\"b': [x]\n").collect();
         let node = documents[0].content.as_ref().unwrap();
         assert_eq!(Some("a: 1\n"), node.at(r#"data["server.yaml"]"#).as_str());
         assert_eq!(Some("x"), node.at(r#"data["a]\"b"][0]"#).as_str());

@@ -1,15 +1,21 @@
 //! The door for waPC hosts, which Kubewarden's engines are: bytes in, bytes out, by function name.
 
+#[cfg(any(feature = "cluster-objects", feature = "flyte-non-root-image-user"))]
+mod host;
+#[cfg(feature = "cluster-objects")]
+mod list;
+
 use kubewarden_policy_sdk::{
     protocol_version_guest,
+    settings::SettingsValidationResponse,
     wapc_guest::{CallResult, register_function},
 };
 
-use super::Module;
-#[cfg(any(feature = "cluster-objects", feature = "flyte-non-root-image-user"))]
-use super::host::Host;
+use crate::decision::Policies;
 #[cfg(not(any(feature = "cluster-objects", feature = "flyte-non-root-image-user")))]
-use crate::cluster::NoCluster as Host;
+use crate::host::NoHost as Host;
+#[cfg(any(feature = "cluster-objects", feature = "flyte-non-root-image-user"))]
+use host::Host;
 
 /// Called once by the host, before any other function.
 #[allow(unsafe_code, reason = "the name is the host's")]
@@ -21,9 +27,10 @@ pub extern "C" fn wapc_init() {
 }
 
 fn validate(payload: &[u8]) -> CallResult {
-    Ok(serde_json::to_vec(&Module::BUILT.validate(payload, &Host))?)
+    Ok(serde_json::to_vec(&Policies::BUILT.validate(payload, &Host))?)
 }
 
 fn validate_settings(payload: &[u8]) -> CallResult {
-    Ok(serde_json::to_vec(&Module::BUILT.validate_settings(payload))?)
+    let message = Policies::BUILT.validate_settings(payload).err().map(|invalid| invalid.to_string());
+    Ok(serde_json::to_vec(&SettingsValidationResponse { valid: message.is_none(), message })?)
 }

@@ -1,20 +1,21 @@
 //! The cluster and the registries, as a Kubewarden host answers for them.
 
-#[cfg(feature = "cluster-objects")]
-mod list;
-
 use std::time::{Duration, SystemTime};
 
 #[cfg(feature = "flyte-non-root-image-user")]
 use kubewarden_policy_sdk::wapc_guest::host_call;
 use serde_json::value::RawValue;
 
-use crate::cluster::{Cluster, Listed};
+#[cfg(feature = "cluster-objects")]
+use super::list;
+use crate::host::{self, Listed};
+#[cfg(feature = "flyte-oauth-tls")]
+use crate::{host::Pki, oauth_tls::LINKED};
 
 /// The host.
 pub(super) struct Host;
 
-impl Cluster for Host {
+impl host::Host for Host {
     #[cfg(feature = "cluster-objects")]
     fn list(&self, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
         list::list(kind, namespace)
@@ -40,10 +41,15 @@ impl Cluster for Host {
     fn now(&self) -> Result<Duration, String> {
         SystemTime::UNIX_EPOCH.elapsed().map_err(|_| "the clock is before 1970".to_owned())
     }
+
+    #[cfg(feature = "flyte-oauth-tls")]
+    fn pki(&self) -> Result<&'static Pki, String> {
+        Ok(LINKED)
+    }
 }
 
 /// What went wrong, without who passed it on and how: waPC, Kubewarden's hosts, and where they are told to trace errors.
-fn reason(error: &str) -> String {
+pub(super) fn reason(error: &str) -> String {
     let first = error.lines().next().unwrap_or_default();
     first.trim_start_matches("Host error: ").trim_start_matches("Callback evaluation failure: ").to_owned()
 }

@@ -19,8 +19,8 @@ use kubewarden_policy_sdk::{
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::reason;
-use crate::cluster::Listed;
+use super::host::reason;
+use crate::host::Listed;
 
 pub(super) fn list(kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
     match kind {

@@ -1,0 +1,60 @@
+//! Compiled policies, from files and from registries.
+
+use std::{
+    error::Error,
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+    time::Duration,
+};
+
+use flytewarden_cli::{
+    cache::Cache,
+    engine::{Engine, MOST_BYTES, Module},
+    files::read_file,
+    formats::text::{self, without_user},
+    registry::{Artifact, Pulled},
+};
+use flytewarden_offline::check::Policy;
+
+use crate::{CheckArguments, PushArguments, finish, shown};
+
+/// The modules that are named.
+pub fn load(arguments: &CheckArguments) -> Result<Vec<Box<dyn Policy>>, Box<dyn Error>> {
+    let engine = Engine::new(Duration::from_secs(arguments.timeout))?;
+    let mut modules: Vec<Box<dyn Policy>> = Vec::new();
+    for reference in &arguments.modules {
+        let name = &without_user(reference);
+        let bytes = match reference.split_once("://") {
+            None => read_file(Path::new(reference), MOST_BYTES).map_err(Into::into),
+            Some(("registry", _)) => pull(reference, arguments.insecure),
+            Some((scheme, _)) => Err(format!("a module is a file, or registry://..., and not {scheme}://").into()),
+        };
+        let module = bytes.and_then(|bytes| Module::load(&engine, &bytes).map_err(Into::into));
+        let module = module.map_err(|error| format!("module {name}: {error}"))?;
+        if modules.iter().any(|other| other.name() == module.name) {
+            return Err(format!("module {name}: there is another {} before it", module.name).into());
+        }
+        modules.push(Box::new(module));
+    }
+    Ok(modules)
+}
+
+fn pull(reference: &str, insecure: bool) -> Result<Vec<u8>, Box<dyn Error>> {
+    let Pulled { module, immutable } = Artifact::at(reference, insecure)?.pull(&Cache::of_user()?)?;
+    // A tag means something else tomorrow.
+    if !reference.ends_with(&immutable) {
+        anstream::eprintln!("{} is {}", text::printable(reference), text::printable(&immutable));
+    }
+    Ok(module)
+}
+
+/// Pushes a module to a registry.
+pub fn push(arguments: &PushArguments) -> Result<ExitCode, Box<dyn Error>> {
+    let PushArguments { module, reference, insecure } = arguments;
+    let bytes = read_file(module, MOST_BYTES).map_err(|error| format!("module {}: {error}", shown(module)))?;
+    let pushed = Artifact::at(reference, *insecure).and_then(|artifact| artifact.push(&bytes));
+    let immutable = pushed.map_err(|error| format!("{}: {error}", without_user(reference)))?;
+    finish(writeln!(io::stdout(), "{}", text::printable(&immutable)))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,66 @@
+//! What policies say of a request, put into words.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::verdict::{self, Unjudged, Verdict};
+
+/// HTTP's "Bad Request": the code of an answer to what cannot be judged.
+const BAD_REQUEST: u16 = 400;
+
+/// The answer to `validate`: Kubewarden's `ValidationResponse`. The SDK's own would hold the changed object as a tree, which
+/// forgets how numbers were written.
+#[derive(Debug, Default, Serialize)]
+pub struct Answer {
+    /// Whether the request is let in.
+    pub accepted: bool,
+    /// Why not.
+    pub message: Option<String>,
+    /// The HTTP status code of a refusal.
+    pub code: Option<u16>,
+    /// The object in place of the request's, as JSON. A refusal has none: Kubewarden would not say the reason.
+    pub mutated_object: Option<Box<RawValue>>,
+    /// For the audit log.
+    pub audit_annotations: Option<BTreeMap<&'static str, String>>,
+    /// For whoever makes the request.
+    pub warnings: Option<Vec<String>>,
+}
+
+impl Answer {
+    /// Puts what the policies said into words.
+    pub(crate) fn of(verdict: Verdict, unjudged: &[Unjudged]) -> Self {
+        let accepted = verdict.violations.is_empty() && unjudged.is_empty();
+        let mut lines: Vec<String> = unjudged.iter().map(Unjudged::to_string).collect();
+        let mut annotations = BTreeMap::new();
+        if !unjudged.is_empty() {
+            annotations.insert("unjudged", json(unjudged));
+        }
+        if !verdict.violations.is_empty() {
+            lines.push(verdict::message(&verdict.violations));
+            annotations.insert("violations", json(verdict.violations.listed()));
+        }
+        if !verdict.notices.is_empty() {
+            annotations.insert("notices", json(verdict.notices.listed()));
+        }
+        for (name, more) in [("moreViolations", verdict.violations.more()), ("moreNotices", verdict.notices.more())] {
+            if more > 0 {
+                annotations.insert(name, more.to_string());
+            }
+        }
+        let warnings = verdict.notices.listed().iter().map(ToString::to_string).collect::<Vec<_>>();
+        Self {
+            accepted,
+            message: (!accepted).then(|| lines.join("\n")),
+            code: (!unjudged.is_empty()).then_some(BAD_REQUEST),
+            mutated_object: verdict.object.filter(|_| accepted),
+            audit_annotations: (!annotations.is_empty()).then_some(annotations),
+            warnings: (!warnings.is_empty()).then_some(warnings),
+        }
+    }
+}
+
+fn json<T: serde::Serialize>(findings: &[T]) -> String {
+    serde_json::to_string(findings).unwrap_or_default()
+}

@@ -1,0 +1,150 @@
+//! From the bytes of a question to an answer, whoever carries both: which policies a request concerns, and their settings.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde_json::value::RawValue;
+
+use crate::{
+    admission::{self, Payload},
+    answer::Answer,
+    host::Host,
+    policy::Policy,
+    settings::{InvalidSettings, nearest},
+    text::Text,
+    update,
+    verdict::{Unjudged, Verdict},
+};
+
+/// The policies that are asked together, and so the shape of their settings.
+pub enum Policies<'p> {
+    /// One policy. The settings are its own.
+    One(&'p dyn Policy),
+    /// Several policies; each request goes to those it concerns. The settings are a map by policy name.
+    Several(&'p [&'p dyn Policy]),
+}
+
+/// Every policy this build carries, but for those that are another's with more to ask: [`MORE_POLICIES`].
+pub const POLICIES: &[&dyn Policy] = &[
+    #[cfg(feature = "flyte-admin-cors")]
+    &crate::admin_cors::AdminCors,
+    #[cfg(feature = "flyte-console-url")]
+    &crate::console_url::ConsoleUrl,
+    #[cfg(feature = "flyte-non-root")]
+    &crate::non_root::NonRoot::POLICY,
+    #[cfg(feature = "flyte-oauth-tls")]
+    &crate::oauth_tls::OauthTls,
+];
+
+/// The policies that ask their host more than their likes do, and so are modules of their own.
+pub const MORE_POLICIES: &[&dyn Policy] = &[
+    #[cfg(feature = "flyte-non-root-image-user")]
+    &crate::non_root::NonRoot::IMAGE_USER,
+];
+
+impl Policies<'static> {
+    /// The module this build is, by its cargo features: `all`, or one policy's.
+    pub const BUILT: Self = match (POLICIES, MORE_POLICIES) {
+        _ if cfg!(feature = "all") => Self::Several(POLICIES),
+        ([policy, ..], _) | (_, [policy, ..]) => Self::One(*policy),
+        _ => Self::Several(POLICIES),
+    };
+}
+
+impl Policies<'_> {
+    /// Answers `validate`: `{"request": ..., "settings": ...}`.
+    ///
+    /// Never an error and never a panic: an engine turns both into a failure that tells nobody why. What cannot be
+    /// judged is refused, with code 400 and the reason. The audit annotations `violations`, `notices` and `unjudged` hold
+    /// as JSON what the message says in words.
+    pub fn validate(&self, payload: &[u8], host: &dyn Host) -> Answer {
+        let mut verdict = Verdict::default();
+        let mut unjudged = Vec::new();
+        if let Err(failure) = self.judge(payload, host, &mut verdict, &mut unjudged) {
+            unjudged.push(failure);
+        }
+        Answer::of(verdict, &unjudged)
+    }
+
+    /// Adds what every concerned policy says to `verdict`, or to `unjudged`.
+    fn judge(
+        &self,
+        payload: &[u8],
+        host: &dyn Host,
+        verdict: &mut Verdict,
+        unjudged: &mut Vec<Unjudged>,
+    ) -> Result<(), Unjudged> {
+        let fail = |path: &str, reason: String| Unjudged { path: path.to_owned(), reason };
+        let payload = str::from_utf8(payload).map_err(|error| fail("", format!("not UTF-8: {error}")))?;
+        let Payload { request, settings, .. } = admission::read_str(payload)?;
+        let request = request.ok_or_else(|| fail("request", "missing".to_owned()))?;
+        for (field, value) in [("operation", request.operation()), ("kind.kind", request.kind().name())] {
+            if value.is_empty() {
+                return Err(fail(&format!("request.{field}"), "missing".to_owned()));
+            }
+        }
+        if request.operation() == "DELETE" {
+            return Ok(());
+        }
+        for Carried { policy, settings } in self.carried(settings)? {
+            if policy.concerns(request.kind()) {
+                match update::judge(policy, &request, settings, host) {
+                    Ok(judged) => {
+                        verdict.violations.append(judged.violations);
+                        verdict.notices.append(judged.notices);
+                        verdict.object = judged.object.or(verdict.object.take());
+                    }
+                    // Two policies that read the same field say the same of it.
+                    Err(failure) if unjudged.contains(&failure) => {}
+                    Err(failure) => unjudged.push(failure),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers `validate_settings`: whether the settings, as JSON, mean something.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, with the path to it.
+    pub fn validate_settings(&self, payload: &[u8]) -> Result<(), InvalidSettings> {
+        let no_json = |error: &dyn fmt::Display| InvalidSettings::at("", format!("the settings are not JSON: {error}"));
+        let text = str::from_utf8(payload).map_err(|error| no_json(&error))?;
+        let settings = serde_json::from_str::<Option<&RawValue>>(text).map_err(|error| no_json(&error))?;
+        self.carried(settings)?.into_iter().try_for_each(|Carried { policy, settings }| {
+            policy.check_settings(settings).map_err(|error| match self {
+                Self::One(_) => error,
+                Self::Several(_) => error.below(policy.name()),
+            })
+        })
+    }
+
+    /// Gives each policy its own part of the settings.
+    fn carried<'s>(&self, settings: Option<&'s RawValue>) -> Result<Vec<Carried<'_, 's>>, InvalidSettings> {
+        let policies = match self {
+            Self::One(policy) => return Ok(vec![Carried { policy: *policy, settings }]),
+            Self::Several(policies) => policies,
+        };
+        let by_name: BTreeMap<Text, &RawValue> = match settings {
+            None => BTreeMap::new(),
+            Some(settings) => serde_json::from_str(settings.get())
+                .map_err(|_| InvalidSettings::at("", "expected a map from policy names to their settings"))?,
+        };
+        let names = || policies.iter().map(|policy| policy.name());
+        for name in by_name.keys() {
+            if !names().any(|known| known == &**name) {
+                let hint = nearest(name, names()).map(|known| format!("; did you mean `{known}`?"));
+                let hint = hint.unwrap_or_else(|| format!("; there are {}", names().collect::<Vec<_>>().join(", ")));
+                return Err(InvalidSettings::at("", format!("unknown policy `{}`{hint}", &**name)));
+            }
+        }
+        let own = |policy: &&dyn Policy| by_name.get(policy.name()).copied().filter(|own| own.get() != "null");
+        Ok(policies.iter().map(|policy| Carried { policy: *policy, settings: own(policy) }).collect())
+    }
+}
+
+/// A policy and its own part of the module's settings.
+struct Carried<'p, 's> {
+    policy: &'p dyn Policy,
+    settings: Option<&'s RawValue>,
+}

@@ -1,0 +1,135 @@
+//! What a policy can ask beside the request: for other objects, images, the time, and what certificates are checked with.
+
+use std::time::Duration;
+
+use k8s_openapi::{
+    Resource,
+    api::{
+        apps::v1::Deployment,
+        core::v1::{ConfigMap, Service},
+        networking::v1::Ingress,
+    },
+};
+#[cfg(feature = "flyte-oauth-tls")]
+use rustls_pki_types::{SignatureVerificationAlgorithm, TrustAnchor};
+use serde_json::value::RawValue;
+
+/// What calls a policy, as far as the policy asks it something.
+pub trait Host {
+    /// The objects of a kind in a namespace, or in all of them, with the [fields](Listed::fields) that policies read.
+    ///
+    /// # Errors
+    ///
+    /// Why the cluster does not say: there is none, it cannot be reached, or the policy has no permission.
+    fn list(&self, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String>;
+
+    /// The manifest and the configuration of an image, as Kubewarden's hosts give them:
+    /// `{"manifest": ..., "digest": ..., "config": ...}`.
+    ///
+    /// # Errors
+    ///
+    /// Why they are not known.
+    fn image(&self, _reference: &str) -> Result<Box<RawValue>, String> {
+        Err("there is no registry to ask".to_owned())
+    }
+
+    /// The time, since 1970-01-01T00:00:00Z.
+    ///
+    /// # Errors
+    ///
+    /// There is no clock.
+    fn now(&self) -> Result<Duration, String>;
+
+    /// What certificates are checked with.
+    ///
+    /// # Errors
+    ///
+    /// It is not there.
+    #[cfg(feature = "flyte-oauth-tls")]
+    fn pki(&self) -> Result<&'static Pki, String> {
+        Err("there is nothing to check certificates with".to_owned())
+    }
+}
+
+/// The signatures that can be verified, and the roots that browsers trust.
+#[cfg(feature = "flyte-oauth-tls")]
+#[derive(Debug)]
+pub struct Pki {
+    /// The ways to sign, by the names they have in certificates.
+    pub signatures: &'static [&'static dyn SignatureVerificationAlgorithm],
+    /// Mozilla's roots.
+    pub roots: &'static [TrustAnchor<'static>],
+}
+
+/// A host that knows nothing.
+#[derive(Debug)]
+pub struct NoHost;
+
+impl Host for NoHost {
+    fn list(&self, _: Listed, _: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
+        Err("there is no cluster to ask".to_owned())
+    }
+
+    fn now(&self) -> Result<Duration, String> {
+        Err("there is no clock".to_owned())
+    }
+}
+
+/// The kinds that can be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are Kubernetes'")]
+pub enum Listed {
+    ConfigMap,
+    Deployment,
+    Ingress,
+    Service,
+}
+
+impl Listed {
+    /// The API version and the kind's name.
+    pub fn kind(self) -> (&'static str, &'static str) {
+        fn of<T: Resource>() -> (&'static str, &'static str) {
+            (T::API_VERSION, T::KIND)
+        }
+        match self {
+            Self::ConfigMap => of::<ConfigMap>(),
+            Self::Deployment => of::<Deployment>(),
+            Self::Ingress => of::<Ingress>(),
+            Self::Service => of::<Service>(),
+        }
+    }
+
+    /// The fields that policies read, as Kubewarden's hosts take them: lists are passed through. A host keeps what is
+    /// listed in memory, so what is not here costs nothing. In order, as the SDK sends them.
+    pub fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::ConfigMap => &["binaryData", "data", "metadata.name", "metadata.namespace"],
+            Self::Deployment => &[
+                "metadata.deletionTimestamp",
+                "metadata.name",
+                "metadata.namespace",
+                "spec.template.metadata.labels",
+                "spec.template.spec.containers.args",
+                "spec.template.spec.containers.command",
+                "spec.template.spec.containers.env",
+                "spec.template.spec.containers.envFrom",
+                "spec.template.spec.containers.image",
+                "spec.template.spec.containers.name",
+                "spec.template.spec.containers.volumeMounts",
+                "spec.template.spec.volumes.configMap",
+                "spec.template.spec.volumes.name",
+                "spec.template.spec.volumes.projected",
+            ],
+            Self::Ingress => &[
+                "metadata.name",
+                "metadata.namespace",
+                "spec.defaultBackend",
+                "spec.rules.host",
+                "spec.rules.http.paths.backend",
+                "spec.tls.hosts",
+                "spec.tls.secretName",
+            ],
+            Self::Service => &["metadata.name", "metadata.namespace", "spec.selector"],
+        }
+    }
+}
