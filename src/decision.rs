@@ -12,7 +12,7 @@ use crate::{
     settings::{InvalidSettings, nearest},
     text::Text,
     update,
-    verdict::{Unjudged, Verdict},
+    verdict::{Shortened, Unjudged, Verdict},
 };
 
 /// The policies that are asked together, and so the shape of their settings.
@@ -135,7 +135,7 @@ impl Policies<'_> {
             if !names().any(|known| known == &**name) {
                 let hint = nearest(name, names()).map(|known| format!("; did you mean `{known}`?"));
                 let hint = hint.unwrap_or_else(|| format!("; there are {}", names().collect::<Vec<_>>().join(", ")));
-                return Err(InvalidSettings::at("", format!("unknown policy `{}`{hint}", &**name)));
+                return Err(InvalidSettings::at("", format!("unknown policy `{}`{hint}", Shortened(name))));
             }
         }
         let own = |policy: &&dyn Policy| by_name.get(policy.name()).copied().filter(|own| own.get() != "null");

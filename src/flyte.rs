@@ -20,6 +20,10 @@ pub const ADMIN_IMAGES: [&str; 4] = [FLYTEADMIN, "flyteadmin-release", FLYTE_BIN
 pub const ADMIN_PROGRAMS: [&str; 2] = [FLYTEADMIN, "flyte"];
 /// The words in its command line that make these programs serve: `flyteadmin serve`, and `flyte start`.
 pub const ADMIN_COMMANDS: [&str; 2] = ["serve", "start"];
+/// Other words that may come first there: flyteadmin's other commands.
+#[cfg(feature = "admin-config")]
+pub const OTHER_COMMANDS: [&str; 8] =
+    ["clusterresource", "completion", "help", "migrate", "pflags", "secret", "secrets", "version"];
 /// Where it reads its configuration: flyte-core's mount, and flyte-binary's.
 pub const ADMIN_CONFIG_FOLDERS: [&str; 2] = ["/etc/flyte/config", "/etc/flyte/config.d"];
 /// The web page that people use Flyte with: its container, and the last part of its image's repository. flyte-binary

@@ -11,8 +11,9 @@
 //! | makes something wrong | refused |
 //! | changes what is wrong, and leaves it wrong | refused |
 //!
-//! A finding is as it was if the policy finds the same in `oldObject`, wherever it stands in its list, on the same
-//! [grounds](crate::verdict::Violation::grounds). For comparison: Pod Security's `isSignificantPodUpdate` in
+//! What is wrong is as it was if the policy finds all of it in `oldObject`, wherever it stands in its list: see
+//! [`Violation::faults`]. What changes neither the pods of a workload nor its labels leaves all as it was, however much is wrong,
+//! and whatever cannot be read. For comparison: Pod Security's `isSignificantPodUpdate` in
 //! `admission/admission.go` of [kubernetes/pod-security-admission](https://github.com/kubernetes/pod-security-admission), and
 //! `allowExistingViolations` of [Kyverno](https://kyverno.io/docs/policy-types/cluster-policy/validate/#allow-existing-violations).
 //!
@@ -23,11 +24,12 @@ use std::mem;
 use serde_json::value::RawValue;
 
 use crate::{
-    admission::AdmissionRequest,
+    admission::{AdmissionRequest, Kind},
     edit,
     host::Host,
     policy::Policy,
-    verdict::{Unjudged, Verdict, Violation},
+    verdict::{Findings, Notice, Place, Unjudged, Verdict, Violation},
+    workload,
 };
 
 /// Has a policy judge a request, and allows what an UPDATE leaves as it was.
@@ -46,16 +48,23 @@ pub(crate) fn judge(
     let (Some(unchanged), false) = (request.unchanged(), judged.as_ref().is_ok_and(is_plainly_allowed)) else {
         return judged;
     };
+    let Some((new, old)) = request.object.zip(unchanged.object).map(|(new, old)| (new.get(), old.get())) else {
+        return judged;
+    };
     // Nor is the object changed then: whoever takes a finalizer off does not start a rollout.
-    if request.object.zip(unchanged.object).is_some_and(|(new, old)| is_same(new.get(), old.get())) {
+    if is_same(new, old) {
         return Ok(Verdict::default());
     }
-    let mut verdict = judged?;
-    if verdict.accepts() {
-        return Ok(verdict);
+    if judged.as_ref().is_ok_and(Verdict::accepts) {
+        return judged;
     }
+    // Whatever it is, and however many: a ReplicaSet must be scaled down for its Deployment to go on.
+    if has_same_pods(request.kind(), new, old) {
+        return Ok(allow_all(policy, judged));
+    }
+    let mut verdict = judged?;
     if let Ok(before) = ask(policy, &unchanged, settings, host) {
-        allow_as_before(&mut verdict, before.violations.listed());
+        allow_as_before(&mut verdict, &before.violations);
     }
     Ok(verdict)
 }
@@ -75,26 +84,65 @@ fn ask(
 /// the labels. The API server writes both versions in one way, so what is the same is the same text.
 fn is_same(new: &str, old: &str) -> bool {
     let rest = |object: &str| edit::without(&edit::without(object, "metadata"), "status");
-    let labels = |object| edit::at(object, &["metadata", "labels"]);
     labels(new) == labels(old) && rest(new) == rest(old)
 }
 
+fn labels(object: &str) -> Option<&str> {
+    edit::at(object, &["metadata", "labels"])
+}
+
+/// Whether two versions of a workload make the same pods, and have the same labels: of a workload policies read nothing else.
+fn has_same_pods(kind: &Kind, new: &str, old: &str) -> bool {
+    workload::template_path(kind).is_some_and(|path| {
+        let template = edit::at(new, path);
+        template.is_some() && template == edit::at(old, path) && labels(new) == labels(old)
+    })
+}
+
+const AS_IT_WAS: &str = "this request leaves it as it was";
+
+/// Turns all that a policy says into notices.
+fn allow_all(policy: &dyn Policy, judged: Result<Verdict, Unjudged>) -> Verdict {
+    let mut verdict = match judged {
+        Ok(verdict) => verdict,
+        Err(Unjudged { path, reason }) => {
+            let text = format!("cannot be judged: {reason}; allowed, since {AS_IT_WAS}");
+            let mut verdict = Verdict::default();
+            let place = Place { path, ..Place::default() };
+            verdict.notices.push(Notice::new(policy.name(), "not-judged", place, text));
+            return verdict;
+        }
+    };
+    let mut violations = mem::take(&mut verdict.violations);
+    verdict.notices.count(violations.counted());
+    for violation in violations.take() {
+        verdict.notices.push(violation.allowed(AS_IT_WAS));
+    }
+    verdict.object = None;
+    verdict
+}
+
 /// Turns violations that were there before into notices.
-fn allow_as_before(verdict: &mut Verdict, before: &[Violation]) {
+fn allow_as_before(verdict: &mut Verdict, before: &Findings<Violation>) {
     // Those that are only counted cannot be compared.
-    if verdict.violations.more() > 0 {
+    if verdict.violations.counted() > 0 {
         return;
     }
-    let mut before: Vec<&Violation> = before.iter().collect();
-    for violation in mem::take(&mut verdict.violations).into_listed() {
+    let mut before: Vec<&Violation> = before.kept().collect();
+    for mut violation in verdict.violations.take() {
         match before.iter().position(|other| violation.is_as_in(other)) {
             Some(index) => {
                 before.swap_remove(index);
-                verdict.notices.push(violation.allowed("this request leaves it as it was"));
+                verdict.notices.push(violation.allowed(AS_IT_WAS));
                 // As with what is refused: what is wrong with it comes first.
                 verdict.object = None;
             }
-            None => verdict.violations.push(violation),
+            None => {
+                if before.iter().any(|other| violation.is_where(other) && violation.problem == other.problem) {
+                    violation.problem.push_str(", as before, but this request touches it");
+                }
+                verdict.violations.push(violation);
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     fmt::{self, Write},
     hash::{DefaultHasher, Hash, Hasher},
+    mem,
 };
 
 use serde::Serialize;
@@ -38,7 +39,18 @@ pub struct Within {
     pub line: usize,
 }
 
-/// One thing that is wrong with an object.
+/// Where a finding is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Where in the object.
+    pub(crate) path: String,
+    /// The container it leads to, if it leads to one.
+    pub(crate) container: String,
+    /// Where in the file that the path leads to, if it leads to one.
+    pub(crate) within: Option<Within>,
+}
+
+/// What is wrong with an object in one place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Violation {
     /// The policy's name.
@@ -60,20 +72,36 @@ pub struct Violation {
     /// The same for programs; nothing where a person must decide something first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,
-    /// A hash of what the violation rests on and does not say, such as the image of a container that may be root; `None`
-    /// where that is nothing. An UPDATE that changes it touches what is wrong.
+    /// A hash for each thing that is wrong, with what it rests on and does not say, such as the image of a container that may
+    /// be root. An UPDATE that brings another makes something wrong, or touches what is.
     #[serde(skip)]
-    pub grounds: Option<u64>,
+    pub faults: Vec<u64>,
 }
 
 impl Violation {
-    /// Whether another version of the object has the same violation, wherever it stands in its list, on the same grounds.
+    /// One thing that is wrong at a place.
+    pub(crate) fn new(policy: &'static str, rule: &'static str, place: Place, problem: String, mend: String) -> Self {
+        let Place { path, container, within } = place;
+        let faults = vec![hash((rule, &problem))];
+        Self { policy, rule, path, container, within, problem, mend, edits: Vec::new(), faults }
+    }
+
+    /// Whether another version of the object has all that is wrong here too, wherever it stands in its list.
     pub(crate) fn is_as_in(&self, other: &Self) -> bool {
+        self.is_where(other) && self.faults.iter().all(|fault| other.faults.contains(fault))
+    }
+
+    /// Whether another version of the object has a violation in the same place, wherever that stands in its list.
+    pub(crate) fn is_where(&self, other: &Self) -> bool {
         let file = |violation: &Self| violation.within.as_ref().map(|within| without_indices(&within.path));
-        (self.policy, self.rule, &self.container, &self.problem, self.grounds)
-            == (other.policy, other.rule, &other.container, &other.problem, other.grounds)
+        (self.policy, &self.container) == (other.policy, &other.container)
             && without_indices(&self.path) == without_indices(&other.path)
             && file(self) == file(other)
+    }
+
+    /// Has all that is wrong rest on something.
+    pub(crate) fn rest_on(&mut self, grounds: u64) {
+        self.faults.iter_mut().for_each(|fault| *fault = hash((*fault, grounds)));
     }
 
     /// The notice in place of a violation that refuses nothing, with the reason.
@@ -133,6 +161,14 @@ pub struct Notice {
     pub within: Option<Within>,
     /// What is worth knowing.
     pub text: String,
+}
+
+impl Notice {
+    /// What is worth knowing at a place.
+    pub(crate) fn new(policy: &'static str, rule: &'static str, place: Place, text: String) -> Self {
+        let Place { path, container, within } = place;
+        Self { policy, rule, path, container, within, text }
+    }
 }
 
 /// A request no verdict can be given on. Never an acceptance: what cannot be judged is not good.
@@ -195,12 +231,16 @@ fn place(formatter: &mut fmt::Formatter<'_>, path: &str, container: &str, within
 /// log; the hundredth container says what the twentieth said.
 pub const MOST_LISTED: usize = 20;
 
-/// Findings, of which the first [`MOST_LISTED`] are kept and the others counted: a megabyte has room for a hundred
-/// thousand containers that are all wrong.
+/// The most findings that are kept to be compared with those of another version of the object.
+const MOST_KEPT: usize = 200;
+
+/// Findings, of which the first [`MOST_LISTED`] are listed, some more kept, and the others counted: a megabyte has room for a
+/// hundred thousand containers that are all wrong.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Findings<T> {
     listed: Vec<T>,
-    more: usize,
+    kept: Vec<T>,
+    counted: usize,
 }
 
 impl<T> Findings<T> {
@@ -208,15 +248,24 @@ impl<T> Findings<T> {
     pub fn push(&mut self, finding: T) {
         if self.listed.len() < MOST_LISTED {
             self.listed.push(finding);
+        } else if self.listed.len() + self.kept.len() < MOST_KEPT {
+            self.kept.push(finding);
         } else {
-            self.more += 1;
+            self.counted += 1;
         }
+    }
+
+    /// Adds those of another part of the object.
+    pub(crate) fn merge(&mut self, mut other: Self) {
+        other.take().into_iter().for_each(|finding| self.push(finding));
+        self.counted += other.counted;
     }
 
     /// Adds those of another policy, which keeps no more than its own share.
     pub fn append(&mut self, other: Self) {
-        self.more += other.more;
         self.listed.extend(other.listed);
+        self.kept.extend(other.kept);
+        self.counted += other.counted;
     }
 
     /// Whether there is none.
@@ -224,27 +273,44 @@ impl<T> Findings<T> {
         self.listed.is_empty()
     }
 
-    /// Those that are kept.
+    /// Those that are spelled out.
     pub fn listed(&self) -> &[T] {
         &self.listed
     }
 
-    /// Those that are kept, by themselves.
-    pub(crate) fn into_listed(self) -> Vec<T> {
-        self.listed
-    }
-
     /// How many more there are.
     pub fn more(&self) -> usize {
-        self.more
+        self.kept.len() + self.counted
+    }
+
+    /// All that are kept.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = &T> {
+        self.listed.iter().chain(&self.kept)
+    }
+
+    /// Takes all that are kept, and counts on.
+    pub(crate) fn take(&mut self) -> Vec<T> {
+        let mut taken = mem::take(&mut self.listed);
+        taken.append(&mut self.kept);
+        taken
+    }
+
+    /// How many are only counted.
+    pub(crate) fn counted(&self) -> usize {
+        self.counted
+    }
+
+    /// Counts more.
+    pub(crate) fn count(&mut self, more: usize) {
+        self.counted += more;
     }
 }
 
 impl Findings<Violation> {
-    /// Gives those that have none their [grounds](Violation::grounds).
+    /// Has all of them rest on something.
     pub(crate) fn rest_on(&mut self, grounds: impl Hash) {
         let grounds = hash(grounds);
-        self.listed.iter_mut().for_each(|violation| _ = violation.grounds.get_or_insert(grounds));
+        self.listed.iter_mut().chain(&mut self.kept).for_each(|violation| violation.rest_on(grounds));
     }
 }
 
@@ -257,7 +323,7 @@ pub(crate) fn hash(grounds: impl Hash) -> u64 {
 
 impl<T> Default for Findings<T> {
     fn default() -> Self {
-        Self { listed: Vec::new(), more: 0 }
+        Self { listed: Vec::new(), kept: Vec::new(), counted: 0 }
     }
 }
 
@@ -274,8 +340,8 @@ pub fn message(violations: &Findings<Violation>) -> String {
         let separator = if index == 0 { "" } else { "\n" };
         let _ = write!(message, "{separator}{violation}");
     }
-    if violations.more > 0 {
-        let _ = write!(message, "\n... and {} more", violations.more);
+    if violations.more() > 0 {
+        let _ = write!(message, "\n... and {} more", violations.more());
     }
     message
 }

@@ -82,6 +82,16 @@ impl Shape {
     }
 }
 
+/// Where a kind keeps what its pods are made of; `None` for a Pod, and for kinds that make none.
+pub(crate) fn template_path(kind: &Kind) -> Option<&'static [&'static str]> {
+    match Shape::of(kind)? {
+        Shape::Pod => None,
+        Shape::Template => Some(&["spec", "template"]),
+        Shape::JobTemplate => Some(&["spec", "jobTemplate"]),
+        Shape::PodTemplate => Some(&["template"]),
+    }
+}
+
 /// Whether objects of this kind hold a pod spec.
 pub fn is_workload(kind: &Kind) -> bool {
     Shape::of(kind).is_some()
@@ -211,7 +221,8 @@ view! {
     pub struct Container<'a> {
         "name" => name: Text<'a>,
         "image" => image: Text<'a>,
-        "restartPolicy" if "pod-users" => restart_policy: Tried<Text<'a>>,
+        /// Whether an init container is a sidecar, a text, yet to be read.
+        "restartPolicy" => restart_policy: &'a RawValue,
         /// The command, a list of texts, yet to be read.
         "command" if "admin-config" => pub command: &'a RawValue,
         /// The command's arguments, a list of texts, yet to be read.
@@ -262,6 +273,15 @@ pub struct Placed<'p, 'a> {
 }
 
 impl Placed<'_, '_> {
+    /// Whether the container runs as long as its pod: a regular one, or a sidecar.
+    #[cfg(feature = "admin-config")]
+    pub(crate) fn runs_on(&self) -> bool {
+        match self.role {
+            Role::Init => self.container.restarts_always(),
+            role => role == Role::Regular,
+        }
+    }
+
     /// The path to the container, e.g. `spec.template.spec.initContainers[2]`.
     pub fn path(&self) -> String {
         format!("{}.{}[{}]", self.pod_path, self.role.field(), self.index)
@@ -331,6 +351,11 @@ impl<'a> Container<'a> {
     /// The container's name; empty where it has none.
     pub fn name(&self) -> &str {
         self.name.as_deref().unwrap_or_default()
+    }
+
+    /// Whether an init container is a sidecar, which runs as long as the pod.
+    pub fn restarts_always(&self) -> bool {
+        self.restart_policy.is_some_and(|policy| policy.get() == "\"Always\"")
     }
 
     /// The container's image; empty where it has none.

@@ -49,9 +49,10 @@ impl Fixed {
             })
             .collect();
         let lines_before = |at: usize| text[..at].matches('\n').count();
+        // The last line of a text may end in nothing.
+        let end = |at: usize| lines_before(at) + usize::from(!text[..at].ends_with('\n'));
         let secret = documents.iter().filter(|document| secrets.contains(&document.number));
-        fixed.secret =
-            secret.map(|document| lines_before(document.span.start)..lines_before(document.span.end)).collect();
+        fixed.secret = secret.map(|document| lines_before(document.span.start)..end(document.span.end)).collect();
         // From the last, so that what comes before stays where it is.
         for (number, wanted) in by_document.iter().rev() {
             let Some(document) = documents.iter().find(|document| document.number == *number) else { continue };
@@ -295,6 +296,7 @@ mod tests {
         let secret = "kind: Secret\napiVersion: v1\nstringData: {a: MARKER}\n";
         let url = "kind: Pod\napiVersion: v1\nspec:\n  b: https://a:MARKER@b.example\n  c: 1\n  d: 1\n";
         for (it, text, is_shown) in [
+            ("before a last line that ends in nothing", format!("{pod}---\n{{\"kind\": \"Secret\", \"apiVersion\": \"v1\", \"stringData\": {{\"a\": \"MARKER\"}}}}"), true),
             ("between", format!("{secret}---\n{pod}---\n{secret}"), true),
             ("beside one that cannot be read", format!("a: [MARKER\n---\n{pod}---\nb: *MARKER\n"), true),
             ("on one line", format!("{secret}---\n{{kind: Pod, apiVersion: v1, spec: {{a: 1}}}}\n---\n{secret}"), true),

@@ -2,6 +2,8 @@
 
 use std::cell::LazyCell;
 
+use flytewarden::shown::visible;
+
 use crate::{
     kinds,
     yaml::{self, Document, Malformed, Node, Step, Value},
@@ -135,7 +137,7 @@ fn add(
         content,
     };
     if !kinds::can_exist(object.group(), &object.kind) {
-        let reason = format!("Kubernetes has no {} of {}", object.kind, object.api_version);
+        let reason = visible(&format!("Kubernetes has no {} of {}", object.kind, object.api_version));
         return objects.push(unreadable(object.line, &reason));
     }
     objects.push(Ok(object));

@@ -7,7 +7,10 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use flytewarden::settings::nearest;
+use flytewarden::{
+    settings::nearest,
+    shown::{around_user, visible},
+};
 use indexmap::IndexMap;
 use serde_json::{Value as Json, json};
 
@@ -42,6 +45,11 @@ impl From<Malformed> for WrongSettings {
     fn from(Malformed { line, reason }: Malformed) -> Self {
         Self { line, path: String::new(), problem: reason }
     }
+}
+
+/// A name as messages show it.
+fn shown(name: &str) -> String {
+    visible(&around_user(name).map_or(name.to_owned(), |[before, after]| format!("{before}...{after}")))
 }
 
 /// Each policy's settings, as JSON.
@@ -82,7 +90,7 @@ impl Settings {
                 let hint = nearest(name, policies.iter().map(Policy::name))
                     .map(|known| format!("; did you mean {known}?"))
                     .unwrap_or_default();
-                return Err(wrong(own.line, name, format!("there is no policy {name}{hint}")));
+                return Err(wrong(own.line, name, format!("there is no policy {}{hint}", shown(name))));
             };
             let json = json!(own).to_string();
             policy.validate_settings(&json).map_err(|invalid| {

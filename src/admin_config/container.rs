@@ -12,7 +12,7 @@ use crate::{
     flyte,
     image::Repository,
     verdict::{Shortened, Unjudged},
-    workload::{Placed, Role},
+    workload::Placed,
 };
 
 /// What a container says before the files do.
@@ -29,7 +29,7 @@ pub(crate) struct Overrides {
 pub(crate) fn is_flyteadmin(placed: &Placed) -> bool {
     let has_image =
         || Repository::of(placed.container.image()).is_some_and(|image| flyte::ADMIN_IMAGES.contains(&image.name()));
-    placed.role == Role::Regular && (flyte::ADMIN_CONTAINERS.contains(&placed.container.name()) || has_image())
+    placed.runs_on() && (flyte::ADMIN_CONTAINERS.contains(&placed.container.name()) || has_image())
 }
 
 /// The rule about what is said in a way that cannot be read from the object.
@@ -52,11 +52,13 @@ enum Known {
 }
 
 /// The options by their names.
-const KNOWN: [(&str, Known); 8] = [
+const KNOWN: [(&str, Known); 9] = [
     ("allowCors", Known::AllowCors),
     ("useAuth", Known::UseAuth),
     ("allowedOrigins", Known::AllowedOrigins),
     ("allowedHeaders", Known::AllowedHeaders),
+    // Until v1.16.7.
+    ("auditAccess", Known::OtherFlag),
     ("secure", Known::OtherFlag),
     ("insecureCookieHeader", Known::OtherFlag),
     ("ssl.certificateFile", Known::OtherText),
@@ -130,14 +132,32 @@ impl Overrides {
     fn read_flags(&mut self, placed: &Placed, words: &[Word]) -> Result<BTreeSet<&'static str>, Unjudged> {
         let mut said = BTreeSet::new();
         let mut words = words.iter().peekable();
+        // A flag that is not known here, and may take the word behind it.
+        let mut open = false;
         while let Some(Word { at, value: Value { text: token, is_known } }) = words.next() {
             if token == "--" && *is_known {
                 break;
             }
-            if token == "--config" && *is_known {
+            let config = token.strip_prefix("--config").filter(|_| *is_known);
+            if let Some(value) = config.filter(|rest| rest.is_empty() || rest.starts_with('=')) {
                 // Which takes whatever stands behind it.
-                words.next();
+                let behind = || words.next().map(|word| (word.at, &*word.value.text));
+                let file = value.strip_prefix('=').map(|value| (*at, value)).or_else(behind);
+                // Entries of ConfigMaps that end so are what is read here.
+                if let Some((at, file)) =
+                    file.filter(|(_, file)| !(file.is_empty() || file.ends_with(".yaml") || file.contains("$(")))
+                {
+                    let text = format!(
+                        "flyteadmin reads {}, and here no file but those that end in .yaml is read",
+                        Shortened(file)
+                    );
+                    self.remarks.push((NOT_KNOWN, place(placed, at), text));
+                }
                 continue;
+            }
+            let may_be_value = std::mem::replace(&mut open, false);
+            if token.starts_with("--") && !token.contains('=') && !token.to_ascii_lowercase().starts_with(FLAG) {
+                open = true;
             }
             let place = place(placed, *at);
             // With one dash it is no flag either, and pflag refuses it.
@@ -186,6 +206,14 @@ impl Overrides {
                     }
                 },
             };
+            if may_be_value {
+                let text = "this may be the value of the flag before it, and no flag".to_owned();
+                self.remarks.push((NOT_KNOWN, place.clone(), text));
+                // Then it does not switch off what is wrong.
+                if matches!(known, Known::AllowCors) && is_known && decode::parse_bool(value) == Ok(false) {
+                    continue;
+                }
+            }
             if is_known {
                 self.say(*known, value, place, true)?;
             } else {

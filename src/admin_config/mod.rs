@@ -19,18 +19,7 @@ mod table;
 
 use std::{borrow::Cow, collections::BTreeSet, hash::Hash};
 
-use crate::verdict::Within;
-
-/// Where something is said.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// Where in the object, e.g. `data["server.yaml"]`.
-    pub(crate) path: String,
-    /// The container the path leads to; empty where it leads to none.
-    pub(crate) container: String,
-    /// Where in the file that the path leads to, if it leads to one.
-    pub(crate) within: Option<Within>,
-}
+use crate::verdict::Place;
 
 /// An option, and where it is said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use settings::Settings;
 
 use crate::{
     admin_config::{
-        Place, config_map,
+        config_map,
         container::{self, Overrides},
         files::Config,
     },
@@ -30,8 +30,8 @@ use crate::{
     host::Host,
     policy::Policy,
     settings::InvalidSettings,
-    verdict::{Notice, Shortened, Unjudged, Verdict},
-    workload::{self, Workload},
+    verdict::{Notice, Place, Shortened, Unjudged, Verdict},
+    workload::{self, Container, Workload},
 };
 
 /// The policy `flyte-admin-cors`.
@@ -114,12 +114,19 @@ fn judge_workload(request: &AdmissionRequest, settings: &Settings) -> Result<Ver
     }
     for placed in workload.containers().filter(container::is_flyteadmin) {
         let Overrides { security, faults, remarks } = Overrides::read(&placed, &CommandLine::read(&placed)?)?;
-        verdict.notices.extend(remarks.into_iter().map(|(rule, place, text)| rules::notice(rule, place, text)));
-        let starts = faults.is_empty();
-        verdict.violations.extend(faults.into_iter().map(rules::fault));
-        if starts {
-            rules::judge(&security, settings, &placed.path(), &mut verdict);
+        let mut own = Verdict::default();
+        own.notices.extend(remarks.into_iter().map(|(rule, place, text)| rules::notice(rule, place, text)));
+        if faults.is_empty() {
+            rules::judge(&security, settings, &placed.path(), &mut own);
         }
+        if !faults.is_empty() {
+            // There is no telling what else is said, so it rests on all of that.
+            own.violations.extend(faults.into_iter().map(rules::fault));
+            let Container { command, args, env, env_from, .. } = placed.container;
+            own.violations.rest_on([command, args, env, env_from].map(|list| list.map(RawValue::get)));
+        }
+        verdict.violations.merge(own.violations);
+        verdict.notices.merge(own.notices);
     }
     Ok(verdict)
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::{NAME, settings::Settings};
 use crate::{
-    admin_config::{ANY, Answer, Fault, FaultKind, Item, Place, Said, Security},
+    admin_config::{ANY, Answer, Fault, FaultKind, Item, Said, Security},
     origin::{Origin, shown},
-    verdict::{Edit, Notice, Scalar, Shortened, Verdict, Violation},
+    verdict::{Edit, Notice, Place, Scalar, Shortened, Verdict, Violation},
 };
 
 const LIST_CONSOLE: &str = "list flyteconsole's own origin alone, https://<flyte-console-domain>; where it is on flyteadmin's \
@@ -151,12 +151,12 @@ fn judge_required(
     first: &str,
     verdict: &mut Verdict,
 ) {
-    let missing: Vec<&str> = settings
+    let missing: Vec<String> = settings
         .required_origins
         .iter()
         .flatten()
-        .map(|origin| &**origin)
         .filter(|origin| !is_reachable(origin))
+        .map(|origin| Shortened(origin).to_string())
         .collect();
     if !missing.is_empty() {
         let missing = missing.join(", ");
@@ -187,9 +187,7 @@ pub(super) fn fault(Fault { place, kind, problem, mend }: Fault) -> Violation {
 }
 
 fn violation(rule: &'static str, place: Place, problem: impl Into<String>, mend: &str) -> Violation {
-    let Place { path, container, within } = place;
-    let (problem, mend, edits) = (problem.into(), mend.to_owned(), Vec::new());
-    Violation { policy: NAME, rule, path, container, within, problem, mend, edits, grounds: None }
+    Violation::new(NAME, rule, place, problem.into(), mend.to_owned())
 }
 
 /// A change of one origin, where it is an item of a list in a file. One with a user in it is shown nowhere, nor what it was.
@@ -200,6 +198,6 @@ fn in_list(item: &Item, place: &Place, value: Option<Scalar>) -> Vec<Edit> {
     if is_item { vec![Edit { below: "", was, value }] } else { Vec::new() }
 }
 
-pub(super) fn notice(rule: &'static str, Place { path, container, within }: Place, text: String) -> Notice {
-    Notice { policy: NAME, rule, path, container, within, text }
+pub(super) fn notice(rule: &'static str, place: Place, text: String) -> Notice {
+    Notice::new(NAME, rule, place, text)
 }

@@ -5,8 +5,8 @@
 //! with it; what is not read is named, since flags and variables may come from there.
 //!
 //! Source: `ExpandContainerCommandAndArgs` of `pkg/kubelet/container/helpers.go` in
-//! [kubernetes/kubernetes](https://github.com/kubernetes/kubernetes) v1.35. Not read: the image's entrypoint, which is
-//! flyteadmin itself in Flyte's images, and what a program in a script does beside flyteadmin.
+//! [kubernetes/kubernetes](https://github.com/kubernetes/kubernetes) v1.35. Not read: an image's entrypoint, which Flyte's images
+//! do not have (`Dockerfile.flyteadmin`), and what a program in a script does beside a flyteadmin that serves.
 
 mod environment;
 mod script;
@@ -117,15 +117,20 @@ impl<'a> CommandLine<'a> {
         });
         let words: Vec<Word> =
             words.map(|(at, text)| Word { at, value: environment.expand(Cow::from(text)) }).collect();
-        let mut reader = Reader { environment: &environment, runs: Vec::new(), unread: Vec::new() };
-        // Without a command the arguments are those of the image's entrypoint, unless they begin with a program.
-        if has_command || words.first().is_some_and(names_program) {
+        let mut reader = Reader { environment: &environment, runs: Vec::new(), unread: Vec::new(), others: None };
+        // Flyte's images have a CMD, which arguments replace, and no entrypoint; mirrors of them may have one.
+        if has_command || words.first().is_some_and(may_be_program) {
             reader.read_command(words, Run::default(), 0, false);
         } else {
             reader.runs.push(Run { arguments: words, ..Run::default() });
         }
-        let Reader { mut runs, mut unread, .. } = reader;
-        let serving = runs.iter().position(Run::serves).unwrap_or(0);
+        let Reader { mut runs, mut unread, others, .. } = reader;
+        let serving = runs.iter().position(Run::serves);
+        // A script that starts no server may start one by another program.
+        if serving.is_none() && unread.is_empty() {
+            unread.extend(others);
+        }
+        let serving = serving.unwrap_or(0);
         if let Some(again) = runs.iter().skip(serving + 1).find(|run| run.serves()) {
             unread.push((again.at, "flyteadmin is started a second time here, which is not read".to_owned()));
         }
@@ -164,10 +169,13 @@ fn is_flyteadmin(path: &str) -> bool {
     flyte::ADMIN_PROGRAMS.contains(&base_name(path))
 }
 
-/// Whether a word can only be a program.
-fn names_program(word: &Word) -> bool {
-    let name = base_name(&word.value.text);
-    word.value.is_known && (is_flyteadmin(name) || SHELLS.contains(&name) || wrappers::is_wrapper(name))
+/// Whether a word that comes first is neither a flag of flyteadmin's nor one of its commands.
+fn may_be_program(word: &Word) -> bool {
+    let Value { text, is_known } = &word.value;
+    *is_known
+        && !text.starts_with('-')
+        && !flyte::ADMIN_COMMANDS.contains(&&**text)
+        && !flyte::OTHER_COMMANDS.contains(&&**text)
 }
 
 /// Reads what a command line starts.
@@ -175,6 +183,8 @@ struct Reader<'e, 'a> {
     environment: &'e Environment<'a>,
     runs: Vec<Run<'a>>,
     unread: Vec<(At, String)>,
+    /// The last program of a script that is not known.
+    others: Option<(At, String)>,
 }
 
 impl<'a> Reader<'_, 'a> {
@@ -201,13 +211,15 @@ impl<'a> Reader<'_, 'a> {
             match wrappers::take_off(name, &mut words, &mut run) {
                 Some(Ok(())) => {}
                 Some(Err(why)) => return self.guess(why, words, run),
-                None if is_in_script && !starts_others(name, &words) => return,
                 None => {
-                    return self.guess(
-                        format!("`{}` is a program that is not known here", Shortened(&value.text)),
-                        words,
-                        run,
-                    );
+                    let why = format!("`{}` is a program that is not known here", Shortened(&value.text));
+                    if is_in_script && !starts_others(name, &words) {
+                        if !matches!(name, ":" | "cd" | "echo" | "printf" | "sleep" | "true") {
+                            self.others = Some((at, why));
+                        }
+                        return;
+                    }
+                    return self.guess(why, words, run);
                 }
             }
         }

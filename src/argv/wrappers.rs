@@ -48,11 +48,6 @@ fn find(name: &str) -> Option<&'static Wrapper> {
     WRAPPERS.iter().find(|(names, ..)| is_one_of(names, name))
 }
 
-/// Whether a program is one of them.
-pub(super) fn is_wrapper(name: &str) -> bool {
-    find(name).is_some()
-}
-
 /// Takes a wrapper's own words off those behind its name, and its variables into the run. `None` where it is no wrapper.
 ///
 /// # Errors

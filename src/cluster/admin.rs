@@ -11,12 +11,12 @@ use super::{
     others::{Found, Others, title},
 };
 use crate::{
-    admin_config::{Place, Security, auth::Auth, config_map, container, container::Overrides, files::Config},
+    admin_config::{Security, auth::Auth, config_map, container, container::Overrides, files::Config},
     argv::CommandLine,
     flyte,
     host::Listed,
     text::Text,
-    verdict::{Shortened, Unjudged},
+    verdict::{Place, Shortened, Unjudged},
     view::view,
     workload::{self, Placed, Workload},
 };

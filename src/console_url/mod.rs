@@ -23,8 +23,6 @@ mod settings;
 mod url;
 mod variable;
 
-use std::mem;
-
 use pair::{Console, CutOff};
 use running::Changed;
 use serde_json::value::RawValue;
@@ -32,7 +30,7 @@ use settings::Settings;
 use variable::{Said, Source, Unknown};
 
 use crate::{
-    admin_config::{Place, config_map},
+    admin_config::config_map,
     admission::{self, AdmissionRequest, Kind},
     cluster::others::{Others, title},
     flyte,
@@ -43,9 +41,9 @@ use crate::{
     policy::Policy,
     settings::InvalidSettings,
     text::Text,
-    verdict::{Edit, Notice, Scalar, Shortened, Unjudged, Verdict, Violation},
+    verdict::{self, Edit, Notice, Place, Scalar, Shortened, Unjudged, Verdict, Violation},
     view::view,
-    workload::{self, Labels, Placed, Role, Workload},
+    workload::{self, Labels, Placed, Workload},
 };
 
 /// The policy `flyte-console-url`.
@@ -95,7 +93,7 @@ impl Policy for ConsoleUrl {
 fn is_flyteconsole(placed: &Placed) -> bool {
     let has_image =
         || Repository::of(placed.container.image()).is_some_and(|image| image.name() == flyte::FLYTECONSOLE);
-    placed.role == Role::Regular && (placed.container.name() == flyte::FLYTECONSOLE || has_image())
+    placed.runs_on() && (placed.container.name() == flyte::FLYTECONSOLE || has_image())
 }
 
 fn judge_workload(
@@ -112,7 +110,7 @@ fn judge_workload(
     for placed in workload.containers().filter(is_flyteconsole) {
         judge_console(&placed, workload.pod_labels(), request.namespace(), &others, settings, verdict)?;
     }
-    if workload.is_controlled() {
+    if matches!(request.kind().name(), "Pod" | "ReplicaSet") && workload.is_controlled() {
         verdict.allow_what_is_between_objects();
     }
     Ok(())
@@ -160,7 +158,7 @@ fn judge_console(
     if is_expanded {
         faults.iter_mut().for_each(|fault| fault.instead = None);
     }
-    verdict.add_faults(faults, &at(path.clone()), "value");
+    verdict.add_faults(faults, &text, &at(path.clone()), "value");
     let Some(calls) = origin.filter(|_| settings.cross_checks()) else {
         return Ok(());
     };
@@ -187,7 +185,7 @@ fn judge_config_map(
         let text = admin_api_url(object)?;
         if let Some(text) = text.as_deref().filter(|text| !text.is_empty()) {
             let place = Place { path: format!("data.{}", flyte::ADMIN_API_URL), ..Place::default() };
-            verdict.add_faults(url::read(text, request.namespace(), settings).faults, &place, "");
+            verdict.add_faults(url::read(text, request.namespace(), settings).faults, text, &place, "");
         }
         let before = request.old_object.and_then(|old| admin_api_url(old).ok().flatten());
         if is_update && text != before && settings.cross_checks() {
@@ -225,34 +223,32 @@ fn admin_api_url(config_map: &RawValue) -> Result<Option<Text<'_>>, Unjudged> {
     Ok(admission::read::<ConfigMap>(config_map)?.data.unwrap_or_default().admin_api_url)
 }
 
-fn notice(rule: &'static str, Place { path, container, within }: Place, text: String) -> Notice {
-    Notice { policy: NAME, rule, path, container, within, text }
+fn notice(rule: &'static str, place: Place, text: String) -> Notice {
+    Notice::new(NAME, rule, place, text)
 }
 
 impl Verdict {
-    fn add(&mut self, rule: &'static str, place: Place, problem: String, mend: String, edits: Vec<Edit>) {
-        let Place { path, container, within } = place;
-        let grounds = None;
-        self.violations.push(Violation { policy: NAME, rule, path, container, within, problem, mend, edits, grounds });
-    }
-
     /// Adds what is wrong with a URL that stands below a place.
-    fn add_faults(&mut self, faults: Vec<url::Fault>, place: &Place, below: &'static str) {
+    fn add_faults(&mut self, faults: Vec<url::Fault>, url: &str, place: &Place, below: &'static str) {
         for url::Fault { rule, problem, mend, instead } in faults {
             let edits = instead.map(|instead| Edit { below, was: None, value: Some(Scalar::String(instead)) });
-            self.add(rule, place.clone(), problem, mend, edits.into_iter().collect());
+            let mut violation = Violation::new(NAME, rule, place.clone(), problem, mend);
+            violation.edits.extend(edits);
+            // The words show no more than a part of a long one, and no password.
+            violation.rest_on(verdict::hash(url));
+            self.violations.push(violation);
         }
     }
 
     fn add_cut_off(&mut self, CutOff { problem, mend, .. }: CutOff, place: Place) {
-        self.add(CUT_OFF, place, problem, mend, Vec::new());
+        self.violations.push(Violation::new(NAME, CUT_OFF, place, problem, mend));
     }
 
     /// Turns what is wrong between flyteconsole and flyteadmin into notices, for an object that a controller makes. A person
     /// is told of it where the Deployment or a ConfigMap is changed; the Deployment's pods cannot mend it, and without them
     /// it could not be scaled, nor moved to another node.
     fn allow_what_is_between_objects(&mut self) {
-        for violation in mem::take(&mut self.violations).into_listed() {
+        for violation in self.violations.take() {
             if matches!(violation.rule, CUT_OFF | NOT_CHECKED) {
                 self.notices.push(violation.allowed("a controller makes this object"));
             } else {
@@ -274,7 +270,7 @@ impl Verdict {
     fn add_not_judged(&mut self, text: String, place: Place, settings: &Settings) {
         if settings.requires_cross_check() {
             let mend = "see to that, or set requireCrossCheck: false in the settings".to_owned();
-            self.add(NOT_CHECKED, place, text, mend, Vec::new());
+            self.violations.push(Violation::new(NAME, NOT_CHECKED, place, text, mend));
         } else {
             self.notices.push(notice(NOT_CHECKED, place, text));
         }

@@ -7,13 +7,13 @@ use super::{
     settings::Settings,
 };
 use crate::{
-    admin_config::{Answer, Place, Security},
+    admin_config::{Answer, Security},
     cluster::{
         admin::{self, Admin},
         others::Others,
     },
     origin::Origin,
-    verdict::{Shortened, few},
+    verdict::{Place, Shortened, few},
     workload::Labels,
 };
 

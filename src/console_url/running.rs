@@ -8,11 +8,10 @@ use super::{
     variable::{self, Said, Unknown},
 };
 use crate::{
-    admin_config::Place,
     cluster::others::{Found, Others},
     flyte,
     host::Listed,
-    verdict::Verdict,
+    verdict::{Place, Verdict},
     workload::{Placed, Workload},
 };
 

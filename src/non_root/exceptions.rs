@@ -12,7 +12,7 @@ use crate::{
     image::Repository,
     settings::InvalidSettings,
     text::Text,
-    verdict::Shortened,
+    verdict::{self, Shortened},
     view::view,
     workload::{Placed, Role, Workload},
 };
@@ -36,6 +36,8 @@ pub(super) struct Barred {
     pub(super) reason: String,
     /// To follow what else can be done.
     pub(super) remedy: String,
+    /// As of a [`Violation`](crate::verdict::Violation).
+    pub(super) faults: Vec<u64>,
 }
 
 impl Exception<'_> {
@@ -56,7 +58,10 @@ impl Exception<'_> {
         if self.init_container.as_deref() != Some(container.name()) {
             return None;
         }
-        let barred = |reason: String, remedy: &str| Some(Err(Barred { reason, remedy: remedy.to_owned() }));
+        let barred = |reason: String, remedy: &str| {
+            let faults = vec![verdict::hash(&reason)];
+            Some(Err(Barred { reason, remedy: remedy.to_owned(), faults }))
+        };
         if placed.role != Role::Init {
             return barred("it is not an init container".to_owned(), "exceptions are for init containers alone");
         }
@@ -67,29 +72,47 @@ impl Exception<'_> {
             return barred(format!("its image is not from {}", either(&self.images)), "correct its image");
         };
         if !includes(&self.workloads, |name| workload.is_named(name)) {
-            let name = workload.metadata.name.as_deref().unwrap_or_default();
-            // A copy has none of its pod's labels.
-            let is_copy = !workload.makes_pods() && !workload.is_controlled();
-            let copy = if is_copy { "; for kubectl debug --copy-to, add --keep-init-containers=false" } else { "" };
-            let remedy = format!("{}{copy}", entry(container.name(), &image, "workloads", name));
+            // A copy has none of its pod's labels, and a name that a controller made up is another one tomorrow.
+            let is_made = workload.is_controlled();
+            let copy = match !workload.makes_pods() && !is_made {
+                true => "; for kubectl debug --copy-to, add --keep-init-containers=false",
+                false => "",
+            };
+            let name = workload.metadata.name.as_deref().filter(|_| !is_made).or(workload.label());
+            let remedy = match name {
+                Some(name) => format!("{}{copy}", self.entry(container.name(), &image, "workloads", name)),
+                None => format!("if you trust it, label its pods app.kubernetes.io/name: {}", either(&self.workloads)),
+            };
             return barred(format!("its workload is not {}", either(&self.workloads)), &remedy);
         }
         if !includes(&self.namespaces, |name| name == namespace) {
-            let remedy = entry(container.name(), &image, "namespaces", namespace);
+            let remedy = self.entry(container.name(), &image, "namespaces", namespace);
             return barred(format!("its namespace is not {}", either(&self.namespaces)), &remedy);
         }
         if !self.images.iter().flatten().any(|name| Repository::named(name) == Some(image)) {
-            let remedy = entry(container.name(), &image, "", "");
+            let remedy = self.entry(container.name(), &image, "", "");
             return barred(format!("its image is not from {}", either(&self.images)), &remedy);
         }
         // The exception is for root, and not for the node.
-        match sandbox::extra(placed, workload) {
-            None => Some(Ok(())),
-            Some(extra) => {
-                let reason = format!("it has {extra}, which Pod Security's \"baseline\" refuses");
-                barred(reason, "or remove that")
+        let extras = sandbox::extras(placed, workload);
+        let Some(extra) = extras.first() else { return Some(Ok(())) };
+        let reason = format!("it has {extra}, which Pod Security's \"baseline\" refuses");
+        let faults = extras.iter().map(verdict::hash).collect();
+        Some(Err(Barred { reason, remedy: "or remove that".to_owned(), faults }))
+    }
+
+    /// The entry of the setting `exceptions` that would except a container: as this one, but for one field.
+    fn entry(&self, container: &str, image: &Repository, field: &str, value: &str) -> String {
+        let value = [Text::constant(value)];
+        let lists = [("workloads", self.workloads.as_deref()), ("namespaces", self.namespaces.as_deref())];
+        let mut entry = format!("initContainer: {}, images: [{image}]", Shortened(container));
+        for (name, own) in lists {
+            if let Some(names) = if name == field { Some(&value[..]) } else { own } {
+                let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+                entry.push_str(&format!(", {name}: [{}]", Shortened(&names.join(", "))));
             }
         }
+        format!("if you trust it, add {{{entry}}} to the setting exceptions, which replaces its default")
     }
 
     /// The name that the workload's pods would need to be excepted as well: they come to admission by themselves.
@@ -114,7 +137,7 @@ impl Exception<'_> {
                     Some(_) => "write the repository alone, without tag and digest",
                     None => "not the name of an image repository",
                 };
-                return refuse(&format!("images[{index}]"), &format!("\"{}\": {problem}", &**image));
+                return refuse(&format!("images[{index}]"), &format!("\"{}\": {problem}", Shortened(image)));
             }
         }
         for (field, names) in [("workloads", &self.workloads), ("namespaces", &self.namespaces)] {
@@ -124,15 +147,6 @@ impl Exception<'_> {
         }
         Ok(())
     }
-}
-
-/// The entry of the setting `exceptions` that would except a container, with one more field.
-fn entry(container: &str, image: &Repository, field: &str, value: &str) -> String {
-    let more = if value.is_empty() { String::new() } else { format!(", {field}: [{}]", Shortened(value)) };
-    format!(
-        "if you trust it, add {{initContainer: {}, images: [{image}]{more}}} to the setting exceptions",
-        Shortened(container)
-    )
 }
 
 /// "a or b", to be read by a person.

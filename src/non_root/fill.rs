@@ -29,7 +29,7 @@ use crate::{
     location,
     settings::InvalidSettings,
     text::Text,
-    verdict::Notice,
+    verdict::{Notice, Shortened},
     view::view,
     workload::{Container, Placed, PodSpec, Workload},
 };
@@ -164,7 +164,10 @@ impl Fill<'_> {
     pub(super) fn check(&self, groups: Groups) -> Result<(), InvalidSettings> {
         for (name, fields) in &self.components {
             let refuse = |field: &str, problem: &str| {
-                Err(InvalidSettings::at(&format!("{}{field}", location::key("fill", name)), problem))
+                Err(InvalidSettings::at(
+                    &format!("{}{field}", location::key("fill", &Shortened(name).to_string())),
+                    problem,
+                ))
             };
             let is_letter = |letter: u8| letter.is_ascii_alphanumeric() || matches!(letter, b'-' | b'.' | b'_');
             if &**name != EVERY && (name.is_empty() || !name.bytes().all(is_letter)) {

@@ -36,7 +36,7 @@ use crate::{
     image::Repository,
     policy::Policy,
     settings::InvalidSettings,
-    verdict::{self, Edit, Notice, Scalar, Shortened, Unjudged, Verdict, Violation},
+    verdict::{self, Edit, Notice, Place, Scalar, Shortened, Unjudged, Verdict, Violation},
     workload::{self, Container, Placed, Workload},
 };
 
@@ -157,15 +157,16 @@ fn judge_workload(
             other => {
                 #[cfg(feature = "flyte-non-root-image-user")]
                 let user = match &mut images {
-                    Some(images) => {
+                    // What is wrong on Windows no image mends.
+                    Some(images) if !windows::is_refused(placed.container, pod, settings.level()) => {
                         let (user, notice) = images.judge(user, &placed, pod, settings.level());
                         verdict.notices.extend(notice);
                         user
                     }
-                    None => user,
+                    _ => user,
                 };
                 match other {
-                    Some(Err(barred)) => user.map(|finding| finding.without_exception(&barred)),
+                    Some(Err(barred)) => user.map(|finding| finding.without_exception(barred)),
                     _ => user,
                 }
             }
@@ -175,10 +176,10 @@ fn judge_workload(
             Groups::Off => None,
         };
         if let Some(finding) = Finding::joined(user, group) {
-            let violation = finding.violation(placed.path(), placed.container.name());
+            let mut violation = finding.violation(placed.path(), placed.container.name());
             // Another image is another program, and may have another USER.
-            let grounds = Some(verdict::hash(placed.container.image()));
-            verdict.violations.push(Violation { grounds, ..violation });
+            violation.rest_on(verdict::hash(placed.container.image()));
+            verdict.violations.push(violation);
         }
     }
     verdict
@@ -218,7 +219,7 @@ fn unknown_to_pods(placed: &Placed, name: &str) -> Notice {
 }
 
 fn notice_at(path: String, container: &str, rule: &'static str, text: String) -> Notice {
-    Notice { policy: NAME, rule, path, container: Shortened(container).to_string(), within: None, text }
+    Notice::new(NAME, rule, Place { path, container: Shortened(container).to_string(), within: None }, text)
 }
 
 /// What is wrong with one container, or with one field of its pod.
@@ -227,6 +228,8 @@ struct Finding {
     problem: String,
     mend: String,
     edits: Vec<Edit>,
+    /// As of a [`Violation`].
+    faults: Vec<u64>,
 }
 
 /// The policy's rules.
@@ -258,7 +261,8 @@ const SET_USER: &str = "set securityContext.runAsUser to the image's non-zero ui
 
 impl Finding {
     fn new(rule: Rule, problem: &str, mend: &str) -> Self {
-        Self { rule, problem: problem.to_owned(), mend: mend.to_owned(), edits: Vec::new() }
+        let faults = vec![verdict::hash((rule.name(), problem))];
+        Self { rule, problem: problem.to_owned(), mend: mend.to_owned(), edits: Vec::new(), faults }
     }
 
     /// The finding with its mend for programs.
@@ -286,6 +290,7 @@ impl Finding {
                     ([], _) | (_, []) => Vec::new(),
                     (first, second) => [first, second].concat(),
                 },
+                faults: [first.faults, second.faults].concat(),
             }),
             (first, second) => first.or(second),
         }
@@ -302,24 +307,17 @@ impl Finding {
     }
 
     /// The finding about a container that an exception was meant for.
-    fn without_exception(mut self, Barred { reason, remedy }: &Barred) -> Self {
+    fn without_exception(mut self, Barred { reason, remedy, faults }: Barred) -> Self {
+        self.faults.extend(faults);
         self.problem.push_str(&format!(", and its exception does not apply: {reason}"));
         self.mend.push_str(&format!("; {remedy}"));
         self
     }
 
     fn violation(self, path: String, container: &str) -> Violation {
-        Violation {
-            policy: NAME,
-            rule: self.rule.name(),
-            path,
-            container: Shortened(container).to_string(),
-            within: None,
-            problem: self.problem,
-            mend: self.mend,
-            edits: self.edits,
-            grounds: None,
-        }
+        let Self { rule, problem, mend, edits, faults } = self;
+        let place = Place { path, container: Shortened(container).to_string(), within: None };
+        Violation { edits, faults, ..Violation::new(NAME, rule.name(), place, problem, mend) }
     }
 }
 

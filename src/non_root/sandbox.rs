@@ -16,6 +16,10 @@
 //! have. A field of another type has none of them. Source: `policy/check_*.go` of level "baseline"
 //! in [kubernetes/pod-security-admission](https://github.com/kubernetes/pod-security-admission).
 
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
 use crate::{
     edit,
     text::Text,
@@ -101,52 +105,66 @@ const SYSCTLS: [&str; 12] = [
 /// The annotations that were AppArmor's fields before v1.30.
 const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 
-/// What makes a container's sandbox more than an ordinary one, e.g. `hostPID: true`; `None` where nothing does.
-pub(super) fn extra(placed: &Placed, workload: &Workload) -> Option<String> {
+/// What makes a container's sandbox more than an ordinary one, e.g. `hostPID: true`; nothing where it is one.
+pub(super) fn extras(placed: &Placed, workload: &Workload) -> Vec<String> {
     let object = workload.object.get();
     let pod_path: Vec<&str> = workload.pod_path.split('.').collect();
     let index = placed.index.to_string();
-    let pod = edit::at(object, &pod_path)?;
-    let container = edit::at(pod, &[placed.role.field(), &index])?;
+    let mut extras = Vec::new();
+    let Some(pod) = edit::at(object, &pod_path) else { return extras };
+    let Some(container) = edit::at(pod, &[placed.role.field(), &index]) else { return extras };
     let proc_mount = (!workload.pod.has_own_users()).then_some(PROC_MOUNT);
-    let first = |part: &str, fields: &[Field]| fields.iter().find_map(|field| other_value(part, field));
-    first(pod, &POD)
-        .or_else(|| first(pod, &EITHER))
-        .or_else(|| first(container, &CONTAINER))
-        .or_else(|| first(container, proc_mount.as_slice()))
-        .or_else(|| first(container, &EITHER))
-        .or_else(|| {
-            app_armor(edit::at(object, &[&pod_path[..pod_path.len() - 1], &["metadata", "annotations"]].concat())?)
-        })
+    // Of each the fields are looked up once: most are not there.
+    let (pod, container) = (edit::members(pod), edit::members(container));
+    let placed: [(_, &[Field]); 5] = [
+        (&pod, &POD),
+        (&pod, &EITHER),
+        (&container, &CONTAINER),
+        (&container, proc_mount.as_slice()),
+        (&container, &EITHER),
+    ];
+    for (members, fields) in placed {
+        fields.iter().for_each(|field| add_others(members, field, &mut extras));
+    }
+    let annotations = [&pod_path[..pod_path.len() - 1], &["metadata", "annotations"]].concat();
+    extras.extend(edit::at(object, &annotations).and_then(app_armor));
+    extras
 }
 
-/// The first value of a field that it may not have, with the field's name.
-fn other_value(part: &str, (path, allowed): &Field) -> Option<String> {
-    let steps: Vec<&str> = path.split('.').collect();
-    let value = find(part, &steps, &|value| !allowed.contains(&value.trim_matches('"')))?;
-    // Of an object the name says enough.
-    let shown =
-        if value.starts_with('{') { String::new() } else { format!(": {}", Shortened(value.trim_matches('"'))) };
-    Some(format!("{}{shown}", path.replace(".[]", "")))
+/// Adds the values of a field that it may not have, with the field's name.
+fn add_others(members: &BTreeMap<Text, &RawValue>, (path, allowed): &Field, extras: &mut Vec<String>) {
+    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+    let Some(part) = members.get(first) else { return };
+    let steps: Vec<&str> = rest.split('.').filter(|step| !step.is_empty()).collect();
+    find(part.get(), &steps, &mut |value| {
+        if !allowed.contains(&value.trim_matches('"')) {
+            // Of an object the name says enough.
+            let shown = match value.starts_with('{') {
+                true => String::new(),
+                false => format!(": {}", Shortened(value.trim_matches('"'))),
+            };
+            extras.push(format!("{}{shown}", path.replace(".[]", "")));
+        }
+    });
 }
 
-/// The first value at the end of some steps that is not allowed, or what stands on the way there and cannot be.
-fn find<'t>(text: &'t str, steps: &[&str], is_other: &dyn Fn(&str) -> bool) -> Option<&'t str> {
+/// Gives each value at the end of some steps to `each`, and what stands on the way there and cannot be.
+fn find(text: &str, steps: &[&str], each: &mut dyn FnMut(&str)) {
     let (step, rest) = match steps.split_first() {
-        _ if text == "null" => return None,
-        None => return is_other(text).then_some(text),
+        _ if text == "null" => return,
+        None => return each(text),
         Some(step) => step,
     };
     if *step == "[]" {
-        return match edit::items(text) {
-            Some(items) => items.into_iter().find_map(|item| find(item.get(), rest, is_other)),
-            None => Some(text),
-        };
+        match edit::items(text) {
+            Some(items) => items.into_iter().for_each(|item| find(item.get(), rest, each)),
+            None => each(text),
+        }
+    } else if !text.starts_with('{') {
+        each(text);
+    } else if let Some(value) = edit::at(text, &[step]) {
+        find(value, rest, each);
     }
-    if !text.starts_with('{') {
-        return Some(text);
-    }
-    find(edit::at(text, &[step])?, rest, is_other)
 }
 
 fn app_armor(annotations: &str) -> Option<String> {

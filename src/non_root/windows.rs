@@ -11,9 +11,11 @@
 //! `runAsNonRoot`, `windowsOptions.runAsUserName`, `windowsOptions.hostProcess`. Source: `verifyRunAsNonRoot` in
 //! `pkg/kubelet/kuberuntime/security_context_windows.go` of [kubernetes/kubernetes](https://github.com/kubernetes/kubernetes).
 
+#[cfg(feature = "flyte-non-root-image-user")]
+use super::settings::Level;
 use super::{Finding, Inherited, Rule};
 use crate::{
-    verdict::Shortened,
+    verdict::{self, Shortened},
     workload::{Container, PodSpec, WindowsOptions},
 };
 
@@ -50,7 +52,9 @@ impl<'c> Options<'c> {
 
     fn process_of_node(&self) -> Finding {
         let problem = format!("runs as a process of the node (hostProcess: true{})", self.host_process.origin());
-        Finding::new(Rule::RunsAsRoot, &problem, UNSET_HOST_PROCESS)
+        let finding = Finding::new(Rule::RunsAsRoot, &problem, UNSET_HOST_PROCESS);
+        // Another user may have more of the node.
+        Finding { faults: vec![verdict::hash((&problem, self.user.value))], ..finding }
     }
 }
 
@@ -88,6 +92,18 @@ pub(super) fn judge(container: &Container, pod: &PodSpec, non_root: &Inherited<b
 pub(super) fn process_of_node(container: &Container, pod: &PodSpec) -> Option<Finding> {
     let options = Options::of(container, pod);
     options.is_host_process().then(|| options.process_of_node())
+}
+
+/// Whether a level refuses a container for what it is on Windows.
+#[cfg(feature = "flyte-non-root-image-user")]
+pub(super) fn is_refused(container: &Container, pod: &PodSpec, level: Level) -> bool {
+    let (own, inherited) = (container.security_context(), pod.security_context());
+    match level {
+        Level::Effective => {
+            judge(container, pod, &Inherited::of(own.run_as_non_root, inherited.run_as_non_root)).is_some()
+        }
+        Level::Restricted => process_of_node(container, pod).is_some(),
+    }
 }
 
 fn not_proven(non_root: &Inherited<bool>) -> Finding {

@@ -37,7 +37,7 @@ use crate::{
     host::{Host, Pki},
     policy::Policy,
     settings::InvalidSettings,
-    verdict::{Notice, Unjudged, Verdict, Violation},
+    verdict::{Notice, Place, Unjudged, Verdict, Violation},
 };
 
 /// What certificates are checked with that is linked in: RustCrypto, and Mozilla's roots as they were when it was built.
@@ -116,24 +116,16 @@ struct Report<'v> {
 
 impl Report<'_> {
     fn refuse(&mut self, Fault { rule, fact, outcome, mend }: Fault) {
-        let (path, container, problem) = (self.path.to_owned(), String::new(), format!("{fact}: {outcome}"));
-        let (within, edits, grounds) = (None, Vec::new(), None);
-        self.verdict.violations.push(Violation {
-            policy: NAME,
-            rule,
-            path,
-            container,
-            within,
-            problem,
-            mend,
-            edits,
-            grounds,
-        });
+        let problem = format!("{fact}: {outcome}");
+        self.verdict.violations.push(Violation::new(NAME, rule, self.place(), problem, mend));
     }
 
     fn note(&mut self, rule: &'static str, text: String) {
-        let (path, container) = (self.path.to_owned(), String::new());
-        self.verdict.notices.push(Notice { policy: NAME, rule, path, container, within: None, text });
+        self.verdict.notices.push(Notice::new(NAME, rule, self.place(), text));
+    }
+
+    fn place(&self) -> Place {
+        Place { path: self.path.to_owned(), ..Place::default() }
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     settings::{Oauth, Settings},
 };
 use crate::{
-    admin_config::{Fault, Place, auth::Auth, config_map, files::Config},
+    admin_config::{Fault, auth::Auth, config_map, files::Config},
     admission::AdmissionRequest,
     cluster::others::Others,
     host::Host,
@@ -61,19 +61,10 @@ pub(super) fn judge(request: &AdmissionRequest, settings: &Settings, verdict: &m
         return Ok(());
     }
     if let Err(fault) = config.auth() {
-        let Fault { place: Place { path, container, within }, problem, mend, .. } = *fault;
-        let mend = mend.into_owned();
-        verdict.violations.push(Violation {
-            policy: NAME,
-            rule: "no-provider",
-            path,
-            container,
-            within,
-            problem,
-            mend,
-            edits: Vec::new(),
-            grounds: None,
-        });
+        let Fault { place, problem, mend, .. } = *fault;
+        verdict.violations.push(Violation::new(NAME, "no-provider", place, problem, mend.into_owned()));
+        // Another address is another provider, and the words show neither's password.
+        verdict.violations.rest_on(&files);
     }
     Ok(())
 }

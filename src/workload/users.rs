@@ -72,7 +72,10 @@ impl Workload<'_> {
         Tried::check(&self.pod.node_selector, of_pod("nodeSelector"))?;
         Tried::check(&self.pod.security_context, of_pod("securityContext"))?;
         for placed in self.containers() {
-            Tried::check(&placed.container.restart_policy, || format!("{}.restartPolicy", placed.path()))?;
+            if let Some(policy) = placed.container.restart_policy {
+                admission::read::<Option<Text>>(policy)
+                    .map_err(|error| error.below(&format!("{}.restartPolicy", placed.path())))?;
+            }
             Tried::check(&placed.container.security_context, || format!("{}.securityContext", placed.path()))?;
         }
         Ok(self)
@@ -82,6 +85,11 @@ impl Workload<'_> {
     /// on it or on its pods. Pods made by a controller have generated names and are known by their labels.
     pub fn is_named(&self, name: &str) -> bool {
         self.metadata.name.as_deref() == Some(name) || self.metadata.is_labelled(name) || self.pods_are_named(name)
+    }
+
+    /// The name that its labels give it, or its pods.
+    pub fn label(&self) -> Option<&str> {
+        self.metadata.label().or(self.pod_metadata.label())
     }
 
     /// Whether the pods that the workload makes are of that name too, by their labels.
@@ -96,6 +104,11 @@ impl Workload<'_> {
 }
 
 impl Metadata<'_> {
+    fn label(&self) -> Option<&str> {
+        let labels = self.labels.as_ref()?;
+        NAME_LABELS.iter().find_map(|label| labels.get(label))
+    }
+
     fn is_labelled(&self, name: &str) -> bool {
         let labels = self.labels.as_ref();
         NAME_LABELS.iter().any(|label| labels.is_some_and(|labels| labels.get(label) == Some(name)))
@@ -130,11 +143,6 @@ impl<'a> PodSpec<'a> {
 }
 
 impl<'a> Container<'a> {
-    /// Whether an init container is a sidecar, which runs as long as the pod.
-    pub fn restarts_always(&self) -> bool {
-        Tried::get(&self.restart_policy).map(|policy| &**policy) == Some("Always")
-    }
-
     /// The container's own security context.
     pub fn security_context(&self) -> &SecurityContext<'a> {
         Tried::get(&self.security_context).unwrap_or(SecurityContext::EMPTY)

@@ -332,8 +332,9 @@ fn what_cannot_be_seen_is_shown_as_an_escape() {
         assert!(found.out.contains(&format!("x{escape}y.yaml")), "{}", found.out);
         let missing = crate::run(&["check", "--settings", &format!("s{hidden}"), "-"], &manifest);
         assert!(missing.err.contains(&format!("settings s{escape}: ")), "{}", missing.err);
-        for format in ["sarif", "junit"] {
-            let found = crate::run(&["check", "--format", format, "-"], &manifest);
+        let no_kind = format!("---\napiVersion: v1\nkind: 'K{hidden}x'\n");
+        for format in ["text", "sarif", "junit"] {
+            let found = crate::run(&["check", "--format", format, "-"], &format!("{manifest}{no_kind}"));
             assert!(!found.out.contains(hidden), "{}", found.out);
         }
     }

@@ -182,6 +182,14 @@ fn no_user_info_of_a_setting_is_shown() {
             }
         }
     }
+    for text in [
+        "https://a:MARKER@b.example: {}",
+        "flyte-non-root: {exceptions: [{initContainer: a, images: ['https://a:MARKER@b.example/c']}]}",
+        "flyte-non-root: {fill: {'https://a:MARKER@b.example': {}}}",
+    ] {
+        let wrong = Settings::read(text, &policies).expect_err(text);
+        assert!(!wrong.to_string().contains(MARKER), "{text}\n{wrong}");
+    }
     for arguments in [&["check", "https://a:MARKER@b/c"][..], &["check", "--settings", "https://a:MARKER@b/c", "-"]] {
         let run = run(arguments, "");
         assert!(!format!("{}{}", run.out, run.err).contains(MARKER), "{}{}", run.out, run.err);
