@@ -41,8 +41,7 @@ pub(crate) fn write(root: &Path, target: &Path) -> Result<()> {
     // Names and features stay: wasm-bindgen wants to know of these, and removes those.
     let config = [&small[..], &["strip=\"debuginfo\"".to_owned()]].concat();
     for (name, crate_name) in MODULES {
-        let build =
-            Build { package: crate_name, target: "wasm32-unknown-unknown", feature: None, level: "z", config: &config };
+        let build = Build { package: crate_name, target: "wasm32-unknown-unknown", feature: None, config: &config };
         let folder = package.join(name);
         fs::create_dir_all(&folder)?;
         bind(name, &compile(root, target, &build)?, &target.join("web"), &folder)?;
