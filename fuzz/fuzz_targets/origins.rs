@@ -32,7 +32,7 @@ fn check_one(origin: &str) {
     // What may be required is let in where it stands.
     for list in ["requiredOrigins", "trustedOrigins", "allowHttp"] {
         let settings = json!({ list: [origin] });
-        let is_valid = |module: Policies| module.validate_settings(settings.to_string().as_bytes()).valid;
+        let is_valid = |module: Policies| module.validate_settings(settings.to_string().as_bytes()).is_ok();
         is_valid(Policies::One(&ConsoleUrl));
         if is_valid(Policies::One(&AdminCors)) && !origin.contains('*') {
             check_sent(origin);
