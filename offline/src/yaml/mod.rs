@@ -300,7 +300,6 @@ mod tests {
     /// Documents as JSON, or the line and reason of what cannot be read.
     fn read(text: &str) -> Vec<Result<String, (usize, String)>> {
         documents(text)
-            .into_iter()
             .map(|document| match document.content {
                 Ok(node) => Ok(serde_json::to_string(&node).unwrap()),
                 Err(malformed) => Err((malformed.line, malformed.reason)),
