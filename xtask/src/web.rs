@@ -6,13 +6,9 @@
 
 use std::{fs, path::Path};
 
-use walrus::Module;
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::{Build, Result, compile};
-
-/// What the host of a waPC guest calls, which the SDK exports whoever links it; with them goes all that only they need.
-const GUEST: &str = "__guest_call";
 
 /// The modules: the folder of each in the package, and the crate that it is made of.
 const MODULES: [(&str, &str); 2] = [("policies", "flytewarden-web"), ("pki", "flytewarden-web-pki")];
@@ -60,13 +56,10 @@ pub(crate) fn write(root: &Path, target: &Path) -> Result<()> {
 
 /// Leaves a module and the scripts that load it in a folder.
 fn bind(name: &str, wasm: &[u8], bound: &Path, folder: &Path) -> Result<()> {
-    let mut module = Module::from_buffer(wasm).map_err(|error| error.to_string())?;
-    module.exports.remove(GUEST).map_err(|error| error.to_string())?;
-    let wasm = module.emit_wasm();
     let mut shared = None;
     for (script, set) in TARGETS {
         let mut bindgen = Bindgen::new();
-        bindgen.input_bytes(name, wasm.clone()).typescript(true).omit_default_module_path(false);
+        bindgen.input_bytes(name, wasm.to_owned()).typescript(true).omit_default_module_path(false);
         set(bindgen.remove_name_section(true).remove_producers_section(true))?.generate(bound)?;
         for end in [".js", ".d.ts"] {
             // It names the file of its types, for Deno.
