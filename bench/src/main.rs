@@ -1,10 +1,11 @@
-//! `make bench`: what a decision costs.
+//! `make bench`: what a decision costs, and what the [`command`] does.
 //!
 //! Each request is given to each module, in a fresh instance as Kubewarden does, in turns with the floor: a guest that
 //! accepts without reading. Times are medians and depend on the machine; the ratio to the floor of the same run does so
 //! less. Fuel does not: it counts the WebAssembly instructions of the guest's own work, the start of the instance not
 //! included.
 
+mod command;
 mod requests;
 
 use std::{
@@ -57,6 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             );
         }
     }
+    command::print();
     Ok(())
 }
 

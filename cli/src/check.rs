@@ -7,13 +7,13 @@ use std::{
 
 use flytewarden_offline::{
     check::{Check, File, Policy},
+    fix::Fixed,
     report::Report,
 };
 use walkdir::WalkDir;
 
 use crate::{
     files::{MOST_OF_MANIFEST, Resolved, read_text, resolve_below},
-    fix::Fixed,
     formats::text::without_user,
 };
 

@@ -7,10 +7,10 @@
 #[cfg(feature = "modules")]
 pub mod cache;
 pub mod check;
+pub mod diff;
 #[cfg(feature = "modules")]
 pub mod engine;
 pub mod files;
-pub mod fix;
 pub mod formats;
 #[cfg(feature = "modules")]
 pub mod registry;

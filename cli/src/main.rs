@@ -16,6 +16,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use flytewarden::oauth_tls::LINKED;
 use flytewarden_cli::{
     check::{Checked, FixedFile, STANDARD_INPUT, check as check_files, not_filled},
+    diff::diff,
     files::{MOST_OF_SETTINGS, read_text, replace},
     formats::{
         junit::junit,
@@ -213,7 +214,7 @@ fn fix(fixed: &[FixedFile], write: bool, report: &mut Report, out: &mut impl Wri
     for FixedFile { name, place, fixed } in fixed.iter().filter(|file| file.fixed.objects > 0) {
         let done = match write {
             true => replace(&place.path, &fixed.before, &fixed.text).map(|()| String::new()),
-            false => fixed.diff(&place.shown),
+            false => diff(fixed, &place.shown),
         };
         match done {
             Err(reason) => report.add_unread(name, not_filled(&reason)),

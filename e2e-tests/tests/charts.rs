@@ -2,7 +2,10 @@
 
 use std::{process::ExitCode, sync::LazyLock};
 
-use flytewarden_cli::check::{Checked, FixedFile, check};
+use flytewarden_cli::{
+    check::{Checked, FixedFile, check},
+    diff::diff,
+};
 use flytewarden_e2e::{charts, native};
 use flytewarden_offline::{check::Check, images::Images, linked::Linked, report::Judged, settings::Settings};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -157,7 +160,7 @@ fn check_filled() -> Result<(), Failed> {
         "Job flyte/flyte-pod-webhook-secret",
     ];
     let [FixedFile { fixed, .. }] = &fixed[..] else { return Err("another number of files".into()) };
-    let diff = fixed.diff("x".as_ref())?;
+    let diff = diff(fixed, "x".as_ref())?;
     let removed = diff.lines().skip(2).any(|line| line.starts_with('-'));
     if filled != expected || fixed.objects != expected.len() || !fixed.left.is_empty() || removed {
         return Err(format!("{filled:#?} {fixed:#?}").into());

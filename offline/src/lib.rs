@@ -8,6 +8,7 @@
 pub mod check;
 pub mod cluster;
 pub mod edit;
+pub mod fix;
 pub mod images;
 pub mod kinds;
 pub mod linked;

@@ -1,0 +1,68 @@
+//! What the command does with many objects, beside a bare parse of the same text: `libyaml`'s events, of which nothing is made.
+
+use std::time::{Duration, Instant};
+
+use flytewarden::yaml::{Events, Said};
+use flytewarden_e2e::native;
+use flytewarden_offline::{
+    check::{Check, File},
+    images::Images,
+    report::Report,
+    settings::Settings,
+};
+
+/// The documents of a stream.
+const DOCUMENTS: usize = 20_000;
+
+/// A Deployment of 400 bytes, as charts write them.
+fn deployment(number: usize, user: u32) -> String {
+    format!(
+        "---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: app-{number}\n  namespace: flyte\n  labels: {{app: app-{number}}}\n\
+         spec:\n  replicas: 1\n  selector: {{matchLabels: {{app: app-{number}}}}}\n  template:\n    metadata:\n      labels: {{app: app-{number}}}\n\
+         \x20   spec:\n      securityContext: {{runAsUser: {user}}}\n      containers:\n      - name: app\n        image: example.com/app:{number}\n\
+         \x20       ports: [{{containerPort: 80}}]\n"
+    )
+}
+
+/// Prints a row for Deployments that are good, and one for as many that are not. All runs on one thread, so the time is CPU time.
+pub fn print() {
+    println!("\n{:<46} {:>8} {:>9} {:>9} {:>7}", "stream, command", "bytes", "parse", "time", "ratio");
+    for (title, user) in [("20,000 Deployments", 1000), ("20,000 Deployments as root", 0)] {
+        let text: String = (0..DOCUMENTS).map(|number| deployment(number, user)).collect();
+        let [parse, time] = [median(|| parse(&text)), median(|| check(&text))];
+        println!(
+            "{title:<46} {:>8} {:>6} ms {:>6} ms {:>7.2}",
+            text.len(),
+            parse.as_millis(),
+            time.as_millis(),
+            time.as_secs_f64() / parse.as_secs_f64()
+        );
+    }
+}
+
+fn parse(text: &str) {
+    let mut events = Events::of(text.as_bytes());
+    while let Ok(event) = events.read()
+        && !matches!(event.said(), Said::StreamEnd)
+    {}
+}
+
+fn check(text: &str) {
+    let (policies, settings) = (native::policies(), Settings::default());
+    let files = [File::new("<stdin>".to_owned(), Ok(text.to_owned()))];
+    let check = Check { policies: &policies, settings: &settings, namespace: "default", images: Images::default() };
+    let mut run = check.start(&files, Report::default());
+    run.add(&files[0]);
+    assert_eq!(DOCUMENTS, run.finish().summary.judged);
+}
+
+/// The median of five.
+fn median(run: impl Fn()) -> Duration {
+    let mut times = [(); 5].map(|()| {
+        let start = Instant::now();
+        run();
+        start.elapsed()
+    });
+    times.sort_unstable();
+    times[2]
+}

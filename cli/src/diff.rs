@@ -1,0 +1,85 @@
+//! What is filled in, as a diff.
+
+use std::path::Path;
+
+use flytewarden_offline::{fix::Fixed, shown::around_user};
+use similar::{DiffOp, TextDiff};
+
+use crate::files::quote_for_diff;
+
+/// What has changed in a file, as a unified diff; nothing where nothing has.
+///
+/// # Errors
+///
+/// Lines around the changes hold a Secret, or a URL with a user and a password, which nobody is to read in a log.
+pub fn diff(fixed: &Fixed, file: &Path) -> Result<String, String> {
+    // As `patch` and git have lines; the library ends them at other characters too.
+    let [old, new] = [&fixed.before, &fixed.text].map(|text| text.split_inclusive('\n').collect::<Vec<_>>());
+    let diff = TextDiff::configure().newline_terminated(true).diff_slices(&old, &new);
+    let is_private =
+        |line: usize| fixed.is_secret(line) || old.get(line).is_some_and(|line| around_user(line).is_some());
+    let shows_private = |context: &usize| {
+        let hunks = diff.grouped_ops(*context);
+        hunks.iter().flatten().flat_map(DiffOp::old_range).any(&is_private)
+    };
+    // With one line around it, a change shows no more of another document than the `---` before it.
+    let context = [3, 2, 1].into_iter().find(|context| !shows_private(context)).ok_or(
+        "the diff would show lines of a Secret, or a URL with a password in it; --write puts it into the file",
+    )?;
+    let [before, after] = ["a", "b"].map(|side| quote_for_diff(side, file));
+    Ok(diff.unified_diff().context_radius(context).header(&before, &after).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use flytewarden_offline::{fix::Fixed, manifest};
+    use serde_json::{Value, json};
+
+    use super::diff;
+
+    /// A text in which every Pod gets `runAsUser: 1`.
+    fn fixed(text: &str) -> Fixed {
+        let pods = manifest::objects(text).flatten().filter(|object| object.kind == "Pod");
+        let wanted: Vec<_> = pods
+            .map(|object| {
+                let mut wanted: Value = json!(object.content);
+                wanted["spec"]["securityContext"] = json!({"runAsUser": 1});
+                (object, wanted)
+            })
+            .collect();
+        Fixed::of(text, &wanted)
+    }
+
+    #[test]
+    fn a_diff_names_the_file_and_shows_three_lines_around_a_change() {
+        let fixed = fixed("kind: Pod\napiVersion: v1\nspec:\n  a: 1\n");
+        let expected = "--- a/x.yaml\n+++ b/x.yaml\n@@ -2,3 +2,5 @@\n apiVersion: v1\n spec:\n   a: 1\n+  securityContext:\n+    runAsUser: 1\n";
+        assert_eq!(Ok(expected.to_owned()), diff(&fixed, Path::new("x.yaml")));
+    }
+
+    #[test]
+    fn a_diff_shows_no_line_of_a_secret_and_no_password() {
+        let pod = "kind: Pod\napiVersion: v1\nspec: {a: 1}\n";
+        let secret = "kind: Secret\napiVersion: v1\nstringData: {a: MARKER}\n";
+        let url = "kind: Pod\napiVersion: v1\nspec:\n  b: https://a:MARKER@b.example\n  c: 1\n  d: 1\n";
+        for (it, text, is_shown) in [
+            ("before a last line that ends in nothing", format!("{pod}---\n{{\"kind\": \"Secret\", \"apiVersion\": \"v1\", \"stringData\": {{\"a\": \"MARKER\"}}}}"), true),
+            ("between", format!("{secret}---\n{pod}---\n{secret}"), true),
+            ("beside one that cannot be read", format!("a: [MARKER\n---\n{pod}---\nb: *MARKER\n"), true),
+            ("on one line", format!("{secret}---\n{{kind: Pod, apiVersion: v1, spec: {{a: 1}}}}\n---\n{secret}"), true),
+            (
+                "in one list",
+                "kind: List\napiVersion: v1\nitems:\n- {kind: Secret, apiVersion: v1, stringData: {a: MARKER}}\n- {kind: Pod, apiVersion: v1, spec: {a: 1}}\n".to_owned(),
+                false,
+            ),
+            ("a URL some lines away", url.to_owned(), true),
+            ("a URL on the next line", url.replace("  c: 1\n  d: 1\n", ""), false),
+        ] {
+            let diff = diff(&fixed(&text), Path::new("x.yaml"));
+            assert_eq!(is_shown, diff.as_ref().is_ok_and(|diff| diff.contains("runAsUser: 1")), "{it}: {diff:?}");
+            assert!(!format!("{diff:?}").contains("MARKER"), "{it}: {diff:?}");
+        }
+    }
+}
