@@ -58,7 +58,7 @@ lint: modules npm
 	else echo "SKIPPED, since cargo-deny is not on PATH: the licences and sources of crates"; fi
 	cargo clippy --release --locked --workspace --all-targets -- --deny warnings
 	cargo clippy --profile module --locked --target wasm32-wasip1 --package flytewarden --package flytewarden-floor \
-	--features flytewarden/kubewarden -- --deny warnings
+		--features flytewarden/kubewarden -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --workspace --no-deps
 
 # What a decision costs, beside a guest that accepts without reading.

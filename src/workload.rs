@@ -355,7 +355,8 @@ impl<'a> Container<'a> {
 
     /// Whether an init container is a sidecar, which runs as long as the pod.
     pub fn restarts_always(&self) -> bool {
-        self.restart_policy.is_some_and(|policy| policy.get() == "\"Always\"")
+        let policy = self.restart_policy.and_then(|policy| admission::read::<Text>(policy).ok());
+        policy.is_some_and(|policy| &*policy == "Always")
     }
 
     /// The container's image; empty where it has none.

@@ -1,4 +1,4 @@
-//! `make bench`: what a decision costs, and what the [`command`] does.
+//! `make bench`: what a decision costs, and what a run of the [`command`] costs.
 //!
 //! Each request is given to each module, in a fresh instance as Kubewarden does, in turns with the floor: a guest that
 //! accepts without reading. Times are medians and depend on the machine; the ratio to the floor of the same run does so
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no workspace")?;
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
     let floor = fs::read(target.join("wasm32-wasip1/module/flytewarden_floor.wasm"))?;
-    let engine = engine::Engine::new(engine::DEFAULT_TIME).expect("an engine");
+    let engine = engine::Engine::new(flytewarden_cli::DEFAULT_TIME).expect("an engine");
     let floor_guest = Guest::compile(&engine, &floor)?;
 
     println!("{:<46} {:>8} {:>9} {:>9} {:>7} {:>9}", "request, module", "bytes", "floor", "time", "ratio", "fuel");

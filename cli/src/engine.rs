@@ -81,9 +81,6 @@ const MOST_TABLES: u32 = 16;
 /// The most bytes of an answer. It may hold the object, changed.
 const MOST_ANSWER: usize = 32 << 20;
 
-/// How long a call may take where nobody says so. A large request takes a second.
-pub const DEFAULT_TIME: Duration = Duration::from_secs(60);
-
 /// How often it is looked whether a call has taken too long.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -218,7 +215,7 @@ impl Module {
     ///
     /// # Errors
     ///
-    /// It has no metadata, without which nobody knows what to ask it about, or is no waPC guest.
+    /// It has no metadata, which says what to ask it about; or it is no waPC guest.
     pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, Unusable> {
         let metadata = metadata(bytes)?;
         if metadata.asks_for_nothing() {

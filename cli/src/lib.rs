@@ -14,3 +14,8 @@ pub mod files;
 pub mod formats;
 #[cfg(feature = "modules")]
 pub mod registry;
+
+use std::time::Duration;
+
+/// How long a module may take for an object where nobody says so. A large request takes a second.
+pub const DEFAULT_TIME: Duration = Duration::from_secs(60);

@@ -15,6 +15,7 @@ use std::{
 use clap::{Parser, Subcommand, ValueEnum};
 use flytewarden::oauth_tls::LINKED;
 use flytewarden_cli::{
+    DEFAULT_TIME,
     check::{Checked, FixedFile, STANDARD_INPUT, check as check_files, not_filled},
     diff::diff,
     files::{MOST_OF_SETTINGS, read_text, replace},
@@ -86,7 +87,7 @@ struct CheckArguments {
     modules: Vec<String>,
 
     /// How long a module may take for an object. One that takes longer is not asked again.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TIME.as_secs(), value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
 
     /// Registries are asked over plain http.

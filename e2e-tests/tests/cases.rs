@@ -91,7 +91,7 @@ fn run(case: &Case, engine: &dyn Engine) -> Result<(), Failed> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let wasm = engine::Engine::new(engine::DEFAULT_TIME).expect("an engine");
+    let wasm = engine::Engine::new(flytewarden_cli::DEFAULT_TIME).expect("an engine");
     let whole = Arc::new(Module::load(&wasm, &module("flytewarden")).expect("the module loads"));
 
     let mut trials = Vec::new();

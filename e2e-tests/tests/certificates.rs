@@ -264,9 +264,11 @@ proptest! {
 
 #[test]
 fn what_is_meant_to_do_harm_is_refused_in_a_few_words_and_in_time() {
-    let module =
-        Module::load(&engine::Engine::new(engine::DEFAULT_TIME).expect("an engine"), &module("flyte-oauth-tls"))
-            .expect("the module loads");
+    let module = Module::load(
+        &engine::Engine::new(flytewarden_cli::DEFAULT_TIME).expect("an engine"),
+        &module("flyte-oauth-tls"),
+    )
+    .expect("the module loads");
     let block = |text: &str| format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
     let deep = STANDARD.encode([0x30, 0x80].repeat(300_000));
     let leaf = made("leaf");
@@ -299,7 +301,7 @@ const KEY: &str = "the-key-that-nobody-may-see";
 
 #[test]
 fn the_key_is_never_shown() {
-    let engine = engine::Engine::new(engine::DEFAULT_TIME).expect("an engine");
+    let engine = engine::Engine::new(flytewarden_cli::DEFAULT_TIME).expect("an engine");
     let module = Module::load(&engine, &module("flyte-oauth-tls")).expect("the module loads");
     let encoded = STANDARD.encode(KEY);
     let is_silent = |said: &str, of: &str| assert!(!said.contains(KEY) && !said.contains(&encoded), "{of}: {said}");

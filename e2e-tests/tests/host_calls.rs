@@ -37,7 +37,7 @@ impl HostCalls for Remembering {
 
 /// The modules that ask.
 static MODULES: LazyLock<BTreeMap<&str, Module>> = LazyLock::new(|| {
-    let engine = engine::Engine::new(engine::DEFAULT_TIME).expect("an engine");
+    let engine = engine::Engine::new(flytewarden_cli::DEFAULT_TIME).expect("an engine");
     let load = |name| (name, Module::load(&engine, &module(name)).expect("the module loads"));
     [CONSOLE, CERTIFICATE, IMAGE_USER, "flytewarden"].map(load).into()
 });

@@ -201,7 +201,7 @@ impl Subject {
         let bytes = module(name);
         let counted = Counted::compile(&bytes).expect("the module loads");
         Self {
-            module: Module::load(&engine::Engine::new(engine::DEFAULT_TIME).expect("an engine"), &bytes)
+            module: Module::load(&engine::Engine::new(flytewarden_cli::DEFAULT_TIME).expect("an engine"), &bytes)
                 .expect("the module loads"),
             counted,
         }

@@ -159,7 +159,7 @@ fn judge_image(module: &Module, host: Host) -> Result<(), Failed> {
 }
 
 fn main() -> ExitCode {
-    let engine = engine::Engine::new(engine::DEFAULT_TIME).expect("an engine");
+    let engine = engine::Engine::new(flytewarden_cli::DEFAULT_TIME).expect("an engine");
     let mut trials = Vec::new();
     let images = Arc::new(Module::load(&engine, &module("flyte-non-root-image-user")).expect("the module loads"));
     for (title, host) in HOSTS {

@@ -3,8 +3,9 @@
 use std::{path::PathBuf, sync::LazyLock};
 
 use flytewarden_cli::{
+    DEFAULT_TIME,
     check::check,
-    engine::{DEFAULT_TIME, Engine, Module},
+    engine::{Engine, Module},
 };
 use flytewarden_e2e::{cases, charts, module, native, reports, root};
 use flytewarden_offline::{

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 /// Every module; the first two have `flyte-non-root`, and all but the last judge Pods.
 static MODULES: LazyLock<Vec<Module>> = LazyLock::new(|| {
-    let engine = engine::Engine::new(engine::DEFAULT_TIME).expect("an engine");
+    let engine = engine::Engine::new(flytewarden_cli::DEFAULT_TIME).expect("an engine");
     ["flyte-non-root", "flytewarden", "flyte-admin-cors", "flyte-console-url", "flyte-oauth-tls"]
         .map(|name| Module::load(&engine, &module(name)).expect("the module loads"))
         .into()

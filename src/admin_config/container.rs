@@ -132,8 +132,8 @@ impl Overrides {
     fn read_flags(&mut self, placed: &Placed, words: &[Word]) -> Result<BTreeSet<&'static str>, Unjudged> {
         let mut said = BTreeSet::new();
         let mut words = words.iter().peekable();
-        // A flag that is not known here, and may take the word behind it.
-        let mut open = false;
+        // Whether the word before is a flag that is not known here, and may take the next one.
+        let mut is_open = false;
         while let Some(Word { at, value: Value { text: token, is_known } }) = words.next() {
             if token == "--" && *is_known {
                 break;
@@ -155,10 +155,8 @@ impl Overrides {
                 }
                 continue;
             }
-            let may_be_value = std::mem::replace(&mut open, false);
-            if token.starts_with("--") && !token.contains('=') && !token.to_ascii_lowercase().starts_with(FLAG) {
-                open = true;
-            }
+            let may_be_value = is_open;
+            is_open = token.starts_with("--") && !token.contains('=') && !token.to_ascii_lowercase().starts_with(FLAG);
             let place = place(placed, *at);
             // With one dash it is no flag either, and pflag refuses it.
             let start = if token.starts_with("--") { FLAG } else { &FLAG[1..] };

@@ -118,8 +118,7 @@ fn judge_workload(request: &AdmissionRequest, settings: &Settings) -> Result<Ver
         own.notices.extend(remarks.into_iter().map(|(rule, place, text)| rules::notice(rule, place, text)));
         if faults.is_empty() {
             rules::judge(&security, settings, &placed.path(), &mut own);
-        }
-        if !faults.is_empty() {
+        } else {
             // There is no telling what else is said, so it rests on all of that.
             own.violations.extend(faults.into_iter().map(rules::fault));
             let Container { command, args, env, env_from, .. } = placed.container;
