@@ -354,9 +354,12 @@ test.describe("the page", () => {
   });
 
   test("takes keystrokes in 50,000 lines while it checks them", async ({ page }) => {
+    test.setTimeout(180_000);
+    await editor(page).focus();
+    const empty = await delaysOfKeys(page);
     const chart = Array(Math.ceil(50_000 / BEFORE.split("\n").length)).fill(BEFORE).join("---\n");
     await openFile(page, "large.yaml", chart);
-    await expect(status(page)).toContainText(/[\d,]{5} violations/, { timeout: 20_000 });
+    await expect(status(page)).toContainText(/[\d,]{5} violations/, { timeout: 60_000 });
     // Not all of them are listed at once.
     const listed = await findings(page).count();
     expect(listed).toBeLessThan(150);
@@ -364,31 +367,41 @@ test.describe("the page", () => {
     expect(await findings(page).count()).toBeGreaterThan(listed);
     await editor(page).focus();
     await page.keyboard.press("Control+End");
-    await page.evaluate(() => {
-      Object.assign(globalThis, { delays: [], longest: 0 });
-      addEventListener("keydown", ({ timeStamp }) =>
-        // What comes after the next frame has been drawn.
-        requestAnimationFrame(() => setTimeout(() => delays.push(performance.now() - timeStamp))), true);
-      new PerformanceObserver((list) => {
-        for (const { duration } of list.getEntries()) globalThis.longest = Math.max(globalThis.longest, duration);
-      }).observe({ type: "longtask" });
-    });
     await page.keyboard.type("#");
     await page.waitForTimeout(300);
-    for (let key = 0; key < 20; key += 1) {
-      await page.keyboard.type("x");
-      await expect(page.locator("#busy")).toHaveText("Checking…");
-    }
-    const delays = (await page.evaluate(() => globalThis.delays)).slice(1).sort((one, other) => one - other);
-    await expect(status(page)).not.toHaveAttribute("data-stale", "", { timeout: 20_000 });
-    const longest = await page.evaluate(() => globalThis.longest);
-    const median = delays[Math.floor(delays.length / 2)];
-    console.log(`${chart.split("\n").length} lines: from a key to the next frame ${median.toFixed(1)} ms (median), ` +
-      `${delays.at(-1).toFixed(1)} ms (longest); longest task of the page, showing findings included, ${longest} ms`);
-    expect(delays).toHaveLength(20);
-    expect(median).toBeLessThan(100);
+    const large = await delaysOfKeys(page);
+    await expect(status(page)).not.toHaveAttribute("data-stale", "", { timeout: 60_000 });
+    console.log(`${chart.split("\n").length} lines: from a key to the next frame ${large.median.toFixed(1)} ms (median), ` +
+      `${large.longest.toFixed(1)} ms (longest); in an empty text ${empty.median.toFixed(1)} ms (median)`);
+    expect(large.while).toEqual(["Checking…"]);
+    // What a key takes in an empty text says how busy the machine is with others.
+    expect(large.median).toBeLessThan(Math.max(100, 4 * empty.median));
   });
 });
+
+/**
+ * Types, and measures how long the page takes to draw each key.
+ *
+ * @param {Page} page
+ */
+async function delaysOfKeys(page) {
+  await page.evaluate(() => {
+    Object.assign(globalThis, { delays: [], seen: [] });
+    globalThis.measure ??= addEventListener("keydown", ({ timeStamp }) =>
+      // What comes after the next frame has been drawn.
+      requestAnimationFrame(() => setTimeout(() => {
+        delays.push(performance.now() - timeStamp);
+        seen.push(document.getElementById("busy").textContent);
+      })), true) ?? true;
+  });
+  for (let key = 0; key < 20; key += 1) {
+    await page.keyboard.type("x");
+    await page.waitForFunction((keys) => globalThis.delays.length === keys, key + 1);
+  }
+  const { delays, seen } = await page.evaluate(() => ({ delays: globalThis.delays, seen: globalThis.seen }));
+  delays.sort((one, other) => one - other);
+  return { median: delays[10], longest: delays[19], while: [...new Set(seen)] };
+}
 
 test("says so when the policies cannot be loaded, and recovers", async ({ page }) => {
   await page.route("**/*.wasm", (route) => route.fulfill({ contentType: "application/wasm", body: "garbage" }));
@@ -397,6 +410,8 @@ test("says so when the policies cannot be loaded, and recovers", async ({ page }
   await expect(status(page)).toContainText("the policies could not be loaded");
   await openFile(page, "after.yaml", example("after.yaml"));
   await expect(status(page)).toHaveAttribute("data-look", "unjudged");
+  // Else what the file started would find the policies, and nothing need be tried again.
+  await expect(status(page)).not.toHaveAttribute("data-stale", "");
   await page.unroute("**/*.wasm");
   await page.getByRole("button", { name: "Try again" }).click();
   await expect(status(page)).toContainText("no violation");
