@@ -46,7 +46,7 @@ web-test: modules web
 	npm run --prefix web typecheck
 	npm run --prefix web test
 
-# Makes the tables and questions that are made from others, and where kwctl is on PATH the packages for Artifact Hub.
+# Makes what follows from what the policies declare, and where kwctl is on PATH the packages for Artifact Hub.
 docs:
 	$(XTASK) docs
 	if command -v kwctl; then xtask/artifacthub; fi

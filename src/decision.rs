@@ -8,10 +8,11 @@ use crate::{
     admission::{self, Payload},
     answer::Answer,
     host::Host,
-    policy::Policy,
+    policy::{Declared, Policy},
+    rule::{Rule, RuleName},
     settings::{InvalidSettings, nearest},
     text::Text,
-    update,
+    update::{self, NOT_JUDGED},
     verdict::{Shortened, Unjudged, Verdict},
 };
 
@@ -23,27 +24,66 @@ pub enum Policies<'p> {
     Several(&'p [&'p dyn Policy]),
 }
 
-/// Every policy this build carries, but for those that are another's with more to ask: [`MORE_POLICIES`].
-pub const POLICIES: &[&dyn Policy] = &[
+/// Every policy this build carries, as it is declared. A variant comes behind what it is a variant of.
+pub const DECLARED: &[Declared] = &[
     #[cfg(feature = "flyte-admin-cors")]
-    &crate::admin_cors::AdminCors,
+    crate::admin_cors::DECLARED,
     #[cfg(feature = "flyte-console-url")]
-    &crate::console_url::ConsoleUrl,
+    crate::console_url::DECLARED,
     #[cfg(feature = "flyte-non-root")]
-    &crate::non_root::NonRoot::POLICY,
+    crate::non_root::DECLARED,
+    #[cfg(feature = "flyte-non-root-image-user")]
+    crate::non_root::DECLARED_WITH_IMAGES,
     #[cfg(feature = "flyte-oauth-tls")]
-    &crate::oauth_tls::OauthTls,
+    crate::oauth_tls::DECLARED,
 ];
 
-/// The policies that ask their host more than their likes do, and so are modules of their own.
-pub const MORE_POLICIES: &[&dyn Policy] = &[
-    #[cfg(feature = "flyte-non-root-image-user")]
-    &crate::non_root::NonRoot::IMAGE_USER,
-];
+/// The most bytes that the module which carries every policy may have, as [`Declared::most_bytes`].
+pub const MOST_BYTES_OF_ALL: usize = 1_120_000;
+
+/// Every policy but the variants: those that a module carries together. Apart from what is declared of them, so that a module
+/// does not carry that too.
+pub const POLICIES: &[&dyn Policy] = &policies::<{ count(false) }>(false);
+
+/// The variants, each of which is a module by itself.
+pub const VARIANTS: &[&dyn Policy] = &policies::<{ count(true) }>(true);
+
+/// What is declared of a rule, by its policy's name and its own.
+pub fn rule(policy: &str, rule: &str) -> Option<Rule> {
+    let declared =
+        DECLARED.iter().find(|declared| declared.variant_of.is_none() && declared.policy.name() == policy)?;
+    let of_every_policy = Rule { name: RuleName { policy: declared.policy.name(), ..NOT_JUDGED.name }, ..NOT_JUDGED };
+    declared.rules.iter().copied().chain([of_every_policy]).find(|other| other.name.rule == rule)
+}
+
+/// How many policies are variants, or are none.
+const fn count(variants: bool) -> usize {
+    let (mut index, mut count) = (0, 0);
+    while index < DECLARED.len() {
+        if DECLARED[index].variant_of.is_some() == variants {
+            count += 1;
+        }
+        index += 1;
+    }
+    count
+}
+
+const fn policies<const COUNT: usize>(variants: bool) -> [&'static dyn Policy; COUNT] {
+    let (mut index, mut count) = (0, 0);
+    let mut policies = [const { DECLARED[0].policy }; COUNT];
+    while index < DECLARED.len() {
+        if DECLARED[index].variant_of.is_some() == variants {
+            policies[count] = DECLARED[index].policy;
+            count += 1;
+        }
+        index += 1;
+    }
+    policies
+}
 
 impl Policies<'static> {
     /// The module this build is, by its cargo features: `all`, or one policy's.
-    pub const BUILT: Self = match (POLICIES, MORE_POLICIES) {
+    pub const BUILT: Self = match (POLICIES, VARIANTS) {
         _ if cfg!(feature = "all") => Self::Several(POLICIES),
         ([policy, ..], _) | (_, [policy, ..]) => Self::One(*policy),
         _ => Self::Several(POLICIES),

@@ -26,6 +26,9 @@ pub const OTHER_COMMANDS: [&str; 8] =
     ["clusterresource", "completion", "help", "migrate", "pflags", "secret", "secrets", "version"];
 /// Where it reads its configuration: flyte-core's mount, and flyte-binary's.
 pub const ADMIN_CONFIG_FOLDERS: [&str; 2] = ["/etc/flyte/config", "/etc/flyte/config.d"];
+/// The files there, as `--config` names them.
+#[cfg(feature = "admin-config")]
+pub const ADMIN_CONFIG_FILES: [&str; 2] = ["/etc/flyte/config/*.yaml", "/etc/flyte/config.d/*.yaml"];
 /// The web page that people use Flyte with: its container, and the last part of its image's repository. flyte-binary
 /// serves a copy of its own, which knows no other origin.
 pub const FLYTECONSOLE: &str = "flyteconsole";

@@ -52,10 +52,11 @@ mod origin;
 #[cfg(feature = "admin-config")]
 mod pattern;
 pub mod policy;
+pub mod rule;
 pub mod settings;
 pub mod shown;
 mod text;
-mod update;
+pub mod update;
 pub mod verdict;
 mod view;
 mod workload;

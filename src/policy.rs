@@ -1,11 +1,12 @@
-//! What a policy is.
+//! What a policy is, and what it declares of itself.
 
 use serde_json::value::RawValue;
 
 use crate::{
     admission::{AdmissionRequest, Kind},
-    host::Host,
-    settings::InvalidSettings,
+    host::{Host, Listed},
+    rule::Rule,
+    settings::{InvalidSettings, Setting},
     verdict::{Unjudged, Verdict},
 };
 
@@ -37,4 +38,24 @@ pub trait Policy: Sync {
     ///
     /// What is wrong, with the path to it.
     fn check_settings(&self, settings: Option<&RawValue>) -> Result<(), InvalidSettings>;
+}
+
+/// A policy with what it declares of itself, once: from this, and from its `metadata.yml`, comes all that is said of it elsewhere.
+#[derive(Clone, Copy)]
+pub struct Declared {
+    /// What decides.
+    pub policy: &'static dyn Policy,
+    /// The name of the policy that this one is too, with more to ask its host; it stands in for that one where nobody has to
+    /// allow it first, and has its rules and settings.
+    pub variant_of: Option<&'static str>,
+    /// What it can find.
+    pub rules: &'static [Rule],
+    /// What it can be told.
+    pub settings: &'static [Setting],
+    /// The objects that it asks its host for.
+    pub asks_for: &'static [Listed],
+    /// Whether it asks its host for images.
+    pub asks_for_images: bool,
+    /// The most bytes that its module may have, annotated: an engine fetches, compiles and keeps every policy it runs.
+    pub most_bytes: usize,
 }

@@ -1,4 +1,4 @@
-//! Reading a policy's settings, and saying what is wrong with them.
+//! A policy's settings: how they are declared, how they are read, and what is wrong with them.
 
 use std::fmt;
 
@@ -6,6 +6,53 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{location::Located, verdict::Unjudged};
+
+/// A setting, or a field of one.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Its key.
+    pub name: &'static str,
+    /// What a form calls it.
+    pub label: &'static str,
+    /// What it takes.
+    pub shape: Shape,
+    /// What holds where it is not set.
+    pub default: Unset,
+    /// The setting of which a form asks first, and its value with which it asks for this one.
+    pub asked_where: Option<(&'static str, &'static str)>,
+    /// What it means, in a line, in Markdown.
+    pub meaning: &'static str,
+}
+
+/// What a setting takes.
+#[derive(Debug, Clone, Copy)]
+pub enum Shape {
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number.
+    Number,
+    /// A text.
+    Text,
+    /// A text of several lines.
+    Lines,
+    /// A list of texts.
+    List,
+    /// One of some words. A setting may take more than a form can offer.
+    OneOf(&'static [&'static str]),
+    /// A list of maps with these fields.
+    Maps(&'static [Setting]),
+}
+
+/// What holds where a setting is not set.
+#[derive(Debug, Clone, Copy)]
+pub enum Unset {
+    /// It has to be.
+    Required,
+    /// What the setting's meaning says.
+    Said,
+    /// As if it were this, in JSON.
+    Is(&'static str),
+}
 
 /// Why settings are refused, e.g. ``exceptions[0]: unknown field `image`, did you mean `images`?``.
 #[derive(Debug, Clone, PartialEq, Eq)]

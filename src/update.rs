@@ -13,7 +13,7 @@
 //!
 //! What is wrong is as it was if the policy finds all of it in `oldObject`, wherever it stands in its list: see
 //! [`Violation::faults`]. What changes neither the pods of a workload nor its labels leaves all as it was, however much is wrong,
-//! and whatever cannot be read. For comparison: Pod Security's `isSignificantPodUpdate` in
+//! and whatever cannot be read; so does what changes labels or other fields of an object that cannot be read either way. For comparison: Pod Security's `isSignificantPodUpdate` in
 //! `admission/admission.go` of [kubernetes/pod-security-admission](https://github.com/kubernetes/pod-security-admission), and
 //! `allowExistingViolations` of [Kyverno](https://kyverno.io/docs/policy-types/cluster-policy/validate/#allow-existing-violations).
 //!
@@ -28,6 +28,7 @@ use crate::{
     edit,
     host::Host,
     policy::Policy,
+    rule::{Rule, RuleName, Severity},
     verdict::{Findings, Notice, Place, Unjudged, Verdict, Violation},
     workload,
 };
@@ -60,6 +61,12 @@ pub(crate) fn judge(
     }
     // Whatever it is, and however many: a ReplicaSet must be scaled down for its Deployment to go on.
     if has_same_pods(request.kind(), new, old) {
+        return Ok(allow_all(policy, judged));
+    }
+    if let Err(unjudged) = &judged
+        && has_same_contents(request.kind(), new, old)
+        && ask(policy, &unchanged, settings, host).is_err_and(|before| before == *unjudged)
+    {
         return Ok(allow_all(policy, judged));
     }
     let mut verdict = judged?;
@@ -99,6 +106,27 @@ fn has_same_pods(kind: &Kind, new: &str, old: &str) -> bool {
     })
 }
 
+/// The rule that every policy has; its name is without the policy's.
+pub const NOT_JUDGED: Rule = Rule {
+    name: RuleName { policy: "", rule: "not-judged" },
+    severity: Severity::Notice,
+    summary: "an object that cannot be read, and that the request leaves as it was",
+    help: "It was not judged, and is let in so that controllers can go on with it. A CREATE of it is refused. Mend what the finding names.",
+};
+
+/// Whether two versions of an object have the same text where policies cannot read one of them: what is changed is elsewhere.
+fn has_same_contents(kind: &Kind, new: &str, old: &str) -> bool {
+    let parts: &[&[&str]] = match kind.name() {
+        "Pod" => &[&["spec", "containers"], &["spec", "initContainers"], &["spec", "ephemeralContainers"]],
+        "ConfigMap" | "Secret" => &[&["data"], &["binaryData"], &["stringData"], &["type"]],
+        _ => match workload::template_path(kind) {
+            Some(path) => &[path],
+            None => return false,
+        },
+    };
+    parts.iter().all(|part| edit::at(new, part) == edit::at(old, part))
+}
+
 const AS_IT_WAS: &str = "this request leaves it as it was";
 
 /// Turns all that a policy says into notices.
@@ -108,8 +136,8 @@ fn allow_all(policy: &dyn Policy, judged: Result<Verdict, Unjudged>) -> Verdict 
         Err(Unjudged { path, reason }) => {
             let text = format!("cannot be judged: {reason}; allowed, since {AS_IT_WAS}");
             let mut verdict = Verdict::default();
-            let place = Place { path, ..Place::default() };
-            verdict.notices.push(Notice::new(policy.name(), "not-judged", place, text));
+            let rule = RuleName { policy: policy.name(), ..NOT_JUDGED.name };
+            verdict.notices.push(Notice { rule, place: Place::at(path), text });
             return verdict;
         }
     };

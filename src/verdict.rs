@@ -9,7 +9,10 @@ use std::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::shown::{around_user, is_visible};
+use crate::{
+    rule::RuleName,
+    shown::{around_user, is_visible},
+};
 
 /// What a policy thinks of an object. Accepted when there is no violation.
 #[derive(Debug, Default)]
@@ -40,23 +43,8 @@ pub struct Within {
 }
 
 /// Where a finding is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// Where in the object.
-    pub(crate) path: String,
-    /// The container it leads to, if it leads to one.
-    pub(crate) container: String,
-    /// Where in the file that the path leads to, if it leads to one.
-    pub(crate) within: Option<Within>,
-}
-
-/// What is wrong with an object in one place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Violation {
-    /// The policy's name.
-    pub policy: &'static str,
-    /// The rule's stable name within the policy, e.g. `runs-as-root`.
-    pub rule: &'static str,
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Place {
     /// Where in the object, e.g. `spec.template.spec.initContainers[2]`.
     pub path: String,
     /// The name of the container the path leads to; empty where it leads to none.
@@ -65,6 +53,40 @@ pub struct Violation {
     /// Where in the file that the path leads to, if it leads to one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub within: Option<Within>,
+}
+
+impl Place {
+    /// Where in the object a path leads, to no container and no file.
+    pub(crate) fn at(path: impl Into<String>) -> Self {
+        Self { path: path.into(), ..Self::default() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.path)?;
+        if !self.container.is_empty() {
+            write!(formatter, " \"{}\"", self.container)?;
+        }
+        if let Some(Within { path, line }) = &self.within {
+            write!(formatter, " line {line}")?;
+            if !path.is_empty() {
+                write!(formatter, ", {path}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with an object in one place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// What finds it.
+    #[serde(flatten)]
+    pub rule: RuleName,
+    /// Where it is.
+    #[serde(flatten)]
+    pub place: Place,
     /// What will really happen.
     pub problem: String,
     /// The line that mends it.
@@ -80,10 +102,9 @@ pub struct Violation {
 
 impl Violation {
     /// One thing that is wrong at a place.
-    pub(crate) fn new(policy: &'static str, rule: &'static str, place: Place, problem: String, mend: String) -> Self {
-        let Place { path, container, within } = place;
-        let faults = vec![hash((rule, &problem))];
-        Self { policy, rule, path, container, within, problem, mend, edits: Vec::new(), faults }
+    pub(crate) fn new(rule: RuleName, place: Place, problem: String, mend: String) -> Self {
+        let faults = vec![hash((rule.rule, &problem))];
+        Self { rule, place, problem, mend, edits: Vec::new(), faults }
     }
 
     /// Whether another version of the object has all that is wrong here too, wherever it stands in its list.
@@ -93,10 +114,11 @@ impl Violation {
 
     /// Whether another version of the object has a violation in the same place, wherever that stands in its list.
     pub(crate) fn is_where(&self, other: &Self) -> bool {
-        let file = |violation: &Self| violation.within.as_ref().map(|within| without_indices(&within.path));
-        (self.policy, &self.container) == (other.policy, &other.container)
-            && without_indices(&self.path) == without_indices(&other.path)
-            && file(self) == file(other)
+        let file = |place: &Place| place.within.as_ref().map(|within| without_indices(&within.path));
+        let (place, others) = (&self.place, &other.place);
+        (self.rule.policy, &place.container) == (other.rule.policy, &others.container)
+            && without_indices(&place.path) == without_indices(&others.path)
+            && file(place) == file(others)
     }
 
     /// Has all that is wrong rest on something.
@@ -106,8 +128,8 @@ impl Violation {
 
     /// The notice in place of a violation that refuses nothing, with the reason.
     pub(crate) fn allowed(self, reason: &str) -> Notice {
-        let Self { policy, rule, path, container, within, problem, mend, .. } = self;
-        Notice { policy, rule, path, container, within, text: format!("{problem}; allowed, since {reason}; {mend}") }
+        let Self { rule, place, problem, mend, .. } = self;
+        Notice { rule, place, text: format!("{problem}; allowed, since {reason}; {mend}") }
     }
 }
 
@@ -147,28 +169,14 @@ pub enum Scalar {
 /// One thing worth knowing about an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Notice {
-    /// The policy's name.
-    pub policy: &'static str,
-    /// The rule's stable name within the policy.
-    pub rule: &'static str,
-    /// Where in the object.
-    pub path: String,
-    /// The name of the container the path leads to; empty where it leads to none.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub container: String,
-    /// Where in the file that the path leads to, if it leads to one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub within: Option<Within>,
+    /// What finds it.
+    #[serde(flatten)]
+    pub rule: RuleName,
+    /// Where it is.
+    #[serde(flatten)]
+    pub place: Place,
     /// What is worth knowing.
     pub text: String,
-}
-
-impl Notice {
-    /// What is worth knowing at a place.
-    pub(crate) fn new(policy: &'static str, rule: &'static str, place: Place, text: String) -> Self {
-        let Place { path, container, within } = place;
-        Self { policy, rule, path, container, within, text }
-    }
 }
 
 /// A request no verdict can be given on. Never an acceptance: what cannot be judged is not good.
@@ -201,30 +209,14 @@ impl fmt::Display for Unjudged {
 
 impl fmt::Display for Violation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        place(formatter, &self.path, &self.container, self.within.as_ref())?;
-        write!(formatter, "{}; {}", self.problem, self.mend)
+        write!(formatter, "{}: {}; {}", self.place, self.problem, self.mend)
     }
 }
 
 impl fmt::Display for Notice {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        place(formatter, &self.path, &self.container, self.within.as_ref())?;
-        formatter.write_str(&self.text)
+        write!(formatter, "{}: {}", self.place, self.text)
     }
-}
-
-fn place(formatter: &mut fmt::Formatter<'_>, path: &str, container: &str, within: Option<&Within>) -> fmt::Result {
-    formatter.write_str(path)?;
-    if !container.is_empty() {
-        write!(formatter, " \"{container}\"")?;
-    }
-    if let Some(Within { path, line }) = within {
-        write!(formatter, " line {line}")?;
-        if !path.is_empty() {
-            write!(formatter, ", {path}")?;
-        }
-    }
-    formatter.write_str(": ")
 }
 
 /// The most violations or notices one answer spells out. An answer ends up in a terminal and in the cluster's audit

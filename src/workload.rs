@@ -11,7 +11,7 @@ mod users;
 
 pub use labels::Labels;
 #[cfg(feature = "pod-users")]
-use systems::{NodeSelector, Os};
+use systems::{Affinity, NodeSelector, Os};
 #[cfg(feature = "pod-users")]
 use users::Tried;
 #[cfg(feature = "pod-users")]
@@ -208,7 +208,7 @@ view! {
         "hostUsers" if "pod-users" => host_users: Tried<bool>,
         "os" if "pod-users" => os: Tried<Os<'a>>,
         "nodeSelector" if "pod-users" => node_selector: Tried<NodeSelector<'a>>,
-        "affinity" if "pod-users" => affinity: &'a RawValue,
+        "affinity" if "pod-users" => affinity: Affinity,
         "securityContext" if "pod-users" => security_context: Tried<SecurityContext<'a>>,
         "initContainers" => init_containers: Vec<Container<'a>>,
         "containers" => containers: Vec<Container<'a>>,

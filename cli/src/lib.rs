@@ -10,6 +10,7 @@ pub mod check;
 pub mod diff;
 #[cfg(feature = "modules")]
 pub mod engine;
+pub mod explain;
 pub mod files;
 pub mod formats;
 #[cfg(feature = "modules")]

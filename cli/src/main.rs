@@ -18,6 +18,7 @@ use flytewarden_cli::{
     DEFAULT_TIME,
     check::{Checked, FixedFile, STANDARD_INPUT, check as check_files, not_filled},
     diff::diff,
+    explain,
     files::{MOST_OF_SETTINGS, read_text, replace},
     formats::{
         junit::junit,
@@ -49,6 +50,9 @@ enum Command {
     /// Exits with 0 where all is good, 1 where there are violations, 2 where something could not be judged.
     #[command(after_help = "Example:\n  helm template flyte flyteorg/flyte-core | flytewarden check -")]
     Check(CheckArguments),
+    /// Says what a rule finds, what happens then, and what to do; without a name lists all rules.
+    #[command(after_help = "Example:\n  flytewarden explain runs-as-root")]
+    Explain(ExplainArguments),
     /// Pushes a compiled policy to an OCI registry, where Kubewarden finds it.
     ///
     /// Prints the reference that will always mean it. Credentials are those of `docker login`.
@@ -108,6 +112,17 @@ struct CheckArguments {
 }
 
 #[derive(clap::Args)]
+struct ExplainArguments {
+    /// The rule, as reports name it, with its policy's name before it or without.
+    #[arg(value_name = "RULE")]
+    rule: Option<String>,
+
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
 struct PushArguments {
     /// The module, with its metadata.
     #[arg(value_name = "FILE")]
@@ -142,6 +157,7 @@ const UNJUDGED: u8 = 2;
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Check(arguments) => check(&arguments),
+        Command::Explain(arguments) => explain(&arguments),
         Command::Push(arguments) => modules::push(&arguments),
     };
     match done {
@@ -151,6 +167,18 @@ fn main() -> ExitCode {
             ExitCode::from(UNJUDGED)
         }
     }
+}
+
+fn explain(arguments: &ExplainArguments) -> Result<ExitCode, Box<dyn Error>> {
+    let rules = explain::rules(arguments.rule.as_deref())?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let written = match arguments.rule {
+        _ if arguments.json => json(&rules, &mut out),
+        None => out.write_all(explain::list(&rules).as_bytes()),
+        Some(_) => out.write_all(explain::text(&rules).as_bytes()),
+    };
+    finish(written.and_then(|()| out.flush()))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
@@ -230,8 +258,7 @@ fn fix(fixed: &[FixedFile], write: bool, report: &mut Report, out: &mut impl Wri
 }
 
 fn json(report: &impl Serialize, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, report)?;
-    writeln!(out)
+    writeln!(out, "{}", text::escaped(&serde_json::to_string_pretty(report)?))
 }
 
 /// Whoever closed the pipe has read enough; what was said means the same.

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs, sync::Arc};
 
 use crate::certificates;
 use base64::{Engine, prelude::BASE64_STANDARD};
-use flytewarden::decision::{MORE_POLICIES, POLICIES, Policies};
+use flytewarden::decision::{POLICIES, Policies, VARIANTS};
 use flytewarden_offline::{
     cluster::{Cluster, HostCalls, NoCluster},
     manifest,
@@ -113,7 +113,7 @@ impl Case {
     ///
     /// There is none of that name.
     pub fn native(&self) -> Policies<'static> {
-        let mut policies = POLICIES.iter().chain(MORE_POLICIES);
+        let mut policies = POLICIES.iter().chain(VARIANTS);
         Policies::One(*policies.find(|policy| policy.name() == self.policy).expect("a folder is a policy's"))
     }
 

@@ -4,7 +4,7 @@
 use std::{process::ExitCode, sync::Arc};
 
 use flytewarden::{
-    decision::{MORE_POLICIES, POLICIES, Policies},
+    decision::{POLICIES, Policies, VARIANTS},
     policy::Policy,
 };
 use flytewarden_cli::engine::{self, Module};
@@ -95,7 +95,7 @@ fn main() -> ExitCode {
     let whole = Arc::new(Module::load(&wasm, &module("flytewarden")).expect("the module loads"));
 
     let mut trials = Vec::new();
-    for policy in [POLICIES, MORE_POLICIES].concat() {
+    for policy in [POLICIES, VARIANTS].concat() {
         let own = Module::load(&wasm, &module(policy.name())).expect("the module loads");
         let mut engines: Vec<(&str, Arc<dyn Engine>)> =
             vec![("native", Arc::new(Natively(policy))), ("module", Arc::new(OwnModule(own)))];

@@ -3,6 +3,7 @@
 
 use std::{process::ExitCode, sync::Arc};
 
+use flytewarden::decision::DECLARED;
 use flytewarden_cli::engine::{self, Module};
 use flytewarden_e2e::{certificates, module};
 use flytewarden_offline::{check::Policy as _, cluster::HostCalls};
@@ -167,7 +168,9 @@ fn main() -> ExitCode {
         let trial = Trial::test(format!("{title}, asked about an image"), move || judge_image(&images, Host(host)));
         trials.push(trial);
     }
-    for name in ["flyte-console-url", "flyte-oauth-tls", "flytewarden"] {
+    let asking =
+        DECLARED.iter().filter(|declared| !declared.asks_for.is_empty()).map(|declared| declared.policy.name());
+    for name in asking.chain(["flytewarden"]) {
         let module = Arc::new(Module::load(&engine, &module(name)).expect("the module loads"));
         for (title, host) in HOSTS {
             for (_, what, request) in

@@ -6,11 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use flytewarden::{
-    decision::{MORE_POLICIES, POLICIES},
-    host::Listed,
-};
-use flytewarden_e2e::{module, root};
+use flytewarden::decision::{DECLARED, POLICIES, VARIANTS};
+use flytewarden_e2e::{cases, module, root};
 use flytewarden_offline::yaml;
 use serde_json::{Value, json};
 
@@ -21,11 +18,7 @@ fn metadata(folder: &Path) -> Value {
 }
 
 fn folders_of_policies() -> impl Iterator<Item = (&'static str, PathBuf)> {
-    POLICIES.iter().chain(MORE_POLICIES).map(|policy| (policy.name(), root().join("policies").join(policy.name())))
-}
-
-fn rules(metadata: &Value) -> BTreeSet<String> {
-    metadata["rules"].as_array().expect("there are rules").iter().map(Value::to_string).collect()
+    POLICIES.iter().chain(VARIANTS).map(|policy| (policy.name(), root().join("policies").join(policy.name())))
 }
 
 #[test]
@@ -38,13 +31,6 @@ fn every_policy_has_a_folder_and_every_folder_a_policy() {
         .collect();
     let policies: BTreeSet<String> = folders_of_policies().map(|(name, _)| name.to_owned()).collect();
     assert_eq!(policies, folders);
-}
-
-#[test]
-fn the_module_with_all_policies_asks_for_what_any_of_them_asks_for() {
-    let folders = POLICIES.iter().map(|policy| root().join("policies").join(policy.name()));
-    let any: BTreeSet<String> = folders.flat_map(|folder| rules(&metadata(&folder))).collect();
-    assert_eq!(any, rules(&metadata(&root())));
 }
 
 /// What a module asks of its host, as kwctl's scan finds it: the operations whose names are in its data.
@@ -80,12 +66,43 @@ fn host_capabilities_are_those_the_modules_have() {
 
 #[test]
 fn context_aware_resources_are_the_kinds_that_policies_list() {
-    let listed = [Listed::Deployment, Listed::Ingress, Listed::ConfigMap, Listed::Service].map(Listed::kind);
-    for folder in [root(), root().join("policies/flyte-console-url")] {
-        let declared = &metadata(&folder)["contextAwareResources"];
-        let expected = listed.map(|(api_version, kind)| json!({"apiVersion": api_version, "kind": kind}));
-        assert_eq!(&json!(expected), declared);
+    for declared in DECLARED {
+        let name = declared.policy.name();
+        let written = metadata(&root().join("policies").join(name))["contextAwareResources"].clone();
+        let kinds = declared.asks_for.iter().map(|listed| listed.kind());
+        let kinds: Value = kinds.map(|(version, kind)| json!({"apiVersion": version, "kind": kind})).collect();
+        assert_eq!(kinds, if written.is_null() { json!([]) } else { written }, "{name}");
     }
+}
+
+#[test]
+fn rules_are_declared_once_with_their_policys_name() {
+    for declared in DECLARED {
+        let policy = declared.variant_of.unwrap_or(declared.policy.name());
+        let names: BTreeSet<&str> = declared.rules.iter().map(|rule| rule.name.rule).collect();
+        assert_eq!(declared.rules.len(), names.len(), "{policy}");
+        for rule in declared.rules {
+            assert_eq!(policy, rule.name.policy, "{}", rule.name);
+            assert!(rule.summary.len() < 130 && !rule.summary.ends_with('.'), "{}", rule.name);
+            assert!(rule.help.ends_with('.'), "{}", rule.name);
+        }
+    }
+}
+
+/// A certificate under one of Mozilla's roots only their CAs can make.
+const WITHOUT_CASES: &[&str] = &["long-lived"];
+
+/// A rule that no case finds may as well not be there.
+#[test]
+fn every_rule_is_found_by_a_case() {
+    let cases = cases::all();
+    let found =
+        cases.iter().flat_map(|case| case.rules.iter().map(String::as_str)).chain(WITHOUT_CASES.iter().copied());
+    let found: BTreeSet<&str> = found.collect();
+    let declared = DECLARED.iter().flat_map(|declared| declared.rules);
+    let lost: Vec<String> =
+        declared.map(|rule| rule.name).filter(|name| !found.contains(name.rule)).map(|name| name.to_string()).collect();
+    assert!(lost.is_empty(), "{lost:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
 
 use cel::{Context, Program};
 use flytewarden::{
-    decision::{MORE_POLICIES, POLICIES, Policies},
+    decision::{POLICIES, Policies, VARIANTS},
     oauth_tls::LINKED,
     policy::Policy,
 };
@@ -41,7 +41,7 @@ fn policies() -> Vec<Package> {
 
 fn packages() -> Vec<Package> {
     let all = Package { name: "flytewarden", folder: root(), module: Policies::Several(POLICIES) };
-    let more = MORE_POLICIES.iter().map(|policy| of_policy(*policy));
+    let more = VARIANTS.iter().map(|policy| of_policy(*policy));
     policies().into_iter().chain(more).chain([all]).collect()
 }
 
@@ -81,7 +81,7 @@ impl Package {
     fn refusal_by_any(&self, settings: &Value) -> Option<String> {
         let refusal = self.refusal(settings)?;
         let is_named = |more: &&&dyn Policy| refusal.contains(&format!("the module {} is the same", more.name()));
-        match MORE_POLICIES.iter().find(is_named) {
+        match VARIANTS.iter().find(is_named) {
             Some(more) => of_policy(*more).refusal(settings.get("flyte-non-root").unwrap_or(settings)),
             None => Some(refusal),
         }
@@ -201,23 +201,6 @@ fn conditions(package: &Package) -> BTreeMap<String, String> {
     conditions.as_array().into_iter().flatten().map(pair).collect()
 }
 
-#[test]
-fn conditions_are_the_same_for_every_policy_that_has_them() {
-    let [mut all, mut whole] = [BTreeMap::new(), BTreeMap::new()];
-    for package in packages() {
-        let conditions = conditions(&package);
-        if package.name == "flytewarden" {
-            whole = conditions;
-            continue;
-        }
-        for (name, expression) in conditions {
-            let other = all.entry(name.clone()).or_insert_with(|| expression.clone());
-            assert_eq!(*other, expression, "{} {name}", package.name);
-        }
-    }
-    assert_eq!(all, whole);
-}
-
 /// Whatever its settings, a policy gets every request that it has something to say of.
 #[test]
 fn conditions_leave_out_no_case_with_a_finding() {
@@ -248,9 +231,10 @@ fn conditions_leave_out_no_case_with_a_finding() {
     assert!(checked > 0);
 }
 
-/// Whether a policy refuses a case's object, changes it, or says anything of it.
+/// Whether a policy refuses a case's object, changes it, or says more of it than that it stays unread.
 fn has_findings(case: &Case) -> bool {
-    case.object.is_some() && (!case.accepted || !case.warnings.is_empty() || case.changed.is_some())
+    let has_notices = !case.warnings.is_empty() && case.rules != ["not-judged"];
+    case.object.is_some() && (!case.accepted || has_notices || case.changed.is_some())
 }
 
 /// A request as the API server sends it: without fields that are null, and with a Secret's `stringData` in `data`.
@@ -284,39 +268,6 @@ fn includes(value: &Value, part: &Value) -> bool {
         Value::Object(fields) => fields.iter().all(|(name, field)| includes(&value[name], field)),
         other => value == other,
     }
-}
-
-#[test]
-fn all_policies_are_applied_together() {
-    let kustomization = read(&text(&root().join("policies/kustomization.yaml")));
-    let policies = POLICIES.iter().map(|policy| format!("{}/policy.yaml", policy.name()));
-    let all: Vec<String> = ["policy-server-rbac.yaml".to_owned()].into_iter().chain(policies).collect();
-    assert_eq!(json!(all), kustomization["resources"]);
-}
-
-#[test]
-fn policy_server_is_allowed_what_policies_ask_for() {
-    let file = text(&root().join("policies/policy-server-rbac.yaml"));
-    let role = json!(yaml::documents(&file).next().unwrap().content.unwrap());
-    let mut allowed = BTreeSet::new();
-    for rule in role["rules"].as_array().unwrap() {
-        let group = rule["apiGroups"][0].as_str().unwrap();
-        for resource in rule["resources"].as_array().unwrap() {
-            allowed.insert((group.to_owned(), resource.as_str().unwrap().to_owned()));
-        }
-    }
-    let mut asked = BTreeSet::new();
-    for package in packages() {
-        for kind in package.yaml("metadata.yml")["contextAwareResources"].as_array().into_iter().flatten() {
-            let group = kind["apiVersion"].as_str().unwrap().rsplit_once('/').map_or("", |(group, _)| group);
-            let plural = match kind["kind"].as_str().unwrap() {
-                "Ingress" => "ingresses".to_owned(),
-                kind => format!("{}s", kind.to_lowercase()),
-            };
-            asked.insert((group.to_owned(), plural));
-        }
-    }
-    assert_eq!(asked, allowed);
 }
 
 #[test]

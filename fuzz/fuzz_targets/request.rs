@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use flytewarden::{
     answer::Answer,
-    decision::{MORE_POLICIES, POLICIES, Policies},
+    decision::{VARIANTS, POLICIES, Policies},
     host::{Host, NoHost},
 };
 use flytewarden_fuzz::{
@@ -42,7 +42,7 @@ fuzz_target!(|data: &[u8]| {
             let settings = settings.map_or("null", RawValue::get);
             check_alone_and_together(request, settings, host);
         }
-        _ => POLICIES.iter().chain(MORE_POLICIES).for_each(|policy| {
+        _ => POLICIES.iter().chain(VARIANTS).for_each(|policy| {
             ask(&Policies::One(*policy), input, host);
         }),
     }
@@ -77,7 +77,7 @@ fn check_alone_and_together(request: &RawValue, settings: &str, host: &dyn Host)
         }
         answer
     };
-    MORE_POLICIES.iter().for_each(|policy| {
+    VARIANTS.iter().for_each(|policy| {
         check_alone(*policy);
     });
     let alone: Vec<Answer> = POLICIES.iter().map(|policy| check_alone(*policy)).collect();

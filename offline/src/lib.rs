@@ -16,6 +16,7 @@ pub mod manifest;
 pub mod metadata;
 pub mod report;
 pub mod request;
+pub mod rules;
 pub mod settings;
 pub mod yaml;
 

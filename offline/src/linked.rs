@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use flytewarden::{
-    decision::{MORE_POLICIES, POLICIES, Policies},
+    decision::{DECLARED, Policies},
     host::{Host, Listed, Pki},
-    policy::Policy as Rule,
+    policy::{Declared, Policy as Rule},
     settings::InvalidSettings,
 };
 use serde::Deserialize;
@@ -16,22 +16,44 @@ use crate::{check::Policy, cluster::HostCalls, metadata::Metadata, report::Answe
 /// What the program that links the policies has for them, or why it does not.
 pub type Source<T> = fn() -> Result<T, String>;
 
-/// By build.rs: each policy's name, with its metadata as JSON.
-const METADATA: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/metadata.rs"));
+/// What a folder of `policies/` says of its policy.
+struct Folder {
+    name: &'static str,
+    /// Its `metadata.yml`, as JSON.
+    metadata: &'static str,
+    /// What it says for people, as JSON.
+    info: &'static str,
+}
+
+/// By build.rs.
+const FOLDERS: &[Folder] = include!(concat!(env!("OUT_DIR"), "/folders.rs"));
+
+fn folder_of(declared: &Declared) -> Option<&'static Folder> {
+    FOLDERS.iter().find(|folder| folder.name == declared.policy.name())
+}
+
+/// The policies that are no variants.
+fn declared() -> impl Iterator<Item = &'static Declared> {
+    DECLARED.iter().filter(|declared| declared.variant_of.is_none())
+}
 
 /// What each policy says of itself for people, as JSON: a list of `{"name", "description", "version", "severity",
 /// "questions"}`.
-pub const INFO: &str = include_str!(concat!(env!("OUT_DIR"), "/info.json"));
+pub fn info() -> String {
+    let info: Vec<&str> = declared().filter_map(folder_of).map(|folder| folder.info).collect();
+    format!("[{}]", info.join(","))
+}
 
-/// All policies, in the order of their names.
+/// All policies, in the order of their names. A variant with more to ask stands in for its policy: here nobody has to allow
+/// that first.
 pub fn policies(clock: Source<Duration>, pki: Source<&'static Pki>) -> Vec<Linked> {
-    let linked = |(name, metadata): &(&str, &str)| {
-        let metadata: Metadata = serde_json::from_str(metadata).ok()?;
-        let own = metadata.name()?;
-        let rule: &dyn Rule = *POLICIES.iter().chain(MORE_POLICIES).find(|policy| policy.name() == own)?;
-        Some(Linked { name: (*name).to_owned(), metadata, rule, clock, pki })
+    let linked = |declared: &'static Declared| {
+        let name = declared.policy.name();
+        let asking = DECLARED.iter().find(|variant| variant.variant_of == Some(name)).unwrap_or(declared);
+        let metadata: Metadata = serde_json::from_str(folder_of(asking)?.metadata).ok()?;
+        Some(Linked { name: name.to_owned(), metadata, rule: asking.policy, clock, pki })
     };
-    METADATA.iter().filter_map(linked).collect()
+    declared().filter_map(linked).collect()
 }
 
 /// A policy that is linked in, and what its module says of itself.
@@ -120,12 +142,13 @@ impl Host for Asked<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{METADATA, policies};
+    use super::{DECLARED, policies};
 
     #[test]
     fn every_policy_is_linked_in() {
         let linked = policies(|| Err(String::new()), || Err(String::new()));
-        let names: Vec<&str> = linked.iter().map(|policy| &*policy.name).collect();
-        assert_eq!(METADATA.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names);
+        let linked: Vec<&str> = linked.iter().map(|policy| &*policy.name).collect();
+        let declared = DECLARED.iter().filter(|declared| declared.variant_of.is_none());
+        assert_eq!(declared.map(|declared| declared.policy.name()).collect::<Vec<_>>(), linked);
     }
 }

@@ -21,8 +21,8 @@ pub(crate) struct Overrides {
     /// What is not said is not known.
     pub(crate) security: Security,
     pub(crate) faults: Vec<Fault>,
-    /// What is worth knowing: the rule, the place, the text.
-    pub(crate) remarks: Vec<(&'static str, Place, String)>,
+    /// What is worth knowing, where, and in words.
+    pub(crate) remarks: Vec<(Remark, Place, String)>,
 }
 
 /// Whether the container runs flyteadmin's server: by its name in Flyte's charts, or by its image.
@@ -32,8 +32,14 @@ pub(crate) fn is_flyteadmin(placed: &Placed) -> bool {
     placed.runs_on() && (flyte::ADMIN_CONTAINERS.contains(&placed.container.name()) || has_image())
 }
 
-/// The rule about what is said in a way that cannot be read from the object.
-pub(crate) const NOT_KNOWN: &str = "not-known";
+/// What is worth knowing of what a container says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Remark {
+    /// It is said in a way that cannot be read from the object.
+    NotKnown,
+    /// It only looks as if it said something.
+    NoEffect,
+}
 
 const FLAG: &str = "--server.security.";
 const VARIABLE: &str = "SERVER.SECURITY.";
@@ -75,7 +81,7 @@ impl Overrides {
         let mut overrides = Self::default();
         for (at, why) in &line.unread {
             let text = format!("{why}: it may set flags and variables, and those come before the files");
-            overrides.remarks.push((NOT_KNOWN, place(placed, *at), text));
+            overrides.remarks.push((Remark::NotKnown, place(placed, *at), text));
         }
         let flags = overrides.read_flags(placed, &line.run.arguments)?;
         overrides.read_variables(placed, line, &flags)?;
@@ -103,7 +109,7 @@ impl Overrides {
                     self.faults.push(fault);
                 } else if let Some(meant) = meant(name) {
                     let text = format!("{} has no effect: flyteadmin reads {meant}", Shortened(name));
-                    self.remarks.push(("no-effect", place(), text));
+                    self.remarks.push((Remark::NoEffect, place(), text));
                 }
                 continue;
             };
@@ -112,14 +118,14 @@ impl Overrides {
             }
             if may_be_dropped && !(text.is_empty() && *is_known) {
                 let text = format!("{name} may be lost: many shells, such as dash and busybox, drop names with dots");
-                self.remarks.push((NOT_KNOWN, place(), text));
+                self.remarks.push((Remark::NotKnown, place(), text));
             }
             if is_from_elsewhere {
                 let text = format!("{name} is not known here (valueFrom), and comes before the files");
-                self.remarks.push((NOT_KNOWN, place(), text));
+                self.remarks.push((Remark::NotKnown, place(), text));
             } else if !is_known {
                 let text = format!("{name} refers to another variable, and comes before the files");
-                self.remarks.push((NOT_KNOWN, place(), text));
+                self.remarks.push((Remark::NotKnown, place(), text));
             } else if !text.is_empty() {
                 // viper takes no empty variable.
                 self.say(*known, text, place(), false)?;
@@ -134,28 +140,39 @@ impl Overrides {
         let mut words = words.iter().peekable();
         // Whether the word before is a flag that is not known here, and may take the next one.
         let mut is_open = false;
+        // Whether a `--` stands before, which may be the value of such a flag.
+        let mut may_be_behind = false;
         while let Some(Word { at, value: Value { text: token, is_known } }) = words.next() {
+            let may_be_value = is_open;
             if token == "--" && *is_known {
-                break;
+                if !may_be_value {
+                    break;
+                }
+                is_open = false;
+                may_be_behind = true;
+                continue;
             }
             let config = token.strip_prefix("--config").filter(|_| *is_known);
             if let Some(value) = config.filter(|rest| rest.is_empty() || rest.starts_with('=')) {
+                if may_be_value && value.is_empty() {
+                    continue;
+                }
+                is_open = false;
                 // Which takes whatever stands behind it.
-                let behind = || words.next().map(|word| (word.at, &*word.value.text));
-                let file = value.strip_prefix('=').map(|value| (*at, value)).or_else(behind);
-                // Entries of ConfigMaps that end so are what is read here.
-                if let Some((at, file)) =
-                    file.filter(|(_, file)| !(file.is_empty() || file.ends_with(".yaml") || file.contains("$(")))
-                {
+                let mut behind = || words.next().map(|word| (word.at, &word.value));
+                let whole = Value { text: value.get(1..).unwrap_or_default().into(), is_known: true };
+                let file = if value.is_empty() { behind() } else { Some((*at, &whole)) };
+                if let Some((at, file)) = file.filter(|(_, file)| !is_read_here(file)) {
+                    let file =
+                        if file.is_known { Shortened(&file.text).to_string() } else { "another file".to_owned() };
                     let text = format!(
-                        "flyteadmin reads {}, and here no file but those that end in .yaml is read",
-                        Shortened(file)
+                        "flyteadmin reads {file}, and judged is what ConfigMaps bring to {}",
+                        flyte::ADMIN_CONFIG_FILES.join(" or ")
                     );
-                    self.remarks.push((NOT_KNOWN, place(placed, at), text));
+                    self.remarks.push((Remark::NotKnown, place(placed, at), text));
                 }
                 continue;
             }
-            let may_be_value = is_open;
             is_open = token.starts_with("--") && !token.contains('=') && !token.to_ascii_lowercase().starts_with(FLAG);
             let place = place(placed, *at);
             // With one dash it is no flag either, and pflag refuses it.
@@ -166,10 +183,10 @@ impl Overrides {
             let Some(flag) = flag.filter(|flag| *is_known || flag.contains('=')) else {
                 if !is_known && (is_flag || FLAG.starts_with(&**token)) {
                     let text = "a flag may be set here that is not known, and comes before the files";
-                    self.remarks.push((NOT_KNOWN, place, text.to_owned()));
+                    self.remarks.push((Remark::NotKnown, place, text.to_owned()));
                 } else if token.contains("server.security.") {
                     self.remarks.push((
-                        NOT_KNOWN,
+                        Remark::NotKnown,
                         place,
                         "sets server.security in a way that is not read here".to_owned(),
                     ));
@@ -192,7 +209,7 @@ impl Overrides {
                         .is_some_and(|next| next.value.is_known && decode::parse_bool(&next.value.text).is_ok())
                     {
                         let text = format!("{FLAG}{name} is true here: a boolean flag takes a value after `=` alone");
-                        self.remarks.push(("no-effect", place.clone(), text));
+                        self.remarks.push((Remark::NoEffect, place.clone(), text));
                     }
                     ("true", true)
                 }
@@ -204,9 +221,13 @@ impl Overrides {
                     }
                 },
             };
-            if may_be_value {
-                let text = "this may be the value of the flag before it, and no flag".to_owned();
-                self.remarks.push((NOT_KNOWN, place.clone(), text));
+            if may_be_value || may_be_behind {
+                let text = if may_be_value {
+                    "this may be the value of the flag before it, and no flag".to_owned()
+                } else {
+                    "this may stand behind flyteadmin's `--`, and be no flag".to_owned()
+                };
+                self.remarks.push((Remark::NotKnown, place.clone(), text));
                 // Then it does not switch off what is wrong.
                 if matches!(known, Known::AllowCors) && is_known && decode::parse_bool(value) == Ok(false) {
                     continue;
@@ -216,7 +237,7 @@ impl Overrides {
                 self.say(*known, value, place, true)?;
             } else {
                 let text = format!("{FLAG}{name} refers to a variable, and comes before the files");
-                self.remarks.push((NOT_KNOWN, place, text));
+                self.remarks.push((Remark::NotKnown, place, text));
                 self.forget(*known);
             }
         }
@@ -277,6 +298,11 @@ impl Overrides {
     fn never_starts(&mut self, place: Place, reason: &str, mend: &'static str) {
         self.faults.push(Fault::never_starts(place, reason, mend));
     }
+}
+
+/// Whether a file that `--config` names is among those that are read here; a reference that nothing defines names none.
+fn is_read_here(Value { text, is_known }: &Value) -> bool {
+    *is_known && (text.is_empty() || text.contains("$(") || flyte::ADMIN_CONFIG_FILES.contains(&&**text))
 }
 
 /// That a flag does not exist, and the one that was meant.

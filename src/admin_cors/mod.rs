@@ -13,6 +13,7 @@
 //! of [flyteorg/flyte](https://github.com/flyteorg/flyte) v1.16.8; `cors.go` of
 //! [gorilla/handlers](https://github.com/gorilla/handlers) v1.5.1.
 
+mod options;
 mod rules;
 mod settings;
 
@@ -22,13 +23,13 @@ use settings::Settings;
 use crate::{
     admin_config::{
         config_map,
-        container::{self, Overrides},
+        container::{self, Overrides, Remark},
         files::Config,
     },
     admission::{AdmissionRequest, Kind},
     argv::CommandLine,
     host::Host,
-    policy::Policy,
+    policy::{Declared, Policy},
     settings::InvalidSettings,
     verdict::{Notice, Place, Shortened, Unjudged, Verdict},
     workload::{self, Container, Workload},
@@ -38,11 +39,20 @@ use crate::{
 #[derive(Debug)]
 pub struct AdminCors;
 
-const NAME: &str = "flyte-admin-cors";
+/// The policy as it is declared.
+pub const DECLARED: Declared = Declared {
+    policy: &AdminCors,
+    variant_of: None,
+    rules: rules::RULES,
+    settings: settings::SETTINGS,
+    asks_for: &[],
+    asks_for_images: false,
+    most_bytes: 415_000,
+};
 
 impl Policy for AdminCors {
     fn name(&self) -> &'static str {
-        NAME
+        "flyte-admin-cors"
     }
 
     fn concerns(&self, kind: &Kind) -> bool {
@@ -80,11 +90,11 @@ fn judge_config_map(request: &AdmissionRequest, settings: &Settings) -> Result<V
     let mut config = Config::read(&files)?;
     let security = config.security()?;
     let mut verdict = Verdict::default();
-    verdict.violations.extend(config.faults.into_iter().map(rules::fault));
+    verdict.violations.extend(config.faults.into_iter().map(options::fault));
     // With a fault there is no telling what holds, so it rests on all files.
     verdict.violations.rest_on(&files);
     if verdict.accepts() {
-        rules::judge(&security, settings, "data", &mut verdict);
+        options::judge(&security, settings, "data", &mut verdict);
     }
     let old = request.old_object.filter(|_| request.is_update() && verdict.accepts());
     let before = old.map(|old| config_map::files(old).and_then(|files| Config::read(&files)?.security()));
@@ -103,7 +113,7 @@ fn needs_restart(config_map: &str, namespace: &str) -> Notice {
          kubectl rollout restart deployment/{}{namespace}",
         Shortened(deployment)
     );
-    rules::notice("needs-restart", Place { path: "data".to_owned(), ..Place::default() }, text)
+    Notice { rule: rules::NEEDS_RESTART, place: Place::at("data"), text }
 }
 
 fn judge_workload(request: &AdmissionRequest, settings: &Settings) -> Result<Verdict, Unjudged> {
@@ -115,12 +125,18 @@ fn judge_workload(request: &AdmissionRequest, settings: &Settings) -> Result<Ver
     for placed in workload.containers().filter(container::is_flyteadmin) {
         let Overrides { security, faults, remarks } = Overrides::read(&placed, &CommandLine::read(&placed)?)?;
         let mut own = Verdict::default();
-        own.notices.extend(remarks.into_iter().map(|(rule, place, text)| rules::notice(rule, place, text)));
+        own.notices.extend(remarks.into_iter().map(|(remark, place, text)| {
+            let rule = match remark {
+                Remark::NotKnown => rules::NOT_KNOWN,
+                Remark::NoEffect => rules::NO_EFFECT,
+            };
+            Notice { rule, place, text }
+        }));
         if faults.is_empty() {
-            rules::judge(&security, settings, &placed.path(), &mut own);
+            options::judge(&security, settings, &placed.path(), &mut own);
         } else {
             // There is no telling what else is said, so it rests on all of that.
-            own.violations.extend(faults.into_iter().map(rules::fault));
+            own.violations.extend(faults.into_iter().map(options::fault));
             let Container { command, args, env, env_from, .. } = placed.container;
             own.violations.rest_on([command, args, env, env_from].map(|list| list.map(RawValue::get)));
         }

@@ -1,203 +1,49 @@
-//! What the options come to, and what browsers do with it.
+//! What `flyte-admin-cors` can find.
 
-use std::collections::BTreeSet;
+use crate::rule::rules;
 
-use super::{NAME, settings::Settings};
-use crate::{
-    admin_config::{ANY, Answer, Fault, FaultKind, Item, Said, Security},
-    origin::{Origin, shown},
-    verdict::{Edit, Notice, Place, Scalar, Shortened, Verdict, Violation},
-};
-
-const LIST_CONSOLE: &str = "list flyteconsole's own origin alone, https://<flyte-console-domain>; where it is on flyteadmin's \
-                            domain, set allowCors: false";
-
-/// What every website may do then, and what flyteconsole still may not.
-const SERVED_TO_ANY: &str = "any website may read what flyteadmin answers without credentials, yet flyteconsole on another \
-                          domain gets nothing, since browsers refuse `*` for calls with credentials";
-
-/// Judges what is known of the options; `path` leads to where they would be said.
-pub(super) fn judge(security: &Security, settings: &Settings, path: &str, verdict: &mut Verdict) {
-    let is_on = security.allow_cors.as_ref().is_none_or(|said| said.value);
-    if let Some(origins) = &security.allowed_origins {
-        if is_on {
-            judge_origins(origins, settings, path, verdict);
-        } else {
-            judge_without_cors(security, origins, settings, path, verdict);
-        }
-    }
-    verdict.violations.rest_on(security.origins());
-    if is_on {
-        verdict.notices.extend(missing_header(security));
-    }
-}
-
-fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, verdict: &mut Verdict) {
-    let place = || origins.place.clone().unwrap_or_else(|| Place { path: path.to_owned(), ..Place::default() });
-    if origins.value.is_empty() {
-        let problem = format!("an empty list allows every origin: {SERVED_TO_ANY}");
-        verdict.violations.push(violation("any-origin", place(), problem, LIST_CONSOLE));
-    }
-    let is_good = |item: &Item| item.text != ANY && judge_origin(item, settings).is_none();
-    let has_good = || origins.value.iter().any(is_good);
-    for item in &origins.value {
-        if item.text == ANY {
-            let (place, problem) = match &origins.place {
-                Some(_) => (item.place.clone(), format!("`*` allows every origin: {SERVED_TO_ANY}")),
-                None => (
-                    place(),
-                    format!(
-                        "no file sets server.security.allowedOrigins, and flyteadmin's default is `*`, every origin: {SERVED_TO_ANY}"
-                    ),
-                ),
-            };
-            let edits = if has_good() { in_list(item, &place, None) } else { Vec::new() };
-            verdict.violations.push(Violation { edits, ..violation("any-origin", place, problem, LIST_CONSOLE) });
-        } else {
-            let violation = judge_origin(item, settings);
-            // What is removed must leave something: an empty list is every origin.
-            verdict.violations.extend(violation.map(|violation| match violation.rule {
-                "null-origin" if has_good() => Violation { edits: in_list(item, &item.place, None), ..violation },
-                _ => violation,
-            }));
-        }
-    }
-    let mut earlier = BTreeSet::new();
-    for item in &origins.value {
-        if !earlier.insert(&*item.text) {
-            let text = format!("`{}` is in the list twice", shown(&item.text));
-            verdict.notices.push(notice("duplicate-origin", item.place.clone(), text));
-        }
-    }
-    let is_any = origins.value.iter().any(|item| item.text == ANY);
-    let is_reachable = |required: &str| matches!(Answer::of(origins, required), Answer::Allowed);
-    let first = if is_any { "remove `*`, and " } else { "" };
-    judge_required(settings, is_reachable, place(), first, verdict);
-}
-
-/// What is wrong with one origin.
-fn judge_origin(item: &Item, settings: &Settings) -> Option<Violation> {
-    let Item { text, place } = item;
-    let shown = shown(text);
-    if text == "null" {
-        let problem = "`null` is what sandboxed frames and local files send, so that any website can be `null`";
-        return Some(violation("null-origin", place.clone(), problem, "remove it"));
-    }
-    let origin = match Origin::read(text) {
-        Ok(origin) => origin,
-        Err(never) => {
-            let problem = if text.is_empty() {
-                "no browser ever sends an empty origin".to_owned()
-            } else {
-                format!("no browser ever sends `{shown}`: it {}", never.reason)
-            };
-            let mend = never.instead_of(text).map_or_else(
-                || "write the origin as a browser sends it, e.g. https://console.example.com".to_owned(),
-                |instead| format!("write {}", Shortened(&encrypted(instead, settings))),
-            );
-            // Somebody must see to https first.
-            let instead = never.instead_of(text).filter(|instead| encrypted(instead, settings) == **instead).cloned();
-            let edits = instead.map(|instead| in_list(item, place, Some(Scalar::String(instead)))).unwrap_or_default();
-            return Some(Violation { edits, ..violation("never-matches", place.clone(), problem, &mend) });
-        }
-    };
-    if origin.is_plain_http() && !settings.may_be_http(text) {
-        let problem =
-            format!("`{shown}` is plain http: whoever is on the way can change the console and act as its user");
-        let mend = format!("serve the console over https and write {}", Shortened(&encrypted(text, settings)));
-        return Some(violation("plain-http", place.clone(), problem, &mend));
-    }
-    if !settings.trusts(text) {
-        let problem = format!("`{shown}` is not among the trustedOrigins of the settings");
-        return Some(violation("untrusted-origin", place.clone(), problem, "remove it, or trust it in the settings"));
-    }
-    None
-}
-
-/// The origin over https, unless it may be plain http.
-fn encrypted(origin: &str, settings: &Settings) -> String {
-    match Origin::read(origin) {
-        Ok(read) if read.is_plain_http() && !settings.may_be_http(origin) => read.over_https().to_string(),
-        _ => origin.to_owned(),
-    }
-}
-
-/// Origins that are listed for nothing. `*` is: the charts have it, and off is off.
-fn judge_without_cors(
-    security: &Security,
-    origins: &Said<Vec<Item>>,
-    settings: &Settings,
-    path: &str,
-    verdict: &mut Verdict,
-) {
-    let off = security.allow_cors.as_ref().and_then(|said| said.place.clone());
-    let place = origins.place.clone().or(off).unwrap_or_else(|| Place { path: path.to_owned(), ..Place::default() });
-    if origins.value.iter().any(|item| item.text != ANY) {
-        let problem = "allowCors is false, so these origins have no effect: browsers get no permission for any of them";
-        verdict.violations.push(violation(
-            "cors-off",
-            place.clone(),
-            problem,
-            "set allowCors: true, or remove the origins",
-        ));
-    }
-    judge_required(settings, |_| false, place, "set allowCors: true, and ", verdict);
-}
-
-fn judge_required(
-    settings: &Settings,
-    is_reachable: impl Fn(&str) -> bool,
-    place: Place,
-    first: &str,
-    verdict: &mut Verdict,
-) {
-    let missing: Vec<String> = settings
-        .required_origins
-        .iter()
-        .flatten()
-        .filter(|origin| !is_reachable(origin))
-        .map(|origin| Shortened(origin).to_string())
-        .collect();
-    if !missing.is_empty() {
-        let missing = missing.join(", ");
-        let problem = format!("browsers get no permission for {missing}, which the settings require");
-        let mend = format!("{first}list {missing} in allowedOrigins");
-        verdict.violations.push(violation("required-origin-missing", place, problem, &mend));
-    }
-}
-
-/// With authentication on, flyteconsole and flytectl send their token in a header of Flyte's own.
-fn missing_header(security: &Security) -> Option<Notice> {
-    const HEADER: &str = "flyte-authorization";
-    let (use_auth, headers) = (security.use_auth.as_ref()?, security.allowed_headers.as_ref()?);
-    let has_it = headers.value.iter().any(|item| item.text.trim().eq_ignore_ascii_case(HEADER));
-    let place = headers.place.as_ref().filter(|_| use_auth.value && !has_it)?;
-    let text =
-        format!("useAuth is true and allowedHeaders lacks {HEADER}: calls that carry it from another domain get 403");
-    Some(notice("auth-header-not-allowed", place.clone(), text))
-}
-
-/// What a fault of the configuration is to this policy.
-pub(super) fn fault(Fault { place, kind, problem, mend }: Fault) -> Violation {
-    let rule = match kind {
-        FaultKind::NeverStarts => "never-starts",
-        FaultKind::TwoMeanings => "two-meanings",
-    };
-    violation(rule, place, problem, &mend)
-}
-
-fn violation(rule: &'static str, place: Place, problem: impl Into<String>, mend: &str) -> Violation {
-    Violation::new(NAME, rule, place, problem.into(), mend.to_owned())
-}
-
-/// A change of one origin, where it is an item of a list in a file. One with a user in it is shown nowhere, nor what it was.
-fn in_list(item: &Item, place: &Place, value: Option<Scalar>) -> Vec<Edit> {
-    let is_item = place.within.as_ref().is_some_and(|within| within.path.ends_with(']'));
-    let is_item = is_item && !item.text.contains('@');
-    let was = Some(Scalar::String(item.text.clone()));
-    if is_item { vec![Edit { below: "", was, value }] } else { Vec::new() }
-}
-
-pub(super) fn notice(rule: &'static str, place: Place, text: String) -> Notice {
-    Notice::new(NAME, rule, place, text)
+rules! {
+    "flyte-admin-cors":
+    Violation ANY_ORIGIN = "any-origin",
+        "every origin allowed: by `*`, by an empty list, or by saying nothing",
+        "Any website may read what flyteadmin answers without credentials, yet flyteconsole on another domain gets nothing, since browsers refuse `*` for calls with credentials. List flyteconsole's own origin alone; where it is on flyteadmin's domain, set `allowCors: false`.";
+    Violation NEVER_MATCHES = "never-matches",
+        "an origin that no browser sends",
+        "With a path, a slash at the end, a query, a user, upper case, the default port, a `*` in it, no scheme, a host not in punycode, or in punycode that browsers refuse, white space, a placeholder, two origins in one item: flyteadmin compares origins letter by letter, so that flyteconsole is not let in. Write the origin as browsers do: scheme, host, and the port where it is not the default.";
+    Violation NULL_ORIGIN = "null-origin",
+        "`null` as an origin",
+        "Sandboxed frames and local files send it, so that any website can be `null`. Remove it.";
+    Violation PLAIN_HTTP = "plain-http",
+        "an origin over `http`, but for `localhost`, `*.localhost`, `127.0.0.0/8` and `[::1]`",
+        "Whoever is on the way can change the console and act as its user. Serve it over https, or name the origin in `allowHttp`.";
+    Violation CORS_OFF = "cors-off",
+        "origins listed while `allowCors` is false; the charts' `*` may stay",
+        "Browsers get no permission for any of them. Set `allowCors: true`, or remove the origins.";
+    Violation REQUIRED_ORIGIN_MISSING = "required-origin-missing",
+        "an origin of the setting `requiredOrigins` that browsers get no permission for",
+        "Whoever needs it is cut off. List it in `allowedOrigins`; `*` does not do, since browsers refuse it.";
+    Violation UNTRUSTED_ORIGIN = "untrusted-origin",
+        "an origin that the setting `trustedOrigins` does not name",
+        "Its pages may call flyteadmin as their user. Remove it, or trust it in the settings.";
+    Violation NEVER_STARTS = "never-starts",
+        "a file, flag or variable that flyteadmin does not start with",
+        "No YAML, a key given twice, a value of the wrong type. There is no telling what holds, so in a ConfigMap nothing else is judged. Mend what the finding names.";
+    Violation TWO_MEANINGS = "two-meanings",
+        "what means one thing to one release of flyteadmin, or in one place, and another to the next",
+        "`yes`, `on` and the like, true up to v1.16.5; keys with dots, lost since v1.16.7; keys that differ in case alone; a `<<` that brings a key of its map once more, with another value; a value with the tag `!`; a text in one file and a list in a later one; a variable `SERVER` or `SERVER.SECURITY`, which hides all options. An upgrade changes who is let in, and in a ConfigMap nothing else is judged. Write it so that every release reads the same.";
+    Notice DUPLICATE_ORIGIN = "duplicate-origin",
+        "an origin listed twice",
+        "It changes nothing, and one of the two may be forgotten when the other is removed.";
+    Notice AUTH_HEADER_NOT_ALLOWED = "auth-header-not-allowed",
+        "`useAuth` without `flyte-authorization` in `allowedHeaders`",
+        "Calls from another domain that carry their token in that header get 403. Add it to `allowedHeaders`.";
+    Notice NOT_KNOWN = "not-known",
+        "a value that is not in the object, or a command line that cannot be read as a whole",
+        "What it says comes before the files and was not judged. Write the value or the command into the object, or look yourself.";
+    Notice NO_EFFECT = "no-effect",
+        "a flag or variable that only looks as if it set something",
+        "flyteadmin does not read it. Remove it, or write it as the finding says.";
+    Notice NEEDS_RESTART = "needs-restart",
+        "an UPDATE that changes what browsers are served",
+        "Running pods keep the CORS they started with. `helm upgrade` of Flyte's charts restarts them; else it takes `kubectl rollout restart`.";
 }

@@ -6,10 +6,46 @@ use crate::{
     admin_config::config_map,
     origin::{Origin, shown},
     pattern,
-    settings::{self, InvalidSettings},
+    settings::{self, InvalidSettings, Setting, Shape, Unset},
     text::Text,
     view::view,
 };
+
+/// The settings as they are declared.
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "configMaps",
+        label: "ConfigMaps of flyteadmin",
+        shape: Shape::List,
+        default: Unset::Said,
+        asked_where: None,
+        meaning: "The names of flyteadmin's ConfigMaps, those of Flyte's charts where not set; `*` stands for any characters.",
+    },
+    Setting {
+        name: "allowHttp",
+        label: "Origins over plain http",
+        shape: Shape::List,
+        default: Unset::Is("[]"),
+        asked_where: None,
+        meaning: "Origins that may be plain http.",
+    },
+    Setting {
+        name: "requiredOrigins",
+        label: "Required origins",
+        shape: Shape::List,
+        default: Unset::Is("[]"),
+        asked_where: None,
+        meaning: "Origins that must be listed and reachable; `*` does not count, since browsers refuse it.",
+    },
+    Setting {
+        name: "trustedOrigins",
+        label: "Trusted origins",
+        shape: Shape::List,
+        default: Unset::Said,
+        asked_where: None,
+        meaning: "The only origins that may be listed, any where not set; `https://*.example.com` stands for one or more labels.",
+    },
+];
 
 view! {
     /// The policy's settings, all optional.

@@ -12,12 +12,15 @@ mod environment;
 mod script;
 #[cfg(test)]
 mod table;
+mod word;
 mod wrappers;
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 pub(crate) use environment::{Environment, Value};
 use script::Script;
+pub(crate) use word::{At, Run, Word};
+use word::{base_name, is_flyteadmin};
 
 use crate::{
     flyte,
@@ -25,53 +28,6 @@ use crate::{
     verdict::{Shortened, Unjudged},
     workload::Placed,
 };
-
-/// Which item of a container's list something stands in, e.g. `args[0]`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct At {
-    list: &'static str,
-    index: usize,
-}
-
-impl fmt::Display for At {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}[{}]", self.list, self.index)
-    }
-}
-
-/// A word of a command line.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Word<'a> {
-    pub(crate) at: At,
-    /// Where not known, it may also be several words.
-    pub(crate) value: Value<'a>,
-}
-
-/// One start of flyteadmin.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Run<'a> {
-    at: At,
-    /// What stands behind its name.
-    pub(crate) arguments: Vec<Word<'a>>,
-    /// What wrappers and the shell set, the last of a name counts.
-    variables: Vec<(String, Word<'a>)>,
-    /// Whether they took the container's own variables away.
-    is_cleared: bool,
-    /// How many of the variables were set before a shell took over, if one did.
-    through_shell: Option<usize>,
-}
-
-impl Run<'_> {
-    /// Whether flyteadmin's server is started, rather than another of its commands.
-    pub(crate) fn serves(&self) -> bool {
-        self.arguments.iter().any(|word| word.value.is_known && flyte::ADMIN_COMMANDS.contains(&&*word.value.text))
-    }
-
-    fn clear(&mut self) {
-        self.variables.clear();
-        self.is_cleared = true;
-    }
-}
 
 /// A variable that flyteadmin gets.
 pub(crate) struct Variable<'l> {
@@ -117,7 +73,8 @@ impl<'a> CommandLine<'a> {
         });
         let words: Vec<Word> =
             words.map(|(at, text)| Word { at, value: environment.expand(Cow::from(text)) }).collect();
-        let mut reader = Reader { environment: &environment, runs: Vec::new(), unread: Vec::new(), others: None };
+        let mut reader =
+            Reader { environment: &environment, runs: Vec::new(), unread: Vec::new(), others: None, before: None };
         // Flyte's images have a CMD, which arguments replace, and no entrypoint; mirrors of them may have one.
         if has_command || words.first().is_some_and(may_be_program) {
             reader.read_command(words, Run::default(), 0, false);
@@ -160,15 +117,6 @@ impl<'a> CommandLine<'a> {
     }
 }
 
-/// The last part of a program's path.
-fn base_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
-}
-
-fn is_flyteadmin(path: &str) -> bool {
-    flyte::ADMIN_PROGRAMS.contains(&base_name(path))
-}
-
 /// Whether a word that comes first is neither a flag of flyteadmin's nor one of its commands.
 fn may_be_program(word: &Word) -> bool {
     let Value { text, is_known } = &word.value;
@@ -185,6 +133,8 @@ struct Reader<'e, 'a> {
     unread: Vec<(At, String)>,
     /// The last program of a script that is not known.
     others: Option<(At, String)>,
+    /// The same, where it is the command before.
+    before: Option<(At, String)>,
 }
 
 impl<'a> Reader<'_, 'a> {
@@ -213,10 +163,13 @@ impl<'a> Reader<'_, 'a> {
                 Some(Err(why)) => return self.guess(why, words, run),
                 None => {
                     let why = format!("`{}` is a program that is not known here", Shortened(&value.text));
-                    if is_in_script && !starts_others(name, &words) {
-                        if !matches!(name, ":" | "cd" | "echo" | "printf" | "sleep" | "true") {
-                            self.others = Some((at, why));
-                        }
+                    let is_in_place = self.runs.iter().any(|run| run.may_end && run.serves());
+                    if is_in_script && is_harmless(name) {
+                        return;
+                    }
+                    if is_in_script && !starts_others(name, &words) && !is_in_place {
+                        self.others = Some((at, why.clone()));
+                        self.before = Some((at, why));
                         return;
                     }
                     return self.guess(why, words, run);
@@ -245,12 +198,20 @@ impl<'a> Reader<'_, 'a> {
         };
         let before = (self.runs.len(), self.unread.len());
         let mut commands = Script::new(script, parameters, self.environment, &run);
+        let mut is_fallback = false;
         loop {
             match commands.next_command() {
                 Ok(Some(command)) => {
                     let mut run = run.clone();
                     run.variables.extend(command.variables);
+                    run.may_end |= command.is_conditional || command.has_fallback;
+                    let (before, known) = (self.before.take(), self.runs.len());
                     self.read_command(command.words, run, level + 1, true);
+                    // Then flyteadmin runs where that does not, which may be another way to start it.
+                    if is_fallback && self.runs[known..].iter().any(Run::serves) {
+                        self.unread.extend(before);
+                    }
+                    is_fallback = command.has_fallback;
                 }
                 Ok(None) => break,
                 Err(what) => {
@@ -264,12 +225,17 @@ impl<'a> Reader<'_, 'a> {
     }
 }
 
+/// Whether a shell's command starts no program, and does nothing that its words do not show.
+fn is_harmless(name: &str) -> bool {
+    const HARMLESS: &str = ": [ cd echo exit export false kill local mkdir printf pwd read readonly return set shift sleep test true \
+                            ulimit umask unset wait declare typeset";
+    HARMLESS.split(' ').any(|harmless| harmless == name)
+}
+
 /// Whether a program that is not known may start flyteadmin, for all that its words show.
 fn starts_others(name: &str, words: &[Word]) -> bool {
-    let is_named = |word: &Word| word.value.text.split_whitespace().any(is_flyteadmin);
-    match name {
-        "echo" | "printf" => false,
-        "eval" | "." | "source" | "alias" => true,
-        _ => words.iter().any(is_named),
-    }
+    let is_named = |word: &Word| {
+        word.value.text.contains("server.security.") || word.value.text.split_whitespace().any(is_flyteadmin)
+    };
+    matches!(name, "eval" | "." | "source" | "alias" | "enable" | "trap") || words.iter().any(is_named)
 }

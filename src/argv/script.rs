@@ -1,19 +1,26 @@
 //! A shell's script, as far as it is a list of plain commands.
 //!
 //! Read are quotes, comments, assignments, redirections, parameters, and what separates commands; the rest is refused by
-//! name. Globs and tildes stay as they are: no file is named as a flag. Crates that split words as a shell does, such as
+//! name. Tildes stay as they are, and so do globs where what they stand for cannot be flags. Crates that split words as a shell does, such as
 //! shlex, take the quotes away and know no `;`, so what they give cannot be told from what the shell would expand.
 //!
 //! Source: "Shell Command Language" of POSIX.1-2017, and where they have more of it, bash 5.2 and busybox 1.35.
 
 use std::borrow::Cow;
 
-use super::{At, Run, Word, environment::Environment, environment::Value};
+use super::{
+    environment::{Environment, Value},
+    word::{At, Run, Word, is_flyteadmin},
+};
 
 /// A command of a script: what it assigns or exports, and its words.
 pub(super) struct Command<'a> {
     pub(super) variables: Vec<(String, Word<'a>)>,
     pub(super) words: Vec<Word<'a>>,
+    /// Whether it runs only if one before it succeeds, or fails.
+    pub(super) is_conditional: bool,
+    /// Whether another one runs if it fails.
+    pub(super) has_fallback: bool,
 }
 
 /// A script that is read command by command.
@@ -66,6 +73,17 @@ impl Growing {
     }
 }
 
+impl Growing {
+    /// Whether it is a pattern that the names of files match, and these may be flags.
+    fn may_be_flags(&self) -> bool {
+        let plain = self.text.get(..self.plain.unwrap_or(self.text.len())).unwrap_or_default();
+        let name = plain.split('=').next().unwrap_or_default();
+        let pattern = ['*', '?', '['];
+        // `[` alone is a program.
+        name.starts_with(pattern) && name != "[" || name.starts_with('-') && name.contains(pattern)
+    }
+}
+
 fn is_name(text: &str) -> bool {
     !text.starts_with(|first: char| first.is_ascii_digit()) && !text.is_empty() && text.chars().all(is_of_name)
 }
@@ -73,6 +91,10 @@ fn is_name(text: &str) -> bool {
 fn is_of_name(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || letter == '_'
 }
+
+/// The variables that the shell itself sets.
+const OF_SHELL: &str = "_ BASHOPTS BASHPID COLUMNS DIRSTACK EPOCHSECONDS IFS LINENO LINES OLDPWD OPTARG OPTIND PIPESTATUS PPID PWD \
+                        RANDOM REPLY SECONDS SHELLOPTS SHLVL SRANDOM";
 
 /// The words that begin something else than a plain command.
 const RESERVED: &str = "if then elif else fi for while until do done case esac select function coproc { } ! [[";
@@ -243,7 +265,7 @@ impl<'s, 'a> Script<'s, 'a> {
     /// Passes over a command whose output is put in its place.
     fn read_substitution(&mut self, end: char, is_quoted: bool) -> Result<(), String> {
         let inner = self.take_until(end, "a substitution")?;
-        if inner.contains(['(', '\'', '"', '\\', '`', '#']) || inner.split_whitespace().any(super::is_flyteadmin) {
+        if inner.contains(['(', '\'', '"', '\\', '`', '#']) || inner.split_whitespace().any(is_flyteadmin) {
             return Err("a substitution with more than plain words".to_owned());
         }
         self.push_value(&Value::default(), is_quoted)
@@ -307,7 +329,11 @@ impl<'s, 'a> Script<'s, 'a> {
                 _ => Value::default(),
             };
         }
-        if self.forgets || !is_name(name) || !self.allows(self.variables.len()) {
+        if self.forgets
+            || !is_name(name)
+            || OF_SHELL.split(' ').any(|set| set == name)
+            || !self.allows(self.variables.len())
+        {
             return Value::default();
         }
         match self.variables.iter().rev().find(|(assigned, _)| assigned == name) {
@@ -401,8 +427,10 @@ impl<'s, 'a> Script<'s, 'a> {
             self.assignments.push(assignment);
             return Ok(());
         }
-        let is_more = word.may_split && !word.text.is_empty();
-        let value = Value { text: word.text.into(), is_known: !word.is_unknown };
+        let may_be_flags = word.may_be_flags();
+        let is_more = may_be_flags || word.may_split && !word.text.is_empty();
+        let text = if may_be_flags { String::new() } else { word.text };
+        let value = Value { text: text.into(), is_known: !word.is_unknown && !may_be_flags };
         self.words.push(Word { at: word.at, value });
         if is_more {
             self.words.push(Word { at: word.at, value: Value::default() });
@@ -416,8 +444,8 @@ impl<'s, 'a> Script<'s, 'a> {
         let assignments = std::mem::take(&mut self.assignments);
         let words = std::mem::take(&mut self.words);
         // In a pipe and in the background a shell of its own sets them.
-        let is_sure = !self.is_conditional && !matches!(separator, "&" | "|");
-        self.is_conditional = matches!(separator, "&&" | "||" | "|");
+        let is_conditional = std::mem::replace(&mut self.is_conditional, matches!(separator, "&&" | "||" | "|"));
+        let is_sure = !is_conditional && !matches!(separator, "&" | "|");
         if words.is_empty() {
             for (name, Word { value, .. }) in assignments {
                 self.assign(name, value, is_sure);
@@ -430,7 +458,7 @@ impl<'s, 'a> Script<'s, 'a> {
         }
         let mut variables = self.exported.clone();
         variables.extend(assignments);
-        Ok(Some(Command { variables, words }))
+        Ok(Some(Command { variables, words, is_conditional, has_fallback: separator == "||" }))
     }
 
     fn assign(&mut self, name: String, value: Value<'a>, is_sure: bool) {
@@ -441,21 +469,24 @@ impl<'s, 'a> Script<'s, 'a> {
 
     /// Does what a command does to the shell that runs it.
     fn run_builtin(&mut self, words: &[Word<'a>], is_sure: bool) {
-        let mut words = words.iter().skip_while(|word| matches!(&*word.value.text, "command" | "builtin"));
+        let mut is_behind = false;
+        let mut words = words.iter().skip_while(|word| {
+            let is_before = matches!(&*word.value.text, "command" | "builtin");
+            is_behind |= is_before;
+            is_before || is_behind && word.value.text.starts_with('-')
+        });
         let Some(name) = words.next() else { return };
         let is_set = match &*name.value.text {
             "export" | "readonly" | "declare" | "typeset" | "local" => true,
-            "unset" | "read" | "getopts" | "let" | "mapfile" | "readarray" | "printf" => false,
-            "eval" | "." | "source" | "alias" => {
+            "unset" | "read" | "getopts" | "let" | "mapfile" | "readarray" | "printf" | "wait" => false,
+            "eval" | "." | "source" | "alias" | "enable" => {
                 self.forgets = true;
                 self.parameters = None;
                 return;
             }
             "shift" => return self.parameters = None,
             "set" => {
-                if words.clone().any(|word| word.value.text == "--")
-                    || words.next().is_some_and(|word| !word.value.text.starts_with(['-', '+']))
-                {
+                if !are_options(words) {
                     self.parameters = None;
                 }
                 return;
@@ -463,6 +494,8 @@ impl<'s, 'a> Script<'s, 'a> {
             _ => return,
         };
         for Word { at, value } in words {
+            // Which make what is assigned a number, a reference, another case.
+            self.forgets |= is_set && value.text.starts_with(['-', '+']) && !matches!(&*value.text, "--" | "-r" | "-x");
             let (name, text) =
                 value.text.split_once('=').map_or((&*value.text, None), |(name, _)| (name, Some(name.len() + 1)));
             self.forgets |= !value.is_known && text.is_none();
@@ -483,4 +516,19 @@ impl<'s, 'a> Script<'s, 'a> {
             }
         }
     }
+}
+
+/// Whether the words behind `set` are options alone, which leave the parameters as they are.
+fn are_options<'w, 'a: 'w>(mut words: impl Iterator<Item = &'w Word<'a>>) -> bool {
+    while let Some(Word { value, .. }) = words.next() {
+        let letters = value.text.strip_prefix(['-', '+']).unwrap_or_default();
+        if letters.is_empty() || !value.is_known || !letters.bytes().all(|letter| letter.is_ascii_alphabetic()) {
+            return false;
+        }
+        // Which is followed by a name.
+        if letters.contains('o') && (!letters.ends_with('o') || words.next().is_none()) {
+            return false;
+        }
+    }
+    true
 }

@@ -16,7 +16,7 @@ fn commands(script: &str, environment: &Environment) -> Vec<String> {
     loop {
         match script.next_command() {
             Ok(None) => return commands,
-            Ok(Some(Command { words, variables })) => {
+            Ok(Some(Command { words, variables, .. })) => {
                 let shown = |value: &Value| format!("{}{}", value.text, if value.is_known { "" } else { "?" });
                 let set = variables.iter().map(|(name, word)| format!("{name}:{}", shown(&word.value)));
                 let words = words.iter().map(|word| format!("<{}>", shown(&word.value)));

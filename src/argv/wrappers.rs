@@ -4,7 +4,10 @@
 //! of [krallin/tini](https://github.com/krallin/tini), `dumb-init.c` of [Yelp/dumb-init](https://github.com/Yelp/dumb-init),
 //! and `catatonit.c` of [openSUSE/catatonit](https://github.com/openSUSE/catatonit).
 
-use super::{Run, Value, Word};
+use super::{
+    environment::Value,
+    word::{At, Run, Word},
+};
 use crate::verdict::Shortened;
 
 /// Wrappers with the same words: their names; their short options, with `:` behind those that take a value; their long
@@ -56,6 +59,7 @@ fn find(name: &str) -> Option<&'static Wrapper> {
 pub(super) fn take_off<'a>(name: &str, words: &mut Vec<Word<'a>>, run: &mut Run<'a>) -> Option<Result<(), String>> {
     let (_, short, long, operands) = find(name)?;
     let is_env = name == "env";
+    run.may_end |= name == "timeout";
     let mut own = match read_options(short, long, words, |option, value| match (option, value) {
         ("i" | "ignore-environment", _) if is_env => run.clear(),
         // To flyteadmin an empty variable is none.
@@ -132,7 +136,7 @@ fn read_options<'w, 'a>(
     short: &str,
     long: &str,
     words: &'w [Word<'a>],
-    mut each: impl FnMut(&str, Option<(super::At, &str)>),
+    mut each: impl FnMut(&str, Option<(At, &str)>),
 ) -> Result<usize, &'w str> {
     let mut own = 0;
     while let Some(Word { at, value }) = words.get(own) {

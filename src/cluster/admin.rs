@@ -8,10 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     ingress::{self, Hosts},
-    others::{Found, Others, title},
+    objects::{Found, Objects, title},
 };
 use crate::{
-    admin_config::{Security, auth::Auth, config_map, container, container::Overrides, files::Config},
+    admin_config::{
+        Security,
+        auth::Auth,
+        config_map, container,
+        container::{Overrides, Remark},
+        files::Config,
+    },
     argv::CommandLine,
     flyte,
     host::Listed,
@@ -87,9 +93,9 @@ impl Admin {
     /// # Errors
     ///
     /// Why it is not known what holds.
-    pub(crate) fn of(others: &Others, namespace: &str) -> Result<Self, String> {
+    pub(crate) fn of(objects: &Objects, namespace: &str) -> Result<Self, String> {
         let mut containers = Vec::new();
-        each_server(others, namespace, |found, workload, placed, line| {
+        each_server(objects, namespace, |found, workload, placed, line| {
             containers.push(runs(found, workload, placed, line)?);
             Ok(())
         })?;
@@ -104,10 +110,10 @@ impl Admin {
                 let unread = auth.map(|said| format!("{deployment} says {said}, which is not read"));
                 (Some(deployment), security, unread, config_maps)
             }
-            None => (None, Security::default(), None, by_name(others, namespace)?),
+            None => (None, Security::default(), None, by_name(objects, namespace)?),
         };
         let mut own_files = BTreeSet::new();
-        let (files, of_files) = files(others, namespace, &mounted, &mut own_files)?;
+        let (files, of_files) = files(objects, namespace, &mounted, &mut own_files)?;
         let config_maps = mounted.into_iter().map(|mounted| mounted.name).collect();
         let namespace = namespace.to_owned();
         let auth = auth.map_or(of_files, Err);
@@ -135,11 +141,11 @@ impl Admin {
 
 /// Gives each container of a namespace's Deployments that runs flyteadmin's server to `each`.
 fn each_server(
-    others: &Others,
+    objects: &Objects,
     namespace: &str,
     mut each: impl FnMut(&Found, &Workload, &Placed, &CommandLine) -> Result<(), String>,
 ) -> Result<(), String> {
-    others.each(Listed::Deployment, Some(namespace), |found| {
+    objects.each(Listed::Deployment, Some(namespace), |found| {
         let unreadable = |error| found.unreadable(Listed::Deployment, &error);
         let workload = Workload::deployment(&found.object).map_err(unreadable)?;
         for placed in workload.containers().filter(container::is_flyteadmin) {
@@ -158,7 +164,7 @@ fn runs(found: &Found, workload: &Workload, placed: &Placed, line: &CommandLine)
     let deployment = found.title(Listed::Deployment);
     let unreadable = |error: Unjudged| found.unreadable(Listed::Deployment, &error);
     let Overrides { security, faults, remarks } = Overrides::read(placed, line).map_err(unreadable)?;
-    let unknown = remarks.into_iter().filter(|(rule, ..)| *rule == container::NOT_KNOWN).map(|(_, _, text)| text);
+    let unknown = remarks.into_iter().filter(|(remark, ..)| *remark == Remark::NotKnown).map(|(_, _, text)| text);
     if let Some(doubt) = faults.into_iter().map(|fault| fault.problem).chain(unknown).next() {
         return Err(format!("{deployment}: {doubt}"));
     }
@@ -194,13 +200,13 @@ fn says_of_auth(line: &CommandLine) -> Option<String> {
 /// # Errors
 ///
 /// Why they are not known.
-pub(crate) fn hosts(others: &Others, namespace: &str) -> Result<Hosts, String> {
+pub(crate) fn hosts(objects: &Objects, namespace: &str) -> Result<Hosts, String> {
     let mut services = BTreeSet::new();
-    each_server(others, namespace, |_, workload, _, _| {
-        services.extend(ingress::services(others, namespace, workload.pod_labels())?);
+    each_server(objects, namespace, |_, workload, _, _| {
+        services.extend(ingress::services(objects, namespace, workload.pod_labels())?);
         Ok(())
     })?;
-    ingress::hosts(others, namespace, &services)
+    ingress::hosts(objects, namespace, &services)
 }
 
 /// The ConfigMaps that are mounted where flyteadmin reads its files; `None` where single files are.
@@ -239,9 +245,9 @@ fn mounted(workload: &Workload, placed: &Placed) -> Result<Option<Vec<Mounted>>,
 }
 
 /// The one ConfigMap of flyteadmin's by its name.
-fn by_name(others: &Others, namespace: &str) -> Result<Vec<Mounted>, String> {
+fn by_name(objects: &Objects, namespace: &str) -> Result<Vec<Mounted>, String> {
     let mut names = Vec::new();
-    others.each(Listed::ConfigMap, Some(namespace), |found| {
+    objects.each(Listed::ConfigMap, Some(namespace), |found| {
         if config_map::deployment(&found.name).is_some() {
             names.push(Mounted { name: found.name.clone(), optional: false });
         }
@@ -263,18 +269,18 @@ fn by_name(others: &Others, namespace: &str) -> Result<Vec<Mounted>, String> {
 
 /// What the files of ConfigMaps that are mounted together come to.
 fn files(
-    others: &Others,
+    objects: &Objects,
     namespace: &str,
     config_maps: &[Mounted],
     own_files: &mut BTreeSet<String>,
 ) -> Result<(Security, Result<Auth, String>), String> {
-    let mut objects = Vec::new();
+    let mut mounted = Vec::new();
     for Mounted { name, optional } in config_maps {
-        let object = others.find(Listed::ConfigMap, Some(namespace), |found| {
+        let object = objects.find(Listed::ConfigMap, Some(namespace), |found| {
             Ok((found.name == *name).then(|| found.object.clone()))
         })?;
         match object {
-            Some(object) => objects.push((name, object)),
+            Some(object) => mounted.push((name, object)),
             None if *optional => {}
             None => {
                 let title = title(Listed::ConfigMap, namespace, name);
@@ -284,8 +290,8 @@ fn files(
     }
     let unknown = |Unjudged { path, reason }: Unjudged| format!("{path}: {reason}");
     let mut files = BTreeMap::new();
-    for (name, object) in &objects {
-        if others.is_of_request(namespace, name) {
+    for (name, object) in &mounted {
+        if objects.is_of_request(namespace, name) {
             let mut own = BTreeMap::new();
             config_map::add_files(object, "", &mut own).map_err(unknown)?;
             own_files.extend(own.values().map(|file| file.path.clone()));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::others::{Found, Others};
+use super::objects::{Found, Objects};
 use crate::{host::Listed, text::Text, verdict::Shortened, view::view, workload::Labels};
 
 view! {
@@ -76,9 +76,13 @@ const MOST_HOSTS: usize = 50;
 /// # Errors
 ///
 /// Why they are not known.
-pub(crate) fn services(others: &Others, namespace: &str, labels: Option<&Labels>) -> Result<BTreeSet<String>, String> {
+pub(crate) fn services(
+    objects: &Objects,
+    namespace: &str,
+    labels: Option<&Labels>,
+) -> Result<BTreeSet<String>, String> {
     let mut services = BTreeSet::new();
-    others.each(Listed::Service, Some(namespace), |found| {
+    objects.each(Listed::Service, Some(namespace), |found| {
         let selector = found.read::<Service>(Listed::Service)?.spec.and_then(|spec| spec.selector);
         if selector.is_some_and(|selector| selector.selects(labels)) {
             services.insert(found.name.clone());
@@ -93,9 +97,9 @@ pub(crate) fn services(others: &Others, namespace: &str, labels: Option<&Labels>
 /// # Errors
 ///
 /// Why they are not known.
-pub(crate) fn hosts(others: &Others, namespace: &str, services: &BTreeSet<String>) -> Result<Hosts, String> {
+pub(crate) fn hosts(objects: &Objects, namespace: &str, services: &BTreeSet<String>) -> Result<Hosts, String> {
     let mut hosts = Hosts::default();
-    others.each(Listed::Ingress, Some(namespace), |found| hosts.add(found, services))?;
+    objects.each(Listed::Ingress, Some(namespace), |found| hosts.add(found, services))?;
     Ok(hosts)
 }
 
@@ -154,9 +158,9 @@ pub(crate) struct TlsHosts {
 ///
 /// Why they are not known.
 #[cfg(feature = "flyte-oauth-tls")]
-pub(crate) fn tls_hosts(others: &Others, namespace: &str, secret: &str) -> Result<TlsHosts, String> {
+pub(crate) fn tls_hosts(objects: &Objects, namespace: &str, secret: &str) -> Result<TlsHosts, String> {
     let mut hosts = TlsHosts::default();
-    others.each(Listed::Ingress, Some(namespace), |found| {
+    objects.each(Listed::Ingress, Some(namespace), |found| {
         let spec = found.read::<Ingress>(Listed::Ingress)?.spec.unwrap_or_default();
         let ingress = found.title(Listed::Ingress);
         let is_of_secret = |tls: &&Tls| tls.secret_name.as_deref() == Some(secret);

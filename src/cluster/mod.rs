@@ -2,4 +2,5 @@
 
 pub(crate) mod admin;
 pub(crate) mod ingress;
+pub(crate) mod objects;
 pub(crate) mod others;

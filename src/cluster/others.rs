@@ -1,72 +1,33 @@
-//! The objects beside the one in the request.
+//! The objects beside the one in the request, and what flyteadmin's configuration comes to by them.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, ops::Deref, rc::Rc};
 
 use serde_json::value::RawValue;
 
-use super::admin::Admin;
-use crate::{
-    admission,
-    host::{Host, Listed},
-    verdict::{Shortened, Unjudged},
-    view::view,
-    workload::Metadata,
-};
+use super::{admin::Admin, objects::Objects};
+use crate::host::Host;
 
-/// The objects that the host lists, with the ConfigMap of the request among them. Each list is asked for once, and only where it is needed.
+/// The objects beside the one in the request. What they come to is found out once, and only where it is needed.
 pub(crate) struct Others<'c> {
-    host: &'c dyn Host,
-    /// Whether the objects of all namespaces are listed together, rather than those of one.
-    is_everywhere: bool,
-    /// The ConfigMap of the request, where it is one: its namespace, its name, and all of it.
-    config_map: Option<(&'c str, &'c str, &'c RawValue)>,
-    lists: Rc<RefCell<Vec<(Question, Answer)>>>,
+    objects: Objects<'c>,
     admins: RefCell<Vec<(String, Known)>>,
 }
 
-/// A kind, and a namespace or all.
-type Question = (Listed, Option<String>);
-type Answer = Rc<Result<Vec<Found>, String>>;
 /// A flyteadmin, or why it is not known.
 type Known = Rc<Result<Admin, String>>;
 
-view! {
-    struct Object<'a> {
-        "metadata" => metadata: Metadata<'a>,
+impl<'c> Deref for Others<'c> {
+    type Target = Objects<'c>;
+
+    fn deref(&self) -> &Objects<'c> {
+        &self.objects
     }
-}
-
-/// An object that is listed.
-pub(crate) struct Found {
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-    pub(crate) object: Box<RawValue>,
-}
-
-impl Found {
-    /// Reads the fields of `T` from it.
-    pub(crate) fn read<'a, T: serde::Deserialize<'a>>(&'a self, kind: Listed) -> Result<T, String> {
-        admission::read(&self.object).map_err(|unjudged| self.unreadable(kind, &unjudged))
-    }
-
-    pub(crate) fn unreadable(&self, kind: Listed, Unjudged { path, reason }: &Unjudged) -> String {
-        format!("{} cannot be read: {path}: {reason}", self.title(kind))
-    }
-
-    /// The object as people name it: `Ingress flyte/flyte-core`.
-    pub(crate) fn title(&self, kind: Listed) -> String {
-        title(kind, &self.namespace, &self.name)
-    }
-}
-
-pub(crate) fn title(kind: Listed, namespace: &str, name: &str) -> String {
-    format!("{} {}/{}", kind.kind().1, Shortened(namespace), Shortened(name))
 }
 
 impl<'c> Others<'c> {
     /// The objects beside one that is no ConfigMap.
     pub(crate) fn beside(host: &'c dyn Host) -> Self {
-        Self { host, is_everywhere: false, config_map: None, lists: Rc::default(), admins: RefCell::default() }
+        Self::of(Objects::beside(host))
     }
 
     /// The objects beside a ConfigMap: of its namespace, or of all.
@@ -75,96 +36,16 @@ impl<'c> Others<'c> {
         is_everywhere: bool,
         config_map: (&'c str, &'c str, &'c RawValue),
     ) -> Self {
-        Self { is_everywhere, config_map: Some(config_map), ..Self::beside(host) }
+        Self::of(Objects::beside_config_map(host, is_everywhere, config_map))
     }
 
     /// The same objects, with the ConfigMap as it is before the request.
     pub(crate) fn before(&self, old: &'c RawValue) -> Self {
-        Self {
-            host: self.host,
-            is_everywhere: self.is_everywhere,
-            config_map: self.config_map.map(|(namespace, name, _)| (namespace, name, old)),
-            lists: Rc::clone(&self.lists),
-            admins: RefCell::default(),
-        }
+        Self::of(self.objects.before(old))
     }
 
-    /// Whether a ConfigMap is the one in the request.
-    pub(crate) fn is_of_request(&self, namespace: &str, name: &str) -> bool {
-        self.config_map.is_some_and(|(own_namespace, own_name, _)| (own_namespace, own_name) == (namespace, name))
-    }
-
-    /// Gives each object of a kind, in a namespace or in all, to `each`, until that says something.
-    ///
-    /// # Errors
-    ///
-    /// The cluster does not say, or an object cannot be read, or what `each` says.
-    pub(crate) fn find<T>(
-        &self,
-        kind: Listed,
-        namespace: Option<&str>,
-        mut each: impl FnMut(&Found) -> Result<Option<T>, String>,
-    ) -> Result<Option<T>, String> {
-        let list = self.list(kind, namespace.filter(|_| !self.is_everywhere));
-        let list = list.as_ref().as_ref().map_err(|reason| {
-            format!(
-                "it is not known which {} objects there are: {}",
-                kind.kind().1,
-                Shortened(reason.trim_end_matches('.'))
-            )
-        })?;
-        let is_in = |own: &str| namespace.is_none_or(|namespace| namespace == own);
-        for found in list.iter().filter(|found| is_in(&found.namespace)) {
-            let is_replaced = kind == Listed::ConfigMap && self.is_of_request(&found.namespace, &found.name);
-            if !is_replaced && let Some(said) = each(found)? {
-                return Ok(Some(said));
-            }
-        }
-        match self.config_map.filter(|(namespace, ..)| kind == Listed::ConfigMap && is_in(namespace)) {
-            Some((namespace, name, object)) => {
-                each(&Found { namespace: namespace.to_owned(), name: name.to_owned(), object: object.to_owned() })
-            }
-            None => Ok(None),
-        }
-    }
-
-    /// Gives each object of a kind, in a namespace or in all, to `each`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::find`].
-    pub(crate) fn each(
-        &self,
-        kind: Listed,
-        namespace: Option<&str>,
-        mut each: impl FnMut(&Found) -> Result<(), String>,
-    ) -> Result<(), String> {
-        self.find(kind, namespace, |found| each(found).map(|()| None::<()>)).map(|_| ())
-    }
-
-    fn list(&self, kind: Listed, namespace: Option<&str>) -> Answer {
-        let question = (kind, namespace.map(str::to_owned));
-        if let Some((_, answer)) = self.lists.borrow().iter().find(|(asked, _)| *asked == question) {
-            return Rc::clone(answer);
-        }
-        let found = |object: Box<RawValue>| {
-            let read =
-                admission::read::<Object>(&object).map_err(|Unjudged { path, reason }| format!("{path}: {reason}"))?;
-            let metadata = read.metadata.unwrap_or_default();
-            let name = metadata.name.as_deref().unwrap_or_default().to_owned();
-            let namespace = metadata.namespace.as_deref().or(namespace).unwrap_or_default().to_owned();
-            Ok(Found { namespace, name, object })
-        };
-        let listed = self.host.list(kind, namespace);
-        let mut answer: Result<Vec<Found>, String> =
-            listed.and_then(|objects| objects.into_iter().map(found).collect());
-        if let Ok(found) = &mut answer {
-            // A host's order is anyone's guess.
-            found.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
-        }
-        let answer = Rc::new(answer);
-        self.lists.borrow_mut().push((question, Rc::clone(&answer)));
-        answer
+    fn of(objects: Objects<'c>) -> Self {
+        Self { objects, admins: RefCell::default() }
     }
 
     /// The flyteadmin of a namespace.
@@ -172,7 +53,7 @@ impl<'c> Others<'c> {
         if let Some((_, admin)) = self.admins.borrow().iter().find(|(known, _)| known == namespace) {
             return Rc::clone(admin);
         }
-        let admin = Rc::new(Admin::of(self, namespace));
+        let admin = Rc::new(Admin::of(&self.objects, namespace));
         self.admins.borrow_mut().push((namespace.to_owned(), Rc::clone(&admin)));
         admin
     }

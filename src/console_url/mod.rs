@@ -16,13 +16,16 @@
 //! Source: Flyte's "Security Overview", on CORS between flyteconsole and flyteadmin, and the files that `url` and
 //! `admin_config` name.
 
+mod console;
 mod pages;
 mod pair;
+mod rules;
 mod running;
 mod settings;
 mod url;
 mod variable;
 
+use console::{is_consoles, is_flyteconsole};
 use pair::{Console, CutOff};
 use running::Changed;
 use serde_json::value::RawValue;
@@ -32,13 +35,12 @@ use variable::{Said, Source, Unknown};
 use crate::{
     admin_config::config_map,
     admission::{self, AdmissionRequest, Kind},
-    cluster::others::{Others, title},
+    cluster::{objects::title, others::Others},
     flyte,
     host::{Host, Listed},
-    image::Repository,
     location,
     origin::Origin,
-    policy::Policy,
+    policy::{Declared, Policy},
     settings::InvalidSettings,
     text::Text,
     verdict::{self, Edit, Notice, Place, Scalar, Shortened, Unjudged, Verdict, Violation},
@@ -50,15 +52,20 @@ use crate::{
 #[derive(Debug)]
 pub struct ConsoleUrl;
 
-const NAME: &str = "flyte-console-url";
-
-/// The rules about flyteconsole and flyteadmin together.
-const CUT_OFF: &str = "cut-off";
-const NOT_CHECKED: &str = "not-checked";
+/// The policy as it is declared.
+pub const DECLARED: Declared = Declared {
+    policy: &ConsoleUrl,
+    variant_of: None,
+    rules: rules::RULES,
+    settings: settings::SETTINGS,
+    asks_for: &[Listed::Deployment, Listed::Ingress, Listed::ConfigMap, Listed::Service],
+    asks_for_images: false,
+    most_bytes: 550_000,
+};
 
 impl Policy for ConsoleUrl {
     fn name(&self) -> &'static str {
-        NAME
+        "flyte-console-url"
     }
 
     fn concerns(&self, kind: &Kind) -> bool {
@@ -87,13 +94,6 @@ impl Policy for ConsoleUrl {
     fn check_settings(&self, settings: Option<&RawValue>) -> Result<(), InvalidSettings> {
         Settings::read(settings)?.check()
     }
-}
-
-/// Whether the container runs flyteconsole: by its name in Flyte's charts, or by its image.
-fn is_flyteconsole(placed: &Placed) -> bool {
-    let has_image =
-        || Repository::of(placed.container.image()).is_some_and(|image| image.name() == flyte::FLYTECONSOLE);
-    placed.runs_on() && (placed.container.name() == flyte::FLYTECONSOLE || has_image())
 }
 
 fn judge_workload(
@@ -128,7 +128,7 @@ fn judge_console(
     let at = |path: String| Place { path, container: container.clone(), within: None };
     let lost = |calls: Option<&Origin>, path: String| {
         let lost = settings.cross_checks().then(|| pair::lost(namespace, labels, calls, others, settings)).flatten();
-        lost.map(|text| notice("no-way", at(path), text))
+        lost.map(|text| Notice { rule: rules::NO_WAY, place: at(path), text })
     };
     let Said { text, path, source, is_expanded } = match variable::said(placed, namespace, others, settings)? {
         Ok(Some(said)) => said,
@@ -204,11 +204,6 @@ fn judge_config_map(
     Ok(())
 }
 
-/// Whether a ConfigMap of that name is the one that Flyte's charts give flyteconsole.
-fn is_consoles(config_map: &str) -> bool {
-    config_map::without_hash(config_map) == flyte::CONSOLE_CONFIG_MAP
-}
-
 view! {
     struct ConfigMap<'a> {
         "data" => data: Variables<'a>,
@@ -223,16 +218,12 @@ fn admin_api_url(config_map: &RawValue) -> Result<Option<Text<'_>>, Unjudged> {
     Ok(admission::read::<ConfigMap>(config_map)?.data.unwrap_or_default().admin_api_url)
 }
 
-fn notice(rule: &'static str, place: Place, text: String) -> Notice {
-    Notice::new(NAME, rule, place, text)
-}
-
 impl Verdict {
     /// Adds what is wrong with a URL that stands below a place.
     fn add_faults(&mut self, faults: Vec<url::Fault>, url: &str, place: &Place, below: &'static str) {
         for url::Fault { rule, problem, mend, instead } in faults {
             let edits = instead.map(|instead| Edit { below, was: None, value: Some(Scalar::String(instead)) });
-            let mut violation = Violation::new(NAME, rule, place.clone(), problem, mend);
+            let mut violation = Violation::new(rule, place.clone(), problem, mend);
             violation.edits.extend(edits);
             // The words show no more than a part of a long one, and no password.
             violation.rest_on(verdict::hash(url));
@@ -241,7 +232,7 @@ impl Verdict {
     }
 
     fn add_cut_off(&mut self, CutOff { problem, mend, .. }: CutOff, place: Place) {
-        self.violations.push(Violation::new(NAME, CUT_OFF, place, problem, mend));
+        self.violations.push(Violation::new(rules::CUT_OFF, place, problem, mend));
     }
 
     /// Turns what is wrong between flyteconsole and flyteadmin into notices, for an object that a controller makes. A person
@@ -249,7 +240,7 @@ impl Verdict {
     /// it could not be scaled, nor moved to another node.
     fn allow_what_is_between_objects(&mut self) {
         for violation in self.violations.take() {
-            if matches!(violation.rule, CUT_OFF | NOT_CHECKED) {
+            if [rules::CUT_OFF, rules::NOT_CHECKED].contains(&violation.rule) {
                 self.notices.push(violation.allowed("a controller makes this object"));
             } else {
                 self.violations.push(violation);
@@ -270,9 +261,9 @@ impl Verdict {
     fn add_not_judged(&mut self, text: String, place: Place, settings: &Settings) {
         if settings.requires_cross_check() {
             let mend = "see to that, or set requireCrossCheck: false in the settings".to_owned();
-            self.violations.push(Violation::new(NAME, NOT_CHECKED, place, text, mend));
+            self.violations.push(Violation::new(rules::NOT_CHECKED, place, text, mend));
         } else {
-            self.notices.push(notice(NOT_CHECKED, place, text));
+            self.notices.push(Notice { rule: rules::NOT_CHECKED, place, text });
         }
     }
 }

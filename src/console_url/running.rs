@@ -1,14 +1,15 @@
 //! The consoles that run already, where a ConfigMap changes what they or flyteadmin are told.
 
 use super::{
-    is_flyteconsole, pair,
+    console::is_flyteconsole,
+    pair,
     pair::{Console, CutOff},
     settings::Settings,
     url,
     variable::{self, Said, Unknown},
 };
 use crate::{
-    cluster::others::{Found, Others},
+    cluster::{objects::Found, others::Others},
     flyte,
     host::Listed,
     verdict::{Place, Verdict},

@@ -4,10 +4,62 @@ use serde_json::value::RawValue;
 
 use crate::{
     origin::{Origin, shown},
-    settings::{self, InvalidSettings},
+    settings::{self, InvalidSettings, Setting, Shape, Unset},
     text::Text,
     view::view,
 };
+
+/// The settings as they are declared.
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "allowHttp",
+        label: "Hosts over plain http",
+        shape: Shape::List,
+        default: Unset::Is("[]"),
+        asked_where: None,
+        meaning: "Hosts of flyteadmin that may be called over plain http; hosts, where flyte-admin-cors lists origins.",
+    },
+    Setting {
+        name: "allowPath",
+        label: "Allow a path",
+        shape: Shape::Boolean,
+        default: Unset::Is("false"),
+        asked_where: None,
+        meaning: "Whether the address may have a path, for a proxy that takes it away.",
+    },
+    Setting {
+        name: "consoleOrigins",
+        label: "Origins of flyteconsole",
+        shape: Shape::List,
+        default: Unset::Said,
+        asked_where: None,
+        meaning: "The origins that browsers load flyteconsole from; those of its Ingresses where not set.",
+    },
+    Setting {
+        name: "adminNamespace",
+        label: "Namespace of flyteadmin",
+        shape: Shape::Text,
+        default: Unset::Said,
+        asked_where: None,
+        meaning: "The namespace of flyteadmin; flyteconsole's own where not set.",
+    },
+    Setting {
+        name: "crossCheck",
+        label: "Check the pair",
+        shape: Shape::Boolean,
+        default: Unset::Is("true"),
+        asked_where: None,
+        meaning: "Whether flyteconsole and flyteadmin are held against each other; `false` asks the cluster nothing.",
+    },
+    Setting {
+        name: "requireCrossCheck",
+        label: "Require that check",
+        shape: Shape::Boolean,
+        default: Unset::Is("false"),
+        asked_where: Some(("crossCheck", "true")),
+        meaning: "Whether what keeps the pair from being checked is a violation; a notice else.",
+    },
+];
 
 view! {
     /// The policy's settings, all optional.

@@ -5,16 +5,17 @@
 //! `website/env.js` and `packages/console/src/models/AdminEntity/utils.ts` of
 //! [flyteorg/flyteconsole](https://github.com/flyteorg/flyteconsole) v1.10.0, and `website/console/env/index.ts` of v1.11.0.
 
-use super::settings::Settings;
+use super::{rules, settings::Settings};
 use crate::{
     flyte,
     origin::{NeverSent, Origin, Reason, shown},
+    rule::RuleName,
     verdict::Shortened,
 };
 
 /// Something that is wrong with the URL.
 pub(super) struct Fault {
-    pub(super) rule: &'static str,
+    pub(super) rule: RuleName,
     pub(super) problem: String,
     pub(super) mend: String,
     /// What to write in its place, where that is all there is to do.
@@ -49,7 +50,7 @@ pub(super) fn read(text: &str, namespace: &str, settings: &Settings) -> Read {
         );
         return Read {
             origin: None,
-            faults: vec![Fault { rule: "cluster-host", problem, mend: WRITE_ADDRESS.to_owned(), instead: None }],
+            faults: vec![Fault { rule: rules::CLUSTER_HOST, problem, mend: WRITE_ADDRESS.to_owned(), instead: None }],
         };
     }
     let is_http = origin.as_ref().is_some_and(|origin| origin.is_plain_http() && !settings.may_be_http(origin.host()));
@@ -86,16 +87,16 @@ pub(super) fn read(text: &str, namespace: &str, settings: &Settings) -> Read {
              whoever is on the way can act as its user"
         );
         let mend = format!("serve flyteadmin over https, and {mend}");
-        faults.push(Fault { rule: "plain-http", problem, mend, instead: None });
+        faults.push(Fault { rule: rules::PLAIN_HTTP, problem, mend, instead: None });
     }
     Read { origin, faults }
 }
 
 /// What is wrong with a URL that has something an origin has not: the rule, and what happens.
-fn judge(part: Reason, text: &str, shown: &str, settings: &Settings) -> Option<(&'static str, String)> {
+fn judge(part: Reason, text: &str, shown: &str, settings: &Settings) -> Option<(RuleName, String)> {
     match part {
         Reason::UpperCase if !text.starts_with("http") => Some((
-            "no-url",
+            rules::NO_URL,
             format!(
                 "the scheme of `{shown}` is in upper case, where flyteconsole v1.11 and later does not take it off"
             ),
@@ -105,12 +106,12 @@ fn judge(part: Reason, text: &str, shown: &str, settings: &Settings) -> Option<(
         Reason::Path if settings.allows_path() => Some(glued(Reason::Slash, shown)),
         Reason::Query | Reason::Fragment | Reason::Path | Reason::Slash => Some(glued(part, shown)),
         Reason::User => Some((
-            "more-than-origin",
+            rules::MORE_THAN_ORIGIN,
             format!("`{shown}` has a user in it, whom flyteconsole shows to everybody who opens it"),
         )),
-        Reason::Placeholder => Some(("placeholder", format!("`{shown}` {part}: there is no such host"))),
+        Reason::Placeholder => Some((rules::PLACEHOLDER, format!("`{shown}` {part}: there is no such host"))),
         Reason::NoScheme => Some((
-            "no-url",
+            rules::NO_URL,
             format!("`{shown}` has no scheme: flyteconsole up to v1.10 takes it for a part of its own address"),
         )),
         Reason::WhiteSpace
@@ -118,19 +119,19 @@ fn judge(part: Reason, text: &str, shown: &str, settings: &Settings) -> Option<(
         | Reason::NoHost
         | Reason::InvalidPunycode
         | Reason::OtherScheme
-        | Reason::LongHost => Some(("no-url", format!("`{shown}` {part}: browsers cannot call it"))),
+        | Reason::LongHost => Some((rules::NO_URL, format!("`{shown}` {part}: browsers cannot call it"))),
         Reason::Empty | Reason::Pattern | Reason::Several => Some(no_url(shown)),
     }
 }
 
-fn no_url(shown: &str) -> (&'static str, String) {
-    ("no-url", format!("`{shown}` is no URL that a browser can call, http or https"))
+fn no_url(shown: &str) -> (RuleName, String) {
+    (rules::NO_URL, format!("`{shown}` is no URL that a browser can call, http or https"))
 }
 
 /// What comes of a URL that more is glued to.
-fn glued(part: Reason, shown: &str) -> (&'static str, String) {
+fn glued(part: Reason, shown: &str) -> (RuleName, String) {
     let problem = format!("`{shown}` {part}, and flyteconsole glues paths to it: browsers call `{shown}/login`");
-    ("more-than-origin", problem)
+    (rules::MORE_THAN_ORIGIN, problem)
 }
 
 /// What a host is that browsers outside the cluster do not find.

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{is_consoles, settings::Settings};
+use super::{console::is_consoles, settings::Settings};
 use crate::{
     argv::{self, Environment},
-    cluster::others::{Others, title},
+    cluster::{objects::title, others::Others},
     flyte,
     host::Listed,
     text::Text,
@@ -82,6 +82,13 @@ pub(super) fn said(
 ) -> Result<Result<Option<Said>, Unknown>, Unjudged> {
     let variables: Vec<Variable> = placed.list("env", placed.container.env)?;
     let sources: Vec<EnvFrom> = placed.list("envFrom", placed.container.env_from)?;
+    for (list, words) in [("command", placed.container.command), ("args", placed.container.args)] {
+        if words.is_some_and(|words| words.get().contains(flyte::ADMIN_API_URL)) {
+            let path = format!("{}.{list}", placed.path());
+            let reason = format!("{list} may set {}, which is not read", flyte::ADMIN_API_URL);
+            return Ok(Err(Unknown { path, reason }));
+        }
+    }
     let environment = Environment::read(placed)?;
     let of_variables =
         variables.iter().zip(&environment.variables).enumerate().rev().map(|(index, (variable, said))| {

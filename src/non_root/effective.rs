@@ -17,7 +17,10 @@
 //! `verifyRunAsNonRoot` in `pkg/kubelet/kuberuntime/security_context_others.go` of
 //! [kubernetes/kubernetes](https://github.com/kubernetes/kubernetes).
 
-use super::{Finding, Inherited, Rule, SET_USER, windows};
+use super::{
+    finding::{Finding, Inherited, SET_USER},
+    rules, windows,
+};
 use crate::{
     id::Id,
     workload::{Container, PodSpec},
@@ -26,22 +29,26 @@ use crate::{
 pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
     let (own, inherited) = (container.security_context(), pod.security_context());
     let non_root = Inherited::of(own.run_as_non_root, inherited.run_as_non_root);
-    if let Some(finding) = windows::judge(container, pod, &non_root) {
-        return Some(finding);
+    let on_windows = windows::judge(container, pod, &non_root);
+    // A pod that does not name its system and has a user of Windows is meant for Windows.
+    if !pod.may_run_on_linux() || on_windows.is_some() && !pod.may_run_on_windows() {
+        return on_windows;
     }
-    if !pod.may_run_on_linux() {
-        return None;
-    }
+    Finding::joined(on_windows, on_linux(container, pod, &non_root))
+}
+
+fn on_linux(container: &Container, pod: &PodSpec, non_root: &Inherited<bool>) -> Option<Finding> {
+    let (own, inherited) = (container.security_context(), pod.security_context());
     let user = Inherited::of(own.run_as_user, inherited.run_as_user);
     match (user.value, non_root.value) {
-        (Some(Id::ROOT), Some(true)) => Some(never_starts(container, &user, &non_root)),
+        (Some(Id::ROOT), Some(true)) => Some(never_starts(container, &user, non_root)),
         _ if pod.has_own_users() => None,
         (Some(Id::ROOT), _) => {
             let problem = format!("runs as root (runAsUser: 0{})", user.origin());
-            Some(Finding::new(Rule::RunsAsRoot, &problem, SET_USER).mended_by_user(container))
+            Some(Finding::new(rules::RUNS_AS_ROOT, &problem, SET_USER).mended_by_user(container))
         }
         (Some(_), _) | (None, Some(true)) => None,
-        (None, _) => Some(not_proven(container, &non_root)),
+        (None, _) => Some(not_proven(container, non_root)),
     }
 }
 
@@ -52,7 +59,7 @@ pub(super) fn never_starts(container: &Container, user: &Inherited<Id>, non_root
         user.origin(),
         non_root.origin()
     );
-    Finding::new(Rule::NeverStarts, &problem, SET_USER).mended_by_user(container)
+    Finding::new(rules::NEVER_STARTS, &problem, SET_USER).mended_by_user(container)
 }
 
 fn not_proven(container: &Container, non_root: &Inherited<bool>) -> Finding {
@@ -63,5 +70,5 @@ fn not_proven(container: &Container, non_root: &Inherited<bool>) -> Finding {
         ),
         None => "may run as root: neither runAsUser nor runAsNonRoot is set, so the image's USER decides".to_owned(),
     };
-    Finding::new(Rule::NotProvenNonRoot, &problem, SET_USER).mended_by_user(container)
+    Finding::new(rules::NOT_PROVEN_NON_ROOT, &problem, SET_USER).mended_by_user(container)
 }

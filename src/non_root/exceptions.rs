@@ -6,7 +6,7 @@
 //! Read: the container's `name`, `image`, `restartPolicy`; the object's name and labels; the namespace; what [`sandbox`] reads.
 //! Source: "Security Overview", "Why override".
 
-use super::sandbox;
+use super::sandbox::Sandboxes;
 use crate::{
     flyte,
     image::Repository,
@@ -53,8 +53,13 @@ impl Exception<'_> {
     }
 
     /// Whether the exception is meant for the container, by its name; and if so whether it applies, or why not.
-    pub(super) fn applies(&self, placed: &Placed, workload: &Workload, namespace: &str) -> Option<Result<(), Barred>> {
-        let container = placed.container;
+    pub(super) fn applies(
+        &self,
+        placed: &Placed,
+        sandboxes: &Sandboxes,
+        namespace: &str,
+    ) -> Option<Result<(), Barred>> {
+        let (container, workload) = (placed.container, sandboxes.workload);
         if self.init_container.as_deref() != Some(container.name()) {
             return None;
         }
@@ -94,11 +99,11 @@ impl Exception<'_> {
             return barred(format!("its image is not from {}", either(&self.images)), &remedy);
         }
         // The exception is for root, and not for the node.
-        let extras = sandbox::extras(placed, workload);
-        let Some(extra) = extras.first() else { return Some(Ok(())) };
-        let reason = format!("it has {extra}, which Pod Security's \"baseline\" refuses");
-        let faults = extras.iter().map(verdict::hash).collect();
-        Some(Err(Barred { reason, remedy: "or remove that".to_owned(), faults }))
+        let extras = sandboxes.extras(placed);
+        let Some(what) = extras.in_words() else { return Some(Ok(())) };
+        let reason = format!("it has {what}, which Pod Security's \"baseline\" refuses");
+        let remedy = if extras.are_several() { "or remove all of that" } else { "or remove that" };
+        Some(Err(Barred { reason, remedy: remedy.to_owned(), faults: extras.faults }))
     }
 
     /// The entry of the setting `exceptions` that would except a container: as this one, but for one field.
@@ -157,4 +162,22 @@ fn either(names: &Option<Vec<Text>>) -> String {
 
 fn includes(names: &Option<Vec<Text>>, is: impl Fn(&str) -> bool) -> bool {
     names.as_ref().is_none_or(|names| names.iter().any(|name| is(name)))
+}
+
+/// The exception that applies to a container; else why the one meant for it does not.
+pub(super) fn exception_for<'e, 'a>(
+    exceptions: &'e [Exception<'a>],
+    placed: &Placed,
+    sandboxes: &Sandboxes,
+    namespace: &str,
+) -> Option<Result<&'e Exception<'a>, Barred>> {
+    let mut barred = None;
+    for exception in exceptions {
+        match exception.applies(placed, sandboxes, namespace) {
+            Some(Ok(())) => return Some(Ok(exception)),
+            Some(Err(reason)) => barred = Some(Err(reason)),
+            None => {}
+        }
+    }
+    barred
 }

@@ -21,7 +21,13 @@ use k8s_openapi::{
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
-use super::{exception_for, exceptions::Exception, notice_at, settings::Groups};
+use super::{
+    exceptions::{Exception, exception_for},
+    finding::notice_at,
+    rules,
+    sandbox::Sandboxes,
+    settings::Groups,
+};
 use crate::{
     admission::AdmissionRequest,
     edit, flyte,
@@ -62,9 +68,6 @@ const RUN_AS_NON_ROOT: &str = "runAsNonRoot";
 const PRESET: &str = "flyte";
 const CHANGE_POLICIES: [&str; 2] = ["Always", "OnRootMismatch"];
 
-/// The rule that an excepted container's own fields are filled in by.
-const KEPT_ROOT: &str = "kept-root";
-
 /// A field's name and its value as JSON.
 type Field = (&'static str, String);
 
@@ -84,7 +87,7 @@ impl Additions {
     pub(super) fn notices(self, is_let_in: bool) -> impl Iterator<Item = Notice> {
         self.0.into_iter().map(move |mut notice| {
             notice.text.push_str(if is_let_in { " filled in" } else { " would be filled in" });
-            if notice.rule == KEPT_ROOT {
+            if notice.rule == rules::KEPT_ROOT {
                 notice.text.push_str(": it may be root, and would not be under what its pod gets");
             }
             notice
@@ -108,8 +111,9 @@ impl Fill<'_> {
         let path: Vec<&str> = workload.pod_path.split('.').chain(["securityContext"]).collect();
         let there = edit::at(object, &path).map(edit::members).unwrap_or_default();
         fields.retain(|(name, _)| there.get(*name).is_none_or(|value| value.get() == "null"));
+        let sandboxes = Sandboxes::of(workload);
         let is_excepted =
-            |placed: &Placed| matches!(exception_for(exceptions, placed, workload, request.namespace()), Some(Ok(_)));
+            |placed: &Placed| matches!(exception_for(exceptions, placed, &sandboxes, request.namespace()), Some(Ok(_)));
         let pod = &workload.pod;
         if workload.containers().any(|placed| is_root(placed.container, pod) && !is_excepted(&placed)) {
             fields.retain(|(name, _)| *name != RUN_AS_NON_ROOT);
@@ -120,7 +124,7 @@ impl Fill<'_> {
         let at = format!("{}.securityContext", workload.pod_path);
         let mut filled = Filled {
             object: edit::with(object, &path, &fields),
-            additions: Additions(vec![notice_at(at, "", "filled", listed(&fields))]),
+            additions: Additions(vec![notice_at(at, "", rules::FILLED, listed(&fields))]),
         };
         for placed in workload.containers().filter(is_excepted) {
             let keeps = kept_root(placed.container, pod, &fields);
@@ -128,7 +132,7 @@ impl Fill<'_> {
                 let path = format!("{}.{}.{}.securityContext", workload.pod_path, placed.role.field(), placed.index);
                 filled.object = edit::with(&filled.object, &path.split('.').collect::<Vec<_>>(), &keeps);
                 let container = placed.container.name();
-                filled.additions.0.push(notice_at(placed.path(), container, KEPT_ROOT, listed(&keeps)));
+                filled.additions.0.push(notice_at(placed.path(), container, rules::KEPT_ROOT, listed(&keeps)));
             }
         }
         Some(filled)

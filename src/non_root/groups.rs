@@ -7,7 +7,10 @@
 //! pod's: `fsGroup`, `supplementalGroups`. Refused: 0. Source: "a new user group and user", "Security Overview",
 //! "Changes".
 
-use super::{Finding, Inherited, Rule};
+use super::{
+    finding::{Finding, Inherited},
+    rules,
+};
 use crate::{
     id::Id,
     workload::{Container, PodSpec},
@@ -22,12 +25,12 @@ pub(super) fn judge_pod(pod: &PodSpec) -> impl Iterator<Item = (&'static str, Fi
     let context = pod.security_context();
     let volumes = (are_judged(pod) && context.fs_group == Some(Id::ROOT)).then(|| {
         let problem = "is 0, so the pod's volumes belong to group 0 and every container has it";
-        ("fsGroup", Finding::new(Rule::HasRootGroup, problem, "set it to a non-zero gid"))
+        ("fsGroup", Finding::new(rules::HAS_ROOT_GROUP, problem, "set it to a non-zero gid"))
     });
     let more = context.supplemental_groups.iter().flatten();
     let more = (are_judged(pod) && more.into_iter().any(|group| *group == Id::ROOT)).then(|| {
         let problem = "has 0, so every container has group 0";
-        ("supplementalGroups", Finding::new(Rule::HasRootGroup, problem, "remove the 0"))
+        ("supplementalGroups", Finding::new(rules::HAS_ROOT_GROUP, problem, "remove the 0"))
     });
     volumes.into_iter().chain(more)
 }
@@ -37,7 +40,7 @@ pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
     let group = Inherited::of(own, pod.security_context().run_as_group);
     (are_judged(pod) && group.value == Some(Id::ROOT)).then(|| {
         Finding::new(
-            Rule::HasRootGroup,
+            rules::HAS_ROOT_GROUP,
             &format!("runs with group 0 (runAsGroup: 0{})", group.origin()),
             "set securityContext.runAsGroup to a non-zero gid",
         )

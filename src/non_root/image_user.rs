@@ -19,7 +19,11 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::{Finding, Inherited, Rule, SET_USER, notice_at, settings::Level};
+use super::{
+    finding::{Finding, Inherited, SET_USER, notice_at},
+    rules,
+    settings::Level,
+};
 use crate::{
     admission,
     host::Host,
@@ -92,41 +96,41 @@ impl<'c> Images<'c> {
         match (self.user(placed.container.image()), is_non_root) {
             (Ok(User::Number(_)), true) => (finding, None),
             (Ok(User::Number(user)), false) => {
-                noticed("proven-by-image", format!("runs as {user}, the USER of its image, which alone says so"))
+                noticed(rules::PROVEN_BY_IMAGE, format!("runs as {user}, the USER of its image, which alone says so"))
             }
             (Ok(User::Root(user)), true) => found(
-                Rule::NeverStarts,
+                rules::NEVER_STARTS,
                 format!(
                     "never starts: the kubelet refuses an image {} together with runAsNonRoot: true{at}",
                     with(user)
                 ),
             ),
             (Ok(User::Root(user)), false) => found(
-                Rule::RunsAsRoot,
+                rules::RUNS_AS_ROOT,
                 format!("runs as root: runAsUser is not set, and its image is one {}", with(user)),
             ),
             (Ok(User::Name(user)), true) => found(
-                Rule::ImageUserIsName,
+                rules::IMAGE_USER_IS_NAME,
                 format!(
                     "never starts: the kubelet cannot verify what runAsNonRoot: true{at} asks for, since the image's USER is \
                      {user}, a name"
                 ),
             ),
             (Ok(User::Name(user)), false) => found(
-                Rule::NotProvenNonRoot,
+                rules::NOT_PROVEN_NON_ROOT,
                 format!("may run as root: runAsUser is not set, and the image's USER is {user}, a name"),
             ),
             (Ok(User::NoUid(user)), _) => found(
-                Rule::NotProvenNonRoot,
+                rules::NOT_PROVEN_NON_ROOT,
                 format!("may run as root: runAsUser is not set, and the image's USER is {user}, which is no uid"),
             ),
             (Err(reason), true) => noticed(
-                "image-user-unknown",
+                rules::IMAGE_USER_UNKNOWN,
                 format!("does not start unless its image's USER is a number but 0: {reason}"),
             ),
             (Err(reason), false) => {
                 let decides = finding.map(|finding| finding.problem).unwrap_or_default();
-                found(Rule::NotProvenNonRoot, format!("{decides}, which is not known: {reason}"))
+                found(rules::NOT_PROVEN_NON_ROOT, format!("{decides}, which is not known: {reason}"))
             }
         }
     }

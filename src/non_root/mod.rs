@@ -14,30 +14,32 @@
 mod effective;
 mod exceptions;
 mod fill;
+mod finding;
 mod groups;
 #[cfg(feature = "flyte-non-root-image-user")]
 mod image_user;
 mod restricted;
+mod rules;
 mod sandbox;
 mod settings;
 mod windows;
 
-use exceptions::{Barred, Exception};
+use exceptions::{Exception, exception_for};
 use fill::Filled;
+use finding::{Finding, notice_at};
 #[cfg(feature = "flyte-non-root-image-user")]
 use image_user::Images;
+use sandbox::Sandboxes;
 use serde_json::value::RawValue;
 use settings::{Groups, ImageUser, Level, Settings};
 
 use crate::{
     admission::{AdmissionRequest, Kind},
-    flyte,
     host::Host,
-    image::Repository,
-    policy::Policy,
+    policy::{Declared, Policy},
     settings::InvalidSettings,
-    verdict::{self, Edit, Notice, Place, Scalar, Shortened, Unjudged, Verdict, Violation},
-    workload::{self, Container, Placed, Workload},
+    verdict::{self, Notice, Shortened, Unjudged, Verdict},
+    workload::{self, Placed, Workload},
 };
 
 /// The policy `flyte-non-root`, as a module of its own or as the one that may ask for images.
@@ -47,12 +49,30 @@ pub struct NonRoot {
     may_ask_for_images: bool,
 }
 
-/// What findings are said to be of, whichever module finds them.
-const NAME: &str = "flyte-non-root";
+/// The policy as it is declared.
+pub const DECLARED: Declared = Declared {
+    policy: &NonRoot::POLICY,
+    variant_of: None,
+    rules: rules::RULES,
+    settings: settings::SETTINGS,
+    asks_for: &[],
+    asks_for_images: false,
+    most_bytes: 250_000,
+};
+
+/// The policy with leave to ask for images.
+#[cfg(feature = "flyte-non-root-image-user")]
+pub const DECLARED_WITH_IMAGES: Declared = Declared {
+    policy: &NonRoot::IMAGE_USER,
+    variant_of: Some("flyte-non-root"),
+    asks_for_images: true,
+    most_bytes: 260_000,
+    ..DECLARED
+};
 
 impl NonRoot {
     /// The policy.
-    pub const POLICY: Self = Self { name: NAME, may_ask_for_images: false };
+    pub const POLICY: Self = Self { name: "flyte-non-root", may_ask_for_images: false };
     /// The policy with `imageUser: check`. Its module is another, since a host must be told to allow what it asks.
     #[cfg(feature = "flyte-non-root-image-user")]
     pub const IMAGE_USER: Self = Self { name: "flyte-non-root-image-user", may_ask_for_images: true };
@@ -138,13 +158,20 @@ fn judge_workload(
     if settings.groups() == Groups::NonZero {
         groups::judge_pod(pod).for_each(&mut refuse_field);
     }
+    if !verdict.violations.is_empty() {
+        // What the pod gives it gives to each of its containers.
+        let containers = workload.containers().map(|placed| placed.container);
+        let containers = containers.map(|container| verdict::hash((container.name(), container.image())));
+        verdict.violations.rest_on(containers.fold(0, u64::wrapping_add));
+    }
 
+    let sandboxes = Sandboxes::of(workload);
     for placed in workload.containers() {
         let user = match settings.level() {
             Level::Effective => effective::judge(placed.container, pod),
             Level::Restricted => restricted::judge(placed.container, pod),
         };
-        let user = match exception_for(exceptions, &placed, workload, namespace) {
+        let user = match exception_for(exceptions, &placed, &sandboxes, namespace) {
             Some(Ok(exception)) => {
                 let name = exception.name_unknown_to_pods(workload);
                 verdict.notices.extend(match (&user, name) {
@@ -185,28 +212,10 @@ fn judge_workload(
     verdict
 }
 
-/// The exception that applies to a container; else why the one meant for it does not.
-fn exception_for<'e, 'a>(
-    exceptions: &'e [Exception<'a>],
-    placed: &Placed,
-    workload: &Workload,
-    namespace: &str,
-) -> Option<Result<&'e Exception<'a>, Barred>> {
-    let mut barred = None;
-    for exception in exceptions {
-        match exception.applies(placed, workload, namespace) {
-            Some(Ok(())) => return Some(Ok(exception)),
-            Some(Err(reason)) => barred = Some(Err(reason)),
-            None => {}
-        }
-    }
-    barred
-}
-
 /// An exception outlives its reason: Flyte planned to fix `check-db-ready`, and did.
 fn not_needed(placed: &Placed) -> Notice {
     let text = "is accepted as it is, so it no longer needs its exception".to_owned();
-    notice_at(placed.path(), placed.container.name(), "exception-not-needed", text)
+    notice_at(placed.path(), placed.container.name(), rules::EXCEPTION_NOT_NEEDED, text)
 }
 
 /// Accepted as part of its workload, and then refused in each of its pods: a rollout that never ends.
@@ -215,125 +224,5 @@ fn unknown_to_pods(placed: &Placed, name: &str) -> Notice {
         "its pods will be refused, not known as {0}; label the pod template app.kubernetes.io/name: {0}",
         Shortened(name)
     );
-    notice_at(placed.path(), placed.container.name(), "exception-unknown-to-pods", text)
-}
-
-fn notice_at(path: String, container: &str, rule: &'static str, text: String) -> Notice {
-    Notice::new(NAME, rule, Place { path, container: Shortened(container).to_string(), within: None }, text)
-}
-
-/// What is wrong with one container, or with one field of its pod.
-struct Finding {
-    rule: Rule,
-    problem: String,
-    mend: String,
-    edits: Vec<Edit>,
-    /// As of a [`Violation`].
-    faults: Vec<u64>,
-}
-
-/// The policy's rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rule {
-    RunsAsRoot,
-    NotProvenNonRoot,
-    NeverStarts,
-    HasRootGroup,
-    #[cfg(feature = "flyte-non-root-image-user")]
-    ImageUserIsName,
-}
-
-impl Rule {
-    /// The rule's name in reports. Stable: people filter by it.
-    fn name(self) -> &'static str {
-        match self {
-            Self::RunsAsRoot => "runs-as-root",
-            Self::NotProvenNonRoot => "not-proven-non-root",
-            Self::NeverStarts => "never-starts",
-            Self::HasRootGroup => "has-root-group",
-            #[cfg(feature = "flyte-non-root-image-user")]
-            Self::ImageUserIsName => "image-user-is-name",
-        }
-    }
-}
-
-const SET_USER: &str = "set securityContext.runAsUser to the image's non-zero uid";
-
-impl Finding {
-    fn new(rule: Rule, problem: &str, mend: &str) -> Self {
-        let faults = vec![verdict::hash((rule.name(), problem))];
-        Self { rule, problem: problem.to_owned(), mend: mend.to_owned(), edits: Vec::new(), faults }
-    }
-
-    /// The finding with its mend for programs.
-    fn mended_by(mut self, below: &'static str, value: Scalar) -> Self {
-        self.edits = vec![Edit { below, was: None, value: Some(value) }];
-        self
-    }
-
-    /// The finding whose mend is [`SET_USER`], for programs where Flyte's charts say which user.
-    fn mended_by_user(self, container: &Container) -> Self {
-        match Repository::of(container.image()).and_then(|image| flyte::user_of(&image)) {
-            Some(user) => self.mended_by("securityContext.runAsUser", Scalar::Number(user)),
-            None => self,
-        }
-    }
-
-    /// Both findings of one container as one, under the rule of the first.
-    fn joined(first: Option<Self>, second: Option<Self>) -> Option<Self> {
-        match (first, second) {
-            (Some(first), Some(second)) => Some(Self {
-                rule: first.rule,
-                problem: format!("{}, and {}", first.problem, second.problem),
-                mend: format!("{}, and {}", first.mend, second.mend),
-                edits: match (&first.edits[..], &second.edits[..]) {
-                    ([], _) | (_, []) => Vec::new(),
-                    (first, second) => [first, second].concat(),
-                },
-                faults: [first.faults, second.faults].concat(),
-            }),
-            (first, second) => first.or(second),
-        }
-    }
-
-    /// What is left of the finding for a container that may be root: that it can never start as root.
-    fn despite_exception(mut self) -> Option<Self> {
-        if self.rule != Rule::NeverStarts {
-            return None;
-        }
-        self.mend =
-            format!("set securityContext.runAsNonRoot: false on this container, which may be root, or {}", self.mend);
-        Some(self.mended_by("securityContext.runAsNonRoot", Scalar::Bool(false)))
-    }
-
-    /// The finding about a container that an exception was meant for.
-    fn without_exception(mut self, Barred { reason, remedy, faults }: Barred) -> Self {
-        self.faults.extend(faults);
-        self.problem.push_str(&format!(", and its exception does not apply: {reason}"));
-        self.mend.push_str(&format!("; {remedy}"));
-        self
-    }
-
-    fn violation(self, path: String, container: &str) -> Violation {
-        let Self { rule, problem, mend, edits, faults } = self;
-        let place = Place { path, container: Shortened(container).to_string(), within: None };
-        Violation { edits, faults, ..Violation::new(NAME, rule.name(), place, problem, mend) }
-    }
-}
-
-/// A field of a container's effective security context: its own, else the pod's.
-struct Inherited<T> {
-    value: Option<T>,
-    is_from_pod: bool,
-}
-
-impl<T> Inherited<T> {
-    fn of(own: Option<T>, pod: Option<T>) -> Self {
-        Self { is_from_pod: own.is_none() && pod.is_some(), value: own.or(pod) }
-    }
-
-    /// Where the value stands, unless it is the container's own.
-    fn origin(&self) -> &'static str {
-        if self.is_from_pod { " from the pod's securityContext" } else { "" }
-    }
+    notice_at(placed.path(), placed.container.name(), rules::EXCEPTION_UNKNOWN_TO_PODS, text)
 }

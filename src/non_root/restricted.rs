@@ -12,7 +12,11 @@
 //! `policy/` of
 //! [kubernetes/pod-security-admission](https://github.com/kubernetes/pod-security-admission).
 
-use super::{Finding, Inherited, Rule, SET_USER, effective, windows};
+use super::{
+    effective,
+    finding::{Finding, Inherited, SET_USER},
+    rules, windows,
+};
 use crate::{
     id::Id,
     verdict::Scalar,
@@ -27,13 +31,13 @@ pub(super) fn judge_pod(pod: &PodSpec) -> impl Iterator<Item = (&'static str, Fi
     let waived = pod.has_own_users();
     let root = (!waived && context.run_as_user == Some(Id::ROOT)).then(|| {
         let problem = "is 0, which \"restricted\" refuses even where every container overrides it";
-        ("runAsUser", Finding::new(Rule::RunsAsRoot, problem, "set it to a non-zero uid"))
+        ("runAsUser", Finding::new(rules::RUNS_AS_ROOT, problem, "set it to a non-zero uid"))
     });
     let allowed = (!waived && context.run_as_non_root == Some(false)).then(|| {
         let problem = "is false, which \"restricted\" refuses even where every container overrides it";
         (
             "runAsNonRoot",
-            Finding::new(Rule::NotProvenNonRoot, problem, "set it to true").mended_by("", Scalar::Bool(true)),
+            Finding::new(rules::NOT_PROVEN_NON_ROOT, problem, "set it to true").mended_by("", Scalar::Bool(true)),
         )
     });
     root.into_iter().chain(allowed)
@@ -53,14 +57,14 @@ pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
         return Some(effective::never_starts(container, &user, &non_root));
     }
     let root = (user.value == Some(Id::ROOT))
-        .then(|| Finding::new(Rule::RunsAsRoot, "runs as root (runAsUser: 0)", SET_USER).mended_by_user(container));
+        .then(|| Finding::new(rules::RUNS_AS_ROOT, "runs as root (runAsUser: 0)", SET_USER).mended_by_user(container));
     let not_proven = match (own.run_as_non_root, inherited.run_as_non_root) {
         (Some(true), _) | (None, Some(true)) => None,
         (Some(false), _) => Some("runAsNonRoot is false, which \"restricted\" refuses"),
         (None, _) => Some("runAsNonRoot is not true on the container or on its pod, which \"restricted\" refuses"),
     }
     .map(|problem| {
-        let finding = Finding::new(Rule::NotProvenNonRoot, problem, SET_NON_ROOT);
+        let finding = Finding::new(rules::NOT_PROVEN_NON_ROOT, problem, SET_NON_ROOT);
         finding.mended_by("securityContext.runAsNonRoot", Scalar::Bool(true))
     });
     let finding = Finding::joined(root, not_proven)?;

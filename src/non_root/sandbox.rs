@@ -16,15 +16,15 @@
 //! have. A field of another type has none of them. Source: `policy/check_*.go` of level "baseline"
 //! in [kubernetes/pod-security-admission](https://github.com/kubernetes/pod-security-admission).
 
-use std::collections::BTreeMap;
+use std::{cell::OnceCell, collections::BTreeMap};
 
 use serde_json::value::RawValue;
 
 use crate::{
     edit,
     text::Text,
-    verdict::Shortened,
-    workload::{Placed, Workload},
+    verdict::{self, Shortened},
+    workload::{Placed, Role, Workload},
 };
 
 /// A field, and the values it may have, null aside. The items of a list are `[]`.
@@ -105,45 +105,115 @@ const SYSCTLS: [&str; 12] = [
 /// The annotations that were AppArmor's fields before v1.30.
 const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 
-/// What makes a container's sandbox more than an ordinary one, e.g. `hostPID: true`; nothing where it is one.
-pub(super) fn extras(placed: &Placed, workload: &Workload) -> Vec<String> {
-    let object = workload.object.get();
-    let pod_path: Vec<&str> = workload.pod_path.split('.').collect();
-    let index = placed.index.to_string();
-    let mut extras = Vec::new();
-    let Some(pod) = edit::at(object, &pod_path) else { return extras };
-    let Some(container) = edit::at(pod, &[placed.role.field(), &index]) else { return extras };
-    let proc_mount = (!workload.pod.has_own_users()).then_some(PROC_MOUNT);
-    // Of each the fields are looked up once: most are not there.
-    let (pod, container) = (edit::members(pod), edit::members(container));
-    let placed: [(_, &[Field]); 5] = [
-        (&pod, &POD),
-        (&pod, &EITHER),
-        (&container, &CONTAINER),
-        (&container, proc_mount.as_slice()),
-        (&container, &EITHER),
-    ];
-    for (members, fields) in placed {
-        fields.iter().for_each(|field| add_others(members, field, &mut extras));
+/// The sandboxes of a workload's init containers. What they share is read once.
+pub(super) struct Sandboxes<'w, 'a> {
+    pub(super) workload: &'w Workload<'a>,
+    pod: OnceCell<Pod<'w>>,
+}
+
+/// A pod, as its containers share it.
+#[derive(Default)]
+struct Pod<'w> {
+    extras: Extras,
+    init_containers: Vec<&'w RawValue>,
+}
+
+/// What makes a sandbox more than an ordinary one.
+#[derive(Clone, Default)]
+pub(super) struct Extras {
+    /// The first few, e.g. `hostPID: true`.
+    shown: Vec<String>,
+    /// How many there are.
+    count: usize,
+    /// As of a [`Violation`](crate::verdict::Violation).
+    pub(super) faults: Vec<u64>,
+    has_host_path: bool,
+}
+
+/// The most of them that are compared one by one with those of another version.
+const MOST_FAULTS: usize = 100;
+const MOST_SHOWN: usize = 3;
+
+impl Extras {
+    /// Adds one, with what there is of it in the object.
+    fn add(&mut self, shown: String, value: &str) {
+        self.count += 1;
+        let fault = verdict::hash((&*shown, value));
+        if self.shown.len() < MOST_SHOWN {
+            self.shown.push(shown);
+        }
+        match self.faults.last_mut().filter(|_| self.count > MOST_FAULTS) {
+            Some(all) => *all = verdict::hash((*all, fault)),
+            None => self.faults.push(fault),
+        }
     }
-    let annotations = [&pod_path[..pod_path.len() - 1], &["metadata", "annotations"]].concat();
-    extras.extend(edit::at(object, &annotations).and_then(app_armor));
-    extras
+
+    /// All of them in words; `None` where there are none.
+    pub(super) fn in_words(&self) -> Option<String> {
+        let more = self.count - self.shown.len();
+        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+        (self.count > 0).then(|| format!("{}{more}", self.shown.join(", ")))
+    }
+
+    pub(super) fn are_several(&self) -> bool {
+        self.count > 1
+    }
+}
+
+impl<'w, 'a> Sandboxes<'w, 'a> {
+    pub(super) fn of(workload: &'w Workload<'a>) -> Self {
+        Self { workload, pod: OnceCell::new() }
+    }
+
+    /// What makes the sandbox of an init container more than an ordinary one.
+    pub(super) fn extras(&self, placed: &Placed) -> Extras {
+        let Pod { extras, init_containers } = self.pod.get_or_init(|| self.pod());
+        let mut extras = extras.clone();
+        let Some(container) = init_containers.get(placed.index) else { return extras };
+        let container = edit::members(container.get());
+        let proc_mount = (!self.workload.pod.has_own_users()).then_some(PROC_MOUNT);
+        for fields in [&CONTAINER[..], proc_mount.as_slice(), &EITHER] {
+            fields.iter().for_each(|field| add_others(&container, field, &mut extras));
+        }
+        // Where it has the node's files it has them there.
+        if extras.has_host_path {
+            let mounts = container.get("volumeMounts").map_or("", |mounts| mounts.get());
+            extras.faults.push(verdict::hash(("volumeMounts", mounts)));
+        }
+        extras
+    }
+
+    fn pod(&self) -> Pod<'w> {
+        let object = self.workload.object.get();
+        let path: Vec<&str> = self.workload.pod_path.split('.').collect();
+        let mut extras = Extras::default();
+        let Some(pod) = edit::at(object, &path) else { return Pod::default() };
+        // The fields are looked up once: most are not there.
+        let members = edit::members(pod);
+        for fields in [&POD[..], &EITHER] {
+            fields.iter().for_each(|field| add_others(&members, field, &mut extras));
+        }
+        let annotations = [&path[..path.len() - 1], &["metadata", "annotations"]].concat();
+        if let Some(profile) = edit::at(object, &annotations).and_then(app_armor) {
+            extras.add(profile, "");
+        }
+        let init_containers = members.get(Role::Init.field()).and_then(|list| edit::items(list.get()));
+        Pod { extras, init_containers: init_containers.unwrap_or_default() }
+    }
 }
 
 /// Adds the values of a field that it may not have, with the field's name.
-fn add_others(members: &BTreeMap<Text, &RawValue>, (path, allowed): &Field, extras: &mut Vec<String>) {
+fn add_others(members: &BTreeMap<Text, &RawValue>, (path, allowed): &Field, extras: &mut Extras) {
     let (first, rest) = path.split_once('.').unwrap_or((path, ""));
     let Some(part) = members.get(first) else { return };
     let steps: Vec<&str> = rest.split('.').filter(|step| !step.is_empty()).collect();
     find(part.get(), &steps, &mut |value| {
         if !allowed.contains(&value.trim_matches('"')) {
-            // Of an object the name says enough.
-            let shown = match value.starts_with('{') {
-                true => String::new(),
-                false => format!(": {}", Shortened(value.trim_matches('"'))),
-            };
-            extras.push(format!("{}{shown}", path.replace(".[]", "")));
+            // Of an object the name says enough to people.
+            let is_object = value.starts_with('{');
+            let shown = if is_object { String::new() } else { format!(": {}", Shortened(value.trim_matches('"'))) };
+            extras.add(format!("{}{shown}", path.replace(".[]", "")), value);
+            extras.has_host_path |= path.ends_with("hostPath");
         }
     });
 }

@@ -7,9 +7,90 @@ use serde_json::value::RawValue;
 
 use super::{exceptions::Exception, fill::Fill};
 use crate::{
-    settings::{self, InvalidSettings},
+    settings::{self, InvalidSettings, Setting, Shape, Unset},
     view::view,
 };
+
+/// The settings as they are declared.
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "level",
+        label: "Level",
+        shape: Shape::OneOf(&["effective", "restricted"]),
+        default: Unset::Is(r#""effective""#),
+        asked_where: None,
+        meaning: "What a container is held to - what will really happen, or Pod Security's \"restricted\".",
+    },
+    Setting {
+        name: "exceptions",
+        label: "Exceptions",
+        shape: Shape::Maps(EXCEPTION),
+        default: Unset::Is(
+            r#"[{"initContainer": "check-db-ready", "images": ["postgres", "ecr.flyte.org/ubuntu/postgres"], "workloads": ["flyteadmin", "datacatalog"]}]"#,
+        ),
+        asked_where: None,
+        meaning: "The init containers that may be root. A list replaces the default, and an empty one allows none.",
+    },
+    Setting {
+        name: "groups",
+        label: "Groups",
+        shape: Shape::OneOf(&["off", "nonZero"]),
+        default: Unset::Is(r#""off""#),
+        asked_where: None,
+        meaning: "Whether group 0 is refused too.",
+    },
+    Setting {
+        name: "imageUser",
+        label: "Image user",
+        shape: Shape::OneOf(&["off", "check"]),
+        default: Unset::Is(r#""off""#),
+        asked_where: None,
+        meaning: "Whether the image's own USER counts where `runAsUser` is not set. `check` needs the module flyte-non-root-image-user, which the command has built in.",
+    },
+    Setting {
+        name: "fill",
+        label: "Fill",
+        shape: Shape::OneOf(&["flyte"]),
+        default: Unset::Said,
+        asked_where: None,
+        meaning: "What a pod's security context gets where it lacks it, before it is judged - `flyte` for what Flyte's charts set, or a map from components to fields; nothing where not set.",
+    },
+];
+
+const EXCEPTION: &[Setting] = &[
+    Setting {
+        name: "initContainer",
+        label: "Init container",
+        shape: Shape::Text,
+        default: Unset::Required,
+        asked_where: None,
+        meaning: "The init container's exact name.",
+    },
+    Setting {
+        name: "images",
+        label: "Images",
+        shape: Shape::List,
+        default: Unset::Required,
+        asked_where: None,
+        meaning: "Repositories its image may come from, without tag; `postgres` is `docker.io/library/postgres`.",
+    },
+    Setting {
+        name: "workloads",
+        label: "Workloads",
+        shape: Shape::List,
+        default: Unset::Said,
+        asked_where: None,
+        meaning: "Names of workloads, or values of their or their pods' label `app.kubernetes.io/name` or `app`; any where not set.",
+    },
+    Setting {
+        name: "namespaces",
+        label: "Namespaces",
+        shape: Shape::List,
+        default: Unset::Said,
+        asked_where: None,
+        meaning: "Names of namespaces; any where not set.",
+    },
+];
 
 view! {
     /// The policy's settings, all optional.

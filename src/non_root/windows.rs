@@ -13,7 +13,10 @@
 
 #[cfg(feature = "flyte-non-root-image-user")]
 use super::settings::Level;
-use super::{Finding, Inherited, Rule};
+use super::{
+    finding::{Finding, Inherited},
+    rules,
+};
 use crate::{
     verdict::{self, Shortened},
     workload::{Container, PodSpec, WindowsOptions},
@@ -52,7 +55,7 @@ impl<'c> Options<'c> {
 
     fn process_of_node(&self) -> Finding {
         let problem = format!("runs as a process of the node (hostProcess: true{})", self.host_process.origin());
-        let finding = Finding::new(Rule::RunsAsRoot, &problem, UNSET_HOST_PROCESS);
+        let finding = Finding::new(rules::RUNS_AS_ROOT, &problem, UNSET_HOST_PROCESS);
         // Another user may have more of the node.
         Finding { faults: vec![verdict::hash((&problem, self.user.value))], ..finding }
     }
@@ -70,22 +73,28 @@ pub(super) fn judge(container: &Container, pod: &PodSpec, non_root: &Inherited<b
         return Some(if options.is_host_process() { options.process_of_node() } else { not_proven(non_root) });
     };
     let is = |known: &str| full_name.eq_ignore_ascii_case(known);
-    if is(ADMINISTRATOR) && non_root.value == Some(true) {
+    let is_service = SERVICES.iter().any(|service| is(service));
+    let process = (options.is_host_process() && !is_service).then(|| options.process_of_node());
+    Finding::joined(of_user(full_name, name, non_root), process)
+}
+
+/// What is wrong with a user's name.
+fn of_user(full_name: &str, name: &Inherited<&str>, non_root: &Inherited<bool>) -> Option<Finding> {
+    if full_name.eq_ignore_ascii_case(ADMINISTRATOR) && non_root.value == Some(true) {
         let problem = format!(
             "never starts: the kubelet refuses runAsUserName: {ADMINISTRATOR}{} together with runAsNonRoot: true{}",
             name.origin(),
             non_root.origin()
         );
-        return Some(Finding::new(Rule::NeverStarts, &problem, SET_USER_NAME));
+        return Some(Finding::new(rules::NEVER_STARTS, &problem, SET_USER_NAME));
     }
     // A user can be written with its domain, which the kubelet does not see through: "User Manager\...".
     let user = full_name.rsplit('\\').next().unwrap_or(full_name);
     if [ADMINISTRATOR, "SYSTEM"].iter().any(|root| user.eq_ignore_ascii_case(root)) {
         let problem = format!("runs as administrator (runAsUserName: {}{})", Shortened(full_name), name.origin());
-        return Some(Finding::new(Rule::RunsAsRoot, &problem, SET_USER_NAME));
+        return Some(Finding::new(rules::RUNS_AS_ROOT, &problem, SET_USER_NAME));
     }
-    let is_service = SERVICES.iter().any(|service| is(service));
-    (options.is_host_process() && !is_service).then(|| options.process_of_node())
+    None
 }
 
 /// A process of the node, which Pod Security's "baseline" refuses whatever its user.
@@ -112,5 +121,5 @@ fn not_proven(non_root: &Inherited<bool>) -> Finding {
         Some(true) => format!("{unproven}, and runAsNonRoot does not stop an image that has none"),
         _ => unproven.to_owned(),
     };
-    Finding::new(Rule::NotProvenNonRoot, &problem, SET_USER_NAME)
+    Finding::new(rules::NOT_PROVEN_NON_ROOT, &problem, SET_USER_NAME)
 }

@@ -1,8 +1,7 @@
 //! The PEM text of `tls.crt`, as the servers read it that present it: by lines.
 
-use super::{BROKEN_CHAIN, Fault};
+use super::{fault::Fault, rules};
 
-const PRIVATE_KEY: &str = "private-key";
 const KEY: &[u8] = b"PRIVATE KEY";
 /// What is found in the place of certificates, now and then.
 const OTHERS: [&str; 4] = ["CERTIFICATE REQUEST", "X509 CRL", "PUBLIC KEY", "TRUSTED CERTIFICATE"];
@@ -17,10 +16,10 @@ const END: &str = "-----END ";
 
 /// The certificates of a PEM text, and what else is in it that does not belong there.
 pub(super) fn certificates(text: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
-    let broken = |fact: String, outcome, mend| Fault::new(BROKEN_CHAIN, fact, outcome, mend);
+    let broken = |fact: String, outcome, mend| Fault::new(rules::BROKEN_CHAIN, fact, outcome, mend);
     let shows_key = || {
         let fact = "a private key, or a part of one, is where certificates belong".to_owned();
-        Fault::new(PRIVATE_KEY, fact, READ, NEW_KEY)
+        Fault::new(rules::PRIVATE_KEY, fact, READ, NEW_KEY)
     };
     let has_key = text.windows(KEY.len()).any(|window| window == KEY);
     let refused = |fact: &str| {
@@ -50,7 +49,7 @@ pub(super) fn certificates(text: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
         let tag = block.tag();
         if tag.ends_with("PRIVATE KEY") {
             let fact = format!("block {number} is a private key where a certificate belongs");
-            faults.push(Fault::new(PRIVATE_KEY, fact, READ, NEW_KEY));
+            faults.push(Fault::new(rules::PRIVATE_KEY, fact, READ, NEW_KEY));
         } else if tag != "CERTIFICATE" {
             // Of a Secret's value nothing is shown that could be anything.
             let kind = OTHERS.iter().find(|other| **other == tag);

@@ -1,8 +1,9 @@
 //! The certificates of `tls.crt`: the leaf first, each signed by the next.
 
 use super::{
-    BROKEN_CHAIN, Fault,
     certificate::{Certificate, Signed, shown},
+    fault::Fault,
+    rules,
 };
 use crate::host::Pki;
 
@@ -20,7 +21,7 @@ pub(super) fn read(ders: &[Vec<u8>]) -> Result<Vec<Certificate<'_>>, Fault> {
         .map(|(number, der)| {
             Certificate::read(der, number).map_err(|error| {
                 let fact = format!("certificate {number} cannot be read ({error})");
-                Fault::new(BROKEN_CHAIN, fact, "clients end the handshake", "paste it again, every line of it")
+                Fault::new(rules::BROKEN_CHAIN, fact, "clients end the handshake", "paste it again, every line of it")
             })
         })
         .collect()
@@ -35,7 +36,7 @@ pub(super) fn leaf<'c, 'd>(chain: &'c [Certificate<'d>]) -> Option<(&'c Certific
     let fact = format!("{} is the leaf and not the first", leaf.title());
     let outcome = "servers hold the key against certificate 1, and refuse both";
     let mend = "put the leaf first, then what signed it, and so on";
-    Some((leaf, Some(Fault::new(BROKEN_CHAIN, fact, outcome, mend))))
+    Some((leaf, Some(Fault::new(rules::BROKEN_CHAIN, fact, outcome, mend))))
 }
 
 /// What is wrong with the links from certificate to certificate. The signatures of the first `proven` are known to be good.
@@ -81,7 +82,7 @@ pub(super) fn broken_links(chain: &[Certificate], proven: usize, pki: &Pki) -> R
             let fact = format!("{} is signed by {issuer}, and certificate {number} is another's", one.title());
             (fact, LOST, format!("put the certificate of its issuer in the place of certificate {number}"))
         };
-        faults.push(Fault { rule: BROKEN_CHAIN, fact, outcome, mend });
+        faults.push(Fault { rule: rules::BROKEN_CHAIN, fact, outcome, mend });
     }
     Ok(faults)
 }
@@ -93,7 +94,7 @@ pub(super) fn other_key(certificate: &Certificate, issuer: &str) -> Fault {
         certificate.title()
     );
     let outcome = "OpenSSL, and curl and Python with it, finds no issuer for it";
-    Fault::new(BROKEN_CHAIN, fact, outcome, "have the CA issue it anew, with the identifier of the CA's own key")
+    Fault::new(rules::BROKEN_CHAIN, fact, outcome, "have the CA issue it anew, with the identifier of the CA's own key")
 }
 
 pub(super) fn unknown_signature(certificate: &Certificate, kind: &str) -> String {

@@ -7,9 +7,10 @@
 use std::time::Duration;
 
 use super::{
-    Fault, MALFORMED,
     certificate::{Certificate, RsaKey},
+    fault::Fault,
     oddity::oddity,
+    rules,
     settings::Settings,
     signatures,
 };
@@ -43,13 +44,13 @@ pub(super) fn weak_key(certificate: &Certificate) -> Option<Fault> {
         return None;
     };
     let fact = format!("{} has an RSA key {what}", certificate.title());
-    Some(Fault::new("weak-key", fact, outcome, "issue it anew with RSA 2048 or ECDSA P-256"))
+    Some(Fault::new(rules::WEAK_KEY, fact, outcome, "issue it anew with RSA 2048 or ECDSA P-256"))
 }
 
 /// What is wrong with how a certificate is written.
 pub(super) fn malformed(certificate: &Certificate) -> Option<Fault> {
     let fact = format!("{} {}", certificate.title(), oddity(certificate)?);
-    Some(Fault::new(MALFORMED, fact, "Go, and flytectl with it, refuses to read it", "issue it anew"))
+    Some(Fault::new(rules::MALFORMED, fact, "Go, and flytectl with it, refuses to read it", "issue it anew"))
 }
 
 /// What is wrong with the time.
@@ -57,11 +58,11 @@ pub(super) fn not_valid(certificate: &Certificate, now: Duration) -> Option<Faul
     let title = certificate.title();
     if now > certificate.not_after() {
         let fact = format!("{title} expired on {}", certificate.last_day());
-        Some(Fault::new("expired", fact, "clients refuse it", "renew it"))
+        Some(Fault::new(rules::EXPIRED, fact, "clients refuse it", "renew it"))
     } else if now < certificate.not_before() {
         let fact = format!("{title} is valid from {} on", certificate.first_day());
         let mend = "wait, or check the clock of the machine that issued it";
-        Some(Fault::new("not-yet-valid", fact, "clients refuse it until then", mend))
+        Some(Fault::new(rules::NOT_YET_VALID, fact, "clients refuse it until then", mend))
     } else {
         None
     }
@@ -71,7 +72,7 @@ pub(super) fn not_valid(certificate: &Certificate, now: Duration) -> Option<Faul
 pub(super) fn weak_signature(certificate: &Certificate) -> Option<Fault> {
     let hash = certificate.weak_hash()?;
     let fact = format!("{} has a signature with {hash}", certificate.title());
-    Some(Fault::new("weak-signature", fact, "every client refuses it", "have it signed with SHA-256"))
+    Some(Fault::new(rules::WEAK_SIGNATURE, fact, "every client refuses it", "have it signed with SHA-256"))
 }
 
 /// What is wrong with a certificate as a server's own.
@@ -81,12 +82,12 @@ pub(super) fn faults_of_leaf(leaf: &Certificate, now: Duration, settings: &Setti
     if leaf.is_ca {
         let outcome = "clients such as rustls refuse it from a server, and its key could sign for any other";
         let mend = "have it sign a certificate for the server, with basicConstraints CA:FALSE";
-        faults.push(Fault::new("is-ca", format!("{title} is a CA's"), outcome, mend));
+        faults.push(Fault::new(rules::IS_CA, format!("{title} is a CA's"), outcome, mend));
     }
     if !leaf.has_names() {
         let fact = format!("{title} has no subjectAltName with a DNS name or an IP address");
         let mend = "issue it anew with subjectAltName DNS:<flyteadmin's host>";
-        faults.push(Fault::new("no-name", fact, "clients refuse it, since they ignore its common name", mend));
+        faults.push(Fault::new(rules::NO_NAME, fact, "clients refuse it, since they ignore its common name", mend));
     }
     if !leaf.is_ca && !leaf.may_sign_handshakes() {
         let (fact, outcome) = if leaf.may_be_used_for_tls() {
@@ -95,20 +96,20 @@ pub(super) fn faults_of_leaf(leaf: &Certificate, now: Duration, settings: &Setti
             ("that allows nothing of TLS", "OpenSSL and browsers refuse it from a server")
         };
         let fact = format!("{title} has a keyUsage {fact}");
-        faults.push(Fault::new("no-tls-key-usage", fact, outcome, "issue it anew with keyUsage digitalSignature"));
+        faults.push(Fault::new(rules::NO_TLS_KEY_USAGE, fact, outcome, "issue it anew with keyUsage digitalSignature"));
     }
     let is_strict = leaf.not_before() >= STRICT_SINCE;
     let for_servers = leaf.is_for_servers();
     if for_servers == Some(false) {
         let fact = format!("{title} is not for servers by its extendedKeyUsage");
         let mend = "issue it anew with extendedKeyUsage serverAuth";
-        faults.push(Fault::new("no-server-auth", fact, "clients refuse it", mend));
+        faults.push(Fault::new(rules::NO_SERVER_AUTH, fact, "clients refuse it", mend));
     } else if leaf.is_netscapes_and_not_for_servers() {
         let fact = format!("{title} is not for servers by its nsCertType");
-        faults.push(Fault::new("no-server-auth", fact, "OpenSSL refuses it", "issue it anew without nsCertType"));
+        faults.push(Fault::new(rules::NO_SERVER_AUTH, fact, "OpenSSL refuses it", "issue it anew without nsCertType"));
     } else if for_servers.is_none() && is_strict {
         let fact = format!("{title} has no extendedKeyUsage");
-        faults.push(Fault::new("no-server-auth", fact, MACOS, "issue it anew with extendedKeyUsage serverAuth"));
+        faults.push(Fault::new(rules::NO_SERVER_AUTH, fact, MACOS, "issue it anew with extendedKeyUsage serverAuth"));
     }
     if is_strict && leaf.lifetime() > Duration::from_secs(MOST_DAYS * DAY) {
         let fact = format!(
@@ -118,7 +119,7 @@ pub(super) fn faults_of_leaf(leaf: &Certificate, now: Duration, settings: &Setti
             leaf.last_day()
         );
         let mend = "issue it for 90 days, and have it renewed by itself, as cert-manager does";
-        faults.push(Fault::new("too-long", fact, MACOS, mend));
+        faults.push(Fault::new(rules::TOO_LONG, fact, MACOS, mend));
     }
     let left = leaf.not_after().checked_sub(now).filter(|_| now >= leaf.not_before());
     if let Some(left) = left.filter(|left| days(*left) < settings.min_days_left()) {
@@ -128,7 +129,7 @@ pub(super) fn faults_of_leaf(leaf: &Certificate, now: Duration, settings: &Setti
             days(left),
             settings.min_days_left()
         );
-        faults.push(Fault::new("expires-soon", fact, "clients refuse it from then on", "renew it"));
+        faults.push(Fault::new(rules::EXPIRES_SOON, fact, "clients refuse it from then on", "renew it"));
     }
     faults
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use rustls_pki_types::ServerName;
 use webpki::{EndEntityCert, Error};
 
-use super::{BROKEN_CHAIN, Fault, certificate::Certificate, settings::Settings};
+use super::{certificate::Certificate, fault::Fault, rules, settings::Settings};
 use crate::{
     cluster::{
         ingress::{self, TlsHosts},
@@ -64,7 +64,7 @@ pub(super) fn unreadable(leaf: &Certificate) -> Option<Fault> {
         _ => "it is not what RFC 5280 allows",
     };
     let fact = format!("{} cannot be taken for a server's: {reason}", leaf.title());
-    Some(Fault::new(BROKEN_CHAIN, fact, "clients such as rustls refuse it", "issue it anew"))
+    Some(Fault::new(rules::BROKEN_CHAIN, fact, "clients such as rustls refuse it", "issue it anew"))
 }
 
 /// The hosts that a certificate is not for; nothing where it is [`unreadable`].
@@ -77,5 +77,10 @@ pub(super) fn fault(leaf: &Certificate, hosts: &[Presented]) -> Option<Fault> {
     let kind = |host: &String| if host.parse::<IpAddr>().is_ok() { "IP" } else { "DNS" };
     let names = few(named().map(|host| format!("{}:{host}", kind(&host))));
     let mend = format!("issue it anew with {names} added to its subjectAltName");
-    Some(Fault { rule: "host-not-covered", fact, outcome: "clients that call it there refuse the certificate", mend })
+    Some(Fault {
+        rule: rules::HOST_NOT_COVERED,
+        fact,
+        outcome: "clients that call it there refuse the certificate",
+        mend,
+    })
 }

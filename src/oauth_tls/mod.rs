@@ -16,15 +16,18 @@ mod certificate;
 mod chain;
 mod compliance;
 mod elements;
+mod fault;
 mod hosts;
 mod oddity;
 mod provider;
+mod rules;
 mod secret;
 mod settings;
 mod signatures;
 mod signer;
 mod trust;
 
+use fault::{Fault, TRUST};
 use hosts::Hosts;
 use secret::Secret;
 use serde_json::value::RawValue;
@@ -34,8 +37,9 @@ use signer::Known;
 use crate::{
     admin_config::config_map,
     admission::{AdmissionRequest, Kind},
-    host::{Host, Pki},
-    policy::Policy,
+    host::{Host, Listed, Pki},
+    policy::{Declared, Policy},
+    rule::RuleName,
     settings::InvalidSettings,
     verdict::{Notice, Place, Unjudged, Verdict, Violation},
 };
@@ -47,36 +51,20 @@ pub const LINKED: &Pki = &Pki { signatures: signatures::ALL, roots: webpki_roots
 #[derive(Debug)]
 pub struct OauthTls;
 
-const NAME: &str = "flyte-oauth-tls";
-
-/// The rules about who signed a certificate: they refuse nothing where another provider gives out the tokens.
-const TRUST: [&str; 3] = [SELF_SIGNED, UNTRUSTED_ROOT, UNKNOWN_ISSUER];
-const SELF_SIGNED: &str = "self-signed";
-const UNTRUSTED_ROOT: &str = "untrusted-root";
-const UNKNOWN_ISSUER: &str = "unknown-issuer";
-const BROKEN_CHAIN: &str = "broken-chain";
-const MALFORMED: &str = "malformed";
-const NOT_CHECKED: &str = "not-checked";
-
-/// What is wrong with a certificate, and the line that mends it.
-struct Fault {
-    rule: &'static str,
-    /// What is wrong.
-    fact: String,
-    /// What will happen.
-    outcome: &'static str,
-    mend: String,
-}
-
-impl Fault {
-    fn new(rule: &'static str, fact: String, outcome: &'static str, mend: &str) -> Self {
-        Self { rule, fact, outcome, mend: mend.to_owned() }
-    }
-}
+/// The policy as it is declared.
+pub const DECLARED: Declared = Declared {
+    policy: &OauthTls,
+    variant_of: None,
+    rules: rules::RULES,
+    settings: settings::SETTINGS,
+    asks_for: &[Listed::Deployment, Listed::Ingress, Listed::ConfigMap],
+    asks_for_images: false,
+    most_bytes: 940_000,
+};
 
 impl Policy for OauthTls {
     fn name(&self) -> &'static str {
-        NAME
+        "flyte-oauth-tls"
     }
 
     fn concerns(&self, kind: &Kind) -> bool {
@@ -117,15 +105,15 @@ struct Report<'v> {
 impl Report<'_> {
     fn refuse(&mut self, Fault { rule, fact, outcome, mend }: Fault) {
         let problem = format!("{fact}: {outcome}");
-        self.verdict.violations.push(Violation::new(NAME, rule, self.place(), problem, mend));
+        self.verdict.violations.push(Violation::new(rule, self.place(), problem, mend));
     }
 
-    fn note(&mut self, rule: &'static str, text: String) {
-        self.verdict.notices.push(Notice::new(NAME, rule, self.place(), text));
+    fn note(&mut self, rule: RuleName, text: String) {
+        self.verdict.notices.push(Notice { rule, place: self.place(), text });
     }
 
     fn place(&self) -> Place {
-        Place { path: self.path.to_owned(), ..Place::default() }
+        Place::at(self.path)
     }
 }
 
@@ -180,7 +168,7 @@ fn judge_certificates(
     let pki = host.pki().map_err(at)?;
     let signer = signer::of(&chain, leaf, known, now, settings, pki).map_err(at)?;
     if signer.is_public {
-        compliance::public_limit(leaf).into_iter().for_each(|text| report.note("long-lived", text));
+        compliance::public_limit(leaf).into_iter().for_each(|text| report.note(rules::LONG_LIVED, text));
     }
     faults.extend(signer.faults);
     add(faults, settings, host, namespace, report);
@@ -189,10 +177,10 @@ fn judge_certificates(
         match hosts::of(settings, host, namespace, &secret.name) {
             Ok(Hosts { named, doubt }) => {
                 hosts::fault(leaf, &named).into_iter().for_each(|fault| report.refuse(fault));
-                doubt.into_iter().for_each(|doubt| report.note(NOT_CHECKED, doubt));
+                doubt.into_iter().for_each(|doubt| report.note(rules::NOT_CHECKED, doubt));
             }
             Err(reason) => report.note(
-                NOT_CHECKED,
+                rules::NOT_CHECKED,
                 format!("whether it is for the hosts that it is presented for was not checked: {reason}"),
             ),
         }
@@ -208,7 +196,7 @@ fn add(faults: Vec<Fault>, settings: &Settings, host: &dyn Host, namespace: &str
         Some(Ok(provider)) => provider,
         Some(Err(reason)) => {
             let text = format!("whether another OAuth provider gives out the tokens is not known: {reason}");
-            report.note(NOT_CHECKED, text);
+            report.note(rules::NOT_CHECKED, text);
             None
         }
     };

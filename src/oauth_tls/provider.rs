@@ -1,7 +1,7 @@
 //! The other option of the document: an OAuth provider outside, whose certificate is not this one.
 
 use super::{
-    NAME,
+    rules,
     settings::{Oauth, Settings},
 };
 use crate::{
@@ -62,7 +62,7 @@ pub(super) fn judge(request: &AdmissionRequest, settings: &Settings, verdict: &m
     }
     if let Err(fault) = config.auth() {
         let Fault { place, problem, mend, .. } = *fault;
-        verdict.violations.push(Violation::new(NAME, "no-provider", place, problem, mend.into_owned()));
+        verdict.violations.push(Violation::new(rules::NO_PROVIDER, place, problem, mend.into_owned()));
         // Another address is another provider, and the words show neither's password.
         verdict.violations.rest_on(&files);
     }

@@ -9,10 +9,70 @@ use crate::{
     flyte,
     origin::shown,
     pattern,
-    settings::{self, InvalidSettings},
+    settings::{self, InvalidSettings, Setting, Shape, Unset},
     text::Text,
     view::view,
 };
+
+/// The settings as they are declared.
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "secrets",
+        label: "Secrets",
+        shape: Shape::List,
+        default: Unset::Is(r#"["*-flyte-tls", "flyte-tls", "flyte-secret-tls"]"#),
+        asked_where: None,
+        meaning: "The names of the Secrets that hold the certificate; `*` stands for any characters.",
+    },
+    Setting {
+        name: "hosts",
+        label: "Hosts",
+        shape: Shape::List,
+        default: Unset::Said,
+        asked_where: None,
+        meaning: "The hosts that the certificate is for, those of the Ingresses where not set; `*.example.com` is any label before it.",
+    },
+    Setting {
+        name: "minDaysLeft",
+        label: "Days left",
+        shape: Shape::Number,
+        default: Unset::Is("0"),
+        asked_where: None,
+        meaning: "How many whole days the leaf must still be valid.",
+    },
+    Setting {
+        name: "trustRoots",
+        label: "Trusted roots",
+        shape: Shape::Lines,
+        default: Unset::Said,
+        asked_where: None,
+        meaning: "The trusted roots, as PEM, in place of Mozilla's.",
+    },
+    Setting {
+        name: "trustMozilla",
+        label: "Trust Mozilla's roots too",
+        shape: Shape::Boolean,
+        default: Unset::Said,
+        asked_where: None,
+        meaning: "Whether Mozilla's roots are trusted beside `trustRoots`; they are not where not set.",
+    },
+    Setting {
+        name: "trust",
+        label: "Trust",
+        shape: Shape::OneOf(&["roots", "none"]),
+        default: Unset::Is(r#""roots""#),
+        asked_where: None,
+        meaning: "Whether the chain must end at a trusted root.",
+    },
+    Setting {
+        name: "oauth",
+        label: "OAuth provider",
+        shape: Shape::OneOf(&["detect", "external", "self"]),
+        default: Unset::Is(r#""detect""#),
+        asked_where: None,
+        meaning: "Who gives out the tokens - what flyteadmin's configuration says, a provider outside, or flyteadmin. Unless it is `detect`, the configuration is not read.",
+    },
+];
 
 view! {
     /// The policy's settings, all optional.

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::{
-    Fault, SELF_SIGNED, TRUST,
     certificate::{Certificate, Signed},
     chain, compliance,
+    fault::{Fault, TRUST},
+    rules,
     settings::Settings,
     trust,
 };
@@ -104,5 +105,5 @@ fn self_signed(leaf: &Certificate) -> Fault {
                    on macOS \"certificate is not standards compliant\"";
     let mend = "use a certificate of a CA that clients trust (cert-manager with Let's Encrypt, say), or another OAuth provider \
                 (auth.appAuth.authServerType: External)";
-    Fault::new(SELF_SIGNED, format!("{} is self-signed", leaf.title()), outcome, mend)
+    Fault::new(rules::SELF_SIGNED, format!("{} is self-signed", leaf.title()), outcome, mend)
 }

@@ -6,9 +6,10 @@ use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, Error, KeyUsage};
 
 use super::{
-    BROKEN_CHAIN, Fault, UNKNOWN_ISSUER, UNTRUSTED_ROOT,
     certificate::{Certificate, Signed, shown},
     chain,
+    fault::Fault,
+    rules,
     settings::Settings,
     signer,
 };
@@ -124,7 +125,7 @@ pub(super) fn why_none(
             let fact = format!("the chain ends at {}, which is not among {roots_in_words}", end.title());
             let mend =
                 "use a certificate of a CA that clients trust; if yours do trust this one, put it into trustRoots";
-            Some(Fault::new(UNTRUSTED_ROOT, fact, STOPS, mend))
+            Some(Fault::new(rules::UNTRUSTED_ROOT, fact, STOPS, mend))
         }
         Error::UnknownIssuer if roots(&ders).any(|root| root.subject() == end.issuer()) => {
             let issuer = shown(end.issuer());
@@ -132,7 +133,7 @@ pub(super) fn why_none(
                 "{} is signed by {issuer}, which is in trustRoots and has expired, or may not sign such a chain",
                 end.title()
             );
-            Some(Fault::new(UNTRUSTED_ROOT, fact, STOPS, "put the root that is valid into trustRoots"))
+            Some(Fault::new(rules::UNTRUSTED_ROOT, fact, STOPS, "put the root that is valid into trustRoots"))
         }
         Error::UnknownIssuer => {
             let issuer = shown(end.issuer());
@@ -142,14 +143,14 @@ pub(super) fn why_none(
             );
             let mend = "put the intermediate that the CA gave out behind it; if its issuer is a root that your clients trust, \
                         put that into trustRoots";
-            Some(Fault::new(UNKNOWN_ISSUER, fact, STOPS, mend))
+            Some(Fault::new(rules::UNKNOWN_ISSUER, fact, STOPS, mend))
         }
         // The links are good: it is the root's key that has not signed the last of them.
         Error::InvalidSignatureForPublicKey => {
             let fact =
                 format!("{} is not signed by the trusted root that is named {}", end.title(), shown(end.issuer()));
             let mend = "if the root has a new key and your clients trust it, put it into trustRoots";
-            Some(Fault::new(UNTRUSTED_ROOT, fact, STOPS, mend))
+            Some(Fault::new(rules::UNTRUSTED_ROOT, fact, STOPS, mend))
         }
         _ if is_refused => None,
         Error::UnsupportedSignatureAlgorithmContext(_) | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
@@ -161,7 +162,12 @@ pub(super) fn why_none(
 
 fn not_allowed(reason: &str) -> Fault {
     let fact = format!("the certificates of the chain may not follow one another: {reason}");
-    Fault::new(BROKEN_CHAIN, fact, "clients refuse it", "have the certificate issued by a CA that may, or mend the CA")
+    Fault::new(
+        rules::BROKEN_CHAIN,
+        fact,
+        "clients refuse it",
+        "have the certificate issued by a CA that may, or mend the CA",
+    )
 }
 
 /// What a certificate in the chain does, and may not.

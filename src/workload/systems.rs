@@ -7,6 +7,7 @@
 //! Source: `OS` of `PodSpec` in `staging/src/k8s.io/api/core/v1/types.go` of
 //! [kubernetes/kubernetes](https://github.com/kubernetes/kubernetes), and `well_known_labels.go` beside it.
 
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::{edit, text::Text, view::view};
@@ -22,6 +23,16 @@ view! {
         "kubernetes.io/os" => os: Text<'a>,
         "beta.kubernetes.io/os" => os_before_1_14: Text<'a>,
         "node.kubernetes.io/windows-build" => windows_build: Text<'a>,
+    }
+}
+
+/// The operating systems of the nodes that a pod's affinity asks for, worked out once: each of its containers is judged by them.
+#[derive(Debug, Clone, Copy)]
+pub struct Affinity(Option<Systems>);
+
+impl<'de> Deserialize<'de> for Affinity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(|affinity| Self(Systems::of_affinity(affinity)))
     }
 }
 
@@ -41,10 +52,10 @@ impl Systems {
     const WINDOWS: Self = Self { linux: false, windows: true };
 
     /// The systems of a pod; `None` where it names none.
-    pub(super) fn of(os: Option<&Os>, selector: Option<&NodeSelector>, affinity: Option<&RawValue>) -> Option<Self> {
+    pub(super) fn of(os: Option<&Os>, selector: Option<&NodeSelector>, affinity: Option<Affinity>) -> Option<Self> {
         match os.and_then(|os| os.name.as_deref()) {
             Some(name) => Some(Self::named(name)),
-            None => both(selector.and_then(Self::of_selector), affinity.and_then(Self::of_affinity)),
+            None => both(selector.and_then(Self::of_selector), affinity.and_then(|Affinity(systems)| systems)),
         }
     }
 
@@ -98,7 +109,7 @@ fn both(one: Option<Systems>, other: Option<Systems>) -> Option<Systems> {
 
 #[cfg(test)]
 mod tests {
-    use super::{NodeSelector, Os, RawValue, Systems};
+    use super::{Affinity, NodeSelector, Os, Systems};
 
     /// The systems of a pod spec in JSON.
     fn systems(os: &str, selector: &str, affinity: &str) -> Option<Systems> {
@@ -109,7 +120,7 @@ mod tests {
         let terms = format!(
             r#"{{"nodeAffinity":{{"requiredDuringSchedulingIgnoredDuringExecution":{{"nodeSelectorTerms":{affinity}}}}}}}"#
         );
-        Systems::of(os.as_ref(), selector.as_ref(), Some(read::<&RawValue>(&terms)))
+        Systems::of(os.as_ref(), selector.as_ref(), Some(read::<Affinity>(&terms)))
     }
 
     #[test]

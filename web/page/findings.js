@@ -1,3 +1,4 @@
+import rules from "../../dist/npm/rules.json";
 import { h, prose } from "./dom.js";
 import { SIGNS } from "./editor.js";
 import { actionOf, count, placeOf, titleOf } from "./words.js";
@@ -15,6 +16,8 @@ import { actionOf, count, placeOf, titleOf } from "./words.js";
 
 /** How many findings are listed at a time: a page of thousands of them is slow, and nobody reads it. */
 const PAGE = 100;
+
+const RULES = new Map(rules.map((rule) => [`${rule.policy}/${rule.rule}`, rule]));
 
 const NAMES = { violation: "Violation", notice: "Notice", unjudged: "Not judged" };
 
@@ -130,9 +133,23 @@ export class Findings {
    * @param {string} source
    */
   #kind(kind, source) {
-    return h("p", { class: "kind" },
+    const rule = RULES.get(source);
+    return h("div", { class: "kind" },
       h("span", { class: "badge" }, h("span", { "aria-hidden": "true" }, `${SIGNS[kind]} `), NAMES[kind]),
-      " ", source && h("span", { class: "rule" }, source));
+      " ", rule ? this.#rule(source, rule) : source && h("span", { class: "rule" }, source));
+  }
+
+  /**
+   * What a rule finds, for who wants to know.
+   *
+   * @param {string} name
+   * @param {(typeof rules)[number]} rule
+   */
+  #rule(name, { summary, help, page }) {
+    return h("details", { class: "rule" },
+      h("summary", {}, name),
+      h("p", {}, "Finds ", ...prose(`${summary}. ${help}`), " ",
+        h("a", { href: page, target: "_blank", rel: "noreferrer" }, "More")));
   }
 
   /** @param {number} line */

@@ -12,7 +12,7 @@ use flytewarden_offline::{
     check::{Check, File},
     edit::{self, Edit},
     images::Images,
-    linked::INFO,
+    linked::info,
     report::{Place, Report},
     settings::Settings,
 };
@@ -103,8 +103,7 @@ pub fn check(
 /// The policies, and the settings each of them takes.
 #[wasm_bindgen(unchecked_return_type = "PolicyInfo[]")]
 pub fn policies() -> JsValue {
-    // Made of JSON when the package was built.
-    JSON::parse(INFO).unwrap_or_default()
+    JSON::parse(&info()).unwrap_or_default()
 }
 
 /// Has certificates checked with what the other module of the package exports. It is for the package's own scripts.

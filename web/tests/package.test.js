@@ -161,10 +161,15 @@ test("bad input is said, and traps nothing", () => {
 
 test("each policy says what it is for and which settings it takes", () => {
   const names = policies().map(({ name }) => name);
-  assert.deepEqual(names, ["flyte-admin-cors", "flyte-console-url", "flyte-non-root", "flyte-oauth-tls"]);
+  const listed = run("flytewarden", "check", "--list").trim().split("\n").map((line) => line.split(" ")[0]);
+  assert.deepEqual(names, listed);
   for (const { name, description, questions } of policies()) {
     assert.ok(description !== "" && questions.every(({ variable, label, type }) => variable && label && type), name);
   }
+});
+
+test("what rules find is what the command explains", () => {
+  assert.deepEqual(JSON.parse(read("dist/npm/rules.json")), JSON.parse(run("flytewarden", "explain", "--json")));
 });
 
 test("the package's scripts for bundlers and for pages say the same, once they have what certificates are checked with", async () => {

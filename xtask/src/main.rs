@@ -4,7 +4,7 @@
 //! `cargo xtask docs` and `cargo xtask web`: see [`docs`] and [`web`].
 //!
 //! An artifact is a folder of `policies/` with a `metadata.yml`, built with the cargo feature of that name; the
-//! `metadata.yml` at the top level is the module that carries every policy. Each has a budget in [`BUDGETS`].
+//! `metadata.yml` at the top level is the module that carries every policy.
 
 mod docs;
 mod web;
@@ -24,17 +24,6 @@ use wasm_encoder::{CustomSection, Encode, Section};
 use wasmparser::{Parser, Payload};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
-
-/// The most bytes a module may have, annotated. An engine fetches, compiles and keeps every policy it runs. `flyte-admin-cors`
-/// carries a YAML and a URL library, so the rest of it must be small.
-const BUDGETS: [(&str, usize); 6] = [
-    ("flyte-admin-cors", 410_000),
-    ("flyte-console-url", 540_000),
-    ("flyte-non-root", 250_000),
-    ("flyte-non-root-image-user", 260_000),
-    ("flyte-oauth-tls", 940_000),
-    ("flytewarden", 1_120_000),
-];
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
@@ -66,8 +55,7 @@ fn modules(root: &Path, target: &Path, artifacts: &[Artifact]) -> Result<()> {
     let dist = root.join("dist");
     fs::create_dir_all(&dist)?;
     for Artifact { name, feature, folder } in artifacts {
-        let (_, budget) =
-            BUDGETS.iter().find(|(budgeted, _)| budgeted == name).ok_or(format!("{name} has no budget"))?;
+        let budget = docs::most_bytes(name).ok_or(format!("{name} is declared nowhere"))?;
         let build = Build { package: "flytewarden", target: "wasm32-wasip1", feature: Some(feature), config: &[] };
         let bare = compile(root, target, &build)?;
         // What `kwctl annotate` is compared on.
@@ -75,7 +63,7 @@ fn modules(root: &Path, target: &Path, artifacts: &[Artifact]) -> Result<()> {
         fs::write(target.join("bare").join(format!("{name}.wasm")), &bare)?;
         let module = annotate(bare, &metadata_of(folder)?)?;
         println!("dist/{name}.wasm: {} KB of at most {}", module.len().div_ceil(1000), budget / 1000);
-        if module.len() > *budget {
+        if module.len() > budget {
             return Err(format!("{name} is over its budget").into());
         }
         fs::write(dist.join(format!("{name}.wasm")), module)?;

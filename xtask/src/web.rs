@@ -1,11 +1,12 @@
 //! `cargo xtask web`: compiles the policies, and what certificates are checked with, for JavaScript, and leaves the npm package
-//! in `dist/npm`.
+//! in `dist/npm`. What the rules find is beside them, in `rules.json`.
 //!
 //! The JavaScript is by wasm-bindgen's own library for that, the one that `wasm-bindgen-cli` puts arguments in front of:
 //! `Cargo.lock` holds it to the version of the crate, without which neither works.
 
 use std::{fs, path::Path};
 
+use flytewarden_offline::rules::{self, Explained};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::{Build, Result, compile};
@@ -45,6 +46,8 @@ pub(crate) fn write(root: &Path, target: &Path) -> Result<()> {
     for file in FILES {
         fs::copy(root.join("web/npm").join(file), package.join(file))?;
     }
+    let rules: Vec<Explained> = rules::all().map(Explained::of).collect();
+    fs::write(package.join("rules.json"), serde_json::to_string_pretty(&rules)?)?;
     let description = fs::read_to_string(root.join("web/npm/package.json"))?;
     fs::write(
         package.join("package.json"),

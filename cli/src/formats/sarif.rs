@@ -6,10 +6,12 @@
 
 use std::path::MAIN_SEPARATOR;
 
+use flytewarden::decision;
 use flytewarden_offline::{
     check::Policy,
     metadata::Metadata,
     report::{Finding, Judged, Report, Unjudged},
+    rules::Explained,
 };
 use indexmap::IndexSet;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -23,7 +25,7 @@ use serde_sarif::sarif::{
 const OF_PATHS: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~').remove(b'+').remove(b'@');
 
-/// The report as SARIF; the policies say what they are about.
+/// The report as SARIF. Rules are described as they are declared; of other people's modules by what those say of themselves.
 pub fn sarif(report: &Report, policies: &[impl Policy]) -> Sarif {
     let mut rules = IndexSet::new();
     let mut entries = Vec::new();
@@ -79,10 +81,21 @@ fn id(policy: &str, rule: &str) -> String {
 fn descriptor(policy: &str, rule: &str, metadata: Option<&Metadata>) -> ReportingDescriptor {
     let text = |text: &str| MultiformatMessageString::builder().text(text).build();
     let id = id(policy, rule);
-    let mut descriptor = ReportingDescriptor::builder().short_description(text(&id)).id(id).build();
-    descriptor.full_description = metadata.and_then(Metadata::description).map(text);
-    descriptor.help_uri = metadata.and_then(|metadata| metadata.annotation("url")).map(str::to_owned);
-    descriptor
+    let Some(declared) = decision::rule(policy, rule) else {
+        let mut descriptor = ReportingDescriptor::builder().short_description(text(&id)).id(id).build();
+        descriptor.full_description = metadata.and_then(Metadata::description).map(text);
+        descriptor.help_uri = metadata.and_then(|metadata| metadata.annotation("url")).map(str::to_owned);
+        return descriptor;
+    };
+    let help = MultiformatMessageString::builder().text(declared.help).markdown(declared.help).build();
+    ReportingDescriptor::builder()
+        .id(id)
+        .name(rule)
+        .short_description(text(declared.summary))
+        .full_description(text(&format!("{}. {}", declared.summary, declared.help)))
+        .help(help)
+        .help_uri(Explained::of(declared).page)
+        .build()
 }
 
 fn entry(judged: &Judged, finding: &Finding, level: ResultLevel, rule: usize) -> Entry {

@@ -1,11 +1,14 @@
 //! A report for people.
 
-use std::io::{self, Write};
+use std::{
+    fmt::Write as _,
+    io::{self, Write},
+};
 
 use anstyle::{AnsiColor, Style};
 use flytewarden_offline::{
     report::{Finding, Judged, Report, Unjudged},
-    shown::{around_user, visible},
+    shown::{around_user, is_visible, visible},
 };
 
 const TITLE: Style = Style::new().bold();
@@ -152,4 +155,19 @@ pub fn without_user(text: &str) -> String {
 
 fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// JSON with what cannot be seen as escapes, which mean the same to whoever reads it: a terminal may be what shows it.
+pub fn escaped(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character == '\n' || is_visible(character) {
+            escaped.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        }
+    }
+    escaped
 }

@@ -31,7 +31,29 @@ fn the_documented_json_is_what_is_printed() {
     };
     let run = run(&["check", "--format", "json", "-"], &block("yaml"));
     let documented: Value = serde_json::from_str(&block("json")).unwrap();
-    assert_eq!(documented, serde_json::from_str::<Value>(&run.out).unwrap(), "{}", run.out);
+    let mut printed: Value = serde_json::from_str(&run.out).unwrap();
+    // Whether another policy looks at these objects too is of no interest there.
+    for (printed, documented) in
+        printed["objects"].as_array_mut().unwrap().iter_mut().zip(documented["objects"].as_array().unwrap())
+    {
+        let policies = printed["policies"].as_array_mut().unwrap();
+        policies.retain(|policy| documented["policies"].as_array().unwrap().contains(policy));
+    }
+    assert_eq!(documented, printed, "{}", run.out);
+}
+
+#[test]
+fn sarif_describes_a_rule_as_it_is_explained() {
+    let log: Value = serde_json::from_str(&run(&["check", "--format", "sarif", "-"], BAD).out).unwrap();
+    let described = &log["runs"][0]["tool"]["driver"]["rules"][0];
+    let explained: Value = serde_json::from_str(&run(&["explain", "runs-as-root", "--json"], "").out).unwrap();
+    let explained = &explained[0];
+    assert_eq!(explained["summary"], described["shortDescription"]["text"]);
+    assert_eq!(explained["help"], described["help"]["text"]);
+    assert_eq!(explained["page"], described["helpUri"]);
+    let readme = fs::read_to_string(root().join("policies/flyte-non-root/README.md")).unwrap();
+    let (_, row) = described["helpUri"].as_str().unwrap().split_once("/policies/flyte-non-root/README.md#").unwrap();
+    assert!(readme.contains(&format!("<a id=\"{row}\"></a>")), "{row}");
 }
 
 #[test]
@@ -94,12 +116,13 @@ fn junit_has_a_test_for_each_object_under_each_policy() {
     let run = run(&["check", "--format", "junit", "-"], &format!("{GOOD}---\n{BAD}---\na: [\n"));
     assert_eq!(Some(2), run.code);
     let report = quick_junit::Report::deserialize_from_str(&run.out).unwrap();
-    assert_eq!((7, 1, 1), (report.tests, report.failures, report.errors), "{}", run.out);
+    assert_eq!((1, 1), (report.failures, report.errors), "{}", run.out);
     let suite = &report.test_suites[0];
     assert_eq!("<stdin>", suite.name.as_str());
     let of_bad = suite.test_cases.iter().filter(|case| case.name.as_str() == "Pod bad in <stdin>");
     let policies: Vec<&str> = of_bad.filter_map(|case| case.classname.as_deref()).collect();
-    assert_eq!(["flyte-admin-cors", "flyte-console-url", "flyte-non-root"], *policies);
+    assert!(policies.contains(&"flyte-non-root") && policies.contains(&"flyte-admin-cors"), "{policies:?}");
+    assert_eq!(report.tests, 2 * policies.len() + 1);
     assert!(run.out.contains("<failure message=\"runs-as-root\">line "), "{}", run.out);
     assert!(run.out.contains("<error message=\"not judged\">line "), "{}", run.out);
 }

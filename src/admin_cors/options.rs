@@ -1,0 +1,215 @@
+//! What the options come to, and what browsers do with it.
+
+use std::{cell::LazyCell, collections::BTreeSet};
+
+use super::{rules, settings::Settings};
+use crate::{
+    admin_config::{ANY, Answer, Fault, FaultKind, Item, Said, Security},
+    origin::{Origin, shown},
+    rule::RuleName,
+    verdict::{Edit, Notice, Place, Scalar, Shortened, Verdict, Violation},
+};
+
+const LIST_CONSOLE: &str = "list flyteconsole's own origin alone, https://<flyte-console-domain>; where it is on flyteadmin's \
+                            domain, set allowCors: false";
+
+/// What every website may do then, and what flyteconsole still may not.
+const SERVED_TO_ANY: &str = "any website may read what flyteadmin answers without credentials, yet flyteconsole on another \
+                          domain gets nothing, since browsers refuse `*` for calls with credentials";
+
+/// Judges what is known of the options; `path` leads to where they would be said.
+pub(super) fn judge(security: &Security, settings: &Settings, path: &str, verdict: &mut Verdict) {
+    let is_on = security.allow_cors.as_ref().is_none_or(|said| said.value);
+    if let Some(origins) = &security.allowed_origins {
+        if is_on {
+            judge_origins(origins, settings, path, verdict);
+        } else {
+            judge_without_cors(security, origins, settings, path, verdict);
+        }
+    }
+    verdict.violations.rest_on(security.origins());
+    if is_on {
+        verdict.notices.extend(missing_header(security));
+    }
+}
+
+fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, verdict: &mut Verdict) {
+    let place = || origins.place.clone().unwrap_or_else(|| Place::at(path));
+    if origins.value.is_empty() {
+        let problem = format!("an empty list allows every origin: {SERVED_TO_ANY}");
+        verdict.violations.push(violation(rules::ANY_ORIGIN, place(), problem, LIST_CONSOLE));
+    }
+    let is_good = |item: &Item| item.text != ANY && judge_origin(item, settings).is_none();
+    let has_good = LazyCell::new(|| origins.value.iter().any(is_good));
+    for item in &origins.value {
+        if item.text == ANY {
+            let (place, problem) = match &origins.place {
+                Some(_) => (item.place.clone(), format!("`*` allows every origin: {SERVED_TO_ANY}")),
+                None => (
+                    place(),
+                    format!(
+                        "no file sets server.security.allowedOrigins, and flyteadmin's default is `*`, every origin: {SERVED_TO_ANY}"
+                    ),
+                ),
+            };
+            let edits = if *has_good { in_list(item, &place, None) } else { Vec::new() };
+            verdict.violations.push(Violation { edits, ..violation(rules::ANY_ORIGIN, place, problem, LIST_CONSOLE) });
+        } else {
+            let violation = judge_origin(item, settings);
+            // What is removed must leave something: an empty list is every origin.
+            verdict.violations.extend(violation.map(|violation| match violation.rule {
+                rules::NULL_ORIGIN if *has_good => Violation { edits: in_list(item, &item.place, None), ..violation },
+                rules::NULL_ORIGIN | rules::UNTRUSTED_ORIGIN if !*has_good => {
+                    let mend = violation.mend.replace("remove it", LIST_CONSOLE);
+                    Violation { mend, ..violation }
+                }
+                _ => violation,
+            }));
+        }
+    }
+    let mut earlier = BTreeSet::new();
+    for item in &origins.value {
+        if !earlier.insert(&*item.text) {
+            let text = format!("`{}` is in the list twice", shown(&item.text));
+            verdict.notices.push(Notice { rule: rules::DUPLICATE_ORIGIN, place: item.place.clone(), text });
+        }
+    }
+    let is_any = origins.value.iter().any(|item| item.text == ANY);
+    let is_reachable = |required: &str| matches!(Answer::of(origins, required), Answer::Allowed);
+    let first = if is_any { "remove `*`, and " } else { "" };
+    judge_required(settings, is_reachable, place(), first, verdict);
+}
+
+/// What is wrong with one origin.
+fn judge_origin(item: &Item, settings: &Settings) -> Option<Violation> {
+    let Item { text, place } = item;
+    let shown = shown(text);
+    if text == "null" {
+        let problem = "`null` is what sandboxed frames and local files send, so that any website can be `null`";
+        return Some(violation(rules::NULL_ORIGIN, place.clone(), problem, "remove it"));
+    }
+    let origin = match Origin::read(text) {
+        Ok(origin) => origin,
+        Err(never) => {
+            let problem = if text.is_empty() {
+                "no browser ever sends an empty origin".to_owned()
+            } else {
+                format!("no browser ever sends `{shown}`: it {}", never.reason)
+            };
+            let is_trusted = |instead: &str| settings.trusts(instead);
+            let mend = never.instead_of(text).map_or_else(
+                || "write the origin as a browser sends it, e.g. https://console.example.com".to_owned(),
+                |instead| {
+                    let instead = encrypted(instead, settings);
+                    let trust = if is_trusted(&instead) { "" } else { ", and trust it in the settings" };
+                    format!("write {}{trust}", Shortened(&instead))
+                },
+            );
+            // Somebody must see to https first, or to trust.
+            let is_enough = |instead: &&String| encrypted(instead, settings) == **instead && is_trusted(instead);
+            let instead = never.instead_of(text).filter(is_enough).cloned();
+            let edits = instead.map(|instead| in_list(item, place, Some(Scalar::String(instead)))).unwrap_or_default();
+            return Some(Violation { edits, ..violation(rules::NEVER_MATCHES, place.clone(), problem, &mend) });
+        }
+    };
+    if origin.is_plain_http() && !settings.may_be_http(text) {
+        let problem =
+            format!("`{shown}` is plain http: whoever is on the way can change the console and act as its user");
+        let mend = format!("serve the console over https and write {}", Shortened(&encrypted(text, settings)));
+        return Some(violation(rules::PLAIN_HTTP, place.clone(), problem, &mend));
+    }
+    if !settings.trusts(text) {
+        let problem = format!("`{shown}` is not among the trustedOrigins of the settings");
+        return Some(violation(
+            rules::UNTRUSTED_ORIGIN,
+            place.clone(),
+            problem,
+            "remove it, or trust it in the settings",
+        ));
+    }
+    None
+}
+
+/// The origin over https, unless it may be plain http.
+fn encrypted(origin: &str, settings: &Settings) -> String {
+    match Origin::read(origin) {
+        Ok(read) if read.is_plain_http() && !settings.may_be_http(origin) => read.over_https().to_string(),
+        _ => origin.to_owned(),
+    }
+}
+
+/// Origins that are listed for nothing. `*` is: the charts have it, and off is off.
+fn judge_without_cors(
+    security: &Security,
+    origins: &Said<Vec<Item>>,
+    settings: &Settings,
+    path: &str,
+    verdict: &mut Verdict,
+) {
+    let off = security.allow_cors.as_ref().and_then(|said| said.place.clone());
+    let place = origins.place.clone().or(off).unwrap_or_else(|| Place::at(path));
+    if origins.value.iter().any(|item| item.text != ANY) {
+        let problem = "allowCors is false, so these origins have no effect: browsers get no permission for any of them";
+        verdict.violations.push(violation(
+            rules::CORS_OFF,
+            place.clone(),
+            problem,
+            "set allowCors: true, or remove the origins",
+        ));
+    }
+    judge_required(settings, |_| false, place, "set allowCors: true, and ", verdict);
+}
+
+fn judge_required(
+    settings: &Settings,
+    is_reachable: impl Fn(&str) -> bool,
+    place: Place,
+    first: &str,
+    verdict: &mut Verdict,
+) {
+    let missing: Vec<String> = settings
+        .required_origins
+        .iter()
+        .flatten()
+        .filter(|origin| !is_reachable(origin))
+        .map(|origin| Shortened(origin).to_string())
+        .collect();
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        let problem = format!("browsers get no permission for {missing}, which the settings require");
+        let mend = format!("{first}list {missing} in allowedOrigins");
+        verdict.violations.push(violation(rules::REQUIRED_ORIGIN_MISSING, place, problem, &mend));
+    }
+}
+
+/// With authentication on, flyteconsole and flytectl send their token in a header of Flyte's own.
+fn missing_header(security: &Security) -> Option<Notice> {
+    const HEADER: &str = "flyte-authorization";
+    let (use_auth, headers) = (security.use_auth.as_ref()?, security.allowed_headers.as_ref()?);
+    let has_it = headers.value.iter().any(|item| item.text.trim().eq_ignore_ascii_case(HEADER));
+    let place = headers.place.as_ref().filter(|_| use_auth.value && !has_it)?;
+    let text =
+        format!("useAuth is true and allowedHeaders lacks {HEADER}: calls that carry it from another domain get 403");
+    Some(Notice { rule: rules::AUTH_HEADER_NOT_ALLOWED, place: place.clone(), text })
+}
+
+/// What a fault of the configuration is to this policy.
+pub(super) fn fault(Fault { place, kind, problem, mend }: Fault) -> Violation {
+    let rule = match kind {
+        FaultKind::NeverStarts => rules::NEVER_STARTS,
+        FaultKind::TwoMeanings => rules::TWO_MEANINGS,
+    };
+    violation(rule, place, problem, &mend)
+}
+
+fn violation(rule: RuleName, place: Place, problem: impl Into<String>, mend: &str) -> Violation {
+    Violation::new(rule, place, problem.into(), mend.to_owned())
+}
+
+/// A change of one origin, where it is an item of a list in a file. One with a user in it is shown nowhere, nor what it was.
+fn in_list(item: &Item, place: &Place, value: Option<Scalar>) -> Vec<Edit> {
+    let is_item = place.within.as_ref().is_some_and(|within| within.path.ends_with(']'));
+    let is_item = is_item && !item.text.contains('@');
+    let was = Some(Scalar::String(item.text.clone()));
+    if is_item { vec![Edit { below: "", was, value }] } else { Vec::new() }
+}

@@ -1,0 +1,15 @@
+//! What is flyteconsole's.
+
+use crate::{admin_config::config_map, flyte, image::Repository, workload::Placed};
+
+/// Whether the container runs flyteconsole: by its name in Flyte's charts, or by its image.
+pub(super) fn is_flyteconsole(placed: &Placed) -> bool {
+    let has_image =
+        || Repository::of(placed.container.image()).is_some_and(|image| image.name() == flyte::FLYTECONSOLE);
+    placed.runs_on() && (placed.container.name() == flyte::FLYTECONSOLE || has_image())
+}
+
+/// Whether a ConfigMap of that name is the one that Flyte's charts give flyteconsole.
+pub(super) fn is_consoles(config_map: &str) -> bool {
+    config_map::without_hash(config_map) == flyte::CONSOLE_CONFIG_MAP
+}

@@ -1,0 +1,105 @@
+//! What is wrong with one container, or with one field of its pod, and what container and pod say together.
+
+use super::{exceptions::Barred, rules};
+use crate::{
+    flyte,
+    image::Repository,
+    rule::RuleName,
+    verdict::{self, Edit, Notice, Place, Scalar, Shortened, Violation},
+    workload::Container,
+};
+
+pub(super) fn notice_at(path: String, container: &str, rule: RuleName, text: String) -> Notice {
+    Notice { rule, place: Place { path, container: Shortened(container).to_string(), within: None }, text }
+}
+
+/// What is wrong with one container, or with one field of its pod.
+pub(super) struct Finding {
+    pub(super) rule: RuleName,
+    pub(super) problem: String,
+    pub(super) mend: String,
+    pub(super) edits: Vec<Edit>,
+    /// As of a [`Violation`].
+    pub(super) faults: Vec<u64>,
+}
+
+pub(super) const SET_USER: &str = "set securityContext.runAsUser to the image's non-zero uid";
+
+impl Finding {
+    pub(super) fn new(rule: RuleName, problem: &str, mend: &str) -> Self {
+        let faults = vec![verdict::hash((rule.rule, problem))];
+        Self { rule, problem: problem.to_owned(), mend: mend.to_owned(), edits: Vec::new(), faults }
+    }
+
+    /// The finding with its mend for programs.
+    pub(super) fn mended_by(mut self, below: &'static str, value: Scalar) -> Self {
+        self.edits = vec![Edit { below, was: None, value: Some(value) }];
+        self
+    }
+
+    /// The finding whose mend is [`SET_USER`], for programs where Flyte's charts say which user.
+    pub(super) fn mended_by_user(self, container: &Container) -> Self {
+        match Repository::of(container.image()).and_then(|image| flyte::user_of(&image)) {
+            Some(user) => self.mended_by("securityContext.runAsUser", Scalar::Number(user)),
+            None => self,
+        }
+    }
+
+    /// Both findings of one container as one, under the rule of the first.
+    pub(super) fn joined(first: Option<Self>, second: Option<Self>) -> Option<Self> {
+        match (first, second) {
+            (Some(first), Some(second)) => Some(Self {
+                rule: first.rule,
+                problem: format!("{}, and {}", first.problem, second.problem),
+                mend: format!("{}, and {}", first.mend, second.mend),
+                edits: match (&first.edits[..], &second.edits[..]) {
+                    ([], _) | (_, []) => Vec::new(),
+                    (first, second) => [first, second].concat(),
+                },
+                faults: [first.faults, second.faults].concat(),
+            }),
+            (first, second) => first.or(second),
+        }
+    }
+
+    /// What is left of the finding for a container that may be root: that it can never start as root.
+    pub(super) fn despite_exception(mut self) -> Option<Self> {
+        if self.rule != rules::NEVER_STARTS {
+            return None;
+        }
+        self.mend =
+            format!("set securityContext.runAsNonRoot: false on this container, which may be root, or {}", self.mend);
+        Some(self.mended_by("securityContext.runAsNonRoot", Scalar::Bool(false)))
+    }
+
+    /// The finding about a container that an exception was meant for.
+    pub(super) fn without_exception(mut self, Barred { reason, remedy, faults }: Barred) -> Self {
+        self.faults.extend(faults);
+        self.problem.push_str(&format!(", and its exception does not apply: {reason}"));
+        self.mend.push_str(&format!("; {remedy}"));
+        self
+    }
+
+    pub(super) fn violation(self, path: String, container: &str) -> Violation {
+        let Self { rule, problem, mend, edits, faults } = self;
+        let place = Place { path, container: Shortened(container).to_string(), within: None };
+        Violation { edits, faults, ..Violation::new(rule, place, problem, mend) }
+    }
+}
+
+/// A field of a container's effective security context: its own, else the pod's.
+pub(super) struct Inherited<T> {
+    pub(super) value: Option<T>,
+    pub(super) is_from_pod: bool,
+}
+
+impl<T> Inherited<T> {
+    pub(super) fn of(own: Option<T>, pod: Option<T>) -> Self {
+        Self { is_from_pod: own.is_none() && pod.is_some(), value: own.or(pod) }
+    }
+
+    /// Where the value stands, unless it is the container's own.
+    pub(super) fn origin(&self) -> &'static str {
+        if self.is_from_pod { " from the pod's securityContext" } else { "" }
+    }
+}

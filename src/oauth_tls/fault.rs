@@ -1,0 +1,23 @@
+//! What can be wrong with certificates, before it is known whether that refuses them.
+
+use super::rules;
+use crate::rule::RuleName;
+
+/// The rules about who signed a certificate: they refuse nothing where another provider gives out the tokens.
+pub(super) const TRUST: [RuleName; 3] = [rules::SELF_SIGNED, rules::UNTRUSTED_ROOT, rules::UNKNOWN_ISSUER];
+
+/// What is wrong with a certificate, and the line that mends it.
+pub(super) struct Fault {
+    pub(super) rule: RuleName,
+    /// What is wrong.
+    pub(super) fact: String,
+    /// What will happen.
+    pub(super) outcome: &'static str,
+    pub(super) mend: String,
+}
+
+impl Fault {
+    pub(super) fn new(rule: RuleName, fact: String, outcome: &'static str, mend: &str) -> Self {
+        Self { rule, fact, outcome, mend: mend.to_owned() }
+    }
+}
