@@ -11,7 +11,16 @@ pub mod reports;
 pub mod seeds;
 pub mod webhooks;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
+
+use flytewarden_cli::{
+    DEFAULT_TIME,
+    engine::{Engine, Module},
+};
 
 /// The top of the repository.
 pub fn root() -> PathBuf {
@@ -26,6 +35,19 @@ pub fn root() -> PathBuf {
 pub fn module(name: &str) -> Vec<u8> {
     let path = root().join("dist").join(format!("{name}.wasm"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; `make modules` builds it", path.display()))
+}
+
+/// A compiled module of `dist/` on the engine: once for all tests that run it.
+///
+/// # Panics
+///
+/// It is not there, or no module.
+pub fn loaded(name: &str) -> Arc<Module> {
+    static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(DEFAULT_TIME).expect("an engine"));
+    static MODULES: Mutex<BTreeMap<String, Arc<Module>>> = Mutex::new(BTreeMap::new());
+    let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
+    let load = || Arc::new(Module::load(&ENGINE, &module(name)).expect("the module loads"));
+    Arc::clone(modules.entry(name.to_owned()).or_insert_with(load))
 }
 
 /// Where real charts are, if they are beside the repository.

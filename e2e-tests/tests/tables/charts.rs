@@ -1,6 +1,6 @@
 //! Real renderings of Flyte's own charts, where they are beside the repository.
 
-use std::{process::ExitCode, sync::LazyLock};
+use std::sync::LazyLock;
 
 use flytewarden_cli::{
     check::{Checked, FixedFile, check},
@@ -8,7 +8,7 @@ use flytewarden_cli::{
 };
 use flytewarden_e2e::{charts, native};
 use flytewarden_offline::{check::Check, images::Images, linked::Linked, report::Judged, settings::Settings};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 
 /// What a chart has, its settings, and a policy's violations: each object with its line, the container or the place in a
 /// file, and the rule.
@@ -168,7 +168,7 @@ fn check_filled() -> Result<(), Failed> {
     Ok(())
 }
 
-fn main() -> ExitCode {
+pub fn trials() -> Vec<Trial> {
     let are_absent = !charts().is_dir();
     if are_absent {
         println!("SKIPPED: there are no charts in {}, so none was checked", charts().display());
@@ -177,6 +177,5 @@ fn main() -> ExitCode {
         Trial::test(title, move || check_chart(chart, policy, settings, expected)).with_ignored_flag(are_absent)
     });
     let filled = Trial::test("v0.13.0 is filled in where it is Flyte's", check_filled).with_ignored_flag(are_absent);
-    let trials = trials.into_iter().chain([filled]).collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    trials.into_iter().chain([filled]).collect()
 }

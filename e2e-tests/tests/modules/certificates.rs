@@ -14,13 +14,14 @@ use flytewarden::{
     oauth_tls::{LINKED, OauthTls},
 };
 use flytewarden_cli::{
+    DEFAULT_TIME,
     check::check,
     engine::{self, Module},
 };
 use flytewarden_e2e::{
     cases,
     certificates::{self, day, pem},
-    module,
+    loaded, module,
 };
 use flytewarden_offline::{
     check::{Check, Policy as _},
@@ -264,11 +265,7 @@ proptest! {
 
 #[test]
 fn what_is_meant_to_do_harm_is_refused_in_a_few_words_and_in_time() {
-    let module = Module::load(
-        &engine::Engine::new(flytewarden_cli::DEFAULT_TIME).expect("an engine"),
-        &module("flyte-oauth-tls"),
-    )
-    .expect("the module loads");
+    let module = loaded("flyte-oauth-tls");
     let block = |text: &str| format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
     let deep = STANDARD.encode([0x30, 0x80].repeat(300_000));
     let leaf = made("leaf");
@@ -301,7 +298,7 @@ const KEY: &str = "the-key-that-nobody-may-see";
 
 #[test]
 fn the_key_is_never_shown() {
-    let engine = engine::Engine::new(flytewarden_cli::DEFAULT_TIME).expect("an engine");
+    let engine = engine::Engine::new(DEFAULT_TIME).expect("an engine");
     let module = Module::load(&engine, &module("flyte-oauth-tls")).expect("the module loads");
     let encoded = STANDARD.encode(KEY);
     let is_silent = |said: &str, of: &str| assert!(!said.contains(KEY) && !said.contains(&encoded), "{of}: {said}");

@@ -1,19 +1,19 @@
 //! Every case of every policy on the embedded engine: natively, as the policy's own module, and in the module that carries
 //! all policies. Kubewarden's engines are given the same cases by `make e2e`.
 
-use std::{process::ExitCode, sync::Arc};
+use std::sync::Arc;
 
 use flytewarden::{
     decision::{POLICIES, Policies, VARIANTS},
     policy::Policy,
 };
-use flytewarden_cli::engine::{self, Module};
+use flytewarden_cli::engine::Module;
 use flytewarden_e2e::{
     cases::{self, Case},
-    module, native,
+    loaded, native,
 };
 use flytewarden_offline::{check::Policy as _, report::Answer};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
 /// Something that runs policies.
@@ -35,7 +35,7 @@ impl Engine for Natively {
     }
 }
 
-struct OwnModule(Module);
+struct OwnModule(Arc<Module>);
 
 impl Engine for OwnModule {
     fn validate(&self, case: &Case) -> Result<Answer, String> {
@@ -89,14 +89,12 @@ fn run(case: &Case, engine: &dyn Engine) -> Result<(), Failed> {
     Ok(())
 }
 
-fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    let wasm = engine::Engine::new(flytewarden_cli::DEFAULT_TIME).expect("an engine");
-    let whole = Arc::new(Module::load(&wasm, &module("flytewarden")).expect("the module loads"));
+pub fn trials() -> Vec<Trial> {
+    let whole = loaded("flytewarden");
 
     let mut trials = Vec::new();
     for policy in [POLICIES, VARIANTS].concat() {
-        let own = Module::load(&wasm, &module(policy.name())).expect("the module loads");
+        let own = loaded(policy.name());
         let mut engines: Vec<(&str, Arc<dyn Engine>)> =
             vec![("native", Arc::new(Natively(policy))), ("module", Arc::new(OwnModule(own)))];
         if POLICIES.iter().any(|other| other.name() == policy.name()) {
@@ -116,5 +114,5 @@ fn main() -> ExitCode {
             }
         }
     }
-    libtest_mimic::run(&arguments, trials).exit_code()
+    trials
 }

@@ -1,13 +1,13 @@
 //! Hosts that answer anything but what they are asked, against the compiled modules: the object alone is judged, what was not
 //! checked is said, and nothing traps.
 
-use std::{process::ExitCode, sync::Arc};
+use std::sync::Arc;
 
 use flytewarden::decision::DECLARED;
-use flytewarden_cli::engine::{self, Module};
-use flytewarden_e2e::{certificates, module};
+use flytewarden_cli::engine::Module;
+use flytewarden_e2e::{certificates, loaded};
 use flytewarden_offline::{check::Policy as _, cluster::HostCalls};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
 /// What a host answers for a kind.
@@ -159,10 +159,9 @@ fn judge_image(module: &Module, host: Host) -> Result<(), Failed> {
     }
 }
 
-fn main() -> ExitCode {
-    let engine = engine::Engine::new(flytewarden_cli::DEFAULT_TIME).expect("an engine");
+pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
-    let images = Arc::new(Module::load(&engine, &module("flyte-non-root-image-user")).expect("the module loads"));
+    let images = loaded("flyte-non-root-image-user");
     for (title, host) in HOSTS {
         let images = Arc::clone(&images);
         let trial = Trial::test(format!("{title}, asked about an image"), move || judge_image(&images, Host(host)));
@@ -171,7 +170,7 @@ fn main() -> ExitCode {
     let asking =
         DECLARED.iter().filter(|declared| !declared.asks_for.is_empty()).map(|declared| declared.policy.name());
     for name in asking.chain(["flytewarden"]) {
-        let module = Arc::new(Module::load(&engine, &module(name)).expect("the module loads"));
+        let module = loaded(name);
         for (title, host) in HOSTS {
             for (_, what, request) in
                 requests().into_iter().filter(|(policy, ..)| [policy, "flytewarden"].contains(&name))
@@ -182,5 +181,5 @@ fn main() -> ExitCode {
             }
         }
     }
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    trials
 }

@@ -1,15 +1,12 @@
 //! ConfigMaps made to exhaust what reads them: always an answer, in time that grows with the size, in bounded memory.
 
-use std::{
-    process::ExitCode,
-    sync::{Arc, LazyLock},
-};
+use std::sync::{Arc, LazyLock};
 
 use flytewarden_bench::cost::Counted;
-use flytewarden_cli::engine::{self, Module};
-use flytewarden_e2e::module;
+use flytewarden_cli::engine::Module;
+use flytewarden_e2e::{loaded, module};
 use flytewarden_offline::{cluster::NoCluster, report::Answer};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
 /// The most memory an instance may need, in bytes.
@@ -192,7 +189,7 @@ fn payload(file: &str) -> String {
 
 /// A module, to be run and to be counted.
 struct Subject {
-    module: Module,
+    module: Arc<Module>,
     counted: Counted,
 }
 
@@ -200,11 +197,7 @@ impl Subject {
     fn load(name: &str) -> Self {
         let bytes = module(name);
         let counted = Counted::compile(&bytes).expect("the module loads");
-        Self {
-            module: Module::load(&engine::Engine::new(flytewarden_cli::DEFAULT_TIME).expect("an engine"), &bytes)
-                .expect("the module loads"),
-            counted,
-        }
+        Self { module: loaded(name), counted }
     }
 }
 
@@ -236,7 +229,7 @@ fn is_linear(title: &str, small: &str, large: &str) -> Result<(), Failed> {
     if times < growth * 1.125 { Ok(()) } else { Err(format!("{times:.1} times the fuel").into()) }
 }
 
-fn main() -> ExitCode {
+pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     let files_alone = files(MEBIBYTE).into_iter().map(|(title, file, fate)| (title, payload(&file), fate));
     for (title, payload, fate) in files_alone.chain(requests()) {
@@ -250,5 +243,5 @@ fn main() -> ExitCode {
             is_linear(title, &small, &large)
         }));
     }
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    trials
 }

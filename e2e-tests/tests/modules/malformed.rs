@@ -4,25 +4,24 @@
 use std::sync::{Arc, LazyLock};
 
 use flytewarden::decision::{POLICIES, VARIANTS};
-use flytewarden_cli::engine::{self, Module};
+use flytewarden_cli::engine::Module;
 use flytewarden_e2e::{
     cases::{self, Case},
-    module,
+    loaded,
 };
 use flytewarden_offline::{check::Policy as _, cluster::NoCluster, report::Answer};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Every module. The first two have `flyte-non-root`.
-static MODULES: LazyLock<Vec<Module>> = LazyLock::new(|| {
-    let engine = engine::Engine::new(flytewarden_cli::DEFAULT_TIME).expect("an engine");
+static MODULES: LazyLock<Vec<Arc<Module>>> = LazyLock::new(|| {
     let names = POLICIES.iter().chain(VARIANTS).map(|policy| policy.name());
     let first = ["flyte-non-root", "flytewarden"];
     let names = first.into_iter().chain(names.filter(|name| !first.contains(name)));
-    names.map(|name| Module::load(&engine, &module(name)).expect("the module loads")).collect()
+    names.map(loaded).collect()
 });
 
-fn those_that_judge_pods() -> impl Iterator<Item = &'static Module> {
+fn those_that_judge_pods() -> impl Iterator<Item = &'static Arc<Module>> {
     let kinds = |module: &Module| module.metadata().annotations.get("io.artifacthub.resources").cloned();
     MODULES.iter().filter(move |module| kinds(module).is_some_and(|kinds| kinds.split(", ").any(|kind| kind == "Pod")))
 }

@@ -5,8 +5,8 @@ use std::{
     sync::{Arc, LazyLock, Mutex},
 };
 
-use flytewarden_cli::engine::{self, Module};
-use flytewarden_e2e::{certificates, module};
+use flytewarden_cli::engine::Module;
+use flytewarden_e2e::{certificates, loaded};
 use flytewarden_offline::{
     check::Policy as _,
     cluster::{Cluster, HostCalls},
@@ -36,16 +36,13 @@ impl HostCalls for Remembering {
 }
 
 /// The modules that ask.
-static MODULES: LazyLock<BTreeMap<&str, Module>> = LazyLock::new(|| {
-    let engine = engine::Engine::new(flytewarden_cli::DEFAULT_TIME).expect("an engine");
-    let load = |name| (name, Module::load(&engine, &module(name)).expect("the module loads"));
-    [CONSOLE, CERTIFICATE, IMAGE_USER, "flytewarden"].map(load).into()
-});
+static MODULES: LazyLock<BTreeMap<&str, Arc<Module>>> =
+    LazyLock::new(|| [CONSOLE, CERTIFICATE, IMAGE_USER, "flytewarden"].map(|name| (name, loaded(name))).into());
 
 /// What a policy's own module and the one with all policies ask, about a request, of a cluster with the objects of `examples/after.yaml` and with
 /// consoles in other namespaces.
 fn asked(policy: &str, request: &Value, settings: &Value) -> Vec<String> {
-    let mut text = include_str!("../../examples/after.yaml").to_owned();
+    let mut text = include_str!("../../../examples/after.yaml").to_owned();
     for number in 0..5 {
         let console =
             text.split("---").find(|document| document.contains("kind: Deployment\nmetadata:\n  name: flyteconsole"));
@@ -67,7 +64,7 @@ fn asked(policy: &str, request: &Value, settings: &Value) -> Vec<String> {
 }
 
 fn request(group: &str, kind: &str, name: &str, operation: &str) -> Value {
-    let objects = manifest::objects(include_str!("../../examples/after.yaml"));
+    let objects = manifest::objects(include_str!("../../../examples/after.yaml"));
     let object = objects.into_iter().flatten().find(|object| object.kind == kind && object.name == name).unwrap();
     json!({
         "uid": "0", "operation": operation, "namespace": "flyte", "kind": {"group": group, "version": "v1", "kind": kind},
