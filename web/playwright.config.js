@@ -8,8 +8,10 @@ export default defineConfig({
   outputDir: "../target/page-tests",
   workers: 1,
   retries: 0,
-  globalTimeout: 300_000,
-  timeout: 60_000,
+  globalTimeout: 900_000,
+  timeout: 120_000,
+  // Other work may keep the machine busy.
+  expect: { timeout: 20_000 },
   reporter: "list",
   use: {
     baseURL: `http://127.0.0.1:${PORT}/`,

@@ -353,6 +353,14 @@ test.describe("the page", () => {
     expect(fetched()).toBe(1);
   });
 
+  test("says what a rule finds, and where there is more", async ({ page }) => {
+    await openExample(page);
+    const finding = findings(page).filter({ hasText: "flyte-oauth-tls/self-signed" });
+    await finding.getByText("flyte-oauth-tls/self-signed", { exact: true }).click();
+    await expect(finding.getByText("Finds a leaf that its own key has signed")).toBeVisible();
+    await expect(finding.getByRole("link", { name: "More" })).toHaveAttribute("href", /README\.md#self-signed$/);
+  });
+
   test("takes keystrokes in 50,000 lines while it checks them", async ({ page }) => {
     test.setTimeout(180_000);
     await editor(page).focus();
