@@ -117,7 +117,7 @@ pub const NOT_JUDGED: Rule = Rule {
 /// Whether two versions of an object have the same text where policies cannot read one of them: what is changed is elsewhere.
 fn has_same_contents(kind: &Kind, new: &str, old: &str) -> bool {
     let parts: &[&[&str]] = match kind.name() {
-        "Pod" => &[&["spec", "containers"], &["spec", "initContainers"], &["spec", "ephemeralContainers"]],
+        "Pod" => return lasting(new) == lasting(old),
         "ConfigMap" | "Secret" => &[&["data"], &["binaryData"], &["stringData"], &["type"]],
         _ => match workload::template_path(kind) {
             Some(path) => &[path],
@@ -125,6 +125,13 @@ fn has_same_contents(kind: &Kind, new: &str, old: &str) -> bool {
         },
     };
     parts.iter().all(|part| edit::at(new, part) == edit::at(old, part))
+}
+
+/// What of a Pod's `spec` policies may read and an UPDATE leaves alone, but for what waits for it to be scheduled.
+fn lasting(pod: &str) -> Vec<(String, &str)> {
+    let spec = edit::at(pod, &["spec"]).map(edit::members).unwrap_or_default();
+    let lasting = spec.into_iter().filter(|(name, _)| !matches!(&**name, "schedulingGates" | "tolerations"));
+    lasting.map(|(name, value)| (name.to_string(), value.get())).collect()
 }
 
 const AS_IT_WAS: &str = "this request leaves it as it was";

@@ -306,6 +306,19 @@ impl Findings<Violation> {
     }
 }
 
+impl Findings<Violation> {
+    /// Has all of them rest on each of some things, so that another version may have fewer of these; of many on all together.
+    pub(crate) fn rest_on_each(&mut self, grounds: &[u64]) {
+        let all = grounds.iter().fold(0, |all: u64, ground| all.wrapping_add(*ground));
+        let grounds = if grounds.len() > MOST_KEPT { &[all][..] } else { grounds };
+        for violation in self.listed.iter_mut().chain(&mut self.kept) {
+            let faults = violation.faults.iter();
+            violation.faults =
+                faults.flat_map(|fault| grounds.iter().map(move |ground| hash((*fault, *ground)))).collect();
+        }
+    }
+}
+
 /// The hash of what a violation rests on.
 pub(crate) fn hash(grounds: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();

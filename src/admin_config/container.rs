@@ -155,6 +155,11 @@ impl Overrides {
             let config = token.strip_prefix("--config").filter(|_| *is_known);
             if let Some(value) = config.filter(|rest| rest.is_empty() || rest.starts_with('=')) {
                 if may_be_value && value.is_empty() {
+                    // Which of the two takes the next word is not known.
+                    if let Some(word) = words.peek().filter(|word| !is_read_here(&word.value)) {
+                        let text = reads_another(&word.value);
+                        self.remarks.push((Remark::NotKnown, place(placed, word.at), text));
+                    }
                     continue;
                 }
                 is_open = false;
@@ -163,13 +168,7 @@ impl Overrides {
                 let whole = Value { text: value.get(1..).unwrap_or_default().into(), is_known: true };
                 let file = if value.is_empty() { behind() } else { Some((*at, &whole)) };
                 if let Some((at, file)) = file.filter(|(_, file)| !is_read_here(file)) {
-                    let file =
-                        if file.is_known { Shortened(&file.text).to_string() } else { "another file".to_owned() };
-                    let text = format!(
-                        "flyteadmin reads {file}, and judged is what ConfigMaps bring to {}",
-                        flyte::ADMIN_CONFIG_FILES.join(" or ")
-                    );
-                    self.remarks.push((Remark::NotKnown, place(placed, at), text));
+                    self.remarks.push((Remark::NotKnown, place(placed, at), reads_another(file)));
                 }
                 continue;
             }
@@ -300,9 +299,18 @@ impl Overrides {
     }
 }
 
-/// Whether a file that `--config` names is among those that are read here; a reference that nothing defines names none.
+/// Whether a file that `--config` names is among those that are read here.
 fn is_read_here(Value { text, is_known }: &Value) -> bool {
-    *is_known && (text.is_empty() || text.contains("$(") || flyte::ADMIN_CONFIG_FILES.contains(&&**text))
+    *is_known && (text.is_empty() || flyte::ADMIN_CONFIG_FILES.contains(&&**text))
+}
+
+/// That flyteadmin reads a file that is not read here.
+fn reads_another(Value { text, is_known }: &Value) -> String {
+    let file = if *is_known { Shortened(text).to_string() } else { "another file".to_owned() };
+    format!(
+        "flyteadmin reads {file}, and judged is what ConfigMaps bring to {}",
+        flyte::ADMIN_CONFIG_FILES.join(" or ")
+    )
 }
 
 /// That a flag does not exist, and the one that was meant.

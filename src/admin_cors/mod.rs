@@ -47,7 +47,7 @@ pub const DECLARED: Declared = Declared {
     settings: settings::SETTINGS,
     asks_for: &[],
     asks_for_images: false,
-    most_bytes: 415_000,
+    most_bytes: 420_000,
 };
 
 impl Policy for AdminCors {

@@ -13,6 +13,10 @@ use crate::{
 const LIST_CONSOLE: &str = "list flyteconsole's own origin alone, https://<flyte-console-domain>; where it is on flyteadmin's \
                             domain, set allowCors: false";
 
+/// The same, for origins that would be listed in vain.
+const LIST_INSTEAD: &str = "list flyteconsole's own origin alone, https://<flyte-console-domain>; where it is on flyteadmin's \
+                            domain, remove allowedOrigins and set allowCors: false";
+
 /// What every website may do then, and what flyteconsole still may not.
 const SERVED_TO_ANY: &str = "any website may read what flyteadmin answers without credentials, yet flyteconsole on another \
                           domain gets nothing, since browsers refuse `*` for calls with credentials";
@@ -60,7 +64,7 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
             verdict.violations.extend(violation.map(|violation| match violation.rule {
                 rules::NULL_ORIGIN if *has_good => Violation { edits: in_list(item, &item.place, None), ..violation },
                 rules::NULL_ORIGIN | rules::UNTRUSTED_ORIGIN if !*has_good => {
-                    let mend = violation.mend.replace("remove it", LIST_CONSOLE);
+                    let mend = violation.mend.replace("remove it", LIST_INSTEAD);
                     Violation { mend, ..violation }
                 }
                 _ => violation,

@@ -82,13 +82,14 @@ impl<'a> CommandLine<'a> {
             reader.runs.push(Run { arguments: words, ..Run::default() });
         }
         let Reader { mut runs, mut unread, others, .. } = reader;
-        let serving = runs.iter().position(Run::serves);
+        let named = |run: &Run| run.serves() && !run.is_guessed;
+        let serving = runs.iter().position(named).or_else(|| runs.iter().position(Run::serves));
         // A script that starts no server may start one by another program.
         if serving.is_none() && unread.is_empty() {
             unread.extend(others);
         }
         let serving = serving.unwrap_or(0);
-        if let Some(again) = runs.iter().skip(serving + 1).find(|run| run.serves()) {
+        if let Some(again) = runs.iter().skip(serving + 1).find(|run| named(run)) {
             unread.push((again.at, "flyteadmin is started a second time here, which is not read".to_owned()));
         }
         let run = if serving < runs.len() { runs.swap_remove(serving) } else { Run::default() };
@@ -164,8 +165,11 @@ impl<'a> Reader<'_, 'a> {
                 None => {
                     let why = format!("`{}` is a program that is not known here", Shortened(&value.text));
                     let is_in_place = self.runs.iter().any(|run| run.may_end && run.serves());
-                    if is_in_script && is_harmless(name) {
+                    if is_in_script && (is_harmless(name) || name == "trap" && words.first().is_none_or(ends_alone)) {
                         return;
+                    }
+                    if is_in_script && matches!(name, "trap" | "enable") {
+                        return self.unread.push((at, why));
                     }
                     if is_in_script && !starts_others(name, &words) && !is_in_place {
                         self.others = Some((at, why.clone()));
@@ -182,9 +186,9 @@ impl<'a> Reader<'_, 'a> {
     /// Reads as flyteadmin's words those behind its name, and all where its name is not among them: better than none.
     fn guess(&mut self, why: String, mut words: Vec<Word<'a>>, run: Run<'a>) {
         self.unread.push((run.at, why));
-        let behind = words.iter().position(|word| is_flyteadmin(&word.value.text)).map_or(0, |index| index + 1);
-        words.drain(..behind);
-        self.runs.push(Run { arguments: words, ..run });
+        let name = words.iter().position(|word| is_flyteadmin(&word.value.text));
+        words.drain(..name.map_or(0, |index| index + 1));
+        self.runs.push(Run { arguments: words, is_guessed: name.is_none(), ..run });
     }
 
     /// Reads what stands behind a shell's name.
@@ -227,15 +231,26 @@ impl<'a> Reader<'_, 'a> {
 
 /// Whether a shell's command starts no program, and does nothing that its words do not show.
 fn is_harmless(name: &str) -> bool {
-    const HARMLESS: &str = ": [ cd echo exit export false kill local mkdir printf pwd read readonly return set shift sleep test true \
-                            ulimit umask unset wait declare typeset";
-    HARMLESS.split(' ').any(|harmless| harmless == name)
+    const HARMLESS: &str = ": [ cd declare echo exit export false getopts hash jobs kill let local mapfile printf pwd read readarray \
+                            readonly return set shift shopt test times true type typeset ulimit umask unset wait \
+                            basename cat chmod chown cp curl cut date dirname getent grep head hostname id ln ls mkdir mktemp mv nc ps \
+                            rm rmdir sleep sort stat sync tail tee touch tr uname uniq wc wget whoami";
+    HARMLESS.split_whitespace().any(|harmless| harmless == name)
+}
+
+/// Whether what a signal makes the shell do only ends it, or what it has started.
+fn ends_alone(word: &Word) -> bool {
+    let Value { text, is_known } = &word.value;
+    let mut commands = text.split([';', '&', '|', '\n']).filter_map(|command| command.split_whitespace().next());
+    *is_known && commands.all(|name| matches!(name, "-") || is_harmless(name) && name != "set")
 }
 
 /// Whether a program that is not known may start flyteadmin, for all that its words show.
 fn starts_others(name: &str, words: &[Word]) -> bool {
     let is_named = |word: &Word| {
-        word.value.text.contains("server.security.") || word.value.text.split_whitespace().any(is_flyteadmin)
+        let text = &*word.value.text;
+        text.contains("server.security.") || text.split_whitespace().any(is_flyteadmin)
     };
-    matches!(name, "eval" | "." | "source" | "alias" | "enable" | "trap") || words.iter().any(is_named)
+    let serves = |word: &Word| flyte::ADMIN_COMMANDS.contains(&&*word.value.text);
+    matches!(name, "eval" | "." | "source" | "alias") || words.iter().any(|word| is_named(word) || serves(word))
 }

@@ -96,6 +96,9 @@ fn is_of_name(letter: char) -> bool {
 const OF_SHELL: &str = "_ BASHOPTS BASHPID COLUMNS DIRSTACK EPOCHSECONDS IFS LINENO LINES OLDPWD OPTARG OPTIND PIPESTATUS PPID PWD \
                         RANDOM REPLY SECONDS SHELLOPTS SHLVL SRANDOM";
 
+/// The builtins that POSIX calls special.
+const SPECIAL: &str = ": . break continue eval exec exit export readonly return set shift times trap unset";
+
 /// The words that begin something else than a plain command.
 const RESERVED: &str = "if then elif else fi for while until do done case esac select function coproc { } ! [[";
 
@@ -429,8 +432,8 @@ impl<'s, 'a> Script<'s, 'a> {
         }
         let may_be_flags = word.may_be_flags();
         let is_more = may_be_flags || word.may_split && !word.text.is_empty();
-        let text = if may_be_flags { String::new() } else { word.text };
-        let value = Value { text: text.into(), is_known: !word.is_unknown && !may_be_flags };
+        // Where no file is of such a name it stays as it is.
+        let value = Value { text: word.text.into(), is_known: !word.is_unknown };
         self.words.push(Word { at: word.at, value });
         if is_more {
             self.words.push(Word { at: word.at, value: Value::default() });
@@ -447,10 +450,21 @@ impl<'s, 'a> Script<'s, 'a> {
         let is_conditional = std::mem::replace(&mut self.is_conditional, matches!(separator, "&&" | "||" | "|"));
         let is_sure = !is_conditional && !matches!(separator, "&" | "|");
         if words.is_empty() {
-            for (name, Word { value, .. }) in assignments {
+            for (name, Word { at, value }) in assignments {
+                // What the shell has from its environment it hands on.
+                if self.environment.look_up(&name).is_some() {
+                    let value = if is_sure { value.clone() } else { Value::default() };
+                    self.exported.push((name.clone(), Word { at, value }));
+                }
                 self.assign(name, value, is_sure);
             }
             return Ok(None);
+        }
+        // What stands before these the shell keeps, where it is as POSIX has it.
+        if words.first().is_some_and(|word| SPECIAL.split(' ').any(|special| special == word.value.text)) {
+            for (name, _) in &assignments {
+                self.assign(name.clone(), Value::default(), is_sure);
+            }
         }
         self.run_builtin(&words, is_sure);
         if !self.allows(1 + self.exported.len() + self.variables.len()) {
@@ -469,15 +483,18 @@ impl<'s, 'a> Script<'s, 'a> {
 
     /// Does what a command does to the shell that runs it.
     fn run_builtin(&mut self, words: &[Word<'a>], is_sure: bool) {
-        let mut is_behind = false;
-        let mut words = words.iter().skip_while(|word| {
-            let is_before = matches!(&*word.value.text, "command" | "builtin");
-            is_behind |= is_before;
-            is_before || is_behind && word.value.text.starts_with('-')
-        });
-        let Some(name) = words.next() else { return };
+        let is_before = |word: &Word| matches!(&*word.value.text, "command" | "builtin" | "time");
+        let mut words = words;
+        while let [first, rest @ ..] = words
+            && is_before(first)
+        {
+            words = &rest[rest.iter().take_while(|word| word.value.text.starts_with('-')).count()..];
+        }
+        let Some((name, words)) = words.split_first() else { return };
+        let words = words.iter();
         let is_set = match &*name.value.text {
             "export" | "readonly" | "declare" | "typeset" | "local" => true,
+            "wait" if !words.clone().any(|word| word.value.text.starts_with('-')) => return,
             "unset" | "read" | "getopts" | "let" | "mapfile" | "readarray" | "printf" | "wait" => false,
             "eval" | "." | "source" | "alias" | "enable" => {
                 self.forgets = true;
@@ -493,21 +510,29 @@ impl<'s, 'a> Script<'s, 'a> {
             }
             _ => return,
         };
+        // Whether what is assigned becomes a number, a list, another case.
+        let mut changes = false;
         for Word { at, value } in words {
-            // Which make what is assigned a number, a reference, another case.
-            self.forgets |= is_set && value.text.starts_with(['-', '+']) && !matches!(&*value.text, "--" | "-r" | "-x");
+            if let Some(letters) = value.text.strip_prefix(['-', '+']) {
+                // A name of another variable, or one that is glued to the option.
+                self.forgets |= if is_set { letters.contains('n') } else { letters.len() > 1 };
+                changes |= is_set && letters.contains(['a', 'A', 'i', 'l', 'u']);
+                if is_set {
+                    continue;
+                }
+            }
             let (name, text) =
                 value.text.split_once('=').map_or((&*value.text, None), |(name, _)| (name, Some(name.len() + 1)));
             self.forgets |= !value.is_known && text.is_none();
             match text.filter(|_| is_set && is_name(name)) {
                 Some(start) => {
-                    let value = value.behind(start);
+                    let value = if changes { Value::default() } else { value.behind(start) };
                     self.assign(name.to_owned(), value.clone(), is_sure);
                     if is_sure {
                         self.exported.push((name.to_owned(), Word { at: *at, value }));
                     }
                 }
-                None if is_set && text.is_none() => {}
+                None if is_set && text.is_none() && !changes => {}
                 // `A+=` and `A[0]=` change `A`.
                 None => {
                     let name = name.split(['+', '[']).next().unwrap_or_default();

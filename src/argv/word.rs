@@ -36,6 +36,8 @@ pub(crate) struct Run<'a> {
     pub(super) variables: Vec<(String, Word<'a>)>,
     /// Whether they took the container's own variables away.
     pub(super) is_cleared: bool,
+    /// Whether its name is not among the words, so that it may be another program.
+    pub(super) is_guessed: bool,
     /// Whether it may not be started, or may end, so that what comes behind it in a script counts too.
     pub(super) may_end: bool,
     /// How many of the variables were set before a shell took over, if one did.

@@ -130,6 +130,10 @@ fn judge_console(
         let lost = settings.cross_checks().then(|| pair::lost(namespace, labels, calls, others, settings)).flatten();
         lost.map(|text| Notice { rule: rules::NO_WAY, place: at(path), text })
     };
+    if let Some(list) = variable::overridden(placed) {
+        let text = format!("{list} may set ADMIN_API_URL anew, which is not read");
+        verdict.add_not_judged(text, at(format!("{}.{list}", placed.path())), settings);
+    }
     let Said { text, path, source, is_expanded } = match variable::said(placed, namespace, others, settings)? {
         Ok(Some(said)) => said,
         Ok(None) => {

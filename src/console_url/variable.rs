@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::value::RawValue;
+
 use super::{console::is_consoles, settings::Settings};
 use crate::{
     argv::{self, Environment},
@@ -82,13 +84,6 @@ pub(super) fn said(
 ) -> Result<Result<Option<Said>, Unknown>, Unjudged> {
     let variables: Vec<Variable> = placed.list("env", placed.container.env)?;
     let sources: Vec<EnvFrom> = placed.list("envFrom", placed.container.env_from)?;
-    for (list, words) in [("command", placed.container.command), ("args", placed.container.args)] {
-        if words.is_some_and(|words| words.get().contains(flyte::ADMIN_API_URL)) {
-            let path = format!("{}.{list}", placed.path());
-            let reason = format!("{list} may set {}, which is not read", flyte::ADMIN_API_URL);
-            return Ok(Err(Unknown { path, reason }));
-        }
-    }
     let environment = Environment::read(placed)?;
     let of_variables =
         variables.iter().zip(&environment.variables).enumerate().rev().map(|(index, (variable, said))| {
@@ -111,6 +106,20 @@ pub(super) fn said(
         }
     }
     Ok(Ok(None))
+}
+
+/// Which of a container's lists of words may set the variable, or take it away, which is not read.
+pub(super) fn overridden(placed: &Placed) -> Option<&'static str> {
+    let lists = [("command", placed.container.command), ("args", placed.container.args)];
+    let text = lists.map(|(_, words)| words.map_or("", RawValue::get)).concat();
+    let takes_away = ["unset", "-u", "read"].iter().any(|word| text.contains(word));
+    let sets = |words: &str| {
+        words.match_indices(flyte::ADMIN_API_URL).any(|(at, name)| {
+            let is_reference = words[..at].ends_with(['$', '{', '(']);
+            words[at + name.len()..].starts_with('=') || takes_away && !is_reference
+        })
+    };
+    lists.iter().find(|(_, words)| words.is_some_and(|words| sets(words.get()))).map(|(list, _)| *list)
 }
 
 /// Whether a container takes its variable, or may, from a ConfigMap.

@@ -30,13 +30,8 @@ use crate::{
 /// A field, and the values it may have, null aside. The items of a list are `[]`.
 type Field = (&'static str, &'static [&'static str]);
 
-const POD: [Field; 5] = [
-    ("hostNetwork", OFF),
-    ("hostPID", OFF),
-    ("hostIPC", OFF),
-    ("volumes.[].hostPath", NOTHING),
-    ("securityContext.sysctls.[].name", &SYSCTLS),
-];
+const POD: [Field; 4] =
+    [("hostNetwork", OFF), ("hostPID", OFF), ("hostIPC", OFF), ("securityContext.sysctls.[].name", &SYSCTLS)];
 
 /// What a pod and a container have alike.
 const EITHER: [Field; 6] = [
@@ -69,7 +64,6 @@ const PROC_MOUNT: Field = ("securityContext.procMount", &["Default"]);
 
 const OFF: &[&str] = &["false"];
 const EMPTY: &[&str] = &[""];
-const NOTHING: &[&str] = &[];
 /// What container runtimes add by default.
 const CAPABILITIES: [&str; 13] = [
     "AUDIT_WRITE",
@@ -194,6 +188,14 @@ impl<'w, 'a> Sandboxes<'w, 'a> {
             fields.iter().for_each(|field| add_others(&members, field, &mut extras));
         }
         let annotations = [&path[..path.len() - 1], &["metadata", "annotations"]].concat();
+        let volumes = members.get("volumes").and_then(|volumes| edit::items(volumes.get()));
+        for volume in volumes.into_iter().flatten() {
+            if edit::at(volume.get(), &["hostPath"]).is_some_and(|path| path != "null") {
+                // All of it: under its name containers have it.
+                extras.add("volumes.hostPath".to_owned(), volume.get());
+                extras.has_host_path = true;
+            }
+        }
         if let Some(profile) = edit::at(object, &annotations).and_then(app_armor) {
             extras.add(profile, "");
         }
@@ -213,7 +215,6 @@ fn add_others(members: &BTreeMap<Text, &RawValue>, (path, allowed): &Field, extr
             let is_object = value.starts_with('{');
             let shown = if is_object { String::new() } else { format!(": {}", Shortened(value.trim_matches('"'))) };
             extras.add(format!("{}{shown}", path.replace(".[]", "")), value);
-            extras.has_host_path |= path.ends_with("hostPath");
         }
     });
 }

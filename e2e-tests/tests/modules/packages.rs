@@ -334,7 +334,7 @@ fn is_of(tag: &str, file: &str, page: &str) {
     for start in ["?ref=", "/releases/download/", "@refs/tags/", "<policy>:", "/flytewarden:"] {
         for address in page.split(start).skip(1) {
             // A policy's own release has its name before the version.
-            let address = address.split("%2F").last().filter(|_| address.starts_with("flyte-")).unwrap_or(address);
+            let address = address.split_once("%2F").map_or(address, |(_, version)| version);
             assert!(address.starts_with(tag), "{file}: {start} leads to another version than {tag}: {address:.40}");
         }
     }
@@ -346,7 +346,7 @@ fn examples_are_refused_by_their_rule_before_and_accepted_after() {
     for package in policies() {
         let page = package.text("README.md");
         let diffs = blocks(&page, "diff");
-        assert_eq!(3, diffs.len(), "{}", package.name);
+        assert!(!diffs.is_empty(), "{} has no examples", package.name);
         for diff in diffs {
             let (before_it, _) = page.split_once(&diff).unwrap();
             let rule = before_it.trim_end_matches("```diff\n").trim_end().rsplit("\n\n").next().unwrap();
