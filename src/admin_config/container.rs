@@ -4,7 +4,7 @@
 //! [spf13/pflag](https://github.com/spf13/pflag) v1.0.10, and `bindViperConfigsEnvDepth` of
 //! `flytestdlib/config/viper/viper.go`. How they reach flyteadmin is [`argv`](crate::argv).
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, iter::Peekable, slice};
 
 use super::{Fault, FaultKind, Item, Place, Said, Security, decode};
 use crate::{
@@ -40,6 +40,9 @@ pub(crate) enum Remark {
     /// It only looks as if it said something.
     NoEffect,
 }
+
+/// The words that are yet to be read.
+type Words<'w, 'a> = Peekable<slice::Iter<'w, Word<'a>>>;
 
 const FLAG: &str = "--server.security.";
 const VARIABLE: &str = "SERVER.SECURITY.";
@@ -153,23 +156,9 @@ impl Overrides {
                 continue;
             }
             let config = token.strip_prefix("--config").filter(|_| *is_known);
-            if let Some(value) = config.filter(|rest| rest.is_empty() || rest.starts_with('=')) {
-                if may_be_value && value.is_empty() {
-                    // Which of the two takes the next word is not known.
-                    if let Some(word) = words.peek().filter(|word| !is_read_here(&word.value)) {
-                        let text = reads_another(&word.value);
-                        self.remarks.push((Remark::NotKnown, place(placed, word.at), text));
-                    }
-                    continue;
-                }
-                is_open = false;
-                // Which takes whatever stands behind it.
-                let mut behind = || words.next().map(|word| (word.at, &word.value));
-                let whole = Value { text: value.get(1..).unwrap_or_default().into(), is_known: true };
-                let file = if value.is_empty() { behind() } else { Some((*at, &whole)) };
-                if let Some((at, file)) = file.filter(|(_, file)| !is_read_here(file)) {
-                    self.remarks.push((Remark::NotKnown, place(placed, at), reads_another(file)));
-                }
+            if let Some(rest) = config.filter(|rest| rest.is_empty() || rest.starts_with('=')) {
+                is_open = may_be_value && rest.is_empty();
+                self.read_config(placed, *at, rest, is_open, &mut words);
                 continue;
             }
             is_open = token.starts_with("--") && !token.contains('=') && !token.to_ascii_lowercase().starts_with(FLAG);
@@ -199,26 +188,10 @@ impl Overrides {
                 continue;
             };
             said.insert(*option);
-            let (value, is_known) = match (value, known) {
-                (Some(value), _) => (value, *is_known),
-                // A boolean flag takes its value after `=` alone.
-                (None, Known::AllowCors | Known::UseAuth | Known::OtherFlag) => {
-                    if words
-                        .peek()
-                        .is_some_and(|next| next.value.is_known && decode::parse_bool(&next.value.text).is_ok())
-                    {
-                        let text = format!("{FLAG}{name} is true here: a boolean flag takes a value after `=` alone");
-                        self.remarks.push((Remark::NoEffect, place.clone(), text));
-                    }
-                    ("true", true)
-                }
-                (None, _) => match words.next() {
-                    Some(Word { value, .. }) => (&*value.text, value.is_known),
-                    None => {
-                        self.never_starts(place, "the flag has no value", "write one after `=`");
-                        break;
-                    }
-                },
+            let Some((value, is_known)) =
+                value.map(|value| (value, *is_known)).or_else(|| self.value_behind(*known, name, &place, &mut words))
+            else {
+                break;
             };
             if may_be_value || may_be_behind {
                 let text = if may_be_value {
@@ -241,6 +214,44 @@ impl Overrides {
             }
         }
         Ok(said)
+    }
+
+    /// Reads `--config`, which takes whatever stands behind it; where it may be a value itself, the next word may be a flag.
+    fn read_config(&mut self, placed: &Placed, at: At, rest: &str, may_be_value: bool, words: &mut Words) {
+        let whole = Value { text: rest.get(1..).unwrap_or_default().into(), is_known: true };
+        let behind = match rest {
+            "" if may_be_value => words.peek().copied(),
+            "" => words.next(),
+            _ => None,
+        };
+        let file = behind.map(|word| (word.at, &word.value)).or_else(|| (!rest.is_empty()).then_some((at, &whole)));
+        if let Some((at, file)) = file.filter(|(_, file)| !is_read_here(file)) {
+            self.remarks.push((Remark::NotKnown, place(placed, at), reads_another(file)));
+        }
+    }
+
+    /// The value of a flag that has none after a `=`, and whether it is known; `None` where flyteadmin does not start.
+    fn value_behind<'w>(
+        &mut self,
+        known: Known,
+        name: &str,
+        place: &Place,
+        words: &mut Words<'w, '_>,
+    ) -> Option<(&'w str, bool)> {
+        // A boolean flag takes its value after `=` alone.
+        if matches!(known, Known::AllowCors | Known::UseAuth | Known::OtherFlag) {
+            let is_boolean = |next: &&Word| next.value.is_known && decode::parse_bool(&next.value.text).is_ok();
+            if words.peek().is_some_and(is_boolean) {
+                let text = format!("{FLAG}{name} is true here: a boolean flag takes a value after `=` alone");
+                self.remarks.push((Remark::NoEffect, place.clone(), text));
+            }
+            return Some(("true", true));
+        }
+        let Some(Word { value, .. }) = words.next() else {
+            self.never_starts(place.clone(), "the flag has no value", "write one after `=`");
+            return None;
+        };
+        Some((&*value.text, value.is_known))
     }
 
     /// Takes back what an earlier flag says, since a later one is not known.

@@ -148,23 +148,7 @@ fn judge_workload(
     let mut images = (settings.image_user() == ImageUser::Check).then(|| Images::new(host));
     let mut verdict = Verdict::default();
 
-    let mut refuse_field = |(field, finding): (&str, Finding)| {
-        let path = format!("{}.securityContext.{field}", workload.pod_path);
-        verdict.violations.push(finding.violation(path, ""));
-    };
-    if settings.level() == Level::Restricted {
-        restricted::judge_pod(pod).for_each(&mut refuse_field);
-    }
-    if settings.groups() == Groups::NonZero {
-        groups::judge_pod(pod).for_each(&mut refuse_field);
-    }
-    if !verdict.violations.is_empty() {
-        // What the pod gives it gives to each of its containers.
-        let containers = workload.containers().map(|placed| placed.container);
-        let containers = containers.map(|container| verdict::hash((container.name(), container.image())));
-        verdict.violations.rest_on_each(&containers.collect::<Vec<_>>());
-    }
-
+    judge_pod(workload, settings, &mut verdict);
     let sandboxes = Sandboxes::of(workload);
     for placed in workload.containers() {
         let user = match settings.level() {
@@ -210,6 +194,27 @@ fn judge_workload(
         }
     }
     verdict
+}
+
+/// Judges what the pod's own security context says.
+fn judge_pod(workload: &Workload, settings: &Settings, verdict: &mut Verdict) {
+    let pod = &workload.pod;
+    let mut refuse_field = |(field, finding): (&str, Finding)| {
+        let path = format!("{}.securityContext.{field}", workload.pod_path);
+        verdict.violations.push(finding.violation(path, ""));
+    };
+    if settings.level() == Level::Restricted {
+        restricted::judge_pod(pod).for_each(&mut refuse_field);
+    }
+    if settings.groups() == Groups::NonZero {
+        groups::judge_pod(pod).for_each(&mut refuse_field);
+    }
+    if !verdict.violations.is_empty() {
+        // What the pod gives it gives to each of its containers.
+        let containers = workload.containers().map(|placed| placed.container);
+        let containers = containers.map(|container| verdict::hash((container.name(), container.image())));
+        verdict.violations.rest_on_each(&containers.collect::<Vec<_>>());
+    }
 }
 
 /// An exception outlives its reason: Flyte planned to fix `check-db-ready`, and did.
