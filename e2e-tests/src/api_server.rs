@@ -182,6 +182,8 @@ fn skips(case: &Case) -> Option<&'static str> {
         Some("the API server gives an object its uid")
     } else if object["metadata"].get("deletionTimestamp").is_some() {
         Some("the API server says itself when an object was deleted")
+    } else if is_update && case.accepted && object["kind"] == "ConfigMap" && case.rules == ["not-judged"] {
+        Some("matchConditions leave out an UPDATE that changes no entry")
     } else {
         None
     }
