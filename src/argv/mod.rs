@@ -200,7 +200,7 @@ impl<'a> Reader<'_, 'a> {
         else {
             return self.unread.push((run.at, format!("{name} runs a script that is not known here")));
         };
-        let before = (self.runs.len(), self.unread.len());
+        let had = (self.runs.len(), self.unread.len());
         let mut commands = Script::new(script, parameters, self.environment, &run);
         let mut is_fallback = false;
         loop {
@@ -223,7 +223,7 @@ impl<'a> Reader<'_, 'a> {
                 }
             }
         }
-        if before == (self.runs.len(), self.unread.len()) {
+        if had == (self.runs.len(), self.unread.len()) {
             self.unread.push((script.at, "the shell script starts another program than flyteadmin".to_owned()));
         }
     }

@@ -1,0 +1,124 @@
+//! What a command does to the shell that runs it: its variables, what it exports, and its parameters.
+
+use super::{Command, Script, Value, Word, is_name};
+
+/// The builtins that POSIX calls special.
+const SPECIAL: &str = ": . break continue eval exec exit export readonly return set shift times trap unset";
+
+impl<'a> Script<'_, 'a> {
+    /// Ends a command, and remembers what it sets.
+    pub(super) fn end_command(&mut self, separator: &str) -> Result<Option<Command<'a>>, String> {
+        self.is_file_next = false;
+        let assignments = std::mem::take(&mut self.assignments);
+        let words = std::mem::take(&mut self.words);
+        // In a pipe and in the background a shell of its own sets them.
+        let is_conditional = std::mem::replace(&mut self.is_conditional, matches!(separator, "&&" | "||" | "|"));
+        let is_sure = !is_conditional && !matches!(separator, "&" | "|");
+        if words.is_empty() {
+            for (name, Word { at, value }) in assignments {
+                // What the shell has from its environment it hands on.
+                if self.environment.look_up(&name).is_some() {
+                    let value = if is_sure { value.clone() } else { Value::default() };
+                    self.exported.push((name.clone(), Word { at, value }));
+                }
+                self.assign(name, value, is_sure);
+            }
+            return Ok(None);
+        }
+        // What stands before these the shell keeps, where it is as POSIX has it.
+        if words.first().is_some_and(|word| SPECIAL.split(' ').any(|special| special == word.value.text)) {
+            for (name, _) in &assignments {
+                self.assign(name.clone(), Value::default(), is_sure);
+            }
+        }
+        self.run_builtin(&words, is_sure);
+        if !self.allows(1 + self.exported.len() + self.variables.len()) {
+            return Err("too many commands".to_owned());
+        }
+        let mut variables = self.exported.clone();
+        variables.extend(assignments);
+        Ok(Some(Command { variables, words, is_conditional, has_fallback: separator == "||" }))
+    }
+
+    fn assign(&mut self, name: String, value: Value<'a>, is_sure: bool) {
+        // Words are split elsewhere then.
+        self.forgets |= name == "IFS";
+        self.variables.push((name, if is_sure { value } else { Value::default() }));
+    }
+
+    /// Does what a command does to the shell that runs it.
+    fn run_builtin(&mut self, words: &[Word<'a>], is_sure: bool) {
+        let is_before = |word: &Word| matches!(&*word.value.text, "command" | "builtin" | "time");
+        let mut words = words;
+        while let [first, rest @ ..] = words
+            && is_before(first)
+        {
+            words = &rest[rest.iter().take_while(|word| word.value.text.starts_with('-')).count()..];
+        }
+        let Some((name, words)) = words.split_first() else { return };
+        let words = words.iter();
+        let is_set = match &*name.value.text {
+            "export" | "readonly" | "declare" | "typeset" | "local" => true,
+            "wait" if !words.clone().any(|word| word.value.text.starts_with('-')) => return,
+            "unset" | "read" | "getopts" | "let" | "mapfile" | "readarray" | "printf" | "wait" => false,
+            "eval" | "." | "source" | "alias" | "enable" => {
+                self.forgets = true;
+                self.parameters = None;
+                return;
+            }
+            "shift" => return self.parameters = None,
+            "set" => {
+                if !are_options(words) {
+                    self.parameters = None;
+                }
+                return;
+            }
+            _ => return,
+        };
+        // Whether what is assigned becomes a number, a list, another case.
+        let mut changes = false;
+        for Word { at, value } in words {
+            if let Some(letters) = value.text.strip_prefix(['-', '+']) {
+                // A name of another variable, or one that is glued to the option.
+                self.forgets |= if is_set { letters.contains('n') } else { letters.len() > 1 };
+                changes |= is_set && letters.contains(['a', 'A', 'i', 'l', 'u']);
+                if is_set {
+                    continue;
+                }
+            }
+            let (name, text) =
+                value.text.split_once('=').map_or((&*value.text, None), |(name, _)| (name, Some(name.len() + 1)));
+            self.forgets |= !value.is_known && text.is_none();
+            match text.filter(|_| is_set && is_name(name)) {
+                Some(start) => {
+                    let value = if changes { Value::default() } else { value.behind(start) };
+                    self.assign(name.to_owned(), value.clone(), is_sure);
+                    if is_sure {
+                        self.exported.push((name.to_owned(), Word { at: *at, value }));
+                    }
+                }
+                None if is_set && text.is_none() && !changes => {}
+                // `A+=` and `A[0]=` change `A`.
+                None => {
+                    let name = name.split(['+', '[']).next().unwrap_or_default();
+                    self.assign(name.to_owned(), Value::default(), true);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the words behind `set` are options alone, which leave the parameters as they are.
+fn are_options<'w, 'a: 'w>(mut words: impl Iterator<Item = &'w Word<'a>>) -> bool {
+    while let Some(Word { value, .. }) = words.next() {
+        let letters = value.text.strip_prefix(['-', '+']).unwrap_or_default();
+        if letters.is_empty() || !value.is_known || !letters.bytes().all(|letter| letter.is_ascii_alphabetic()) {
+            return false;
+        }
+        // Which is followed by a name.
+        if letters.contains('o') && (!letters.ends_with('o') || words.next().is_none()) {
+            return false;
+        }
+    }
+    true
+}
