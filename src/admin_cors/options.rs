@@ -13,7 +13,10 @@ use crate::{
 const LIST_CONSOLE: &str = "list flyteconsole's own origin alone, https://<flyte-console-domain>; where it is on flyteadmin's \
                             domain, set allowCors: false";
 
-/// The same, for origins that would be listed in vain.
+/// What to do with an origin that others are listed beside.
+const REMOVE: &str = "remove it";
+
+/// The same for one that stands alone.
 const LIST_INSTEAD: &str = "list flyteconsole's own origin alone, https://<flyte-console-domain>; where it is on flyteadmin's \
                             domain, remove allowedOrigins and set allowCors: false";
 
@@ -43,8 +46,10 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
         let problem = format!("an empty list allows every origin: {SERVED_TO_ANY}");
         verdict.violations.push(violation(rules::ANY_ORIGIN, place(), problem, LIST_CONSOLE));
     }
-    let is_good = |item: &Item| item.text != ANY && judge_origin(item, settings).is_none();
+    let is_good = |item: &Item| item.text != ANY && judge_origin(item, settings, &|| REMOVE).is_none();
     let has_good = LazyCell::new(|| origins.value.iter().any(is_good));
+    // What is removed must leave something: an empty list is every origin.
+    let remove = || if *has_good { REMOVE } else { LIST_INSTEAD };
     for item in &origins.value {
         if item.text == ANY {
             let (place, problem) = match &origins.place {
@@ -59,14 +64,9 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
             let edits = if *has_good { in_list(item, &place, None) } else { Vec::new() };
             verdict.violations.push(Violation { edits, ..violation(rules::ANY_ORIGIN, place, problem, LIST_CONSOLE) });
         } else {
-            let violation = judge_origin(item, settings);
-            // What is removed must leave something: an empty list is every origin.
+            let violation = judge_origin(item, settings, &remove);
             verdict.violations.extend(violation.map(|violation| match violation.rule {
                 rules::NULL_ORIGIN if *has_good => Violation { edits: in_list(item, &item.place, None), ..violation },
-                rules::NULL_ORIGIN | rules::UNTRUSTED_ORIGIN if !*has_good => {
-                    let mend = violation.mend.replace("remove it", LIST_INSTEAD);
-                    Violation { mend, ..violation }
-                }
                 _ => violation,
             }));
         }
@@ -84,13 +84,13 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
     judge_required(settings, is_reachable, place(), first, verdict);
 }
 
-/// What is wrong with one origin.
-fn judge_origin(item: &Item, settings: &Settings) -> Option<Violation> {
+/// What is wrong with one origin; `remove` says how to be rid of it.
+fn judge_origin(item: &Item, settings: &Settings, remove: &dyn Fn() -> &'static str) -> Option<Violation> {
     let Item { text, place } = item;
     let shown = shown(text);
     if text == "null" {
         let problem = "`null` is what sandboxed frames and local files send, so that any website can be `null`";
-        return Some(violation(rules::NULL_ORIGIN, place.clone(), problem, "remove it"));
+        return Some(violation(rules::NULL_ORIGIN, place.clone(), problem, remove()));
     }
     let origin = match Origin::read(text) {
         Ok(origin) => origin,
@@ -124,12 +124,8 @@ fn judge_origin(item: &Item, settings: &Settings) -> Option<Violation> {
     }
     if !settings.trusts(text) {
         let problem = format!("`{shown}` is not among the trustedOrigins of the settings");
-        return Some(violation(
-            rules::UNTRUSTED_ORIGIN,
-            place.clone(),
-            problem,
-            "remove it, or trust it in the settings",
-        ));
+        let mend = format!("{}, or trust it in the settings", remove());
+        return Some(violation(rules::UNTRUSTED_ORIGIN, place.clone(), problem, &mend));
     }
     None
 }
