@@ -84,7 +84,7 @@ impl Overrides {
         let mut overrides = Self::default();
         for (at, why) in &line.unread {
             let text = format!("{why}: it may set flags and variables, and those come before the files");
-            overrides.remarks.push((Remark::NotKnown, place(placed, *at), text));
+            overrides.not_known(place(placed, *at), text);
         }
         let flags = overrides.read_flags(placed, &line.run.arguments)?;
         overrides.read_variables(placed, line, &flags)?;
@@ -121,14 +121,14 @@ impl Overrides {
             }
             if may_be_dropped && !(text.is_empty() && *is_known) {
                 let text = format!("{name} may be lost: many shells, such as dash and busybox, drop names with dots");
-                self.remarks.push((Remark::NotKnown, place(), text));
+                self.not_known(place(), text);
             }
             if is_from_elsewhere {
                 let text = format!("{name} is not known here (valueFrom), and comes before the files");
-                self.remarks.push((Remark::NotKnown, place(), text));
+                self.not_known(place(), text);
             } else if !is_known {
                 let text = format!("{name} refers to another variable, and comes before the files");
-                self.remarks.push((Remark::NotKnown, place(), text));
+                self.not_known(place(), text);
             } else if !text.is_empty() {
                 // viper takes no empty variable.
                 self.say(*known, text, place(), false)?;
@@ -171,13 +171,9 @@ impl Overrides {
             let Some(flag) = flag.filter(|flag| *is_known || flag.contains('=')) else {
                 if !is_known && (is_flag || FLAG.starts_with(&**token)) {
                     let text = "a flag may be set here that is not known, and comes before the files";
-                    self.remarks.push((Remark::NotKnown, place, text.to_owned()));
+                    self.not_known(place, text.to_owned());
                 } else if token.contains("server.security.") {
-                    self.remarks.push((
-                        Remark::NotKnown,
-                        place,
-                        "sets server.security in a way that is not read here".to_owned(),
-                    ));
+                    self.not_known(place, "sets server.security in a way that is not read here".to_owned());
                 }
                 continue;
             };
@@ -199,7 +195,7 @@ impl Overrides {
                 } else {
                     "this may stand behind flyteadmin's `--`, and be no flag".to_owned()
                 };
-                self.remarks.push((Remark::NotKnown, place.clone(), text));
+                self.not_known(place.clone(), text);
                 // Then it does not switch off what is wrong.
                 if matches!(known, Known::AllowCors) && is_known && decode::parse_bool(value) == Ok(false) {
                     continue;
@@ -209,7 +205,7 @@ impl Overrides {
                 self.say(*known, value, place, true)?;
             } else {
                 let text = format!("{FLAG}{name} refers to a variable, and comes before the files");
-                self.remarks.push((Remark::NotKnown, place, text));
+                self.not_known(place, text);
                 self.forget(*known);
             }
         }
@@ -218,15 +214,17 @@ impl Overrides {
 
     /// Reads `--config`, which takes whatever stands behind it; where it may be a value itself, the next word may be a flag.
     fn read_config(&mut self, placed: &Placed, at: At, rest: &str, may_be_value: bool, words: &mut Words) {
-        let whole = Value { text: rest.get(1..).unwrap_or_default().into(), is_known: true };
-        let behind = match rest {
-            "" if may_be_value => words.peek().copied(),
-            "" => words.next(),
-            _ => None,
+        let behind = if may_be_value { words.peek().copied() } else { None };
+        let (at, file) = match (rest.strip_prefix('='), behind) {
+            (Some(file), _) => (at, &Value::known(file)),
+            (None, Some(word)) => (word.at, &word.value),
+            (None, None) => match words.next() {
+                Some(word) => (word.at, &word.value),
+                None => return,
+            },
         };
-        let file = behind.map(|word| (word.at, &word.value)).or_else(|| (!rest.is_empty()).then_some((at, &whole)));
-        if let Some((at, file)) = file.filter(|(_, file)| !is_read_here(file)) {
-            self.remarks.push((Remark::NotKnown, place(placed, at), reads_another(file)));
+        if !is_read_here(file) {
+            self.not_known(place(placed, at), reads_another(file));
         }
     }
 
@@ -303,6 +301,10 @@ impl Overrides {
             Known::OtherText => {}
         }
         Ok(())
+    }
+
+    fn not_known(&mut self, place: Place, text: String) {
+        self.remarks.push((Remark::NotKnown, place, text));
     }
 
     fn never_starts(&mut self, place: Place, reason: &str, mend: &'static str) {
