@@ -29,6 +29,7 @@ use crate::{
     host::Host,
     policy::Policy,
     rule::{Rule, RuleName, Severity},
+    text::Text,
     verdict::{Findings, Notice, Place, Unjudged, Verdict, Violation},
     workload,
 };
@@ -128,10 +129,10 @@ fn has_same_contents(kind: &Kind, new: &str, old: &str) -> bool {
 }
 
 /// What of a Pod's `spec` policies may read and an UPDATE leaves alone, but for what waits for it to be scheduled.
-fn lasting(pod: &str) -> Vec<(String, &str)> {
+fn lasting(pod: &str) -> Vec<(Text<'_>, &str)> {
     let spec = edit::at(pod, &["spec"]).map(edit::members).unwrap_or_default();
     let lasting = spec.into_iter().filter(|(name, _)| !matches!(&**name, "schedulingGates" | "tolerations"));
-    lasting.map(|(name, value)| (name.to_string(), value.get())).collect()
+    lasting.map(|(name, value)| (name, value.get())).collect()
 }
 
 const AS_IT_WAS: &str = "this request leaves it as it was";

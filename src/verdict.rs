@@ -123,7 +123,13 @@ impl Violation {
 
     /// Has all that is wrong rest on something.
     pub(crate) fn rest_on(&mut self, grounds: u64) {
-        self.faults.iter_mut().for_each(|fault| *fault = hash((*fault, grounds)));
+        self.rest_on_each(&[grounds]);
+    }
+
+    /// Has all that is wrong rest on each of some things.
+    fn rest_on_each(&mut self, grounds: &[u64]) {
+        let faults = self.faults.iter();
+        self.faults = faults.flat_map(|fault| grounds.iter().map(move |ground| hash((*fault, *ground)))).collect();
     }
 
     /// The notice in place of a violation that refuses nothing, with the reason.
@@ -301,21 +307,14 @@ impl<T> Findings<T> {
 impl Findings<Violation> {
     /// Has all of them rest on something.
     pub(crate) fn rest_on(&mut self, grounds: impl Hash) {
-        let grounds = hash(grounds);
-        self.listed.iter_mut().chain(&mut self.kept).for_each(|violation| violation.rest_on(grounds));
+        self.rest_on_each(&[hash(grounds)]);
     }
-}
 
-impl Findings<Violation> {
     /// Has all of them rest on each of some things, so that another version may have fewer of these; of many on all together.
     pub(crate) fn rest_on_each(&mut self, grounds: &[u64]) {
         let all = grounds.iter().fold(0, |all: u64, ground| all.wrapping_add(*ground));
         let grounds = if grounds.len() > MOST_KEPT { &[all][..] } else { grounds };
-        for violation in self.listed.iter_mut().chain(&mut self.kept) {
-            let faults = violation.faults.iter();
-            violation.faults =
-                faults.flat_map(|fault| grounds.iter().map(move |ground| hash((*fault, *ground)))).collect();
-        }
+        self.listed.iter_mut().chain(&mut self.kept).for_each(|violation| violation.rest_on_each(grounds));
     }
 }
 
