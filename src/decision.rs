@@ -48,10 +48,14 @@ pub const POLICIES: &[&dyn Policy] = &policies::<{ count(false) }>(false);
 /// The variants, each of which is a module by itself.
 pub const VARIANTS: &[&dyn Policy] = &policies::<{ count(true) }>(true);
 
+/// Every policy but the variants, as it is declared.
+pub fn declared() -> impl Iterator<Item = &'static Declared> {
+    DECLARED.iter().filter(|declared| declared.variant_of.is_none())
+}
+
 /// What is declared of a rule, by its policy's name and its own.
 pub fn rule(policy: &str, rule: &str) -> Option<Rule> {
-    let declared =
-        DECLARED.iter().find(|declared| declared.variant_of.is_none() && declared.policy.name() == policy)?;
+    let declared = declared().find(|declared| declared.policy.name() == policy)?;
     let of_every_policy = Rule { name: RuleName { policy: declared.policy.name(), ..NOT_JUDGED.name }, ..NOT_JUDGED };
     declared.rules.iter().copied().chain([of_every_policy]).find(|other| other.name.rule == rule)
 }

@@ -1,7 +1,7 @@
 //! What the policies' rules find, for people and programs that have a report before them.
 
 use flytewarden::{
-    decision::DECLARED,
+    decision::declared,
     rule::{Rule, RuleName, Severity},
     update::NOT_JUDGED,
 };
@@ -9,8 +9,7 @@ use serde::Serialize;
 
 /// Every rule, by policy, but for the one that each policy has.
 pub fn all() -> impl Iterator<Item = Rule> {
-    let policies = DECLARED.iter().filter(|declared| declared.variant_of.is_none());
-    policies.flat_map(|declared| declared.rules.iter().copied())
+    declared().flat_map(|declared| declared.rules.iter().copied())
 }
 
 /// A rule as programs read it; texts in Markdown.

@@ -81,20 +81,19 @@ fn id(policy: &str, rule: &str) -> String {
 fn descriptor(policy: &str, rule: &str, metadata: Option<&Metadata>) -> ReportingDescriptor {
     let text = |text: &str| MultiformatMessageString::builder().text(text).build();
     let id = id(policy, rule);
-    let Some(declared) = decision::rule(policy, rule) else {
+    let Some(Explained { summary, help, page, .. }) = decision::rule(policy, rule).map(Explained::of) else {
         let mut descriptor = ReportingDescriptor::builder().short_description(text(&id)).id(id).build();
         descriptor.full_description = metadata.and_then(Metadata::description).map(text);
         descriptor.help_uri = metadata.and_then(|metadata| metadata.annotation("url")).map(str::to_owned);
         return descriptor;
     };
-    let help = MultiformatMessageString::builder().text(declared.help).markdown(declared.help).build();
     ReportingDescriptor::builder()
         .id(id)
         .name(rule)
-        .short_description(text(declared.summary))
-        .full_description(text(&format!("{}. {}", declared.summary, declared.help)))
-        .help(help)
-        .help_uri(Explained::of(declared).page)
+        .short_description(text(summary))
+        .full_description(text(&format!("{summary}. {help}")))
+        .help(MultiformatMessageString::builder().text(help).markdown(help).build())
+        .help_uri(page)
         .build()
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{MADE, Made, Package, annotation};
+use super::{MADE, Made, Package, annotation, of_whole, plural};
 use crate::{Result, read_yaml};
 
 pub fn made(root: &Path, packages: &[Package]) -> Result<Vec<Made>> {
@@ -54,7 +54,7 @@ fn flow(value: &Value) -> String {
 /// What of these maps is there, each once, in the order of their first appearance.
 fn union(packages: &[Package], field: &str) -> Value {
     let mut all: Vec<Value> = Vec::new();
-    for package in packages.iter().filter(|package| package.is_of_whole()) {
+    for package in of_whole(packages) {
         for item in package.metadata[field].as_array().into_iter().flatten() {
             if !all.contains(item) {
                 all.push(item.clone());
@@ -70,7 +70,7 @@ fn whole(root: &Path, packages: &[Package]) -> Result<Made> {
     let written = fs::read_to_string(&path)?;
     let at = written.find("annotations:\n").ok_or("metadata.yml has no annotations")?;
     let mut kinds: Vec<&str> = Vec::new();
-    for package in packages.iter().filter(|package| package.is_of_whole()) {
+    for package in of_whole(packages) {
         for kind in annotation(&package.metadata, "io.artifacthub.resources")?.split(", ") {
             if !kinds.contains(&kind) {
                 kinds.push(kind);
@@ -81,9 +81,7 @@ fn whole(root: &Path, packages: &[Package]) -> Result<Made> {
         Some((indent, _)) => format!("{indent}io.artifacthub.resources: {}\n", kinds.join(", ")),
         None => format!("{line}\n"),
     });
-    let of_all = |field: &'static str| {
-        packages.iter().filter(|package| package.is_of_whole()).map(move |package| &package.metadata[field])
-    };
+    let of_all = |field: &'static str| of_whole(packages).map(move |package| &package.metadata[field]);
     let any = |field: &'static str| of_all(field).any(|value| *value == json!(true));
     let first =
         of_all("minimumKubewardenVersion").filter_map(Value::as_str).max().ok_or("no policy says its engine")?;
@@ -181,7 +179,7 @@ fn kustomization(root: &Path, packages: &[Package]) -> Made {
         "{MADE}# All policies, and what policy-server must be allowed for them: kubectl apply -k policies\n\
          apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n  - policy-server-rbac.yaml\n"
     );
-    for package in packages.iter().filter(|package| package.is_of_whole()) {
+    for package in of_whole(packages) {
         text.push_str(&format!("  - {}/policy.yaml\n", package.name));
     }
     (root.join("policies/kustomization.yaml"), text)
@@ -195,10 +193,7 @@ fn rbac(root: &Path, packages: &[Package]) -> Result<Made> {
         let [version, kind] = ["apiVersion", "kind"].map(|field| resource[field].as_str());
         let (version, kind) = version.zip(kind).ok_or("a kind that is asked for has no name")?;
         let group = version.rsplit_once('/').map_or("", |(group, _)| group);
-        by_group.entry(group).or_default().push(match kind {
-            "Ingress" => "ingresses".to_owned(),
-            kind => format!("{}s", kind.to_lowercase()),
-        });
+        by_group.entry(group).or_default().push(plural(kind).to_lowercase());
     }
     let asking = packages.iter().filter(|package| !package.metadata["contextAwareResources"].is_null());
     let asking: Vec<&str> = asking.map(|package| package.name).collect();

@@ -54,6 +54,16 @@ impl Package {
     }
 }
 
+/// Those of the policies that the module with all policies carries.
+fn of_whole(packages: &[Package]) -> impl Iterator<Item = &Package> {
+    packages.iter().filter(|package| package.is_of_whole())
+}
+
+/// Several objects of a kind.
+fn plural(kind: &str) -> String {
+    if kind.ends_with('s') { format!("{kind}es") } else { format!("{kind}s") }
+}
+
 /// The most bytes that a module may have.
 pub fn most_bytes(name: &str) -> Option<usize> {
     let declared = DECLARED.iter().find(|declared| declared.policy.name() == name);

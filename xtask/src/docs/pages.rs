@@ -8,7 +8,7 @@ use flytewarden::{
 };
 use serde_json::Value;
 
-use super::{Made, Package, annotation};
+use super::{Made, Package, annotation, plural};
 use crate::Result;
 
 pub fn made(root: &Path, packages: &[Package]) -> Result<Vec<Made>> {
@@ -58,8 +58,7 @@ fn of_rule(Rule { name, severity, summary, help }: &Rule) -> Vec<String> {
 
 /// What a module may do besides answering.
 fn may(name: &str, package: &Package) -> Vec<String> {
-    let kinds = package.declared.asks_for.iter().map(|listed| format!("{}s", listed.kind().1));
-    let kinds = kinds.map(|kinds| kinds.replace("Ingresss", "Ingresses"));
+    let kinds = package.declared.asks_for.iter().map(|listed| plural(listed.kind().1));
     let asked: Vec<String> =
         kinds.chain(package.declared.asks_for_images.then(|| "the configuration of images".to_owned())).collect();
     let asked = if asked.is_empty() { "nothing".to_owned() } else { asked.join(", ") };

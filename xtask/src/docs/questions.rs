@@ -5,7 +5,7 @@ use std::{fmt::Write, path::Path};
 use flytewarden::settings::{Setting, Shape, Unset};
 use serde_json::Value;
 
-use super::{MADE, Made, Package, annotation};
+use super::{MADE, Made, Package, annotation, of_whole};
 use crate::Result;
 
 /// One for each policy, and one for the module with all of them, whose settings are a map by policy name.
@@ -19,7 +19,7 @@ pub fn made(root: &Path, packages: &[Package]) -> Result<Vec<Made>> {
         }
         made.push((folder.join("questions-ui.yml"), own));
     }
-    for package in packages.iter().filter(|package| package.is_of_whole()) {
+    for package in of_whole(packages) {
         let before = format!("{}.", package.name);
         let group = annotation(&package.metadata, "io.artifacthub.displayName")?;
         for setting in package.declared.settings {
