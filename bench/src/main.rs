@@ -1,4 +1,4 @@
-//! `make bench`: what a decision costs, and what a run of the [`command`] costs.
+//! `make bench`: the cost of a decision, and of a run of the [`command`].
 //!
 //! Each request is given to each module, in a fresh instance as Kubewarden does, in turns with the floor: a guest that
 //! accepts without reading. Times are medians and depend on the machine; the ratio to the floor of the same run does so
