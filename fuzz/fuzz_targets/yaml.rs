@@ -13,7 +13,7 @@ use flytewarden_offline::{
     yaml::{self, Malformed},
 };
 use libfuzzer_sys::fuzz_target;
-use serde_json::json;
+use serde_json::{Number, Value, json};
 
 fuzz_target!(|data: &[u8]| {
     check_events(data);
@@ -55,7 +55,9 @@ fn check_documents(text: &str) {
                 let json = serde_json::to_string(&content).expect("it is JSON");
                 let again = yaml::documents(&json).next().and_then(|document| document.content.ok());
                 let again = again.map(|content| serde_json::to_string(&content).expect("it is JSON"));
-                assert_eq!(Some(json), again, "{part}");
+                let again = again.unwrap_or_else(|| panic!("{json} is not read again: {part}"));
+                let read = |json: &str| serde_json::from_str::<Value>(json).expect("it is JSON");
+                assert!(json == again || are_alike(&read(&json), &read(&again)), "{json} is {again}: {part}");
             }
             Err(Malformed { line, reason }) => {
                 check_line(line);
@@ -67,6 +69,25 @@ fn check_documents(text: &str) {
         read.iter().for_each(|Malformed { line, .. }| check_line(*line));
     }
     manifest::objects(text).for_each(drop);
+}
+
+/// Whether two values differ in the last digit of floats at most: serde_json takes the nearest but one now and then, and to read
+/// them to the end is 18 KB of the page for nothing that a rule reads.
+fn are_alike(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => {
+            let float = |number: &Number| number.as_f64().expect("a number is a float");
+            one == other || one.is_f64() && (float(one) - float(other)).abs() <= float(one).abs() * 1e-15
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| are_alike(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            one.len() == other.len()
+                && one.iter().all(|(key, one)| other.get(key).is_some_and(|other| are_alike(one, other)))
+        }
+        _ => one == other,
+    }
 }
 
 /// Checks what the core reads.

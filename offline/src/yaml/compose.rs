@@ -308,7 +308,7 @@ fn value(scalar: &Scalar, dialect: Dialect) -> Result<Value, String> {
     })
 }
 
-/// A float of YAML, written as Rust has it and read as such. serde_json takes the nearest but one now and then.
+/// A float of YAML, written as JSON has it and read as such: one reader of floats is enough.
 fn float(text: &str) -> Option<f64> {
     let text = text.replace('_', "");
     let (sign, text) = text.strip_prefix('-').map_or(("", text.trim_start_matches('+')), |text| ("-", text));
@@ -318,7 +318,7 @@ fn float(text: &str) -> Option<f64> {
         "" => "0",
         whole => whole,
     };
-    format!("{sign}{whole}.{fraction}0e{exponent}").parse().ok()
+    serde_json::from_str(&format!("{sign}{whole}.{fraction}0e{exponent}")).ok()
 }
 
 fn no_key(line: usize) -> Malformed {

@@ -42,8 +42,7 @@ impl<'t> Reader<'t> {
             b'n' => Value::Null,
             _ => Value::Number(match serde_json::from_str::<serde_json::Number>(text).ok()? {
                 whole if !whole.is_f64() => whole,
-                // serde_json takes the nearest but one now and then.
-                _ => number(text.parse().ok()?)?,
+                float => number(float.as_f64()?)?,
             }),
         };
         Some(Node { line, value })
