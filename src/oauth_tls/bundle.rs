@@ -22,26 +22,16 @@ pub(super) fn certificates(text: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
         Fault::new(rules::PRIVATE_KEY, fact, READ, NEW_KEY)
     };
     let has_key = text.windows(KEY.len()).any(|window| window == KEY);
-    let refused = |fact: &str| {
+    let refused = |fact: String| {
         if has_key {
             return (Vec::new(), vec![shows_key()]);
         }
         let mend = "paste the certificates again, every line of them as a line";
-        (Vec::new(), vec![broken(fact.to_owned(), "servers leave out what they do not know for a block", mend)])
+        (Vec::new(), vec![broken(fact, "servers leave out what they do not know for a block", mend)])
     };
-    let ended = match blocks_by_lines(&String::from_utf8_lossy(text)) {
-        Ok(ended) => ended,
-        Err(line) => {
-            return refused(&format!("line {line} of it neither begins nor ends a block, or not the one it should"));
-        }
-    };
-    let blocks = match pem::parse_many(text) {
-        Ok(blocks)
-            if blocks.len() == ended.count && blocks.iter().all(|block| block.headers().iter().next().is_none()) =>
-        {
-            blocks
-        }
-        _ => return refused("one of its blocks is no PEM"),
+    let (blocks, has_more_behind) = match read(text) {
+        Ok(read) => read,
+        Err(fact) => return refused(fact),
     };
     let mut faults = Vec::new();
     let mut certificates = Vec::new();
@@ -72,11 +62,22 @@ pub(super) fn certificates(text: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
         faults.push(broken("there is no certificate in it".to_owned(), "the server has none to present", mend));
     } else if has_key && faults.is_empty() {
         faults.push(shows_key());
-    } else if ended.has_more_behind {
+    } else if has_more_behind {
         let mend = "remove it; if it is a certificate that was cut off, paste that again";
         faults.push(broken("there is more text behind the last block".to_owned(), "servers leave it out", mend));
     }
     (certificates, faults)
+}
+
+/// The blocks of a text, and whether there is more behind the last; where it is no PEM, what is wrong with it.
+fn read(text: &[u8]) -> Result<(Vec<pem::Pem>, bool), String> {
+    let Blocks { count, has_more_behind } = blocks_by_lines(&String::from_utf8_lossy(text))
+        .map_err(|line| format!("line {line} of it neither begins nor ends a block, or not the one it should"))?;
+    let has_headers = |block: &pem::Pem| block.headers().iter().next().is_some();
+    match pem::parse_many(text) {
+        Ok(blocks) if blocks.len() == count && !blocks.iter().any(has_headers) => Ok((blocks, has_more_behind)),
+        _ => Err("one of its blocks is no PEM".to_owned()),
+    }
 }
 
 /// Blocks that begin and end on lines of their own.

@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    Entry, Meaning, Node, Scalar, Size, Style, Unreadable, Value,
-    events::{Broken, Event, Events, Said},
+    BINARY_TAG, Entry, MERGE_TAG, Meaning, Node, Scalar, Size, Style, Unreadable, Value,
+    events::{self, Broken, Event, Events, Said},
     scalar,
 };
 
@@ -26,22 +26,14 @@ impl From<Broken> for Unreadable {
     }
 }
 
-const MERGE_TAG: &str = "tag:yaml.org,2002:merge";
 const TEXT_TAG: &str = "tag:yaml.org,2002:str";
-const BINARY_TAG: &str = "tag:yaml.org,2002:binary";
-
-/// libyaml compares each directive with those before it.
-const MOST_TAG_DIRECTIVES: usize = 100;
 
 /// The first document of a text; `None` where it is empty.
 pub(super) fn compose(text: &[u8], wanted: &dyn Fn(&str) -> bool) -> Result<Option<Rc<Node>>, Unreadable> {
     if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
         return Err(Unreadable::Beyond { line: 1, reason: "UTF-16".to_owned() });
     }
-    if text.windows(4).filter(|four| four == b"%TAG").nth(MOST_TAG_DIRECTIVES).is_some() {
-        let reason = format!("more than {MOST_TAG_DIRECTIVES} %TAG directives");
-        return Err(Unreadable::Beyond { line: 1, reason });
-    }
+    events::check_directives(text).map_err(|reason| Unreadable::Beyond { line: 1, reason })?;
     let mut events = Events::of(text);
     let mut composer = Composer::default();
     loop {
@@ -125,6 +117,14 @@ enum Keeps {
     Nothing,
 }
 
+/// A scalar as it is written.
+#[derive(Clone, Copy)]
+struct Written<'e> {
+    tag: Option<&'e str>,
+    text: &'e str,
+    style: Style,
+}
+
 /// A value that is complete.
 struct Done {
     line: usize,
@@ -159,67 +159,79 @@ impl Composer {
                 self.add_value(Done { line, size, is_alias: false, node })
             }
             Said::Scalar { anchor, tag, text, style } => {
-                let is_plain = style == Style::Plain;
-                self.count(line, 1, 0)?;
-                // Here yaml.v3 is stricter than libyaml is by now.
-                if is_plain && text.contains('?') && self.open.last().is_some_and(|open| open.is_flow) {
-                    return Err(broken(line, "found `?` in a text without quotes between brackets"));
-                }
-                let is_key = self.expects_key();
-                let scalar = || Scalar { text: text.into(), is_plain, tag: tag.map(Into::into) };
-                if tag.is_some() {
-                    scalar().meaning().map_err(|reason| broken(line, reason))?;
-                }
-                let size = Size { values: 1, levels: 0 };
-                let is_kept = anchor.is_some() || self.open.is_empty() || self.keeps_next(wanted);
-                let node = is_kept.then(|| Rc::new(Node { line, value: Value::Scalar(scalar()), size }));
-                if let Some(anchor) = anchor {
-                    self.set_anchor(anchor.into(), node.clone());
-                }
-                // To yaml.v2 `! "<<"` merges.
-                let is_merge_to_yaml_v2 = text == "<<" && !is_plain && tag == Some("!");
-                let tag = tag.filter(|tag| *tag != "!");
-                if is_key {
-                    let is_merge = text == "<<" && tag.map_or(is_plain, |tag| tag == MERGE_TAG);
-                    let is_text = is_merge || tag.map_or(!is_plain || scalar::is_text(text), |tag| tag == TEXT_TAG);
-                    if self.keeps_keys() && (!is_text || is_merge_to_yaml_v2 || text.contains(['İ', 'ſ', '\u{212a}']))
-                    {
-                        // viper and what is around it fold such keys in more than one way.
-                        return Err(Unreadable::Beyond {
-                            line,
-                            reason: "a key that is no text of ordinary letters".to_owned(),
-                        });
-                    }
-                    return self.add_key(text, line, 1, is_merge);
-                }
-                if tag.is_some_and(|tag| tag == BINARY_TAG) && node.is_some() {
-                    return Err(Unreadable::Beyond { line, reason: "a !!binary value".to_owned() });
-                }
-                self.add_value(Done { line, size, is_alias: false, node })
+                self.add_scalar(Written { tag, text, style }, anchor, line, wanted)
             }
-            Said::Alias(name) => {
-                let node = match self.anchors.get(name).map(|index| &self.anchored[*index]) {
-                    Some(Some(node)) => Rc::clone(node),
-                    Some(None) => return Err(broken(line, format!("the value with anchor &{name} contains itself"))),
-                    None => return Err(broken(line, format!("the alias *{name} has no anchor"))),
-                };
-                let values = node.size.values;
-                self.count(line, values.saturating_add(1), values)?;
-                let size = Size { values: values.saturating_add(1), levels: node.size.levels };
-                if self.open.len() + size.levels > MOST_LEVELS {
-                    return Err(too_deep(line));
-                }
-                match &node.value {
-                    _ if !self.expects_key() => self.add_value(Done { line, size, is_alias: true, node: Some(node) }),
-                    Value::Scalar(_) if self.keeps_keys() => {
-                        Err(Unreadable::Beyond { line, reason: "an alias as a key".to_owned() })
-                    }
-                    // To yaml.v3 an alias is another key than what it stands for.
-                    Value::Scalar(_) => self.add_key(&format!("*{name}"), line, size.values, false),
-                    _ => Err(no_text(line)),
-                }
-            }
+            Said::Alias(name) => self.add_alias(name, line),
             Said::StreamStart | Said::DocumentStart { .. } | Said::DocumentEnd | Said::StreamEnd => Ok(()),
+        }
+    }
+
+    fn add_scalar(
+        &mut self,
+        said: Written,
+        anchor: Option<&str>,
+        line: usize,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<(), Unreadable> {
+        let Written { tag, text, style } = said;
+        let is_plain = style == Style::Plain;
+        self.count(line, 1, 0)?;
+        // Here yaml.v3 is stricter than libyaml is by now.
+        if is_plain && text.contains('?') && self.open.last().is_some_and(|open| open.is_flow) {
+            return Err(broken(line, "found `?` in a text without quotes between brackets"));
+        }
+        let is_key = self.expects_key();
+        let scalar = || Scalar { text: text.into(), is_plain, tag: tag.map(Into::into) };
+        if tag.is_some() {
+            scalar().meaning().map_err(|reason| broken(line, reason))?;
+        }
+        let size = Size { values: 1, levels: 0 };
+        let is_kept = anchor.is_some() || self.open.is_empty() || self.keeps_next(wanted);
+        let node = is_kept.then(|| Rc::new(Node { line, value: Value::Scalar(scalar()), size }));
+        if let Some(anchor) = anchor {
+            self.set_anchor(anchor.into(), node.clone());
+        }
+        // To yaml.v2 `! "<<"` merges.
+        let is_merge_to_yaml_v2 = text == "<<" && !is_plain && tag == Some("!");
+        let tag = tag.filter(|tag| *tag != "!");
+        if is_key {
+            let is_merge = text == "<<" && tag.map_or(is_plain, |tag| tag == MERGE_TAG);
+            let is_text = is_merge || tag.map_or(!is_plain || scalar::is_text(text), |tag| tag == TEXT_TAG);
+            if self.keeps_keys() && (!is_text || is_merge_to_yaml_v2 || text.contains(['İ', 'ſ', '\u{212a}'])) {
+                // viper and what is around it fold such keys in more than one way.
+                return Err(Unreadable::Beyond {
+                    line,
+                    reason: "a key that is no text of ordinary letters".to_owned(),
+                });
+            }
+            return self.add_key(text, line, 1, is_merge);
+        }
+        if tag.is_some_and(|tag| tag == BINARY_TAG) && node.is_some() {
+            return Err(Unreadable::Beyond { line, reason: "a !!binary value".to_owned() });
+        }
+        self.add_value(Done { line, size, is_alias: false, node })
+    }
+
+    fn add_alias(&mut self, name: &str, line: usize) -> Result<(), Unreadable> {
+        let node = match self.anchors.get(name).map(|index| &self.anchored[*index]) {
+            Some(Some(node)) => Rc::clone(node),
+            Some(None) => return Err(broken(line, format!("the value with anchor &{name} contains itself"))),
+            None => return Err(broken(line, format!("the alias *{name} has no anchor"))),
+        };
+        let values = node.size.values;
+        self.count(line, values.saturating_add(1), values)?;
+        let size = Size { values: values.saturating_add(1), levels: node.size.levels };
+        if self.open.len() + size.levels > MOST_LEVELS {
+            return Err(too_deep(line));
+        }
+        match &node.value {
+            _ if !self.expects_key() => self.add_value(Done { line, size, is_alias: true, node: Some(node) }),
+            Value::Scalar(_) if self.keeps_keys() => {
+                Err(Unreadable::Beyond { line, reason: "an alias as a key".to_owned() })
+            }
+            // To yaml.v3 an alias is another key than what it stands for.
+            Value::Scalar(_) => self.add_key(&format!("*{name}"), line, size.values, false),
+            _ => Err(no_text(line)),
         }
     }
 

@@ -80,6 +80,19 @@ pub struct Broken {
     pub has_tokens: bool,
 }
 
+/// Whether a text has no more directives than can be read: libyaml compares each with those before it.
+///
+/// # Errors
+///
+/// It has more of them.
+pub fn check_directives(text: &[u8]) -> Result<(), String> {
+    const MOST: usize = 100;
+    match text.windows(4).filter(|four| four == b"%TAG").nth(MOST) {
+        Some(_) => Err(format!("more than {MOST} %TAG directives")),
+        None => Ok(()),
+    }
+}
+
 impl<'t> Events<'t> {
     /// The events of a text in UTF-8.
     pub fn of(text: &'t [u8]) -> Self {

@@ -17,8 +17,13 @@ mod scalar;
 
 use std::{collections::BTreeSet, rc::Rc};
 
-pub use events::{Broken, Event, Events, Said, Span, Style};
+pub use events::{Broken, Event, Events, Said, Span, Style, check_directives};
 pub use scalar::{Int, Meaning, Scalar};
+
+/// The tag of the key `<<`.
+pub const MERGE_TAG: &str = "tag:yaml.org,2002:merge";
+/// The tag of bytes in base64.
+pub const BINARY_TAG: &str = "tag:yaml.org,2002:binary";
 
 /// The first document of a text, as far as it is kept.
 #[derive(Debug)]

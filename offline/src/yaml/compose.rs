@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flytewarden::yaml::{Broken, Events, Int, Meaning, Said, Scalar, Style};
+use flytewarden::yaml::{BINARY_TAG, Broken, Events, Int, MERGE_TAG, Meaning, Said, Scalar, Style, check_directives};
 use indexmap::IndexMap;
 
 use super::{Lines, MOST_LEVELS, MOST_NODES, Malformed, Node, Value, number};
@@ -18,11 +18,7 @@ pub(super) struct Dialect {
 
 /// The documents of a text; lines count from its start.
 pub(super) fn compose(text: &str, dialect: Dialect) -> Result<Vec<Node>, Malformed> {
-    // libyaml compares each directive with those before it.
-    const MOST_TAG_DIRECTIVES: usize = 100;
-    if text.matches("%TAG").nth(MOST_TAG_DIRECTIVES).is_some() {
-        return Err(Malformed { line: 1, reason: format!("more than {MOST_TAG_DIRECTIVES} %TAG directives") });
-    }
+    check_directives(text.as_bytes()).map_err(|reason| Malformed { line: 1, reason })?;
     let lines = Lines::of(text);
     let mut events = Events::of(text.as_bytes());
     let mut documents = Vec::new();
@@ -101,9 +97,6 @@ const NODE_WEIGHT: usize = 64;
 /// The most that is copied for anchors and aliases, in bytes.
 const MOST_COPIED: usize = 64 << 20;
 
-const MERGE_TAG: &str = "tag:yaml.org,2002:merge";
-const BINARY_TAG: &str = "tag:yaml.org,2002:binary";
-
 impl Composer {
     fn new(dialect: Dialect) -> Self {
         Self { dialect, open: Vec::new(), anchors: BTreeMap::new(), root: None, nodes: 0, copied: 0 }
@@ -142,35 +135,37 @@ impl Composer {
                 self.keep(anchor, &done)?;
                 self.add(done)
             }
-            Said::Alias(name) => {
-                let reason = match self.anchors.get(name) {
-                    Some(Some(_)) => None,
-                    Some(None) => Some("the value with this anchor contains itself"),
-                    // A password may begin with `*`, and is shown to nobody.
-                    None => Some("an alias has no anchor; put a text that starts with * in quotes"),
-                };
-                if let Some(reason) = reason {
-                    return Err(Malformed { line, reason: reason.to_owned() });
-                }
-                // Counted before it is copied.
-                let (nodes, weight, levels) = match &self.anchors[name] {
-                    Some(anchored) => (anchored.nodes, anchored.weight, anchored.levels),
-                    None => (0, 0, 0),
-                };
-                self.count(nodes, line)?;
-                self.copy(weight, line)?;
-                if self.open.len() + levels > MOST_LEVELS {
-                    return Err(too_much(line));
-                }
-                let Some(Some(mut anchored)) = self.anchors.get(name).cloned() else { return Ok(()) };
-                anchored.node.line = line;
-                match anchored.node.value {
-                    _ if !self.expects_key() => self.add(anchored),
-                    Value::String(text) => self.add_key(Key::Text(text), line),
-                    _ => Err(no_key(line)),
-                }
-            }
+            Said::Alias(name) => self.add_alias(name, line),
             Said::StreamStart | Said::DocumentStart { .. } | Said::DocumentEnd | Said::StreamEnd => Ok(()),
+        }
+    }
+
+    fn add_alias(&mut self, name: &str, line: usize) -> Result<(), Malformed> {
+        let reason = match self.anchors.get(name) {
+            Some(Some(_)) => None,
+            Some(None) => Some("the value with this anchor contains itself"),
+            // A password may begin with `*`, and is shown to nobody.
+            None => Some("an alias has no anchor; put a text that starts with * in quotes"),
+        };
+        if let Some(reason) = reason {
+            return Err(Malformed { line, reason: reason.to_owned() });
+        }
+        // Counted before it is copied.
+        let (nodes, weight, levels) = match &self.anchors[name] {
+            Some(anchored) => (anchored.nodes, anchored.weight, anchored.levels),
+            None => (0, 0, 0),
+        };
+        self.count(nodes, line)?;
+        self.copy(weight, line)?;
+        if self.open.len() + levels > MOST_LEVELS {
+            return Err(too_much(line));
+        }
+        let Some(Some(mut anchored)) = self.anchors.get(name).cloned() else { return Ok(()) };
+        anchored.node.line = line;
+        match anchored.node.value {
+            _ if !self.expects_key() => self.add(anchored),
+            Value::String(text) => self.add_key(Key::Text(text), line),
+            _ => Err(no_key(line)),
         }
     }
 
