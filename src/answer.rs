@@ -49,6 +49,9 @@ impl Answer {
                 annotations.insert(name, more.to_string());
             }
         }
+        if let Some(names) = verdict.seen.names() {
+            annotations.insert("judged", json(&names));
+        }
         let warnings = verdict.notices.listed().iter().map(ToString::to_string).collect::<Vec<_>>();
         Self {
             accepted,

@@ -99,7 +99,8 @@ impl Policies<'_> {
     ///
     /// Never an error and never a panic: an engine turns both into a failure that tells nobody why. What cannot be
     /// judged is refused, with code 400 and the reason. The audit annotations `violations`, `notices` and `unjudged` hold
-    /// as JSON what the message says in words.
+    /// as JSON what the message says in words. `judged` holds the names of the [sentences](crate::sentence::Sentence) that the
+    /// object shows, and is not there where every policy passed the object over.
     pub fn validate(&self, payload: &[u8], host: &dyn Host) -> Answer {
         let mut verdict = Verdict::default();
         let mut unjudged = Vec::new();
@@ -135,6 +136,7 @@ impl Policies<'_> {
                     Ok(judged) => {
                         verdict.violations.append(judged.violations);
                         verdict.notices.append(judged.notices);
+                        verdict.seen.and(judged.seen);
                         verdict.object = judged.object.or(verdict.object.take());
                     }
                     // Two policies that read the same field say the same of it.

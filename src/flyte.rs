@@ -16,6 +16,10 @@ pub const FLYTE_BINARY: &str = "flyte-binary";
 pub const ADMIN_CONTAINERS: [&str; 2] = [FLYTEADMIN, "flyte"];
 /// The last parts of its images' repositories, and of those of the binary that holds all of Flyte.
 pub const ADMIN_IMAGES: [&str; 4] = [FLYTEADMIN, "flyteadmin-release", FLYTE_BINARY, "flyte-binary-release"];
+/// The last part of the repository of Flyte 2's image. Its chart is published under the name of Flyte 1's, and its container,
+/// its Deployment and its ConfigMap have the names of Flyte 1's too.
+#[cfg(feature = "admin-config")]
+pub const FLYTE_2_IMAGE: &str = "flyte-binary-v2";
 /// The programs in those images that serve.
 pub const ADMIN_PROGRAMS: [&str; 2] = [FLYTEADMIN, "flyte"];
 /// The words in its command line that make these programs serve: `flyteadmin serve`, and `flyte start`.
@@ -24,9 +28,7 @@ pub const ADMIN_COMMANDS: [&str; 2] = ["serve", "start"];
 #[cfg(feature = "admin-config")]
 pub const OTHER_COMMANDS: [&str; 8] =
     ["clusterresource", "completion", "help", "migrate", "pflags", "secret", "secrets", "version"];
-/// Where it reads its configuration: flyte-core's mount, and flyte-binary's.
-pub const ADMIN_CONFIG_FOLDERS: [&str; 2] = ["/etc/flyte/config", "/etc/flyte/config.d"];
-/// The files there, as `--config` names them.
+/// The files of its configuration, as `--config` names them: flyte-core's, and flyte-binary's.
 #[cfg(feature = "admin-config")]
 pub const ADMIN_CONFIG_FILES: [&str; 2] = ["/etc/flyte/config/*.yaml", "/etc/flyte/config.d/*.yaml"];
 /// The web page that people use Flyte with: its container, and the last part of its image's repository. flyte-binary
@@ -93,6 +95,32 @@ pub const USERS: [Users; 4] = [
         fs_group_change_policy: None,
     },
 ];
+
+/// The containers and the images of Flyte's components, versions 1 and 2.
+const COMPONENTS: [&str; 17] = [
+    FLYTEADMIN,
+    "flytescheduler",
+    "flytepropeller",
+    "flytepropeller-manager",
+    "flyte-pod-webhook",
+    "sync-cluster-resources",
+    DATACATALOG,
+    FLYTECONSOLE,
+    "flyteconsole-v2",
+    FLYTE_BINARY,
+    "flyte-binary-v2",
+    "flyteagent",
+    "flyteconnector",
+    "flyte-connectors",
+    "flytecopilot",
+    "flyte-sandbox",
+    "cacheservice",
+];
+
+/// Whether a container of that name, or with an image whose repository ends in it, is one of Flyte's components.
+pub fn is_component(name: &str) -> bool {
+    COMPONENTS.contains(&name.strip_suffix("-release").unwrap_or(name))
+}
 
 /// The images that Flyte publishes, `flyteorg/flyteadmin` or `flyteorg/flyteadmin-release` in its registries.
 #[cfg(feature = "pod-users")]

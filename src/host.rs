@@ -83,7 +83,14 @@ pub enum Listed {
     Deployment,
     Ingress,
     Service,
+    /// cert-manager's, of a namespace.
+    Issuer,
+    /// cert-manager's, of all namespaces.
+    ClusterIssuer,
 }
+
+/// cert-manager's API, of which k8s-openapi has nothing.
+const CERT_MANAGER: &str = "cert-manager.io/v1";
 
 impl Listed {
     /// The API version and the kind's name.
@@ -96,6 +103,8 @@ impl Listed {
             Self::Deployment => of::<Deployment>(),
             Self::Ingress => of::<Ingress>(),
             Self::Service => of::<Service>(),
+            Self::Issuer => (CERT_MANAGER, "Issuer"),
+            Self::ClusterIssuer => (CERT_MANAGER, "ClusterIssuer"),
         }
     }
 
@@ -119,8 +128,13 @@ impl Listed {
                 "spec.template.spec.volumes.configMap",
                 "spec.template.spec.volumes.name",
                 "spec.template.spec.volumes.projected",
+                "spec.template.spec.volumes.secret",
             ],
+            Self::Issuer | Self::ClusterIssuer => {
+                &["metadata.name", "metadata.namespace", "spec.acme.server", "spec.selfSigned"]
+            }
             Self::Ingress => &[
+                "metadata.annotations",
                 "metadata.name",
                 "metadata.namespace",
                 "spec.defaultBackend",

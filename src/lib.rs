@@ -32,8 +32,6 @@ pub mod answer;
 mod argv;
 #[cfg(feature = "admin-config")]
 mod base64;
-#[cfg(feature = "cluster-objects")]
-mod cluster;
 #[cfg(feature = "flyte-console-url")]
 pub mod console_url;
 pub mod decision;
@@ -42,6 +40,8 @@ mod flyte;
 pub mod host;
 mod id;
 mod image;
+#[cfg(feature = "admin-config")]
+pub mod installation;
 mod location;
 #[cfg(feature = "pod-users")]
 pub mod non_root;
@@ -53,6 +53,7 @@ mod origin;
 mod pattern;
 pub mod policy;
 pub mod rule;
+pub mod sentence;
 pub mod settings;
 pub mod shown;
 mod text;

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     rule::RuleName,
+    sentence::Seen,
     shown::{around_user, is_visible},
 };
 
@@ -23,6 +24,8 @@ pub struct Verdict {
     pub notices: Findings<Notice>,
     /// The object as the policy wants it, where it changes it: as JSON.
     pub object: Option<Box<RawValue>>,
+    /// What the policy saw.
+    pub seen: Seen,
 }
 
 impl Verdict {

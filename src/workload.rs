@@ -97,6 +97,12 @@ pub fn is_workload(kind: &Kind) -> bool {
     Shape::of(kind).is_some()
 }
 
+/// Whether objects of this kind only say what pods others may make.
+#[cfg(feature = "pod-users")]
+pub(crate) fn is_template(kind: &Kind) -> bool {
+    matches!(Shape::of(kind), Some(Shape::PodTemplate))
+}
+
 impl<'a> Workload<'a> {
     /// Reads the workload from a request whose kind [is one](is_workload).
     ///
@@ -123,7 +129,7 @@ impl<'a> Workload<'a> {
     /// # Errors
     ///
     /// As [`Self::read`].
-    #[cfg(feature = "cluster-objects")]
+    #[cfg(feature = "admin-config")]
     pub fn deployment(object: &'a RawValue) -> Result<Self, Unjudged> {
         Self::of(Shape::Template, object)
     }
@@ -214,7 +220,7 @@ view! {
         "containers" => containers: Vec<Container<'a>>,
         "ephemeralContainers" => ephemeral_containers: Vec<Container<'a>>,
         /// The volumes, a list, yet to be read.
-        "volumes" if "cluster-objects" => pub volumes: &'a RawValue,
+        "volumes" if "admin-config" => pub volumes: &'a RawValue,
     }
 
     /// A container.
@@ -232,8 +238,16 @@ view! {
         /// What its environment is taken from, a list of ConfigMaps and Secrets, yet to be read.
         "envFrom" if "admin-config" => pub env_from: &'a RawValue,
         /// Where its volumes are mounted, a list, yet to be read.
-        "volumeMounts" if "cluster-objects" => pub volume_mounts: &'a RawValue,
+        "volumeMounts" if "admin-config" => pub volume_mounts: &'a RawValue,
         "securityContext" if "pod-users" => security_context: Tried<SecurityContext<'a>>,
+    }
+}
+
+impl Metadata<'_> {
+    /// The value of a label, if it is there.
+    #[cfg(feature = "admin-config")]
+    pub(crate) fn label_named(&self, name: &str) -> Option<&str> {
+        self.labels.as_ref()?.get(name)
     }
 }
 
@@ -304,7 +318,7 @@ impl Placed<'_, '_> {
 
 impl<'a> Workload<'a> {
     /// The labels of the pods: its own for a Pod.
-    #[cfg(feature = "cluster-objects")]
+    #[cfg(feature = "admin-config")]
     pub fn pod_labels(&self) -> Option<&Labels<'a>> {
         let metadata = if self.pod_path == "spec" { &self.metadata } else { &self.pod_metadata };
         metadata.labels.as_ref()

@@ -7,7 +7,7 @@ use flytewarden_e2e::native;
 use flytewarden_offline::{
     check::{Check, File},
     images::Images,
-    report::Report,
+    report::{Namespaces, Report},
     settings::Settings,
 };
 
@@ -50,7 +50,13 @@ fn parse(text: &str) {
 fn check(text: &str) {
     let (policies, settings) = (native::policies(), Settings::default());
     let files = [File::new("<stdin>".to_owned(), Ok(text.to_owned()))];
-    let check = Check { policies: &policies, settings: &settings, namespace: "default", images: Images::default() };
+    let check = Check {
+        policies: &policies,
+        settings: &settings,
+        namespace: "default",
+        images: Images::default(),
+        namespaces: Namespaces::All,
+    };
     let mut run = check.start(&files, Report::default());
     run.add(&files[0]);
     assert_eq!(DOCUMENTS, run.finish().summary.judged);

@@ -13,7 +13,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand, ValueEnum};
-use flytewarden::oauth_tls::LINKED;
+use flytewarden::{oauth_tls::LINKED, sentence::Sentence};
 use flytewarden_cli::{
     DEFAULT_TIME,
     check::{Checked, FixedFile, STANDARD_INPUT, check as check_files, not_filled},
@@ -30,7 +30,8 @@ use flytewarden_offline::{
     check::{Check, Policy},
     images::Images,
     linked,
-    report::Report,
+    report::{Namespaces, Report},
+    sentences::State,
     settings::Settings,
 };
 use serde::Serialize;
@@ -101,6 +102,14 @@ struct CheckArguments {
     /// The namespace of objects that name none.
     #[arg(long, short, default_value = "default")]
     namespace: String,
+
+    /// The namespaces to report on, or `all`; those in which something of Flyte's is where not given.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    namespaces: Vec<String>,
+
+    /// The sentences of the "Security Overview" that the manifests must show, or `all`: exits with 2 where one is not shown.
+    #[arg(long, value_name = "SENTENCES", value_delimiter = ',', value_parser = sentence)]
+    require: Vec<String>,
 
     /// How to report.
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -217,7 +226,12 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
     if arguments.write && arguments.paths.iter().any(|path| path == Path::new(STANDARD_INPUT)) {
         return Err("standard input cannot be written to: --fix without --write prints a diff".into());
     }
-    let check = Check { policies: &policies, settings: &settings, namespace: &arguments.namespace, images };
+    let namespaces = match &arguments.namespaces[..] {
+        [] => Namespaces::Flytes,
+        named if named.iter().any(|name| name == ALL) => Namespaces::All,
+        named => Namespaces::Named(named.to_vec()),
+    };
+    let check = Check { policies: &policies, settings: &settings, namespace: &arguments.namespace, images, namespaces };
     let Checked { mut report, fixed } = check_files(&check, &arguments.paths, arguments.fix);
     fix(&fixed, arguments.write, &mut report, &mut out)?;
     let report_out: &mut dyn Write = match arguments.fix && !arguments.write {
@@ -231,11 +245,27 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
         Format::Junit => junit(&report).map_err(io::Error::other).and_then(|xml| report_out.write_all(xml.as_bytes())),
     };
     finish(written.and_then(|()| report_out.flush()))?;
+    let is_required = |name: &str| arguments.require.iter().any(|required| required == ALL || required == name);
+    let mut missing = report.sentences.iter().filter(|shown| shown.state == State::NotShown);
+    let is_missing = missing.any(|shown| is_required(&shown.name));
     Ok(match (report.summary.unjudged, report.summary.violations) {
-        (0, 0) => ExitCode::SUCCESS,
-        (0, _) => ExitCode::from(VIOLATIONS),
+        (0, 0) if !is_missing => ExitCode::SUCCESS,
+        (0, violations) if violations > 0 && !is_missing => ExitCode::from(VIOLATIONS),
         _ => ExitCode::from(UNJUDGED),
     })
+}
+
+/// What stands for every namespace, and for every sentence.
+const ALL: &str = "all";
+
+/// The name of a sentence, or all.
+fn sentence(name: &str) -> Result<String, String> {
+    let mut names = Sentence::ALL.map(Sentence::name).into_iter().chain([ALL]);
+    if names.any(|known| known == name) {
+        return Ok(name.to_owned());
+    }
+    let names = Sentence::ALL.map(Sentence::name).join(", ");
+    Err(format!("there are {names}, and {ALL}"))
 }
 
 /// Writes what is filled in to the files, or prints it as a diff. What cannot be is added to the report.

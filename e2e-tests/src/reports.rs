@@ -8,7 +8,7 @@ use std::{
 use flytewarden_offline::{
     check::{Check, File, Policy},
     images::Images,
-    report::Report,
+    report::{Namespaces, Report},
     settings::Settings,
 };
 use serde_json::{Value, json};
@@ -55,7 +55,8 @@ pub fn line(case: &Case, policies: &[impl Policy]) -> Option<Value> {
 
     let files = [File::new("<stdin>".to_owned(), Ok(manifests.clone()))];
     let images_of = images.clone().map(Images::of).unwrap_or_default();
-    let check = Check { policies, settings: &read, namespace: "default", images: images_of };
+    let check =
+        Check { policies, settings: &read, namespace: "default", images: images_of, namespaces: Namespaces::All };
     let mut run = check.start(&files, Report::default());
     run.add(&files[0]);
     let report = run.finish();

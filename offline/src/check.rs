@@ -8,9 +8,10 @@ use serde_json::Value;
 use crate::{
     cluster::{Cluster, HostCalls},
     images::Images,
+    linked::Asked,
     manifest::{self, Object},
     metadata::Metadata,
-    report::{Answer, Report},
+    report::{self, Answer, Namespaces, Report},
     request::Request,
     settings::Settings,
 };
@@ -81,12 +82,16 @@ pub struct Check<'c, P> {
     pub namespace: &'c str,
     /// The users of images.
     pub images: Images,
+    /// The namespaces that the report is about.
+    pub namespaces: Namespaces,
 }
 
 /// A check under way.
 pub struct Run<'r, P> {
     check: &'r Check<'r, P>,
     host: Arc<Host>,
+    /// The name of the first file.
+    first: String,
     /// What the policies said so far.
     pub report: Report,
 }
@@ -117,7 +122,8 @@ impl<P: Policy> Check<'_, P> {
     pub fn start(&self, files: &[File], report: Report) -> Run<'_, P> {
         let texts = files.iter().flat_map(|file| file.text.clone()).collect();
         let (namespace, images) = (self.namespace.to_owned(), self.images.clone());
-        Run { check: self, host: Arc::new(Host { texts, namespace, cluster: OnceLock::new(), images }), report }
+        let first = files.first().map(|file| file.name.clone()).unwrap_or_default();
+        Run { check: self, host: Arc::new(Host { texts, namespace, cluster: OnceLock::new(), images }), first, report }
     }
 
     fn answers(&self, object: &Object, host: &Arc<dyn HostCalls>) -> Vec<(String, Result<Answer, String>)> {
@@ -170,10 +176,21 @@ impl<P: Policy> Run<'_, P> {
         changed
     }
 
-    /// The report, with what the policies asked for.
+    /// The report, with what the policies asked for, and what the manifests together show.
     pub fn finish(mut self) -> Report {
         let asked = self.host.cluster.get().map(Cluster::asked);
         self.report.asked_for = asked.into_iter().flatten().collect();
+        let nobody = || Err(String::new());
+        let host = Asked { host: &*self.host, clock: nobody, pki: || Err(String::new()) };
+        let Check { namespace, namespaces, .. } = self.check;
+        self.report.finish(namespace, namespaces, &host);
+        let is_own = |policy: &P| report::is_own(policy.name());
+        let found_nothing = self.report.unjudged.is_empty() && self.report.summary.violations == 0;
+        if !self.report.has_flyte() && found_nothing && self.check.policies.iter().all(is_own) {
+            // A thousand other objects say nothing of Flyte.
+            let reason = "nothing of Flyte is in these manifests, so that nothing of it was judged";
+            self.report.add_unread(&self.first, reason.to_owned());
+        }
         self.report
     }
 }

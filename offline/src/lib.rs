@@ -17,6 +17,7 @@ pub mod metadata;
 pub mod report;
 pub mod request;
 pub mod rules;
+pub mod sentences;
 pub mod settings;
 pub mod yaml;
 

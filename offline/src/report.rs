@@ -3,16 +3,20 @@
 //! A [`Report`] serializes to the JSON of `flytewarden check --format json`. That is stable: fields are added, and none
 //! is renamed, removed or given another meaning without another [`FORMAT`].
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+};
 
-use flytewarden::shown::visible;
+use flytewarden::{decision, host::Host, shown::visible};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
     edit::Edit,
     manifest::{Object, Unreadable},
-    yaml::Node,
+    sentences::{self, Sentences},
+    yaml::{Node, Value as Yaml},
 };
 
 /// The name of the JSON format.
@@ -25,12 +29,22 @@ pub const FORMAT: &str = "flytewarden-report/v1";
 pub struct Report {
     /// [`FORMAT`].
     pub format: &'static str,
+    /// What is shown of each sentence of the "Security Overview".
+    pub sentences: Vec<sentences::Shown>,
     /// The objects that were judged, in the order they were given.
     pub objects: Vec<Judged>,
     /// What could not be judged. Where there is any, the run says nothing good about the whole.
     pub unjudged: Vec<Unjudged>,
     /// How many objects of each kind no policy is about.
     pub out_of_scope: BTreeMap<String, usize>,
+    /// How many objects were left out in each namespace that is none of Flyte's.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "typescript", tsify(optional))]
+    pub other_namespaces: BTreeMap<String, usize>,
+    /// How many objects were left out that another one makes, which was judged: the pods of a Deployment.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[cfg_attr(feature = "typescript", tsify(optional))]
+    pub made_by_others: usize,
     /// The kinds of objects that policies asked the cluster for, e.g. `v1 Service`; the manifests answered in its place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
@@ -76,6 +90,31 @@ pub struct Judged {
     pub more_violations: usize,
     /// How many more notices the policies counted and did not spell out.
     pub more_notices: usize,
+    /// The names of the sentences that it shows.
+    #[serde(skip)]
+    pub(crate) shows: Vec<String>,
+    /// Whether it is Flyte's, rather than beside it.
+    #[serde(skip)]
+    is_flytes: bool,
+    /// The kind and the name of the object that makes it.
+    #[serde(skip)]
+    owner: Option<[String; 2]>,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+/// Which namespaces a report is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Namespaces {
+    /// Those in which something of Flyte's is.
+    #[default]
+    Flytes,
+    /// All.
+    All,
+    /// These.
+    Named(Vec<String>),
 }
 
 /// Where an object stands.
@@ -284,8 +323,11 @@ impl Default for Report {
         Self {
             format: FORMAT,
             objects: Vec::new(),
+            sentences: Vec::new(),
             unjudged: Vec::new(),
             out_of_scope: BTreeMap::new(),
+            other_namespaces: BTreeMap::new(),
+            made_by_others: 0,
             asked_for: Vec::new(),
             summary: Summary::default(),
         }
@@ -296,8 +338,7 @@ impl Report {
     /// Adds what the policies answered about an object of a text: each policy's name, and its answer or why there is none.
     pub fn add(&mut self, file: &str, text: &str, object: &Object, answers: Vec<(String, Result<Answer, String>)>) {
         if answers.is_empty() {
-            *self.out_of_scope.entry(object.kind.clone()).or_default() += 1;
-            self.summary.out_of_scope += 1;
+            self.pass_over(object);
             return;
         }
         let mut judged = Judged {
@@ -307,6 +348,9 @@ impl Report {
             notices: Vec::new(),
             more_violations: 0,
             more_notices: 0,
+            shows: Vec::new(),
+            is_flytes: false,
+            owner: owner(object),
         };
         let unjudged = self.unjudged.len();
         for (policy, answer) in answers {
@@ -314,7 +358,7 @@ impl Report {
                 Ok(mut answer) => {
                     let failures = answer.findings("unjudged").unwrap_or_default();
                     // A module with several policies can judge with one of them what another cannot.
-                    if failures.is_empty() || answer.has("violations") {
+                    if (failures.is_empty() || answer.has("violations")) && answer.says_something(&policy) {
                         judged.add(&policy, answer, object, text);
                         judged.policies.push(policy.clone());
                     }
@@ -334,14 +378,68 @@ impl Report {
                 });
             }
         }
-        // That one policy finds nothing is no word on an object that another could not judge.
-        if self.unjudged.len() == unjudged || !judged.violations.is_empty() {
+        let is_read = self.unjudged.len() == unjudged;
+        if is_read && judged.policies.is_empty() {
+            self.pass_over(object);
+        } else if is_read || !judged.violations.is_empty() {
+            // That one policy finds nothing is no word on an object that another could not judge.
+            self.objects.push(judged);
+        }
+    }
+
+    /// Counts an object that no policy is about.
+    fn pass_over(&mut self, object: &Object) {
+        *self.out_of_scope.entry(object.kind.clone()).or_default() += 1;
+        self.summary.out_of_scope += 1;
+    }
+
+    /// Leaves out what is none of Flyte's and what others make, counts what is left, and says what is shown of each sentence.
+    /// Objects without a namespace are in `namespace`; `host` answers for all manifests.
+    pub(crate) fn finish(&mut self, namespace: &str, namespaces: &Namespaces, host: &dyn Host) {
+        let of = |judged: &Judged| judged.place.namespace.clone().unwrap_or_else(|| namespace.to_owned());
+        let flytes: BTreeSet<String> = self.objects.iter().filter(|judged| judged.is_flytes).map(of).collect();
+        let is_concerned = |own: &String| match namespaces {
+            Namespaces::All => true,
+            Namespaces::Flytes => flytes.is_empty() || flytes.contains(own),
+            Namespaces::Named(named) => named.contains(own),
+        };
+        let made: BTreeSet<[String; 3]> = self
+            .objects
+            .iter()
+            .map(|judged| [judged.place.kind.clone(), of(judged), judged.place.name.clone()])
+            .collect();
+        let mut kept = Vec::with_capacity(self.objects.len());
+        for judged in mem::take(&mut self.objects) {
+            let own = of(&judged);
+            let is_made = judged
+                .owner
+                .as_ref()
+                .is_some_and(|[kind, name]| made.contains(&[kind.clone(), own.clone(), name.clone()]));
+            if !is_concerned(&own) {
+                *self.other_namespaces.entry(own).or_default() += 1;
+            } else if is_made {
+                self.made_by_others += 1;
+            } else {
+                kept.push(judged);
+            }
+        }
+        self.objects = kept;
+        let mut sentences = Sentences::default();
+        for judged in &self.objects {
+            sentences.add(judged);
             self.summary.judged += 1;
             self.summary.refused += usize::from(!judged.violations.is_empty());
             self.summary.violations += judged.violations.len() + judged.more_violations;
             self.summary.notices += judged.notices.len() + judged.more_notices;
-            self.objects.push(judged);
         }
+        let has_ingress = self.out_of_scope.contains_key("Ingress")
+            || self.objects.iter().any(|judged| judged.place.kind == "Ingress");
+        self.sentences = sentences.finish(has_ingress.then_some(host));
+    }
+
+    /// Whether something of Flyte's was judged.
+    pub(crate) fn has_flyte(&self) -> bool {
+        self.objects.iter().any(|judged| judged.is_flytes)
     }
 
     /// Adds that an object does not get what it is let in with, and so is not good as it stands.
@@ -383,8 +481,28 @@ impl Report {
     }
 }
 
+/// The name of the module that carries every policy.
+const ALL_POLICIES: &str = "flytewarden";
+
+/// Whether a policy is one of Flytewarden's, by the name of its module.
+pub(crate) fn is_own(policy: &str) -> bool {
+    policy == ALL_POLICIES || decision::DECLARED.iter().any(|declared| declared.policy.name() == policy)
+}
+
+/// The kind and the name of the object that makes another and keeps it as it wants it.
+fn owner(object: &Object) -> Option<[String; 2]> {
+    let Yaml::List(owners) = &object.content.at("metadata.ownerReferences").value else { return None };
+    let owner = owners.iter().find(|owner| matches!(owner.at("controller").value, Yaml::Bool(true)))?;
+    Some(["kind", "name"].map(|field| owner.at(field).as_str().unwrap_or_default().to_owned()))
+}
+
 impl Judged {
     fn add(&mut self, policy: &str, mut answer: Answer, object: &Object, manifest: &str) {
+        let shows = answer.judged().unwrap_or_default();
+        // What other policies judge is Flyte's; this one judges all that runs beside it too.
+        let judges_all = |policy: &str| policy == ALL_POLICIES || policy.starts_with("flyte-non-root");
+        self.is_flytes |= !judges_all(policy) || !shows.is_empty();
+        self.shows.extend(shows);
         let finding = |found: Annotated| Finding {
             // A module with several policies says which of them it was.
             policy: if found.policy.is_empty() { policy.to_owned() } else { found.policy },
@@ -434,6 +552,16 @@ fn line(node: &Node, within: Option<&Within>, manifest: &str) -> usize {
 }
 
 impl Answer {
+    /// Whether it is a word on the object, rather than a policy's that passes it over. Other people's modules do not say.
+    fn says_something(&mut self, policy: &str) -> bool {
+        !is_own(policy) || !self.accepted || ["judged", "notices"].iter().any(|annotation| self.has(annotation))
+    }
+
+    /// The names of the sentences that the object shows.
+    fn judged(&mut self) -> Option<Vec<String>> {
+        serde_json::from_str(&self.annotation("judged")?).ok()
+    }
+
     fn has(&self, annotation: &str) -> bool {
         self.audit_annotations.as_ref().is_some_and(|annotations| annotations.contains_key(annotation))
     }

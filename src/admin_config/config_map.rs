@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
 use k8s_openapi::{Resource, api::core::v1};
 use serde::{
     Deserialize, Deserializer,
-    de::{self, IgnoredAny, MapAccess},
+    de::{self, MapAccess},
 };
 use serde_json::value::RawValue;
 
@@ -77,12 +77,12 @@ view! {
 /// An entry is no text, or no base64.
 pub(crate) fn files<'a>(object: &'a RawValue) -> Result<Vec<File<'a>>, Unjudged> {
     let mut files = BTreeMap::new();
-    add_files(object, "", &mut files)?;
+    add_files(object, "", &|key| key.ends_with(".yaml").then(|| key.to_owned()), &mut files)?;
     Ok(files.into_values().collect())
 }
 
-/// Adds the [`files`] of a ConfigMap to those of others that are mounted together, by their names. `owner` comes before
-/// the path of each.
+/// Adds the files of a ConfigMap to those of others that are mounted together, by their names, which `file` says of its keys.
+/// `owner` comes before the path of each.
 ///
 /// # Errors
 ///
@@ -90,17 +90,20 @@ pub(crate) fn files<'a>(object: &'a RawValue) -> Result<Vec<File<'a>>, Unjudged>
 pub(crate) fn add_files<'a>(
     object: &'a RawValue,
     owner: &str,
-    files: &mut BTreeMap<Text<'a>, File<'a>>,
+    file: &dyn Fn(&str) -> Option<String>,
+    files: &mut BTreeMap<String, File<'a>>,
 ) -> Result<(), Unjudged> {
     let ConfigMap { data, binary_data, .. } = admission::read(object)?;
     for (field, entries) in [("data", data), ("binaryData", binary_data)] {
-        for (name, text) in entries.map(|entries| entries.0).unwrap_or_default() {
-            let path = format!("{owner}{}", location::key(field, &Shortened(&name).to_string()));
+        for (key, text) in entries.map(|entries| entries.0).unwrap_or_default() {
+            let Some(name) = file(&key) else { continue };
+            let path = format!("{owner}{}", location::key(field, &Shortened(&key).to_string()));
+            let unreadable = |reason: String| Unjudged { path: path.clone(), reason };
+            let text: Option<Text> = admission::read(text).map_err(|error| unreadable(error.reason))?;
             let text = text.map_or(Cow::Borrowed(&b""[..]), Text::into_bytes);
-            let text = if field == "data" {
-                text
-            } else {
-                Cow::Owned(base64::decode(&text).map_err(|reason| Unjudged { path: path.clone(), reason })?)
+            let text = match field {
+                "data" => text,
+                _ => Cow::Owned(base64::decode(&text).map_err(unreadable)?),
             };
             files.insert(name, File { path, text });
         }
@@ -108,9 +111,35 @@ pub(crate) fn add_files<'a>(
     Ok(())
 }
 
-/// The entries flyteadmin's `--config /etc/flyte/config/*.yaml` matches.
+/// Whether a ConfigMap is Flyte 2's, which has no flyteadmin: by the chart's label, or by its section `runs`.
+///
+/// # Errors
+///
+/// Its metadata has another type than Kubernetes gives it.
+pub(crate) fn is_flyte_two(object: &RawValue, files: &[File]) -> Result<bool, Unjudged> {
+    const CHART: &str = "helm.sh/chart";
+    let metadata = admission::read::<Object>(object)?.metadata.unwrap_or_default();
+    let chart = metadata.label_named(CHART).and_then(|chart| chart.strip_prefix(flyte::FLYTE_BINARY));
+    let begins = |text: &[u8], key: &[u8]| text.starts_with(key);
+    let has_runs = |file: &File| file.text.split(|byte| *byte == b'\n').any(|line| begins(line, b"runs:"));
+    Ok(chart.is_some_and(|version| version.starts_with("-v2") || version.starts_with("-2"))
+        || files.iter().any(has_runs))
+}
+
+/// Whether a ConfigMap has an entry that flyteadmin might read: by its name or, where that is none of a file, by what it says.
+///
+/// # Errors
+///
+/// Its entries are no maps.
+pub(crate) fn has_files(object: &RawValue) -> Result<bool, Unjudged> {
+    let ConfigMap { data, binary_data, .. } = admission::read(object)?;
+    let mut entries = data.iter().chain(&binary_data).flat_map(|entries| &entries.0);
+    Ok(entries.any(|(key, text)| key.ends_with(".yaml") || !key.contains('.') && text.get().contains("server")))
+}
+
+/// The entries, yet to be read.
 #[derive(Debug)]
-struct Files<'a>(Vec<(Text<'a>, Option<Text<'a>>)>);
+struct Files<'a>(Vec<(Text<'a>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Files<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -125,12 +154,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Files<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut files = Vec::new();
-                while let Some(name) = map.next_key::<Text>()? {
-                    if name.ends_with(".yaml") {
-                        files.push((name, map.next_value()?));
-                    } else {
-                        map.next_value::<IgnoredAny>()?;
-                    }
+                while let Some(entry) = map.next_entry()? {
+                    files.push(entry);
                 }
                 Ok(Files(files))
             }

@@ -6,11 +6,10 @@
 
 use std::{collections::BTreeSet, iter::Peekable, slice};
 
-use super::{Fault, FaultKind, Item, Place, Said, Security, decode};
+use super::{Fault, FaultKind, Item, Place, Said, Security, decode, mounts};
 use crate::{
     argv::{At, CommandLine, Value, Variable, Word},
     flyte,
-    image::Repository,
     verdict::{Shortened, Unjudged},
     workload::Placed,
 };
@@ -23,13 +22,8 @@ pub(crate) struct Overrides {
     pub(crate) faults: Vec<Fault>,
     /// What is worth knowing, where, and in words.
     pub(crate) remarks: Vec<(Remark, Place, String)>,
-}
-
-/// Whether the container runs flyteadmin's server: by its name in Flyte's charts, or by its image.
-pub(crate) fn is_flyteadmin(placed: &Placed) -> bool {
-    let has_image =
-        || Repository::of(placed.container.image()).is_some_and(|image| flyte::ADMIN_IMAGES.contains(&image.name()));
-    placed.runs_on() && (flyte::ADMIN_CONTAINERS.contains(&placed.container.name()) || has_image())
+    /// The last `--config`, where it is known: the one that counts.
+    pub(crate) config: Option<String>,
 }
 
 /// What is worth knowing of what a container says.
@@ -223,7 +217,10 @@ impl Overrides {
                 None => return,
             },
         };
-        if !is_read_here(file) {
+        if file.is_known && !file.text.is_empty() {
+            self.config = Some(file.text.to_string());
+        }
+        if !is_read_here(file, placed) {
             self.not_known(place(placed, at), reads_another(file));
         }
     }
@@ -313,8 +310,8 @@ impl Overrides {
 }
 
 /// Whether a file that `--config` names is among those that are read here.
-fn is_read_here(Value { text, is_known }: &Value) -> bool {
-    *is_known && (text.is_empty() || flyte::ADMIN_CONFIG_FILES.contains(&&**text))
+fn is_read_here(Value { text, is_known }: &Value, placed: &Placed) -> bool {
+    *is_known && (text.is_empty() || flyte::ADMIN_CONFIG_FILES.contains(&&**text) || mounts::brings(placed, text))
 }
 
 /// That flyteadmin reads a file that is not read here.

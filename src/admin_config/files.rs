@@ -60,8 +60,8 @@ const OTHER_BOOLEANS: [&str; 2] = ["secure", "insecureCookieHeader"];
 
 /// The section that CORS is in.
 const SECTION: [&str; 2] = ["server", "security"];
-/// The top-level keys that are read.
-const WANTED: [&str; 2] = [SECTION[0], "auth"];
+/// The top-level keys that are read. The last is read by nobody: it is where the "Security Overview" seems to have it.
+const WANTED: [&str; 3] = [SECTION[0], "auth", SECTION[1]];
 
 impl Config {
     /// Reads files, which are given in the order of their names.
@@ -356,6 +356,20 @@ impl Config {
         };
         self.fault_at(at.file, at.node.line, path, FaultKind::TwoMeanings, problem, mend);
         true
+    }
+
+    /// Where files have CORS below a `security` at the top level, which flyteadmin does not read.
+    pub(crate) fn misplaced(&self) -> Vec<Place> {
+        let is_of_cors = |key: &str| {
+            ["allowCors", "allowedOrigins", "allowedHeaders"].iter().any(|own| key.eq_ignore_ascii_case(own))
+        };
+        let of_file = |(file, (_, root)): (usize, &(String, Rc<Node>))| {
+            let entries = root.entries(self.merging, &|key| key.eq_ignore_ascii_case(SECTION[1]));
+            let entry = entries.first().map(|found| found.entry)?;
+            let is_one = !entry.value.entries(self.merging, &is_of_cors).is_empty();
+            is_one.then(|| self.place(file, entry.line, &entry.key))
+        };
+        self.files.iter().enumerate().filter_map(of_file).collect()
     }
 
     /// Keys with dots that lead to `server.security` or into it, such as `server.security.allowCors`.

@@ -8,12 +8,13 @@
 //! `flyteadmin/pkg/config/serverconfig_flags.go`, `flytestdlib/config/viper/viper.go` and `collection.go`; of
 //! [spf13/viper](https://github.com/spf13/viper) v1.21.0: `viper.go`.
 
-#[cfg(feature = "cluster-objects")]
 pub(crate) mod auth;
 pub(crate) mod config_map;
 pub(crate) mod container;
 pub(crate) mod decode;
 pub(crate) mod files;
+pub(crate) mod mounts;
+pub(crate) mod server;
 #[cfg(test)]
 mod table;
 
@@ -100,6 +101,18 @@ impl<'s> Answer<'s> {
             Self::Allowed
         } else {
             Self::NotListed(origins)
+        }
+    }
+}
+
+impl<'s> Answer<'s> {
+    /// Where it is said; `None` where nobody says it, and where it needs no saying.
+    #[cfg(feature = "flyte-console-url")]
+    pub(crate) fn place(&self) -> Option<&'s Place> {
+        match self {
+            Self::Off(off) => off.place.as_ref(),
+            Self::Any(list) | Self::NotListed(list) => list.place.as_ref(),
+            Self::Allowed => None,
         }
     }
 }

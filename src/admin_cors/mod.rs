@@ -5,9 +5,10 @@
 //! origins of web pages as browsers write them, over https or from a loopback host. An UPDATE that changes any of it is
 //! told that running pods keep what they have.
 //!
-//! Judged are ConfigMap, and in workloads the container that runs flyteadmin. Not judged: an UPDATE of a workload that is
-//! being deleted; options that are not about CORS, even where flyteadmin does not start with them; what several
-//! ConfigMaps mounted together say together.
+//! Judged are ConfigMaps, merged with those that are mounted beside them, and in workloads the container that runs flyteadmin.
+//! Which ConfigMaps those are, the Deployment says that mounts them; where there is none, their names in Flyte's charts. Not
+//! judged: an UPDATE of a workload that is being deleted; options that are not about CORS, even where flyteadmin does not start
+//! with them; Flyte 2, which has none of them.
 //!
 //! Source: Flyte's "Security Overview", on CORS between flyteconsole and flyteadmin; `flyteadmin/pkg/server/service.go`
 //! of [flyteorg/flyte](https://github.com/flyteorg/flyte) v1.16.8; `cors.go` of
@@ -23,13 +24,19 @@ use settings::Settings;
 use crate::{
     admin_config::{
         config_map,
-        container::{self, Overrides, Remark},
-        files::Config,
+        container::{Overrides, Remark},
+        files::{Config, File},
+        mounts::Files,
+        server::Server,
     },
     admission::{AdmissionRequest, Kind},
-    argv::CommandLine,
-    host::Host,
+    host::{Host, Listed},
+    installation::{
+        admin::{self, Reading, Runner},
+        others::Others,
+    },
     policy::{Declared, Policy},
+    sentence::Sentence,
     settings::InvalidSettings,
     verdict::{Notice, Place, Shortened, Unjudged, Verdict},
     workload::{self, Container, Workload},
@@ -45,9 +52,9 @@ pub const DECLARED: Declared = Declared {
     variant_of: None,
     rules: rules::RULES,
     settings: settings::SETTINGS,
-    asks_for: &[],
+    asks_for: &[Listed::Deployment, Listed::ConfigMap],
     asks_for_images: false,
-    most_bytes: 420_000,
+    most_bytes: 480_000,
 };
 
 impl Policy for AdminCors {
@@ -63,17 +70,19 @@ impl Policy for AdminCors {
         &self,
         request: &AdmissionRequest,
         settings: Option<&RawValue>,
-        _: &dyn Host,
+        host: &dyn Host,
     ) -> Result<Verdict, Unjudged> {
+        let mut verdict = Verdict::default();
         if !request.sub_resource().is_empty() {
-            return Ok(Verdict::default());
+            return Ok(verdict);
         }
-        let settings = Settings::read(settings)?;
+        let settings = &Settings::read(settings)?;
         if config_map::is_kind(request.kind()) {
-            judge_config_map(request, &settings)
+            judge_config_map(request, settings, host, &mut verdict)?;
         } else {
-            judge_workload(request, &settings)
+            judge_workload(request, settings, &mut verdict)?;
         }
+        Ok(verdict)
     }
 
     fn check_settings(&self, settings: Option<&RawValue>) -> Result<(), InvalidSettings> {
@@ -81,32 +90,154 @@ impl Policy for AdminCors {
     }
 }
 
-fn judge_config_map(request: &AdmissionRequest, settings: &Settings) -> Result<Verdict, Unjudged> {
+fn judge_config_map(
+    request: &AdmissionRequest,
+    settings: &Settings,
+    host: &dyn Host,
+    verdict: &mut Verdict,
+) -> Result<(), Unjudged> {
     let (name, object) = config_map::of(request)?;
-    if !settings.is_flyteadmins(&name) {
-        return Ok(Verdict::default());
+    let (name, is_flyteadmins) = (&*name, settings.is_flyteadmins(&name));
+    // The settings, where they name ConfigMaps, and what nobody could mount there.
+    if !is_flyteadmins && (settings.names_config_maps() || !config_map::has_files(object)?) {
+        return Ok(());
+    }
+    let namespace = request.namespace();
+    let others = Others::beside_config_map(host, false, (namespace, name, object));
+    let readers = admin::runners(&others, namespace).map(|runners| {
+        let readers = runners.into_iter().filter(|runner| runner.reads(name));
+        readers.collect::<Vec<_>>()
+    });
+    if readers.as_ref().map_or(true, Vec::is_empty) && !is_flyteadmins {
+        return Ok(());
     }
     let files = config_map::files(object)?;
-    let mut config = Config::read(&files)?;
-    let security = config.security()?;
-    let mut verdict = Verdict::default();
-    verdict.violations.extend(config.faults.into_iter().map(options::fault));
-    // With a fault there is no telling what holds, so it rests on all files.
-    verdict.violations.rest_on(&files);
-    if verdict.accepts() {
-        options::judge(&security, settings, "data", &mut verdict);
+    let is_flyte_two = match &readers {
+        Ok(readers) if !readers.is_empty() => readers.iter().all(|reader| reader.is_flyte_two),
+        _ => config_map::is_flyte_two(object, &files)?,
+    };
+    let note = |rule, text: String| Notice { rule, place: Place::at("data"), text };
+    if is_flyte_two {
+        verdict.notices.push(note(rules::FLYTE_TWO, FLYTE_TWO.to_owned()));
+        return Ok(());
     }
+    let mut deployment = config_map::deployment(name).map(str::to_owned);
+    match readers {
+        Ok(readers) if !readers.is_empty() => {
+            for reader in readers.into_iter().filter(|reader| !reader.is_flyte_two) {
+                deployment = Some(reader.deployment.clone());
+                judge_reader(reader, &files, (namespace, name), &others, settings, verdict)?;
+            }
+        }
+        readers => {
+            judge_alone(&files, settings, verdict)?;
+            verdict.seen.shows(Sentence::Origins);
+            if let Err(reason) = readers {
+                let text = format!("which other files flyteadmin merges with these is not known: {reason}");
+                verdict.notices.push(note(rules::NOT_KNOWN, text));
+            }
+        }
+    }
+    let served = |files: &[File]| -> Result<_, Unjudged> { Ok(Config::read(files)?.security()?) };
     let old = request.old_object.filter(|_| request.is_update() && verdict.accepts());
-    let before = old.map(|old| config_map::files(old).and_then(|files| Config::read(&files)?.security()));
-    if before.is_some_and(|before| before.map_or(true, |before| before.served() != security.served())) {
-        verdict.notices.push(needs_restart(&name, request.namespace()));
+    if let Some(old) = old {
+        let before = config_map::files(old).and_then(|files| served(&files));
+        let now = served(&files)?;
+        if before.map_or(true, |before| before.served() != now.served()) {
+            verdict.notices.push(needs_restart(deployment.as_deref(), namespace));
+        }
     }
-    Ok(verdict)
+    Ok(())
 }
 
+/// Judges what a ConfigMap's files come to where no others are merged with them.
+fn judge_alone(files: &[File], settings: &Settings, verdict: &mut Verdict) -> Result<(), Unjudged> {
+    let mut config = Config::read(files)?;
+    let security = config.security()?;
+    let misplaced = config.misplaced().into_iter().map(misplaced);
+    verdict.violations.extend(config.faults.into_iter().map(options::fault));
+    // With a fault there is no telling what holds, so it rests on all files.
+    verdict.violations.rest_on(files);
+    if verdict.accepts() {
+        verdict.notices.extend(misplaced);
+        options::judge(&security, settings, "data", verdict);
+    }
+    Ok(())
+}
+
+/// That a `security` at the top level of a file has no effect.
+fn misplaced(place: Place) -> Notice {
+    let text = "flyteadmin reads no `security` at the top level of a file, so that this has no effect; nest it below `server`, \
+                server: {security: {...}}, which in the values of flyte-core is below configmap.adminServer.server";
+    Notice { rule: rules::NO_EFFECT, place, text: text.to_owned() }
+}
+
+/// Judges what holds for a flyteadmin that reads the ConfigMap of the request, as far as that says it.
+fn judge_reader(
+    reader: Runner,
+    files: &[File],
+    (namespace, name): (&str, &str),
+    others: &Others,
+    settings: &Settings,
+    verdict: &mut Verdict,
+) -> Result<(), Unjudged> {
+    verdict.seen.judged();
+    let note = |text: String| Notice { rule: rules::NOT_KNOWN, place: Place::at("data"), text };
+    let is_of_others = |path: &str| !path.starts_with("data") && !path.starts_with("binaryData");
+    let read = reader.reading(others, namespace).and_then(|mut reading| Ok((reading.config.security()?, reading)));
+    let (security, Reading { config, unseen, own_files, first }) = match read {
+        Err(Unjudged { path, reason }) if is_of_others(&path) => {
+            let text = format!("{path}: {reason}: so it is not known what flyteadmin's files come to");
+            verdict.notices.push(note(text.trim_start_matches(": ").to_owned()));
+            return Ok(());
+        }
+        read => read?,
+    };
+    let mut found = Verdict::default();
+    let is_own = |place: &Place| own_files.contains(&place.path);
+    // What no file says is said of the first ConfigMap alone.
+    let is_first = first.as_deref() == Some(name);
+    let doubt = match &reader.overrides {
+        Err(doubt) => Some(doubt.clone()),
+        Ok(_) => (!unseen.is_empty()).then(|| admin::not_seen(&unseen)),
+    };
+    if config.faults.is_empty() {
+        found.notices.extend(config.misplaced().into_iter().map(misplaced));
+        let security = reader.overrides.map_or_else(|_| None, Some).unwrap_or_default().before(security);
+        options::judge(&security, settings, "data", &mut found);
+    } else if config.faults.iter().any(|fault| is_own(&fault.place)) {
+        found.violations.extend(config.faults.into_iter().map(options::fault));
+        found.violations.rest_on(files);
+    } else {
+        let fault = &config.faults[0];
+        verdict.notices.push(note(format!("{}: {}: nothing else was judged", fault.place.path, fault.problem)));
+    }
+    let holds = |place: &Place| is_own(place) || is_first && doubt.is_none() && place.path == "data";
+    let more = found.violations.counted();
+    for violation in found.violations.take().into_iter().filter(|violation| holds(&violation.place)) {
+        if !verdict.violations.kept().any(|known| *known == violation) {
+            verdict.violations.push(violation);
+        }
+    }
+    verdict.violations.count(more);
+    verdict.notices.extend(found.notices.take().into_iter().filter(|notice| holds(&notice.place)));
+    if doubt.is_none() {
+        verdict.seen.shows(Sentence::Origins);
+    }
+    if let Some(doubt) = doubt.filter(|_| is_first) {
+        let text = format!("{doubt}: what that says of CORS counts too, and was not judged");
+        verdict.notices.push(note(text));
+    }
+    Ok(())
+}
+
+/// What is said of Flyte 2, which has no flyteadmin.
+const FLYTE_TWO: &str = "this is Flyte 2's, which reads no server.security: it answers CORS for every origin by itself, and no \
+                         option changes that; not judged";
+
 /// flyteadmin reads its files anew when they change, but builds its CORS handler once, when it starts.
-fn needs_restart(config_map: &str, namespace: &str) -> Notice {
-    let deployment = config_map::deployment(config_map).unwrap_or("<flyteadmin's>");
+fn needs_restart(deployment: Option<&str>, namespace: &str) -> Notice {
+    let deployment = deployment.unwrap_or("<flyteadmin's>");
     let namespace = if namespace.is_empty() { String::new() } else { format!(" -n {}", Shortened(namespace)) };
     let text = format!(
         "running pods keep the CORS they started with until they restart, as helm upgrade of Flyte's charts makes them; else: \
@@ -116,14 +247,15 @@ fn needs_restart(config_map: &str, namespace: &str) -> Notice {
     Notice { rule: rules::NEEDS_RESTART, place: Place::at("data"), text }
 }
 
-fn judge_workload(request: &AdmissionRequest, settings: &Settings) -> Result<Verdict, Unjudged> {
+fn judge_workload(request: &AdmissionRequest, settings: &Settings, verdict: &mut Verdict) -> Result<(), Unjudged> {
     let workload = Workload::read(request)?;
-    let mut verdict = Verdict::default();
     if request.is_update() && workload.metadata.deletion_timestamp.is_some() {
-        return Ok(verdict);
+        return Ok(());
     }
-    for placed in workload.containers().filter(container::is_flyteadmin) {
-        let Overrides { security, faults, remarks } = Overrides::read(&placed, &CommandLine::read(&placed)?)?;
+    for placed in workload.containers() {
+        let Some(Server::Admin(line)) = Server::of(&placed)? else { continue };
+        verdict.seen.judged();
+        let Overrides { security, faults, remarks, config } = Overrides::read(&placed, &line)?;
         let mut own = Verdict::default();
         own.notices.extend(remarks.into_iter().map(|(remark, place, text)| {
             let rule = match remark {
@@ -140,8 +272,17 @@ fn judge_workload(request: &AdmissionRequest, settings: &Settings) -> Result<Ver
             let Container { command, args, env, env_from, .. } = placed.container;
             own.violations.rest_on([command, args, env, env_from].map(|list| list.map(RawValue::get)));
         }
+        let Files { config_maps, unseen } = Files::of(&workload, &placed, config.as_deref())?;
+        if config_maps.is_empty() && !unseen.is_empty() {
+            let place = Place { container: Shortened(placed.container.name()).to_string(), ..Place::at(placed.path()) };
+            let text = format!(
+                "{}: which origins it allows was not judged",
+                admin::not_seen(&unseen).replacen("also ", "", 1)
+            );
+            own.notices.push(Notice { rule: rules::NOT_KNOWN, place, text });
+        }
         verdict.violations.merge(own.violations);
         verdict.notices.merge(own.notices);
     }
-    Ok(verdict)
+    Ok(())
 }

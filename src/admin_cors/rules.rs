@@ -38,11 +38,14 @@ rules! {
         "`useAuth` without `flyte-authorization` in `allowedHeaders`",
         "Calls from another domain that carry their token in that header get 403. Add it to `allowedHeaders`.";
     Notice NOT_KNOWN = "not-known",
-        "a value that is not in the object, or a command line that cannot be read as a whole",
-        "What it says comes before the files and was not judged. Write the value or the command into the object, or look yourself.";
+        "a value that is not in the object, a command line that cannot be read as a whole, or files that are not seen",
+        "What it says may count, and was not judged. Write the value or the command into the object, give the ConfigMap with the others, or look yourself into the Secret.";
     Notice NO_EFFECT = "no-effect",
-        "a flag or variable that only looks as if it set something",
+        "a flag, a variable or a section of a file that only looks as if it set something",
         "flyteadmin does not read it. Remove it, or write it as the finding says.";
+    Notice FLYTE_TWO = "flyte-2",
+        "Flyte 2's configuration, which has no option for CORS",
+        "Flyte 2 answers CORS for every origin by itself, with credentials, and reads no `server.security`. What can be done is done in front of it: let a proxy remove the headers `Access-Control-*`. Its chart has the name of Flyte 1's: `helm install flyteorg/flyte-binary` without `--version` installs it.";
     Notice NEEDS_RESTART = "needs-restart",
         "an UPDATE that changes what browsers are served",
         "Running pods keep the CORS they started with. `helm upgrade` of Flyte's charts restarts them; else it takes `kubectl rollout restart`.";

@@ -74,6 +74,11 @@ impl<'a> Settings<'a> {
         }
     }
 
+    /// Whether the settings name flyteadmin's ConfigMaps.
+    pub(super) fn names_config_maps(&self) -> bool {
+        self.config_maps.is_some()
+    }
+
     pub(super) fn may_be_http(&self, origin: &str) -> bool {
         self.allow_http.iter().flatten().any(|allowed| &**allowed == origin)
     }

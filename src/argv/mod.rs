@@ -20,7 +20,7 @@ use std::borrow::Cow;
 pub(crate) use environment::{Environment, Value};
 use script::Script;
 pub(crate) use word::{At, Run, Word};
-use word::{base_name, is_flyteadmin};
+use word::{base_name, is_flyteadmin, program};
 
 use crate::{
     flyte,
@@ -152,8 +152,8 @@ impl<'a> Reader<'_, 'a> {
                 return self.guess("it is not known which program starts here".to_owned(), words, run);
             }
             let name = base_name(&value.text);
-            if is_flyteadmin(name) {
-                self.runs.push(Run { arguments: words, ..run });
+            if let Some(program) = program(name) {
+                self.runs.push(Run { arguments: words, program, ..run });
                 return;
             }
             if SHELLS.contains(&name) {
@@ -187,8 +187,9 @@ impl<'a> Reader<'_, 'a> {
     fn guess(&mut self, why: String, mut words: Vec<Word<'a>>, run: Run<'a>) {
         self.unread.push((run.at, why));
         let name = words.iter().position(|word| is_flyteadmin(&word.value.text));
+        let program = name.and_then(|index| program(&words[index].value.text)).unwrap_or_default();
         words.drain(..name.map_or(0, |index| index + 1));
-        self.runs.push(Run { arguments: words, is_guessed: name.is_none(), ..run });
+        self.runs.push(Run { arguments: words, program, is_guessed: name.is_none(), ..run });
     }
 
     /// Reads what stands behind a shell's name.

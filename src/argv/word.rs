@@ -36,6 +36,8 @@ pub(crate) struct Run<'a> {
     pub(super) variables: Vec<(String, Word<'a>)>,
     /// Whether they took the container's own variables away.
     pub(super) is_cleared: bool,
+    /// Its name, where that is among the words.
+    pub(super) program: &'static str,
     /// Whether its name is not among the words, so that it may be another program.
     pub(super) is_guessed: bool,
     /// Whether it may not be started, or may end, so that what comes behind it in a script counts too.
@@ -50,6 +52,28 @@ impl Run<'_> {
         self.arguments.iter().any(|word| word.value.is_known && flyte::ADMIN_COMMANDS.contains(&&*word.value.text))
     }
 
+    /// Whether this is flyteadmin for all that the words show: `flyteadmin serve`, `flyte start`, or one of these commands with
+    /// a configuration where Flyte's charts put it.
+    pub(crate) fn is_flyteadmins(&self) -> bool {
+        let has = |is: &dyn Fn(&str) -> bool| self.arguments.iter().any(|word| is(&word.value.text));
+        match self.program {
+            "" => !self.is_guessed && self.serves() && has(&|word| word.contains("/etc/flyte/")),
+            flyte::FLYTEADMIN => has(&|word| word == flyte::ADMIN_COMMANDS[0]),
+            _ => has(&|word| word == flyte::ADMIN_COMMANDS[1]),
+        }
+    }
+
+    /// Whether this is the binary that holds all of Flyte, flyteconsole too.
+    #[cfg(feature = "flyte-console-url")]
+    pub(crate) fn holds_console(&self) -> bool {
+        self.arguments.iter().any(|word| word.value.text == flyte::ADMIN_COMMANDS[1])
+    }
+
+    /// Whether the first word is `--config`, as it is to a program without commands.
+    pub(crate) fn begins_with_config(&self) -> bool {
+        self.arguments.first().is_some_and(|word| word.value.text.starts_with("--config"))
+    }
+
     pub(super) fn clear(&mut self) {
         self.variables.clear();
         self.is_cleared = true;
@@ -61,6 +85,11 @@ pub(super) fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
+/// The program of flyteadmin's that a path leads to, if it does.
+pub(super) fn program(path: &str) -> Option<&'static str> {
+    flyte::ADMIN_PROGRAMS.into_iter().find(|program| *program == base_name(path))
+}
+
 pub(super) fn is_flyteadmin(path: &str) -> bool {
-    flyte::ADMIN_PROGRAMS.contains(&base_name(path))
+    program(path).is_some()
 }

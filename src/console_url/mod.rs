@@ -33,14 +33,15 @@ use settings::Settings;
 use variable::{Said, Source, Unknown};
 
 use crate::{
-    admin_config::config_map,
+    admin_config::{config_map, server::Server},
     admission::{self, AdmissionRequest, Kind},
-    cluster::{objects::title, others::Others},
     flyte,
     host::{Host, Listed},
+    installation::{objects::title, others::Others},
     location,
     origin::Origin,
     policy::{Declared, Policy},
+    sentence::Sentence,
     settings::InvalidSettings,
     text::Text,
     verdict::{self, Edit, Notice, Place, Scalar, Shortened, Unjudged, Verdict, Violation},
@@ -107,6 +108,13 @@ fn judge_workload(
         return Ok(());
     }
     let others = Others::beside(host);
+    for placed in workload.containers() {
+        // It serves a copy of its own, at its own origin.
+        if matches!(Server::of(&placed), Ok(Some(Server::Admin(line))) if line.run.holds_console()) {
+            verdict.seen.shows(Sentence::Address);
+            verdict.seen.shows(Sentence::Pair);
+        }
+    }
     for placed in workload.containers().filter(is_flyteconsole) {
         judge_console(&placed, workload.pod_labels(), request.namespace(), &others, settings, verdict)?;
     }
@@ -130,6 +138,7 @@ fn judge_console(
         let lost = settings.cross_checks().then(|| pair::lost(namespace, labels, calls, others, settings)).flatten();
         lost.map(|text| Notice { rule: rules::NO_WAY, place: at(path), text })
     };
+    verdict.seen.judged();
     if let Some(list) = variable::overridden(placed) {
         let text = format!("{list} may set ADMIN_API_URL anew, which is not read");
         verdict.add_not_judged(text, at(format!("{}.{list}", placed.path())), settings);
@@ -137,7 +146,12 @@ fn judge_console(
     let Said { text, path, source, is_expanded } = match variable::said(placed, namespace, others, settings)? {
         Ok(Some(said)) => said,
         Ok(None) => {
-            verdict.notices.extend(lost(None, placed.path()));
+            let lost = lost(None, placed.path());
+            verdict.seen.shows(Sentence::Address);
+            if lost.is_none() && settings.cross_checks() {
+                verdict.seen.shows(Sentence::Pair);
+            }
+            verdict.notices.extend(lost);
             return Ok(());
         }
         Err(Unknown { path, reason }) => {
@@ -163,12 +177,13 @@ fn judge_console(
         faults.iter_mut().for_each(|fault| fault.instead = None);
     }
     verdict.add_faults(faults, &text, &at(path.clone()), "value");
+    verdict.seen.shows(Sentence::Address);
     let Some(calls) = origin.filter(|_| settings.cross_checks()) else {
         return Ok(());
     };
     let console = Console { title: flyte::FLYTECONSOLE, namespace, labels, calls: &calls };
     match pair::check(&console, others, settings) {
-        Ok(None) => {}
+        Ok(None) => verdict.seen.shows(Sentence::Pair),
         Ok(Some(cut_off)) => verdict.add_cut_off(cut_off, at(path.clone())),
         Err(reason) => verdict.add_not_checked(&reason, at(path.clone()), settings),
     }
@@ -191,6 +206,7 @@ fn judge_config_map(
             let place = Place { path: format!("data.{}", flyte::ADMIN_API_URL), ..Place::default() };
             verdict.add_faults(url::read(text, request.namespace(), settings).faults, text, &place, "");
         }
+        verdict.seen.judged();
         let before = request.old_object.and_then(|old| admin_api_url(old).ok().flatten());
         if is_update && text != before && settings.cross_checks() {
             let others = Others::beside_config_map(host, false, own);

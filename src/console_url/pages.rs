@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::settings::Settings;
 use crate::{
-    cluster::{
+    installation::{
         ingress::{self, IngressHost},
         others::Others,
     },
@@ -45,7 +45,7 @@ pub(super) fn of(
     let unknown = |reason: String| format!("where browsers load flyteconsole from is not known: {reason}; {NAME_THEM}");
     let services = ingress::services(others, namespace, labels)?;
     let hosts = ingress::hosts(others, namespace, &services)?;
-    let page = |IngressHost { name, has_tls, ingress }| {
+    let page = |IngressHost { name, has_tls, ingress, .. }| {
         let schemes: &[&str] = if has_tls { &["https"] } else { &["https", "http"] };
         let origins: Vec<Origin> =
             schemes.iter().filter_map(|scheme| Origin::read(&format!("{scheme}://{name}")).ok()).collect();

@@ -8,8 +8,9 @@ use super::{
 };
 use crate::{
     admin_config::{Answer, Security},
-    cluster::{
+    installation::{
         admin::{self, Admin},
+        ingress::{self, Cors},
         others::Others,
     },
     origin::Origin,
@@ -49,10 +50,23 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
     let is_foreign = |page: &&Page| !page.origins.iter().any(|origin| origin.is_same_but_for_scheme(calls));
     let foreign: Vec<&Page> = pages.iter().filter(is_foreign).collect();
     if !foreign.is_empty() {
-        let admin = others.admin(settings.admin_namespace(namespace));
+        let admin_namespace = admin_namespace(console, others, settings)?;
+        let front = front(others, &admin_namespace, calls);
+        let admin = others.admin(&admin_namespace);
         let admin = admin.as_ref().as_ref().map_err(String::clone)?;
+        doubt = doubt.or(admin.doubt.clone());
         let mut refused = Vec::new();
         for page in foreign {
+            if let Some((ingress, cors)) = &front {
+                if !page.origins.iter().any(|origin| cors.allows(&origin.to_string())) {
+                    doubt = Some(format!(
+                        "{ingress} answers CORS in front of flyteadmin, as its annotations for ingress-nginx say, and not for {} with \
+                         credentials; what flyteadmin itself says may come beside it",
+                        page.origins[0]
+                    ));
+                }
+                continue;
+            }
             let unknown = || "it is not known what flyteadmin's CORS comes to".to_owned();
             let answer = |origin: &Origin| admin.security.answer(&origin.to_string()).ok_or_else(unknown);
             let answers = page.origins.iter().map(answer).collect::<Result<Vec<_>, _>>()?;
@@ -74,12 +88,55 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
                 ));
             }
         }
-        if let Some((_, why)) = refused.first() {
+        // What nobody seems to say, a file that is not seen may say.
+        let is_said = |why: &Answer| admin.doubt.is_none() || why.place().is_some();
+        if let Some((_, why)) = refused.first().filter(|(_, why)| is_said(why)) {
             let pages: Vec<&Page> = refused.iter().map(|(page, _)| *page).collect();
             return Ok(cut_off(console, &pages, *why, admin));
         }
     }
     doubt.map_or(Ok(None), Err)
+}
+
+/// The namespace of the flyteadmin that a console calls: that of the settings, the console's own where a flyteadmin runs there,
+/// or the one that Ingresses lead to from the host that it calls.
+///
+/// # Errors
+///
+/// There is none, or more than one.
+fn admin_namespace(console: &Console, others: &Others, settings: &Settings) -> Result<String, String> {
+    let Console { namespace, calls, .. } = console;
+    if let Some(said) = settings.says_admin_namespace() {
+        return Ok(said.to_owned());
+    }
+    let own = others.admin(namespace);
+    let Err(reason) = own.as_ref() else { return Ok((*namespace).to_owned()) };
+    if !admin::runners(others, namespace).is_ok_and(|runners| runners.is_empty()) {
+        return Err(reason.clone());
+    }
+    let others = others.everywhere();
+    // Where that is not known, the settings can say it.
+    let mut found = ingress::namespaces(&others, calls.host()).unwrap_or_default();
+    found.retain(|namespace| {
+        let is_led = |hosts: ingress::Hosts| hosts.named.iter().any(|host| host.name == calls.host());
+        admin::hosts(&others, namespace).is_ok_and(is_led)
+    });
+    match &found.iter().collect::<Vec<_>>()[..] {
+        [one] => Ok((*one).clone()),
+        [] => Err(reason.clone()),
+        several => Err(format!(
+            "{} leads to a flyteadmin in each of the namespaces {}; name the right one in the setting adminNamespace",
+            calls.host(),
+            few(several.iter().map(|namespace| Shortened(namespace).to_string()))
+        )),
+    }
+}
+
+/// What answers CORS in front of flyteadmin on the host that a console calls, and the Ingress that says so.
+fn front(others: &Others, namespace: &str, calls: &Origin) -> Option<(String, Cors)> {
+    let hosts = admin::hosts(others, namespace).ok()?;
+    let mut led = hosts.named.into_iter().filter(|host| host.name == calls.host());
+    led.find_map(|host| Some((host.ingress, host.cors?)))
 }
 
 /// Why a console may not find flyteadmin at all: Ingresses lead there, but not from the host that it calls, which is its own
@@ -118,11 +175,7 @@ fn may_be_of_another_port(page: &Page, calls: &Origin, security: &Security) -> b
 
 fn cut_off(console: &Console, pages: &[&Page], why: Answer, admin: &Admin) -> Option<CutOff> {
     let origins = few(pages.iter().map(|page| page.origins[0].to_string()));
-    let place = match why {
-        Answer::Off(off) => off.place.as_ref(),
-        Answer::Any(list) | Answer::NotListed(list) => list.place.as_ref(),
-        Answer::Allowed => return None,
-    };
+    let place = why.place();
     let is_listed = |page: &&Page| {
         let lists = admin.security.allowed_origins.as_ref().map(|list| Answer::of(list, &page.origins[0].to_string()));
         matches!(lists, Some(Answer::Allowed))

@@ -9,9 +9,9 @@ use super::{
     variable::{self, Said, Unknown},
 };
 use crate::{
-    cluster::{objects::Found, others::Others},
     flyte,
     host::Listed,
+    installation::{objects::Found, others::Others},
     verdict::{Place, Verdict},
     workload::{Placed, Workload},
 };
@@ -40,6 +40,7 @@ pub(super) fn judge(
         Changed::Consoles { .. } => format!("data.{}", flyte::ADMIN_API_URL),
         Changed::Admins { .. } => "data".to_owned(),
     };
+    verdict.seen.judged();
     let place = Place { path, ..Place::default() };
     let mut consoles = 0;
     let judged = others.each(Listed::Deployment, namespace, |found| {

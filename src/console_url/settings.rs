@@ -41,7 +41,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::Text,
         default: Unset::Said,
         asked_where: None,
-        meaning: "The namespace of flyteadmin; flyteconsole's own where not set.",
+        meaning: "The namespace of flyteadmin; where not set, flyteconsole's own, or the one that the Ingresses of its `ADMIN_API_URL` lead to.",
     },
     Setting {
         name: "crossCheck",
@@ -95,6 +95,11 @@ impl<'a> Settings<'a> {
     /// The namespace of the flyteadmin that a console in `namespace` calls.
     pub(super) fn admin_namespace<'s>(&'s self, namespace: &'s str) -> &'s str {
         self.admin_namespace.as_deref().unwrap_or(namespace)
+    }
+
+    /// The namespace of flyteadmin, where the settings say it.
+    pub(super) fn says_admin_namespace(&self) -> Option<&str> {
+        self.admin_namespace.as_deref()
     }
 
     /// Where the consoles are that call a flyteadmin in `namespace`: in a namespace, anywhere (`None`), or nowhere.

@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 use super::{console::is_consoles, settings::Settings};
 use crate::{
     argv::{self, Environment},
-    cluster::{objects::title, others::Others},
     flyte,
     host::Listed,
+    installation::{objects::title, others::Others},
     text::Text,
     verdict::{Shortened, Unjudged},
     view::view,

@@ -35,8 +35,11 @@ use settings::{Groups, ImageUser, Level, Settings};
 
 use crate::{
     admission::{AdmissionRequest, Kind},
+    flyte,
     host::Host,
+    image::Repository,
     policy::{Declared, Policy},
+    sentence::Sentence,
     settings::InvalidSettings,
     verdict::{self, Notice, Shortened, Unjudged, Verdict},
     workload::{self, Placed, Workload},
@@ -114,7 +117,20 @@ impl Policy for NonRoot {
         }
         let documented = [Exception::documented()];
         let exceptions = settings.exceptions.as_deref().unwrap_or(&documented);
-        let judge = |workload: &Workload| judge_workload(workload, request.namespace(), &settings, exceptions, host);
+        let is_for_tasks =
+            workload::is_template(request.kind()) && !workload.containers().any(|placed| runs_flyte(&placed));
+        let judge = |workload: &Workload| {
+            let mut verdict = judge_workload(workload, request.namespace(), &settings, exceptions, host);
+            verdict.seen.judged();
+            if is_flytes(workload) {
+                verdict.seen.shows(Sentence::NonRoot);
+                verdict.seen.shows(Sentence::Exception);
+            }
+            if is_for_tasks {
+                leave_to_tasks(workload, &mut verdict);
+            }
+            verdict
+        };
         let fill = settings.fill.as_ref().filter(|_| request.sub_resource().is_empty());
         let Some(Filled { object, additions }) = fill.and_then(|fill| fill.filled(request, &workload, exceptions))
         else {
@@ -214,6 +230,33 @@ fn judge_pod(workload: &Workload, settings: &Settings, verdict: &mut Verdict) {
         let containers = workload.containers().map(|placed| placed.container);
         let containers = containers.map(|container| verdict::hash((container.name(), container.image())));
         verdict.violations.rest_on_each(&containers.collect::<Vec<_>>());
+    }
+}
+
+/// Whether a container runs a component of Flyte's, by its image or by the name it has in Flyte's charts.
+fn runs_flyte(placed: &Placed) -> bool {
+    let image = Repository::of(placed.container.image()).map_or("", |repository| repository.name());
+    flyte::is_component(placed.container.name()) || flyte::is_component(image)
+}
+
+/// Whether a workload is one of Flyte's components, by its containers or by its own name.
+fn is_flytes(workload: &Workload) -> bool {
+    let name = workload.metadata.name.as_deref();
+    workload.containers().any(|placed| runs_flyte(&placed))
+        || name.or(workload.label()).is_some_and(flyte::is_component)
+}
+
+/// Says once what a template for the pods of tasks leaves open, in place of refusing it: nothing runs by it, its containers are
+/// placeholders, and which user a task runs as is decided by the task's image.
+fn leave_to_tasks(workload: &Workload, verdict: &mut Verdict) {
+    let (open, refused): (Vec<_>, Vec<_>) =
+        verdict.violations.take().into_iter().partition(|violation| violation.rule == rules::NOT_PROVEN_NON_ROOT);
+    verdict.violations.extend(refused);
+    if !open.is_empty() {
+        let text = "this is what the pods of tasks begin with, and it says no user: each task runs as its image's own USER, which is \
+                    root where that names none; a pod-level runAsNonRoot: true would stop those"
+            .to_owned();
+        verdict.notices.push(notice_at(workload.pod_path.to_owned(), "", rules::TASK_TEMPLATE, text));
     }
 }
 

@@ -40,4 +40,7 @@ rules! {
     Notice KEPT_ROOT = "kept-root",
         "an init container that may be root, and got its own user where `fill` gave the pod another",
         "It is root, as before. Where it need not be, set its `runAsUser`.";
+    Notice TASK_TEMPLATE = "task-template",
+        "a PodTemplate for tasks that says no user",
+        "Nothing runs by it but people's tasks, as their images' own `USER`. With `runAsNonRoot: true` at the level of the pod, those whose image names no number or root do not start.";
 }

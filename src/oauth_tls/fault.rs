@@ -4,7 +4,8 @@ use super::rules;
 use crate::rule::RuleName;
 
 /// The rules about who signed a certificate: they refuse nothing where another provider gives out the tokens.
-pub(super) const TRUST: [RuleName; 3] = [rules::SELF_SIGNED, rules::UNTRUSTED_ROOT, rules::UNKNOWN_ISSUER];
+pub(super) const TRUST: [RuleName; 4] =
+    [rules::SELF_SIGNED, rules::STAGING_ISSUER, rules::UNTRUSTED_ROOT, rules::UNKNOWN_ISSUER];
 
 /// What is wrong with a certificate, and the line that mends it.
 pub(super) struct Fault {

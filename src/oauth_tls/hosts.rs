@@ -7,11 +7,11 @@ use webpki::{EndEntityCert, Error};
 
 use super::{certificate::Certificate, fault::Fault, rules, settings::Settings};
 use crate::{
-    cluster::{
+    host::Host,
+    installation::{
         ingress::{self, TlsHosts},
         others::Others,
     },
-    host::Host,
     verdict::{Shortened, few},
 };
 

@@ -1,9 +1,10 @@
 //! `flyte-oauth-tls`: the certificate in front of flyteadmin is one that OAuth's clients take, signed by a CA that they trust.
 //!
-//! Judged: `tls.crt`, in `data` and `stringData`, of Secrets of type `kubernetes.io/tls` with the names of the setting
-//! `secrets`: each certificate by itself, the links between them, the root, and the hosts that Ingresses present it for. Where
-//! another OAuth provider gives out the tokens, a certificate of one's own making is allowed; so in flyteadmin's ConfigMaps, a
-//! provider that `auth` names must have an address.
+//! Judged: `tls.crt`, in `data` and `stringData`, of the Secrets that an Ingress presents which leads to flyteadmin, or that have
+//! a name of Flyte's charts; with the setting `secrets` of those it names: each certificate by itself, the links between them, the
+//! root, and the hosts that Ingresses present it for. Where cert-manager is to make the certificate, its issuer. Where another
+//! OAuth provider gives out the tokens, a certificate of one's own making is allowed; so in flyteadmin's ConfigMaps, a provider
+//! that `auth` names must have an address.
 //!
 //! Never read: `tls.key`. Not judged: whether the key belongs to the certificate;
 //! revocation; Certificate Transparency; Ingresses that come later.
@@ -18,6 +19,7 @@ mod compliance;
 mod elements;
 mod fault;
 mod hosts;
+mod issuer;
 mod oddity;
 mod provider;
 mod rules;
@@ -38,8 +40,10 @@ use crate::{
     admin_config::config_map,
     admission::{AdmissionRequest, Kind},
     host::{Host, Listed, Pki},
+    installation::{admin, ingress, others::Others},
     policy::{Declared, Policy},
     rule::RuleName,
+    sentence::Sentence,
     settings::InvalidSettings,
     verdict::{Notice, Place, Unjudged, Verdict, Violation},
 };
@@ -57,9 +61,16 @@ pub const DECLARED: Declared = Declared {
     variant_of: None,
     rules: rules::RULES,
     settings: settings::SETTINGS,
-    asks_for: &[Listed::Deployment, Listed::Ingress, Listed::ConfigMap],
+    asks_for: &[
+        Listed::Deployment,
+        Listed::Ingress,
+        Listed::ConfigMap,
+        Listed::Service,
+        Listed::Issuer,
+        Listed::ClusterIssuer,
+    ],
     asks_for_images: false,
-    most_bytes: 945_000,
+    most_bytes: 1_000_000,
 };
 
 impl Policy for OauthTls {
@@ -68,7 +79,7 @@ impl Policy for OauthTls {
     }
 
     fn concerns(&self, kind: &Kind) -> bool {
-        secret::is_kind(kind) || config_map::is_kind(kind)
+        secret::is_kind(kind) || config_map::is_kind(kind) || issuer::is_certificate(kind) || ingress::is_kind(kind)
     }
 
     fn judge(
@@ -84,8 +95,12 @@ impl Policy for OauthTls {
         let settings = &Settings::read(settings)?;
         if secret::is_kind(request.kind()) {
             judge_secret(request, settings, host, &mut verdict)?;
+        } else if issuer::is_certificate(request.kind()) {
+            issuer::judge_certificate(request, settings, host, &mut verdict)?;
+        } else if ingress::is_kind(request.kind()) {
+            issuer::judge_ingress(request, settings, host, &mut verdict)?;
         } else {
-            provider::judge(request, settings, &mut verdict)?;
+            provider::judge(request, settings, host, &mut verdict)?;
         }
         Ok(verdict)
     }
@@ -98,8 +113,8 @@ impl Policy for OauthTls {
 /// Where what is found goes.
 struct Report<'v> {
     verdict: &'v mut Verdict,
-    /// Where `tls.crt` is.
-    path: &'static str,
+    /// Where `tls.crt` is, or what is asked for it.
+    path: &'v str,
 }
 
 impl Report<'_> {
@@ -123,10 +138,26 @@ fn judge_secret(
     host: &dyn Host,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
-    let Some(secret) = secret::of(request, |name| settings.concern(name))? else {
+    let mut doubt = None;
+    let mut is_presented = |name: &str| {
+        let presented = admin::presents(&Others::beside(host), request.namespace(), name);
+        presented.unwrap_or_else(|reason| {
+            doubt = Some(reason);
+            false
+        })
+    };
+    let secret = secret::of(request, |name| settings.concern(name) || !settings.names_secrets() && is_presented(name))?;
+    let Some(secret) = secret else {
+        if let Some(reason) = doubt {
+            let text = format!(
+                "whether it is presented in front of flyteadmin is not known: {reason}; name it in the setting secrets"
+            );
+            verdict.notices.push(Notice { rule: rules::NOT_CHECKED, place: Place::at("data"), text });
+        }
         return Ok(());
     };
     judge_certificates(&secret, request.namespace(), settings, host, verdict)?;
+    verdict.seen.shows(Sentence::Certificate);
     verdict.violations.rest_on(&secret.certificates);
     Ok(())
 }

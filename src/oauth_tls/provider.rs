@@ -7,10 +7,13 @@ use super::{
 use crate::{
     admin_config::{Fault, auth::Auth, config_map, files::Config},
     admission::AdmissionRequest,
-    cluster::others::Others,
     host::Host,
+    installation::{
+        admin::{self, Reading},
+        others::Others,
+    },
     origin::shown,
-    verdict::{Unjudged, Verdict, Violation},
+    verdict::{Notice, Unjudged, Verdict, Violation},
 };
 
 /// Who gives out the tokens, in words, where it is not flyteadmin.
@@ -43,10 +46,15 @@ fn says(text: &[u8], word: &[u8]) -> bool {
     text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
 }
 
-/// Judges a ConfigMap of flyteadmin's by itself: a provider that is named must have an address.
-pub(super) fn judge(request: &AdmissionRequest, settings: &Settings, verdict: &mut Verdict) -> Result<(), Unjudged> {
+/// Judges a ConfigMap of flyteadmin's, with those that are mounted beside it: a provider that is named must have an address.
+pub(super) fn judge(
+    request: &AdmissionRequest,
+    settings: &Settings,
+    host: &dyn Host,
+    verdict: &mut Verdict,
+) -> Result<(), Unjudged> {
     let (name, object) = config_map::of(request)?;
-    if config_map::deployment(&name).is_none() || settings.oauth() != Oauth::Detect {
+    if settings.oauth() != Oauth::Detect {
         return Ok(());
     }
     let files = config_map::files(object)?;
@@ -54,17 +62,47 @@ pub(super) fn judge(request: &AdmissionRequest, settings: &Settings, verdict: &m
     if !files.iter().any(|file| says(&file.text, SERVER_TYPE)) {
         return Ok(());
     }
-    let mut config = Config::read(&files)?;
-    let use_auth = config.security()?.use_auth;
-    // Without authentication nobody asks the provider. What does not start anyway is said by flyte-admin-cors.
-    if !config.faults.is_empty() || use_auth.is_some_and(|said| !said.value) {
-        return Ok(());
+    let namespace = request.namespace();
+    let others = Others::beside_config_map(host, false, (namespace, &name, object));
+    let readers = admin::runners(&others, namespace).unwrap_or_default();
+    let mut readers = readers.into_iter().filter(|runner| runner.reads(&name)).peekable();
+    if readers.peek().is_none() {
+        if config_map::deployment(&name).is_none() || config_map::is_flyte_two(object, &files)? {
+            return Ok(());
+        }
+        let fault = fault(&mut Config::read(&files)?)?;
+        verdict.violations.extend(fault.map(violation));
     }
-    if let Err(fault) = config.auth() {
-        let Fault { place, problem, mend, .. } = *fault;
-        verdict.violations.push(Violation::new(rules::NO_PROVIDER, place, problem, mend.into_owned()));
-        // Another address is another provider, and the words show neither's password.
-        verdict.violations.rest_on(&files);
+    for reader in readers.filter(|reader| !reader.is_flyte_two) {
+        // What another file keeps from being read is said there, and by flyte-admin-cors.
+        let Ok(Reading { mut config, unseen, own_files, .. }) = reader.reading(&others, namespace) else { continue };
+        let Some(fault) = fault(&mut config)?.filter(|fault| own_files.contains(&fault.place.path)) else { continue };
+        if unseen.is_empty() {
+            let violation = violation(fault);
+            if !verdict.violations.kept().any(|known| *known == violation) {
+                verdict.violations.push(violation);
+            }
+        } else {
+            let text = format!("{}; {}", fault.problem, admin::not_seen(&unseen));
+            verdict.notices.push(Notice { rule: rules::NOT_CHECKED, place: fault.place, text });
+        }
     }
+    verdict.seen.judged();
+    // Another address is another provider, and the words show neither's password.
+    verdict.violations.rest_on(&files);
     Ok(())
+}
+
+/// What is wrong with the provider that files name. Without authentication nobody asks it, and what does not start anyway is
+/// said by flyte-admin-cors.
+fn fault(config: &mut Config) -> Result<Option<Fault>, Unjudged> {
+    let use_auth = config.security()?.use_auth;
+    if !config.faults.is_empty() || use_auth.is_some_and(|said| !said.value) {
+        return Ok(None);
+    }
+    Ok(config.auth().err().map(|fault| *fault))
+}
+
+fn violation(Fault { place, problem, mend, .. }: Fault) -> Violation {
+    Violation::new(rules::NO_PROVIDER, place, problem, mend.into_owned())
 }

@@ -5,8 +5,11 @@ use crate::rule::rules;
 rules! {
     "flyte-oauth-tls":
     Violation SELF_SIGNED = "self-signed",
-        "a leaf that its own key has signed; names that are equal prove nothing",
+        "a leaf that its own key has signed, where names that are equal prove nothing; or that cert-manager is to make so",
         "flytectl stops before OAuth begins. Use a certificate of a CA that clients trust, or another OAuth provider, which makes this a notice.";
+    Violation STAGING_ISSUER = "staging-issuer",
+        "a certificate that Let's Encrypt's test environment is asked for",
+        "No client trusts its roots. Write the address of the real one under `spec.acme.server` of the issuer. A notice with another OAuth provider.";
     Violation UNTRUSTED_ROOT = "untrusted-root",
         "a chain that ends at a root that is not trusted",
         "Or at one that has another key than the trusted one of its name, has expired or may not sign the chain. Clients that are not told of the root refuse the certificate. Name it in `trustRoots` where they are. A notice with another OAuth provider.";
@@ -57,7 +60,7 @@ rules! {
         "Clients that call it there refuse the certificate. Get one that names the host.";
     Violation NO_PROVIDER = "no-provider",
         "in flyteadmin's ConfigMap, another OAuth provider that has no address",
-        "`External` where neither `auth.appAuth.externalAuthServer.baseUrl` nor, which flyteadmin takes in its place, `auth.userAuth.openId.baseUrl` is set; where the one that counts is no absolute https URL; `authServerType` that is neither `Self` nor `External`; what releases of flyteadmin read in two ways: keys that differ in case alone, and a `<<` that brings a key of its map once more, with another value. flyteadmin does not start, or asks nobody. Name the provider. Each ConfigMap is judged by itself, and only where it says `server.security.useAuth: true`.";
+        "`External` where neither `auth.appAuth.externalAuthServer.baseUrl` nor, which flyteadmin takes in its place, `auth.userAuth.openId.baseUrl` is set; where the one that counts is no absolute https URL; `authServerType` that is neither `Self` nor `External`; what releases of flyteadmin read in two ways: keys that differ in case alone, and a `<<` that brings a key of its map once more, with another value. flyteadmin does not start, or asks nobody. Name the provider. Judged is what the files come to that flyteadmin reads together, and only where they say `server.security.useAuth: true`.";
     Notice LONG_LIVED = "long-lived",
         "a leaf under one of Mozilla's roots that is valid for longer than browsers took when it was issued",
         "That is 398 days; 200 since March 2026, 100 from March 2027, 47 from March 2029. flytectl takes it, browsers may not. Get one that is valid for less.";

@@ -43,35 +43,44 @@ const STRING_DATA: &str = r#"stringData["tls.crt"]"#;
 /// The type of Secrets that hold a certificate and its key.
 const TLS: &str = "kubernetes.io/tls";
 
+/// The type of Secrets that hold anything: who makes one by hand often forgets the other, and servers do not ask for it.
+const OPAQUE: &str = "Opaque";
+
 /// Whether objects of this kind are Secrets.
 pub(super) fn is_kind(kind: &Kind) -> bool {
     kind.group() == v1::Secret::GROUP && kind.name() == v1::Secret::KIND
 }
 
-/// The Secret in a request; `None` where it holds no certificate for TLS, or has another name. One that is being deleted is in
-/// use, and can be changed, as long as a finalizer keeps it.
+/// The Secret in a request; `None` where it is of another type and holds no certificate, or is not concerned. `is_concerned` is
+/// asked for its name, and whether it holds one. One that is being deleted is in use, and can be changed, as long as a finalizer
+/// keeps it.
 ///
 /// # Errors
 ///
 /// There is none, or something in it has another type than Kubernetes gives it.
 pub(super) fn of<'a>(
     request: &AdmissionRequest<'a>,
-    is_concerned: impl Fn(&str) -> bool,
+    is_concerned: impl FnOnce(&str) -> bool,
 ) -> Result<Option<Secret<'a>>, Unjudged> {
     let Some(object) = request.object else {
         return Err(Unjudged { path: "request.object".to_owned(), reason: "missing".to_owned() });
     };
     let Object { metadata, kind, .. } = quietly(admission::read(object))?;
-    let metadata = metadata.unwrap_or_default();
-    let name = metadata.name.unwrap_or(Text::constant(""));
-    if kind.as_deref() != Some(TLS) || !is_concerned(&name) {
+    let name = metadata.unwrap_or_default().name.unwrap_or(Text::constant(""));
+    // Helm's releases are a megabyte.
+    if kind.as_deref().is_some_and(|kind| kind != TLS && kind != OPAQUE) {
         return Ok(None);
     }
-    // As the API server does, `stringData` is written over `data`.
     let Entries { data, string_data, .. } = quietly(admission::read(object))?;
+    // As the API server does, `stringData` is written over `data`.
     let text =
         |entries: Option<Certificates<'a>>| entries.and_then(|entries| entries.certificates).map(Text::into_bytes);
-    let (path, certificates) = match (text(string_data), text(data)) {
+    let (string, encoded) = (text(string_data), text(data));
+    let has_some = string.iter().chain(&encoded).any(|text| !text.is_empty());
+    if (kind.as_deref() != Some(TLS) && !has_some) || !is_concerned(&name) {
+        return Ok(None);
+    }
+    let (path, certificates) = match (string, encoded) {
         (Some(text), _) => (STRING_DATA, text.into_owned()),
         (None, Some(text)) => {
             let decoded = base64::decode(&text);

@@ -129,6 +129,11 @@ impl<'a> Settings<'a> {
         }
     }
 
+    /// Whether the settings name the Secrets.
+    pub(super) fn names_secrets(&self) -> bool {
+        self.secrets.is_some()
+    }
+
     pub(super) fn min_days_left(&self) -> u64 {
         self.min_days_left.unwrap_or(0).into()
     }

@@ -17,7 +17,7 @@ impl Labels<'_> {
     }
 
     /// Whether these, as a Service's selector, select a pod with those labels. An empty selector selects none.
-    #[cfg(feature = "cluster-objects")]
+    #[cfg(feature = "admin-config")]
     pub fn selects(&self, labels: Option<&Labels>) -> bool {
         let has = |(name, value): (&Text, &Option<Text>)| {
             labels.and_then(|labels| labels.get(name)) == Some(value.as_deref().unwrap_or_default())

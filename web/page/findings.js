@@ -14,6 +14,9 @@ import { actionOf, count, placeOf, titleOf } from "./words.js";
  * @property {(object: Judged, finding: Finding) => Promise<void>} apply throws where it cannot be
  */
 
+/** How many reasons are listed why a sentence is not shown. */
+const MOST_MISSING = 3;
+
 /** How many findings are listed at a time: a page of thousands of them is slow, and nobody reads it. */
 const PAGE = 100;
 
@@ -26,6 +29,28 @@ const NAMES = { violation: "Violation", notice: "Notice", unjudged: "Not judged"
  *
  * @typedef {{ findings: number, build: () => HTMLElement }} Part
  */
+
+const STATES = {
+  holds: { sign: "✓", word: "holds" },
+  broken: { sign: SIGNS.violation, word: "broken" },
+  "not-shown": { sign: "?", word: "not shown" },
+};
+
+/**
+ * What the manifests show of each sentence of the "Security Overview".
+ *
+ * @param {Report["sentences"]} sentences
+ */
+function sentences(sentences) {
+  return h("section", { class: "sentences", "aria-labelledby": "sentences-title" },
+    h("h3", { id: "sentences-title" }, "Flyte's Security Overview"),
+    h("ul", {}, ...sentences.map(({ sentence, state, missing = [] }) =>
+      h("li", { class: state },
+        h("span", { class: "state" },
+          h("span", { "aria-hidden": "true" }, `${STATES[state].sign} `), STATES[state].word),
+        ` ${sentence}`,
+        ...missing.slice(0, MOST_MISSING).map((reason) => h("p", { class: "missing" }, ...prose(reason)))))));
+}
 
 /** The findings of a report as a list. */
 export class Findings {
@@ -57,6 +82,7 @@ export class Findings {
         .map((object) => ({ findings: findingsOf(object), build: () => this.#object(object) })),
     ];
     this.clear();
+    if (report.objects.length > 0) this.#root.append(sentences(report.sentences));
     this.#add(parts);
     if (quiet.length > 0) this.#root.append(this.#quiet(quiet));
     // Who works through the list by keyboard goes on where they were, though what was there is mended.

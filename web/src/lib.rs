@@ -13,7 +13,7 @@ use flytewarden_offline::{
     edit::{self, Edit},
     images::Images,
     linked::info,
-    report::{Place, Report},
+    report::{Namespaces, Place, Report},
     settings::Settings,
 };
 use js_sys::{Array, Error, JSON, JsString, Reflect, Symbol};
@@ -57,6 +57,9 @@ pub struct Options {
     /// The USER of images, for the setting `imageUser` of flyte-non-root, which is `check` then; `null` where an image has none.
     #[tsify(optional, type = "Record<string, string | null>")]
     pub image_users: Option<BTreeMap<String, Option<String>>>,
+    /// The namespaces to report on, `all` for every one; those in which something of Flyte's is where absent.
+    #[tsify(optional)]
+    pub namespaces: Option<Vec<String>>,
 }
 
 /// What the command calls a text without a name.
@@ -80,7 +83,8 @@ pub fn check(
     if manifests.is_empty() {
         return Err(error("there are no manifests", "manifests", None, ""));
     }
-    let Options { namespace, image_users } = from_js::<Option<Options>>(&options, "options")?.unwrap_or_default();
+    let Options { namespace, image_users, namespaces } =
+        from_js::<Option<Options>>(&options, "options")?.unwrap_or_default();
     let policies = policies::linked();
     let mut settings = read(&settings, &policies)?;
     if image_users.is_some() {
@@ -91,6 +95,11 @@ pub fn check(
         settings: &settings,
         namespace: namespace.as_deref().unwrap_or("default"),
         images: image_users.map(Images::of).unwrap_or_default(),
+        namespaces: match namespaces {
+            None => Namespaces::Flytes,
+            Some(named) if named.iter().any(|name| name == "all") => Namespaces::All,
+            Some(named) => Namespaces::Named(named),
+        },
     };
     let files: Vec<File> = manifests.into_iter().map(|Manifest { name, text }| File::new(name, Ok(text))).collect();
     let mut run = check.start(&files, Report::default());

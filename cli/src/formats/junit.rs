@@ -5,6 +5,7 @@
 
 use flytewarden_offline::{
     report::{Finding, Judged, Report as Checked, Unjudged},
+    sentences::{Shown, State},
     shown::visible,
 };
 use indexmap::{IndexMap, IndexSet};
@@ -30,6 +31,11 @@ pub fn junit(checked: &Checked) -> Result<String, SerializeError> {
     }
     let mut report = Report::new("flytewarden");
     report.add_test_suites(suites.into_values());
+    if !checked.objects.is_empty() {
+        let mut suite = TestSuite::new("Flyte's Security Overview");
+        suite.add_test_cases(checked.sentences.iter().map(sentence));
+        report.add_test_suite(suite);
+    }
     // What XML forbids, and the library leaves in.
     Ok(report.to_string()?.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}"))
 }
@@ -61,6 +67,22 @@ fn case(judged: &Judged, policy: &str) -> TestCase {
     if !notices.is_empty() {
         case.set_system_out(notices);
     }
+    case
+}
+
+/// A sentence of the document as a test, skipped where nothing shows whether it holds.
+fn sentence(Shown { name, sentence, state, missing }: &Shown) -> TestCase {
+    let status = match state {
+        State::Holds => TestCaseStatus::success(),
+        State::Broken => non_success(NonSuccessKind::Failure, "broken", "see the violations"),
+        State::NotShown => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(visible(&missing.join("; ")));
+            status
+        }
+    };
+    let mut case = TestCase::new(sentence, status);
+    case.set_classname(name);
     case
 }
 

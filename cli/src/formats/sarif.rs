@@ -12,6 +12,7 @@ use flytewarden_offline::{
     metadata::Metadata,
     report::{Finding, Judged, Report, Unjudged},
     rules::Explained,
+    sentences::{Shown, State},
 };
 use indexmap::IndexSet;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -47,6 +48,7 @@ pub fn sarif(report: &Report, policies: &[impl Policy]) -> Sarif {
             ));
         }
     }
+    notifications.extend(report.sentences.iter().filter(|shown| shown.state == State::NotShown).map(not_shown));
     let rules = rules.iter().map(|(policy, rule)| {
         let metadata = policies.iter().find(|other| other.name() == *policy).map(Policy::metadata);
         descriptor(policy, rule, metadata)
@@ -116,6 +118,12 @@ fn unjudged(entry: &Unjudged) -> Notification {
     let what = if what.is_empty() { String::new() } else { format!("{}: ", what.join(" ")) };
     let text = format!("not judged: {what}{}", entry.reason);
     notification("error", text, location(&entry.file, entry.line, entry.object.clone()))
+}
+
+/// That a sentence of the "Security Overview" is not shown.
+fn not_shown(Shown { sentence, missing, .. }: &Shown) -> Notification {
+    let text = format!("not shown: {sentence}: {}", missing.join("; "));
+    Notification::builder().level(json!("note")).message(message(text)).build()
 }
 
 fn notification(level: &str, text: String, location: Location) -> Notification {

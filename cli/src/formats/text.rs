@@ -8,6 +8,7 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use flytewarden_offline::{
     report::{Finding, Judged, Report, Unjudged},
+    sentences::{Shown, State},
     shown::{around_user, is_visible, visible},
 };
 
@@ -34,7 +35,31 @@ pub fn text(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> 
     if !report.unjudged.is_empty() {
         writeln!(out)?;
     }
+    if !report.objects.is_empty() {
+        sentences(&report.sentences, out)?;
+    }
     summary(report, out)
+}
+
+/// What the manifests show of the document, a line for each sentence, and below it what is missing.
+fn sentences(sentences: &[Shown], out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    const MOST_MISSING: usize = 3;
+    writeln!(out, "{TITLE}Flyte's Security Overview{TITLE:#}")?;
+    for Shown { sentence, state, missing, .. } in sentences {
+        let (word, style) = match state {
+            State::Holds => ("holds", MEND),
+            State::Broken => ("broken", BAD),
+            State::NotShown => ("not shown", WORTH_KNOWING),
+        };
+        writeln!(out, "  {style}{word:9}{style:#}  {sentence}")?;
+        for reason in missing.iter().take(MOST_MISSING) {
+            writeln!(out, "             {DIM}{}{DIM:#}", printable(reason))?;
+        }
+        if missing.len() > MOST_MISSING {
+            writeln!(out, "             {DIM}and {} more{DIM:#}", missing.len() - MOST_MISSING)?;
+        }
+    }
+    writeln!(out)
 }
 
 fn object(judged: &Judged, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
@@ -122,6 +147,20 @@ fn summary(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
             counts.out_of_scope,
             named.join(", ")
         )?;
+    }
+    if !report.other_namespaces.is_empty() {
+        let others: usize = report.other_namespaces.values().sum();
+        let names: Vec<String> = report.other_namespaces.keys().take(4).map(|name| printable(name)).collect();
+        let more = if report.other_namespaces.len() > names.len() { ", ..." } else { "" };
+        let what = count(others, "object");
+        write!(
+            out,
+            " {DIM}Left out: {what} in namespaces without Flyte ({}{more}); --namespaces all has them judged.{DIM:#}",
+            names.join(", ")
+        )?;
+    }
+    if report.made_by_others > 0 {
+        write!(out, " {DIM}Left out: {} that others here make.{DIM:#}", count(report.made_by_others, "object"))?;
     }
     writeln!(out)?;
     if !report.asked_for.is_empty() {

@@ -348,6 +348,7 @@ fn the_key_is_never_shown() {
         settings: &Settings::default(),
         namespace: "flyte",
         images: flytewarden_offline::images::Images::default(),
+        namespaces: flytewarden_offline::report::Namespaces::All,
     };
     is_silent(&json!(check(&with, &[file], false).report).to_string(), "the command");
 }

@@ -12,6 +12,7 @@ use flytewarden_offline::{
     check::{Check, Policy},
     images::Images,
     linked::Linked,
+    report::Namespaces,
     settings::Settings,
 };
 use serde_json::json;
@@ -53,7 +54,13 @@ fn every_chart_gets_the_report_of_the_modules() {
 /// The report on manifests, and what is filled in.
 fn report<P: Policy>(policies: &[P], paths: &[PathBuf]) -> String {
     let settings = Settings::default().or("fill", "flyte", policies).expect("flyte-non-root is there");
-    let with = Check { policies, settings: &settings, namespace: "flyte", images: Images::default() };
+    let with = Check {
+        policies,
+        settings: &settings,
+        namespace: "flyte",
+        images: Images::default(),
+        namespaces: Namespaces::All,
+    };
     let checked = check(&with, paths, true);
     let fixed: Vec<&String> = checked.fixed.iter().map(|file| &file.fixed.text).collect();
     assert!(!fixed.is_empty());

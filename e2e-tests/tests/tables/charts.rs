@@ -7,7 +7,13 @@ use flytewarden_cli::{
     diff::diff,
 };
 use flytewarden_e2e::{charts, native};
-use flytewarden_offline::{check::Check, images::Images, linked::Linked, report::Judged, settings::Settings};
+use flytewarden_offline::{
+    check::Check,
+    images::Images,
+    linked::Linked,
+    report::{Judged, Namespaces},
+    settings::Settings,
+};
 use libtest_mimic::{Failed, Trial};
 
 /// What a chart has, its settings, and a policy's violations: each object with its line, the container or the place in a
@@ -127,7 +133,13 @@ static POLICIES: LazyLock<Vec<Linked>> = LazyLock::new(native::policies);
 
 fn check_chart(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> Result<(), Failed> {
     let settings = Settings::read(settings, &POLICIES).map_err(|wrong| wrong.to_string())?;
-    let with = Check { policies: &POLICIES, settings: &settings, namespace: "flyte", images: Images::default() };
+    let with = Check {
+        policies: &POLICIES,
+        settings: &settings,
+        namespace: "flyte",
+        images: Images::default(),
+        namespaces: Namespaces::All,
+    };
     let report = check(&with, &[charts().join(chart)], false).report;
     let mut found = Vec::new();
     for object in &report.objects {
@@ -146,7 +158,13 @@ fn check_chart(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> 
 /// What the users of Flyte's charts are filled in of v0.13.0, and whether the text is edited to just that.
 fn check_filled() -> Result<(), Failed> {
     let settings = Settings::read("flyte-non-root: {fill: flyte}", &POLICIES).map_err(|wrong| wrong.to_string())?;
-    let with = Check { policies: &POLICIES, settings: &settings, namespace: "flyte", images: Images::default() };
+    let with = Check {
+        policies: &POLICIES,
+        settings: &settings,
+        namespace: "flyte",
+        images: Images::default(),
+        namespaces: Namespaces::All,
+    };
     let Checked { report, fixed } = check(&with, &[charts().join("flyte-v0.13.0-sandbox.yaml")], true);
     let is_filled = |object: &&Judged| object.notices.iter().any(|notice| notice.rule == "filled");
     let filled: Vec<_> = report.objects.iter().filter(is_filled).map(|object| object.place.title()).collect();

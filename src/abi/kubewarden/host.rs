@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use kubewarden_policy_sdk::wapc_guest::host_call;
 use serde_json::value::RawValue;
 
-#[cfg(feature = "cluster-objects")]
+#[cfg(feature = "admin-config")]
 use super::list;
 use crate::host::{self, Listed};
 #[cfg(feature = "flyte-oauth-tls")]
@@ -16,12 +16,12 @@ use crate::{host::Pki, oauth_tls::LINKED};
 pub(super) struct Host;
 
 impl host::Host for Host {
-    #[cfg(feature = "cluster-objects")]
+    #[cfg(feature = "admin-config")]
     fn list(&self, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
         list::list(kind, namespace)
     }
 
-    #[cfg(not(feature = "cluster-objects"))]
+    #[cfg(not(feature = "admin-config"))]
     fn list(&self, _: Listed, _: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
         Err("this module asks for no objects".to_owned())
     }

@@ -3,14 +3,14 @@
 use std::marker::PhantomData;
 
 use k8s_openapi::{
-    ListableResource, Resource,
+    ClusterResourceScope, ListableResource, NamespaceResourceScope, Resource,
     api::{
         apps::v1::Deployment,
         core::v1::{ConfigMap, Service},
         networking::v1::Ingress,
     },
 };
-#[cfg(feature = "flyte-console-url")]
+#[cfg(any(feature = "flyte-console-url", feature = "flyte-oauth-tls"))]
 use kubewarden_policy_sdk::host_capabilities::kubernetes::{ListAllResourcesRequest, list_all_resources};
 use kubewarden_policy_sdk::{
     error::Error,
@@ -28,6 +28,8 @@ pub(super) fn list(kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawV
         Listed::Deployment => list_as::<Deployment>(kind, namespace),
         Listed::Ingress => list_as::<Ingress>(kind, namespace),
         Listed::Service => list_as::<Service>(kind, namespace),
+        Listed::Issuer => list_as::<Issuer>(kind, namespace),
+        Listed::ClusterIssuer => list_as::<ClusterIssuer>(kind, namespace),
     }
 }
 
@@ -45,7 +47,7 @@ fn list_as<K: ListableResource>(kind: Listed, namespace: Option<&str>) -> Result
             field_selector,
             field_masks,
         }),
-        #[cfg(feature = "flyte-console-url")]
+        #[cfg(any(feature = "flyte-console-url", feature = "flyte-oauth-tls"))]
         None => list_all_resources::<Unread<K>>(&ListAllResourcesRequest {
             api_version,
             kind: kind_name,
@@ -54,7 +56,7 @@ fn list_as<K: ListableResource>(kind: Listed, namespace: Option<&str>) -> Result
             field_masks,
         }),
         // A module that never asks this must not need the capability for it.
-        #[cfg(not(feature = "flyte-console-url"))]
+        #[cfg(not(any(feature = "flyte-console-url", feature = "flyte-oauth-tls")))]
         None => return Err("this module lists one namespace at a time".to_owned()),
     };
     let listed = listed.map_err(|error| match error {
@@ -62,6 +64,31 @@ fn list_as<K: ListableResource>(kind: Listed, namespace: Option<&str>) -> Result
         error => error.to_string(),
     })?;
     Ok(listed.items.into_iter().map(|item| item.0).collect())
+}
+
+/// cert-manager's kinds, of which k8s-openapi has nothing. Their names are all that the SDK wants of them.
+macro_rules! cert_managers {
+    ($($kind:ident $plural:literal $scope:ident,)*) => {$(
+        struct $kind;
+
+        impl Resource for $kind {
+            const API_VERSION: &'static str = "cert-manager.io/v1";
+            const GROUP: &'static str = "cert-manager.io";
+            const KIND: &'static str = stringify!($kind);
+            const VERSION: &'static str = "v1";
+            const URL_PATH_SEGMENT: &'static str = $plural;
+            type Scope = $scope;
+        }
+
+        impl ListableResource for $kind {
+            const LIST_KIND: &'static str = concat!(stringify!($kind), "List");
+        }
+    )*};
+}
+
+cert_managers! {
+    Issuer "issuers" NamespaceResourceScope,
+    ClusterIssuer "clusterissuers" ClusterResourceScope,
 }
 
 /// An object of a kind that is yet to be read. The SDK would make a typed copy of every field.

@@ -1,8 +1,8 @@
 //! The door for waPC hosts, which Kubewarden's engines are: bytes in, bytes out, by function name.
 
-#[cfg(any(feature = "cluster-objects", feature = "flyte-non-root-image-user"))]
+#[cfg(any(feature = "admin-config", feature = "flyte-non-root-image-user"))]
 mod host;
-#[cfg(feature = "cluster-objects")]
+#[cfg(feature = "admin-config")]
 mod list;
 
 use kubewarden_policy_sdk::{
@@ -12,9 +12,9 @@ use kubewarden_policy_sdk::{
 };
 
 use crate::decision::Policies;
-#[cfg(not(any(feature = "cluster-objects", feature = "flyte-non-root-image-user")))]
+#[cfg(not(any(feature = "admin-config", feature = "flyte-non-root-image-user")))]
 use crate::host::NoHost as Host;
-#[cfg(any(feature = "cluster-objects", feature = "flyte-non-root-image-user"))]
+#[cfg(any(feature = "admin-config", feature = "flyte-non-root-image-user"))]
 use host::Host;
 
 /// Called once by the host, before any other function.

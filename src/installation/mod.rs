@@ -4,3 +4,8 @@ pub(crate) mod admin;
 pub(crate) mod ingress;
 pub(crate) mod objects;
 pub(crate) mod others;
+#[cfg(feature = "flyte-oauth-tls")]
+mod presented;
+
+#[cfg(feature = "flyte-oauth-tls")]
+pub use presented::{Presented, presented};

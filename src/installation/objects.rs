@@ -74,6 +74,12 @@ impl<'c> Objects<'c> {
         Self { is_everywhere, config_map: Some(config_map), ..Self::beside(host) }
     }
 
+    /// The same objects, of all namespaces.
+    #[cfg(any(feature = "flyte-console-url", feature = "flyte-oauth-tls"))]
+    pub(crate) fn everywhere(&self) -> Self {
+        Self { is_everywhere: true, lists: Rc::clone(&self.lists), ..*self }
+    }
+
     /// The same objects, with the ConfigMap as it is before the request.
     pub(crate) fn before(&self, old: &'c RawValue) -> Self {
         Self {
@@ -139,7 +145,9 @@ impl<'c> Objects<'c> {
 
     fn list(&self, kind: Listed, namespace: Option<&str>) -> Answer {
         let question = (kind, namespace.map(str::to_owned));
-        if let Some((_, answer)) = self.lists.borrow().iter().find(|(asked, _)| *asked == question) {
+        // Those of a namespace are among those of all.
+        let is_answered = |asked: &Question| *asked == question || *asked == (kind, None);
+        if let Some((_, answer)) = self.lists.borrow().iter().find(|(asked, _)| is_answered(asked)) {
             return Rc::clone(answer);
         }
         let found = |object: Box<RawValue>| {

@@ -39,6 +39,12 @@ impl<'c> Others<'c> {
         Self::of(Objects::beside_config_map(host, is_everywhere, config_map))
     }
 
+    /// The same objects, of all namespaces.
+    #[cfg(feature = "flyte-console-url")]
+    pub(crate) fn everywhere(&self) -> Self {
+        Self::of(self.objects.everywhere())
+    }
+
     /// The same objects, with the ConfigMap as it is before the request.
     pub(crate) fn before(&self, old: &'c RawValue) -> Self {
         Self::of(self.objects.before(old))

@@ -1,0 +1,58 @@
+//! Which container runs flyteadmin's server: told by its command line, and by its image or its name in Flyte's charts.
+//!
+//! `serve` alone tells nothing, since datacatalog serves too, nor does the image: syncresources and the init containers run
+//! commands of flyteadmin's own. Flyte 2 has containers, Deployments and ConfigMaps of the same names, and no flyteadmin: its
+//! image is another, and its binary has no command `start`.
+//!
+//! Source: `charts/flyte-core` and `charts/flyte-binary` of [flyteorg/flyte](https://github.com/flyteorg/flyte) v1.16.8 and
+//! v2.0.43.
+
+use serde_json::value::RawValue;
+
+use crate::{argv::CommandLine, flyte, image::Repository, verdict::Unjudged, workload::Placed};
+
+/// What a container runs.
+pub(crate) enum Server<'a> {
+    /// flyteadmin, or the binary that holds all of Flyte 1, with this command line.
+    Admin(CommandLine<'a>),
+    /// The binary of Flyte 2.
+    FlyteTwo,
+}
+
+impl<'a> Server<'a> {
+    /// The server of a container that runs as long as its pod; `None` where it runs something else.
+    ///
+    /// # Errors
+    ///
+    /// Its command line has another type than Kubernetes gives it.
+    pub(crate) fn of(placed: &Placed<'_, 'a>) -> Result<Option<Self>, Unjudged> {
+        if !placed.runs_on() {
+            return Ok(None);
+        }
+        let container = placed.container;
+        let image = Repository::of(container.image()).map_or("", |repository| repository.name());
+        if image == flyte::FLYTE_2_IMAGE {
+            return Ok(Some(Self::FlyteTwo));
+        }
+        let is_known = is_named(placed) || flyte::ADMIN_IMAGES.contains(&image);
+        let says =
+            |word: &str| [container.command, container.args].iter().flatten().any(|list| list.get().contains(word));
+        if !is_known && !(says("flyte") && flyte::ADMIN_COMMANDS.iter().any(|command| says(command))) {
+            return Ok(None);
+        }
+        let line = CommandLine::read(placed)?;
+        if !line.run.serves() && container.command.is_none_or(is_empty) && line.run.begins_with_config() {
+            return Ok(Some(Self::FlyteTwo));
+        }
+        Ok((is_known || line.run.is_flyteadmins()).then_some(Self::Admin(line)))
+    }
+}
+
+fn is_empty(list: &RawValue) -> bool {
+    matches!(list.get(), "null" | "[]")
+}
+
+/// Whether a container has the name of one that runs flyteadmin in Flyte's charts.
+pub(crate) fn is_named(placed: &Placed) -> bool {
+    flyte::ADMIN_CONTAINERS.contains(&placed.container.name())
+}

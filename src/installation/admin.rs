@@ -1,0 +1,330 @@
+//! What flyteadmin's configuration comes to in a namespace.
+//!
+//! The container that runs flyteadmin says what is mounted where it reads its files, and by flags and variables what comes
+//! before them. Where no Deployment runs flyteadmin, it is the one ConfigMap with a name of Flyte's charts. What a Secret
+//! brings is not seen, nor what flyteadmin's own `envFrom` brings.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+#[cfg(feature = "flyte-oauth-tls")]
+use super::ingress::Ingress;
+use super::{
+    ingress::{self, Hosts},
+    objects::{Found, Objects, title},
+};
+use crate::{
+    admin_config::{
+        Security,
+        auth::Auth,
+        config_map,
+        container::{Overrides, Remark},
+        files::{Config, File},
+        mounts::{Files, Source},
+        server::{self, Server},
+    },
+    argv::CommandLine,
+    host::Listed,
+    verdict::{Place, Shortened, Unjudged},
+    workload::{Placed, Workload},
+};
+
+/// A container that runs flyteadmin's server.
+pub(crate) struct Runner {
+    /// Its Deployment, as people name it.
+    pub(crate) title: String,
+    /// The name of its Deployment.
+    pub(crate) deployment: String,
+    /// Whether it is Flyte 2's, which has no flyteadmin.
+    pub(crate) is_flyte_two: bool,
+    is_named: bool,
+    /// What comes before its files, or why that is not known.
+    pub(crate) overrides: Result<Security, String>,
+    /// A flag or variable about `auth`, which is not read.
+    auth: Option<String>,
+    files: Files,
+}
+
+/// A flyteadmin.
+pub(crate) struct Admin {
+    pub(crate) security: Security,
+    /// Why it is not known what holds, where something may come before what is seen.
+    pub(crate) doubt: Option<String>,
+    /// Who gives out the tokens, or why that is not known.
+    pub(crate) auth: Result<Auth, String>,
+    /// The names of the ConfigMaps it reads.
+    pub(crate) config_maps: Vec<String>,
+    namespace: String,
+    /// The Deployment that runs it, as people name it.
+    deployment: Option<String>,
+    /// The paths of those of its files that are in the ConfigMap of the request.
+    own_files: BTreeSet<String>,
+}
+
+/// What the files come to that are mounted together, as far as they are seen.
+pub(crate) struct Reading {
+    pub(crate) config: Config,
+    /// What may bring other files, as people name it.
+    pub(crate) unseen: Vec<String>,
+    /// The paths of the files that are in the ConfigMap of the request.
+    pub(crate) own_files: BTreeSet<String>,
+    /// The name of the first ConfigMap: what no file says can be said there.
+    pub(crate) first: Option<String>,
+}
+
+impl Admin {
+    /// The flyteadmin of a namespace.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not known what holds.
+    pub(crate) fn of(objects: &Objects, namespace: &str) -> Result<Self, String> {
+        let mut runners = runners(objects, namespace)?;
+        if runners.iter().any(|runner| runner.is_flyte_two) {
+            runners.retain(|runner| !runner.is_flyte_two);
+            if runners.is_empty() {
+                return Err(format!("in namespace {} runs Flyte 2, which has no flyteadmin", Shortened(namespace)));
+            }
+        }
+        if runners.iter().any(|runner| runner.is_named) {
+            runners.retain(|runner| runner.is_named);
+        }
+        if let [one, other, ..] = &runners[..] {
+            return Err(format!("{} and {} both run flyteadmin", one.title, other.title));
+        }
+        let (deployment, overrides, auth, files) = match runners.pop() {
+            Some(Runner { title, overrides, auth, files, .. }) => {
+                if files.config_maps.is_empty() && files.unseen.is_empty() {
+                    return Err(format!("{title} mounts no file where its flyteadmin reads them"));
+                }
+                let unread = auth.map(|said| format!("{title} says {said}, which is not read"));
+                (Some(title), overrides?, unread, files)
+            }
+            None => (None, Security::default(), None, by_name(objects, namespace)?),
+        };
+        let unknown = |Unjudged { path, reason }: Unjudged| match &*path {
+            "" => reason,
+            path => format!("{path}: {reason}"),
+        };
+        let Reading { mut config, unseen, own_files, .. } = Reading::of(objects, namespace, &files).map_err(unknown)?;
+        let security = config.security().map_err(unknown)?;
+        if let Some(fault) = config.faults.first() {
+            return Err(format!("{}: {}", fault.place.path, fault.problem));
+        }
+        let of_files = config.auth().map_err(|fault| format!("{}: {}", fault.place.path, fault.problem));
+        let doubt = (!unseen.is_empty()).then(|| not_seen(&unseen));
+        let auth = auth.map_or(of_files, Err).and_then(|auth| doubt.clone().map_or(Ok(auth), Err));
+        let config_maps = files.config_maps.into_iter().map(|source| source.name).collect();
+        let namespace = namespace.to_owned();
+        Ok(Self { security: overrides.before(security), doubt, auth, config_maps, namespace, deployment, own_files })
+    }
+
+    /// Where something is said, as people say it.
+    pub(crate) fn at(&self, place: Option<&Place>) -> String {
+        match place {
+            // Where nobody says it, it can be said in a ConfigMap.
+            None => {
+                let titles = self.config_maps.iter().map(|name| title(Listed::ConfigMap, &self.namespace, name));
+                titles.collect::<Vec<_>>().join(", ")
+            }
+            Some(Place { path, within: Some(within), .. }) => format!("{path} line {}", within.line),
+            Some(Place { path, .. }) => format!("{} {path}", self.deployment.as_deref().unwrap_or_default()),
+        }
+    }
+
+    /// Whether a place is in the ConfigMap of the request, rather than in another object.
+    pub(crate) fn is_of_request(&self, place: &Place) -> bool {
+        self.own_files.contains(&place.path)
+    }
+}
+
+/// Why it is not known what flyteadmin's files come to.
+pub(crate) fn not_seen(unseen: &[String]) -> String {
+    format!("flyteadmin also reads {}", unseen.join(" and "))
+}
+
+/// Gives each container of a namespace's Deployments that runs flyteadmin's server, or Flyte 2's, to `each`.
+fn each_server(
+    objects: &Objects,
+    namespace: &str,
+    mut each: impl FnMut(&Found, &Workload, &Placed, &Server) -> Result<(), String>,
+) -> Result<(), String> {
+    objects.each(Listed::Deployment, Some(namespace), |found| {
+        let unreadable = |error| found.unreadable(Listed::Deployment, &error);
+        let workload = Workload::deployment(&found.object).map_err(unreadable)?;
+        for placed in workload.containers() {
+            match Server::of(&placed).map_err(unreadable)? {
+                // Something else may be in the image than the server.
+                Some(Server::Admin(line)) if !line.run.serves() && !server::is_named(&placed) => {}
+                Some(server) => each(found, &workload, &placed, &server)?,
+                None => {}
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The containers of a namespace that run flyteadmin's server, or Flyte 2's.
+///
+/// # Errors
+///
+/// Why they are not known.
+pub(crate) fn runners(objects: &Objects, namespace: &str) -> Result<Vec<Runner>, String> {
+    let mut runners = Vec::new();
+    each_server(objects, namespace, |found, workload, placed, server| {
+        runners.push(Runner::of(found, workload, placed, server)?);
+        Ok(())
+    })?;
+    Ok(runners)
+}
+
+impl Runner {
+    fn of(found: &Found, workload: &Workload, placed: &Placed, server: &Server) -> Result<Self, String> {
+        let title = found.title(Listed::Deployment);
+        let unreadable = |error: Unjudged| found.unreadable(Listed::Deployment, &error);
+        let (overrides, auth, config) = match server {
+            Server::FlyteTwo => (Ok(Security::default()), None, None),
+            Server::Admin(line) => {
+                let Overrides { security, faults, remarks, config } =
+                    Overrides::read(placed, line).map_err(unreadable)?;
+                let unknown =
+                    remarks.into_iter().filter(|(remark, ..)| *remark == Remark::NotKnown).map(|(_, _, text)| text);
+                let doubt = faults.into_iter().map(|fault| fault.problem).chain(unknown).next();
+                let overrides = doubt.map_or(Ok(security), |doubt| Err(format!("{title}: {doubt}")));
+                (overrides, says_of_auth(line), config)
+            }
+        };
+        let files = Files::of(workload, placed, config.as_deref()).map_err(unreadable)?;
+        let (is_flyte_two, is_named) = (matches!(server, Server::FlyteTwo), server::is_named(placed));
+        Ok(Self { title, deployment: found.name.clone(), is_flyte_two, is_named, overrides, auth, files })
+    }
+
+    /// Whether it reads a ConfigMap of its namespace.
+    pub(crate) fn reads(&self, config_map: &str) -> bool {
+        self.files.config_maps.iter().any(|source| source.name == config_map)
+    }
+
+    /// What its files come to.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read, or the host does not say which there are; the path leads to the file, and in another object than
+    /// that of the request begins with its title.
+    pub(crate) fn reading(&self, objects: &Objects, namespace: &str) -> Result<Reading, Unjudged> {
+        Reading::of(objects, namespace, &self.files)
+    }
+}
+
+/// A flag or a variable about `auth`, which come before the files.
+fn says_of_auth(line: &CommandLine) -> Option<String> {
+    const FLAG: &str = "--auth.";
+    let mut flags = line.run.arguments.iter().map(|word| &word.value);
+    let flag = flags.find(|value| value.text.starts_with(FLAG) || !value.is_known && FLAG.starts_with(&*value.text));
+    let flag = flag.map(|value| value.text.split('=').next().unwrap_or_default());
+    let mut names = line.variables().map(|variable| variable.name);
+    let said = flag.or_else(|| names.find(|name| *name == "AUTH" || name.starts_with("AUTH.")));
+    said.map(|name| Shortened(name).to_string())
+}
+
+/// The Services of a namespace that lead to its flyteadmins.
+///
+/// # Errors
+///
+/// Why they are not known.
+pub(crate) fn services(objects: &Objects, namespace: &str) -> Result<BTreeSet<String>, String> {
+    let mut services = BTreeSet::new();
+    each_server(objects, namespace, |_, workload, _, _| {
+        services.extend(ingress::services(objects, namespace, workload.pod_labels())?);
+        Ok(())
+    })?;
+    Ok(services)
+}
+
+/// Whether an Ingress that leads to a flyteadmin of a namespace presents the certificate of a Secret.
+///
+/// # Errors
+///
+/// Why that is not known.
+#[cfg(feature = "flyte-oauth-tls")]
+pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Result<bool, String> {
+    let names = |found: &Found| Ok(found.read::<Ingress>(Listed::Ingress)?.names(secret).then_some(()));
+    // Most Secrets are named by none, and then nothing else is asked.
+    if objects.find(Listed::Ingress, Some(namespace), names)?.is_none() {
+        return Ok(false);
+    }
+    let services = services(objects, namespace)?;
+    let presents = |found: &Found| {
+        let ingress = found.read::<Ingress>(Listed::Ingress)?;
+        Ok(ingress.presents(&services).contains(&secret).then_some(()))
+    };
+    Ok(objects.find(Listed::Ingress, Some(namespace), presents)?.is_some())
+}
+
+/// The hosts from which Ingresses lead to the flyteadmins of a namespace.
+///
+/// # Errors
+///
+/// Why they are not known.
+pub(crate) fn hosts(objects: &Objects, namespace: &str) -> Result<Hosts, String> {
+    ingress::hosts(objects, namespace, &services(objects, namespace)?)
+}
+
+/// The one ConfigMap of flyteadmin's by its name.
+fn by_name(objects: &Objects, namespace: &str) -> Result<Files, String> {
+    let mut names = Vec::new();
+    objects.each(Listed::ConfigMap, Some(namespace), |found| {
+        if config_map::deployment(&found.name).is_some() {
+            names.push(found.name.clone());
+        }
+        Ok(())
+    })?;
+    match &names[..] {
+        [] => Err(format!(
+            "there is no ConfigMap of flyteadmin's in namespace {}; if flyteadmin is in another, the settings can say so",
+            Shortened(namespace)
+        )),
+        [one] => Ok(Files { config_maps: vec![Source::whole(one.clone())], unseen: Vec::new() }),
+        [one, other, ..] => {
+            Err(format!("no Deployment says whether flyteadmin reads {} or {}", Shortened(one), Shortened(other)))
+        }
+    }
+}
+
+impl Reading {
+    /// Reads the files of ConfigMaps that are mounted together.
+    fn of(objects: &Objects, namespace: &str, Files { config_maps, unseen }: &Files) -> Result<Self, Unjudged> {
+        let mut unseen = unseen.clone();
+        let mut found = Vec::new();
+        for source in config_maps {
+            let object = objects.find(Listed::ConfigMap, Some(namespace), |found| {
+                Ok((found.name == source.name).then(|| found.object.clone()))
+            });
+            let object = object.map_err(|reason| Unjudged { path: String::new(), reason })?;
+            match object {
+                Some(object) => found.push((source, object)),
+                None if source.optional => {}
+                None => {
+                    unseen.push(format!("{}, which is not there", title(Listed::ConfigMap, namespace, &source.name)))
+                }
+            }
+        }
+        let mut files: BTreeMap<String, File> = BTreeMap::new();
+        let mut own_files = BTreeSet::new();
+        for (source, object) in &found {
+            let file = |key: &str| source.file(key).map(str::to_owned);
+            let is_own = objects.is_of_request(namespace, &source.name);
+            let owner = match is_own {
+                true => String::new(),
+                false => format!("{} ", title(Listed::ConfigMap, namespace, &source.name)),
+            };
+            let mut brought = BTreeMap::new();
+            config_map::add_files(object, &owner, &file, &mut brought)?;
+            if is_own {
+                own_files.extend(brought.values().map(|file| file.path.clone()));
+            }
+            files.extend(brought);
+        }
+        let first = found.first().map(|(source, _)| source.name.clone());
+        let files: Vec<File> = files.into_values().collect();
+        Ok(Self { config: Config::read(&files)?, unseen, own_files, first })
+    }
+}

@@ -1,0 +1,156 @@
+//! Where the certificate in front of flyteadmin comes from, where cert-manager makes it: a Secret that is not there yet is known
+//! by its issuer.
+//!
+//! Source: [cert-manager](https://cert-manager.io/docs/configuration/) v1.18, on `selfSigned` and `acme`, and its
+//! `ingress-shim` on annotations of Ingresses.
+
+use std::iter;
+
+use super::{Report, add, fault::Fault, rules, settings::Settings};
+use crate::{
+    admission::{self, AdmissionRequest, Kind},
+    host::{Host, Listed},
+    installation::{
+        admin,
+        ingress::{Ingress, IssuedBy},
+        others::Others,
+    },
+    location,
+    text::Text,
+    verdict::{Shortened, Unjudged, Verdict},
+    view::view,
+};
+
+view! {
+    struct Certificate<'a> {
+        "spec" => spec: CertificateSpec<'a>,
+    }
+
+    struct CertificateSpec<'a> {
+        "secretName" => secret_name: Text<'a>,
+        "issuerRef" => issuer: Reference<'a>,
+    }
+
+    struct Reference<'a> {
+        "name" => name: Text<'a>,
+        "kind" => kind: Text<'a>,
+        "group" => group: Text<'a>,
+    }
+
+    struct Issuer<'a> {
+        "spec" => spec: IssuerSpec<'a>,
+    }
+
+    struct IssuerSpec<'a> {
+        "selfSigned" => self_signed: serde::de::IgnoredAny,
+        "acme" => acme: Acme<'a>,
+    }
+
+    struct Acme<'a> {
+        "server" => server: Text<'a>,
+    }
+}
+
+/// cert-manager's API.
+const GROUP: &str = "cert-manager.io";
+
+/// The host of Let's Encrypt's test environment, whose roots no client trusts.
+const STAGING: &str = "acme-staging";
+
+/// Whether objects of this kind are cert-manager's Certificates.
+pub(super) fn is_certificate(kind: &Kind) -> bool {
+    (kind.group(), kind.name()) == (GROUP, "Certificate")
+}
+
+/// Judges a Certificate: who makes it, where flyteadmin presents it.
+pub(super) fn judge_certificate(
+    request: &AdmissionRequest,
+    settings: &Settings,
+    host: &dyn Host,
+    verdict: &mut Verdict,
+) -> Result<(), Unjudged> {
+    const PATH: &str = "spec.issuerRef";
+    let Certificate { spec, .. } = admission::read(object(request)?)?;
+    let CertificateSpec { secret_name, issuer, .. } = spec.unwrap_or_default();
+    let (Some(secret), Some(Reference { name: Some(name), kind, group, .. })) = (secret_name, issuer) else {
+        return Ok(());
+    };
+    let others = Others::beside(host);
+    let namespace = request.namespace();
+    let presented = settings.concern(&secret) || admin::presents(&others, namespace, &secret).unwrap_or(false);
+    // Other groups are of other issuers, which say for themselves what they are.
+    if !presented || group.is_some_and(|group| !group.is_empty() && &*group != GROUP) {
+        return Ok(());
+    }
+    let by = IssuedBy { is_cluster_wide: kind.as_deref() == Some("ClusterIssuer"), name: name.to_string() };
+    judge(&by, &format!("Secret {}", Shortened(&secret)), PATH, (namespace, host), settings, verdict);
+    Ok(())
+}
+
+/// Judges an Ingress that leads to flyteadmin: who makes the certificates that it asks for by an annotation.
+pub(super) fn judge_ingress(
+    request: &AdmissionRequest,
+    settings: &Settings,
+    host: &dyn Host,
+    verdict: &mut Verdict,
+) -> Result<(), Unjudged> {
+    let ingress: Ingress = admission::read(object(request)?)?;
+    let Some((by, annotation)) = ingress.issued_by() else { return Ok(()) };
+    let namespace = request.namespace();
+    let services = admin::services(&Others::beside(host), namespace).unwrap_or_default();
+    let Some(secret) = ingress.presents(&services).first().map(|secret| format!("Secret {}", Shortened(secret))) else {
+        return Ok(());
+    };
+    let path = location::key("metadata.annotations", annotation);
+    judge(&by, &secret, &path, (namespace, host), settings, verdict);
+    Ok(())
+}
+
+fn judge(
+    by: &IssuedBy,
+    secret: &str,
+    path: &str,
+    (namespace, host): (&str, &dyn Host),
+    settings: &Settings,
+    verdict: &mut Verdict,
+) {
+    verdict.seen.judged();
+    let report = &mut Report { verdict, path };
+    let (kind, scope) =
+        if by.is_cluster_wide { (Listed::ClusterIssuer, None) } else { (Listed::Issuer, Some(namespace)) };
+    let title = format!("{} {}", kind.kind().1, Shortened(&by.name));
+    let others = Others::beside(host);
+    let found = others.find(kind, scope, |found| {
+        if found.name != by.name {
+            return Ok(None);
+        }
+        let spec = found.read::<Issuer>(kind)?.spec.unwrap_or_default();
+        let server = spec.acme.and_then(|acme| acme.server).map(|server| server.to_string());
+        Ok(Some((spec.self_signed.is_some(), server.unwrap_or_default())))
+    });
+    let fault = match found {
+        Ok(Some((true, _))) => Fault {
+            rule: rules::SELF_SIGNED,
+            fact: format!("{title} is selfSigned, so that what {secret} presents in front of flyteadmin has signed itself"),
+            outcome: "flytectl that is not told of it stops before OAuth begins, with \"certificate signed by unknown authority\", or \
+                      on macOS \"certificate is not standards compliant\"",
+            mend: "name an issuer whose certificates clients trust, such as one of kind acme with Let's Encrypt, or use another OAuth \
+                   provider (auth.appAuth.authServerType: External)"
+                .to_owned(),
+        },
+        Ok(Some((_, server))) if server.contains(STAGING) => Fault {
+            rule: rules::STAGING_ISSUER,
+            fact: format!("{title} is Let's Encrypt's test environment, which signs what {secret} presents in front of flyteadmin"),
+            outcome: "no client trusts its roots: flytectl stops before OAuth begins",
+            mend: "write https://acme-v02.api.letsencrypt.org/directory under spec.acme.server of the issuer".to_owned(),
+        },
+        Ok(Some(_)) => return,
+        Ok(None) => return report.note(rules::NOT_CHECKED, format!("{title}, which makes {secret}, is not there")),
+        Err(reason) => return report.note(rules::NOT_CHECKED, format!("whether clients trust {title} is not known: {reason}")),
+    };
+    add(iter::once(fault).collect(), settings, host, namespace, report);
+}
+
+fn object<'a>(request: &AdmissionRequest<'a>) -> Result<&'a serde_json::value::RawValue, Unjudged> {
+    request.object.ok_or_else(|| Unjudged { path: "request.object".to_owned(), reason: "missing".to_owned() })
+}
