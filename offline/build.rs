@@ -2,7 +2,10 @@
 
 use std::{env, error::Error, fmt::Write, fs, path::PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+/// What is asked of a policy that is linked in.
+const SAID: [&str; 4] = ["title", "description", "version", "url"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let policies = PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no workspace")?.join("policies");
@@ -23,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 .map_err(|error| format!("{}: {error}", path.display()).into())
         };
         let name = folder.file_name().and_then(|name| name.to_str()).ok_or("a policy's name is not UTF-8")?;
-        let metadata = read("metadata.yml")?;
+        let mut metadata = read("metadata.yml")?;
         // `make docs`, which needs this library, has yet to make that of a policy that is new.
         let form = if folder.join("questions-ui.yml").exists() { read("questions-ui.yml")? } else { json!({}) };
         let said = |what: &str| &metadata["annotations"][format!("io.kubewarden.policy.{what}")];
@@ -34,6 +37,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             "severity": said("severity"),
             "questions": form["questions"],
         });
+        let annotations: Map<String, Value> =
+            SAID.iter().map(|what| (format!("io.kubewarden.policy.{what}"), said(what).clone())).collect();
+        metadata["annotations"] = annotations.into();
+        if let Some(fields) = metadata.as_object_mut() {
+            fields.retain(|field, _| !["backgroundAudit", "minimumKubewardenVersion", "mutating"].contains(&&**field));
+        }
         let (metadata, info) = (metadata.to_string(), info.to_string());
         writeln!(list, "    Folder {{ name: {name:?}, metadata: {metadata:?}, info: {info:?} }},")?;
     }

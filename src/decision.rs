@@ -1,6 +1,6 @@
 //! From the bytes of a question to an answer, whoever carries both: which policies a request concerns, and their settings.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use serde_json::value::RawValue;
 
@@ -8,10 +8,10 @@ use crate::{
     admission::{self, Payload},
     answer::Answer,
     host::Host,
+    members::Members,
     policy::{Declared, Policy},
     rule::{Rule, RuleName},
     settings::{InvalidSettings, nearest},
-    text::Text,
     update::{self, NOT_JUDGED},
     verdict::{Shortened, Unjudged, Verdict},
 };
@@ -39,7 +39,7 @@ pub const DECLARED: &[Declared] = &[
 ];
 
 /// The most bytes that the module which carries every policy may have, as [`Declared::most_bytes`].
-pub const MOST_BYTES_OF_ALL: usize = 1_130_000;
+pub const MOST_BYTES_OF_ALL: usize = 1_165_000;
 
 /// Every policy but the variants: those that a module carries together. Apart from what is declared of them, so that a module
 /// does not carry that too.
@@ -47,6 +47,17 @@ pub const POLICIES: &[&dyn Policy] = &policies::<{ count(false) }>(false);
 
 /// The variants, each of which is a module by itself.
 pub const VARIANTS: &[&dyn Policy] = &policies::<{ count(true) }>(true);
+
+/// Every policy, with the name of the one that it is a variant of, if it is one: without the texts that are declared of it.
+pub const WITH_VARIANTS: &[(&dyn Policy, Option<&str>)] = &{
+    let mut index = 0;
+    let mut policies = [const { (DECLARED[0].policy, DECLARED[0].variant_of) }; DECLARED.len()];
+    while index < DECLARED.len() {
+        policies[index] = (DECLARED[index].policy, DECLARED[index].variant_of);
+        index += 1;
+    }
+    policies
+};
 
 /// Every policy but the variants, as it is declared.
 pub fn declared() -> impl Iterator<Item = &'static Declared> {
@@ -171,8 +182,8 @@ impl Policies<'_> {
             Self::One(policy) => return Ok(vec![Carried { policy: *policy, settings }]),
             Self::Several(policies) => policies,
         };
-        let by_name: BTreeMap<Text, &RawValue> = match settings {
-            None => BTreeMap::new(),
+        let by_name: Members<&RawValue> = match settings {
+            None => Members::default(),
             Some(settings) => serde_json::from_str(settings.get())
                 .map_err(|_| InvalidSettings::at("", "expected a map from policy names to their settings"))?,
         };

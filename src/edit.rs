@@ -1,14 +1,12 @@
 //! Changes to a JSON text that leave the rest of it as it is, byte for byte: fields that nobody knows, the spelling of
 //! numbers, the order.
 
-use std::collections::BTreeMap;
-
 use serde_json::value::RawValue;
 
-use crate::text::Text;
+use crate::members::Members;
 
 /// The members of an object; none where the text is something else.
-pub(crate) fn members(text: &str) -> BTreeMap<Text<'_>, &RawValue> {
+pub(crate) fn members(text: &str) -> Members<'_, &RawValue> {
     serde_json::from_str(text).unwrap_or_default()
 }
 

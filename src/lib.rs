@@ -43,6 +43,7 @@ mod image;
 #[cfg(feature = "admin-config")]
 pub mod installation;
 mod location;
+mod members;
 #[cfg(feature = "pod-users")]
 pub mod non_root;
 #[cfg(feature = "flyte-oauth-tls")]

@@ -1,10 +1,7 @@
 //! Where in a JSON text something is wrong, as a path a person can follow.
-
-use std::collections::BTreeMap;
-
 use serde_json::value::RawValue;
 
-use crate::{text::Text, verdict::Shortened};
+use crate::{members::Members, verdict::Shortened};
 
 /// A problem in a JSON text, and the path to it: `spec.containers[0].securityContext`.
 pub(crate) struct Located {
@@ -54,7 +51,7 @@ impl Located {
         let mut path = String::new();
         let mut around = text;
         for _ in 0..MOST_LEVELS {
-            if let Ok(fields) = serde_json::from_str::<BTreeMap<Text, &RawValue>>(around)
+            if let Ok(fields) = serde_json::from_str::<Members<&RawValue>>(around)
                 && let Some((name, value)) = fields.iter().find(|(_, value)| is_inside(value))
             {
                 path = key(&path, name);

@@ -131,7 +131,7 @@ fn has_same_contents(kind: &Kind, new: &str, old: &str) -> bool {
 /// What of a Pod's `spec` policies may read and an UPDATE leaves alone, but for what waits for it to be scheduled.
 fn lasting(pod: &str) -> Vec<(Text<'_>, &str)> {
     let spec = edit::at(pod, &["spec"]).map(edit::members).unwrap_or_default();
-    let lasting = spec.into_iter().filter(|(name, _)| !matches!(&**name, "schedulingGates" | "tolerations"));
+    let lasting = spec.0.into_iter().filter(|(name, _)| !matches!(&**name, "schedulingGates" | "tolerations"));
     lasting.map(|(name, value)| (name, value.get())).collect()
 }
 

@@ -247,7 +247,7 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
     finish(written.and_then(|()| report_out.flush()))?;
     let is_required = |name: &str| arguments.require.iter().any(|required| required == ALL || required == name);
     let mut missing = report.sentences.iter().filter(|shown| shown.state == State::NotShown);
-    let is_missing = missing.any(|shown| is_required(&shown.name));
+    let is_missing = missing.any(|shown| is_required(shown.name));
     Ok(match (report.summary.unjudged, report.summary.violations) {
         (0, 0) if !is_missing => ExitCode::SUCCESS,
         (0, violations) if violations > 0 && !is_missing => ExitCode::from(VIOLATIONS),

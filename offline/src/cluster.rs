@@ -46,7 +46,7 @@ struct List {
     kind: String,
     label_selector: Option<String>,
     field_selector: Option<String>,
-    field_masks: Option<BTreeSet<String>>,
+    field_masks: Option<Vec<String>>,
 }
 
 /// The namespace that `list_resources_by_namespace` asks for beside [`List`].
@@ -210,7 +210,7 @@ impl HostCalls for Cluster {
 }
 
 /// The fields of an object that masks name, all where there are none. What every object has is kept in any case.
-fn masked(mut object: Value, masks: Option<&BTreeSet<String>>) -> Value {
+fn masked(mut object: Value, masks: Option<&Vec<String>>) -> Value {
     let always = ["apiVersion", "kind", "metadata"].into_iter();
     let masks = masks.into_iter().flatten().map(|mask| mask.split('.').collect::<Vec<_>>());
     let masks: Vec<Vec<&str>> = masks.filter(|mask| mask[0] != "metadata").collect();

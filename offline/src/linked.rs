@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use flytewarden::{
-    decision::{DECLARED, Policies, declared},
+    decision::{POLICIES, Policies, WITH_VARIANTS},
     host::{Host, Listed, Pki},
-    policy::{Declared, Policy as Rule},
+    policy::Policy as Rule,
     settings::InvalidSettings,
 };
 use serde::Deserialize;
@@ -28,27 +28,29 @@ struct Folder {
 /// By build.rs.
 const FOLDERS: &[Folder] = include!(concat!(env!("OUT_DIR"), "/folders.rs"));
 
-fn folder_of(declared: &Declared) -> Option<&'static Folder> {
-    FOLDERS.iter().find(|folder| folder.name == declared.policy.name())
+fn folder_of(policy: &str) -> Option<&'static Folder> {
+    FOLDERS.iter().find(|folder| folder.name == policy)
 }
 
 /// What each policy says of itself for people, as JSON: a list of `{"name", "description", "version", "severity",
 /// "questions"}`.
 pub fn info() -> String {
-    let info: Vec<&str> = declared().filter_map(folder_of).map(|folder| folder.info).collect();
+    let folders = POLICIES.iter().filter_map(|policy| folder_of(policy.name()));
+    let info: Vec<&str> = folders.map(|folder| folder.info).collect();
     format!("[{}]", info.join(","))
 }
 
 /// All policies, in the order of their names. A variant with more to ask stands in for its policy: here nobody has to allow
 /// that first.
 pub fn policies(clock: Source<Duration>, pki: Source<&'static Pki>) -> Vec<Linked> {
-    let linked = |declared: &'static Declared| {
-        let name = declared.policy.name();
-        let asking = DECLARED.iter().find(|variant| variant.variant_of == Some(name)).unwrap_or(declared);
-        let metadata: Metadata = serde_json::from_str(folder_of(asking)?.metadata).ok()?;
-        Some(Linked { name: name.to_owned(), metadata, rule: asking.policy, clock, pki })
+    let linked = |policy: &&'static dyn Rule| {
+        let name = policy.name();
+        let variant = WITH_VARIANTS.iter().find(|(_, of)| *of == Some(name));
+        let rule = variant.map_or(*policy, |(variant, _)| *variant);
+        let metadata: Metadata = serde_json::from_str(folder_of(rule.name())?.metadata).ok()?;
+        Some(Linked { name: name.to_owned(), metadata, rule, clock, pki })
     };
-    declared().filter_map(linked).collect()
+    POLICIES.iter().filter_map(linked).collect()
 }
 
 /// A policy that is linked in, and what its module says of itself.
@@ -137,12 +139,12 @@ impl Host for Asked<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{declared, policies};
+    use super::{POLICIES, policies};
 
     #[test]
     fn every_policy_is_linked_in() {
         let linked = policies(|| Err(String::new()), || Err(String::new()));
         let linked: Vec<&str> = linked.iter().map(|policy| &*policy.name).collect();
-        assert_eq!(declared().map(|declared| declared.policy.name()).collect::<Vec<_>>(), linked);
+        assert_eq!(POLICIES.iter().map(|policy| policy.name()).collect::<Vec<_>>(), linked);
     }
 }

@@ -51,6 +51,9 @@ pub struct Report {
     pub asked_for: Vec<String>,
     /// The counts.
     pub summary: Summary,
+    /// Whether an object that no policy is about has Flyte's name.
+    #[serde(skip)]
+    names_flyte: bool,
 }
 
 /// The counts of a run.
@@ -330,6 +333,7 @@ impl Default for Report {
             made_by_others: 0,
             asked_for: Vec::new(),
             summary: Summary::default(),
+            names_flyte: false,
         }
     }
 }
@@ -389,6 +393,7 @@ impl Report {
 
     /// Counts an object that no policy is about.
     fn pass_over(&mut self, object: &Object) {
+        self.names_flyte |= object.name.contains("flyte");
         *self.out_of_scope.entry(object.kind.clone()).or_default() += 1;
         self.summary.out_of_scope += 1;
     }
@@ -397,24 +402,23 @@ impl Report {
     /// Objects without a namespace are in `namespace`; `host` answers for all manifests.
     pub(crate) fn finish(&mut self, namespace: &str, namespaces: &Namespaces, host: &dyn Host) {
         let of = |judged: &Judged| judged.place.namespace.clone().unwrap_or_else(|| namespace.to_owned());
-        let flytes: BTreeSet<String> = self.objects.iter().filter(|judged| judged.is_flytes).map(of).collect();
+        let key = |kind: &str, namespace: &str, name: &str| [kind, namespace, name].join("/");
+        let (mut flytes, mut known) = (BTreeSet::new(), BTreeSet::new());
+        for judged in &self.objects {
+            known.insert(key(&judged.place.kind, &of(judged), &judged.place.name));
+            if judged.is_flytes {
+                flytes.insert(of(judged));
+            }
+        }
         let is_concerned = |own: &String| match namespaces {
             Namespaces::All => true,
             Namespaces::Flytes => flytes.is_empty() || flytes.contains(own),
             Namespaces::Named(named) => named.contains(own),
         };
-        let made: BTreeSet<[String; 3]> = self
-            .objects
-            .iter()
-            .map(|judged| [judged.place.kind.clone(), of(judged), judged.place.name.clone()])
-            .collect();
         let mut kept = Vec::with_capacity(self.objects.len());
         for judged in mem::take(&mut self.objects) {
             let own = of(&judged);
-            let is_made = judged
-                .owner
-                .as_ref()
-                .is_some_and(|[kind, name]| made.contains(&[kind.clone(), own.clone(), name.clone()]));
+            let is_made = judged.owner.as_ref().is_some_and(|[kind, name]| known.contains(&key(kind, &own, name)));
             if !is_concerned(&own) {
                 *self.other_namespaces.entry(own).or_default() += 1;
             } else if is_made {
@@ -437,9 +441,9 @@ impl Report {
         self.sentences = sentences.finish(has_ingress.then_some(host));
     }
 
-    /// Whether something of Flyte's was judged.
+    /// Whether something of Flyte's is among the manifests.
     pub(crate) fn has_flyte(&self) -> bool {
-        self.objects.iter().any(|judged| judged.is_flytes)
+        self.names_flyte || self.objects.iter().any(|judged| judged.is_flytes)
     }
 
     /// Adds that an object does not get what it is let in with, and so is not good as it stands.
@@ -486,7 +490,7 @@ const ALL_POLICIES: &str = "flytewarden";
 
 /// Whether a policy is one of Flytewarden's, by the name of its module.
 pub(crate) fn is_own(policy: &str) -> bool {
-    policy == ALL_POLICIES || decision::DECLARED.iter().any(|declared| declared.policy.name() == policy)
+    policy == ALL_POLICIES || decision::WITH_VARIANTS.iter().any(|(own, _)| own.name() == policy)
 }
 
 /// The kind and the name of the object that makes another and keeps it as it wants it.

@@ -3,8 +3,6 @@
 //! A violation breaks a sentence. It holds where a policy saw an object that shows it, and nothing was left open; all else is
 //! not shown, and says what is missing.
 
-use std::collections::BTreeMap;
-
 use flytewarden::{
     host::Host,
     installation::{Presented, presented},
@@ -23,9 +21,9 @@ const OPEN: [&str; 3] = ["not-known", "not-checked", "flyte-2"];
 #[serde(rename_all = "camelCase")]
 pub struct Shown {
     /// Its stable name: `non-root`, `exception`, `origins`, `address`, `pair`, `certificate`.
-    pub name: String,
+    pub name: &'static str,
     /// The sentence, in words.
-    pub sentence: String,
+    pub sentence: &'static str,
     /// Whether it holds.
     pub state: State,
     /// Where it is not shown, what is missing and what to add.
@@ -55,7 +53,7 @@ pub fn words(sentence: Sentence) -> &'static str {
         Sentence::Origins => "flyteadmin allows the origins of browsers, and no others",
         Sentence::Address => "flyteconsole is told an address that browsers can call",
         Sentence::Pair => "flyteadmin lets flyteconsole in",
-        Sentence::Certificate => "the certificate is signed by a CA that clients trust",
+        Sentence::Certificate => "OAuth has a certificate of a CA that clients trust, or another provider",
     }
 }
 
@@ -75,52 +73,57 @@ fn to_add(sentence: Sentence) -> &'static str {
 
 /// What objects say of sentences.
 #[derive(Debug, Default)]
-pub(crate) struct Sentences {
-    shown: Vec<String>,
-    broken: Vec<Sentence>,
-    open: BTreeMap<Sentence, Vec<String>>,
+pub(crate) struct Sentences([Said; Sentence::ALL.len()]);
+
+/// What objects say of a sentence.
+#[derive(Debug, Default)]
+struct Said {
+    is_shown: bool,
+    is_broken: bool,
+    /// What is left open.
+    open: Vec<String>,
 }
 
 impl Sentences {
     /// Adds what an object shows, and what was found in it.
     pub(crate) fn add(&mut self, judged: &Judged) {
-        self.shown.extend(judged.shows.iter().cloned());
-        let of = |finding: &Finding| Sentence::of(&finding.policy, &finding.rule, &finding.container);
-        self.broken.extend(judged.violations.iter().filter_map(of));
-        for notice in judged.notices.iter().filter(|notice| OPEN.contains(&&*notice.rule)) {
-            if let Some(sentence) = of(notice) {
-                let text = format!("{}: {}", judged.place.title(), notice.problem);
-                let open = self.open.entry(sentence).or_default();
-                if !open.contains(&text) {
-                    open.push(text);
+        for (said, sentence) in self.0.iter_mut().zip(Sentence::ALL) {
+            said.is_shown |= judged.shows.iter().any(|name| name == sentence.name());
+        }
+        for (findings, is_violation) in [(&judged.violations, true), (&judged.notices, false)] {
+            for Finding { policy, rule, container, problem, .. } in findings {
+                let Some(sentence) = Sentence::of(policy, rule, container) else { continue };
+                let said = &mut self.0[sentence as usize];
+                said.is_broken |= is_violation;
+                if !is_violation && OPEN.contains(&&**rule) {
+                    said.open.push(format!("{}: {problem}", judged.place.title()));
                 }
             }
         }
     }
 
     /// What is shown of each sentence; `host` answers for the manifests, and is only asked where it is needed.
-    pub(crate) fn finish(mut self, host: Option<&dyn Host>) -> Vec<Shown> {
-        let said = |sentence: Sentence| {
-            let is_shown = self.shown.iter().any(|name| name == sentence.name());
-            let mut missing = self.open.remove(&sentence).unwrap_or_default();
-            let state = match () {
-                () if self.broken.contains(&sentence) => State::Broken,
-                () if is_shown && missing.is_empty() => State::Holds,
-                () => State::NotShown,
+    pub(crate) fn finish(self, host: Option<&dyn Host>) -> Vec<Shown> {
+        let mut shown = Vec::with_capacity(Sentence::ALL.len());
+        for (Said { is_shown, is_broken, mut open }, sentence) in self.0.into_iter().zip(Sentence::ALL) {
+            let state = match (is_broken, is_shown && open.is_empty()) {
+                (true, _) => State::Broken,
+                (false, true) => State::Holds,
+                (false, false) => State::NotShown,
             };
             if state != State::NotShown {
-                missing.clear();
-            } else if missing.is_empty() {
-                let certificates =
-                    host.filter(|_| sentence == Sentence::Certificate).map(presented).unwrap_or_default();
-                missing = certificates.iter().map(not_here).collect();
-                if missing.is_empty() {
-                    missing.push(to_add(sentence).to_owned());
+                open.clear();
+            } else if open.is_empty() {
+                if let (Sentence::Certificate, Some(host)) = (sentence, host) {
+                    open.extend(presented(host).iter().map(not_here));
+                }
+                if open.is_empty() {
+                    open.push(to_add(sentence).to_owned());
                 }
             }
-            Shown { name: sentence.name().to_owned(), sentence: words(sentence).to_owned(), state, missing }
-        };
-        Sentence::ALL.into_iter().map(said).collect()
+            shown.push(Shown { name: sentence.name(), sentence: words(sentence), state, missing: open });
+        }
+        shown
     }
 }
 

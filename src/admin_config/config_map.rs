@@ -1,18 +1,15 @@
 //! The ConfigMaps that hold flyteadmin's files.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use k8s_openapi::{Resource, api::core::v1};
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, MapAccess},
-};
 use serde_json::value::RawValue;
 
 use super::files::File;
 use crate::{
     admission::{self, AdmissionRequest, Kind},
     base64, flyte, location,
+    members::Members,
     text::Text,
     verdict::{Shortened, Unjudged},
     view::view,
@@ -65,8 +62,8 @@ view! {
     }
 
     struct ConfigMap<'a> {
-        "data" => data: Files<'a>,
-        "binaryData" => binary_data: Files<'a>,
+        "data" => data: Members<'a, &'a RawValue>,
+        "binaryData" => binary_data: Members<'a, &'a RawValue>,
     }
 }
 
@@ -135,34 +132,6 @@ pub(crate) fn has_files(object: &RawValue) -> Result<bool, Unjudged> {
     let ConfigMap { data, binary_data, .. } = admission::read(object)?;
     let mut entries = data.iter().chain(&binary_data).flat_map(|entries| &entries.0);
     Ok(entries.any(|(key, text)| key.ends_with(".yaml") || !key.contains('.') && text.get().contains("server")))
-}
-
-/// The entries, yet to be read.
-#[derive(Debug)]
-struct Files<'a>(Vec<(Text<'a>, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Files<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor<'a>(PhantomData<&'a str>);
-
-        impl<'de: 'a, 'a> de::Visitor<'de> for Visitor<'a> {
-            type Value = Files<'a>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a map of files")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut files = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    files.push(entry);
-                }
-                Ok(Files(files))
-            }
-        }
-
-        deserializer.deserialize_map(Visitor(PhantomData))
-    }
 }
 
 #[cfg(test)]

@@ -7,8 +7,6 @@
 //! Source: `flytestdlib/config/files/finder.go` of [flyteorg/flyte](https://github.com/flyteorg/flyte) v1.16.8, and the
 //! [reference of volumes](https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/volume/).
 
-use serde::de::IgnoredAny;
-
 use crate::{
     flyte, pattern,
     text::Text,
@@ -32,15 +30,9 @@ view! {
         "projected" => projected: Projected<'a>,
     }
 
+    /// The sources of a volume, which say what they bring as volumes do.
     struct Projected<'a> {
-        "sources" => sources: Vec<ProjectedSource<'a>>,
-    }
-
-    struct ProjectedSource<'a> {
-        "configMap" => config_map: Listed<'a>,
-        "secret" => secret: Listed<'a>,
-        "downwardAPI" => downward_api: IgnoredAny,
-        "serviceAccountToken" => token: IgnoredAny,
+        "sources" => sources: Vec<Volume<'a>>,
     }
 
     struct Listed<'a> {

@@ -36,6 +36,7 @@ use crate::{
         others::Others,
     },
     policy::{Declared, Policy},
+    rule::RuleName,
     sentence::Sentence,
     settings::InvalidSettings,
     verdict::{Notice, Place, Shortened, Unjudged, Verdict},
@@ -104,65 +105,45 @@ fn judge_config_map(
     }
     let namespace = request.namespace();
     let others = Others::beside_config_map(host, false, (namespace, name, object));
-    let readers = admin::runners(&others, namespace).map(|runners| {
-        let readers = runners.into_iter().filter(|runner| runner.reads(name));
-        readers.collect::<Vec<_>>()
-    });
-    if readers.as_ref().map_or(true, Vec::is_empty) && !is_flyteadmins {
-        return Ok(());
-    }
-    let files = config_map::files(object)?;
-    let is_flyte_two = match &readers {
-        Ok(readers) if !readers.is_empty() => readers.iter().all(|reader| reader.is_flyte_two),
-        _ => config_map::is_flyte_two(object, &files)?,
+    let (mut readers, doubt) = match admin::runners(&others, namespace) {
+        Ok(runners) => (runners, None),
+        Err(reason) => (Vec::new(), Some(reason)),
     };
-    let note = |rule, text: String| Notice { rule, place: Place::at("data"), text };
-    if is_flyte_two {
+    readers.retain(|runner| runner.reads(name));
+    let files = config_map::files(object)?;
+    if readers.is_empty() {
+        if !is_flyteadmins {
+            return Ok(());
+        }
+        readers.push(Runner::of_name(name, config_map::is_flyte_two(object, &files)?));
+    }
+    if readers.iter().all(|reader| reader.is_flyte_two) {
         verdict.notices.push(note(rules::FLYTE_TWO, FLYTE_TWO.to_owned()));
         return Ok(());
     }
-    let mut deployment = config_map::deployment(name).map(str::to_owned);
-    match readers {
-        Ok(readers) if !readers.is_empty() => {
-            for reader in readers.into_iter().filter(|reader| !reader.is_flyte_two) {
-                deployment = Some(reader.deployment.clone());
-                judge_reader(reader, &files, (namespace, name), &others, settings, verdict)?;
-            }
-        }
-        readers => {
-            judge_alone(&files, settings, verdict)?;
-            verdict.seen.shows(Sentence::Origins);
-            if let Err(reason) = readers {
-                let text = format!("which other files flyteadmin merges with these is not known: {reason}");
-                verdict.notices.push(note(rules::NOT_KNOWN, text));
-            }
-        }
+    let deployment = readers[0].deployment.clone();
+    for reader in readers.into_iter().filter(|reader| !reader.is_flyte_two) {
+        judge_reader(reader, &files, (namespace, name), &others, settings, verdict)?;
     }
-    let served = |files: &[File]| -> Result<_, Unjudged> { Ok(Config::read(files)?.security()?) };
+    if let Some(reason) = doubt {
+        let text = format!("which other files flyteadmin merges with these is not known: {reason}");
+        verdict.notices.push(note(rules::NOT_KNOWN, text));
+    }
     let old = request.old_object.filter(|_| request.is_update() && verdict.accepts());
     if let Some(old) = old {
+        let served = |files: &[File]| Config::read(files)?.security();
         let before = config_map::files(old).and_then(|files| served(&files));
         let now = served(&files)?;
         if before.map_or(true, |before| before.served() != now.served()) {
-            verdict.notices.push(needs_restart(deployment.as_deref(), namespace));
+            verdict.notices.push(needs_restart(&deployment, namespace));
         }
     }
     Ok(())
 }
 
-/// Judges what a ConfigMap's files come to where no others are merged with them.
-fn judge_alone(files: &[File], settings: &Settings, verdict: &mut Verdict) -> Result<(), Unjudged> {
-    let mut config = Config::read(files)?;
-    let security = config.security()?;
-    let misplaced = config.misplaced().into_iter().map(misplaced);
-    verdict.violations.extend(config.faults.into_iter().map(options::fault));
-    // With a fault there is no telling what holds, so it rests on all files.
-    verdict.violations.rest_on(files);
-    if verdict.accepts() {
-        verdict.notices.extend(misplaced);
-        options::judge(&security, settings, "data", verdict);
-    }
-    Ok(())
+/// A notice about all of a ConfigMap.
+fn note(rule: RuleName, text: String) -> Notice {
+    Notice { rule, place: Place::at("data"), text }
 }
 
 /// That a `security` at the top level of a file has no effect.
@@ -182,13 +163,12 @@ fn judge_reader(
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
     verdict.seen.judged();
-    let note = |text: String| Notice { rule: rules::NOT_KNOWN, place: Place::at("data"), text };
     let is_of_others = |path: &str| !path.starts_with("data") && !path.starts_with("binaryData");
     let read = reader.reading(others, namespace).and_then(|mut reading| Ok((reading.config.security()?, reading)));
     let (security, Reading { config, unseen, own_files, first }) = match read {
         Err(Unjudged { path, reason }) if is_of_others(&path) => {
             let text = format!("{path}: {reason}: so it is not known what flyteadmin's files come to");
-            verdict.notices.push(note(text.trim_start_matches(": ").to_owned()));
+            verdict.notices.push(note(rules::NOT_KNOWN, text.trim_start_matches(": ").to_owned()));
             return Ok(());
         }
         read => read?,
@@ -210,7 +190,8 @@ fn judge_reader(
         found.violations.rest_on(files);
     } else {
         let fault = &config.faults[0];
-        verdict.notices.push(note(format!("{}: {}: nothing else was judged", fault.place.path, fault.problem)));
+        let text = format!("{}: {}: nothing else was judged", fault.place.path, fault.problem);
+        verdict.notices.push(note(rules::NOT_KNOWN, text));
     }
     let holds = |place: &Place| is_own(place) || is_first && doubt.is_none() && place.path == "data";
     let more = found.violations.counted();
@@ -226,7 +207,7 @@ fn judge_reader(
     }
     if let Some(doubt) = doubt.filter(|_| is_first) {
         let text = format!("{doubt}: what that says of CORS counts too, and was not judged");
-        verdict.notices.push(note(text));
+        verdict.notices.push(note(rules::NOT_KNOWN, text));
     }
     Ok(())
 }
@@ -236,15 +217,14 @@ const FLYTE_TWO: &str = "this is Flyte 2's, which reads no server.security: it a
                          option changes that; not judged";
 
 /// flyteadmin reads its files anew when they change, but builds its CORS handler once, when it starts.
-fn needs_restart(deployment: Option<&str>, namespace: &str) -> Notice {
-    let deployment = deployment.unwrap_or("<flyteadmin's>");
+fn needs_restart(deployment: &str, namespace: &str) -> Notice {
     let namespace = if namespace.is_empty() { String::new() } else { format!(" -n {}", Shortened(namespace)) };
     let text = format!(
         "running pods keep the CORS they started with until they restart, as helm upgrade of Flyte's charts makes them; else: \
          kubectl rollout restart deployment/{}{namespace}",
         Shortened(deployment)
     );
-    Notice { rule: rules::NEEDS_RESTART, place: Place::at("data"), text }
+    note(rules::NEEDS_RESTART, text)
 }
 
 fn judge_workload(request: &AdmissionRequest, settings: &Settings, verdict: &mut Verdict) -> Result<(), Unjudged> {

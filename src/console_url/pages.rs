@@ -37,8 +37,9 @@ pub(super) fn of(
     labels: Option<&Labels>,
 ) -> Result<(Vec<Page>, Option<String>), String> {
     if let Some(origins) = &settings.console_origins {
-        let origins: BTreeSet<&str> = origins.iter().map(|origin| &**origin).collect();
-        let origins = origins.into_iter().filter_map(|origin| Origin::read(origin).ok());
+        let mut each = BTreeSet::new();
+        each.extend(origins.iter().map(|origin| &**origin));
+        let origins = each.into_iter().filter_map(|origin| Origin::read(origin).ok());
         let pages = origins.map(|origin| Page { origins: vec![origin], from: "the settings".to_owned() });
         return Ok((pages.collect(), None));
     }

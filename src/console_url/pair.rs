@@ -201,10 +201,12 @@ fn cut_off(console: &Console, pages: &[&Page], why: Answer, admin: &Admin) -> Op
     if pages.iter().any(|page| page.origins[0].is_plain_http()) {
         mend.push_str(", and name it in the allowHttp of flyte-admin-cors");
     }
+    let mut from = BTreeSet::new();
+    from.extend(pages.iter().map(|page| page.from.clone()));
     let problem = format!(
         "{}, loaded from {origins} ({}), cannot call {}: {reason}, in {}",
         console.title,
-        few(pages.iter().map(|page| page.from.clone()).collect::<BTreeSet<_>>().into_iter()),
+        few(from.into_iter()),
         console.calls,
         admin.at(place),
     );

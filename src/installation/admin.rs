@@ -178,6 +178,14 @@ pub(crate) fn runners(objects: &Objects, namespace: &str) -> Result<Vec<Runner>,
 }
 
 impl Runner {
+    /// The one that a ConfigMap has by its name alone.
+    pub(crate) fn of_name(config_map: &str, is_flyte_two: bool) -> Self {
+        let deployment = config_map::deployment(config_map).unwrap_or("<flyteadmin's>").to_owned();
+        let files = Files { config_maps: vec![Source::whole(config_map.to_owned())], unseen: Vec::new() };
+        let title = String::new();
+        Self { title, deployment, is_flyte_two, is_named: false, overrides: Ok(Security::default()), auth: None, files }
+    }
+
     fn of(found: &Found, workload: &Workload, placed: &Placed, server: &Server) -> Result<Self, String> {
         let title = found.title(Listed::Deployment);
         let unreadable = |error: Unjudged| found.unreadable(Listed::Deployment, &error);

@@ -163,7 +163,7 @@ impl<'c> Objects<'c> {
             listed.and_then(|objects| objects.into_iter().map(found).collect());
         if let Ok(found) = &mut answer {
             // A host's order is anyone's guess.
-            found.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
+            found.sort_unstable_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
         }
         let answer = Rc::new(answer);
         self.lists.borrow_mut().push((question, Rc::clone(&answer)));

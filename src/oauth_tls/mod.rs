@@ -70,7 +70,7 @@ pub const DECLARED: Declared = Declared {
         Listed::ClusterIssuer,
     ],
     asks_for_images: false,
-    most_bytes: 1_000_000,
+    most_bytes: 975_000,
 };
 
 impl Policy for OauthTls {

@@ -9,7 +9,7 @@ use crate::{
     admission::AdmissionRequest,
     host::Host,
     installation::{
-        admin::{self, Reading},
+        admin::{self, Reading, Runner},
         others::Others,
     },
     origin::shown,
@@ -65,17 +65,13 @@ pub(super) fn judge(
     let namespace = request.namespace();
     let others = Others::beside_config_map(host, false, (namespace, &name, object));
     let readers = admin::runners(&others, namespace).unwrap_or_default();
-    let mut readers = readers.into_iter().filter(|runner| runner.reads(&name)).peekable();
-    if readers.peek().is_none() {
-        if config_map::deployment(&name).is_none() || config_map::is_flyte_two(object, &files)? {
-            return Ok(());
-        }
-        let fault = fault(&mut Config::read(&files)?)?;
-        verdict.violations.extend(fault.map(violation));
+    let mut readers: Vec<Runner> = readers.into_iter().filter(|runner| runner.reads(&name)).collect();
+    if readers.is_empty() && config_map::deployment(&name).is_some() {
+        readers.push(Runner::of_name(&name, config_map::is_flyte_two(object, &files)?));
     }
-    for reader in readers.filter(|reader| !reader.is_flyte_two) {
-        // What another file keeps from being read is said there, and by flyte-admin-cors.
-        let Ok(Reading { mut config, unseen, own_files, .. }) = reader.reading(&others, namespace) else { continue };
+    for reader in readers.into_iter().filter(|reader| !reader.is_flyte_two) {
+        verdict.seen.judged();
+        let Reading { mut config, unseen, own_files, .. } = reader.reading(&others, namespace)?;
         let Some(fault) = fault(&mut config)?.filter(|fault| own_files.contains(&fault.place.path)) else { continue };
         if unseen.is_empty() {
             let violation = violation(fault);
@@ -87,7 +83,6 @@ pub(super) fn judge(
             verdict.notices.push(Notice { rule: rules::NOT_CHECKED, place: fault.place, text });
         }
     }
-    verdict.seen.judged();
     // Another address is another provider, and the words show neither's password.
     verdict.violations.rest_on(&files);
     Ok(())

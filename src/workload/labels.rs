@@ -1,14 +1,12 @@
 //! An object's labels.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Deserializer};
 
-use crate::text::Text;
+use crate::{members::Members, text::Text};
 
 /// An object's labels.
 #[derive(Debug, Default)]
-pub struct Labels<'a>(BTreeMap<Text<'a>, Option<Text<'a>>>);
+pub struct Labels<'a>(Members<'a, Option<Text<'a>>>);
 
 impl Labels<'_> {
     /// The value of a label, if it is there.
@@ -28,6 +26,6 @@ impl Labels<'_> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Labels<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        BTreeMap::deserialize(deserializer).map(Self)
+        Members::deserialize(deserializer).map(Self)
     }
 }

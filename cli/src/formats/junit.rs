@@ -81,8 +81,8 @@ fn sentence(Shown { name, sentence, state, missing }: &Shown) -> TestCase {
             status
         }
     };
-    let mut case = TestCase::new(sentence, status);
-    case.set_classname(name);
+    let mut case = TestCase::new(*sentence, status);
+    case.set_classname(*name);
     case
 }
 
