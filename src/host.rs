@@ -1,5 +1,7 @@
 //! What a policy can ask beside the request: for other objects, images, the time, and what certificates are checked with.
 
+#[cfg(feature = "all")]
+use std::cell::RefCell;
 use std::time::Duration;
 
 use k8s_openapi::{
@@ -72,6 +74,51 @@ impl Host for NoHost {
 
     fn now(&self) -> Result<Duration, String> {
         Err("there is no clock".to_owned())
+    }
+}
+
+/// A host that is asked for each list once, however many policies want it.
+#[cfg(feature = "all")]
+pub(crate) struct Remembering<'h> {
+    host: &'h dyn Host,
+    lists: RefCell<Vec<(Question, Answer)>>,
+}
+
+/// A kind, and a namespace or all.
+#[cfg(feature = "all")]
+type Question = (Listed, Option<String>);
+#[cfg(feature = "all")]
+type Answer = Result<Vec<Box<RawValue>>, String>;
+
+#[cfg(feature = "all")]
+impl<'h> Remembering<'h> {
+    pub(crate) fn new(host: &'h dyn Host) -> Self {
+        Self { host, lists: RefCell::default() }
+    }
+}
+
+#[cfg(feature = "all")]
+impl Host for Remembering<'_> {
+    fn list(&self, kind: Listed, namespace: Option<&str>) -> Answer {
+        let is_it = |(asked, _): &&(Question, Answer)| asked.0 == kind && asked.1.as_deref() == namespace;
+        if let Some((_, answer)) = self.lists.borrow().iter().find(is_it) {
+            return answer.clone();
+        }
+        let answer = self.host.list(kind, namespace);
+        self.lists.borrow_mut().push(((kind, namespace.map(str::to_owned)), answer.clone()));
+        answer
+    }
+
+    fn image(&self, reference: &str) -> Result<Box<RawValue>, String> {
+        self.host.image(reference)
+    }
+
+    fn now(&self) -> Result<Duration, String> {
+        self.host.now()
+    }
+
+    fn pki(&self) -> Result<&'static Pki, String> {
+        self.host.pki()
     }
 }
 

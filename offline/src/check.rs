@@ -1,6 +1,9 @@
 //! From texts to a report: what the command and the page do alike, whoever runs the policies.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use flytewarden::settings::InvalidSettings;
 use serde_json::Value;
@@ -98,7 +101,10 @@ pub struct Run<'r, P> {
 
 /// What policies ask, answered by the manifests and by a list of images.
 struct Host {
-    texts: Vec<Arc<str>>,
+    /// Of each file its name and its text.
+    files: Vec<(String, Arc<str>)>,
+    /// The file whose objects policies are asked about.
+    asking: AtomicUsize,
     namespace: String,
     /// What the manifests hold together. Most manifests make no policy ask, and are read but once.
     cluster: OnceLock<Cluster>,
@@ -107,8 +113,15 @@ struct Host {
 
 impl HostCalls for Host {
     fn answer(&self, operation: &str, request: &[u8]) -> Result<Vec<u8>, String> {
-        let objects = || self.texts.iter().flat_map(|text| manifest::objects(text)).flatten();
-        self.cluster.get_or_init(|| Cluster::of(objects(), &self.namespace)).answer(operation, request)
+        let cluster = self.cluster.get_or_init(|| {
+            let names = self.files.iter().map(|(name, _)| name.clone()).collect();
+            let of_file = |(file, (_, text)): (usize, &'_ (String, Arc<str>))| {
+                let objects: Vec<Object> = manifest::objects(text).flatten().collect();
+                objects.into_iter().map(move |object| (file, object))
+            };
+            Cluster::of_files(names, self.files.iter().enumerate().flat_map(of_file), &self.namespace)
+        });
+        cluster.answer_to(self.asking.load(Ordering::Relaxed), operation, request)
     }
 
     fn image(&self, reference: &str) -> Result<Vec<u8>, String> {
@@ -120,10 +133,16 @@ impl<P: Policy> Check<'_, P> {
     /// Starts to check files, after what a report holds already. What a policy asks about other objects, all of them
     /// together answer.
     pub fn start(&self, files: &[File], report: Report) -> Run<'_, P> {
-        let texts = files.iter().flat_map(|file| file.text.clone()).collect();
+        let read = files.iter().filter_map(|file| Some((file.name.clone(), file.text.clone().ok()?)));
+        let (files_read, asking) = (read.collect(), AtomicUsize::new(0));
         let (namespace, images) = (self.namespace.to_owned(), self.images.clone());
         let first = files.first().map(|file| file.name.clone()).unwrap_or_default();
-        Run { check: self, host: Arc::new(Host { texts, namespace, cluster: OnceLock::new(), images }), first, report }
+        Run {
+            check: self,
+            host: Arc::new(Host { files: files_read, asking, namespace, cluster: OnceLock::new(), images }),
+            first,
+            report,
+        }
     }
 
     fn answers(&self, object: &Object, host: &Arc<dyn HostCalls>) -> Vec<(String, Result<Answer, String>)> {
@@ -155,6 +174,8 @@ impl<P: Policy> Run<'_, P> {
                 return changed;
             }
         };
+        let asking = self.host.files.iter().position(|(name, own)| *name == file.name && Arc::ptr_eq(own, text));
+        self.host.asking.store(asking.unwrap_or(0), Ordering::Relaxed);
         let host: Arc<dyn HostCalls> = Arc::clone(&self.host) as _;
         let mut objects = manifest::objects(text).peekable();
         if objects.peek().is_none() {

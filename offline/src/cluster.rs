@@ -77,8 +77,10 @@ impl HostCalls for NoCluster {
 /// A cluster that holds some objects, and nothing else.
 #[derive(Debug, Default)]
 pub struct Cluster {
-    /// By group, kind, namespace and name.
-    objects: BTreeMap<[String; 4], Held>,
+    /// By group, kind, namespace and name: one, or several of other contents.
+    objects: BTreeMap<[String; 4], Vec<Held>>,
+    /// The names of the files they stand in.
+    files: Vec<String>,
     asked: Mutex<BTreeSet<String>>,
 }
 
@@ -87,8 +89,9 @@ struct Held {
     version: String,
     /// As JSON, which takes a tenth of a tree.
     content: Box<RawValue>,
-    /// Whether there is another of that name, with other content.
-    is_ambiguous: bool,
+    /// Which file it stands in, and on which line.
+    file: usize,
+    line: usize,
 }
 
 impl Held {
@@ -107,8 +110,17 @@ impl Held {
 impl Cluster {
     /// A cluster with these objects. Those that name no namespace and belong in one are in `namespace`.
     pub fn of(objects: impl IntoIterator<Item = impl Borrow<Object>>, namespace: &str) -> Self {
-        let mut held: BTreeMap<[String; 4], Held> = BTreeMap::new();
-        for object in objects {
+        Self::of_files(vec![String::new()], objects.into_iter().map(|object| (0, object)), namespace)
+    }
+
+    /// The same of objects in files: each with the place of its file among the names.
+    pub fn of_files(
+        files: Vec<String>,
+        objects: impl IntoIterator<Item = (usize, impl Borrow<Object>)>,
+        namespace: &str,
+    ) -> Self {
+        let mut held: BTreeMap<[String; 4], Vec<Held>> = BTreeMap::new();
+        for (file, object) in objects {
             let object: &Object = object.borrow();
             let namespace = match kinds::is_cluster_wide(&object.kind) {
                 true => "",
@@ -121,15 +133,32 @@ impl Cluster {
             };
             let key = [group, &object.kind, namespace, &object.name].map(str::to_owned);
             let content = to_raw_value(&object.content).unwrap_or_default();
-            let own = Held { version: object.version().to_owned(), content, is_ambiguous: false };
-            let is_ambiguous = held.get(&key).is_some_and(|other| {
-                let differs =
-                    || other.content.get() != own.content.get() && other.tree(namespace) != own.tree(namespace);
-                other.is_ambiguous || differs()
-            });
-            held.insert(key, Held { is_ambiguous, ..own });
+            let own = Held { version: object.version().to_owned(), content, file, line: object.line };
+            let others = held.entry(key).or_default();
+            let is_same =
+                |other: &Held| other.content.get() == own.content.get() || other.tree(namespace) == own.tree(namespace);
+            // The same in each environment is there once for each file.
+            if !others.iter().any(|other| other.file == file && is_same(other)) {
+                others.push(own);
+            }
         }
-        Self { objects: held, asked: Mutex::default() }
+        Self { objects: held, files, asked: Mutex::default() }
+    }
+
+    /// The one of several objects of a name that is of the environment of a file: that in the file itself, else in its folder,
+    /// else the only one.
+    fn of_environment<'h>(&self, several: &'h [Held], asking: usize) -> Result<&'h Held, [&'h Held; 2]> {
+        let folder =
+            |file: usize| self.files.get(file).and_then(|name| name.rsplit_once('/')).map(|(folder, _)| folder);
+        let is_near: [&dyn Fn(&&Held) -> bool; 3] =
+            [&|held| held.file == asking, &|held| folder(held.file) == folder(asking), &|_| true];
+        let near = is_near.iter().map(|is_near| several.iter().filter(is_near).collect::<Vec<_>>());
+        let near = near.into_iter().find(|near| !near.is_empty()).unwrap_or_default();
+        let other = near.iter().find(|held| held.content.get() != near[0].content.get());
+        match other {
+            Some(other) => Err([near[0], other]),
+            None => near.first().copied().ok_or([&several[0], &several[0]]),
+        }
     }
 
     /// The kinds that policies have asked for so far, as `v1 ConfigMap`.
@@ -138,18 +167,28 @@ impl Cluster {
     }
 
     /// The objects of a kind in a namespace, or in all.
-    fn of_kind(&self, api_version: &str, kind: &str, namespace: Option<&str>) -> Result<Vec<Value>, String> {
+    fn of_kind(
+        &self,
+        asking: usize,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+    ) -> Result<Vec<Value>, String> {
         if let Ok(mut asked) = self.asked.lock() {
             asked.insert(format!("{api_version} {kind}"));
         }
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let mut found = Vec::new();
-        for ([_, _, own, name], held) in
+        for ([_, _, own, name], several) in
             self.objects.iter().filter(|([own, own_kind, ..], _)| own == group && own_kind == kind)
         {
             if namespace.is_some_and(|namespace| namespace != own) {
                 continue;
             }
+            let at = |held: &Held| format!("{}:{}", self.files.get(held.file).map_or("", |name| name), held.line);
+            let held = self.of_environment(several, asking).map_err(|[one, other]| {
+                format!("{kind} {own}/{name} is given twice, as two different objects, {} and {}", at(one), at(other))
+            })?;
             if held.version != version {
                 // The API server would convert it.
                 return Err(format!(
@@ -157,15 +196,12 @@ impl Cluster {
                     held.version
                 ));
             }
-            if held.is_ambiguous {
-                return Err(format!("{kind} {own}/{name} is given twice, as two different objects"));
-            }
             found.push(held.tree(own));
         }
         Ok(found)
     }
 
-    fn list(&self, namespace: Option<&str>, asked: &List) -> Result<Vec<u8>, String> {
+    fn list(&self, asking: usize, namespace: Option<&str>, asked: &List) -> Result<Vec<u8>, String> {
         let List { api_version, kind, label_selector, field_selector, field_masks } = asked;
         if namespace.is_some() && kinds::is_cluster_wide(kind) {
             return Err(format!(
@@ -174,7 +210,7 @@ impl Cluster {
         }
         let labels = label_selector.as_deref().map(label_selectors).transpose()?.unwrap_or_default();
         let fields = field_selector.as_deref().map(field_selectors).transpose()?.unwrap_or_default();
-        let objects = self.of_kind(api_version, kind, namespace)?;
+        let objects = self.of_kind(asking, api_version, kind, namespace)?;
         let selected = objects.into_iter().filter(|object| {
             let own = &object["metadata"]["labels"];
             labels.iter().all(|requirement| requirement.holds_of(own))
@@ -190,16 +226,29 @@ impl Cluster {
 
 impl HostCalls for Cluster {
     fn answer(&self, operation: &str, request: &[u8]) -> Result<Vec<u8>, String> {
+        self.answer_to(0, operation, request)
+    }
+}
+
+impl Cluster {
+    /// The answer to a question about an object of a file.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub fn answer_to(&self, asking: usize, operation: &str, request: &[u8]) -> Result<Vec<u8>, String> {
         fn read<T: DeserializeOwned>(request: &[u8]) -> Result<T, String> {
             serde_json::from_slice(request).map_err(|error| error.to_string())
         }
         match operation {
-            "list_resources_by_namespace" => self.list(Some(&read::<Namespace>(request)?.namespace), &read(request)?),
-            "list_resources_all" => self.list(None, &read(request)?),
+            "list_resources_by_namespace" => {
+                self.list(asking, Some(&read::<Namespace>(request)?.namespace), &read(request)?)
+            }
+            "list_resources_all" => self.list(asking, None, &read(request)?),
             "get_resource" => {
                 let asked: Get = read(request)?;
                 let namespace = Some(asked.namespace.as_deref().unwrap_or_default());
-                let objects = self.of_kind(&asked.api_version, &asked.kind, namespace)?;
+                let objects = self.of_kind(asking, &asked.api_version, &asked.kind, namespace)?;
                 let found = objects.into_iter().find(|object| object["metadata"]["name"] == asked.name);
                 let found = found.ok_or_else(|| format!("{} \"{}\" not found", asked.kind, asked.name))?;
                 Ok(found.to_string().into_bytes())

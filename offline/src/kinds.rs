@@ -36,8 +36,9 @@ const OWN: [(&str, &[&str]); 6] = [
 ];
 
 /// The kinds that are in no namespace, as far as charts hold them.
-const CLUSTER_WIDE: [&str; 13] = [
+const CLUSTER_WIDE: [&str; 14] = [
     "APIService",
+    "ClusterIssuer",
     "ClusterRole",
     "ClusterRoleBinding",
     "CustomResourceDefinition",

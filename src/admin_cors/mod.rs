@@ -123,6 +123,10 @@ fn judge_config_map(
     }
     let deployment = readers[0].deployment.clone();
     for reader in readers.into_iter().filter(|reader| !reader.is_flyte_two) {
+        // What is wrong for one is mostly wrong for the next, and is said once.
+        if !verdict.accepts() {
+            break;
+        }
         judge_reader(reader, &files, (namespace, name), &others, settings, verdict)?;
     }
     if let Some(reason) = doubt {
@@ -195,11 +199,7 @@ fn judge_reader(
     }
     let holds = |place: &Place| is_own(place) || is_first && doubt.is_none() && place.path == "data";
     let more = found.violations.counted();
-    for violation in found.violations.take().into_iter().filter(|violation| holds(&violation.place)) {
-        if !verdict.violations.kept().any(|known| *known == violation) {
-            verdict.violations.push(violation);
-        }
-    }
+    verdict.violations.extend(found.violations.take().into_iter().filter(|violation| holds(&violation.place)));
     verdict.violations.count(more);
     verdict.notices.extend(found.notices.take().into_iter().filter(|notice| holds(&notice.place)));
     if doubt.is_none() {

@@ -61,7 +61,7 @@ pub const DECLARED: Declared = Declared {
     settings: settings::SETTINGS,
     asks_for: &[Listed::Deployment, Listed::Ingress, Listed::ConfigMap, Listed::Service],
     asks_for_images: false,
-    most_bytes: 565_000,
+    most_bytes: 550_000,
 };
 
 impl Policy for ConsoleUrl {

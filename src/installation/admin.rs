@@ -303,12 +303,15 @@ impl Reading {
         let mut unseen = unseen.clone();
         let mut found = Vec::new();
         for source in config_maps {
-            let object = objects.find(Listed::ConfigMap, Some(namespace), |found| {
-                Ok((found.name == source.name).then(|| found.object.clone()))
-            });
-            let object = object.map_err(|reason| Unjudged { path: String::new(), reason })?;
-            match object {
-                Some(object) => found.push((source, object)),
+            let own = objects.of_request(namespace, &source.name);
+            let object = match own {
+                Some(own) => Ok(Some(own.to_owned())),
+                None => objects.find(Listed::ConfigMap, Some(namespace), |found| {
+                    Ok((found.name == source.name).then(|| found.object.clone()))
+                }),
+            };
+            match object.map_err(|reason| Unjudged { path: String::new(), reason })? {
+                Some(object) => found.push((source, own.is_some(), object)),
                 None if source.optional => {}
                 None => {
                     unseen.push(format!("{}, which is not there", title(Listed::ConfigMap, namespace, &source.name)))
@@ -317,21 +320,20 @@ impl Reading {
         }
         let mut files: BTreeMap<String, File> = BTreeMap::new();
         let mut own_files = BTreeSet::new();
-        for (source, object) in &found {
+        for (source, is_own, object) in &found {
             let file = |key: &str| source.file(key).map(str::to_owned);
-            let is_own = objects.is_of_request(namespace, &source.name);
             let owner = match is_own {
                 true => String::new(),
                 false => format!("{} ", title(Listed::ConfigMap, namespace, &source.name)),
             };
             let mut brought = BTreeMap::new();
             config_map::add_files(object, &owner, &file, &mut brought)?;
-            if is_own {
+            if *is_own {
                 own_files.extend(brought.values().map(|file| file.path.clone()));
             }
             files.extend(brought);
         }
-        let first = found.first().map(|(source, _)| source.name.clone());
+        let first = found.first().map(|(source, ..)| source.name.clone());
         let files: Vec<File> = files.into_values().collect();
         Ok(Self { config: Config::read(&files)?, unseen, own_files, first })
     }

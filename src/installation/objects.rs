@@ -90,9 +90,10 @@ impl<'c> Objects<'c> {
         }
     }
 
-    /// Whether a ConfigMap is the one in the request.
-    pub(crate) fn is_of_request(&self, namespace: &str, name: &str) -> bool {
-        self.config_map.is_some_and(|(own_namespace, own_name, _)| (own_namespace, own_name) == (namespace, name))
+    /// The ConfigMap in the request, if it is that one.
+    pub(crate) fn of_request(&self, namespace: &str, name: &str) -> Option<&'c RawValue> {
+        let (own_namespace, own_name, object) = self.config_map?;
+        ((own_namespace, own_name) == (namespace, name)).then_some(object)
     }
 
     /// Gives each object of a kind, in a namespace or in all, to `each`, until that says something.
@@ -116,7 +117,7 @@ impl<'c> Objects<'c> {
         })?;
         let is_in = |own: &str| namespace.is_none_or(|namespace| namespace == own);
         for found in list.iter().filter(|found| is_in(&found.namespace)) {
-            let is_replaced = kind == Listed::ConfigMap && self.is_of_request(&found.namespace, &found.name);
+            let is_replaced = kind == Listed::ConfigMap && self.of_request(&found.namespace, &found.name).is_some();
             if !is_replaced && let Some(said) = each(found)? {
                 return Ok(Some(said));
             }

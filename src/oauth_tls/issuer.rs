@@ -16,6 +16,7 @@ use crate::{
         others::Others,
     },
     location,
+    sentence::Sentence,
     text::Text,
     verdict::{Shortened, Unjudged, Verdict},
     view::view,
@@ -56,6 +57,9 @@ const GROUP: &str = "cert-manager.io";
 
 /// The host of Let's Encrypt's test environment, whose roots no client trusts.
 const STAGING: &str = "acme-staging";
+
+/// That of the real one.
+const LETS_ENCRYPT: &str = "://acme-v02.api.letsencrypt.org/";
 
 /// Whether objects of this kind are cert-manager's Certificates.
 pub(super) fn is_certificate(kind: &Kind) -> bool {
@@ -144,7 +148,13 @@ fn judge(
             outcome: "no client trusts its roots: flytectl stops before OAuth begins",
             mend: "write https://acme-v02.api.letsencrypt.org/directory under spec.acme.server of the issuer".to_owned(),
         },
-        Ok(Some(_)) => return,
+        Ok(Some((_, server))) => {
+            // The one CA that everybody trusts, and that is known by its address.
+            if server.contains(LETS_ENCRYPT) {
+                report.verdict.seen.shows(Sentence::Certificate);
+            }
+            return;
+        }
         Ok(None) => return report.note(rules::NOT_CHECKED, format!("{title}, which makes {secret}, is not there")),
         Err(reason) => return report.note(rules::NOT_CHECKED, format!("whether clients trust {title} is not known: {reason}")),
     };

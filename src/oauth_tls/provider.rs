@@ -74,10 +74,9 @@ pub(super) fn judge(
         let Reading { mut config, unseen, own_files, .. } = reader.reading(&others, namespace)?;
         let Some(fault) = fault(&mut config)?.filter(|fault| own_files.contains(&fault.place.path)) else { continue };
         if unseen.is_empty() {
-            let violation = violation(fault);
-            if !verdict.violations.kept().any(|known| *known == violation) {
-                verdict.violations.push(violation);
-            }
+            let Fault { place, problem, mend, .. } = fault;
+            verdict.violations.push(Violation::new(rules::NO_PROVIDER, place, problem, mend.into_owned()));
+            break;
         } else {
             let text = format!("{}; {}", fault.problem, admin::not_seen(&unseen));
             verdict.notices.push(Notice { rule: rules::NOT_CHECKED, place: fault.place, text });
@@ -96,8 +95,4 @@ fn fault(config: &mut Config) -> Result<Option<Fault>, Unjudged> {
         return Ok(None);
     }
     Ok(config.auth().err().map(|fault| *fault))
-}
-
-fn violation(Fault { place, problem, mend, .. }: Fault) -> Violation {
-    Violation::new(rules::NO_PROVIDER, place, problem, mend.into_owned())
 }

@@ -78,14 +78,15 @@ fn path(folder: &TempDir, name: &str) -> String {
     folder.path().join(name).to_str().unwrap().to_owned()
 }
 
-const GOOD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: good}\nspec: {containers: [{name: a, securityContext: {runAsUser: 1}}]}\n";
+const GOOD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: good}\nspec: {containers: [{name: flytepropeller, securityContext: {runAsUser: 1}}]}\n";
 const BAD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: bad}\nspec:\n  containers:\n  - name: a\n    securityContext:\n      runAsUser: 0\n";
 const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n";
 
 #[test]
 fn good_manifests_exit_with_0() {
     let run = check(GOOD);
-    assert_eq!((Some(0), "1 object judged: no violation.\n", ""), (run.code, &*run.out, &*run.err));
+    assert_eq!((Some(0), ""), (run.code, &*run.err));
+    assert!(run.out.ends_with("\n1 object judged: no violation.\n"), "{}", run.out);
 }
 
 #[test]
@@ -98,6 +99,18 @@ Pod bad  <stdin>:6
     runs as root (runAsUser: 0)
     → set securityContext.runAsUser to the image's non-zero uid
 
+Flyte's Security Overview
+  broken     components run as a non-root user
+  holds      only the documented check-db-ready may be root
+  not shown  flyteadmin allows the origins of browsers, and no others
+             no ConfigMap here is one that flyteadmin reads; add those that it mounts
+  not shown  flyteconsole is told an address that browsers can call
+             nothing here runs flyteconsole; add its Deployment
+  not shown  flyteadmin lets flyteconsole in
+             nothing here runs flyteconsole; add its Deployment
+  not shown  OAuth has a certificate of a CA that clients trust, or another provider
+             no Ingress here presents a certificate in front of flyteadmin; add it, and its Secret
+
 2 objects judged: 1 violation in 1 object.
 ";
     assert_eq!(expected, run.out);
@@ -107,7 +120,68 @@ Pod bad  <stdin>:6
 fn what_no_policy_is_about_is_counted_and_is_no_violation() {
     let run = check(&format!("{GOOD}---\n{SERVICE}---\n{SERVICE}"));
     assert_eq!(Some(0), run.code);
-    assert_eq!("1 object judged: no violation. No policy is about the other 2 (2 Service).\n", run.out);
+    assert!(
+        run.out.ends_with("\n1 object judged: no violation. No policy is about the other 2 (2 Service).\n"),
+        "{}",
+        run.out
+    );
+}
+
+#[test]
+fn manifests_without_anything_of_flytes_are_not_good() {
+    let other = GOOD.replace("flytepropeller", "a");
+    for input in [other.clone(), SERVICE.repeat(3).replace("apiVersion", "---\napiVersion")] {
+        let run = check(&input);
+        assert_eq!(Some(2), run.code, "{}", run.out);
+        assert!(run.out.contains("nothing of Flyte is in these manifests"), "{}", run.out);
+    }
+    // What is wrong is said all the same.
+    assert_eq!(Some(1), check(BAD).code);
+    assert_eq!(Some(0), check(&format!("{GOOD}---\n{other}")).code);
+}
+
+#[test]
+fn namespaces_without_flyte_are_left_out_unless_they_are_asked_for() {
+    let elsewhere = BAD.replace("{name: bad}", "{name: bad, namespace: monitoring}");
+    let input = format!("{GOOD}---\n{elsewhere}");
+    let run = check(&input);
+    assert_eq!(Some(0), run.code, "{}", run.out);
+    assert!(run.out.contains("Left out: 1 object in namespaces without Flyte (monitoring)"), "{}", run.out);
+    for (namespaces, code) in [("all", 1), ("monitoring", 1), ("default", 0), ("default,monitoring", 1)] {
+        let run = self::run(&["check", "--namespaces", namespaces, "-"], &input);
+        assert_eq!(Some(code), run.code, "{namespaces}: {}", run.out);
+    }
+}
+
+#[test]
+fn what_another_object_makes_is_judged_there_alone() {
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: flyteadmin}\nspec: {template: {spec: {containers: [{name: flyteadmin}]}}}\n";
+    let owner = "ownerReferences: [{kind: Deployment, name: flyteadmin, controller: true}]";
+    let made = deployment
+        .replace("Deployment", "ReplicaSet")
+        .replace("name: flyteadmin}\nspec", &format!("name: flyteadmin-1, {owner}}}\nspec"));
+    let run = check(&format!("{deployment}---\n{made}"));
+    assert!(
+        run.out.contains("\n1 object judged: 1 violation in 1 object. Left out: 1 object that others here make.\n"),
+        "{}",
+        run.out
+    );
+    assert!(check(&made).out.contains("\n1 object judged: 1 violation"), "where the other is not there");
+}
+
+#[test]
+fn a_sentence_that_must_be_shown_exits_with_2_where_it_is_not() {
+    for (required, code) in [("non-root", 0), ("non-root,exception", 0), ("pair", 2), ("all", 2)] {
+        let run = run(&["check", "--require", required, "-"], GOOD);
+        assert_eq!(Some(code), run.code, "{required}: {}", run.out);
+    }
+    let unknown = run(&["check", "--require", "everything", "-"], GOOD);
+    assert_eq!(Some(2), unknown.code);
+    assert!(
+        unknown.err.contains("there are non-root, exception, origins, address, pair, certificate, and all"),
+        "{}",
+        unknown.err
+    );
 }
 
 #[test]
@@ -269,7 +343,8 @@ fn namespaces_of_objects_that_name_none_can_be_given() {
         "settings.yaml",
         b"flyte-non-root: {exceptions: [{initContainer: a, images: [b], namespaces: [flyte]}]}",
     )]);
-    let pod = "apiVersion: v1\nkind: Pod\nspec: {initContainers: [{name: a, image: b}]}\n";
+    let pod =
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: flyteadmin}\nspec: {initContainers: [{name: a, image: b}]}\n";
     let settings = path(&folder, "settings.yaml");
     assert_eq!(Some(1), run(&["check", "--settings", &settings, "-"], pod).code);
     assert_eq!(Some(0), run(&["check", "--settings", &settings, "--namespace", "flyte", "-"], pod).code);

@@ -79,3 +79,28 @@ fn two_environments_that_are_given_together_are_not_held_against_each_other() {
     assert_eq!(Some(0), run.code, "{}", run.out);
     assert!(run.out.contains("ConfigMap flyte/flyte-admin-config is given twice"), "{}", run.out);
 }
+
+#[test]
+fn environments_in_files_or_folders_of_their_own_are_checked_apart() {
+    let mended = ADMIN.replace("other.example.com", "console.example.com");
+    for (staging, prod) in [("staging/", "prod/"), ("staging-", "prod-")] {
+        let file = |environment: &str, name: &str| format!("{environment}{name}.yaml");
+        let both = |admin: &str| format!("{CONSOLE}---\n{admin}");
+        let (good, bad) = (both(&mended), both(ADMIN));
+        let folder = folder(&[(&*file(staging, "flyte"), good.as_bytes()), (&*file(prod, "flyte"), bad.as_bytes())]);
+        let run = run(&["check", "--namespace", "flyte", folder.path().to_str().unwrap()], "");
+        assert_eq!(Some(1), run.code, "{}", run.out);
+        let found: Vec<&str> = run.out.lines().filter(|line| line.contains("flyte-console-url/")).collect();
+        assert_eq!(1, found.len(), "{}", run.out);
+        let object = run.out.lines().find(|line| line.starts_with("Deployment flyteconsole")).unwrap();
+        assert!(object.contains(&file(prod, "flyte")), "{object}");
+    }
+}
+
+#[test]
+fn objects_that_no_file_or_folder_tells_apart_are_named_with_both_lines() {
+    let other = ADMIN.replace("other", "third");
+    let run = run(&["check", "--namespace", "flyte", "-"], &format!("{CONSOLE}---\n{ADMIN}---\n{other}"));
+    let said = "ConfigMap flyte/flyte-admin-config is given twice, as two different objects, <stdin>:25 and <stdin>:32";
+    assert!(run.out.contains(said), "{}", run.out);
+}
