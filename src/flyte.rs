@@ -122,6 +122,19 @@ pub fn is_component(name: &str) -> bool {
     COMPONENTS.contains(&name.strip_suffix("-release").unwrap_or(name))
 }
 
+/// Whether a workload of that name is one, for all that its name says: `prod-flytepropeller`.
+pub fn names_component(name: &str) -> bool {
+    COMPONENTS.iter().any(|component| name.contains(component))
+}
+
+/// Whether a command line, as JSON, starts one of them: `["flytepropeller", ...]`, `["/bin/flytescheduler", ...]`.
+pub fn starts_component(command: &str) -> bool {
+    const PROGRAMS: [&str; 6] =
+        [FLYTEADMIN, "flytepropeller", "flytepropeller-manager", "flytescheduler", DATACATALOG, "pyflyte"];
+    let mut words = command.split('"').skip(1).step_by(2).filter_map(|word| word.rsplit('/').next());
+    words.any(|word| PROGRAMS.contains(&word))
+}
+
 /// The images that Flyte publishes, `flyteorg/flyteadmin` or `flyteorg/flyteadmin-release` in its registries.
 #[cfg(feature = "pod-users")]
 const IMAGES: [&str; 6] = [FLYTEADMIN, "flytescheduler", "flytepropeller", DATACATALOG, FLYTECONSOLE, FLYTE_BINARY];

@@ -185,6 +185,7 @@ impl Listed {
                 "metadata.name",
                 "metadata.namespace",
                 "spec.defaultBackend",
+                "spec.ingressClassName",
                 "spec.rules.host",
                 "spec.rules.http.paths.backend",
                 "spec.tls.hosts",

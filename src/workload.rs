@@ -230,9 +230,9 @@ view! {
         /// Whether an init container is a sidecar, a text, yet to be read.
         "restartPolicy" => restart_policy: &'a RawValue,
         /// The command, a list of texts, yet to be read.
-        "command" if "admin-config" => pub command: &'a RawValue,
+        "command" if "admin-config" | "pod-users" => pub command: &'a RawValue,
         /// The command's arguments, a list of texts, yet to be read.
-        "args" if "admin-config" => pub args: &'a RawValue,
+        "args" if "admin-config" | "pod-users" => pub args: &'a RawValue,
         /// The environment, a list of variables, yet to be read.
         "env" if "admin-config" => pub env: &'a RawValue,
         /// What its environment is taken from, a list of ConfigMaps and Secrets, yet to be read.

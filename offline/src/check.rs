@@ -206,11 +206,23 @@ impl<P: Policy> Run<'_, P> {
         let Check { namespace, namespaces, .. } = self.check;
         self.report.finish(namespace, namespaces, &host);
         let is_own = |policy: &P| report::is_own(policy.name());
-        let found_nothing = self.report.unjudged.is_empty() && self.report.summary.violations == 0;
-        if !self.report.has_flyte() && found_nothing && self.check.policies.iter().all(is_own) {
-            // A thousand other objects say nothing of Flyte.
-            let reason = "nothing of Flyte is in these manifests, so that nothing of it was judged";
-            self.report.add_unread(&self.first, reason.to_owned());
+        let Report { unjudged, summary, other_namespaces, .. } = &self.report;
+        if unjudged.is_empty() && summary.violations == 0 && self.check.policies.iter().all(is_own) {
+            // A thousand other objects say nothing of Flyte, and neither does a namespace with none.
+            let reason = if summary.judged == 0 && !other_namespaces.is_empty() {
+                let others: Vec<&str> = other_namespaces.keys().map(String::as_str).collect();
+                Some(format!(
+                    "nothing was judged in the namespaces that were asked for; there are {}",
+                    others.join(", ")
+                ))
+            } else if !self.report.has_flyte() {
+                Some("nothing of Flyte is in these manifests, so that nothing of it was judged".to_owned())
+            } else {
+                None
+            };
+            if let Some(reason) = reason {
+                self.report.add_unread(&self.first, reason);
+            }
         }
         self.report
     }

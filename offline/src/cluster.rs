@@ -12,7 +12,7 @@ use std::{
     sync::Mutex,
 };
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use serde_json::{
     Value, json,
     value::{RawValue, to_raw_value},
@@ -39,29 +39,17 @@ pub trait HostCalls: Send + Sync {
     }
 }
 
-/// What `list_resources_all` and `list_resources_by_namespace` ask for, as Kubewarden's SDK writes it.
+/// What `list_resources_all`, `list_resources_by_namespace` and `get_resource` ask for, as Kubewarden's SDK writes it.
 #[derive(Deserialize)]
-struct List {
+struct Asked {
     api_version: String,
     kind: String,
+    namespace: Option<String>,
+    /// Of `get_resource` alone.
+    name: Option<String>,
     label_selector: Option<String>,
     field_selector: Option<String>,
     field_masks: Option<Vec<String>>,
-}
-
-/// The namespace that `list_resources_by_namespace` asks for beside [`List`].
-#[derive(Deserialize)]
-struct Namespace {
-    namespace: String,
-}
-
-/// What `get_resource` asks for, as Kubewarden's SDK writes it.
-#[derive(Deserialize)]
-struct Get {
-    api_version: String,
-    kind: String,
-    name: String,
-    namespace: Option<String>,
 }
 
 /// No cluster at all.
@@ -201,8 +189,8 @@ impl Cluster {
         Ok(found)
     }
 
-    fn list(&self, asking: usize, namespace: Option<&str>, asked: &List) -> Result<Vec<u8>, String> {
-        let List { api_version, kind, label_selector, field_selector, field_masks } = asked;
+    fn list(&self, asking: usize, namespace: Option<&str>, asked: &Asked) -> Result<Vec<u8>, String> {
+        let Asked { api_version, kind, label_selector, field_selector, field_masks, .. } = asked;
         if namespace.is_some() && kinds::is_cluster_wide(kind) {
             return Err(format!(
                 "resource {api_version}/{kind} is cluster wide. Cannot search for it inside of a namespace"
@@ -237,20 +225,19 @@ impl Cluster {
     ///
     /// Why there is none.
     pub fn answer_to(&self, asking: usize, operation: &str, request: &[u8]) -> Result<Vec<u8>, String> {
-        fn read<T: DeserializeOwned>(request: &[u8]) -> Result<T, String> {
-            serde_json::from_slice(request).map_err(|error| error.to_string())
-        }
+        let asked = || serde_json::from_slice::<Asked>(request).map_err(|error| error.to_string());
         match operation {
             "list_resources_by_namespace" => {
-                self.list(asking, Some(&read::<Namespace>(request)?.namespace), &read(request)?)
+                let asked = asked()?;
+                self.list(asking, Some(asked.namespace.as_deref().unwrap_or_default()), &asked)
             }
-            "list_resources_all" => self.list(asking, None, &read(request)?),
+            "list_resources_all" => self.list(asking, None, &asked()?),
             "get_resource" => {
-                let asked: Get = read(request)?;
-                let namespace = Some(asked.namespace.as_deref().unwrap_or_default());
-                let objects = self.of_kind(asking, &asked.api_version, &asked.kind, namespace)?;
-                let found = objects.into_iter().find(|object| object["metadata"]["name"] == asked.name);
-                let found = found.ok_or_else(|| format!("{} \"{}\" not found", asked.kind, asked.name))?;
+                let Asked { api_version, kind, namespace, name, .. } = asked()?;
+                let (name, namespace) = (name.unwrap_or_default(), Some(namespace.as_deref().unwrap_or_default()));
+                let objects = self.of_kind(asking, &api_version, &kind, namespace)?;
+                let found = objects.into_iter().find(|object| object["metadata"]["name"] == name);
+                let found = found.ok_or_else(|| format!("{kind} \"{name}\" not found"))?;
                 Ok(found.to_string().into_bytes())
             }
             _ => Err(format!("manifests do not answer {operation}")),

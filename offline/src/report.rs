@@ -96,6 +96,9 @@ pub struct Judged {
     /// The names of the sentences that it shows.
     #[serde(skip)]
     pub(crate) shows: Vec<String>,
+    /// The name of the Secret whose certificate it stands for, where it is none itself.
+    #[serde(skip)]
+    pub(crate) certificate: Option<String>,
     /// Whether it is Flyte's, rather than beside it.
     #[serde(skip)]
     is_flytes: bool,
@@ -251,8 +254,7 @@ pub struct Answer {
 }
 
 /// What Flytewarden's policies say of a finding in their audit annotations.
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Default)]
 struct Annotated {
     policy: String,
     rule: String,
@@ -266,9 +268,30 @@ struct Annotated {
     reason: String,
 }
 
+impl Annotated {
+    /// Read from JSON by its fields, since a type for each would be 3 KB of the page.
+    fn of(found: Value) -> Self {
+        // To ask anything else for a field panics.
+        let mut found = if found.is_object() { found } else { Value::Null };
+        let mut text = |field: &str| match found[field].take() {
+            Value::String(text) => text,
+            _ => String::new(),
+        };
+        let [policy, rule, path, container, problem, mend, said, reason] =
+            ["policy", "rule", "path", "container", "problem", "mend", "text", "reason"].map(&mut text);
+        let within = found.pointer("/within/line").and_then(Value::as_u64).map(|line| Within {
+            path: found.pointer("/within/path").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            line: line as usize,
+        });
+        let edits = match found["edits"].take() {
+            Value::Array(edits) => edits.into_iter().map(AnnotatedEdit::of).collect(),
+            _ => Vec::new(),
+        };
+        Self { policy, rule, path, container, within, problem, mend, edits, text: said, reason }
+    }
+}
+
 /// A change at the place of a finding, or below it.
-#[derive(Default, Deserialize)]
-#[serde(default)]
 struct AnnotatedEdit {
     below: String,
     was: Option<Value>,
@@ -276,6 +299,13 @@ struct AnnotatedEdit {
 }
 
 impl AnnotatedEdit {
+    fn of(edit: Value) -> Self {
+        let mut edit = if edit.is_object() { edit } else { Value::Null };
+        let below = edit["below"].as_str().unwrap_or_default().to_owned();
+        let mut value = |field: &str| Some(edit[field].take()).filter(|value| !value.is_null());
+        Self { below, was: value("was"), value: value("value") }
+    }
+
     /// The change, where the place is spelled out.
     fn at(self, path: &str, within: Option<&Within>) -> Edit {
         let below = |place: &str| match self.below.as_str() {
@@ -353,6 +383,7 @@ impl Report {
             more_violations: 0,
             more_notices: 0,
             shows: Vec::new(),
+            certificate: certificate(object),
             is_flytes: false,
             owner: owner(object),
         };
@@ -393,7 +424,7 @@ impl Report {
 
     /// Counts an object that no policy is about.
     fn pass_over(&mut self, object: &Object) {
-        self.names_flyte |= object.name.contains("flyte");
+        self.names_flyte |= object.kind == "ConfigMap" && object.name.contains("flyte");
         *self.out_of_scope.entry(object.kind.clone()).or_default() += 1;
         self.summary.out_of_scope += 1;
     }
@@ -418,7 +449,11 @@ impl Report {
         let mut kept = Vec::with_capacity(self.objects.len());
         for judged in mem::take(&mut self.objects) {
             let own = of(&judged);
-            let is_made = judged.owner.as_ref().is_some_and(|[kind, name]| known.contains(&key(kind, &own, name)));
+            let is_made = judged.owner.as_ref().is_some_and(|[kind, name]| {
+                known.contains(&key(kind, &own, name))
+                    && makes(kind, &judged.place.kind)
+                    && judged.violations.is_empty()
+            });
             if !is_concerned(&own) {
                 *self.other_namespaces.entry(own).or_default() += 1;
             } else if is_made {
@@ -430,7 +465,7 @@ impl Report {
         self.objects = kept;
         let mut sentences = Sentences::default();
         for judged in &self.objects {
-            sentences.add(judged);
+            sentences.add(judged, namespace);
             self.summary.judged += 1;
             self.summary.refused += usize::from(!judged.violations.is_empty());
             self.summary.violations += judged.violations.len() + judged.more_violations;
@@ -491,6 +526,22 @@ const ALL_POLICIES: &str = "flytewarden";
 /// Whether a policy is one of Flytewarden's, by the name of its module.
 pub(crate) fn is_own(policy: &str) -> bool {
     policy == ALL_POLICIES || decision::WITH_VARIANTS.iter().any(|(own, _)| own.name() == policy)
+}
+
+/// Whether objects of one kind make those of another, from a template of their own.
+fn makes(kind: &str, made: &str) -> bool {
+    match made {
+        "ReplicaSet" => kind == "Deployment",
+        "Pod" => ["ReplicaSet", "StatefulSet", "DaemonSet", "Job"].contains(&kind),
+        "Job" => kind == "CronJob",
+        _ => false,
+    }
+}
+
+/// The Secret that a Certificate of cert-manager's is put into.
+fn certificate(object: &Object) -> Option<String> {
+    let secret = object.content.get("spec")?.get("secretName")?.as_str().filter(|_| object.kind == "Certificate")?;
+    Some(secret.to_owned())
 }
 
 /// The kind and the name of the object that makes another and keeps it as it wants it.
@@ -579,6 +630,7 @@ impl Answer {
     }
 
     fn findings(&mut self, name: &str) -> Option<Vec<Annotated>> {
-        serde_json::from_str(&self.annotation(name)?).ok()
+        let found: Vec<Value> = serde_json::from_str(&self.annotation(name)?).ok()?;
+        Some(found.into_iter().map(Annotated::of).collect())
     }
 }

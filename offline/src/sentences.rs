@@ -10,10 +10,10 @@ use flytewarden::{
 };
 use serde::Serialize;
 
-use crate::report::{Finding, Judged};
+use crate::report::{Finding, Judged, Place};
 
 /// The rules by which policies say that they could not see something.
-const OPEN: [&str; 3] = ["not-known", "not-checked", "flyte-2"];
+const OPEN: [&str; 4] = ["not-known", "not-checked", "flyte-2", "no-way"];
 
 /// What a run shows of a sentence.
 #[derive(Debug, Clone, Serialize)]
@@ -49,7 +49,7 @@ pub enum State {
 pub fn words(sentence: Sentence) -> &'static str {
     match sentence {
         Sentence::NonRoot => "components run as a non-root user",
-        Sentence::Exception => "only the documented check-db-ready may be root",
+        Sentence::Exception => "check-db-ready, the documented exception, is as documented",
         Sentence::Origins => "flyteadmin allows the origins of browsers, and no others",
         Sentence::Address => "flyteconsole is told an address that browsers can call",
         Sentence::Pair => "flyteadmin lets flyteconsole in",
@@ -73,7 +73,13 @@ fn to_add(sentence: Sentence) -> &'static str {
 
 /// What objects say of sentences.
 #[derive(Debug, Default)]
-pub(crate) struct Sentences([Said; Sentence::ALL.len()]);
+pub(crate) struct Sentences {
+    said: [Said; Sentence::ALL.len()],
+    /// What shows its certificate: Secrets and Ingresses, as people name them.
+    certificates: Vec<String>,
+    /// Whether another provider gives out the tokens, whose certificate is its own.
+    has_provider: bool,
+}
 
 /// What objects say of a sentence.
 #[derive(Debug, Default)]
@@ -85,15 +91,29 @@ struct Said {
 }
 
 impl Sentences {
-    /// Adds what an object shows, and what was found in it.
-    pub(crate) fn add(&mut self, judged: &Judged) {
-        for (said, sentence) in self.0.iter_mut().zip(Sentence::ALL) {
-            said.is_shown |= judged.shows.iter().any(|name| name == sentence.name());
+    /// Adds what an object shows, and what was found in it. `namespace` is that of objects that name none.
+    pub(crate) fn add(&mut self, judged: &Judged, namespace: &str) {
+        let shows = |sentence: Sentence| judged.shows.iter().any(|name| name == sentence.name());
+        for (said, sentence) in self.said.iter_mut().zip(Sentence::ALL) {
+            said.is_shown |= shows(sentence);
+        }
+        if shows(Sentence::Certificate) {
+            self.has_provider |= judged.place.kind == "ConfigMap";
+            let Place { kind, namespace: own, name, .. } = &judged.place;
+            let (kind, name) = match &judged.certificate {
+                Some(secret) => ("Secret", secret),
+                None => (&**kind, name),
+            };
+            self.certificates.push(format!("{kind} {}/{name}", own.as_deref().unwrap_or(namespace)));
         }
         for (findings, is_violation) in [(&judged.violations, true), (&judged.notices, false)] {
             for Finding { policy, rule, container, problem, .. } in findings {
                 let Some(sentence) = Sentence::of(policy, rule, container) else { continue };
-                let said = &mut self.0[sentence as usize];
+                // What runs beside Flyte's components is none of them.
+                if sentence == Sentence::NonRoot && !shows(sentence) {
+                    continue;
+                }
+                let said = &mut self.said[sentence as usize];
                 said.is_broken |= is_violation;
                 if !is_violation && OPEN.contains(&&**rule) {
                     said.open.push(format!("{}: {problem}", judged.place.title()));
@@ -105,7 +125,18 @@ impl Sentences {
     /// What is shown of each sentence; `host` answers for the manifests, and is only asked where it is needed.
     pub(crate) fn finish(self, host: Option<&dyn Host>) -> Vec<Shown> {
         let mut shown = Vec::with_capacity(Sentence::ALL.len());
-        for (Said { is_shown, is_broken, mut open }, sentence) in self.0.into_iter().zip(Sentence::ALL) {
+        let presented = host.map(presented).unwrap_or_default();
+        let is_missing = |presented: &&Presented| {
+            let Presented { namespace, ingress, secret, .. } = presented;
+            let secret = secret.as_ref().map(|secret| format!("Secret {namespace}/{secret}"));
+            !self.has_provider
+                && !self.certificates.iter().any(|shown| shown == ingress || Some(shown) == secret.as_ref())
+        };
+        let missing: Vec<String> = presented.iter().filter(is_missing).map(not_here).collect();
+        for (Said { is_shown, is_broken, mut open }, sentence) in self.said.into_iter().zip(Sentence::ALL) {
+            if sentence == Sentence::Certificate {
+                open.extend(missing.iter().cloned());
+            }
             let state = match (is_broken, is_shown && open.is_empty()) {
                 (true, _) => State::Broken,
                 (false, true) => State::Holds,
@@ -114,12 +145,7 @@ impl Sentences {
             if state != State::NotShown {
                 open.clear();
             } else if open.is_empty() {
-                if let (Sentence::Certificate, Some(host)) = (sentence, host) {
-                    open.extend(presented(host).iter().map(not_here));
-                }
-                if open.is_empty() {
-                    open.push(to_add(sentence).to_owned());
-                }
+                open.push(to_add(sentence).to_owned());
             }
             shown.push(Shown { name: sentence.name(), sentence: words(sentence), state, missing: open });
         }
@@ -127,7 +153,7 @@ impl Sentences {
     }
 }
 
-fn not_here(Presented { ingress, secret, issuer }: &Presented) -> String {
+fn not_here(Presented { ingress, secret, issuer, .. }: &Presented) -> String {
     let issued = issuer.as_ref().map(|issuer| format!("; it is issued by {issuer}")).unwrap_or_default();
     match secret {
         Some(secret) => format!(

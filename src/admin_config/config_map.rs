@@ -108,7 +108,11 @@ pub(crate) fn add_files<'a>(
     Ok(())
 }
 
-/// Whether a ConfigMap is Flyte 2's, which has no flyteadmin: by the chart's label, or by its section `runs`.
+/// The most bytes of an entry that is looked into though its name is none of a file of flyteadmin's.
+const MOST_OF_ANOTHER_NAME: usize = 100_000;
+
+/// Whether a ConfigMap is Flyte 2's, which has no flyteadmin: by the chart's label, or by its section `runs`, and without a section
+/// of Flyte 1's.
 ///
 /// # Errors
 ///
@@ -117,10 +121,12 @@ pub(crate) fn is_flyte_two(object: &RawValue, files: &[File]) -> Result<bool, Un
     const CHART: &str = "helm.sh/chart";
     let metadata = admission::read::<Object>(object)?.metadata.unwrap_or_default();
     let chart = metadata.label_named(CHART).and_then(|chart| chart.strip_prefix(flyte::FLYTE_BINARY));
-    let begins = |text: &[u8], key: &[u8]| text.starts_with(key);
-    let has_runs = |file: &File| file.text.split(|byte| *byte == b'\n').any(|line| begins(line, b"runs:"));
-    Ok(chart.is_some_and(|version| version.starts_with("-v2") || version.starts_with("-2"))
-        || files.iter().any(has_runs))
+    let mut lines = files.iter().flat_map(|file| file.text.split(|byte| *byte == b'\n'));
+    let is_labelled = chart.is_some_and(|version| version.starts_with("-v2") || version.starts_with("-2"));
+    let is_ones =
+        |line: &[u8]| [&b"server:"[..], b"propeller:", b"flyteadmin:"].iter().any(|key| line.starts_with(key));
+    let has_ones = lines.clone().any(is_ones);
+    Ok(!has_ones && (is_labelled || lines.any(|line| line.starts_with(b"runs:"))))
 }
 
 /// Whether a ConfigMap has an entry that flyteadmin might read: by its name or, where that is none of a file, by what it says.
@@ -131,7 +137,8 @@ pub(crate) fn is_flyte_two(object: &RawValue, files: &[File]) -> Result<bool, Un
 pub(crate) fn has_files(object: &RawValue) -> Result<bool, Unjudged> {
     let ConfigMap { data, binary_data, .. } = admission::read(object)?;
     let mut entries = data.iter().chain(&binary_data).flat_map(|entries| &entries.0);
-    Ok(entries.any(|(key, text)| key.ends_with(".yaml") || !key.contains('.') && text.get().contains("server")))
+    let says_it = |text: &RawValue| text.get().len() < MOST_OF_ANOTHER_NAME && text.get().contains("server");
+    Ok(entries.any(|(key, text)| key.ends_with(".yaml") || says_it(text)))
 }
 
 #[cfg(test)]

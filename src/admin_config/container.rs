@@ -80,6 +80,11 @@ impl Overrides {
             let text = format!("{why}: it may set flags and variables, and those come before the files");
             overrides.not_known(place(placed, *at), text);
         }
+        if placed.container.env_from.is_some_and(|list| !matches!(list.get(), "null" | "[]")) {
+            let container = Shortened(placed.container.name()).to_string();
+            let place = Place { path: format!("{}.envFrom", placed.path()), container, within: None };
+            overrides.not_known(place, "it may bring variables, and those come before the files".to_owned());
+        }
         let flags = overrides.read_flags(placed, &line.run.arguments)?;
         overrides.read_variables(placed, line, &flags)?;
         Ok(overrides)

@@ -142,7 +142,9 @@ impl Files {
         let mut files = Self::default();
         let mounts: Vec<Mount> = placed.list("volumeMounts", placed.container.volume_mounts)?;
         let volumes: Vec<Volume> = workload::list(|| format!("{}.volumes", workload.pod_path), workload.pod.volumes)?;
-        for mount in &mounts {
+        // A file that is mounted by itself lies over what its folder brings, wherever it stands in the list.
+        let (folders, parts): (Vec<_>, Vec<_>) = mounts.iter().partition(|mount| mount.sub_path.is_none());
+        for mount in folders.into_iter().chain(parts) {
             let Some(volume) = volumes.iter().find(|volume| volume.name == mount.name) else { continue };
             for glob in &globs {
                 files.add(mount, volume, *glob);
@@ -156,7 +158,7 @@ impl Files {
         let path = mount.path.as_deref().unwrap_or_default().trim_end_matches('/');
         let part = match (mount.sub_path.as_deref(), &mount.sub_path_expr) {
             (None | Some(""), None) if path == glob.folder => None,
-            (Some(part), None) if !part.is_empty() => match glob.file(path) {
+            (Some(part), None) if !part.is_empty() && path != glob.folder => match glob.file(path) {
                 Some(file) => Some((part, file)),
                 None => return,
             },

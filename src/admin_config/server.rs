@@ -31,12 +31,12 @@ impl<'a> Server<'a> {
         }
         let container = placed.container;
         let image = Repository::of(container.image()).map_or("", |repository| repository.name());
-        if image == flyte::FLYTE_2_IMAGE {
+        let says =
+            |word: &str| [container.command, container.args].iter().flatten().any(|list| list.get().contains(word));
+        if image == flyte::FLYTE_2_IMAGE && !says("\"start\"") {
             return Ok(Some(Self::FlyteTwo));
         }
         let is_known = is_named(placed) || flyte::ADMIN_IMAGES.contains(&image);
-        let says =
-            |word: &str| [container.command, container.args].iter().flatten().any(|list| list.get().contains(word));
         if !is_known && !(says("flyte") && flyte::ADMIN_COMMANDS.iter().any(|command| says(command))) {
             return Ok(None);
         }

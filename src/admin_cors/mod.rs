@@ -37,7 +37,7 @@ use crate::{
     },
     policy::{Declared, Policy},
     rule::RuleName,
-    sentence::Sentence,
+    sentence::{Seen, Sentence},
     settings::InvalidSettings,
     verdict::{Notice, Place, Shortened, Unjudged, Verdict},
     workload::{self, Container, Workload},
@@ -109,7 +109,10 @@ fn judge_config_map(
         Ok(runners) => (runners, None),
         Err(reason) => (Vec::new(), Some(reason)),
     };
+    // Where a flyteadmin is seen that reads others, a ConfigMap that only has the right name shows nothing of it.
+    let is_another_read = readers.iter().any(|runner| !runner.is_flyte_two && !runner.reads(name));
     readers.retain(|runner| runner.reads(name));
+    let shows = !readers.is_empty() || !is_another_read;
     let files = config_map::files(object)?;
     if readers.is_empty() {
         if !is_flyteadmins {
@@ -128,6 +131,10 @@ fn judge_config_map(
             break;
         }
         judge_reader(reader, &files, (namespace, name), &others, settings, verdict)?;
+    }
+    if !shows {
+        verdict.seen = Seen::default();
+        verdict.seen.judged();
     }
     if let Some(reason) = doubt {
         let text = format!("which other files flyteadmin merges with these is not known: {reason}");

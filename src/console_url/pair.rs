@@ -135,8 +135,10 @@ fn admin_namespace(console: &Console, others: &Others, settings: &Settings) -> R
 /// What answers CORS in front of flyteadmin on the host that a console calls, and the Ingress that says so.
 fn front(others: &Others, namespace: &str, calls: &Origin) -> Option<(String, Cors)> {
     let hosts = admin::hosts(others, namespace).ok()?;
-    let mut led = hosts.named.into_iter().filter(|host| host.name == calls.host());
-    led.find_map(|host| Some((host.ingress, host.cors?)))
+    let mut led = hosts.named.into_iter().filter(|host| host.name == calls.host()).peekable();
+    let first = led.peek().and_then(|host| Some((host.ingress.clone(), host.cors.clone()?)));
+    // Of two Ingresses the one that browsers are led by may be the one that does not answer.
+    first.filter(|_| led.all(|host| host.cors.is_some()))
 }
 
 /// Why a console may not find flyteadmin at all: Ingresses lead there, but not from the host that it calls, which is its own

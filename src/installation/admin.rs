@@ -67,7 +67,7 @@ pub(crate) struct Reading {
     pub(crate) unseen: Vec<String>,
     /// The paths of the files that are in the ConfigMap of the request.
     pub(crate) own_files: BTreeSet<String>,
-    /// The name of the first ConfigMap: what no file says can be said there.
+    /// The name of the first ConfigMap that brings a file, or the first of all: what no file says can be said there.
     pub(crate) first: Option<String>,
 }
 
@@ -319,7 +319,7 @@ impl Reading {
             }
         }
         let mut files: BTreeMap<String, File> = BTreeMap::new();
-        let mut own_files = BTreeSet::new();
+        let (mut own_files, mut first) = (BTreeSet::new(), None);
         for (source, is_own, object) in &found {
             let file = |key: &str| source.file(key).map(str::to_owned);
             let owner = match is_own {
@@ -328,12 +328,15 @@ impl Reading {
             };
             let mut brought = BTreeMap::new();
             config_map::add_files(object, &owner, &file, &mut brought)?;
+            if first.is_none() && !brought.is_empty() {
+                first = Some(source.name.clone());
+            }
             if *is_own {
                 own_files.extend(brought.values().map(|file| file.path.clone()));
             }
             files.extend(brought);
         }
-        let first = found.first().map(|(source, ..)| source.name.clone());
+        let first = first.or_else(|| found.first().map(|(source, ..)| source.name.clone()));
         let files: Vec<File> = files.into_values().collect();
         Ok(Self { config: Config::read(&files)?, unseen, own_files, first })
     }

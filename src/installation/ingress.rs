@@ -37,6 +37,7 @@ view! {
     }
 
     struct IngressSpec<'a> {
+        "ingressClassName" => class: Text<'a>,
         "defaultBackend" => default_backend: Backend<'a>,
         "rules" => rules: Vec<Rule<'a>>,
         "tls" => tls: Vec<Tls<'a>>,
@@ -174,7 +175,9 @@ impl Hosts {
         let annotations = metadata.and_then(|metadata| metadata.annotations).unwrap_or_default();
         let leads_there = |backend: Option<&Backend>| backend.is_some_and(|backend| backend.is_one_of(services));
         let ingress = found.title(Listed::Ingress);
-        let cors = annotations.cors();
+        // Another controller does not read the annotations of this one.
+        let is_nginx = spec.class.as_deref().is_none_or(|class| class.contains("nginx"));
+        let cors = annotations.cors().filter(|_| is_nginx);
         if leads_there(spec.default_backend.as_ref()) {
             self.doubt = Some(format!("{ingress} leads there by its defaultBackend, from every host"));
         }

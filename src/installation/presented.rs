@@ -14,6 +14,8 @@ use crate::host::{Host, Listed};
 pub struct Presented {
     /// The Ingress, as people name it.
     pub ingress: String,
+    /// The namespace of both.
+    pub namespace: String,
     /// The name of the Secret; `None` where the certificate is at a cloud's load balancer.
     pub secret: Option<String>,
     /// Who makes it, as people name it, where cert-manager is asked to by an annotation.
@@ -38,6 +40,7 @@ pub fn presented(host: &dyn Host) -> Vec<Presented> {
         let at_load_balancer = ingress.has_certificate_elsewhere(led).then_some(None);
         presented.extend(secrets.chain(at_load_balancer).map(|secret| Presented {
             ingress: found.title(Listed::Ingress),
+            namespace: found.namespace.clone(),
             secret,
             issuer: issuer.clone(),
         }));

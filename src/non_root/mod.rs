@@ -236,14 +236,17 @@ fn judge_pod(workload: &Workload, settings: &Settings, verdict: &mut Verdict) {
 /// Whether a container runs a component of Flyte's, by its image or by the name it has in Flyte's charts.
 fn runs_flyte(placed: &Placed) -> bool {
     let image = Repository::of(placed.container.image()).map_or("", |repository| repository.name());
-    flyte::is_component(placed.container.name()) || flyte::is_component(image)
+    let command = [placed.container.command, placed.container.args];
+    flyte::is_component(placed.container.name())
+        || flyte::is_component(image)
+        || command.iter().flatten().any(|list| flyte::starts_component(list.get()))
 }
 
 /// Whether a workload is one of Flyte's components, by its containers or by its own name.
 fn is_flytes(workload: &Workload) -> bool {
     let name = workload.metadata.name.as_deref();
     workload.containers().any(|placed| runs_flyte(&placed))
-        || name.or(workload.label()).is_some_and(flyte::is_component)
+        || name.or(workload.label()).is_some_and(flyte::names_component)
 }
 
 /// Says once what a template for the pods of tasks leaves open, in place of refusing it: nothing runs by it, its containers are

@@ -13,6 +13,7 @@ use crate::{
         others::Others,
     },
     origin::shown,
+    sentence::Sentence,
     verdict::{Notice, Unjudged, Verdict, Violation},
 };
 
@@ -72,7 +73,13 @@ pub(super) fn judge(
     for reader in readers.into_iter().filter(|reader| !reader.is_flyte_two) {
         verdict.seen.judged();
         let Reading { mut config, unseen, own_files, .. } = reader.reading(&others, namespace)?;
-        let Some(fault) = fault(&mut config)?.filter(|fault| own_files.contains(&fault.place.path)) else { continue };
+        let Some(fault) = fault(&mut config)?.filter(|fault| own_files.contains(&fault.place.path)) else {
+            let asks = config.security()?.use_auth.is_some_and(|said| said.value);
+            if asks && unseen.is_empty() && matches!(config.auth(), Ok(Auth::External(_))) {
+                verdict.seen.shows(Sentence::Certificate);
+            }
+            continue;
+        };
         if unseen.is_empty() {
             let Fault { place, problem, mend, .. } = fault;
             verdict.violations.push(Violation::new(rules::NO_PROVIDER, place, problem, mend.into_owned()));

@@ -155,7 +155,7 @@ fn summary(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         let what = count(others, "object");
         write!(
             out,
-            " {DIM}Left out: {what} in namespaces without Flyte ({}{more}); --namespaces all has them judged.{DIM:#}",
+            " {DIM}Left out: {what} in other namespaces ({}{more}); --namespaces all has them judged.{DIM:#}",
             names.join(", ")
         )?;
     }

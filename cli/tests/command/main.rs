@@ -100,8 +100,8 @@ Pod bad  <stdin>:6
     → set securityContext.runAsUser to the image's non-zero uid
 
 Flyte's Security Overview
-  broken     components run as a non-root user
-  holds      only the documented check-db-ready may be root
+  holds      components run as a non-root user
+  holds      check-db-ready, the documented exception, is as documented
   not shown  flyteadmin allows the origins of browsers, and no others
              no ConfigMap here is one that flyteadmin reads; add those that it mounts
   not shown  flyteconsole is told an address that browsers can call
@@ -146,27 +146,34 @@ fn namespaces_without_flyte_are_left_out_unless_they_are_asked_for() {
     let input = format!("{GOOD}---\n{elsewhere}");
     let run = check(&input);
     assert_eq!(Some(0), run.code, "{}", run.out);
-    assert!(run.out.contains("Left out: 1 object in namespaces without Flyte (monitoring)"), "{}", run.out);
+    assert!(run.out.contains("Left out: 1 object in other namespaces (monitoring)"), "{}", run.out);
     for (namespaces, code) in [("all", 1), ("monitoring", 1), ("default", 0), ("default,monitoring", 1)] {
         let run = self::run(&["check", "--namespaces", namespaces, "-"], &input);
         assert_eq!(Some(code), run.code, "{namespaces}: {}", run.out);
     }
+    let mistyped = self::run(&["check", "--namespaces", "defualt", "-"], &input);
+    assert_eq!(Some(2), mistyped.code);
+    assert!(mistyped.out.contains("there are default, monitoring"), "{}", mistyped.out);
 }
 
 #[test]
 fn what_another_object_makes_is_judged_there_alone() {
-    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: flyteadmin}\nspec: {template: {spec: {containers: [{name: flyteadmin}]}}}\n";
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: flyteadmin}\nspec: {template: {spec: {containers: [{name: flyteadmin, securityContext: {runAsUser: 1}}]}}}\n";
     let owner = "ownerReferences: [{kind: Deployment, name: flyteadmin, controller: true}]";
     let made = deployment
         .replace("Deployment", "ReplicaSet")
         .replace("name: flyteadmin}\nspec", &format!("name: flyteadmin-1, {owner}}}\nspec"));
     let run = check(&format!("{deployment}---\n{made}"));
     assert!(
-        run.out.contains("\n1 object judged: 1 violation in 1 object. Left out: 1 object that others here make.\n"),
+        run.out.contains("\n1 object judged: no violation. Left out: 1 object that others here make.\n"),
         "{}",
         run.out
     );
-    assert!(check(&made).out.contains("\n1 object judged: 1 violation"), "where the other is not there");
+    assert!(check(&made).out.contains("\n1 object judged: no violation.\n"), "where the other is not there");
+    let own = deployment.replace("name: flyteadmin}\nspec", &format!("name: flyteadmin, {owner}}}\nspec"));
+    assert!(check(&own).out.contains("\n1 object judged: no violation.\n"), "nothing makes itself");
+    let root = made.replace("runAsUser: 1", "runAsUser: 0");
+    assert_eq!(Some(1), check(&format!("{deployment}---\n{root}")).code, "an old ReplicaSet may still run");
 }
 
 #[test]
