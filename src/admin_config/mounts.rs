@@ -114,7 +114,7 @@ impl<'g> Glob<'g> {
     }
 
     /// The name of the file that a path leads to, if it is among these.
-    fn file<'p>(self, path: &'p str) -> Option<&'p str> {
+    fn file(self, path: &str) -> Option<&str> {
         let name = path.strip_prefix(self.folder)?.strip_prefix('/')?;
         (!name.contains('/') && pattern::matches(self.names, name)).then_some(name)
     }

@@ -37,7 +37,8 @@ impl<'a> Server<'a> {
             return Ok(Some(Self::FlyteTwo));
         }
         let is_known = is_named(placed) || flyte::ADMIN_IMAGES.contains(&image);
-        if !is_known && !(says("flyte") && flyte::ADMIN_COMMANDS.iter().any(|command| says(command))) {
+        let may_be = || says("flyte") && flyte::ADMIN_COMMANDS.iter().any(|command| says(command));
+        if !is_known && !may_be() {
             return Ok(None);
         }
         let line = CommandLine::read(placed)?;

@@ -194,7 +194,7 @@ fn judge_reader(
     };
     if config.faults.is_empty() {
         found.notices.extend(config.misplaced().into_iter().map(misplaced));
-        let security = reader.overrides.map_or_else(|_| None, Some).unwrap_or_default().before(security);
+        let security = reader.overrides.unwrap_or_default().before(security);
         options::judge(&security, settings, "data", &mut found);
     } else if config.faults.iter().any(|fault| is_own(&fault.place)) {
         found.violations.extend(config.faults.into_iter().map(options::fault));
