@@ -129,7 +129,7 @@ test("parameters of other types are thrown, by their names", () => {
   assert.throws(() => check(5), { file: "manifests" });
   assert.throws(() => check([]), { file: "manifests", message: "there are no manifests" });
   assert.throws(() => check([{ name: "a" }]), { file: "manifests", message: /missing field `text`/ });
-  assert.throws(() => check("", {}, { namespaces: "a" }), { file: "options", message: /unknown field `namespaces`/ });
+  assert.throws(() => check("", {}, { namespce: "a" }), { file: "options", message: /unknown field `namespce`/ });
   assert.throws(() => check({ name: "a", text: "" }), { file: "manifests", message: /neither a text nor a list/ });
   for (const text of [{ name: "a", text: "" }, Buffer.from("a"), undefined]) {
     assert.throws(() => mend(text, {}, []), { file: "manifest", message: "manifest: no text" });
@@ -282,7 +282,7 @@ function elements(der) {
 test("what is fetched is small enough, and certificates cost only who has some", () => {
   const root = "ISRG Root X1";
   assert.ok(module("pki").includes(root) && !module("policies").includes(root));
-  const most = { policies: { raw: 1_130_000, gzip: 450_000 }, pki: { raw: 300_000, gzip: 130_000 } };
+  const most = { policies: { raw: 1_130_000, gzip: 456_000 }, pki: { raw: 300_000, gzip: 130_000 } };
   for (const [name, limits] of Object.entries(most)) {
     const sizes = { raw: module(name).length, gzip: gzipSync(module(name), { level: 9 }).length };
     for (const [how, size] of Object.entries(sizes)) {

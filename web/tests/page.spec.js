@@ -50,13 +50,25 @@ test.describe("the page", () => {
     expect(await lineOf(page, line)).toBe("118");
   });
 
+  test("says of each sentence of the document whether it holds", async ({ page }) => {
+    await openExample(page);
+    const sentences = page.getByRole("region", { name: "Flyte's Security Overview" }).getByRole("listitem");
+    await expect(sentences).toHaveCount(6);
+    await expect(sentences.nth(0)).toContainText("broken components run as a non-root user");
+    await expect(sentences.nth(1)).toContainText("holds check-db-ready");
+    await page.getByRole("button", { name: "Open mended example" }).click();
+    await expect(sentences.filter({ hasText: "holds" })).toHaveCount(6);
+    const { violations } = await new AxeBuilder({ page }).include(".sentences").analyze();
+    expect(violations).toEqual([]);
+  });
+
   test("looks good only about what was judged and has no violation", async ({ page }) => {
     await page.getByRole("button", { name: "Open mended example" }).click();
     await expect(status(page)).toContainText("no violation");
     await expect(status(page)).toHaveAttribute("data-look", "good");
     await openFile(page, "service.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: other}\n");
-    await expect(status(page)).toContainText("0 objects judged. No policy is about the other 1 (1 Service).");
-    await expect(status(page)).toHaveAttribute("data-look", "neutral");
+    await expect(findings(page)).toContainText("nothing of Flyte is in these manifests");
+    await expect(status(page)).toHaveAttribute("data-look", "unjudged");
   });
 
   test("applies a mend to the line that it is about, and undoes it", async ({ page }) => {

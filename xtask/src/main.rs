@@ -186,6 +186,8 @@ fn compile(root: &Path, target: &Path, build: &Build) -> Result<Vec<u8>> {
     }
     let status = cargo
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+        // What is shipped is made by the compiler alone, and not by one that lints.
+        .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env("CARGO_TARGET_DIR", target)
         .current_dir(root)
         .status()?;
