@@ -62,6 +62,16 @@ impl<'a> AdmissionRequest<'a> {
         self.operation() == "UPDATE"
     }
 
+    /// The object as it will be.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    #[cfg(feature = "admin-config")]
+    pub(crate) fn object(&self) -> Result<&'a RawValue, Unjudged> {
+        self.object.ok_or_else(|| Unjudged { path: "request.object".to_owned(), reason: "missing".to_owned() })
+    }
+
     /// For an UPDATE, the request that would leave the object as it is.
     pub(crate) fn unchanged(&self) -> Option<Self> {
         let old = self.old_object.filter(|_| self.is_update());

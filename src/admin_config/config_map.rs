@@ -49,9 +49,7 @@ pub(crate) fn is_kind(kind: &Kind) -> bool {
 ///
 /// There is none, or its metadata has another type than Kubernetes gives it.
 pub(crate) fn of<'a>(request: &AdmissionRequest<'a>) -> Result<(Text<'a>, &'a RawValue), Unjudged> {
-    let Some(object) = request.object else {
-        return Err(Unjudged { path: "request.object".to_owned(), reason: "missing".to_owned() });
-    };
+    let object = request.object()?;
     let metadata = admission::read::<Object>(object)?.metadata.unwrap_or_default();
     Ok((metadata.name.unwrap_or(Text::constant("")), object))
 }

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, iter::Peekable, slice};
 
-use super::{Fault, FaultKind, Item, Place, Said, Security, decode, mounts};
+use super::{Fault, FaultKind, Item, Place, Said, Security, decode, mounts, server};
 use crate::{
     argv::{At, CommandLine, Value, Variable, Word},
     flyte,
@@ -80,7 +80,7 @@ impl Overrides {
             let text = format!("{why}: it may set flags and variables, and those come before the files");
             overrides.not_known(place(placed, *at), text);
         }
-        if placed.container.env_from.is_some_and(|list| !matches!(list.get(), "null" | "[]")) {
+        if placed.container.env_from.is_some_and(|list| !server::is_empty(list)) {
             let container = Shortened(placed.container.name()).to_string();
             let place = Place { path: format!("{}.envFrom", placed.path()), container, within: None };
             overrides.not_known(place, "it may bring variables, and those come before the files".to_owned());

@@ -103,9 +103,7 @@ impl<'s> Answer<'s> {
             Self::NotListed(origins)
         }
     }
-}
 
-impl<'s> Answer<'s> {
     /// Where it is said; `None` where nobody says it, and where it needs no saying.
     #[cfg(feature = "flyte-console-url")]
     pub(crate) fn place(&self) -> Option<&'s Place> {

@@ -49,7 +49,8 @@ impl<'a> Server<'a> {
     }
 }
 
-fn is_empty(list: &RawValue) -> bool {
+/// Whether a list that is yet to be read has nothing in it.
+pub(super) fn is_empty(list: &RawValue) -> bool {
     matches!(list.get(), "null" | "[]")
 }
 

@@ -74,7 +74,7 @@ pub(super) fn judge_certificate(
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
     const PATH: &str = "spec.issuerRef";
-    let Certificate { spec, .. } = admission::read(object(request)?)?;
+    let Certificate { spec, .. } = admission::read(request.object()?)?;
     let CertificateSpec { secret_name, issuer, .. } = spec.unwrap_or_default();
     let (Some(secret), Some(Reference { name: Some(name), kind, group, .. })) = (secret_name, issuer) else {
         return Ok(());
@@ -98,7 +98,7 @@ pub(super) fn judge_ingress(
     host: &dyn Host,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
-    let ingress: Ingress = admission::read(object(request)?)?;
+    let ingress: Ingress = admission::read(request.object()?)?;
     let Some((by, annotation)) = ingress.issued_by() else { return Ok(()) };
     let namespace = request.namespace();
     let services = admin::services(&Others::beside(host), namespace).unwrap_or_default();
@@ -159,8 +159,4 @@ fn judge(
         Err(reason) => return report.note(rules::NOT_CHECKED, format!("whether clients trust {title} is not known: {reason}")),
     };
     add(iter::once(fault).collect(), settings, host, namespace, report);
-}
-
-fn object<'a>(request: &AdmissionRequest<'a>) -> Result<&'a serde_json::value::RawValue, Unjudged> {
-    request.object.ok_or_else(|| Unjudged { path: "request.object".to_owned(), reason: "missing".to_owned() })
 }

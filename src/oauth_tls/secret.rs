@@ -62,9 +62,7 @@ pub(super) fn of<'a>(
     request: &AdmissionRequest<'a>,
     is_concerned: impl FnOnce(&str) -> bool,
 ) -> Result<Option<Secret<'a>>, Unjudged> {
-    let Some(object) = request.object else {
-        return Err(Unjudged { path: "request.object".to_owned(), reason: "missing".to_owned() });
-    };
+    let object = request.object()?;
     let Object { metadata, kind, .. } = quietly(admission::read(object))?;
     let name = metadata.unwrap_or_default().name.unwrap_or(Text::constant(""));
     // Helm's releases are a megabyte.
