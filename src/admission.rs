@@ -1,7 +1,7 @@
 //! The parts of a Kubernetes admission request that policies read, borrowed from the request's bytes.
 //!
 //! An object can be a megabyte while a policy reads five fields of it. So the request is never turned into a tree:
-//! [`AdmissionRequest::object`] stays text until a policy reads from it the fields it names, with [`read`].
+//! `AdmissionRequest::object` stays text until a policy reads from it the fields it names, with [`read`].
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
