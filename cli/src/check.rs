@@ -25,7 +25,7 @@ pub struct Checked {
     pub fixed: Vec<FixedFile>,
 }
 
-/// A file in which policies fill something in.
+/// A file in which policies fill something in, or standard input.
 pub struct FixedFile {
     /// As reports name it.
     pub name: String,
@@ -39,7 +39,7 @@ pub struct FixedFile {
 pub const STANDARD_INPUT: &str = "-";
 
 /// Checks files, directories and standard input (`-`), in the order they are given. With `fix`, what policies fill in is
-/// put into the texts.
+/// put into the texts; that of standard input is there even where that is nothing.
 pub fn check(check: &Check<impl Policy>, paths: &[PathBuf], fix: bool) -> Checked {
     let mut unreadable = Report::default();
     let mut fixed: Vec<FixedFile> = Vec::new();
@@ -54,7 +54,7 @@ pub fn check(check: &Check<impl Policy>, paths: &[PathBuf], fix: bool) -> Checke
         let filled = run.add(file);
         if let Ok(text) = &file.text
             && fix
-            && !filled.is_empty()
+            && (!filled.is_empty() || path == Path::new(STANDARD_INPUT))
         {
             let text = Fixed::of(text, &filled);
             for (place, reason) in &text.left {

@@ -83,7 +83,7 @@ struct CheckArguments {
     #[arg(long)]
     fix: bool,
 
-    /// With --fix: puts it into the files.
+    /// With --fix: puts it into the files; of standard input, prints the manifests with it, as a post-renderer of helm does.
     #[arg(long, requires = "fix")]
     write: bool,
 
@@ -223,9 +223,6 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
             .and_then(|text| Images::read(&text))
             .map_err(|error| format!("image users {}: {error}", shown(file)))?,
     };
-    if arguments.write && arguments.paths.iter().any(|path| path == Path::new(STANDARD_INPUT)) {
-        return Err("standard input cannot be written to: --fix without --write prints a diff".into());
-    }
     let namespaces = match &arguments.namespaces[..] {
         [] => Namespaces::Flytes,
         named if named.iter().any(|name| name == ALL) => Namespaces::All,
@@ -234,7 +231,8 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
     let check = Check { policies: &policies, settings: &settings, namespace: &arguments.namespace, images, namespaces };
     let Checked { mut report, fixed } = check_files(&check, &arguments.paths, arguments.fix);
     fix(&fixed, arguments.write, &mut report, &mut out)?;
-    let report_out: &mut dyn Write = match arguments.fix && !arguments.write {
+    let prints_manifests = arguments.paths.iter().any(|path| path == Path::new(STANDARD_INPUT));
+    let report_out: &mut dyn Write = match arguments.fix && (!arguments.write || prints_manifests) {
         true => &mut anstream::AutoStream::auto(io::stderr().lock()),
         false => &mut out,
     };
@@ -268,9 +266,14 @@ fn sentence(name: &str) -> Result<String, String> {
     Err(format!("there are {names}, and {ALL}"))
 }
 
-/// Writes what is filled in to the files, or prints it as a diff. What cannot be is added to the report.
+/// Writes what is filled in to the files, or prints it as a diff; of standard input it prints all. What cannot be is added to the
+/// report.
 fn fix(fixed: &[FixedFile], write: bool, report: &mut Report, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
-    for FixedFile { name, place, fixed } in fixed.iter().filter(|file| file.fixed.objects > 0) {
+    let is_input = |file: &&FixedFile| write && file.place.path == Path::new(STANDARD_INPUT);
+    if let Some(input) = fixed.iter().find(is_input) {
+        finish(out.write_all(input.fixed.text.as_bytes()))?;
+    }
+    for FixedFile { name, place, fixed } in fixed.iter().filter(|file| file.fixed.objects > 0 && !is_input(file)) {
         let done = match write {
             true => replace(&place.path, &fixed.before, &fixed.text).map(|()| String::new()),
             false => diff(fixed, &place.shown),

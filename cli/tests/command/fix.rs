@@ -228,12 +228,13 @@ fn the_module_of_every_policy_fixes_too() {
 }
 
 #[test]
-fn standard_input_is_not_written_to() {
-    let run = run(&["check", "--fix", "--write", "-"], CONSOLE);
-    assert_eq!(
-        (Some(2), "error: standard input cannot be written to: --fix without --write prints a diff\n"),
-        (run.code, &*run.err)
-    );
+fn standard_input_is_printed_with_what_is_filled_in() {
+    let filled = run(&["check", "--fix", "--write", "-"], CONSOLE);
+    assert_eq!(Some(0), filled.code, "{}", filled.err);
+    assert!(filled.out.contains("\n        runAsUser: 1000\n"), "{}", filled.out);
+    assert!(filled.err.contains("no violation"), "{}", filled.err);
+    let again = run(&["check", "--fix", "--write", "-"], &filled.out);
+    assert_eq!((Some(0), &filled.out), (again.code, &again.out), "as it is, where nothing is left to fill in");
 }
 
 #[test]
