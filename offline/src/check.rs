@@ -5,8 +5,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use flytewarden::settings::InvalidSettings;
-use serde_json::Value;
+use flytewarden::{host::Listed, settings::InvalidSettings};
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     cluster::{Cluster, HostCalls},
@@ -111,17 +111,27 @@ struct Host {
     images: Images,
 }
 
-impl HostCalls for Host {
-    fn answer(&self, operation: &str, request: &[u8]) -> Result<Vec<u8>, String> {
-        let cluster = self.cluster.get_or_init(|| {
+impl Host {
+    fn cluster(&self) -> &Cluster {
+        self.cluster.get_or_init(|| {
             let names = self.files.iter().map(|(name, _)| name.clone()).collect();
             let of_file = |(file, (_, text)): (usize, &'_ (String, Arc<str>))| {
                 let objects: Vec<Object> = manifest::objects(text).flatten().collect();
                 objects.into_iter().map(move |object| (file, object))
             };
             Cluster::of_files(names, self.files.iter().enumerate().flat_map(of_file), &self.namespace)
-        });
-        cluster.answer_to(self.asking.load(Ordering::Relaxed), operation, request)
+        })
+    }
+}
+
+impl HostCalls for Host {
+    #[cfg(feature = "modules")]
+    fn answer(&self, operation: &str, request: &[u8]) -> Result<Vec<u8>, String> {
+        self.cluster().answer_to(self.asking.load(Ordering::Relaxed), operation, request)
+    }
+
+    fn list(&self, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
+        self.cluster().list_to(self.asking.load(Ordering::Relaxed), kind, namespace)
     }
 
     fn image(&self, reference: &str) -> Result<Vec<u8>, String> {

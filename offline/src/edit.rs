@@ -91,9 +91,11 @@ pub fn changed(text: &str, changes: &[Change]) -> Result<String, String> {
     }
     let mut expected = only(text).ok_or("it is not one document that can be read")?;
     let root = Spot::of(text).ok_or("it is not one document that can be read")?;
-    let mut splices = Vec::new();
+    // From the last, so that what comes before stays where it is. To sort them would be 4 KB of the page.
+    let mut splices: Vec<Splice> = Vec::new();
     for change in changes {
-        splices.push(splice(text, &root, change)?);
+        let own = splice(text, &root, change)?;
+        splices.insert(splices.partition_point(|other| other.start > own.start), own);
         let value = match &change.within {
             None => {
                 if let Some(was) = &change.was
@@ -110,8 +112,6 @@ pub fn changed(text: &str, changes: &[Change]) -> Result<String, String> {
         };
         put(&mut expected, &change.route, value)?;
     }
-    // From the last, so that what comes before stays where it is.
-    splices.sort_unstable_by_key(|splice| std::cmp::Reverse(splice.start));
     let mut edited = text.to_owned();
     for Splice { start, end, with } in splices {
         edited.replace_range(start..end, &with);

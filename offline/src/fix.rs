@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    mem,
     ops::Range,
 };
 
@@ -57,7 +58,11 @@ impl Fixed {
             fixed.objects += wanted.len() - (fixed.left.len() - left);
             fixed.text.replace_range(document.span.clone(), &part);
         }
-        fixed.left.sort();
+        let mut left = Vec::with_capacity(fixed.left.len());
+        for own in mem::take(&mut fixed.left) {
+            left.insert(left.partition_point(|other| *other < own), own);
+        }
+        fixed.left = left;
         fixed
     }
 

@@ -8,8 +8,7 @@ use flytewarden::{
     policy::Policy as Rule,
     settings::InvalidSettings,
 };
-use serde::Deserialize;
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
 
 use crate::{check::Policy, cluster::HostCalls, metadata::Metadata, report::Answer};
 
@@ -79,10 +78,7 @@ impl Policy for Linked {
     fn validate(&self, request: &str, settings: &str, host: &Arc<dyn HostCalls>) -> Result<Answer, String> {
         let payload = format!(r#"{{"request":{request},"settings":{settings}}}"#);
         let host = Asked { host: &**host, clock: self.clock, pki: self.pki };
-        let answer = Policies::One(self.rule).validate(payload.as_bytes(), &host);
-        // As it would come from a module.
-        let answer = serde_json::to_string(&answer).map_err(|error| error.to_string())?;
-        serde_json::from_str(&answer).map_err(|error| error.to_string())
+        Ok(Policies::One(self.rule).validate(payload.as_bytes(), &host).into())
     }
 
     fn validate_settings(&self, settings: &str) -> Result<(), InvalidSettings> {
@@ -102,25 +98,7 @@ pub struct Asked<'h> {
 
 impl Host for Asked<'_> {
     fn list(&self, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
-        #[derive(Deserialize)]
-        struct List {
-            items: Vec<Box<RawValue>>,
-        }
-        let (api_version, name) = kind.kind();
-        let mut request = json!({
-            "api_version": api_version, "kind": name, "label_selector": null, "field_selector": null,
-            "field_masks": kind.fields(),
-        });
-        let operation = match namespace {
-            Some(namespace) => {
-                request["namespace"] = json!(namespace);
-                "list_resources_by_namespace"
-            }
-            None => "list_resources_all",
-        };
-        let answer = self.host.answer(operation, request.to_string().as_bytes())?;
-        let list: List = serde_json::from_slice(&answer).map_err(|error| error.to_string())?;
-        Ok(list.items)
+        self.host.list(kind, namespace)
     }
 
     fn image(&self, reference: &str) -> Result<Box<RawValue>, String> {

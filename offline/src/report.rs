@@ -253,6 +253,24 @@ pub struct Answer {
     pub mutated_object: Option<Value>,
 }
 
+impl From<flytewarden::answer::Answer> for Answer {
+    /// The answer of a policy that is linked in, as it would come from a module.
+    fn from(answer: flytewarden::answer::Answer) -> Self {
+        let flytewarden::answer::Answer { accepted, message, code, mutated_object, audit_annotations, warnings } =
+            answer;
+        let audit_annotations = audit_annotations.map(|annotations| {
+            // To collect them would sort them first, by 4 KB of the page.
+            let mut texts = BTreeMap::new();
+            for (name, text) in annotations {
+                texts.insert(name.to_owned(), text);
+            }
+            texts
+        });
+        let mutated_object = mutated_object.and_then(|object| serde_json::from_str(object.get()).ok());
+        Self { accepted, message, code, audit_annotations, warnings, mutated_object }
+    }
+}
+
 /// What Flytewarden's policies say of a finding in their audit annotations.
 #[derive(Default)]
 struct Annotated {
@@ -471,9 +489,12 @@ impl Report {
             self.summary.violations += judged.violations.len() + judged.more_violations;
             self.summary.notices += judged.notices.len() + judged.more_notices;
         }
-        let has_ingress = self.out_of_scope.contains_key("Ingress")
+        // Where nothing leads anywhere, the manifests need not be read once more.
+        const ROUTES: [&str; 4] = ["GRPCRoute", "HTTPRoute", "Ingress", "Route"];
+        let leads_somewhere = !self.asked_for.is_empty()
+            || ROUTES.iter().any(|kind| self.out_of_scope.contains_key(*kind))
             || self.objects.iter().any(|judged| judged.place.kind == "Ingress");
-        self.sentences = sentences.finish(has_ingress.then_some(host));
+        self.sentences = sentences.finish(leads_somewhere.then_some(host));
     }
 
     /// Whether something of Flyte's is among the manifests.

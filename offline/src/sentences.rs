@@ -5,7 +5,7 @@
 
 use flytewarden::{
     host::Host,
-    installation::{Presented, presented},
+    installation::{Held, Presented, presented},
     sentence::Sentence,
 };
 use serde::Serialize;
@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::report::{Finding, Judged, Place};
 
 /// The rules by which policies say that they could not see something.
-const OPEN: [&str; 4] = ["not-known", "not-checked", "flyte-2", "no-way"];
+const OPEN: [&str; 5] = ["not-known", "not-checked", "flyte-2", "no-way", "no-login"];
 
 /// What a run shows of a sentence.
 #[derive(Debug, Clone, Serialize)]
@@ -66,7 +66,7 @@ fn to_add(sentence: Sentence) -> &'static str {
         Sentence::Origins => "no ConfigMap here is one that flyteadmin reads; add those that it mounts",
         Sentence::Address | Sentence::Pair => "nothing here runs flyteconsole; add its Deployment",
         Sentence::Certificate => {
-            "no Ingress here presents a certificate in front of flyteadmin; add it, and its Secret"
+            "no Ingress or route here presents a certificate in front of flyteadmin; add it, and its Secret"
         }
     }
 }
@@ -127,10 +127,13 @@ impl Sentences {
         let mut shown = Vec::with_capacity(Sentence::ALL.len());
         let presented = host.map(presented).unwrap_or_default();
         let is_missing = |presented: &&Presented| {
-            let Presented { namespace, ingress, secret, .. } = presented;
-            let secret = secret.as_ref().map(|secret| format!("Secret {namespace}/{secret}"));
+            let Presented { route, held, .. } = presented;
+            let secret = match held {
+                Held::Secret(secret) => Some(format!("Secret {secret}")),
+                Held::Aws | Held::Router => None,
+            };
             !self.has_provider
-                && !self.certificates.iter().any(|shown| shown == ingress || Some(shown) == secret.as_ref())
+                && !self.certificates.iter().any(|shown| shown == route || Some(shown) == secret.as_ref())
         };
         let missing: Vec<String> = presented.iter().filter(is_missing).map(not_here).collect();
         for (Said { is_shown, is_broken, mut open }, sentence) in self.said.into_iter().zip(Sentence::ALL) {
@@ -153,12 +156,13 @@ impl Sentences {
     }
 }
 
-fn not_here(Presented { ingress, secret, issuer, .. }: &Presented) -> String {
+fn not_here(Presented { route, held, issuer }: &Presented) -> String {
     let issued = issuer.as_ref().map(|issuer| format!("; it is issued by {issuer}")).unwrap_or_default();
-    match secret {
-        Some(secret) => format!(
-            "{ingress} presents Secret {secret}, which is not among these manifests{issued}; add it, without its key"
+    match held {
+        Held::Secret(secret) => format!(
+            "{route} presents Secret {secret}, which is not among these manifests{issued}; add it, without its key"
         ),
-        None => format!("{ingress} has its certificate at AWS (certificate-arn), where nobody sees it from here"),
+        Held::Aws => format!("{route} has its certificate at AWS (certificate-arn), where nobody sees it from here"),
+        Held::Router => format!("{route} has its certificate in itself or at its router, which is not judged"),
     }
 }

@@ -85,10 +85,7 @@ export function summaryOf({ summary, outOfScope, askedFor = [] }) {
     if (kinds.length > named.length) named.push("...");
     sentences.push(`No policy is about the other ${summary.outOfScope} (${named.join(", ")}).`);
   }
-  if (askedFor.length > 0) {
-    const kinds = askedFor.map((kind) => kind.split(" ").at(-1)).join(", ");
-    sentences.push(`Policies asked for other objects (${kinds}): these manifests answered, no cluster.`);
-  }
+  if (askedFor.length > 0) sentences.push("Policies asked about other objects: these manifests answered, no cluster.");
   const [headline = "", ...rest] = sentences;
   return { headline, rest };
 }

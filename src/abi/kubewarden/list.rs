@@ -47,6 +47,8 @@ pub(super) fn list(kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawV
     let request = serde_json::to_vec(&request).map_err(|error| error.to_string())?;
     let answer =
         host_call("kubewarden", "kubernetes", operation, &request).map_err(|error| reason(&error.to_string()))?;
-    let list: List = serde_json::from_slice(&answer).map_err(|error| error.to_string())?;
+    // From text, as all else is read: from bytes, a module would hold serde_json's reader twice.
+    let answer = str::from_utf8(&answer).map_err(|error| error.to_string())?;
+    let list: List = serde_json::from_str(answer).map_err(|error| error.to_string())?;
     Ok(list.items)
 }
