@@ -130,6 +130,14 @@ pub enum Listed {
     Deployment,
     Ingress,
     Service,
+    /// Gateway API's.
+    Gateway,
+    /// Gateway API's.
+    GrpcRoute,
+    /// Gateway API's.
+    HttpRoute,
+    /// OpenShift's.
+    Route,
     /// cert-manager's, of a namespace.
     Issuer,
     /// cert-manager's, of all namespaces.
@@ -138,6 +146,8 @@ pub enum Listed {
 
 /// cert-manager's API, of which k8s-openapi has nothing.
 const CERT_MANAGER: &str = "cert-manager.io/v1";
+/// Gateway API.
+const GATEWAY: &str = "gateway.networking.k8s.io/v1";
 
 impl Listed {
     /// The API version and the kind's name.
@@ -150,9 +160,18 @@ impl Listed {
             Self::Deployment => of::<Deployment>(),
             Self::Ingress => of::<Ingress>(),
             Self::Service => of::<Service>(),
+            Self::Gateway => (GATEWAY, "Gateway"),
+            Self::GrpcRoute => (GATEWAY, "GRPCRoute"),
+            Self::HttpRoute => (GATEWAY, "HTTPRoute"),
+            Self::Route => ("route.openshift.io/v1", "Route"),
             Self::Issuer => (CERT_MANAGER, "Issuer"),
             Self::ClusterIssuer => (CERT_MANAGER, "ClusterIssuer"),
         }
+    }
+
+    /// Whether a cluster may know the kind, and has none of it where it does not.
+    pub(crate) fn is_extra(self) -> bool {
+        matches!(self, Self::Gateway | Self::GrpcRoute | Self::HttpRoute | Self::Route)
     }
 
     /// The fields that policies read, as Kubewarden's hosts take them: lists are passed through. A host keeps what is
@@ -176,6 +195,19 @@ impl Listed {
                 "spec.template.spec.volumes.name",
                 "spec.template.spec.volumes.projected",
                 "spec.template.spec.volumes.secret",
+            ],
+            Self::Gateway => &["metadata.name", "metadata.namespace", "spec.listeners"],
+            Self::GrpcRoute | Self::HttpRoute => {
+                &["metadata.name", "metadata.namespace", "spec.hostnames", "spec.parentRefs", "spec.rules"]
+            }
+            // Its key may be beside its certificate.
+            Self::Route => &[
+                "metadata.name",
+                "metadata.namespace",
+                "spec.alternateBackends",
+                "spec.host",
+                "spec.tls.termination",
+                "spec.to",
             ],
             Self::Issuer | Self::ClusterIssuer => {
                 &["metadata.name", "metadata.namespace", "spec.acme.server", "spec.selfSigned"]

@@ -195,6 +195,21 @@ impl Origin {
         self.host() == other.host() && self.0.port() == other.0.port()
     }
 
+    /// Whether both may be of one site, to which cookies belong: the scheme, and the domain that people register. Which part of a
+    /// name that is, a list says that is larger than a module may be; it is two labels, and more where a registry's own has two.
+    #[cfg(feature = "flyte-console-url")]
+    pub(crate) fn may_be_same_site(&self, other: &Self) -> bool {
+        let domain = |host: &str| match host.rmatch_indices('.').nth(1) {
+            Some((dot, _)) => host[dot + 1..].to_owned(),
+            None => host.to_owned(),
+        };
+        let is_same = match (self.has_name(), other.has_name()) {
+            (true, true) => domain(self.host()) == domain(other.host()),
+            _ => self.host() == other.host(),
+        };
+        is_same && self.0.scheme() == other.0.scheme()
+    }
+
     /// Whether the origin is on the person's own machine. Source:
     /// [Secure Contexts](https://www.w3.org/TR/secure-contexts/#is-origin-trustworthy).
     pub(crate) fn is_loopback(&self) -> bool {

@@ -43,7 +43,7 @@ impl Sentence {
             "flyte-non-root" if container == crate::flyte::CHECK_DB_READY => Self::Exception,
             "flyte-non-root" => Self::NonRoot,
             "flyte-admin-cors" => Self::Origins,
-            "flyte-console-url" if matches!(rule, "cut-off" | "not-checked" | "no-way") => Self::Pair,
+            "flyte-console-url" if matches!(rule, "cut-off" | "not-checked" | "no-way" | "no-login") => Self::Pair,
             "flyte-console-url" => Self::Address,
             "flyte-oauth-tls" => Self::Certificate,
             _ => return None,

@@ -1,5 +1,9 @@
 //! Views: structs that read from a JSON object the fields they name, and skip the rest of it unread.
 
+use serde::de::{self, IgnoredAny, MapAccess};
+
+use crate::text::Text;
+
 /// Declares views. Every field is an `Option`, since `null` and absent are the same to the API server.
 ///
 /// ```text
@@ -24,12 +28,6 @@
 macro_rules! view {
     (@is_strict strict) => { true };
     (@is_strict) => { false };
-    (@unknown $map:ident $key:ident [$($json:literal)*] strict) => {
-        return Err(serde::de::Error::unknown_field(&$key, &[$($json),*]))
-    };
-    (@unknown $map:ident $key:ident [$($json:literal)*]) => {
-        { $map.next_value::<serde::de::IgnoredAny>()?; }
-    };
     ($(
         $(#[$meta:meta])*
         $visibility:vis struct $name:ident<'a> $(: $strict:ident)? {
@@ -66,14 +64,23 @@ macro_rules! view {
                     }
 
                     fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                        let mut view = $name::default();
-                        while let Some(key) = map.next_key::<crate::text::Text>()? {
-                            match &*key {
-                                $($(#[cfg(any($(feature = $feature),+))])? $json if IS_STRICT => view.$field = Some(map.next_value()?),
-                                $(#[cfg(any($(feature = $feature),+))])? $json => view.$field = map.next_value()?,)*
-                                _ => view!(@unknown map key [$($json)*] $($strict)?),
-                            }
+                        #[allow(non_camel_case_types, reason = "these are the fields' names")]
+                        enum Field {
+                            $($(#[cfg(any($(feature = $feature),+))])? $field,)*
                         }
+                        const NAMES: &[&str] = &[$($(#[cfg(any($(feature = $feature),+))])? $json,)*];
+
+                        let mut view = $name::default();
+                        $crate::view::each_field(&mut map, NAMES, IS_STRICT, &mut |map, at| {
+                            match at {
+                                $($(#[cfg(any($(feature = $feature),+))])?
+                                at if at == Field::$field as usize => {
+                                    view.$field = if IS_STRICT { Some(map.next_value()?) } else { map.next_value()? };
+                                })*
+                                _ => {}
+                            }
+                            Ok(())
+                        })?;
                         Ok(view)
                     }
                 }
@@ -85,3 +92,25 @@ macro_rules! view {
 }
 
 pub(crate) use view;
+
+/// Gives each of some fields of a map to `take`, by its place among their names, and skips the others or refuses them.
+///
+/// One function for all views, since most of a view would be this.
+#[inline(never)]
+pub(crate) fn each_field<'de, A: MapAccess<'de>>(
+    map: &mut A,
+    names: &'static [&'static str],
+    is_strict: bool,
+    take: &mut dyn FnMut(&mut A, usize) -> Result<(), A::Error>,
+) -> Result<(), A::Error> {
+    while let Some(key) = map.next_key::<Text>()? {
+        match names.iter().position(|name| **name == *key) {
+            Some(at) => take(map, at)?,
+            None if is_strict => return Err(de::Error::unknown_field(&key, names)),
+            None => {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -6,7 +6,7 @@
 //! `flytestdlib/config/viper/viper.go`.
 
 use super::{
-    Fault, FaultKind, Said,
+    Fault, FaultKind, Said, decode,
     files::{Config, Merged},
 };
 use crate::{
@@ -45,6 +45,26 @@ impl Config {
             Some(fault) if earlier.ok().as_ref() != Some(&auth) => Err(fault.into()),
             _ => Ok(auth),
         }
+    }
+
+    /// The file of the certificate with which flyteadmin serves TLS itself, where it does.
+    #[cfg(feature = "flyte-oauth-tls")]
+    pub(crate) fn certificate_file(&mut self) -> Option<String> {
+        let file = self.text(&["server", "security", "ssl", "certificateFile"]).ok()??.value;
+        self.serves_tls().then_some(file).filter(|file| !file.is_empty())
+    }
+
+    /// Whether flyteadmin serves TLS itself.
+    pub(crate) fn serves_tls(&mut self) -> bool {
+        let secure = self.text(&["server", "security", "secure"]).ok().flatten();
+        secure.is_some_and(|secure| decode::parse_bool(&secure.value) == Ok(true))
+    }
+
+    /// Whether browsers send flyteadmin's cookies from pages of other sites.
+    #[cfg(feature = "flyte-console-url")]
+    pub(crate) fn has_cookies_across_sites(&mut self) -> bool {
+        let policy = self.text(&["auth", "userAuth", "cookieSetting", "sameSitePolicy"]).ok().flatten();
+        policy.is_some_and(|policy| matches!(&*policy.value, "NoneMode" | "3"))
     }
 
     fn read_auth(&mut self) -> Result<Auth, Box<Fault>> {

@@ -56,6 +56,36 @@ pub(crate) struct Files {
     pub(crate) config_maps: Vec<Source>,
     /// What brings files that are not seen, as people name it.
     pub(crate) unseen: Vec<String>,
+    /// The Secrets that are mounted, wherever.
+    #[cfg(feature = "flyte-oauth-tls")]
+    pub(crate) secrets: Vec<Mounted>,
+}
+
+/// A Secret that is mounted.
+#[cfg(feature = "flyte-oauth-tls")]
+#[derive(Debug)]
+pub(crate) struct Mounted {
+    pub(crate) secret: String,
+    picks: Picks,
+    /// Where, without a slash at the end.
+    path: String,
+    /// What of it, where that is one file.
+    part: Option<String>,
+}
+
+#[cfg(feature = "flyte-oauth-tls")]
+impl Mounted {
+    /// The key of the Secret that is a file.
+    pub(crate) fn key(&self, file: &str) -> Option<String> {
+        let name = match &self.part {
+            Some(part) => (self.path == file).then_some(&**part)?,
+            None => file.strip_prefix(&*self.path)?.strip_prefix('/')?,
+        };
+        match &self.picks {
+            Picks::All => Some(name.to_owned()),
+            Picks::Some(picks) => picks.iter().find(|(_, own)| own == name).map(|(key, _)| key.clone()),
+        }
+    }
 }
 
 /// A ConfigMap that brings files.
@@ -149,8 +179,25 @@ impl Files {
             for glob in &globs {
                 files.add(mount, volume, *glob);
             }
+            #[cfg(feature = "flyte-oauth-tls")]
+            files.add_secrets(mount, volume);
         }
         Ok(files)
+    }
+
+    #[cfg(feature = "flyte-oauth-tls")]
+    fn add_secrets(&mut self, mount: &Mount, volume: &Volume) {
+        let path = mount.path.as_deref().unwrap_or_default().trim_end_matches('/');
+        let sources = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
+        for secret in volume.secret.iter().chain(sources.filter_map(|source| source.secret.as_ref())) {
+            let pick = |Item { key, path, .. }: &Item| Some((key.as_deref()?.to_owned(), path.as_deref()?.to_owned()));
+            let picks = match &secret.items {
+                None => Picks::All,
+                Some(items) => Picks::Some(items.iter().filter_map(pick).collect()),
+            };
+            let part = mount.sub_path.as_deref().filter(|part| !part.is_empty()).map(str::to_owned);
+            self.secrets.push(Mounted { secret: secret.name().to_owned(), picks, path: path.to_owned(), part });
+        }
     }
 
     /// Adds what a volume brings where it is mounted.

@@ -176,7 +176,7 @@ fn judge_reader(
     verdict.seen.judged();
     let is_of_others = |path: &str| !path.starts_with("data") && !path.starts_with("binaryData");
     let read = reader.reading(others, namespace).and_then(|mut reading| Ok((reading.config.security()?, reading)));
-    let (security, Reading { config, unseen, own_files, first }) = match read {
+    let (security, Reading { mut config, unseen, own_files, first }) = match read {
         Err(Unjudged { path, reason }) if is_of_others(&path) => {
             let text = format!("{path}: {reason}: so it is not known what flyteadmin's files come to");
             verdict.notices.push(note(rules::NOT_KNOWN, text.trim_start_matches(": ").to_owned()));
@@ -192,10 +192,15 @@ fn judge_reader(
         Err(doubt) => Some(doubt.clone()),
         Ok(_) => (!unseen.is_empty()).then(|| admin::not_seen(&unseen)),
     };
+    let mut serves_none = None;
     if config.faults.is_empty() {
         found.notices.extend(config.misplaced().into_iter().map(misplaced));
         let security = reader.overrides.unwrap_or_default().before(security);
         options::judge(&security, settings, "data", &mut found);
+        // With CORS off, that no release answers any is as it should be.
+        let is_on = security.allow_cors.is_none_or(|said| said.value);
+        serves_none =
+            reader.release.filter(|_| is_on && is_first).and_then(|release| admin::serves_none(release, &mut config));
     } else if config.faults.iter().any(|fault| is_own(&fault.place)) {
         found.violations.extend(config.faults.into_iter().map(options::fault));
         found.violations.rest_on(files);
@@ -209,6 +214,9 @@ fn judge_reader(
     verdict.violations.extend(found.violations.take().into_iter().filter(|violation| holds(&violation.place)));
     verdict.violations.count(more);
     verdict.notices.extend(found.notices.take().into_iter().filter(|notice| holds(&notice.place)));
+    if let Some(text) = serves_none {
+        verdict.notices.push(note(rules::NO_EFFECT, text));
+    }
     if doubt.is_none() {
         verdict.seen.shows(Sentence::Origins);
     }
@@ -259,7 +267,7 @@ fn judge_workload(request: &AdmissionRequest, settings: &Settings, verdict: &mut
             let Container { command, args, env, env_from, .. } = placed.container;
             own.violations.rest_on([command, args, env, env_from].map(|list| list.map(RawValue::get)));
         }
-        let Files { config_maps, unseen } = Files::of(&workload, &placed, config.as_deref())?;
+        let Files { config_maps, unseen, .. } = Files::of(&workload, &placed, config.as_deref())?;
         if config_maps.is_empty() && !unseen.is_empty() {
             let place = Place { container: Shortened(placed.container.name()).to_string(), ..Place::at(placed.path()) };
             let text = format!(

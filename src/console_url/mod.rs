@@ -6,7 +6,7 @@
 //! browsers outside the cluster can resolve, over https. Not set, it is the page's own origin.
 //!
 //! Where it is another origin than the one browsers load flyteconsole from, flyteadmin's CORS must allow that origin by
-//! name. The origins are those of the Ingresses that lead to the console, flyteadmin's CORS is what its ConfigMaps, flags
+//! name. The origins are those of the Ingresses and routes that lead to the console, flyteadmin's CORS is what its ConfigMaps, flags
 //! and variables come to. That is judged for workloads that run flyteconsole, and for an UPDATE that changes what one side
 //! says: of `flyte-console-config`, or of flyteadmin's ConfigMaps.
 //!
@@ -59,9 +59,17 @@ pub const DECLARED: Declared = Declared {
     variant_of: None,
     rules: rules::RULES,
     settings: settings::SETTINGS,
-    asks_for: &[Listed::Deployment, Listed::Ingress, Listed::ConfigMap, Listed::Service],
+    asks_for: &[
+        Listed::Deployment,
+        Listed::Ingress,
+        Listed::Gateway,
+        Listed::HttpRoute,
+        Listed::Route,
+        Listed::ConfigMap,
+        Listed::Service,
+    ],
     asks_for_images: false,
-    most_bytes: 550_000,
+    most_bytes: 570_000,
 };
 
 impl Policy for ConsoleUrl {
@@ -183,7 +191,15 @@ fn judge_console(
     };
     let console = Console { title: flyte::FLYTECONSOLE, namespace, labels, calls: &calls };
     match pair::check(&console, others, settings) {
-        Ok(None) => verdict.seen.shows(Sentence::Pair),
+        Ok(None) => {
+            verdict.seen.shows(Sentence::Pair);
+            let no_login = pair::no_login(&console, others, settings);
+            verdict.notices.extend(no_login.map(|text| Notice {
+                rule: rules::NO_LOGIN,
+                place: at(path.clone()),
+                text,
+            }));
+        }
         Ok(Some(cut_off)) => verdict.add_cut_off(cut_off, at(path.clone())),
         Err(reason) => verdict.add_not_checked(&reason, at(path.clone()), settings),
     }

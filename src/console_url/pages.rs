@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::settings::Settings;
 use crate::{
     installation::{
-        ingress::{self, IngressHost},
         others::Others,
+        routes::{self, RouteHost},
     },
     origin::Origin,
     verdict::Shortened,
@@ -16,7 +16,7 @@ use crate::{
 /// Where browsers load a console from.
 #[derive(Debug)]
 pub(super) struct Page {
-    /// Its origin. Two where an Ingress has no TLS for the host: a load balancer before it may have, and then it is https.
+    /// Its origin. Two where a route has no TLS for the host: a load balancer before it may have, and then it is https.
     pub(super) origins: Vec<Origin>,
     /// What says so.
     pub(super) from: String,
@@ -44,18 +44,19 @@ pub(super) fn of(
         return Ok((pages.collect(), None));
     }
     let unknown = |reason: String| format!("where browsers load flyteconsole from is not known: {reason}; {NAME_THEM}");
-    let services = ingress::services(others, namespace, labels)?;
-    let hosts = ingress::hosts(others, namespace, &services)?;
-    let page = |IngressHost { name, has_tls, ingress, .. }| {
+    let services = routes::services(others, namespace, labels)?;
+    let hosts = routes::hosts(others, namespace, &services)?;
+    let page = |RouteHost { name, has_tls, route, .. }| {
         let schemes: &[&str] = if has_tls { &["https"] } else { &["https", "http"] };
         let origins: Vec<Origin> =
             schemes.iter().filter_map(|scheme| Origin::read(&format!("{scheme}://{name}")).ok()).collect();
-        Page { origins, from: ingress }
+        Page { origins, from: route }
     };
     let pages: Vec<Page> = hosts.named.into_iter().map(page).filter(|page| !page.origins.is_empty()).collect();
     let doubt = hosts.doubt.map(unknown);
     if pages.is_empty() {
-        let none = || unknown(format!("no Ingress in namespace {} leads there", Shortened(namespace)));
+        let none =
+            || unknown(format!("no Ingress, HTTPRoute or Route in namespace {} leads there", Shortened(namespace)));
         return Err(doubt.unwrap_or_else(none));
     }
     Ok((pages, doubt))

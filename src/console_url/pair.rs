@@ -10,8 +10,8 @@ use crate::{
     admin_config::{Answer, Security},
     installation::{
         admin::{self, Admin},
-        ingress::{self, Cors},
         others::Others,
+        routes::{self, Cors},
     },
     origin::Origin,
     verdict::{Place, Shortened, few},
@@ -55,14 +55,30 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
         let admin = others.admin(&admin_namespace);
         let admin = admin.as_ref().as_ref().map_err(String::clone)?;
         doubt = doubt.or(admin.doubt.clone());
+        if let (Some(reason), None) = (&admin.serves_none, &front) {
+            let mend = "run v1.13.3 or later, or have TLS end in front of flyteadmin".to_owned();
+            let problem = format!(
+                "{}, loaded from {} ({}), cannot call {}: {reason}",
+                console.title, foreign[0].origins[0], foreign[0].from, console.calls
+            );
+            return Ok(Some(CutOff { place: None, config_maps: admin.config_maps.clone(), problem, mend }));
+        }
+        if calls.is_loopback() && settings.console_origins.is_none() {
+            // Who forwards ports to flyteadmin does so to flyteconsole, and no route leads there.
+            let listed = admin.security.allowed_origins.iter().flat_map(|said| &said.value);
+            let mut local = listed.filter_map(|item| Origin::read(&item.text).ok()).filter(Origin::is_loopback);
+            let none =
+                || format!("flyteconsole calls {calls}, and allowedOrigins has no origin on people's own machines");
+            return local.next().map(|_| None).ok_or_else(none);
+        }
         let mut refused = Vec::new();
         for page in foreign {
-            if let Some((ingress, cors)) = &front {
+            if let Some((route, cors)) = front.as_ref().filter(|(_, cors)| cors.origins.is_some()) {
                 if !page.origins.iter().any(|origin| cors.allows(&origin.to_string())) {
                     doubt = Some(format!(
-                        "{ingress} answers CORS in front of flyteadmin, as its annotations for ingress-nginx say, and not for {} with \
-                         credentials; what flyteadmin itself says may come beside it",
-                        page.origins[0]
+                        "{route} answers CORS in front of flyteadmin, by {}, and not for {} with credentials; what flyteadmin itself says \
+                         may come beside it",
+                        cors.by, page.origins[0]
                     ));
                 }
                 continue;
@@ -90,7 +106,12 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
         }
         // What nobody seems to say, a file that is not seen may say.
         let is_said = |why: &Answer| admin.doubt.is_none() || why.place().is_some();
-        if let Some((_, why)) = refused.first().filter(|(_, why)| is_said(why)) {
+        if let Some(((route, cors), (page, _))) = front.as_ref().zip(refused.first()) {
+            doubt = Some(format!(
+                "flyteadmin itself does not let in {}, and {route} may do so in front of it, by {}, which are not read here",
+                page.origins[0], cors.by
+            ));
+        } else if let Some((_, why)) = refused.first().filter(|(_, why)| is_said(why)) {
             let pages: Vec<&Page> = refused.iter().map(|(page, _)| *page).collect();
             return Ok(cut_off(console, &pages, *why, admin));
         }
@@ -99,7 +120,7 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
 }
 
 /// The namespace of the flyteadmin that a console calls: that of the settings, the console's own where a flyteadmin runs there,
-/// or the one that Ingresses lead to from the host that it calls.
+/// or the one that routes lead to from the host that it calls.
 ///
 /// # Errors
 ///
@@ -116,9 +137,9 @@ fn admin_namespace(console: &Console, others: &Others, settings: &Settings) -> R
     }
     let others = others.everywhere();
     // Where that is not known, the settings can say it.
-    let mut found = ingress::namespaces(&others, calls.host()).unwrap_or_default();
+    let mut found = routes::namespaces(&others, calls.host()).unwrap_or_default();
     found.retain(|namespace| {
-        let is_led = |hosts: ingress::Hosts| hosts.named.iter().any(|host| host.name == calls.host());
+        let is_led = |hosts: routes::Hosts| hosts.named.iter().any(|host| host.name == calls.host());
         admin::hosts(&others, namespace).is_ok_and(is_led)
     });
     match &found.iter().collect::<Vec<_>>()[..] {
@@ -132,16 +153,16 @@ fn admin_namespace(console: &Console, others: &Others, settings: &Settings) -> R
     }
 }
 
-/// What answers CORS in front of flyteadmin on the host that a console calls, and the Ingress that says so.
+/// What answers CORS in front of flyteadmin on the host that a console calls, and the route that says so.
 fn front(others: &Others, namespace: &str, calls: &Origin) -> Option<(String, Cors)> {
     let hosts = admin::hosts(others, namespace).ok()?;
     let mut led = hosts.named.into_iter().filter(|host| host.name == calls.host()).peekable();
-    let first = led.peek().and_then(|host| Some((host.ingress.clone(), host.cors.clone()?)));
-    // Of two Ingresses the one that browsers are led by may be the one that does not answer.
+    let first = led.peek().and_then(|host| Some((host.route.clone(), host.cors.clone()?)));
+    // Of two routes the one that browsers are led by may be the one that does not answer.
     first.filter(|_| led.all(|host| host.cors.is_some()))
 }
 
-/// Why a console may not find flyteadmin at all: Ingresses lead there, but not from the host that it calls, which is its own
+/// Why a console may not find flyteadmin at all: routes lead there, but not from the host that it calls, which is its own
 /// where it is told none. Nothing where that cannot be told.
 pub(super) fn lost(
     namespace: &str,
@@ -154,17 +175,40 @@ pub(super) fn lost(
     let (known, None) = (admin.named.first()?, admin.doubt) else {
         return None;
     };
+    if calls.is_some_and(Origin::is_loopback) {
+        return None;
+    }
     let is_led = |origin: &Origin| admin.named.iter().any(|host| host.name == origin.host());
-    let there = format!("one does from {} ({})", Shortened(&known.name), known.ingress);
+    let there = format!("{} does ({})", Shortened(&known.name), known.route);
     if let Some(calls) = calls {
-        return (!is_led(calls)).then(|| format!("no Ingress leads from {} to flyteadmin; {there}", calls.host()));
+        return (!is_led(calls)).then(|| format!("{} does not lead to flyteadmin; {there}", calls.host()));
     }
     let (pages, _) = pages::of(others, settings, namespace, labels).ok()?;
     let lost = pages.iter().map(|page| &page.origins[0]).find(|origin| !is_led(origin))?;
     Some(format!(
-        "flyteconsole is told no ADMIN_API_URL, so that it calls its own host {}, and no Ingress leads from there to \
-         flyteadmin; {there}",
+        "flyteconsole is told no ADMIN_API_URL, so that it calls its own host {}, which does not lead to flyteadmin; {there}",
         lost.host()
+    ))
+}
+
+/// Why people cannot log in to a console that flyteadmin lets in: browsers keep flyteadmin's cookies from pages of other sites.
+/// Nothing where that cannot be told.
+pub(super) fn no_login(console: &Console, others: &Others, settings: &Settings) -> Option<String> {
+    let Console { namespace, labels, calls, .. } = console;
+    let admin = others.admin(&admin_namespace(console, others, settings).ok()?);
+    let admin = admin.as_ref().as_ref().ok()?;
+    let is_moot = admin.has_cookies_across_sites || admin.doubt.is_some() || calls.is_loopback();
+    if is_moot || !admin.security.use_auth.as_ref()?.value {
+        return None;
+    }
+    let (pages, _) = pages::of(others, settings, namespace, *labels).ok()?;
+    let page = pages.iter().find(|page| !page.origins.iter().any(|origin| origin.may_be_same_site(calls)))?;
+    Some(format!(
+        "nobody can log in from {}, which is another site than {}: browsers keep flyteadmin's cookies from it. Serve both below one \
+         domain, or set auth.userAuth.cookieSetting.sameSitePolicy: NoneMode in {}",
+        page.origins[0],
+        calls.host(),
+        admin.at(None)
     ))
 }
 

@@ -26,6 +26,9 @@ rules! {
         "what keeps flyteconsole and flyteadmin from being held against each other",
         "A notice unless the setting `requireCrossCheck` is true. The pair may be broken and nobody knows. Name the origins in `consoleOrigins`, or give the policy leave to see what it asks for.";
     Notice NO_WAY = "no-way",
-        "Ingresses that lead to flyteadmin, but not from the host that flyteconsole calls",
+        "Ingresses or routes that lead to flyteadmin, but not from the host that flyteconsole calls",
         "The address may be misspelt, or was never set. Compare it with the Ingress.";
+    Notice NO_LOGIN = "no-login",
+        "a flyteconsole on another site than flyteadmin's, where people log in and flyteadmin's cookies stay on their site",
+        "CORS may be right, and still no call is logged in: browsers send a cookie to another site only where it says `SameSite=None`. Serve both below one domain, or set `auth.userAuth.cookieSetting.sameSitePolicy: NoneMode`.";
 }

@@ -33,7 +33,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::List,
         default: Unset::Said,
         asked_where: None,
-        meaning: "The origins that browsers load flyteconsole from; those of its Ingresses where not set.",
+        meaning: "The origins that browsers load flyteconsole from; those of its Ingresses and routes where not set.",
     },
     Setting {
         name: "adminNamespace",
@@ -41,7 +41,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::Text,
         default: Unset::Said,
         asked_where: None,
-        meaning: "The namespace of flyteadmin; where not set, flyteconsole's own, or the one that the Ingresses of its `ADMIN_API_URL` lead to.",
+        meaning: "The namespace of flyteadmin; where not set, flyteconsole's own, or the one that the host of its `ADMIN_API_URL` leads to.",
     },
     Setting {
         name: "crossCheck",

@@ -6,12 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-#[cfg(feature = "flyte-oauth-tls")]
-use super::ingress::Ingress;
 use super::{
-    ingress::{self, Hosts},
     objects::{Found, Objects, title},
+    routes::{self, Hosts},
 };
+#[cfg(feature = "flyte-oauth-tls")]
+use crate::admin_config::mounts::Mounted;
 use crate::{
     admin_config::{
         Security,
@@ -42,6 +42,9 @@ pub(crate) struct Runner {
     /// A flag or variable about `auth`, which is not read.
     auth: Option<String>,
     files: Files,
+    /// Its release, where the tag of its image says it: `[1, 16, 8]`.
+    #[cfg(any(feature = "flyte-admin-cors", feature = "flyte-console-url"))]
+    pub(crate) release: Option<[u32; 3]>,
 }
 
 /// A flyteadmin.
@@ -53,6 +56,12 @@ pub(crate) struct Admin {
     pub(crate) auth: Result<Auth, String>,
     /// The names of the ConfigMaps it reads.
     pub(crate) config_maps: Vec<String>,
+    /// Why its release answers no CORS at all, whatever is allowed.
+    #[cfg(feature = "flyte-console-url")]
+    pub(crate) serves_none: Option<String>,
+    /// Whether browsers send its cookies from pages of other sites.
+    #[cfg(feature = "flyte-console-url")]
+    pub(crate) has_cookies_across_sites: bool,
     namespace: String,
     /// The Deployment that runs it, as people name it.
     deployment: Option<String>,
@@ -91,7 +100,10 @@ impl Admin {
         if let [one, other, ..] = &runners[..] {
             return Err(format!("{} and {} both run flyteadmin", one.title, other.title));
         }
-        let (deployment, overrides, auth, files) = match runners.pop() {
+        let runner = runners.pop();
+        #[cfg(feature = "flyte-console-url")]
+        let release = runner.as_ref().and_then(|runner| runner.release);
+        let (deployment, overrides, auth, files) = match runner {
             Some(Runner { title, overrides, auth, files, .. }) => {
                 if files.config_maps.is_empty() && files.unseen.is_empty() {
                     return Err(format!("{title} mounts no file where its flyteadmin reads them"));
@@ -115,7 +127,19 @@ impl Admin {
         let auth = auth.map_or(of_files, Err).and_then(|auth| doubt.clone().map_or(Ok(auth), Err));
         let config_maps = files.config_maps.into_iter().map(|source| source.name).collect();
         let namespace = namespace.to_owned();
-        Ok(Self { security: overrides.before(security), doubt, auth, config_maps, namespace, deployment, own_files })
+        Ok(Self {
+            security: overrides.before(security),
+            doubt,
+            auth,
+            config_maps,
+            #[cfg(feature = "flyte-console-url")]
+            serves_none: release.and_then(|release| serves_none(release, &mut config)),
+            #[cfg(feature = "flyte-console-url")]
+            has_cookies_across_sites: config.has_cookies_across_sites(),
+            namespace,
+            deployment,
+            own_files,
+        })
     }
 
     /// Where something is said, as people say it.
@@ -135,6 +159,28 @@ impl Admin {
     pub(crate) fn is_of_request(&self, place: &Place) -> bool {
         self.own_files.contains(&place.path)
     }
+}
+
+/// Why a release answers no CORS at all, whatever it allows: it serves TLS itself, which until v1.13.3 went without
+/// (pull request 5855 of flyteorg/flyte).
+#[cfg(any(feature = "flyte-admin-cors", feature = "flyte-console-url"))]
+pub(crate) fn serves_none(release: [u32; 3], config: &mut Config) -> Option<String> {
+    let [major, minor, patch] = release;
+    (release < [1, 13, 3] && config.serves_tls()).then(|| {
+        format!(
+            "flyteadmin v{major}.{minor}.{patch} answers no CORS where server.security.secure is true, whatever it allows; \
+             v1.13.3 and later do"
+        )
+    })
+}
+
+/// The release that a tag of an image of Flyte's says: `v1.16.8`.
+#[cfg(any(feature = "flyte-admin-cors", feature = "flyte-console-url"))]
+fn release(image: &str) -> Option<[u32; 3]> {
+    let (_, tag) = image.split('@').next()?.rsplit_once(":v")?;
+    let mut parts = tag.split('.').map(|part| part.parse().ok());
+    let release = [parts.next()??, parts.next()??, parts.next()??];
+    parts.next().is_none().then_some(release)
 }
 
 /// Why it is not known what flyteadmin's files come to.
@@ -181,9 +227,19 @@ impl Runner {
     /// The one that a ConfigMap has by its name alone.
     pub(crate) fn of_name(config_map: &str, is_flyte_two: bool) -> Self {
         let deployment = config_map::deployment(config_map).unwrap_or("<flyteadmin's>").to_owned();
-        let files = Files { config_maps: vec![Source::whole(config_map.to_owned())], unseen: Vec::new() };
+        let files = Files { config_maps: vec![Source::whole(config_map.to_owned())], ..Files::default() };
         let title = String::new();
-        Self { title, deployment, is_flyte_two, is_named: false, overrides: Ok(Security::default()), auth: None, files }
+        Self {
+            title,
+            deployment,
+            is_flyte_two,
+            is_named: false,
+            overrides: Ok(Security::default()),
+            auth: None,
+            files,
+            #[cfg(any(feature = "flyte-admin-cors", feature = "flyte-console-url"))]
+            release: None,
+        }
     }
 
     fn of(found: &Found, workload: &Workload, placed: &Placed, server: &Server) -> Result<Self, String> {
@@ -203,7 +259,17 @@ impl Runner {
         };
         let files = Files::of(workload, placed, config.as_deref()).map_err(unreadable)?;
         let (is_flyte_two, is_named) = (matches!(server, Server::FlyteTwo), server::is_named(placed));
-        Ok(Self { title, deployment: found.name.clone(), is_flyte_two, is_named, overrides, auth, files })
+        Ok(Self {
+            title,
+            deployment: found.name.clone(),
+            is_flyte_two,
+            is_named,
+            overrides,
+            auth,
+            files,
+            #[cfg(any(feature = "flyte-admin-cors", feature = "flyte-console-url"))]
+            release: release(placed.container.image()),
+        })
     }
 
     /// Whether it reads a ConfigMap of its namespace.
@@ -241,39 +307,50 @@ fn says_of_auth(line: &CommandLine) -> Option<String> {
 pub(crate) fn services(objects: &Objects, namespace: &str) -> Result<BTreeSet<String>, String> {
     let mut services = BTreeSet::new();
     each_server(objects, namespace, |_, workload, _, _| {
-        services.extend(ingress::services(objects, namespace, workload.pod_labels())?);
+        services.extend(routes::services(objects, namespace, workload.pod_labels())?);
         Ok(())
     })?;
     Ok(services)
 }
 
-/// Whether an Ingress that leads to a flyteadmin of a namespace presents the certificate of a Secret.
+/// A certificate with which a flyteadmin serves TLS itself.
+#[cfg(feature = "flyte-oauth-tls")]
+pub(crate) struct OwnCertificate {
+    /// The Deployment that runs it, as people name it.
+    pub(crate) title: String,
+    /// The name of the Secret that brings it, and the key in it.
+    pub(crate) secret: (String, String),
+}
+
+/// The certificates with which the flyteadmins of a namespace serve TLS themselves.
 ///
 /// # Errors
 ///
-/// Why that is not known.
+/// Why they are not known.
 #[cfg(feature = "flyte-oauth-tls")]
-pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Result<bool, String> {
-    let names = |found: &Found| Ok(found.read::<Ingress>(Listed::Ingress)?.names(secret).then_some(()));
-    // Most Secrets are named by none, and then nothing else is asked.
-    if objects.find(Listed::Ingress, Some(namespace), names)?.is_none() {
-        return Ok(false);
+pub(crate) fn own_certificates(objects: &Objects, namespace: &str) -> Result<Vec<OwnCertificate>, String> {
+    let mut own = Vec::new();
+    for runner in runners(objects, namespace)? {
+        // What is wrong with its files, other policies say.
+        let Some(file) = runner.reading(objects, namespace).ok().and_then(|mut read| read.config.certificate_file())
+        else {
+            continue;
+        };
+        let secret = |mounted: &Mounted| Some((mounted.secret.clone(), mounted.key(&file)?));
+        if let Some(secret) = runner.files.secrets.iter().find_map(secret) {
+            own.push(OwnCertificate { title: runner.title, secret });
+        }
     }
-    let services = services(objects, namespace)?;
-    let presents = |found: &Found| {
-        let ingress = found.read::<Ingress>(Listed::Ingress)?;
-        Ok(ingress.presents(&services).contains(&secret).then_some(()))
-    };
-    Ok(objects.find(Listed::Ingress, Some(namespace), presents)?.is_some())
+    Ok(own)
 }
 
-/// The hosts from which Ingresses lead to the flyteadmins of a namespace.
+/// The hosts from which routes lead to the flyteadmins of a namespace.
 ///
 /// # Errors
 ///
 /// Why they are not known.
 pub(crate) fn hosts(objects: &Objects, namespace: &str) -> Result<Hosts, String> {
-    ingress::hosts(objects, namespace, &services(objects, namespace)?)
+    routes::hosts(objects, namespace, &services(objects, namespace)?)
 }
 
 /// The one ConfigMap of flyteadmin's by its name.
@@ -290,7 +367,7 @@ fn by_name(objects: &Objects, namespace: &str) -> Result<Files, String> {
             "there is no ConfigMap of flyteadmin's in namespace {}; if flyteadmin is in another, the settings can say so",
             Shortened(namespace)
         )),
-        [one] => Ok(Files { config_maps: vec![Source::whole(one.clone())], unseen: Vec::new() }),
+        [one] => Ok(Files { config_maps: vec![Source::whole(one.clone())], ..Files::default() }),
         [one, other, ..] => {
             Err(format!("no Deployment says whether flyteadmin reads {} or {}", Shortened(one), Shortened(other)))
         }
@@ -299,7 +376,7 @@ fn by_name(objects: &Objects, namespace: &str) -> Result<Files, String> {
 
 impl Reading {
     /// Reads the files of ConfigMaps that are mounted together.
-    fn of(objects: &Objects, namespace: &str, Files { config_maps, unseen }: &Files) -> Result<Self, Unjudged> {
+    fn of(objects: &Objects, namespace: &str, Files { config_maps, unseen, .. }: &Files) -> Result<Self, Unjudged> {
         let mut unseen = unseen.clone();
         let mut found = Vec::new();
         for source in config_maps {

@@ -1,11 +1,14 @@
 //! What the objects beside the one in the request come to: who is reached from where, and how flyteadmin is configured.
 
 pub(crate) mod admin;
+mod gateway;
 pub(crate) mod ingress;
 pub(crate) mod objects;
+mod openshift;
 pub(crate) mod others;
 #[cfg(feature = "flyte-oauth-tls")]
-mod presented;
+pub(crate) mod presented;
+pub(crate) mod routes;
 
 #[cfg(feature = "flyte-oauth-tls")]
-pub use presented::{Presented, presented};
+pub use presented::{Held, Presented, presented};

@@ -1,49 +1,201 @@
-//! The certificates that Ingresses present in front of flyteadmin.
+//! The certificates that are presented in front of flyteadmin, by Ingresses, Gateways and Routes.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeSet, rc::Rc};
 
 use super::{
     admin,
+    gateway::{self, AtGateway},
     ingress::{Ingress, IssuedBy},
-    objects::Objects,
+    objects::{Found, Objects},
+    openshift::Route,
 };
 use crate::host::{Host, Listed};
 
 /// A certificate in front of flyteadmin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Presented {
-    /// The Ingress, as people name it.
-    pub ingress: String,
-    /// The namespace of both.
-    pub namespace: String,
-    /// The name of the Secret; `None` where the certificate is at a cloud's load balancer.
-    pub secret: Option<String>,
+    /// The Ingress or route that leads to flyteadmin, or the Deployment that runs it, as people name it.
+    pub route: String,
+    /// Where the certificate is.
+    pub held: Held,
     /// Who makes it, as people name it, where cert-manager is asked to by an annotation.
     pub issuer: Option<String>,
 }
 
-/// The certificates that Ingresses of all namespaces present in front of flyteadmin; those that are not known are left out.
+/// Where a certificate is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Held {
+    /// In a Secret, as people name it: `flyte/flyte-tls`.
+    Secret(String),
+    /// At AWS, by `certificate-arn`.
+    Aws,
+    /// In an OpenShift Route or at its router.
+    Router,
+}
+
+/// The key of most certificates.
+pub(crate) const TLS_CRT: &str = "tls.crt";
+
+/// The certificate of a Secret, as it is used in front of flyteadmin.
+pub(crate) struct Use {
+    /// Its key in the Secret.
+    pub(crate) key: String,
+    /// The namespace of the flyteadmin.
+    pub(crate) namespace: String,
+}
+
+/// How a Secret is used in front of a flyteadmin: of one of its namespace by an Ingress or by flyteadmin itself, or of any by a
+/// Gateway. `None` where it is not.
+///
+/// # Errors
+///
+/// Why that is not known.
+pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Result<Option<Use>, String> {
+    let used = |key: &str, namespace: &str| Some(Use { key: key.to_owned(), namespace: namespace.to_owned() });
+    let names = |found: &Found| Ok(found.read::<Ingress>(Listed::Ingress)?.names(secret).then_some(()));
+    // Most Secrets are named by none, and then nothing else is asked.
+    if objects.find(Listed::Ingress, Some(namespace), names)?.is_some() {
+        let services = admin::services(objects, namespace)?;
+        let presents = |found: &Found| {
+            let ingress = found.read::<Ingress>(Listed::Ingress)?;
+            Ok(ingress.presents(&services).contains(&secret).then_some(()))
+        };
+        if objects.find(Listed::Ingress, Some(namespace), presents)?.is_some() {
+            return Ok(used(TLS_CRT, namespace));
+        }
+    }
+    let own = admin::own_certificates(objects, namespace)?;
+    if let Some(own) = own.into_iter().find(|own| own.secret.0 == secret) {
+        return Ok(used(&own.secret.1, namespace));
+    }
+    let mut at_gateway = None;
+    if gateway::names(objects, (namespace, secret))? {
+        each_at_gateway(&objects.everywhere(), &mut |at| {
+            if at.secret == (namespace, secret) && at_gateway.is_none() {
+                at_gateway = used(TLS_CRT, at.namespace);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(at_gateway)
+}
+
+/// The Services that lead to the flyteadmins of a namespace, found out once for each.
+struct Services<'o> {
+    objects: &'o Objects<'o>,
+    known: Vec<(String, Rc<BTreeSet<String>>)>,
+}
+
+impl Services<'_> {
+    fn of(&mut self, namespace: &str) -> Result<Rc<BTreeSet<String>>, String> {
+        if let Some((_, services)) = self.known.iter().find(|(known, _)| known == namespace) {
+            return Ok(Rc::clone(services));
+        }
+        let services = Rc::new(admin::services(self.objects, namespace)?);
+        self.known.push((namespace.to_owned(), Rc::clone(&services)));
+        Ok(services)
+    }
+}
+
+fn each_at_gateway(objects: &Objects, each: &mut dyn FnMut(&AtGateway) -> Result<(), String>) -> Result<(), String> {
+    let mut services = Services { objects, known: Vec::new() };
+    gateway::each_certificate(objects, &mut |namespace| services.of(namespace), each)
+}
+
+/// The hosts for which a certificate is presented.
+#[derive(Default)]
+pub(crate) struct TlsHosts {
+    /// Each once, with what presents it there, as people name it.
+    pub(crate) named: Vec<(String, String)>,
+    /// What presents it for every host.
+    pub(crate) everywhere: Option<String>,
+}
+
+impl TlsHosts {
+    /// No certificate is for more hosts.
+    const MOST: usize = 50;
+
+    fn add(&mut self, host: &str, by: &str) -> Result<(), String> {
+        if host.is_empty() {
+            self.everywhere = Some(by.to_owned());
+        } else if self.named.len() == Self::MOST {
+            return Err(format!("more than {} hosts have this certificate", Self::MOST));
+        } else if !self.named.iter().any(|(known, _)| known == host) {
+            self.named.push((host.to_owned(), by.to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// The hosts for which Ingresses of a namespace, and Gateways, present the certificate of a Secret.
+///
+/// # Errors
+///
+/// Why they are not known.
+pub(crate) fn tls_hosts(objects: &Objects, namespace: &str, secret: &str) -> Result<TlsHosts, String> {
+    let mut hosts = TlsHosts::default();
+    objects.each(Listed::Ingress, Some(namespace), |found| {
+        let ingress = found.read::<Ingress>(Listed::Ingress)?;
+        let title = found.title(Listed::Ingress);
+        ingress.tls_hosts(secret).into_iter().try_for_each(|host| hosts.add(host, &title))
+    })?;
+    if gateway::names(objects, (namespace, secret))? {
+        each_at_gateway(&objects.everywhere(), &mut |at| {
+            if at.secret != (namespace, secret) {
+                return Ok(());
+            }
+            let by = format!("{} at {}", at.route, at.gateway);
+            let every = at.hosts.is_empty().then_some("");
+            at.hosts.iter().copied().chain(every).try_for_each(|host| hosts.add(host, &by))
+        })?;
+    }
+    Ok(hosts)
+}
+
+/// The certificates that are presented in front of flyteadmin in all namespaces; those that are not known are left out.
 pub fn presented(host: &dyn Host) -> Vec<Presented> {
     let objects = Objects::beside(host).everywhere();
-    let mut services = BTreeMap::new();
+    let mut services = Services { objects: &objects, known: Vec::new() };
+    let mut led = |found: &Found| services.of(&found.namespace).unwrap_or_default();
     let mut presented = Vec::new();
     let _ = objects.each(Listed::Ingress, None, |found| {
         let ingress: Ingress = found.read(Listed::Ingress)?;
-        let led = services
-            .entry(found.namespace.clone())
-            .or_insert_with(|| admin::services(&objects, &found.namespace).unwrap_or_default());
+        let led = led(found);
         let issuer = ingress.issued_by().map(|(IssuedBy { is_cluster_wide, name }, _)| {
             let kind = if is_cluster_wide { Listed::ClusterIssuer } else { Listed::Issuer };
             format!("{} {name}", kind.kind().1)
         });
-        let secrets = ingress.presents(led).into_iter().map(|secret| Some(secret.to_owned()));
-        let at_load_balancer = ingress.has_certificate_elsewhere(led).then_some(None);
-        presented.extend(secrets.chain(at_load_balancer).map(|secret| Presented {
-            ingress: found.title(Listed::Ingress),
-            namespace: found.namespace.clone(),
-            secret,
+        let secret = |secret: &str| Held::Secret(format!("{}/{secret}", found.namespace));
+        let secrets = ingress.presents(&led).into_iter().map(secret);
+        let at_load_balancer = ingress.has_certificate_elsewhere(&led).then_some(Held::Aws);
+        presented.extend(secrets.chain(at_load_balancer).map(|held| Presented {
+            route: found.title(Listed::Ingress),
+            held,
             issuer: issuer.clone(),
         }));
+        Ok(())
+    });
+    let _ = objects.each(Listed::Route, None, |found| {
+        let route: Route = found.read(Listed::Route)?;
+        if route.has_tls() && route.leads_to(&led(found)) {
+            presented.push(Presented { route: found.title(Listed::Route), held: Held::Router, issuer: None });
+        }
+        Ok(())
+    });
+    let mut namespaces = BTreeSet::new();
+    let _ = objects.each(Listed::Deployment, None, |found| {
+        namespaces.insert(found.namespace.clone());
+        Ok(())
+    });
+    for namespace in namespaces {
+        for own in admin::own_certificates(&objects, &namespace).unwrap_or_default() {
+            let held = Held::Secret(format!("{namespace}/{}", own.secret.0));
+            presented.push(Presented { route: own.title, held, issuer: None });
+        }
+    }
+    let _ = each_at_gateway(&objects, &mut |AtGateway { secret: (namespace, name), route, gateway, .. }| {
+        let (route, held) = (format!("{route} at {gateway}"), Held::Secret(format!("{namespace}/{name}")));
+        presented.push(Presented { route, held, issuer: None });
         Ok(())
     });
     presented

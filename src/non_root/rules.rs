@@ -9,7 +9,7 @@ rules! {
         "What breaks out of it has the rights of root on the node. Set `securityContext.runAsUser` to the image's non-zero uid.";
     Violation NOT_PROVEN_NON_ROOT = "not-proven-non-root",
         "a container of which nothing says that it is not root, so that its image decides",
-        "The next image may be root, and nobody is told. Set `securityContext.runAsUser` to the image's non-zero uid.";
+        "The next image may be root, and nobody is told. Set `securityContext.runAsUser` to the image's non-zero uid, or on OpenShift, which gives pods their users, `runAsNonRoot: true`.";
     Violation NEVER_STARTS = "never-starts",
         "a container that the kubelet never starts: `runAsUser: 0` together with `runAsNonRoot: true`",
         "The pod waits with CreateContainerConfigError. Set another user, or `runAsNonRoot: false` where it may be root.";

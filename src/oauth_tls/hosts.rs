@@ -9,8 +9,8 @@ use super::{certificate::Certificate, fault::Fault, rules, settings::Settings};
 use crate::{
     host::Host,
     installation::{
-        ingress::{self, TlsHosts},
         others::Others,
+        presented::{self, TlsHosts},
     },
     verdict::{Shortened, few},
 };
@@ -25,7 +25,7 @@ pub(super) struct Hosts {
     pub(super) doubt: Option<String>,
 }
 
-/// The hosts of the settings, or those of the Ingresses that present the Secret.
+/// The hosts of the settings, or those that the Secret is presented for.
 ///
 /// # Errors
 ///
@@ -36,11 +36,13 @@ pub(super) fn of(settings: &Settings, host: &dyn Host, namespace: &str, secret: 
         let named = hosts.iter().map(|host| (host.to_string(), "the settings".to_owned())).collect();
         return Ok(Hosts { named, doubt: None });
     }
-    let known = ingress::tls_hosts(&Others::beside(host), namespace, secret);
+    let known = presented::tls_hosts(&Others::beside(host), namespace, secret);
     let TlsHosts { named, everywhere } = known.map_err(|reason| format!("{reason}; {NAME_THEM}"))?;
     if named.is_empty() && everywhere.is_none() {
         let namespace = Shortened(namespace);
-        return Err(format!("no Ingress in namespace {namespace} has the Secret under spec.tls; {NAME_THEM}"));
+        return Err(format!(
+            "no Ingress in namespace {namespace} has the Secret under spec.tls, and no Gateway presents it; {NAME_THEM}"
+        ));
     }
     let doubt =
         everywhere.map(|ingress| format!("{ingress} presents it for every host, which was not checked; {NAME_THEM}"));

@@ -14,6 +14,7 @@ use crate::{
         admin,
         ingress::{Ingress, IssuedBy},
         others::Others,
+        presented,
     },
     location,
     sentence::Sentence,
@@ -81,7 +82,8 @@ pub(super) fn judge_certificate(
     };
     let others = Others::beside(host);
     let namespace = request.namespace();
-    let presented = settings.concern(&secret) || admin::presents(&others, namespace, &secret).unwrap_or(false);
+    let presented =
+        settings.concern(&secret) || presented::presents(&others, namespace, &secret).is_ok_and(|key| key.is_some());
     // Other groups are of other issuers, which say for themselves what they are.
     if !presented || group.is_some_and(|group| !group.is_empty() && &*group != GROUP) {
         return Ok(());

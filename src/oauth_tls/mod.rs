@@ -1,6 +1,6 @@
 //! `flyte-oauth-tls`: the certificate in front of flyteadmin is one that OAuth's clients take, signed by a CA that they trust.
 //!
-//! Judged: `tls.crt`, in `data` and `stringData`, of the Secrets that an Ingress presents which leads to flyteadmin, or that have
+//! Judged: `tls.crt`, in `data` and `stringData`, of the Secrets that an Ingress or a Gateway presents in front of flyteadmin, or that have
 //! a name of Flyte's charts; with the setting `secrets` of those it names: each certificate by itself, the links between them, the
 //! root, and the hosts that Ingresses present it for. Where cert-manager is to make the certificate, its issuer. Where another
 //! OAuth provider gives out the tokens, a certificate of one's own making is allowed; so in flyteadmin's ConfigMaps, a provider
@@ -40,7 +40,11 @@ use crate::{
     admin_config::config_map,
     admission::{AdmissionRequest, Kind},
     host::{Host, Listed, Pki},
-    installation::{admin, ingress, others::Others},
+    installation::{
+        ingress,
+        others::Others,
+        presented::{self, TLS_CRT, Use},
+    },
     policy::{Declared, Policy},
     rule::RuleName,
     sentence::Sentence,
@@ -66,11 +70,14 @@ pub const DECLARED: Declared = Declared {
         Listed::ClusterIssuer,
         Listed::Issuer,
         Listed::Ingress,
+        Listed::Gateway,
+        Listed::GrpcRoute,
+        Listed::HttpRoute,
         Listed::ConfigMap,
         Listed::Service,
     ],
     asks_for_images: false,
-    most_bytes: 965_000,
+    most_bytes: 980_000,
 };
 
 impl Policy for OauthTls {
@@ -139,14 +146,25 @@ fn judge_secret(
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
     let mut doubt = None;
-    let mut is_presented = |name: &str| {
-        let presented = admin::presents(&Others::beside(host), request.namespace(), name);
+    let mut presented = |name: &str| {
+        let presented = presented::presents(&Others::beside(host), request.namespace(), name);
         presented.unwrap_or_else(|reason| {
             doubt = Some(reason);
-            false
+            None
         })
     };
-    let secret = secret::of(request, |name| settings.concern(name) || !settings.names_secrets() && is_presented(name))?;
+    let mut admins = request.namespace().to_owned();
+    let secret = secret::of(request, |name, has_tls_crt| {
+        let is_named = settings.concern(name);
+        let is_moot = is_named && has_tls_crt || settings.names_secrets() && !is_named;
+        match if is_moot { None } else { presented(name) } {
+            Some(Use { key, namespace }) => {
+                admins = namespace;
+                Some(key)
+            }
+            None => is_named.then(|| TLS_CRT.to_owned()),
+        }
+    })?;
     let Some(secret) = secret else {
         if let Some(reason) = doubt {
             let text = format!(
@@ -156,21 +174,22 @@ fn judge_secret(
         }
         return Ok(());
     };
-    judge_certificates(&secret, request.namespace(), settings, host, verdict)?;
+    judge_certificates(&secret, [request.namespace(), &admins], settings, host, verdict)?;
     verdict.seen.shows(Sentence::Certificate);
     verdict.violations.rest_on(&secret.certificates);
     Ok(())
 }
 
+/// Judges the certificates of a Secret in the first namespace, in front of a flyteadmin in the other.
 fn judge_certificates(
     secret: &Secret,
-    namespace: &str,
+    [namespace, admins]: [&str; 2],
     settings: &Settings,
     host: &dyn Host,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
-    let report = &mut Report { verdict, path: secret.path };
-    let at = |reason| Unjudged { path: secret.path.to_owned(), reason };
+    let report = &mut Report { verdict, path: &secret.path };
+    let at = |reason| Unjudged { path: secret.path.clone(), reason };
     let now = host.now().map_err(|reason| at(format!("it is not known what time it is: {reason}")))?;
 
     let (ders, mut faults) = bundle::certificates(&secret.certificates);
@@ -202,7 +221,7 @@ fn judge_certificates(
         compliance::public_limit(leaf).into_iter().for_each(|text| report.note(rules::LONG_LIVED, text));
     }
     faults.extend(signer.faults);
-    add(faults, settings, host, namespace, report);
+    add(faults, settings, host, admins, report);
 
     if is_readable && leaf.has_names() {
         match hosts::of(settings, host, namespace, &secret.name) {

@@ -1,10 +1,18 @@
 //! The Secret that holds a certificate.
 
+use std::{fmt, marker::PhantomData};
+
 use k8s_openapi::{Resource, api::core::v1};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny, MapAccess},
+};
 
 use crate::{
     admission::{self, AdmissionRequest, Kind},
     base64,
+    installation::presented::TLS_CRT,
+    location,
     text::Text,
     verdict::Unjudged,
     view::view,
@@ -14,9 +22,9 @@ use crate::{
 /// What is judged of a Secret.
 pub(super) struct Secret<'a> {
     pub(super) name: Text<'a>,
-    /// Where `tls.crt` is.
-    pub(super) path: &'static str,
-    /// What it holds.
+    /// Where its certificates are: `data["tls.crt"]` mostly.
+    pub(super) path: String,
+    /// They themselves.
     pub(super) certificates: Vec<u8>,
 }
 
@@ -30,15 +38,45 @@ view! {
         "data" => data: Certificates<'a>,
         "stringData" => string_data: Certificates<'a>,
     }
-
-    /// What is read of the entries; never `tls.key`.
-    struct Certificates<'a> {
-        "tls.crt" => certificates: Text<'a>,
-    }
 }
 
-const DATA: &str = r#"data["tls.crt"]"#;
-const STRING_DATA: &str = r#"stringData["tls.crt"]"#;
+/// The entries that may be certificates, by their keys: `tls.crt`, and what begins like one. `tls.key` is skipped.
+#[derive(Debug, Default)]
+struct Certificates<'a>(Vec<(Text<'a>, Text<'a>)>);
+
+/// What certificates in PEM begin with, and its beginning in base64.
+const BEGIN: [&str; 2] = ["-----BEGIN CERTIFICATE", "LS0tLS1CRUdJTiBDRVJUSUZJQ0FUR"];
+
+impl<'de: 'a, 'a> Deserialize<'de> for Certificates<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<'a>(PhantomData<&'a str>);
+
+        impl<'de: 'a, 'a> de::Visitor<'de> for Visitor<'a> {
+            type Value = Certificates<'a>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut certificates = Certificates::default();
+                while let Some(key) = map.next_key::<Text>()? {
+                    if &*key == "tls.key" {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    }
+                    let Some(value) = map.next_value::<Option<Text>>()? else { continue };
+                    if &*key == TLS_CRT || BEGIN.iter().any(|begin| value.starts_with(begin)) {
+                        certificates.0.push((key, value));
+                    }
+                }
+                Ok(certificates)
+            }
+        }
+
+        deserializer.deserialize_map(Visitor(PhantomData))
+    }
+}
 
 /// The type of Secrets that hold a certificate and its key.
 const TLS: &str = "kubernetes.io/tls";
@@ -52,15 +90,15 @@ pub(super) fn is_kind(kind: &Kind) -> bool {
 }
 
 /// The Secret in a request; `None` where it is of another type and holds no certificate, or is not concerned. `is_concerned` is
-/// asked for its name, and whether it holds one. One that is being deleted is in use, and can be changed, as long as a finalizer
-/// keeps it.
+/// told its name and whether it has a `tls.crt`, and says the key of the certificate. One that is being deleted is in use, and can be changed, as long as a
+/// finalizer keeps it.
 ///
 /// # Errors
 ///
 /// There is none, or something in it has another type than Kubernetes gives it.
 pub(super) fn of<'a>(
     request: &AdmissionRequest<'a>,
-    is_concerned: impl FnOnce(&str) -> bool,
+    is_concerned: impl FnOnce(&str, bool) -> Option<String>,
 ) -> Result<Option<Secret<'a>>, Unjudged> {
     let object = request.object()?;
     let Object { metadata, kind, .. } = quietly(admission::read(object))?;
@@ -70,21 +108,24 @@ pub(super) fn of<'a>(
         return Ok(None);
     }
     let Entries { data, string_data, .. } = quietly(admission::read(object))?;
-    // As the API server does, `stringData` is written over `data`.
-    let text =
-        |entries: Option<Certificates<'a>>| entries.and_then(|entries| entries.certificates).map(Text::into_bytes);
-    let (string, encoded) = (text(string_data), text(data));
-    let has_some = string.iter().chain(&encoded).any(|text| !text.is_empty());
-    if (kind.as_deref() != Some(TLS) && !has_some) || !is_concerned(&name) {
+    let (data, string_data) = (data.unwrap_or_default().0, string_data.unwrap_or_default().0);
+    let has_some = string_data.iter().chain(&data).any(|(_, text)| !text.is_empty());
+    if kind.as_deref() != Some(TLS) && !has_some {
         return Ok(None);
     }
-    let (path, certificates) = match (string, encoded) {
-        (Some(text), _) => (STRING_DATA, text.into_owned()),
-        (None, Some(text)) => {
-            let decoded = base64::decode(&text);
-            (DATA, decoded.map_err(|reason| Unjudged { path: DATA.to_owned(), reason })?)
+    let has_tls_crt = string_data.iter().chain(&data).any(|(key, _)| &**key == TLS_CRT);
+    let Some(key) = is_concerned(&name, has_tls_crt) else { return Ok(None) };
+    // As the API server does, `stringData` is written over `data`; of two equal keys the last counts.
+    let of_key = |entries: Vec<(Text<'a>, Text<'a>)>| {
+        entries.into_iter().rev().find(|(own, _)| **own == *key).map(|(_, text)| text.into_bytes())
+    };
+    let (path, certificates) = match (of_key(string_data), of_key(data)) {
+        (Some(text), _) => (location::key("stringData", &key), text.into_owned()),
+        (None, encoded) => {
+            let path = location::key("data", &key);
+            let decoded = base64::decode(&encoded.unwrap_or_default());
+            (path.clone(), decoded.map_err(|reason| Unjudged { path, reason })?)
         }
-        (None, None) => (DATA, Vec::new()),
     };
     Ok(Some(Secret { name, path, certificates }))
 }

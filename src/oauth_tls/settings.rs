@@ -30,7 +30,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::List,
         default: Unset::Said,
         asked_where: None,
-        meaning: "The hosts that the certificate is for, those of the Ingresses where not set; `*.example.com` is any label before it.",
+        meaning: "The hosts that the certificate is for, those of Ingresses and Gateways where not set; `*.example.com` is any label before it.",
     },
     Setting {
         name: "minDaysLeft",

@@ -80,13 +80,27 @@ const IMAGE_USER: &str = "flyte-non-root-image-user";
 
 #[test]
 fn a_console_asks_for_each_kind_once() {
-    let expected = ["ConfigMap in flyte", "Deployment in flyte", "Ingress in flyte", "Service in flyte"];
+    let expected = [
+        "ConfigMap in flyte",
+        "Deployment in flyte",
+        "HTTPRoute in flyte",
+        "Ingress in flyte",
+        "Route in flyte",
+        "Service in flyte",
+    ];
     assert_eq!(expected[..], asked(CONSOLE, &request("apps", "Deployment", "flyteconsole", "CREATE"), &json!({})));
 }
 
 #[test]
 fn a_change_of_flyteadmins_config_map_asks_for_each_kind_once() {
-    let expected = ["ConfigMap in flyte", "Deployment in flyte", "Ingress in flyte", "Service in flyte"];
+    let expected = [
+        "ConfigMap in flyte",
+        "Deployment in flyte",
+        "HTTPRoute in flyte",
+        "Ingress in flyte",
+        "Route in flyte",
+        "Service in flyte",
+    ];
     assert_eq!(
         expected[..],
         asked(CONSOLE, &request("", "ConfigMap", "flyte-admin-base-config", "UPDATE"), &json!({}))
@@ -95,8 +109,8 @@ fn a_change_of_flyteadmins_config_map_asks_for_each_kind_once() {
 
 #[test]
 fn with_consoles_in_other_namespaces_each_kind_is_still_asked_for_once() {
-    let expected =
-        ["ConfigMap in everywhere", "Deployment in everywhere", "Ingress in everywhere", "Service in everywhere"];
+    let expected = ["ConfigMap", "Deployment", "HTTPRoute", "Ingress", "Route", "Service"];
+    let expected = expected.map(|kind| format!("{kind} in everywhere"));
     let settings = json!({"adminNamespace": "flyte"});
     assert_eq!(expected[..], asked(CONSOLE, &request("", "ConfigMap", "flyte-admin-base-config", "UPDATE"), &settings));
 }
@@ -140,17 +154,17 @@ fn secret(certificates: &str) -> Value {
 }
 
 #[test]
-fn a_certificate_of_a_ca_asks_for_ingresses_alone() {
+fn a_certificate_of_a_ca_asks_for_what_presents_it_alone() {
     let secret = secret("${leaf}${intermediate}");
     let mut settings = json!({"trustRoots": certificates::filled("${root}")});
-    assert_eq!(["Ingress in flyte"][..], asked(CERTIFICATE, &secret, &settings));
+    assert_eq!(["Gateway in everywhere", "Ingress in flyte"][..], asked(CERTIFICATE, &secret, &settings));
     settings["hosts"] = json!(["flyte.example.com"]);
     assert_eq!(Vec::<String>::new(), asked(CERTIFICATE, &secret, &settings));
 }
 
 #[test]
 fn a_certificate_of_ones_own_making_asks_for_each_kind_once() {
-    let expected = ["ConfigMap in flyte", "Deployment in flyte", "Ingress in flyte"];
+    let expected = ["ConfigMap in flyte", "Deployment in flyte", "Gateway in everywhere", "Ingress in flyte"];
     assert_eq!(expected[..], asked(CERTIFICATE, &secret("${self-signed}"), &json!({})));
     let settings = json!({"oauth": "self", "hosts": ["flyte.example.com"]});
     assert_eq!(Vec::<String>::new(), asked(CERTIFICATE, &secret("${self-signed}"), &settings));

@@ -1,6 +1,7 @@
 //! What each module ships with: where the same thing stands in several files, it is the same in all of them, and what they
 //! say holds.
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -255,7 +256,7 @@ fn as_sent(mut request: Value) -> Value {
             request[object].as_object_mut().and_then(|fields| fields.remove("stringData"))
         {
             for (key, text) in texts {
-                request[object]["data"][key] = text;
+                request[object]["data"][key] = BASE64_STANDARD.encode(text.as_str().unwrap_or_default()).into();
             }
         }
     }

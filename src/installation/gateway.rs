@@ -1,0 +1,261 @@
+//! Gateway API: routes that lead to Services, and the Gateways whose listeners they are attached to.
+//!
+//! Source: `apis/v1/{httproute,grpcroute,gateway,shared}_types.go` of
+//! [kubernetes-sigs/gateway-api](https://github.com/kubernetes-sigs/gateway-api) v1.4.
+
+use std::collections::BTreeSet;
+#[cfg(feature = "flyte-oauth-tls")]
+use std::rc::Rc;
+
+use super::{
+    objects::{Found, Objects},
+    routes::{Cors, Hosts, RouteHost},
+};
+use crate::{host::Listed, text::Text, view::view};
+
+view! {
+    /// A HTTPRoute or a GRPCRoute.
+    struct Route<'a> {
+        "spec" => spec: RouteSpec<'a>,
+    }
+
+    struct RouteSpec<'a> {
+        "parentRefs" => parents: Vec<Reference<'a>>,
+        "hostnames" => hostnames: Vec<Text<'a>>,
+        "rules" => rules: Vec<Rule<'a>>,
+    }
+
+    struct Rule<'a> {
+        "backendRefs" => backends: Vec<Reference<'a>>,
+        "filters" => filters: Vec<Filter<'a>>,
+    }
+
+    struct Filter<'a> {
+        "cors" => cors: CorsFilter<'a>,
+    }
+
+    struct CorsFilter<'a> {
+        "allowOrigins" => origins: Vec<Text<'a>>,
+        "allowCredentials" => credentials: bool,
+    }
+
+    struct Gateway<'a> {
+        "spec" => spec: GatewaySpec<'a>,
+    }
+
+    struct GatewaySpec<'a> {
+        "listeners" => listeners: Vec<Listener<'a>>,
+    }
+
+    struct Listener<'a> {
+        "name" => name: Text<'a>,
+        "hostname" => hostname: Text<'a>,
+        "protocol" => protocol: Text<'a>,
+        "tls" => tls: Tls<'a>,
+    }
+
+    struct Tls<'a> {
+        "certificateRefs" => certificates: Vec<Reference<'a>>,
+    }
+
+    /// A reference to a Gateway, a Service or a Secret; in the own namespace where it names none.
+    struct Reference<'a> {
+        "kind" => kind: Text<'a>,
+        "namespace" => namespace: Text<'a>,
+        "name" => name: Text<'a>,
+        "sectionName" => section: Text<'a>,
+    }
+}
+
+impl Reference<'_> {
+    /// Whether it is to that object; a reference of another kind is to none.
+    fn is_to(&self, kind: &str, from: &str, (namespace, name): (&str, &str)) -> bool {
+        self.kind.as_deref().is_none_or(|own| own == kind)
+            && self.namespace.as_deref().unwrap_or(from) == namespace
+            && self.name.as_deref() == Some(name)
+    }
+}
+
+impl<'a> Route<'a> {
+    fn hostnames(&self) -> impl Iterator<Item = &str> {
+        self.spec.iter().flat_map(|spec| spec.hostnames.iter().flatten()).map(|name| &**name)
+    }
+
+    /// The rules that lead to one of some Services of its namespace.
+    fn rules_to<'s>(
+        &'s self,
+        namespace: &'s str,
+        services: &'s BTreeSet<String>,
+    ) -> impl Iterator<Item = &'s Rule<'a>> {
+        let leads = move |backend: &Reference| {
+            let name = backend.name.as_deref().filter(|name| services.contains(*name));
+            name.is_some_and(|name| backend.is_to("Service", namespace, (namespace, name)))
+        };
+        let rules = self.spec.iter().flat_map(|spec| spec.rules.iter().flatten());
+        rules.filter(move |rule| rule.backends.iter().flatten().any(leads))
+    }
+
+    /// What answers CORS in place of a Service, where every rule that leads there says so.
+    fn cors(&self, namespace: &str, services: &BTreeSet<String>) -> Option<Cors> {
+        let cors =
+            |rule: &Rule| rule.filters.iter().flatten().find_map(|filter| filter.cors.as_ref()).map(CorsFilter::cors);
+        let mut each = self.rules_to(namespace, services).map(cors);
+        let first = each.next()??;
+        each.all(|cors| cors.is_some()).then_some(first)
+    }
+}
+
+impl CorsFilter<'_> {
+    fn cors(&self) -> Cors {
+        Cors {
+            by: "its CORS filter",
+            origins: Some(self.origins.iter().flatten().map(|origin| origin.to_string()).collect()),
+            with_credentials: self.credentials == Some(true),
+        }
+    }
+}
+
+impl Listener<'_> {
+    /// Whether requests to a host are its: `*.example.com` stands for one label and more.
+    fn takes(&self, host: &str) -> bool {
+        match self.hostname.as_deref().unwrap_or_default() {
+            "" => true,
+            own => own == host || own.strip_prefix('*').is_some_and(|domain| host.ends_with(domain)),
+        }
+    }
+
+    fn has_tls(&self) -> bool {
+        matches!(self.protocol.as_deref(), Some("HTTPS" | "TLS"))
+    }
+}
+
+/// Gives each listener that a route is attached to, with its Gateway, to `each`.
+fn each_listener(
+    objects: &Objects,
+    (found, route): (&Found, &Route),
+    each: &mut dyn FnMut(&Found, &Listener) -> Result<(), String>,
+) -> Result<(), String> {
+    objects.each(Listed::Gateway, None, |gateway| {
+        let is_to_it =
+            |parent: &&Reference| parent.is_to("Gateway", &found.namespace, (&gateway.namespace, &gateway.name));
+        let parents = route.spec.iter().flat_map(|spec| spec.parents.iter().flatten());
+        let parents: Vec<&Reference> = parents.filter(is_to_it).collect();
+        if parents.is_empty() {
+            return Ok(());
+        }
+        let spec = gateway.read::<Gateway>(Listed::Gateway)?.spec.unwrap_or_default();
+        let is_attached = |listener: &&Listener| {
+            parents.iter().any(|parent| parent.section.is_none() || parent.section == listener.name)
+        };
+        spec.listeners.iter().flatten().filter(is_attached).try_for_each(|listener| each(gateway, listener))
+    })
+}
+
+/// The hosts from which HTTPRoutes of a namespace lead to some of its Services.
+pub(super) fn add_hosts(
+    objects: &Objects,
+    namespace: &str,
+    services: &BTreeSet<String>,
+    hosts: &mut Hosts,
+) -> Result<(), String> {
+    objects.each(Listed::HttpRoute, Some(namespace), |found| {
+        let route: Route = found.read(Listed::HttpRoute)?;
+        if route.rules_to(namespace, services).next().is_none() {
+            return Ok(());
+        }
+        let cors = route.cors(namespace, services);
+        // A route has the names of its listeners where it has none of its own.
+        let mut names: Vec<(String, bool)> = route.hostnames().map(|name| (name.to_owned(), false)).collect();
+        let has_none = names.is_empty();
+        each_listener(objects, (found, &route), &mut |_, listener| {
+            if has_none {
+                names.push((listener.hostname.as_deref().unwrap_or_default().to_owned(), listener.has_tls()));
+            }
+            for (name, has_tls) in &mut names {
+                *has_tls |= listener.has_tls() && listener.takes(name);
+            }
+            Ok(())
+        })?;
+        if names.is_empty() {
+            names.push((String::new(), false));
+        }
+        names.into_iter().try_for_each(|(name, has_tls)| {
+            hosts.add(RouteHost { name, has_tls, route: found.title(Listed::HttpRoute), cors: cors.clone() })
+        })
+    })
+}
+
+/// Adds the namespaces with a HTTPRoute for a host.
+#[cfg(feature = "flyte-console-url")]
+pub(super) fn add_namespaces(objects: &Objects, host: &str, namespaces: &mut BTreeSet<String>) -> Result<(), String> {
+    objects.each(Listed::HttpRoute, None, |found| {
+        if found.read::<Route>(Listed::HttpRoute)?.hostnames().any(|name| name == host) {
+            namespaces.insert(found.namespace.clone());
+        }
+        Ok(())
+    })
+}
+
+/// A certificate that a Gateway presents for a route.
+#[cfg(feature = "flyte-oauth-tls")]
+pub(super) struct AtGateway<'g> {
+    /// The namespace and the name of the Secret.
+    pub(super) secret: (&'g str, &'g str),
+    /// The route, as people name it.
+    pub(super) route: &'g str,
+    /// The namespace of the route, and of the Service.
+    pub(super) namespace: &'g str,
+    /// The Gateway, as people name it.
+    pub(super) gateway: &'g str,
+    /// The hosts for which the route has it; none where that is every host.
+    pub(super) hosts: &'g [&'g str],
+}
+
+/// Gives each certificate that Gateways present for routes to Services to `each`. The Services are those that `services` says of
+/// a namespace.
+#[cfg(feature = "flyte-oauth-tls")]
+pub(super) fn each_certificate(
+    objects: &Objects,
+    services: &mut dyn FnMut(&str) -> Result<Rc<BTreeSet<String>>, String>,
+    each: &mut dyn FnMut(&AtGateway) -> Result<(), String>,
+) -> Result<(), String> {
+    for kind in [Listed::HttpRoute, Listed::GrpcRoute] {
+        objects.each(kind, None, |found| {
+            let route: Route = found.read(kind)?;
+            let services = services(&found.namespace)?;
+            if route.rules_to(&found.namespace, &services).next().is_none() {
+                return Ok(());
+            }
+            let title = found.title(kind);
+            each_listener(objects, (found, &route), &mut |gateway, listener| {
+                let mut hosts: Vec<&str> = route.hostnames().filter(|host| listener.takes(host)).collect();
+                if route.hostnames().next().is_none() {
+                    hosts.extend(listener.hostname.as_deref());
+                } else if hosts.is_empty() {
+                    return Ok(());
+                }
+                let certificates = listener.tls.iter().flat_map(|tls| tls.certificates.iter().flatten());
+                for certificate in certificates {
+                    let namespace = certificate.namespace.as_deref().unwrap_or(&gateway.namespace);
+                    let secret = (namespace, certificate.name.as_deref().unwrap_or_default());
+                    let gateway = &gateway.title(Listed::Gateway);
+                    each(&AtGateway { secret, route: &title, namespace: &found.namespace, gateway, hosts: &hosts })?;
+                }
+                Ok(())
+            })
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether a listener of a Gateway presents a Secret, for whatever route.
+#[cfg(feature = "flyte-oauth-tls")]
+pub(super) fn names(objects: &Objects, secret: (&str, &str)) -> Result<bool, String> {
+    let named = objects.find(Listed::Gateway, None, |gateway| {
+        let spec = gateway.read::<Gateway>(Listed::Gateway)?.spec.unwrap_or_default();
+        let tls = spec.listeners.iter().flatten().filter_map(|listener| listener.tls.as_ref());
+        let mut certificates = tls.flat_map(|tls| tls.certificates.iter().flatten());
+        Ok(certificates.any(|certificate| certificate.is_to("Secret", &gateway.namespace, secret)).then_some(()))
+    })?;
+    Ok(named.is_some())
+}

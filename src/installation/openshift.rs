@@ -1,0 +1,76 @@
+//! OpenShift's Routes: a host each, and a Service or several that share the load.
+//!
+//! Source: `route/v1/types.go` of [openshift/api](https://github.com/openshift/api).
+
+use std::collections::BTreeSet;
+
+use serde::de::IgnoredAny;
+
+use super::{
+    objects::Objects,
+    routes::{Hosts, RouteHost},
+};
+use crate::{host::Listed, text::Text, view::view};
+
+view! {
+    /// A Route.
+    pub(super) struct Route<'a> {
+        "spec" => spec: Spec<'a>,
+    }
+
+    struct Spec<'a> {
+        "host" => host: Text<'a>,
+        "to" => to: Target<'a>,
+        "alternateBackends" => others: Vec<Target<'a>>,
+        "tls" => tls: IgnoredAny,
+    }
+
+    struct Target<'a> {
+        "name" => name: Text<'a>,
+    }
+}
+
+impl Route<'_> {
+    /// Whether it leads to one of some Services.
+    pub(super) fn leads_to(&self, services: &BTreeSet<String>) -> bool {
+        let targets = self.spec.iter().flat_map(|spec| spec.to.iter().chain(spec.others.iter().flatten()));
+        targets.filter_map(|target| target.name.as_deref()).any(|name| services.contains(name))
+    }
+
+    /// Whether it has a certificate: its own, or the router's.
+    pub(super) fn has_tls(&self) -> bool {
+        self.spec.as_ref().is_some_and(|spec| spec.tls.is_some())
+    }
+
+    fn host(&self) -> &str {
+        self.spec.as_ref().and_then(|spec| spec.host.as_deref()).unwrap_or_default()
+    }
+}
+
+/// The hosts from which Routes of a namespace lead to some of its Services.
+pub(super) fn add_hosts(
+    objects: &Objects,
+    namespace: &str,
+    services: &BTreeSet<String>,
+    hosts: &mut Hosts,
+) -> Result<(), String> {
+    objects.each(Listed::Route, Some(namespace), |found| {
+        let route: Route = found.read(Listed::Route)?;
+        if route.leads_to(services) {
+            let (name, has_tls) = (route.host().to_owned(), route.has_tls());
+            hosts.add(RouteHost { name, has_tls, route: found.title(Listed::Route), cors: None })?;
+        }
+        Ok(())
+    })
+}
+
+/// Adds the namespaces with a Route for a host.
+#[cfg(feature = "flyte-console-url")]
+pub(super) fn add_namespaces(objects: &Objects, host: &str, namespaces: &mut BTreeSet<String>) -> Result<(), String> {
+    objects.each(Listed::Route, None, |found| {
+        if found.read::<Route>(Listed::Route)?.host() == host {
+            namespaces.insert(found.namespace.clone());
+        }
+        Ok(())
+    })
+}

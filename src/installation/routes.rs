@@ -1,0 +1,133 @@
+//! From which hosts pods are reached: by Ingresses, by the routes of Gateway API, and by those of OpenShift.
+
+use std::collections::BTreeSet;
+
+use super::{gateway, ingress, objects::Objects, openshift};
+use crate::{host::Listed, verdict::Shortened, view::view, workload::Labels};
+
+view! {
+    struct Service<'a> {
+        "spec" => spec: ServiceSpec<'a>,
+    }
+
+    struct ServiceSpec<'a> {
+        "selector" => selector: Labels<'a>,
+    }
+}
+
+/// A host from which a route leads to some pods.
+pub(crate) struct RouteHost {
+    pub(crate) name: String,
+    pub(crate) has_tls: bool,
+    /// The object that says so, as people name it: `Ingress flyte/flyte-core`.
+    pub(crate) route: String,
+    /// What answers CORS in place of the pods, if something does.
+    pub(crate) cors: Option<Cors>,
+}
+
+/// CORS as it is answered in front of pods.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Cors {
+    /// What of the route says so.
+    pub(crate) by: &'static str,
+    /// The origins, `*` for any; in one of them it stands for a label. `None` where it is not known whether anything is answered.
+    pub(crate) origins: Option<Vec<String>>,
+    /// Whether calls may carry credentials.
+    pub(crate) with_credentials: bool,
+}
+
+impl Cors {
+    /// Whether browsers let a page of that origin call with credentials.
+    #[cfg(feature = "flyte-console-url")]
+    pub(crate) fn allows(&self, origin: &str) -> bool {
+        let is_it = |listed: &String| {
+            let label = || {
+                listed.split_once("*.").and_then(|(before, behind)| origin.strip_prefix(before)?.strip_suffix(behind))
+            };
+            listed == origin
+                || label().is_some_and(|label| label.len() > 1 && !label[..label.len() - 1].contains(['.', '/']))
+        };
+        self.with_credentials && self.origins.iter().flatten().any(is_it)
+    }
+}
+
+/// The hosts from which routes lead to some pods.
+#[derive(Default)]
+pub(crate) struct Hosts {
+    /// Each once.
+    pub(crate) named: Vec<RouteHost>,
+    /// Why there may be more of them.
+    pub(crate) doubt: Option<String>,
+}
+
+impl Hosts {
+    /// Nothing is reached from more hosts.
+    const MOST: usize = 50;
+
+    /// Adds a host; one without a name, or with a `*`, is a doubt.
+    ///
+    /// # Errors
+    ///
+    /// There are too many.
+    pub(super) fn add(&mut self, host: RouteHost) -> Result<(), String> {
+        let RouteHost { name, has_tls, route, cors } = &host;
+        let is_known = |known: &RouteHost| known.name == *name && known.has_tls == *has_tls && known.cors == *cors;
+        if name.is_empty() || name.contains('*') {
+            let name = if name.is_empty() { "every host".to_owned() } else { format!("`{}`", Shortened(name)) };
+            self.doubt = Some(format!("{route} leads there from {name}"));
+        } else if self.named.len() == Self::MOST {
+            return Err(format!("more than {} hosts lead there", Self::MOST));
+        } else if !self.named.iter().any(is_known) {
+            self.named.push(host);
+        }
+        Ok(())
+    }
+}
+
+/// The Services of a namespace that select pods with these labels.
+///
+/// # Errors
+///
+/// Why they are not known.
+pub(crate) fn services(
+    objects: &Objects,
+    namespace: &str,
+    labels: Option<&Labels>,
+) -> Result<BTreeSet<String>, String> {
+    let mut services = BTreeSet::new();
+    objects.each(Listed::Service, Some(namespace), |found| {
+        let selector = found.read::<Service>(Listed::Service)?.spec.and_then(|spec| spec.selector);
+        if selector.is_some_and(|selector| selector.selects(labels)) {
+            services.insert(found.name.clone());
+        }
+        Ok(())
+    })?;
+    Ok(services)
+}
+
+/// The namespaces with a route from a host.
+///
+/// # Errors
+///
+/// Why they are not known.
+#[cfg(feature = "flyte-console-url")]
+pub(crate) fn namespaces(objects: &Objects, host: &str) -> Result<BTreeSet<String>, String> {
+    let mut namespaces = BTreeSet::new();
+    ingress::add_namespaces(objects, host, &mut namespaces)?;
+    gateway::add_namespaces(objects, host, &mut namespaces)?;
+    openshift::add_namespaces(objects, host, &mut namespaces)?;
+    Ok(namespaces)
+}
+
+/// The hosts from which routes of a namespace lead to some of its Services.
+///
+/// # Errors
+///
+/// Why they are not known.
+pub(crate) fn hosts(objects: &Objects, namespace: &str, services: &BTreeSet<String>) -> Result<Hosts, String> {
+    let mut hosts = Hosts::default();
+    ingress::add_hosts(objects, namespace, services, &mut hosts)?;
+    gateway::add_hosts(objects, namespace, services, &mut hosts)?;
+    openshift::add_hosts(objects, namespace, services, &mut hosts)?;
+    Ok(hosts)
+}
