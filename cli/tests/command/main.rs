@@ -1,5 +1,6 @@
 //! The command as people use it: what they type, what they read, and the exit code.
 
+mod deployments;
 mod fix;
 mod formats;
 #[cfg(feature = "modules")]
@@ -109,7 +110,7 @@ Flyte's Security Overview
   not shown  flyteadmin lets flyteconsole in
              nothing here runs flyteconsole; add its Deployment
   not shown  OAuth has a certificate of a CA that clients trust, or another provider
-             no Ingress here presents a certificate in front of flyteadmin; add it, and its Secret
+             no Ingress or route here presents a certificate in front of flyteadmin; add it, and its Secret
 
 2 objects judged: 1 violation in 1 object.
 ";
