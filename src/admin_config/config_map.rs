@@ -1,8 +1,12 @@
 //! The ConfigMaps that hold flyteadmin's files.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use k8s_openapi::{Resource, api::core::v1};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess},
+};
 use serde_json::value::RawValue;
 
 use super::files::File;
@@ -42,20 +46,37 @@ pub(crate) fn is_kind(kind: &Kind) -> bool {
     kind.group() == v1::ConfigMap::GROUP && kind.name() == v1::ConfigMap::KIND
 }
 
-/// The name and all of the ConfigMap in a request. One that is being deleted is in use, and can be changed, as long as a
-/// finalizer keeps it.
+/// The ConfigMap in a request.
+pub(crate) struct Requested<'a> {
+    pub(crate) name: Text<'a>,
+    /// All of it.
+    pub(crate) object: &'a RawValue,
+    /// Whether it has an entry that flyteadmin might read: by its name or, where that is none of a file, by what it says.
+    pub(crate) may_have_files: bool,
+}
+
+/// The ConfigMap in a request. One that is being deleted is in use, and can be changed, as long as a finalizer keeps it.
 ///
 /// # Errors
 ///
-/// There is none, or its metadata has another type than Kubernetes gives it.
-pub(crate) fn of<'a>(request: &AdmissionRequest<'a>) -> Result<(Text<'a>, &'a RawValue), Unjudged> {
+/// There is none, or its metadata or its maps have another type than Kubernetes gives them.
+pub(crate) fn of<'a>(request: &AdmissionRequest<'a>) -> Result<Requested<'a>, Unjudged> {
     let object = request.object()?;
-    let metadata = admission::read::<Object>(object)?.metadata.unwrap_or_default();
-    Ok((metadata.name.unwrap_or(Text::constant("")), object))
+    // In one go: it may be a megabyte.
+    let Object { metadata, data, binary_data, .. } = admission::read(object)?;
+    let name = metadata.unwrap_or_default().name.unwrap_or(Text::constant(""));
+    let may_have_files = [data, binary_data].into_iter().flatten().any(|MayBeFiles(may_be)| may_be);
+    Ok(Requested { name, object, may_have_files })
 }
 
 view! {
     struct Object<'a> {
+        "metadata" => metadata: Metadata<'a>,
+        "data" => data: MayBeFiles,
+        "binaryData" => binary_data: MayBeFiles,
+    }
+
+    struct Labelled<'a> {
         "metadata" => metadata: Metadata<'a>,
     }
 
@@ -107,7 +128,7 @@ pub(crate) fn add_files<'a>(
 }
 
 /// The most bytes of an entry that is looked into though its name is none of a file of flyteadmin's.
-const MOST_OF_ANOTHER_NAME: usize = 100_000;
+const MOST_OF_ANOTHER_NAME: usize = 20_000;
 
 /// Whether a ConfigMap is Flyte 2's, which has no flyteadmin: by the chart's label, or by its section `runs`, and without a section
 /// of Flyte 1's.
@@ -117,7 +138,7 @@ const MOST_OF_ANOTHER_NAME: usize = 100_000;
 /// Its metadata has another type than Kubernetes gives it.
 pub(crate) fn is_flyte_two(object: &RawValue, files: &[File]) -> Result<bool, Unjudged> {
     const CHART: &str = "helm.sh/chart";
-    let metadata = admission::read::<Object>(object)?.metadata.unwrap_or_default();
+    let metadata = admission::read::<Labelled>(object)?.metadata.unwrap_or_default();
     let chart = metadata.label_named(CHART).and_then(|chart| chart.strip_prefix(flyte::FLYTE_BINARY));
     let mut lines = files.iter().flat_map(|file| file.text.split(|byte| *byte == b'\n'));
     let is_labelled = chart.is_some_and(|version| version.starts_with("-v2") || version.starts_with("-2"));
@@ -127,16 +148,35 @@ pub(crate) fn is_flyte_two(object: &RawValue, files: &[File]) -> Result<bool, Un
     Ok(!has_ones && (is_labelled || lines.any(|line| line.starts_with(b"runs:"))))
 }
 
-/// Whether a ConfigMap has an entry that flyteadmin might read: by its name or, where that is none of a file, by what it says.
-///
-/// # Errors
-///
-/// Its entries are no maps.
-pub(crate) fn has_files(object: &RawValue) -> Result<bool, Unjudged> {
-    let ConfigMap { data, binary_data, .. } = admission::read(object)?;
-    let mut entries = data.iter().chain(&binary_data).flat_map(|entries| &entries.0);
-    let says_it = |text: &RawValue| text.get().len() < MOST_OF_ANOTHER_NAME && text.get().contains("server");
-    Ok(entries.any(|(key, text)| key.ends_with(".yaml") || says_it(text)))
+/// Whether there is an entry among others that flyteadmin might read.
+#[derive(Debug)]
+struct MayBeFiles(bool);
+
+impl<'de> Deserialize<'de> for MayBeFiles {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = MayBeFiles;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MayBeFiles, A::Error> {
+                let mut may_be = false;
+                while let Some(key) = map.next_key::<Text>()? {
+                    let text = map.next_value::<&RawValue>()?.get();
+                    may_be = may_be
+                        || key.ends_with(".yaml")
+                        || text.len() < MOST_OF_ANOTHER_NAME && text.contains("server");
+                }
+                Ok(MayBeFiles(may_be))
+            }
+        }
+
+        deserializer.deserialize_map(Visitor)
+    }
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use settings::Settings;
 
 use crate::{
     admin_config::{
-        config_map,
+        config_map::{self, Requested},
         container::{Overrides, Remark},
         files::{Config, File},
         mounts::Files,
@@ -97,10 +97,10 @@ fn judge_config_map(
     host: &dyn Host,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
-    let (name, object) = config_map::of(request)?;
+    let Requested { name, object, may_have_files } = config_map::of(request)?;
     let (name, is_flyteadmins) = (&*name, settings.is_flyteadmins(&name));
     // The settings, where they name ConfigMaps, and what nobody could mount there.
-    if !is_flyteadmins && (settings.names_config_maps() || !config_map::has_files(object)?) {
+    if !is_flyteadmins && (settings.names_config_maps() || !may_have_files) {
         return Ok(());
     }
     let namespace = request.namespace();
@@ -113,11 +113,11 @@ fn judge_config_map(
     let is_another_read = readers.iter().any(|runner| !runner.is_flyte_two && !runner.reads(name));
     readers.retain(|runner| runner.reads(name));
     let shows = !readers.is_empty() || !is_another_read;
+    if readers.is_empty() && !is_flyteadmins {
+        return Ok(());
+    }
     let files = config_map::files(object)?;
     if readers.is_empty() {
-        if !is_flyteadmins {
-            return Ok(());
-        }
         readers.push(Runner::of_name(name, config_map::is_flyte_two(object, &files)?));
     }
     if readers.iter().all(|reader| reader.is_flyte_two) {

@@ -33,7 +33,10 @@ use settings::Settings;
 use variable::{Said, Source, Unknown};
 
 use crate::{
-    admin_config::{config_map, server::Server},
+    admin_config::{
+        config_map::{self, Requested},
+        server::Server,
+    },
     admission::{self, AdmissionRequest, Kind},
     flyte,
     host::{Host, Listed},
@@ -213,7 +216,7 @@ fn judge_config_map(
     host: &dyn Host,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
-    let (name, object) = config_map::of(request)?;
+    let Requested { name, object, .. } = config_map::of(request)?;
     let (name, is_update) = (&*name, request.is_update());
     let own = (request.namespace(), name, object);
     if is_consoles(name) {

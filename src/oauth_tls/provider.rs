@@ -5,7 +5,12 @@ use super::{
     settings::{Oauth, Settings},
 };
 use crate::{
-    admin_config::{Fault, auth::Auth, config_map, files::Config},
+    admin_config::{
+        Fault,
+        auth::Auth,
+        config_map::{self, Requested},
+        files::Config,
+    },
     admission::AdmissionRequest,
     host::Host,
     installation::{
@@ -43,8 +48,16 @@ pub(super) fn of(settings: &Settings, host: &dyn Host, namespace: &str) -> Resul
 /// The option that names a provider, without which there is nothing to judge. Its case does not matter.
 const SERVER_TYPE: &[u8] = b"authServerType";
 
-fn says(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
+fn says(mut text: &[u8], word: &[u8]) -> bool {
+    // To compare every part of a megabyte costs more than all else.
+    while let Some(at) = text.iter().position(|byte| byte.eq_ignore_ascii_case(&word[0])) {
+        text = &text[at..];
+        if text.get(..word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word)) {
+            return true;
+        }
+        text = &text[1..];
+    }
+    false
 }
 
 /// Judges a ConfigMap of flyteadmin's, with those that are mounted beside it: a provider that is named must have an address.
@@ -54,12 +67,14 @@ pub(super) fn judge(
     host: &dyn Host,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
-    let (name, object) = config_map::of(request)?;
-    if settings.oauth() != Oauth::Detect {
+    let Requested { name, object, may_have_files } = config_map::of(request)?;
+    // Reading its files is what a ConfigMap costs, and most say nothing of it, unless they are in escapes or in base64.
+    let is_veiled = || ["\\u", "\"binaryData\""].iter().any(|sign| object.get().contains(sign));
+    let may_say_it = || says(object.get().as_bytes(), SERVER_TYPE) || is_veiled();
+    if settings.oauth() != Oauth::Detect || !may_have_files || !may_say_it() {
         return Ok(());
     }
     let files = config_map::files(object)?;
-    // Reading YAML is what a ConfigMap costs, and flyte-admin-cors has done it once.
     if !files.iter().any(|file| says(&file.text, SERVER_TYPE)) {
         return Ok(());
     }
