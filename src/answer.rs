@@ -1,6 +1,6 @@
 //! What policies say of a request, put into words.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -23,7 +23,7 @@ pub struct Answer {
     /// The object in place of the request's, as JSON. A refusal has none: Kubewarden would not say the reason.
     pub mutated_object: Option<Box<RawValue>>,
     /// For the audit log.
-    pub audit_annotations: Option<BTreeMap<&'static str, String>>,
+    pub audit_annotations: Option<BTreeMap<Cow<'static, str>, String>>,
     /// For whoever makes the request.
     pub warnings: Option<Vec<String>>,
 }
@@ -33,24 +33,24 @@ impl Answer {
     pub(crate) fn of(verdict: Verdict, unjudged: &[Unjudged]) -> Self {
         let accepted = verdict.violations.is_empty() && unjudged.is_empty();
         let mut lines: Vec<String> = unjudged.iter().map(Unjudged::to_string).collect();
-        let mut annotations = BTreeMap::new();
+        let mut annotations: BTreeMap<Cow<str>, String> = BTreeMap::new();
         if !unjudged.is_empty() {
-            annotations.insert("unjudged", json(unjudged));
+            annotations.insert("unjudged".into(), json(unjudged));
         }
         if !verdict.violations.is_empty() {
             lines.push(verdict::message(&verdict.violations));
-            annotations.insert("violations", json(verdict.violations.listed()));
+            annotations.insert("violations".into(), json(verdict.violations.listed()));
         }
         if !verdict.notices.is_empty() {
-            annotations.insert("notices", json(verdict.notices.listed()));
+            annotations.insert("notices".into(), json(verdict.notices.listed()));
         }
         for (name, more) in [("moreViolations", verdict.violations.more()), ("moreNotices", verdict.notices.more())] {
             if more > 0 {
-                annotations.insert(name, more.to_string());
+                annotations.insert(name.into(), more.to_string());
             }
         }
         if let Some(names) = verdict.seen.names() {
-            annotations.insert("judged", json(&names));
+            annotations.insert("judged".into(), json(&names));
         }
         let warnings = verdict.notices.listed().iter().map(ToString::to_string).collect::<Vec<_>>();
         Self {

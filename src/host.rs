@@ -220,6 +220,7 @@ impl Listed {
                 "spec.ingressClassName",
                 "spec.rules.host",
                 "spec.rules.http.paths.backend",
+                "spec.rules.http.paths.path",
                 "spec.tls.hosts",
                 "spec.tls.secretName",
             ],

@@ -199,9 +199,16 @@ impl Origin {
     /// name that is, a list says that is larger than a module may be; it is two labels, and more where a registry's own has two.
     #[cfg(feature = "flyte-console-url")]
     pub(crate) fn may_be_same_site(&self, other: &Self) -> bool {
-        let domain = |host: &str| match host.rmatch_indices('.').nth(1) {
-            Some((dot, _)) => host[dot + 1..].to_owned(),
-            None => host.to_owned(),
+        // `example.co.uk`, as most registries of countries have it.
+        const SECOND: [&str; 9] = ["ac", "co", "com", "edu", "gov", "ne", "net", "or", "org"];
+        let domain = |host: &str| {
+            let mut labels = host.rsplit('.');
+            let is_country = labels.next().is_some_and(|last| last.len() == 2);
+            let has_two = is_country && labels.next().is_some_and(|label| SECOND.contains(&label));
+            match host.rmatch_indices('.').nth(if has_two { 2 } else { 1 }) {
+                Some((dot, _)) => host[dot + 1..].to_owned(),
+                None => host.to_owned(),
+            }
         };
         let is_same = match (self.has_name(), other.has_name()) {
             (true, true) => domain(self.host()) == domain(other.host()),

@@ -4,6 +4,7 @@
 //! is renamed, removed or given another meaning without another [`FORMAT`].
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     mem,
 };
@@ -246,7 +247,7 @@ pub struct Answer {
     /// The status code of a refusal.
     pub code: Option<u16>,
     /// More about it. Flytewarden's own policies put their findings here, as JSON.
-    pub audit_annotations: Option<BTreeMap<String, String>>,
+    pub audit_annotations: Option<BTreeMap<Cow<'static, str>, String>>,
     /// What is worth knowing.
     pub warnings: Option<Vec<String>>,
     /// The object as it is let in, where the policy changes it.
@@ -258,14 +259,6 @@ impl From<flytewarden::answer::Answer> for Answer {
     fn from(answer: flytewarden::answer::Answer) -> Self {
         let flytewarden::answer::Answer { accepted, message, code, mutated_object, audit_annotations, warnings } =
             answer;
-        let audit_annotations = audit_annotations.map(|annotations| {
-            // To collect them would sort them first, by 4 KB of the page.
-            let mut texts = BTreeMap::new();
-            for (name, text) in annotations {
-                texts.insert(name.to_owned(), text);
-            }
-            texts
-        });
         let mutated_object = mutated_object.and_then(|object| serde_json::from_str(object.get()).ok());
         Self { accepted, message, code, audit_annotations, warnings, mutated_object }
     }

@@ -6,7 +6,9 @@
 //! `flytestdlib/config/viper/viper.go`.
 
 use super::{
-    Fault, FaultKind, Said, decode,
+    Fault, FaultKind, Said,
+    container::OwnTls,
+    decode,
     files::{Config, Merged},
 };
 use crate::{
@@ -47,17 +49,23 @@ impl Config {
         }
     }
 
-    /// The file of the certificate with which flyteadmin serves TLS itself, where it does.
+    /// The file of the certificate with which flyteadmin serves TLS itself, where it does; what comes before the files is in `own`.
     #[cfg(feature = "flyte-oauth-tls")]
-    pub(crate) fn certificate_file(&mut self) -> Option<String> {
-        let file = self.text(&["server", "security", "ssl", "certificateFile"]).ok()??.value;
-        self.serves_tls().then_some(file).filter(|file| !file.is_empty())
+    pub(crate) fn certificate_file(&mut self, own: &OwnTls) -> Option<String> {
+        if !self.serves_tls(own) {
+            return None;
+        }
+        let mut in_files = || Some(self.text(&["server", "security", "ssl", "certificateFile"]).ok()??.value);
+        own.certificate_file.clone().or_else(&mut in_files).filter(|file| !file.is_empty())
     }
 
-    /// Whether flyteadmin serves TLS itself.
-    pub(crate) fn serves_tls(&mut self) -> bool {
-        let secure = self.text(&["server", "security", "secure"]).ok().flatten();
-        secure.is_some_and(|secure| decode::parse_bool(&secure.value) == Ok(true))
+    /// Whether flyteadmin serves TLS itself; what comes before the files is in `own`.
+    pub(crate) fn serves_tls(&mut self, own: &OwnTls) -> bool {
+        let mut in_files = || {
+            let secure = self.text(&["server", "security", "secure"]).ok().flatten();
+            secure.is_some_and(|secure| decode::parse_bool(&secure.value) == Ok(true))
+        };
+        own.secure.unwrap_or_else(&mut in_files)
     }
 
     /// Whether browsers send flyteadmin's cookies from pages of other sites.

@@ -24,6 +24,14 @@ pub(crate) struct Overrides {
     pub(crate) remarks: Vec<(Remark, Place, String)>,
     /// The last `--config`, where it is known: the one that counts.
     pub(crate) config: Option<String>,
+    pub(crate) tls: OwnTls,
+}
+
+/// What is said of TLS that flyteadmin serves itself.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct OwnTls {
+    pub(crate) secure: Option<bool>,
+    pub(crate) certificate_file: Option<String>,
 }
 
 /// What is worth knowing of what a container says.
@@ -42,12 +50,14 @@ const FLAG: &str = "--server.security.";
 const VARIABLE: &str = "SERVER.SECURITY.";
 
 /// An option that has a flag and a variable.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Known {
     AllowCors,
     UseAuth,
     AllowedOrigins,
     AllowedHeaders,
+    Secure,
+    CertificateFile,
     /// A boolean that is not about CORS.
     OtherFlag,
     /// A text that is not about CORS.
@@ -62,9 +72,9 @@ const KNOWN: [(&str, Known); 9] = [
     ("allowedHeaders", Known::AllowedHeaders),
     // Until v1.16.7.
     ("auditAccess", Known::OtherFlag),
-    ("secure", Known::OtherFlag),
+    ("secure", Known::Secure),
     ("insecureCookieHeader", Known::OtherFlag),
-    ("ssl.certificateFile", Known::OtherText),
+    ("ssl.certificateFile", Known::CertificateFile),
     ("ssl.keyFile", Known::OtherText),
 ];
 
@@ -239,7 +249,7 @@ impl Overrides {
         words: &mut Words<'w, '_>,
     ) -> Option<(&'w str, bool)> {
         // A boolean flag takes its value after `=` alone.
-        if matches!(known, Known::AllowCors | Known::UseAuth | Known::OtherFlag) {
+        if matches!(known, Known::AllowCors | Known::UseAuth | Known::Secure | Known::OtherFlag) {
             let is_boolean = |next: &&Word| next.value.is_known && decode::parse_bool(&next.value.text).is_ok();
             if words.peek().is_some_and(is_boolean) {
                 let text = format!("{FLAG}{name} is true here: a boolean flag takes a value after `=` alone");
@@ -261,6 +271,8 @@ impl Overrides {
             Known::UseAuth => self.security.use_auth = None,
             Known::AllowedOrigins => self.security.allowed_origins = None,
             Known::AllowedHeaders => self.security.allowed_headers = None,
+            Known::Secure => self.tls.secure = None,
+            Known::CertificateFile => self.tls.certificate_file = None,
             Known::OtherFlag | Known::OtherText => {}
         }
     }
@@ -268,8 +280,11 @@ impl Overrides {
     /// Takes what a flag or a variable says. A flag for a list that is given again adds to it.
     fn say(&mut self, known: Known, text: &str, place: Place, is_flag: bool) -> Result<(), Unjudged> {
         match known {
-            Known::AllowCors | Known::UseAuth | Known::OtherFlag => match decode::parse_bool(text) {
+            Known::AllowCors | Known::UseAuth | Known::Secure | Known::OtherFlag => match decode::parse_bool(text) {
                 Ok(value) => {
+                    if known == Known::Secure {
+                        self.tls.secure = Some(value);
+                    }
                     let said = Some(Said { value, place: Some(place) });
                     match known {
                         Known::AllowCors => self.security.allow_cors = said,
@@ -300,6 +315,7 @@ impl Overrides {
                 value.extend(texts.into_iter().map(|text| Item { text: text.to_owned(), place: place.clone() }));
                 *list = Some(Said { value, place: Some(place) });
             }
+            Known::CertificateFile => self.tls.certificate_file = Some(text.to_owned()),
             Known::OtherText => {}
         }
         Ok(())

@@ -199,8 +199,10 @@ fn judge_reader(
         options::judge(&security, settings, "data", &mut found);
         // With CORS off, that no release answers any is as it should be.
         let is_on = security.allow_cors.is_none_or(|said| said.value);
-        serves_none =
-            reader.release.filter(|_| is_on && is_first).and_then(|release| admin::serves_none(release, &mut config));
+        serves_none = reader
+            .release
+            .filter(|_| is_on && is_first)
+            .and_then(|release| admin::serves_none(release, &reader.tls, &mut config));
     } else if config.faults.iter().any(|fault| is_own(&fault.place)) {
         found.violations.extend(config.faults.into_iter().map(options::fault));
         found.violations.rest_on(files);
@@ -250,7 +252,7 @@ fn judge_workload(request: &AdmissionRequest, settings: &Settings, verdict: &mut
     for placed in workload.containers() {
         let Some(Server::Admin(line)) = Server::of(&placed)? else { continue };
         verdict.seen.judged();
-        let Overrides { security, faults, remarks, config } = Overrides::read(&placed, &line)?;
+        let Overrides { security, faults, remarks, config, .. } = Overrides::read(&placed, &line)?;
         let mut own = Verdict::default();
         own.notices.extend(remarks.into_iter().map(|(remark, place, text)| {
             let rule = match remark {

@@ -46,6 +46,9 @@ pub(super) struct CutOff {
 /// Why that cannot be done, or not wholly.
 pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> Result<Option<CutOff>, String> {
     let Console { namespace, labels, calls, .. } = console;
+    if calls.is_loopback() && settings.console_origins.is_none() {
+        return forwarded(console, others, settings).map_or(Ok(None), Err);
+    }
     let (pages, mut doubt) = pages::of(others, settings, namespace, *labels)?;
     let is_foreign = |page: &&Page| !page.origins.iter().any(|origin| origin.is_same_but_for_scheme(calls));
     let foreign: Vec<&Page> = pages.iter().filter(is_foreign).collect();
@@ -63,18 +66,16 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
             );
             return Ok(Some(CutOff { place: None, config_maps: admin.config_maps.clone(), problem, mend }));
         }
-        if calls.is_loopback() && settings.console_origins.is_none() {
-            // Who forwards ports to flyteadmin does so to flyteconsole, and no route leads there.
-            let listed = admin.security.allowed_origins.iter().flat_map(|said| &said.value);
-            let mut local = listed.filter_map(|item| Origin::read(&item.text).ok()).filter(Origin::is_loopback);
-            let none =
-                || format!("flyteconsole calls {calls}, and allowedOrigins has no origin on people's own machines");
-            return local.next().map(|_| None).ok_or_else(none);
-        }
         let mut refused = Vec::new();
         for page in foreign {
             if let Some((route, cors)) = front.as_ref().filter(|(_, cors)| cors.origins.is_some()) {
-                if !page.origins.iter().any(|origin| cors.allows(&origin.to_string())) {
+                if cors.lets_in_all() {
+                    doubt = Some(format!(
+                        "{route} answers CORS in front of flyteadmin, by {}, for every origin with credentials, so that any website may \
+                         call it as whoever is logged in; name {} there",
+                        cors.by, page.origins[0]
+                    ));
+                } else if !page.origins.iter().any(|origin| cors.allows(&origin.to_string())) {
                     doubt = Some(format!(
                         "{route} answers CORS in front of flyteadmin, by {}, and not for {} with credentials; what flyteadmin itself says \
                          may come beside it",
@@ -117,6 +118,33 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
         }
     }
     doubt.map_or(Ok(None), Err)
+}
+
+/// Why a console that calls people's own machines may not be let in there: who forwards ports to flyteadmin does so to flyteconsole.
+fn forwarded(console: &Console, others: &Others, settings: &Settings) -> Option<String> {
+    let Console { namespace, labels, calls, .. } = console;
+    if let Ok((pages, _)) = pages::of(others, settings, namespace, *labels)
+        && let Some(page) = pages.first()
+    {
+        let (from, host) = (&page.from, page.origins[0].host());
+        return Some(format!("who loads flyteconsole from {host} ({from}) calls their own machine by {calls}"));
+    }
+    let admin_namespace = match admin_namespace(console, others, settings) {
+        Ok(namespace) => namespace,
+        Err(reason) => return Some(reason),
+    };
+    let admin = others.admin(&admin_namespace);
+    let admin = match admin.as_ref() {
+        Ok(admin) => admin,
+        Err(reason) => return Some(reason.clone()),
+    };
+    let listed = admin.security.allowed_origins.iter().flat_map(|said| &said.value);
+    let mut local = listed.filter_map(|item| Origin::read(&item.text).ok()).filter(Origin::is_loopback);
+    let none = || format!("flyteconsole calls {calls}, and allowedOrigins has no origin on people's own machines");
+    match local.next() {
+        Some(_) => admin.doubt.clone(),
+        None => Some(none()),
+    }
 }
 
 /// The namespace of the flyteadmin that a console calls: that of the settings, the console's own where a flyteadmin runs there,
@@ -197,7 +225,7 @@ pub(super) fn no_login(console: &Console, others: &Others, settings: &Settings) 
     let Console { namespace, labels, calls, .. } = console;
     let admin = others.admin(&admin_namespace(console, others, settings).ok()?);
     let admin = admin.as_ref().as_ref().ok()?;
-    let is_moot = admin.has_cookies_across_sites || admin.doubt.is_some() || calls.is_loopback();
+    let is_moot = admin.has_cookies_across_sites || admin.auth.is_err() || calls.is_loopback();
     if is_moot || !admin.security.use_auth.as_ref()?.value {
         return None;
     }

@@ -17,7 +17,7 @@ use crate::{
         Security,
         auth::Auth,
         config_map,
-        container::{Overrides, Remark},
+        container::{Overrides, OwnTls, Remark},
         files::{Config, File},
         mounts::{Files, Source},
         server::{self, Server},
@@ -42,6 +42,8 @@ pub(crate) struct Runner {
     /// A flag or variable about `auth`, which is not read.
     auth: Option<String>,
     files: Files,
+    /// What its flags and variables say of TLS that it serves itself.
+    pub(crate) tls: OwnTls,
     /// Its release, where the tag of its image says it: `[1, 16, 8]`.
     #[cfg(any(feature = "flyte-admin-cors", feature = "flyte-console-url"))]
     pub(crate) release: Option<[u32; 3]>,
@@ -102,7 +104,7 @@ impl Admin {
         }
         let runner = runners.pop();
         #[cfg(feature = "flyte-console-url")]
-        let release = runner.as_ref().and_then(|runner| runner.release);
+        let own = runner.as_ref().map(|runner| (runner.release, runner.tls.clone()));
         let (deployment, overrides, auth, files) = match runner {
             Some(Runner { title, overrides, auth, files, .. }) => {
                 if files.config_maps.is_empty() && files.unseen.is_empty() {
@@ -125,6 +127,16 @@ impl Admin {
         let of_files = config.auth().map_err(|fault| format!("{}: {}", fault.place.path, fault.problem));
         let doubt = (!unseen.is_empty()).then(|| not_seen(&unseen));
         let auth = auth.map_or(of_files, Err).and_then(|auth| doubt.clone().map_or(Ok(auth), Err));
+        #[cfg(feature = "flyte-console-url")]
+        let (serves_none, doubt) = match own {
+            Some((Some(release), tls)) => (serves_none(release, &tls, &mut config), doubt),
+            Some((None, tls)) if config.serves_tls(&tls) => {
+                let unknown = "flyteadmin serves TLS itself, and releases before v1.13.3 answer no CORS then; the tag of its image does \
+                               not say its release";
+                (None, doubt.or_else(|| Some(unknown.to_owned())))
+            }
+            _ => (None, doubt),
+        };
         let config_maps = files.config_maps.into_iter().map(|source| source.name).collect();
         let namespace = namespace.to_owned();
         Ok(Self {
@@ -133,7 +145,7 @@ impl Admin {
             auth,
             config_maps,
             #[cfg(feature = "flyte-console-url")]
-            serves_none: release.and_then(|release| serves_none(release, &mut config)),
+            serves_none,
             #[cfg(feature = "flyte-console-url")]
             has_cookies_across_sites: config.has_cookies_across_sites(),
             namespace,
@@ -164,9 +176,9 @@ impl Admin {
 /// Why a release answers no CORS at all, whatever it allows: it serves TLS itself, which until v1.13.3 went without
 /// (pull request 5855 of flyteorg/flyte).
 #[cfg(any(feature = "flyte-admin-cors", feature = "flyte-console-url"))]
-pub(crate) fn serves_none(release: [u32; 3], config: &mut Config) -> Option<String> {
+pub(crate) fn serves_none(release: [u32; 3], tls: &OwnTls, config: &mut Config) -> Option<String> {
     let [major, minor, patch] = release;
-    (release < [1, 13, 3] && config.serves_tls()).then(|| {
+    (release < [1, 13, 3] && config.serves_tls(tls)).then(|| {
         format!(
             "flyteadmin v{major}.{minor}.{patch} answers no CORS where server.security.secure is true, whatever it allows; \
              v1.13.3 and later do"
@@ -177,8 +189,10 @@ pub(crate) fn serves_none(release: [u32; 3], config: &mut Config) -> Option<Stri
 /// The release that a tag of an image of Flyte's says: `v1.16.8`.
 #[cfg(any(feature = "flyte-admin-cors", feature = "flyte-console-url"))]
 fn release(image: &str) -> Option<[u32; 3]> {
-    let (_, tag) = image.split('@').next()?.rsplit_once(":v")?;
-    let mut parts = tag.split('.').map(|part| part.parse().ok());
+    let (_, tag) = image.split('@').next()?.rsplit_once(':')?;
+    // `v1.10.7-b2` is a try at v1.10.7, and a mirror may leave the letter out.
+    let number = tag.strip_prefix('v').unwrap_or(tag).split('-').next()?;
+    let mut parts = number.split('.').map(|part| part.parse().ok());
     let release = [parts.next()??, parts.next()??, parts.next()??];
     parts.next().is_none().then_some(release)
 }
@@ -237,6 +251,7 @@ impl Runner {
             overrides: Ok(Security::default()),
             auth: None,
             files,
+            tls: OwnTls::default(),
             #[cfg(any(feature = "flyte-admin-cors", feature = "flyte-console-url"))]
             release: None,
         }
@@ -245,16 +260,16 @@ impl Runner {
     fn of(found: &Found, workload: &Workload, placed: &Placed, server: &Server) -> Result<Self, String> {
         let title = found.title(Listed::Deployment);
         let unreadable = |error: Unjudged| found.unreadable(Listed::Deployment, &error);
-        let (overrides, auth, config) = match server {
-            Server::FlyteTwo => (Ok(Security::default()), None, None),
+        let (overrides, auth, config, tls) = match server {
+            Server::FlyteTwo => (Ok(Security::default()), None, None, OwnTls::default()),
             Server::Admin(line) => {
-                let Overrides { security, faults, remarks, config } =
+                let Overrides { security, faults, remarks, config, tls } =
                     Overrides::read(placed, line).map_err(unreadable)?;
                 let unknown =
                     remarks.into_iter().filter(|(remark, ..)| *remark == Remark::NotKnown).map(|(_, _, text)| text);
                 let doubt = faults.into_iter().map(|fault| fault.problem).chain(unknown).next();
                 let overrides = doubt.map_or(Ok(security), |doubt| Err(format!("{title}: {doubt}")));
-                (overrides, says_of_auth(line), config)
+                (overrides, says_of_auth(line), config, tls)
             }
         };
         let files = Files::of(workload, placed, config.as_deref()).map_err(unreadable)?;
@@ -267,6 +282,7 @@ impl Runner {
             overrides,
             auth,
             files,
+            tls,
             #[cfg(any(feature = "flyte-admin-cors", feature = "flyte-console-url"))]
             release: release(placed.container.image()),
         })
@@ -332,7 +348,8 @@ pub(crate) fn own_certificates(objects: &Objects, namespace: &str) -> Result<Vec
     let mut own = Vec::new();
     for runner in runners(objects, namespace)? {
         // What is wrong with its files, other policies say.
-        let Some(file) = runner.reading(objects, namespace).ok().and_then(|mut read| read.config.certificate_file())
+        let Some(file) =
+            runner.reading(objects, namespace).ok().and_then(|mut read| read.config.certificate_file(&runner.tls))
         else {
             continue;
         };

@@ -7,6 +7,9 @@ use std::collections::BTreeSet;
 #[cfg(feature = "flyte-oauth-tls")]
 use std::rc::Rc;
 
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
 use super::{
     objects::{Found, Objects},
     routes::{Cors, Hosts, RouteHost},
@@ -32,6 +35,7 @@ view! {
 
     struct Filter<'a> {
         "cors" => cors: CorsFilter<'a>,
+        "extensionRef" => extension: IgnoredAny,
     }
 
     struct CorsFilter<'a> {
@@ -51,7 +55,18 @@ view! {
         "name" => name: Text<'a>,
         "hostname" => hostname: Text<'a>,
         "protocol" => protocol: Text<'a>,
+        "port" => port: &'a RawValue,
         "tls" => tls: Tls<'a>,
+        "allowedRoutes" => allowed: Allowed<'a>,
+    }
+
+    struct Allowed<'a> {
+        "namespaces" => namespaces: Namespaces<'a>,
+        "kinds" => kinds: Vec<Reference<'a>>,
+    }
+
+    struct Namespaces<'a> {
+        "from" => from: Text<'a>,
     }
 
     struct Tls<'a> {
@@ -64,6 +79,8 @@ view! {
         "namespace" => namespace: Text<'a>,
         "name" => name: Text<'a>,
         "sectionName" => section: Text<'a>,
+        "port" => port: &'a RawValue,
+        "weight" => weight: &'a RawValue,
     }
 }
 
@@ -89,7 +106,9 @@ impl<'a> Route<'a> {
     ) -> impl Iterator<Item = &'s Rule<'a>> {
         let leads = move |backend: &Reference| {
             let name = backend.name.as_deref().filter(|name| services.contains(*name));
-            name.is_some_and(|name| backend.is_to("Service", namespace, (namespace, name)))
+            // What has no weight gets no request.
+            !backend.weight.is_some_and(|weight| weight.get() == "0")
+                && name.is_some_and(|name| backend.is_to("Service", namespace, (namespace, name)))
         };
         let rules = self.spec.iter().flat_map(|spec| spec.rules.iter().flatten());
         rules.filter(move |rule| rule.backends.iter().flatten().any(leads))
@@ -97,8 +116,12 @@ impl<'a> Route<'a> {
 
     /// What answers CORS in place of a Service, where every rule that leads there says so.
     fn cors(&self, namespace: &str, services: &BTreeSet<String>) -> Option<Cors> {
-        let cors =
-            |rule: &Rule| rule.filters.iter().flatten().find_map(|filter| filter.cors.as_ref()).map(CorsFilter::cors);
+        let cors = |rule: &Rule| {
+            let filters = || rule.filters.iter().flatten();
+            let extension = filters().any(|filter| filter.extension.is_some());
+            let unknown = || Cors { by: "a filter that it refers to", ..Cors::default() };
+            filters().find_map(|filter| filter.cors.as_ref()).map(CorsFilter::cors).or(extension.then(unknown))
+        };
         let mut each = self.rules_to(namespace, services).map(cors);
         let first = each.next()??;
         each.all(|cors| cors.is_some()).then_some(first)
@@ -111,6 +134,7 @@ impl CorsFilter<'_> {
             by: "its CORS filter",
             origins: Some(self.origins.iter().flatten().map(|origin| origin.to_string()).collect()),
             with_credentials: self.credentials == Some(true),
+            is_echoed: true,
         }
     }
 }
@@ -127,28 +151,62 @@ impl Listener<'_> {
     fn has_tls(&self) -> bool {
         matches!(self.protocol.as_deref(), Some("HTTPS" | "TLS"))
     }
+
+    /// Whether it lets in a route of that kind and namespace; which namespaces a selector selects is not known.
+    fn lets_in(&self, kind: Listed, is_own_namespace: bool) -> bool {
+        let allowed = self.allowed.as_ref();
+        let namespaces = allowed.and_then(|allowed| allowed.namespaces.as_ref());
+        let from = namespaces.and_then(|namespaces| namespaces.from.as_deref()).unwrap_or("Same");
+        let kinds = allowed.and_then(|allowed| allowed.kinds.as_ref()).filter(|kinds| !kinds.is_empty());
+        let is_kind = |allowed: &Reference| allowed.kind.as_deref() == Some(kind.kind().1);
+        (from != "Same" || is_own_namespace) && kinds.is_none_or(|kinds| kinds.iter().any(is_kind))
+    }
+
+    /// Whether it presents its certificate to clients of a host, rather than another listener that names more of it.
+    fn presents_to(&self, host: &str, others: &[Listener]) -> bool {
+        let length = |listener: &Listener| listener.hostname.as_deref().unwrap_or_default().len();
+        let is_closer = |other: &Listener| other.has_tls() && other.takes(host) && length(other) > length(self);
+        self.takes(host) && !others.iter().any(is_closer)
+    }
 }
 
-/// Gives each listener that a route is attached to, with its Gateway, to `each`.
+/// Gives each listener that a route is attached to, with its Gateway and all listeners of that, to `each`. Whether the route may
+/// lead somewhere: it is attached to one, or to a Gateway that is not seen.
 fn each_listener(
     objects: &Objects,
+    kind: Listed,
     (found, route): (&Found, &Route),
-    each: &mut dyn FnMut(&Found, &Listener) -> Result<(), String>,
-) -> Result<(), String> {
+    each: &mut dyn FnMut(&Found, &Listener, &[Listener]) -> Result<(), String>,
+) -> Result<bool, String> {
+    let parents = || {
+        let parents = route.spec.iter().flat_map(|spec| spec.parents.iter().flatten());
+        parents.filter(|parent| parent.kind.as_deref().is_none_or(|kind| kind == "Gateway"))
+    };
+    // The others are a mesh's, which leads from no browser.
+    let (mut seen, mut is_attached) = (0, false);
     objects.each(Listed::Gateway, None, |gateway| {
         let is_to_it =
             |parent: &&Reference| parent.is_to("Gateway", &found.namespace, (&gateway.namespace, &gateway.name));
-        let parents = route.spec.iter().flat_map(|spec| spec.parents.iter().flatten());
-        let parents: Vec<&Reference> = parents.filter(is_to_it).collect();
+        let parents: Vec<&Reference> = parents().filter(is_to_it).collect();
         if parents.is_empty() {
             return Ok(());
         }
-        let spec = gateway.read::<Gateway>(Listed::Gateway)?.spec.unwrap_or_default();
-        let is_attached = |listener: &&Listener| {
-            parents.iter().any(|parent| parent.section.is_none() || parent.section == listener.name)
-        };
-        spec.listeners.iter().flatten().filter(is_attached).try_for_each(|listener| each(gateway, listener))
-    })
+        seen += parents.len();
+        let listeners =
+            gateway.read::<Gateway>(Listed::Gateway)?.spec.unwrap_or_default().listeners.unwrap_or_default();
+        for listener in &listeners {
+            let is_meant = |parent: &&Reference| {
+                (parent.section.is_none() || parent.section == listener.name)
+                    && (parent.port.is_none() || parent.port.map(RawValue::get) == listener.port.map(RawValue::get))
+            };
+            if parents.iter().any(is_meant) && listener.lets_in(kind, gateway.namespace == found.namespace) {
+                is_attached = true;
+                each(gateway, listener, &listeners)?;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(is_attached || parents().count() > seen)
 }
 
 /// The hosts from which HTTPRoutes of a namespace lead to some of its Services.
@@ -167,7 +225,7 @@ pub(super) fn add_hosts(
         // A route has the names of its listeners where it has none of its own.
         let mut names: Vec<(String, bool)> = route.hostnames().map(|name| (name.to_owned(), false)).collect();
         let has_none = names.is_empty();
-        each_listener(objects, (found, &route), &mut |_, listener| {
+        let leads = each_listener(objects, Listed::HttpRoute, (found, &route), &mut |_, listener, _| {
             if has_none {
                 names.push((listener.hostname.as_deref().unwrap_or_default().to_owned(), listener.has_tls()));
             }
@@ -176,6 +234,9 @@ pub(super) fn add_hosts(
             }
             Ok(())
         })?;
+        if !leads {
+            return Ok(());
+        }
         if names.is_empty() {
             names.push((String::new(), false));
         }
@@ -227,8 +288,9 @@ pub(super) fn each_certificate(
                 return Ok(());
             }
             let title = found.title(kind);
-            each_listener(objects, (found, &route), &mut |gateway, listener| {
-                let mut hosts: Vec<&str> = route.hostnames().filter(|host| listener.takes(host)).collect();
+            each_listener(objects, kind, (found, &route), &mut |gateway, listener, listeners| {
+                let mut hosts: Vec<&str> =
+                    route.hostnames().filter(|host| listener.presents_to(host, listeners)).collect();
                 if route.hostnames().next().is_none() {
                     hosts.extend(listener.hostname.as_deref());
                 } else if hosts.is_empty() {
@@ -243,9 +305,23 @@ pub(super) fn each_certificate(
                 }
                 Ok(())
             })
+            .map(|_| ())
         })?;
     }
     Ok(())
+}
+
+/// Whether a HTTPRoute or a GRPCRoute of a namespace leads to one of some Services.
+#[cfg(feature = "flyte-oauth-tls")]
+pub(super) fn leads_to(objects: &Objects, namespace: &str, services: &BTreeSet<String>) -> Result<bool, String> {
+    for kind in [Listed::HttpRoute, Listed::GrpcRoute] {
+        let leads =
+            |found: &Found| Ok(found.read::<Route>(kind)?.rules_to(namespace, services).next().is_some().then_some(()));
+        if objects.find(kind, Some(namespace), leads)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a listener of a Gateway presents a Secret, for whatever route.

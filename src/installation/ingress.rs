@@ -30,6 +30,7 @@ view! {
         "cert-manager.io/cluster-issuer" => cluster_issuer: Text<'a>,
         "alb.ingress.kubernetes.io/certificate-arn" => certificate_arn: Text<'a>,
         "traefik.ingress.kubernetes.io/router.middlewares" => middlewares: Text<'a>,
+        "nginx.ingress.kubernetes.io/ssl-passthrough" => passthrough: Text<'a>,
     }
 
     struct IngressSpec<'a> {
@@ -49,6 +50,7 @@ view! {
     }
 
     struct Path<'a> {
+        "path" => path: Text<'a>,
         "backend" => backend: Backend<'a>,
     }
 
@@ -98,7 +100,11 @@ fn add_hosts_of(found: &Found, services: &BTreeSet<String>, hosts: &mut Hosts) -
     };
     for Rule { host, http, .. } in spec.rules.iter().flatten() {
         let paths = http.as_ref().and_then(|http| http.paths.as_ref());
-        if paths.is_some_and(|paths| paths.iter().any(|path| leads_there(path.backend.as_ref()))) {
+        // No browser calls gRPC's.
+        let is_grpc = |path: &Path| {
+            path.path.as_deref().is_some_and(|path| path.starts_with("/flyteidl.") || path.starts_with("/grpc."))
+        };
+        if paths.is_some_and(|paths| paths.iter().any(|path| !is_grpc(path) && leads_there(path.backend.as_ref()))) {
             let name = host.as_deref().unwrap_or_default();
             let (has_tls, route, cors) = (has_tls(name), ingress.clone(), cors.clone());
             hosts.add(RouteHost { name: name.to_owned(), has_tls, route, cors })?;
@@ -139,6 +145,7 @@ impl Annotations<'_> {
             by: "its annotations for ingress-nginx",
             origins: Some(origins.filter(|origin| !origin.is_empty()).map(str::to_owned).collect()),
             with_credentials: !is(&self.cors_allow_credentials, "false"),
+            is_echoed: false,
         })
     }
 }
@@ -164,7 +171,7 @@ impl Ingress<'_> {
     pub(crate) fn presents(&self, services: &BTreeSet<String>) -> Vec<&str> {
         let tls = self.spec.iter().flat_map(|spec| spec.tls.iter().flatten());
         let secrets = tls.filter_map(|tls| tls.secret_name.as_deref());
-        if self.leads_to(services) { secrets.collect() } else { Vec::new() }
+        if self.leads_to(services) && !self.passes_tls_through() { secrets.collect() } else { Vec::new() }
     }
 
     /// Whether it leads to one of some Services, and a cloud's load balancer in front of it has the certificate.
@@ -173,7 +180,14 @@ impl Ingress<'_> {
         annotations.is_some_and(|annotations| annotations.certificate_arn.is_some()) && self.leads_to(services)
     }
 
-    fn leads_to(&self, services: &BTreeSet<String>) -> bool {
+    /// Whether clients see the certificate of what is behind it: ingress-nginx is told so.
+    pub(crate) fn passes_tls_through(&self) -> bool {
+        let annotations = self.metadata.as_ref().and_then(|metadata| metadata.annotations.as_ref());
+        annotations.is_some_and(|annotations| annotations.passthrough.as_deref() == Some("true"))
+    }
+
+    /// Whether it leads to one of some Services.
+    pub(crate) fn leads_to(&self, services: &BTreeSet<String>) -> bool {
         let Some(spec) = &self.spec else { return false };
         let paths = spec.rules.iter().flatten().filter_map(|rule| rule.http.as_ref()?.paths.as_ref()).flatten();
         let mut backends = paths.filter_map(|path| path.backend.as_ref()).chain(&spec.default_backend);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use super::{
     objects::Objects,
@@ -22,11 +22,16 @@ view! {
         "host" => host: Text<'a>,
         "to" => to: Target<'a>,
         "alternateBackends" => others: Vec<Target<'a>>,
-        "tls" => tls: IgnoredAny,
+        "tls" => tls: Tls<'a>,
+    }
+
+    struct Tls<'a> {
+        "termination" => termination: Text<'a>,
     }
 
     struct Target<'a> {
         "name" => name: Text<'a>,
+        "weight" => weight: &'a RawValue,
     }
 }
 
@@ -34,12 +39,18 @@ impl Route<'_> {
     /// Whether it leads to one of some Services.
     pub(super) fn leads_to(&self, services: &BTreeSet<String>) -> bool {
         let targets = self.spec.iter().flat_map(|spec| spec.to.iter().chain(spec.others.iter().flatten()));
+        let targets = targets.filter(|target| !target.weight.is_some_and(|weight| weight.get() == "0"));
         targets.filter_map(|target| target.name.as_deref()).any(|name| services.contains(name))
     }
 
+    fn tls(&self) -> Option<&Tls<'_>> {
+        self.spec.as_ref()?.tls.as_ref()
+    }
+
     /// Whether it has a certificate: its own, or the router's.
-    pub(super) fn has_tls(&self) -> bool {
-        self.spec.as_ref().is_some_and(|spec| spec.tls.is_some())
+    #[cfg(feature = "flyte-oauth-tls")]
+    pub(super) fn ends_tls(&self) -> bool {
+        self.tls().is_some_and(|tls| tls.termination.as_deref() != Some("passthrough"))
     }
 
     fn host(&self) -> &str {
@@ -57,7 +68,7 @@ pub(super) fn add_hosts(
     objects.each(Listed::Route, Some(namespace), |found| {
         let route: Route = found.read(Listed::Route)?;
         if route.leads_to(services) {
-            let (name, has_tls) = (route.host().to_owned(), route.has_tls());
+            let (name, has_tls) = (route.host().to_owned(), route.tls().is_some());
             hosts.add(RouteHost { name, has_tls, route: found.title(Listed::Route), cors: None })?;
         }
         Ok(())

@@ -65,7 +65,9 @@ pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Resu
         }
     }
     let own = admin::own_certificates(objects, namespace)?;
-    if let Some(own) = own.into_iter().find(|own| own.secret.0 == secret) {
+    if let Some(own) = own.into_iter().find(|own| own.secret.0 == secret)
+        && !ends_tls(objects, namespace)?
+    {
         return Ok(used(&own.secret.1, namespace));
     }
     let mut at_gateway = None;
@@ -78,6 +80,23 @@ pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Resu
         })?;
     }
     Ok(at_gateway)
+}
+
+/// Whether something ends TLS in front of a namespace's flyteadmins, so that clients do not see their own certificates: any route
+/// but those that pass it through.
+fn ends_tls(objects: &Objects, namespace: &str) -> Result<bool, String> {
+    let services = admin::services(objects, namespace)?;
+    let by_ingress = |found: &Found| {
+        let ingress = found.read::<Ingress>(Listed::Ingress)?;
+        Ok((ingress.leads_to(&services) && !ingress.passes_tls_through()).then_some(()))
+    };
+    let by_route = |found: &Found| {
+        let route: Route = found.read(Listed::Route)?;
+        Ok((route.ends_tls() && route.leads_to(&services)).then_some(()))
+    };
+    Ok(objects.find(Listed::Ingress, Some(namespace), by_ingress)?.is_some()
+        || objects.find(Listed::Route, Some(namespace), by_route)?.is_some()
+        || gateway::leads_to(objects, namespace, &services)?)
 }
 
 /// The Services that lead to the flyteadmins of a namespace, found out once for each.
@@ -177,7 +196,7 @@ pub fn presented(host: &dyn Host) -> Vec<Presented> {
     });
     let _ = objects.each(Listed::Route, None, |found| {
         let route: Route = found.read(Listed::Route)?;
-        if route.has_tls() && route.leads_to(&led(found)) {
+        if route.ends_tls() && route.leads_to(&led(found)) {
             presented.push(Presented { route: found.title(Listed::Route), held: Held::Router, issuer: None });
         }
         Ok(())
@@ -188,6 +207,9 @@ pub fn presented(host: &dyn Host) -> Vec<Presented> {
         Ok(())
     });
     for namespace in namespaces {
+        if ends_tls(&objects, &namespace).unwrap_or(true) {
+            continue;
+        }
         for own in admin::own_certificates(&objects, &namespace).unwrap_or_default() {
             let held = Held::Secret(format!("{namespace}/{}", own.secret.0));
             presented.push(Presented { route: own.title, held, issuer: None });

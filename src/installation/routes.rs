@@ -34,6 +34,8 @@ pub(crate) struct Cors {
     pub(crate) origins: Option<Vec<String>>,
     /// Whether calls may carry credentials.
     pub(crate) with_credentials: bool,
+    /// Whether `*` is answered with the origin that asks, which browsers take, and not with itself.
+    pub(crate) is_echoed: bool,
 }
 
 impl Cors {
@@ -48,6 +50,13 @@ impl Cors {
                 || label().is_some_and(|label| label.len() > 1 && !label[..label.len() - 1].contains(['.', '/']))
         };
         self.with_credentials && self.origins.iter().flatten().any(is_it)
+    }
+
+    /// Whether every origin is let in with credentials: those of a filter are sent back to whoever asks.
+    #[cfg(feature = "flyte-console-url")]
+    pub(crate) fn lets_in_all(&self) -> bool {
+        let is_any = |listed: &String| matches!(listed.as_str(), "*" | "https://*");
+        self.is_echoed && self.with_credentials && self.origins.iter().flatten().any(is_any)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     location,
     sentence::Sentence,
     text::Text,
-    verdict::{Shortened, Unjudged, Verdict},
+    verdict::{Place, Shortened, Unjudged, Verdict, Violation},
     view::view,
 };
 
@@ -30,6 +30,7 @@ view! {
 
     struct CertificateSpec<'a> {
         "secretName" => secret_name: Text<'a>,
+        "dnsNames" => dns_names: Vec<Text<'a>>,
         "issuerRef" => issuer: Reference<'a>,
     }
 
@@ -76,20 +77,36 @@ pub(super) fn judge_certificate(
 ) -> Result<(), Unjudged> {
     const PATH: &str = "spec.issuerRef";
     let Certificate { spec, .. } = admission::read(request.object()?)?;
-    let CertificateSpec { secret_name, issuer, .. } = spec.unwrap_or_default();
+    let CertificateSpec { secret_name, dns_names, issuer, .. } = spec.unwrap_or_default();
     let (Some(secret), Some(Reference { name: Some(name), kind, group, .. })) = (secret_name, issuer) else {
         return Ok(());
     };
     let others = Others::beside(host);
     let namespace = request.namespace();
-    let presented =
-        settings.concern(&secret) || presented::presents(&others, namespace, &secret).is_ok_and(|key| key.is_some());
+    let used = presented::presents(&others, namespace, &secret).ok().flatten();
     // Other groups are of other issuers, which say for themselves what they are.
-    if !presented || group.is_some_and(|group| !group.is_empty() && &*group != GROUP) {
+    if used.is_none() && !settings.concern(&secret) || group.is_some_and(|group| !group.is_empty() && &*group != GROUP)
+    {
         return Ok(());
     }
     let by = IssuedBy { is_cluster_wide: kind.as_deref() == Some("ClusterIssuer"), name: name.to_string() };
-    judge(&by, &format!("Secret {}", Shortened(&secret)), PATH, (namespace, host), settings, verdict);
+    let admins = used.as_ref().map_or(namespace, |used| &used.namespace);
+    judge(&by, &format!("Secret {}", Shortened(&secret)), PATH, [namespace, admins], host, settings, verdict);
+    let hosts = presented::tls_hosts(&others, namespace, &secret).unwrap_or_default().named;
+    let names = dns_names.unwrap_or_default();
+    let covers = |host: &str| {
+        let behind = host.split_once('.').map(|(_, domain)| domain);
+        names.iter().any(|name| &**name == host || name.strip_prefix("*.").is_some_and(|own| Some(own) == behind))
+    };
+    // Without any the certificate is for others, such as addresses.
+    if let Some((missing, from)) = hosts.iter().find(|(host, _)| !names.is_empty() && !covers(host)) {
+        let missing = Shortened(missing);
+        let problem = format!(
+            "the certificate will not be for {missing} ({from}): clients that call it there refuse the certificate"
+        );
+        let mend = format!("add {missing} to spec.dnsNames");
+        verdict.violations.push(Violation::new(rules::HOST_NOT_COVERED, Place::at("spec.dnsNames"), problem, mend));
+    }
     Ok(())
 }
 
@@ -108,15 +125,17 @@ pub(super) fn judge_ingress(
         return Ok(());
     };
     let path = location::key("metadata.annotations", annotation);
-    judge(&by, &secret, &path, (namespace, host), settings, verdict);
+    judge(&by, &secret, &path, [namespace; 2], host, settings, verdict);
     Ok(())
 }
 
+/// Judges the issuer of a Secret in the first namespace, in front of a flyteadmin in the other.
 fn judge(
     by: &IssuedBy,
     secret: &str,
     path: &str,
-    (namespace, host): (&str, &dyn Host),
+    [namespace, admins]: [&str; 2],
+    host: &dyn Host,
     settings: &Settings,
     verdict: &mut Verdict,
 ) {
@@ -160,5 +179,5 @@ fn judge(
         Ok(None) => return report.note(rules::NOT_CHECKED, format!("{title}, which makes {secret}, is not there")),
         Err(reason) => return report.note(rules::NOT_CHECKED, format!("whether clients trust {title} is not known: {reason}")),
     };
-    add(iter::once(fault).collect(), settings, host, namespace, report);
+    add(iter::once(fault).collect(), settings, host, admins, report);
 }

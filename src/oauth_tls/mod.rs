@@ -73,11 +73,12 @@ pub const DECLARED: Declared = Declared {
         Listed::Gateway,
         Listed::GrpcRoute,
         Listed::HttpRoute,
+        Listed::Route,
         Listed::ConfigMap,
         Listed::Service,
     ],
     asks_for_images: false,
-    most_bytes: 980_000,
+    most_bytes: 1_000_000,
 };
 
 impl Policy for OauthTls {
