@@ -93,6 +93,9 @@ macro_rules! view {
 
 pub(crate) use view;
 
+/// What takes the value of a field from a map, by its place among the names.
+type Take<'t, A, E> = dyn FnMut(&mut A, usize) -> Result<(), E> + 't;
+
 /// Gives each of some fields of a map to `take`, by its place among their names, and skips the others or refuses them.
 ///
 /// One function for all views, since most of a view would be this.
@@ -101,7 +104,7 @@ pub(crate) fn each_field<'de, A: MapAccess<'de>>(
     map: &mut A,
     names: &'static [&'static str],
     is_strict: bool,
-    take: &mut dyn FnMut(&mut A, usize) -> Result<(), A::Error>,
+    take: &mut Take<A, A::Error>,
 ) -> Result<(), A::Error> {
     while let Some(key) = map.next_key::<Text>()? {
         match names.iter().position(|name| **name == *key) {

@@ -107,7 +107,7 @@ impl<'a> Route<'a> {
         let leads = move |backend: &Reference| {
             let name = backend.name.as_deref().filter(|name| services.contains(*name));
             // What has no weight gets no request.
-            !backend.weight.is_some_and(|weight| weight.get() == "0")
+            backend.weight.is_none_or(|weight| weight.get() != "0")
                 && name.is_some_and(|name| backend.is_to("Service", namespace, (namespace, name)))
         };
         let rules = self.spec.iter().flat_map(|spec| spec.rules.iter().flatten());
@@ -170,13 +170,20 @@ impl Listener<'_> {
     }
 }
 
+/// What is done with a Gateway, one of its listeners, and all of them.
+type Attached<'f> = dyn FnMut(&Found, &Listener, &[Listener]) -> Result<(), String> + 'f;
+
+/// The names of the Services that lead somewhere in a namespace.
+#[cfg(feature = "flyte-oauth-tls")]
+type Services<'f> = dyn FnMut(&str) -> Result<Rc<BTreeSet<String>>, String> + 'f;
+
 /// Gives each listener that a route is attached to, with its Gateway and all listeners of that, to `each`. Whether the route may
 /// lead somewhere: it is attached to one, or to a Gateway that is not seen.
 fn each_listener(
     objects: &Objects,
     kind: Listed,
     (found, route): (&Found, &Route),
-    each: &mut dyn FnMut(&Found, &Listener, &[Listener]) -> Result<(), String>,
+    each: &mut Attached,
 ) -> Result<bool, String> {
     let parents = || {
         let parents = route.spec.iter().flat_map(|spec| spec.parents.iter().flatten());
@@ -277,7 +284,7 @@ pub(super) struct AtGateway<'g> {
 #[cfg(feature = "flyte-oauth-tls")]
 pub(super) fn each_certificate(
     objects: &Objects,
-    services: &mut dyn FnMut(&str) -> Result<Rc<BTreeSet<String>>, String>,
+    services: &mut Services,
     each: &mut dyn FnMut(&AtGateway) -> Result<(), String>,
 ) -> Result<(), String> {
     for kind in [Listed::HttpRoute, Listed::GrpcRoute] {

@@ -39,7 +39,7 @@ impl Route<'_> {
     /// Whether it leads to one of some Services.
     pub(super) fn leads_to(&self, services: &BTreeSet<String>) -> bool {
         let targets = self.spec.iter().flat_map(|spec| spec.to.iter().chain(spec.others.iter().flatten()));
-        let targets = targets.filter(|target| !target.weight.is_some_and(|weight| weight.get() == "0"));
+        let targets = targets.filter(|target| target.weight.is_none_or(|weight| weight.get() != "0"));
         targets.filter_map(|target| target.name.as_deref()).any(|name| services.contains(name))
     }
 

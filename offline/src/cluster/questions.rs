@@ -24,12 +24,11 @@ struct Asked {
     field_masks: Option<Vec<String>>,
 }
 
+/// Answers an operation, both as JSON.
+type Answers<'a> = dyn Fn(&str, &[u8]) -> Result<Vec<u8>, String> + 'a;
+
 /// Asks `answer` for the objects of a kind as a module asks.
-pub(super) fn list(
-    answer: &dyn Fn(&str, &[u8]) -> Result<Vec<u8>, String>,
-    kind: Listed,
-    namespace: Option<&str>,
-) -> Result<Vec<Box<RawValue>>, String> {
+pub(super) fn list(answer: &Answers, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
     #[derive(Deserialize)]
     struct List {
         items: Vec<Box<RawValue>>,
