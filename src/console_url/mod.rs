@@ -64,9 +64,9 @@ pub const DECLARED: Declared = Declared {
     settings: settings::SETTINGS,
     asks_for: &[
         Listed::Deployment,
-        Listed::Ingress,
         Listed::Gateway,
         Listed::HttpRoute,
+        Listed::Ingress,
         Listed::Route,
         Listed::ConfigMap,
         Listed::Service,
