@@ -88,7 +88,11 @@ fn whole(root: &Path, packages: &[Package]) -> Result<Made> {
     let mut text =
         format!("# Made by `make docs` but for the annotations.\nrules:\n{}", list(&union(packages, "rules"), 2)?);
     writeln!(text, "mutating: {}", any("mutating"))?;
-    write!(text, "contextAwareResources:\n{}", list(&union(packages, "contextAwareResources"), 2)?)?;
+    let mut resources = union(packages, "contextAwareResources");
+    // In kwctl's order.
+    let key = |resource: &Value| ["apiVersion", "kind"].map(|field| resource[field].as_str().map(str::to_owned));
+    resources.as_array_mut().into_iter().for_each(|resources| resources.sort_by_key(key));
+    write!(text, "contextAwareResources:\n{}", list(&resources, 2)?)?;
     writeln!(text, "hostCapabilities:")?;
     for capability in union(packages, "hostCapabilities").as_array().into_iter().flatten() {
         writeln!(text, "  - {}", flow(capability))?;
