@@ -8,6 +8,7 @@ mod hostile_modules;
 mod pairs;
 #[cfg(feature = "modules")]
 mod registry;
+mod scope;
 mod secrets;
 
 use std::{
@@ -125,70 +126,6 @@ fn what_no_policy_is_about_is_counted_and_is_no_violation() {
         run.out.ends_with("\n1 object judged: no violation. No policy is about the other 2 (2 Service).\n"),
         "{}",
         run.out
-    );
-}
-
-#[test]
-fn manifests_without_anything_of_flytes_are_not_good() {
-    let other = GOOD.replace("flytepropeller", "a");
-    for input in [other.clone(), SERVICE.repeat(3).replace("apiVersion", "---\napiVersion")] {
-        let run = check(&input);
-        assert_eq!(Some(2), run.code, "{}", run.out);
-        assert!(run.out.contains("nothing of Flyte is in these manifests"), "{}", run.out);
-    }
-    // What is wrong is said all the same.
-    assert_eq!(Some(1), check(BAD).code);
-    assert_eq!(Some(0), check(&format!("{GOOD}---\n{other}")).code);
-}
-
-#[test]
-fn namespaces_without_flyte_are_left_out_unless_they_are_asked_for() {
-    let elsewhere = BAD.replace("{name: bad}", "{name: bad, namespace: monitoring}");
-    let input = format!("{GOOD}---\n{elsewhere}");
-    let run = check(&input);
-    assert_eq!(Some(0), run.code, "{}", run.out);
-    assert!(run.out.contains("Left out: 1 object in other namespaces (monitoring)"), "{}", run.out);
-    for (namespaces, code) in [("all", 1), ("monitoring", 1), ("default", 0), ("default,monitoring", 1)] {
-        let run = self::run(&["check", "--namespaces", namespaces, "-"], &input);
-        assert_eq!(Some(code), run.code, "{namespaces}: {}", run.out);
-    }
-    let mistyped = self::run(&["check", "--namespaces", "defualt", "-"], &input);
-    assert_eq!(Some(2), mistyped.code);
-    assert!(mistyped.out.contains("there are default, monitoring"), "{}", mistyped.out);
-}
-
-#[test]
-fn what_another_object_makes_is_judged_there_alone() {
-    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: flyteadmin}\nspec: {template: {spec: {containers: [{name: flyteadmin, securityContext: {runAsUser: 1}}]}}}\n";
-    let owner = "ownerReferences: [{kind: Deployment, name: flyteadmin, controller: true}]";
-    let made = deployment
-        .replace("Deployment", "ReplicaSet")
-        .replace("name: flyteadmin}\nspec", &format!("name: flyteadmin-1, {owner}}}\nspec"));
-    let run = check(&format!("{deployment}---\n{made}"));
-    assert!(
-        run.out.contains("\n1 object judged: no violation. Left out: 1 object that others here make.\n"),
-        "{}",
-        run.out
-    );
-    assert!(check(&made).out.contains("\n1 object judged: no violation.\n"), "where the other is not there");
-    let own = deployment.replace("name: flyteadmin}\nspec", &format!("name: flyteadmin, {owner}}}\nspec"));
-    assert!(check(&own).out.contains("\n1 object judged: no violation.\n"), "nothing makes itself");
-    let root = made.replace("runAsUser: 1", "runAsUser: 0");
-    assert_eq!(Some(1), check(&format!("{deployment}---\n{root}")).code, "an old ReplicaSet may still run");
-}
-
-#[test]
-fn a_sentence_that_must_be_shown_exits_with_2_where_it_is_not() {
-    for (required, code) in [("non-root", 0), ("non-root,exception", 0), ("pair", 2), ("all", 2)] {
-        let run = run(&["check", "--require", required, "-"], GOOD);
-        assert_eq!(Some(code), run.code, "{required}: {}", run.out);
-    }
-    let unknown = run(&["check", "--require", "everything", "-"], GOOD);
-    assert_eq!(Some(2), unknown.code);
-    assert!(
-        unknown.err.contains("there are non-root, exception, origins, address, pair, certificate, and all"),
-        "{}",
-        unknown.err
     );
 }
 
