@@ -47,7 +47,7 @@ pub(super) struct CutOff {
 pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> Result<Option<CutOff>, String> {
     let Console { namespace, labels, calls, .. } = console;
     if calls.is_loopback() && settings.console_origins.is_none() {
-        return forwarded(console, others, settings).map_or(Ok(None), Err);
+        return forwarded(console, others, settings).map(|()| None);
     }
     let (pages, mut doubt) = pages::of(others, settings, namespace, *labels)?;
     let is_foreign = |page: &&Page| !page.origins.iter().any(|origin| origin.is_same_but_for_scheme(calls));
@@ -120,31 +120,26 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
     doubt.map_or(Ok(None), Err)
 }
 
-/// Why a console that calls people's own machines may not be let in there: who forwards ports to flyteadmin does so to flyteconsole.
-fn forwarded(console: &Console, others: &Others, settings: &Settings) -> Option<String> {
+/// Holds a console that calls people's own machines against flyteadmin: who forwards ports to flyteadmin does so to flyteconsole.
+///
+/// # Errors
+///
+/// Why it may not be let in there.
+fn forwarded(console: &Console, others: &Others, settings: &Settings) -> Result<(), String> {
     let Console { namespace, labels, calls, .. } = console;
     if let Ok((pages, _)) = pages::of(others, settings, namespace, *labels)
         && let Some(page) = pages.first()
     {
         let (from, host) = (&page.from, page.origins[0].host());
-        return Some(format!("who loads flyteconsole from {host} ({from}) calls their own machine by {calls}"));
+        return Err(format!("who loads flyteconsole from {host} ({from}) calls their own machine by {calls}"));
     }
-    let admin_namespace = match admin_namespace(console, others, settings) {
-        Ok(namespace) => namespace,
-        Err(reason) => return Some(reason),
-    };
-    let admin = others.admin(&admin_namespace);
-    let admin = match admin.as_ref() {
-        Ok(admin) => admin,
-        Err(reason) => return Some(reason.clone()),
-    };
-    let listed = admin.security.allowed_origins.iter().flat_map(|said| &said.value);
-    let mut local = listed.filter_map(|item| Origin::read(&item.text).ok()).filter(Origin::is_loopback);
-    let none = || format!("flyteconsole calls {calls}, and allowedOrigins has no origin on people's own machines");
-    match local.next() {
-        Some(_) => admin.doubt.clone(),
-        None => Some(none()),
+    let admin = others.admin(&admin_namespace(console, others, settings)?);
+    let admin = admin.as_ref().as_ref().map_err(String::clone)?;
+    let mut listed = admin.security.allowed_origins.iter().flat_map(|said| &said.value);
+    if !listed.any(|item| Origin::read(&item.text).is_ok_and(|origin| origin.is_loopback())) {
+        return Err(format!("flyteconsole calls {calls}, and allowedOrigins has no origin on people's own machines"));
     }
+    admin.doubt.clone().map_or(Ok(()), Err)
 }
 
 /// The namespace of the flyteadmin that a console calls: that of the settings, the console's own where a flyteadmin runs there,

@@ -78,29 +78,20 @@ const CONSOLE: &str = "flyte-console-url";
 const CERTIFICATE: &str = "flyte-oauth-tls";
 const IMAGE_USER: &str = "flyte-non-root-image-user";
 
+/// What it takes to hold a console against flyteadmin.
+fn of_a_pair(namespace: &str) -> [String; 6] {
+    ["ConfigMap", "Deployment", "HTTPRoute", "Ingress", "Route", "Service"].map(|kind| format!("{kind} in {namespace}"))
+}
+
 #[test]
 fn a_console_asks_for_each_kind_once() {
-    let expected = [
-        "ConfigMap in flyte",
-        "Deployment in flyte",
-        "HTTPRoute in flyte",
-        "Ingress in flyte",
-        "Route in flyte",
-        "Service in flyte",
-    ];
+    let expected = of_a_pair("flyte");
     assert_eq!(expected[..], asked(CONSOLE, &request("apps", "Deployment", "flyteconsole", "CREATE"), &json!({})));
 }
 
 #[test]
 fn a_change_of_flyteadmins_config_map_asks_for_each_kind_once() {
-    let expected = [
-        "ConfigMap in flyte",
-        "Deployment in flyte",
-        "HTTPRoute in flyte",
-        "Ingress in flyte",
-        "Route in flyte",
-        "Service in flyte",
-    ];
+    let expected = of_a_pair("flyte");
     assert_eq!(
         expected[..],
         asked(CONSOLE, &request("", "ConfigMap", "flyte-admin-base-config", "UPDATE"), &json!({}))
@@ -109,8 +100,7 @@ fn a_change_of_flyteadmins_config_map_asks_for_each_kind_once() {
 
 #[test]
 fn with_consoles_in_other_namespaces_each_kind_is_still_asked_for_once() {
-    let expected = ["ConfigMap", "Deployment", "HTTPRoute", "Ingress", "Route", "Service"];
-    let expected = expected.map(|kind| format!("{kind} in everywhere"));
+    let expected = of_a_pair("everywhere");
     let settings = json!({"adminNamespace": "flyte"});
     assert_eq!(expected[..], asked(CONSOLE, &request("", "ConfigMap", "flyte-admin-base-config", "UPDATE"), &settings));
 }
