@@ -338,15 +338,23 @@ pub(crate) struct OwnCertificate {
     pub(crate) secret: (String, String),
 }
 
-/// The certificates with which the flyteadmins of a namespace serve TLS themselves.
+/// The certificates with which the flyteadmins of a namespace serve TLS themselves, of those that mount a Secret which
+/// `is_concerned`: the files of the others need not be read.
 ///
 /// # Errors
 ///
 /// Why they are not known.
 #[cfg(feature = "flyte-oauth-tls")]
-pub(crate) fn own_certificates(objects: &Objects, namespace: &str) -> Result<Vec<OwnCertificate>, String> {
+pub(crate) fn own_certificates(
+    objects: &Objects,
+    namespace: &str,
+    is_concerned: impl Fn(&str) -> bool,
+) -> Result<Vec<OwnCertificate>, String> {
     let mut own = Vec::new();
     for runner in runners(objects, namespace)? {
+        if !runner.files.secrets.iter().any(|mounted| is_concerned(&mounted.secret)) {
+            continue;
+        }
         // What is wrong with its files, other policies say.
         let Some(file) =
             runner.reading(objects, namespace).ok().and_then(|mut read| read.config.certificate_file(&runner.tls))

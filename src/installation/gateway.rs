@@ -187,9 +187,9 @@ fn each_listener(
 ) -> Result<bool, String> {
     let parents = || {
         let parents = route.spec.iter().flat_map(|spec| spec.parents.iter().flatten());
+        // The others are a mesh's, which leads from no browser.
         parents.filter(|parent| parent.kind.as_deref().is_none_or(|kind| kind == "Gateway"))
     };
-    // The others are a mesh's, which leads from no browser.
     let (mut seen, mut is_attached) = (0, false);
     objects.each(Listed::Gateway, None, |gateway| {
         let is_to_it =
@@ -216,52 +216,45 @@ fn each_listener(
     Ok(is_attached || parents().count() > seen)
 }
 
-/// The hosts from which HTTPRoutes of a namespace lead to some of its Services.
+/// Adds the hosts from which a HTTPRoute leads to some Services of its namespace.
 pub(super) fn add_hosts(
-    objects: &Objects,
-    namespace: &str,
+    found: &Found,
     services: &BTreeSet<String>,
+    objects: &Objects,
     hosts: &mut Hosts,
 ) -> Result<(), String> {
-    objects.each(Listed::HttpRoute, Some(namespace), |found| {
-        let route: Route = found.read(Listed::HttpRoute)?;
-        if route.rules_to(namespace, services).next().is_none() {
-            return Ok(());
+    let route: Route = found.read(Listed::HttpRoute)?;
+    if route.rules_to(&found.namespace, services).next().is_none() {
+        return Ok(());
+    }
+    let cors = route.cors(&found.namespace, services);
+    // A route has the names of its listeners where it has none of its own.
+    let mut names: Vec<(String, bool)> = route.hostnames().map(|name| (name.to_owned(), false)).collect();
+    let has_none = names.is_empty();
+    let leads = each_listener(objects, Listed::HttpRoute, (found, &route), &mut |_, listener, _| {
+        if has_none {
+            names.push((listener.hostname.as_deref().unwrap_or_default().to_owned(), listener.has_tls()));
         }
-        let cors = route.cors(namespace, services);
-        // A route has the names of its listeners where it has none of its own.
-        let mut names: Vec<(String, bool)> = route.hostnames().map(|name| (name.to_owned(), false)).collect();
-        let has_none = names.is_empty();
-        let leads = each_listener(objects, Listed::HttpRoute, (found, &route), &mut |_, listener, _| {
-            if has_none {
-                names.push((listener.hostname.as_deref().unwrap_or_default().to_owned(), listener.has_tls()));
-            }
-            for (name, has_tls) in &mut names {
-                *has_tls |= listener.has_tls() && listener.takes(name);
-            }
-            Ok(())
-        })?;
-        if !leads {
-            return Ok(());
+        for (name, has_tls) in &mut names {
+            *has_tls |= listener.has_tls() && listener.takes(name);
         }
-        if names.is_empty() {
-            names.push((String::new(), false));
-        }
-        names.into_iter().try_for_each(|(name, has_tls)| {
-            hosts.add(RouteHost { name, has_tls, route: found.title(Listed::HttpRoute), cors: cors.clone() })
-        })
+        Ok(())
+    })?;
+    if !leads {
+        return Ok(());
+    }
+    if names.is_empty() {
+        names.push((String::new(), false));
+    }
+    names.into_iter().try_for_each(|(name, has_tls)| {
+        hosts.add(RouteHost { name, has_tls, route: found.title(Listed::HttpRoute), cors: cors.clone() })
     })
 }
 
-/// Adds the namespaces with a HTTPRoute for a host.
+/// Whether a HTTPRoute is for a host.
 #[cfg(feature = "flyte-console-url")]
-pub(super) fn add_namespaces(objects: &Objects, host: &str, namespaces: &mut BTreeSet<String>) -> Result<(), String> {
-    objects.each(Listed::HttpRoute, None, |found| {
-        if found.read::<Route>(Listed::HttpRoute)?.hostnames().any(|name| name == host) {
-            namespaces.insert(found.namespace.clone());
-        }
-        Ok(())
-    })
+pub(super) fn is_for(found: &Found, host: &str) -> Result<bool, String> {
+    Ok(found.read::<Route>(Listed::HttpRoute)?.hostnames().any(|name| name == host))
 }
 
 /// A certificate that a Gateway presents for a route.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    objects::{Found, Objects},
+    objects::Found,
     routes::{Cors, Hosts, RouteHost},
 };
 #[cfg(feature = "flyte-oauth-tls")]
@@ -68,17 +68,8 @@ view! {
     }
 }
 
-/// The hosts from which Ingresses of a namespace lead to some of its Services.
-pub(super) fn add_hosts(
-    objects: &Objects,
-    namespace: &str,
-    services: &BTreeSet<String>,
-    hosts: &mut Hosts,
-) -> Result<(), String> {
-    objects.each(Listed::Ingress, Some(namespace), |found| add_hosts_of(found, services, hosts))
-}
-
-fn add_hosts_of(found: &Found, services: &BTreeSet<String>, hosts: &mut Hosts) -> Result<(), String> {
+/// Adds the hosts from which an Ingress leads to some Services of its namespace.
+pub(super) fn add_hosts(found: &Found, services: &BTreeSet<String>, hosts: &mut Hosts) -> Result<(), String> {
     let Ingress { metadata, spec, .. } = found.read(Listed::Ingress)?;
     let spec = spec.unwrap_or_default();
     let annotations = metadata.and_then(|metadata| metadata.annotations).unwrap_or_default();
@@ -113,16 +104,11 @@ fn add_hosts_of(found: &Found, services: &BTreeSet<String>, hosts: &mut Hosts) -
     Ok(())
 }
 
-/// Adds the namespaces with an Ingress for a host.
+/// Whether an Ingress is for a host.
 #[cfg(feature = "flyte-console-url")]
-pub(super) fn add_namespaces(objects: &Objects, host: &str, namespaces: &mut BTreeSet<String>) -> Result<(), String> {
-    objects.each(Listed::Ingress, None, |found| {
-        let spec = found.read::<Ingress>(Listed::Ingress)?.spec.unwrap_or_default();
-        if spec.rules.iter().flatten().any(|rule| rule.host.as_deref() == Some(host)) {
-            namespaces.insert(found.namespace.clone());
-        }
-        Ok(())
-    })
+pub(super) fn is_for(found: &Found, host: &str) -> Result<bool, String> {
+    let spec = found.read::<Ingress>(Listed::Ingress)?.spec.unwrap_or_default();
+    Ok(spec.rules.iter().flatten().any(|rule| rule.host.as_deref() == Some(host)))
 }
 
 impl Backend<'_> {
@@ -171,7 +157,7 @@ impl Ingress<'_> {
     pub(crate) fn presents(&self, services: &BTreeSet<String>) -> Vec<&str> {
         let tls = self.spec.iter().flat_map(|spec| spec.tls.iter().flatten());
         let secrets = tls.filter_map(|tls| tls.secret_name.as_deref());
-        if self.leads_to(services) && !self.passes_tls_through() { secrets.collect() } else { Vec::new() }
+        if self.ends_tls(services) { secrets.collect() } else { Vec::new() }
     }
 
     /// Whether it leads to one of some Services, and a cloud's load balancer in front of it has the certificate.
@@ -180,14 +166,15 @@ impl Ingress<'_> {
         annotations.is_some_and(|annotations| annotations.certificate_arn.is_some()) && self.leads_to(services)
     }
 
-    /// Whether clients see the certificate of what is behind it: ingress-nginx is told so.
-    pub(crate) fn passes_tls_through(&self) -> bool {
+    /// Whether it leads to one of some Services, and clients do not see the certificate of what is behind it: ingress-nginx may be
+    /// told that they do.
+    pub(super) fn ends_tls(&self, services: &BTreeSet<String>) -> bool {
         let annotations = self.metadata.as_ref().and_then(|metadata| metadata.annotations.as_ref());
-        annotations.is_some_and(|annotations| annotations.passthrough.as_deref() == Some("true"))
+        let passes = annotations.is_some_and(|annotations| annotations.passthrough.as_deref() == Some("true"));
+        !passes && self.leads_to(services)
     }
 
-    /// Whether it leads to one of some Services.
-    pub(crate) fn leads_to(&self, services: &BTreeSet<String>) -> bool {
+    fn leads_to(&self, services: &BTreeSet<String>) -> bool {
         let Some(spec) = &self.spec else { return false };
         let paths = spec.rules.iter().flatten().filter_map(|rule| rule.http.as_ref()?.paths.as_ref()).flatten();
         let mut backends = paths.filter_map(|path| path.backend.as_ref()).chain(&spec.default_backend);

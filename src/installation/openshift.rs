@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::value::RawValue;
 
 use super::{
-    objects::Objects,
+    objects::Found,
     routes::{Hosts, RouteHost},
 };
 use crate::{host::Listed, text::Text, view::view};
@@ -36,8 +36,7 @@ view! {
 }
 
 impl Route<'_> {
-    /// Whether it leads to one of some Services.
-    pub(super) fn leads_to(&self, services: &BTreeSet<String>) -> bool {
+    fn leads_to(&self, services: &BTreeSet<String>) -> bool {
         let targets = self.spec.iter().flat_map(|spec| spec.to.iter().chain(spec.others.iter().flatten()));
         let targets = targets.filter(|target| target.weight.is_none_or(|weight| weight.get() != "0"));
         targets.filter_map(|target| target.name.as_deref()).any(|name| services.contains(name))
@@ -47,10 +46,10 @@ impl Route<'_> {
         self.spec.as_ref()?.tls.as_ref()
     }
 
-    /// Whether it has a certificate: its own, or the router's.
+    /// Whether it leads to one of some Services, and clients see a certificate of its own, or the router's.
     #[cfg(feature = "flyte-oauth-tls")]
-    pub(super) fn ends_tls(&self) -> bool {
-        self.tls().is_some_and(|tls| tls.termination.as_deref() != Some("passthrough"))
+    pub(super) fn ends_tls(&self, services: &BTreeSet<String>) -> bool {
+        self.tls().is_some_and(|tls| tls.termination.as_deref() != Some("passthrough")) && self.leads_to(services)
     }
 
     fn host(&self) -> &str {
@@ -58,30 +57,18 @@ impl Route<'_> {
     }
 }
 
-/// The hosts from which Routes of a namespace lead to some of its Services.
-pub(super) fn add_hosts(
-    objects: &Objects,
-    namespace: &str,
-    services: &BTreeSet<String>,
-    hosts: &mut Hosts,
-) -> Result<(), String> {
-    objects.each(Listed::Route, Some(namespace), |found| {
-        let route: Route = found.read(Listed::Route)?;
-        if route.leads_to(services) {
-            let (name, has_tls) = (route.host().to_owned(), route.tls().is_some());
-            hosts.add(RouteHost { name, has_tls, route: found.title(Listed::Route), cors: None })?;
-        }
-        Ok(())
-    })
+/// Adds the host from which a Route leads to some Services of its namespace.
+pub(super) fn add_hosts(found: &Found, services: &BTreeSet<String>, hosts: &mut Hosts) -> Result<(), String> {
+    let route: Route = found.read(Listed::Route)?;
+    if !route.leads_to(services) {
+        return Ok(());
+    }
+    let (name, has_tls) = (route.host().to_owned(), route.tls().is_some());
+    hosts.add(RouteHost { name, has_tls, route: found.title(Listed::Route), cors: None })
 }
 
-/// Adds the namespaces with a Route for a host.
+/// Whether a Route is for a host.
 #[cfg(feature = "flyte-console-url")]
-pub(super) fn add_namespaces(objects: &Objects, host: &str, namespaces: &mut BTreeSet<String>) -> Result<(), String> {
-    objects.each(Listed::Route, None, |found| {
-        if found.read::<Route>(Listed::Route)?.host() == host {
-            namespaces.insert(found.namespace.clone());
-        }
-        Ok(())
-    })
+pub(super) fn is_for(found: &Found, host: &str) -> Result<bool, String> {
+    Ok(found.read::<Route>(Listed::Route)?.host() == host)
 }

@@ -53,7 +53,7 @@ pub(crate) struct Use {
 pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Result<Option<Use>, String> {
     let used = |key: &str, namespace: &str| Some(Use { key: key.to_owned(), namespace: namespace.to_owned() });
     let names = |found: &Found| Ok(found.read::<Ingress>(Listed::Ingress)?.names(secret).then_some(()));
-    // Most Secrets are named by none, and then nothing else is asked.
+    // Most Secrets are named by none, and then nobody need know where it leads.
     if objects.find(Listed::Ingress, Some(namespace), names)?.is_some() {
         let services = admin::services(objects, namespace)?;
         let presents = |found: &Found| {
@@ -64,7 +64,7 @@ pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Resu
             return Ok(used(TLS_CRT, namespace));
         }
     }
-    let own = admin::own_certificates(objects, namespace)?;
+    let own = admin::own_certificates(objects, namespace, |mounted| mounted == secret)?;
     if let Some(own) = own.into_iter().find(|own| own.secret.0 == secret)
         && !ends_tls(objects, namespace)?
     {
@@ -86,14 +86,8 @@ pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Resu
 /// but those that pass it through.
 fn ends_tls(objects: &Objects, namespace: &str) -> Result<bool, String> {
     let services = admin::services(objects, namespace)?;
-    let by_ingress = |found: &Found| {
-        let ingress = found.read::<Ingress>(Listed::Ingress)?;
-        Ok((ingress.leads_to(&services) && !ingress.passes_tls_through()).then_some(()))
-    };
-    let by_route = |found: &Found| {
-        let route: Route = found.read(Listed::Route)?;
-        Ok((route.ends_tls() && route.leads_to(&services)).then_some(()))
-    };
+    let by_ingress = |found: &Found| Ok(found.read::<Ingress>(Listed::Ingress)?.ends_tls(&services).then_some(()));
+    let by_route = |found: &Found| Ok(found.read::<Route>(Listed::Route)?.ends_tls(&services).then_some(()));
     Ok(objects.find(Listed::Ingress, Some(namespace), by_ingress)?.is_some()
         || objects.find(Listed::Route, Some(namespace), by_route)?.is_some()
         || gateway::leads_to(objects, namespace, &services)?)
@@ -196,7 +190,7 @@ pub fn presented(host: &dyn Host) -> Vec<Presented> {
     });
     let _ = objects.each(Listed::Route, None, |found| {
         let route: Route = found.read(Listed::Route)?;
-        if route.ends_tls() && route.leads_to(&led(found)) {
+        if route.ends_tls(&led(found)) {
             presented.push(Presented { route: found.title(Listed::Route), held: Held::Router, issuer: None });
         }
         Ok(())
@@ -210,7 +204,7 @@ pub fn presented(host: &dyn Host) -> Vec<Presented> {
         if ends_tls(&objects, &namespace).unwrap_or(true) {
             continue;
         }
-        for own in admin::own_certificates(&objects, &namespace).unwrap_or_default() {
+        for own in admin::own_certificates(&objects, &namespace, |_| true).unwrap_or_default() {
             let held = Held::Secret(format!("{namespace}/{}", own.secret.0));
             presented.push(Presented { route: own.title, held, issuer: None });
         }

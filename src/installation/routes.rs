@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{gateway, ingress, objects::Objects, openshift};
+use super::{
+    gateway, ingress,
+    objects::{Found, Objects},
+    openshift,
+};
 use crate::{host::Listed, verdict::Shortened, view::view, workload::Labels};
 
 view! {
@@ -121,10 +125,18 @@ pub(crate) fn services(
 /// Why they are not known.
 #[cfg(feature = "flyte-console-url")]
 pub(crate) fn namespaces(objects: &Objects, host: &str) -> Result<BTreeSet<String>, String> {
+    type IsFor = fn(&Found, &str) -> Result<bool, String>;
+    const KINDS: [(Listed, IsFor); 3] =
+        [(Listed::Ingress, ingress::is_for), (Listed::HttpRoute, gateway::is_for), (Listed::Route, openshift::is_for)];
     let mut namespaces = BTreeSet::new();
-    ingress::add_namespaces(objects, host, &mut namespaces)?;
-    gateway::add_namespaces(objects, host, &mut namespaces)?;
-    openshift::add_namespaces(objects, host, &mut namespaces)?;
+    for (kind, is_for) in KINDS {
+        objects.each(kind, None, |found| {
+            if is_for(found, host)? {
+                namespaces.insert(found.namespace.clone());
+            }
+            Ok(())
+        })?;
+    }
     Ok(namespaces)
 }
 
@@ -134,9 +146,15 @@ pub(crate) fn namespaces(objects: &Objects, host: &str) -> Result<BTreeSet<Strin
 ///
 /// Why they are not known.
 pub(crate) fn hosts(objects: &Objects, namespace: &str, services: &BTreeSet<String>) -> Result<Hosts, String> {
+    type Add = fn(&Found, &BTreeSet<String>, &Objects, &mut Hosts) -> Result<(), String>;
+    const KINDS: [(Listed, Add); 3] = [
+        (Listed::Ingress, |found, services, _, hosts| ingress::add_hosts(found, services, hosts)),
+        (Listed::HttpRoute, gateway::add_hosts),
+        (Listed::Route, |found, services, _, hosts| openshift::add_hosts(found, services, hosts)),
+    ];
     let mut hosts = Hosts::default();
-    ingress::add_hosts(objects, namespace, services, &mut hosts)?;
-    gateway::add_hosts(objects, namespace, services, &mut hosts)?;
-    openshift::add_hosts(objects, namespace, services, &mut hosts)?;
+    for (kind, add) in KINDS {
+        objects.each(kind, Some(namespace), |found| add(found, services, objects, &mut hosts))?;
+    }
     Ok(hosts)
 }
