@@ -41,7 +41,7 @@ e2e: modules npm
 
 # The npm package in dist/npm, and the page in dist/page.
 web: target web-npm
-	$(XTASK) web
+	$(CARGO_BUILD) --features xtask/web --bin xtask && target/release/xtask web
 	npm run --prefix web build
 
 # The page on http://127.0.0.1:8017.
@@ -76,7 +76,7 @@ style: modules npm
 # What a decision costs, beside a guest that accepts without reading.
 bench: modules
 	cargo build --profile module --locked --target wasm32-wasip1 --package flytewarden-floor
-	$(CARGO_BUILD) --bin flytewarden-bench && target/release/flytewarden-bench
+	cargo build --profile shipped --locked --workspace --bin flytewarden-bench && target/shipped/flytewarden-bench
 
 target:
 	rustup target add wasm32-wasip1 wasm32-unknown-unknown

@@ -7,6 +7,7 @@
 //! `metadata.yml` at the top level is the module that carries every policy.
 
 mod docs;
+#[cfg(feature = "web")]
 mod web;
 
 use std::{
@@ -31,7 +32,10 @@ fn main() -> ExitCode {
     let done = match env::args().nth(1).as_deref() {
         Some("modules") => artifacts(root).and_then(|artifacts| modules(root, &target, &artifacts)),
         Some("reproducible") => reproducible(root, &target),
+        #[cfg(feature = "web")]
         Some("web") => web::write(root, &target),
+        #[cfg(not(feature = "web"))]
+        Some("web") => Err("this xtask is built without the feature `web`; `make web` builds it with it".into()),
         Some("docs") => docs::write(root),
         _ => Err("usage: cargo xtask modules|reproducible|docs|web".into()),
     };
