@@ -1,6 +1,9 @@
 //! What it costs to check many objects, beside a bare parse of the same text, which makes nothing of libyaml's events.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use flytewarden::yaml::{Events, Said};
 use flytewarden_e2e::native;
@@ -26,16 +29,18 @@ fn deployment(number: usize, user: u32) -> String {
 
 /// Prints a row for Deployments that are good, and one for as many that are not. All runs on one thread, so the time is CPU time.
 pub fn print() {
-    println!("\n{:<46} {:>8} {:>9} {:>9} {:>7}", "stream, command", "bytes", "parse", "time", "ratio");
+    println!("\n{:<46} {:>8} {:>9} {:>9} {:>7} {:>9}", "stream, command", "bytes", "parse", "time", "ratio", "memory");
     for (title, user) in [("20,000 Deployments", 1000), ("20,000 Deployments as root", 0)] {
         let text: String = (0..DOCUMENTS).map(|number| deployment(number, user)).collect();
+        let memory =
+            memory(|| check(&text)).map_or("not known".to_owned(), |bytes| format!("{} MB", bytes / 1_000_000));
         let [parse, time] = [median(|| parse(&text)), median(|| check(&text))];
         println!(
-            "{title:<46} {:>8} {:>6} ms {:>6} ms {:>7.2}",
+            "{title:<46} {:>8} {:>6} ms {:>6} ms {:>7.2} {memory:>9}",
             text.len(),
             parse.as_millis(),
             time.as_millis(),
-            time.as_secs_f64() / parse.as_secs_f64()
+            time.as_secs_f64() / parse.as_secs_f64(),
         );
     }
 }
@@ -60,6 +65,20 @@ fn check(text: &str) {
     let mut run = check.start(&files, Report::default());
     run.add(&files[0]);
     assert_eq!(DOCUMENTS, run.finish().summary.judged);
+}
+
+/// The most memory that a run takes beside what is there already, in bytes, where Linux says it.
+fn memory(run: impl Fn()) -> Option<u64> {
+    let said = |field: &str| {
+        let status = fs::read_to_string("/proc/self/status").ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+        line.trim_matches([':', ' ', '\t', 'k', 'B']).parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+    };
+    // Forgets the peak so far.
+    fs::write("/proc/self/clear_refs", "5").ok()?;
+    let before = said("VmRSS")?;
+    run();
+    Some(said("VmHWM")?.saturating_sub(before))
 }
 
 /// The median of five.
