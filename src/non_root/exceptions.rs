@@ -1,7 +1,8 @@
-//! Init containers that may be root.
+//! Containers that may be root.
 //!
-//! An exception excuses one init container from being root or from not being proven otherwise, and nothing else: no
-//! regular or ephemeral container of that name, no sidecar, none with more than an ordinary [`sandbox`].
+//! An exception excuses one container from being root or from not being proven otherwise, and nothing else: an init
+//! container, or a regular one where the settings say `container`. It excuses no container of that name in another list, no
+//! sidecar, and none with more than an ordinary [`sandbox`].
 //!
 //! Read: the container's `name`, `image`, `restartPolicy`; the object's name and labels; the namespace; what [`sandbox`] reads.
 //! Source: "Security Overview", "Why override".
@@ -18,10 +19,12 @@ use crate::{
 };
 
 view! {
-    /// An init container that may be root.
+    /// A container that may be root: one of the first two fields names it.
     pub(super) struct Exception<'a>: strict {
-        /// The init container's exact name.
+        /// The exact name of an init container.
         "initContainer" => init_container: Text<'a>,
+        /// The exact name of a regular container.
+        "container" => container: Text<'a>,
         /// The repositories its image may come from.
         "images" => images: Vec<Text<'a>>,
         /// The workloads it may be in; any where absent.
@@ -30,6 +33,9 @@ view! {
         "namespaces" => namespaces: Vec<Text<'a>>,
     }
 }
+
+const INIT_CONTAINER: &str = "initContainer";
+const CONTAINER: &str = "container";
 
 /// Why an exception does not apply to a container that it is meant for, and what to do about it.
 pub(super) struct Barred {
@@ -60,15 +66,21 @@ impl Exception<'_> {
         namespace: &str,
     ) -> Option<Result<(), Barred>> {
         let (container, workload) = (placed.container, sandboxes.workload);
-        if self.init_container.as_deref() != Some(container.name()) {
+        let (role, name) = self.named()?;
+        if name != container.name() {
             return None;
         }
         let barred = |reason: String, remedy: &str| {
             let faults = vec![verdict::hash(&reason)];
             Some(Err(Barred { reason, remedy: remedy.to_owned(), faults }))
         };
-        if placed.role != Role::Init {
-            return barred("it is not an init container".to_owned(), "exceptions are for init containers alone");
+        if placed.role != role {
+            return match role {
+                Role::Regular => {
+                    barred("it is not a regular container".to_owned(), "its exception is for a regular container")
+                }
+                _ => barred("it is not an init container".to_owned(), "its exception is for an init container"),
+            };
         }
         if container.restarts_always() {
             return barred("it is a sidecar".to_owned(), "exceptions are for init containers that end");
@@ -106,11 +118,18 @@ impl Exception<'_> {
         Some(Err(Barred { reason, remedy: remedy.to_owned(), faults: extras.faults }))
     }
 
+    /// The list in which the container stands, and its name.
+    fn named(&self) -> Option<(Role, &str)> {
+        let init = self.init_container.as_deref().map(|name| (Role::Init, name));
+        init.or(self.container.as_deref().map(|name| (Role::Regular, name)))
+    }
+
     /// The entry of the setting `exceptions` that would except a container: as this one, but for one field.
     fn entry(&self, container: &str, image: &Repository, field: &str, value: &str) -> String {
         let value = [Text::constant(value)];
         let lists = [("workloads", self.workloads.as_deref()), ("namespaces", self.namespaces.as_deref())];
-        let mut entry = format!("initContainer: {}, images: [{image}]", Shortened(container));
+        let key = if self.init_container.is_some() { INIT_CONTAINER } else { CONTAINER };
+        let mut entry = format!("{key}: {}, images: [{image}]", Shortened(container));
         for (name, own) in lists {
             if let Some(names) = if name == field { Some(&value[..]) } else { own } {
                 let names: Vec<&str> = names.iter().map(|name| &**name).collect();
@@ -130,8 +149,18 @@ impl Exception<'_> {
     /// What reading alone does not notice: values that can never have an effect.
     pub(super) fn check(&self, path: &str) -> Result<(), InvalidSettings> {
         let refuse = |field: &str, problem: &str| Err(InvalidSettings::at(&format!("{path}.{field}"), problem));
-        if self.init_container.as_deref().unwrap_or_default().is_empty() {
-            return refuse("initContainer", "required: the exact name of the init container");
+        match [&self.init_container, &self.container].map(|name| name.as_deref().map(str::is_empty)) {
+            [Some(false), None] | [None, Some(false)] => {}
+            [Some(_), Some(_)] => {
+                return refuse(CONTAINER, "an exception is for one container; give initContainer or container");
+            }
+            [_, Some(true)] => return refuse(CONTAINER, "required: the exact name of the container"),
+            _ => {
+                return refuse(
+                    INIT_CONTAINER,
+                    "required: the exact name of the init container, or container for a regular one",
+                );
+            }
         }
         let Some(images) = self.images.as_ref().filter(|images| !images.is_empty()) else {
             return refuse("images", "required: the repositories its image may come from");

@@ -99,7 +99,7 @@ const SYSCTLS: [&str; 12] = [
 /// The annotations that were AppArmor's fields before v1.30.
 const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 
-/// The sandboxes of a workload's init containers. What they share is read once.
+/// The sandboxes of a workload's containers. What they share is read once.
 pub(super) struct Sandboxes<'w, 'a> {
     pub(super) workload: &'w Workload<'a>,
     pod: OnceCell<Pod<'w>>,
@@ -109,7 +109,8 @@ pub(super) struct Sandboxes<'w, 'a> {
 #[derive(Default)]
 struct Pod<'w> {
     extras: Extras,
-    init_containers: Vec<&'w RawValue>,
+    /// The init containers, and the regular ones.
+    lists: [Vec<&'w RawValue>; 2],
 }
 
 /// What makes a sandbox more than an ordinary one.
@@ -159,11 +160,12 @@ impl<'w, 'a> Sandboxes<'w, 'a> {
         Self { workload, pod: OnceCell::new() }
     }
 
-    /// What makes the sandbox of an init container more than an ordinary one.
+    /// What makes the sandbox of a container more than an ordinary one.
     pub(super) fn extras(&self, placed: &Placed) -> Extras {
-        let Pod { extras, init_containers } = self.pod.get_or_init(|| self.pod());
+        let Pod { extras, lists } = self.pod.get_or_init(|| self.pod());
         let mut extras = extras.clone();
-        let Some(container) = init_containers.get(placed.index) else { return extras };
+        let list = &lists[usize::from(placed.role == Role::Regular)];
+        let Some(container) = list.get(placed.index) else { return extras };
         let container = edit::members(container.get());
         let proc_mount = (!self.workload.pod.has_own_users()).then_some(PROC_MOUNT);
         for fields in [&CONTAINER[..], proc_mount.as_slice(), &EITHER] {
@@ -199,8 +201,11 @@ impl<'w, 'a> Sandboxes<'w, 'a> {
         if let Some(profile) = edit::at(object, &annotations).and_then(app_armor) {
             extras.add(profile, "");
         }
-        let init_containers = members.get(Role::Init.field()).and_then(|list| edit::items(list.get()));
-        Pod { extras, init_containers: init_containers.unwrap_or_default() }
+        let lists = [Role::Init, Role::Regular].map(|role| {
+            let list = members.get(role.field()).and_then(|list| edit::items(list.get()));
+            list.unwrap_or_default()
+        });
+        Pod { extras, lists }
     }
 }
 

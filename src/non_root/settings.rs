@@ -29,7 +29,7 @@ pub(super) const SETTINGS: &[Setting] = &[
             r#"[{"initContainer": "check-db-ready", "images": ["postgres", "ecr.flyte.org/ubuntu/postgres"], "workloads": ["flyteadmin", "datacatalog"]}]"#,
         ),
         asked_where: None,
-        meaning: "The init containers that may be root. A list replaces the default, and an empty one allows none.",
+        meaning: "The containers that may be root. A list replaces the default, and an empty one allows none.",
     },
     Setting {
         name: "groups",
@@ -62,9 +62,17 @@ const EXCEPTION: &[Setting] = &[
         name: "initContainer",
         label: "Init container",
         shape: Shape::Text,
-        default: Unset::Required,
+        default: Unset::Said,
         asked_where: None,
-        meaning: "The init container's exact name.",
+        meaning: "The exact name of an init container.",
+    },
+    Setting {
+        name: "container",
+        label: "Regular container",
+        shape: Shape::Text,
+        default: Unset::Said,
+        asked_where: None,
+        meaning: "The exact name of a regular container, in place of `initContainer`.",
     },
     Setting {
         name: "images",
