@@ -6,8 +6,8 @@
 //! told that running pods keep what they have.
 //!
 //! Judged are ConfigMaps, merged with those that are mounted beside them, and in workloads the container that runs flyteadmin.
-//! Which ConfigMaps those are, the Deployment says that mounts them; where there is none, their names in Flyte's charts. Not
-//! judged: an UPDATE of a workload that is being deleted; options that are not about CORS, even where flyteadmin does not start
+//! Which ConfigMaps those are, the Deployment says that mounts them; where there is none, their names in Flyte's charts. One of
+//! another name that comes before its Deployment is judged with that. Not judged: an UPDATE of a workload that is being deleted; options that are not about CORS, even where flyteadmin does not start
 //! with them; Flyte 2, which has none of them.
 //!
 //! Source: Flyte's "Security Overview", on CORS between flyteconsole and flyteadmin; `flyteadmin/pkg/server/service.go`
@@ -17,6 +17,7 @@
 mod options;
 mod rules;
 mod settings;
+mod workload;
 
 use serde_json::value::RawValue;
 use settings::Settings;
@@ -24,10 +25,7 @@ use settings::Settings;
 use crate::{
     admin_config::{
         config_map::{self, Requested},
-        container::{Overrides, Remark},
         files::{Config, File},
-        mounts::Files,
-        server::Server,
     },
     admission::{AdmissionRequest, Kind},
     host::{Host, Listed},
@@ -40,7 +38,7 @@ use crate::{
     sentence::{Seen, Sentence},
     settings::InvalidSettings,
     verdict::{Notice, Place, Shortened, Unjudged, Verdict},
-    workload::{self, Container, Workload},
+    workload::is_workload,
 };
 
 /// The policy `flyte-admin-cors`.
@@ -64,7 +62,7 @@ impl Policy for AdminCors {
     }
 
     fn concerns(&self, kind: &Kind) -> bool {
-        config_map::is_kind(kind) || workload::is_workload(kind)
+        config_map::is_kind(kind) || is_workload(kind)
     }
 
     fn judge(
@@ -81,7 +79,7 @@ impl Policy for AdminCors {
         if config_map::is_kind(request.kind()) {
             judge_config_map(request, settings, host, &mut verdict)?;
         } else {
-            judge_workload(request, settings, &mut verdict)?;
+            workload::judge(request, settings, host, &mut verdict)?;
         }
         Ok(verdict)
     }
@@ -242,44 +240,4 @@ fn needs_restart(deployment: &str, namespace: &str) -> Notice {
         Shortened(deployment)
     );
     note(rules::NEEDS_RESTART, text)
-}
-
-fn judge_workload(request: &AdmissionRequest, settings: &Settings, verdict: &mut Verdict) -> Result<(), Unjudged> {
-    let workload = Workload::read(request)?;
-    if request.is_update() && workload.metadata.deletion_timestamp.is_some() {
-        return Ok(());
-    }
-    for placed in workload.containers() {
-        let Some(Server::Admin(line)) = Server::of(&placed)? else { continue };
-        verdict.seen.judged();
-        let Overrides { security, faults, remarks, config, .. } = Overrides::read(&placed, &line)?;
-        let mut own = Verdict::default();
-        own.notices.extend(remarks.into_iter().map(|(remark, place, text)| {
-            let rule = match remark {
-                Remark::NotKnown => rules::NOT_KNOWN,
-                Remark::NoEffect => rules::NO_EFFECT,
-            };
-            Notice { rule, place, text }
-        }));
-        if faults.is_empty() {
-            options::judge(&security, settings, &placed.path(), &mut own);
-        } else {
-            // There is no telling what else is said, so it rests on all of that.
-            own.violations.extend(faults.into_iter().map(options::fault));
-            let Container { command, args, env, env_from, .. } = placed.container;
-            own.violations.rest_on([command, args, env, env_from].map(|list| list.map(RawValue::get)));
-        }
-        let Files { config_maps, unseen, .. } = Files::of(&workload, &placed, config.as_deref())?;
-        if config_maps.is_empty() && !unseen.is_empty() {
-            let place = Place { container: Shortened(placed.container.name()).to_string(), ..Place::at(placed.path()) };
-            let text = format!(
-                "{}: which origins it allows was not judged",
-                admin::not_seen(&unseen).replacen("also ", "", 1)
-            );
-            own.notices.push(Notice { rule: rules::NOT_KNOWN, place, text });
-        }
-        verdict.violations.merge(own.violations);
-        verdict.notices.merge(own.notices);
-    }
-    Ok(())
 }

@@ -115,12 +115,8 @@ impl Admin {
             }
             None => (None, Security::default(), None, by_name(objects, namespace)?),
         };
-        let unknown = |Unjudged { path, reason }: Unjudged| match &*path {
-            "" => reason,
-            path => format!("{path}: {reason}"),
-        };
-        let Reading { mut config, unseen, own_files, .. } = Reading::of(objects, namespace, &files).map_err(unknown)?;
-        let security = config.security().map_err(unknown)?;
+        let Reading { mut config, unseen, own_files, .. } = reading(objects, namespace, &files)?;
+        let security = config.security().map_err(in_words)?;
         if let Some(fault) = config.faults.first() {
             return Err(format!("{}: {}", fault.place.path, fault.problem));
         }
@@ -203,7 +199,7 @@ pub(crate) fn not_seen(unseen: &[String]) -> String {
 }
 
 /// Gives each container of a namespace's Deployments that runs flyteadmin's server, or Flyte 2's, to `each`.
-fn each_server(
+pub(crate) fn each_server(
     objects: &Objects,
     namespace: &str,
     mut each: impl FnMut(&Found, &Workload, &Placed, &Server) -> Result<(), String>,
@@ -235,6 +231,22 @@ pub(crate) fn runners(objects: &Objects, namespace: &str) -> Result<Vec<Runner>,
         Ok(())
     })?;
     Ok(runners)
+}
+
+/// What files come to that are mounted together.
+///
+/// # Errors
+///
+/// A file cannot be read, or the host does not say which there are.
+pub(crate) fn reading(objects: &Objects, namespace: &str, files: &Files) -> Result<Reading, String> {
+    Reading::of(objects, namespace, files).map_err(in_words)
+}
+
+fn in_words(Unjudged { path, reason }: Unjudged) -> String {
+    match &*path {
+        "" => reason,
+        path => format!("{path}: {reason}"),
+    }
 }
 
 impl Runner {

@@ -1,0 +1,142 @@
+//! Workloads: what flags and variables of flyteadmin's container say, and files that nobody judged before.
+
+use serde_json::value::RawValue;
+
+use super::{options, rules, settings::Settings};
+use crate::{
+    admin_config::{
+        Security,
+        container::{Overrides, Remark},
+        mounts::Files,
+        server::{self, Server},
+    },
+    admission::AdmissionRequest,
+    host::Host,
+    installation::{
+        admin::{self, Reading},
+        others::Others,
+    },
+    sentence::Sentence,
+    verdict::{Notice, Place, Shortened, Unjudged, Verdict, Violation},
+    workload::{Container, Placed, Workload},
+};
+
+/// Judges the containers of a workload that run flyteadmin.
+pub(super) fn judge(
+    request: &AdmissionRequest,
+    settings: &Settings,
+    host: &dyn Host,
+    verdict: &mut Verdict,
+) -> Result<(), Unjudged> {
+    let workload = Workload::read(request)?;
+    if request.is_update() && workload.metadata.deletion_timestamp.is_some() {
+        return Ok(());
+    }
+    for placed in workload.containers() {
+        let Some(Server::Admin(line)) = Server::of(&placed)? else { continue };
+        verdict.seen.judged();
+        let Overrides { security, faults, remarks, config, .. } = Overrides::read(&placed, &line)?;
+        let is_known = faults.is_empty() && !remarks.iter().any(|(remark, ..)| *remark == Remark::NotKnown);
+        let mut own = Verdict::default();
+        own.notices.extend(remarks.into_iter().map(|(remark, place, text)| {
+            let rule = match remark {
+                Remark::NotKnown => rules::NOT_KNOWN,
+                Remark::NoEffect => rules::NO_EFFECT,
+            };
+            Notice { rule, place, text }
+        }));
+        if faults.is_empty() {
+            options::judge(&security, settings, &placed.path(), &mut own);
+        } else {
+            // There is no telling what else is said, so it rests on all of that.
+            own.violations.extend(faults.into_iter().map(options::fault));
+            let Container { command, args, env, env_from, .. } = placed.container;
+            own.violations.rest_on([command, args, env, env_from].map(|list| list.map(RawValue::get)));
+        }
+        let files = Files::of(&workload, &placed, config.as_deref())?;
+        if files.config_maps.is_empty() && !files.unseen.is_empty() {
+            own.notices.push(not_known(&placed, nothing_seen(&files.unseen)));
+        }
+        // Others that look like it may have nothing of it in their image.
+        let is_server = line.run.serves() || server::is_named(&placed);
+        // These a controller makes, and must be able to make again.
+        let is_made = matches!(request.kind().name(), "Pod" | "ReplicaSet");
+        if is_server && is_known && !is_made {
+            let asked = Asked { placed: &placed, namespace: request.namespace(), files: &files };
+            judge_files(&asked, security, settings, host, &mut own);
+        }
+        verdict.seen.and(own.seen);
+        verdict.violations.merge(own.violations);
+        verdict.notices.merge(own.notices);
+    }
+    Ok(())
+}
+
+/// flyteadmin's container, and the files that it reads.
+struct Asked<'f, 'p, 'a> {
+    placed: &'f Placed<'p, 'a>,
+    namespace: &'f str,
+    files: &'f Files,
+}
+
+/// Judges what the ConfigMaps come to, where nothing in the cluster says of one of them that it is flyteadmin's, neither its name nor
+/// a Deployment: it came first, as those of a chart do, and was let in as anybody's.
+fn judge_files(asked: &Asked, overrides: Security, settings: &Settings, host: &dyn Host, verdict: &mut Verdict) {
+    let Asked { placed, namespace, files } = *asked;
+    let mut new: Vec<&str> = files.config_maps.iter().map(|source| &*source.name).collect();
+    new.retain(|name| !settings.names_config_maps() && !settings.is_flyteadmins(name));
+    if new.is_empty() {
+        return;
+    }
+    let others = Others::beside(host);
+    let reading = admin::runners(&others, namespace).and_then(|readers| {
+        new.retain(|name| !readers.iter().any(|reader| !reader.is_flyte_two && reader.reads(name)));
+        if new.is_empty() { Ok(None) } else { admin::reading(&others, namespace, files).map(Some) }
+    });
+    let Reading { mut config, unseen, first, .. } = match reading {
+        Ok(Some(reading)) => reading,
+        Ok(None) => return,
+        Err(reason) => {
+            return verdict
+                .notices
+                .push(not_known(placed, format!("which origins it allows was not judged: {reason}")));
+        }
+    };
+    let mut found = Verdict::default();
+    match config.security() {
+        Ok(security) if config.faults.is_empty() => {
+            options::judge(&overrides.before(security), settings, DEFAULT, &mut found);
+        }
+        Ok(_) => found.violations.extend(config.faults.into_iter().map(options::fault)),
+        Err(unjudged) => return verdict.notices.push(not_known(placed, unjudged.to_string())),
+    }
+    let holds = |place: &Place| unseen.is_empty() || place.path != DEFAULT;
+    for violation in found.violations.take().into_iter().filter(|violation| holds(&violation.place)) {
+        let Violation { rule, place, problem, mend, .. } = violation;
+        let problem = if place.path == DEFAULT { problem } else { format!("in {place}: {problem}") };
+        verdict.violations.push(Violation::new(rule, at(placed), problem, mend));
+    }
+    if unseen.is_empty() {
+        verdict.seen.shows(Sentence::Origins);
+    } else if first.is_some() {
+        let text = format!("{}: what that says of CORS counts too, and was not judged", admin::not_seen(&unseen));
+        verdict.notices.push(not_known(placed, text));
+    } else {
+        verdict.notices.push(not_known(placed, nothing_seen(&unseen)));
+    }
+}
+
+fn nothing_seen(unseen: &[String]) -> String {
+    format!("flyteadmin reads {}: which origins it allows was not judged", unseen.join(" and "))
+}
+
+/// Where it would be said what no file says.
+const DEFAULT: &str = "";
+
+fn at(placed: &Placed) -> Place {
+    Place { container: Shortened(placed.container.name()).to_string(), ..Place::at(placed.path()) }
+}
+
+fn not_known(placed: &Placed, text: String) -> Notice {
+    Notice { rule: rules::NOT_KNOWN, place: at(placed), text }
+}
