@@ -20,6 +20,20 @@ pub const ADMIN_IMAGES: [&str; 4] = [FLYTEADMIN, "flyteadmin-release", FLYTE_BIN
 /// its Deployment and its ConfigMap have the names of Flyte 1's too.
 #[cfg(feature = "admin-config")]
 pub const FLYTE_2_IMAGE: &str = "flyte-binary-v2";
+/// The last part of the repository of its console's image.
+#[cfg(feature = "flyte2-exposure")]
+pub const CONSOLE_2_IMAGE: &str = "flyteconsole-v2";
+/// The label by which helm's charts say what made an object.
+#[cfg(feature = "admin-config")]
+pub const CHART_LABEL: &str = "helm.sh/chart";
+
+/// Whether a chart, as that label names it, is Flyte 2's: `flyte-binary-v2.0.43`.
+#[cfg(feature = "admin-config")]
+pub fn is_chart_of_flyte_two(chart: &str) -> bool {
+    let version = chart.strip_prefix(FLYTE_BINARY);
+    version.is_some_and(|version| version.starts_with("-v2") || version.starts_with("-2"))
+}
+
 /// The programs in those images that serve.
 pub const ADMIN_PROGRAMS: [&str; 2] = [FLYTEADMIN, "flyte"];
 /// The words in its command line that make these programs serve: `flyteadmin serve`, and `flyte start`.

@@ -9,7 +9,7 @@ use k8s_openapi::{
     api::{
         apps::v1::Deployment,
         core::v1::{ConfigMap, Service},
-        networking::v1::Ingress,
+        networking::v1::{Ingress, NetworkPolicy},
     },
 };
 #[cfg(feature = "flyte-oauth-tls")]
@@ -142,6 +142,13 @@ pub enum Listed {
     Issuer,
     /// cert-manager's, of all namespaces.
     ClusterIssuer,
+    NetworkPolicy,
+    /// Istio's.
+    AuthorizationPolicy,
+    /// Envoy Gateway's.
+    SecurityPolicy,
+    /// Traefik's.
+    Middleware,
 }
 
 /// cert-manager's API, of which k8s-openapi has nothing.
@@ -166,12 +173,25 @@ impl Listed {
             Self::Route => ("route.openshift.io/v1", "Route"),
             Self::Issuer => (CERT_MANAGER, "Issuer"),
             Self::ClusterIssuer => (CERT_MANAGER, "ClusterIssuer"),
+            Self::NetworkPolicy => of::<NetworkPolicy>(),
+            Self::AuthorizationPolicy => ("security.istio.io/v1", "AuthorizationPolicy"),
+            Self::SecurityPolicy => ("gateway.envoyproxy.io/v1alpha1", "SecurityPolicy"),
+            Self::Middleware => ("traefik.io/v1alpha1", "Middleware"),
         }
     }
 
     /// Whether a cluster may know the kind, and has none of it where it does not.
     pub(crate) fn is_extra(self) -> bool {
-        matches!(self, Self::Gateway | Self::GrpcRoute | Self::HttpRoute | Self::Route)
+        matches!(
+            self,
+            Self::Gateway
+                | Self::GrpcRoute
+                | Self::HttpRoute
+                | Self::Route
+                | Self::AuthorizationPolicy
+                | Self::SecurityPolicy
+                | Self::Middleware
+        )
     }
 
     /// The fields that policies read, as Kubewarden's hosts take them: lists are passed through. A host keeps what is
@@ -190,6 +210,7 @@ impl Listed {
                 "spec.template.spec.containers.envFrom",
                 "spec.template.spec.containers.image",
                 "spec.template.spec.containers.name",
+                "spec.template.spec.containers.ports",
                 "spec.template.spec.containers.volumeMounts",
                 "spec.template.spec.volumes.configMap",
                 "spec.template.spec.volumes.name",
@@ -224,7 +245,18 @@ impl Listed {
                 "spec.tls.hosts",
                 "spec.tls.secretName",
             ],
-            Self::Service => &["metadata.name", "metadata.namespace", "spec.selector"],
+            Self::Service => {
+                &["metadata.name", "metadata.namespace", "spec.externalIPs", "spec.ports", "spec.selector", "spec.type"]
+            }
+            Self::NetworkPolicy => {
+                &["metadata.name", "metadata.namespace", "spec.ingress", "spec.podSelector", "spec.policyTypes"]
+            }
+            Self::AuthorizationPolicy => {
+                &["metadata.name", "metadata.namespace", "spec.action", "spec.rules", "spec.selector"]
+            }
+            // What it says of clients, with no Secret in it.
+            Self::SecurityPolicy => &["metadata.name", "metadata.namespace", "spec"],
+            Self::Middleware => &["metadata.name", "metadata.namespace", "spec"],
         }
     }
 }

@@ -37,6 +37,8 @@ pub mod console_url;
 pub mod decision;
 mod edit;
 mod flyte;
+#[cfg(feature = "flyte2-exposure")]
+pub mod flyte2_exposure;
 pub mod host;
 mod id;
 mod image;

@@ -204,7 +204,7 @@ view! {
         /// What the API server knows it by, once it has let it in; it matters whether it is there.
         "uid" if "pod-users" => pub uid: &'a RawValue,
         /// Who made the object, a list, yet to be read.
-        "ownerReferences" if "pod-users" | "flyte-console-url" => owners: &'a RawValue,
+        "ownerReferences" if "pod-users" | "flyte-console-url" | "flyte2-exposure" => owners: &'a RawValue,
         /// When somebody asked for the object's deletion; it then only waits for its finalizers.
         "deletionTimestamp" => pub deletion_timestamp: Text<'a>,
     }
@@ -219,6 +219,8 @@ view! {
         "initContainers" => init_containers: Vec<Container<'a>>,
         "containers" => containers: Vec<Container<'a>>,
         "ephemeralContainers" => ephemeral_containers: Vec<Container<'a>>,
+        /// Whether the pod has the node's network, yet to be read.
+        "hostNetwork" if "flyte2-exposure" => pub host_network: &'a RawValue,
         /// The volumes, a list, yet to be read.
         "volumes" if "admin-config" => pub volumes: &'a RawValue,
     }
@@ -237,6 +239,8 @@ view! {
         "env" if "admin-config" => pub env: &'a RawValue,
         /// What its environment is taken from, a list of ConfigMaps and Secrets, yet to be read.
         "envFrom" if "admin-config" => pub env_from: &'a RawValue,
+        /// Its ports, a list, yet to be read.
+        "ports" if "flyte2-exposure" => pub ports: &'a RawValue,
         /// Where its volumes are mounted, a list, yet to be read.
         "volumeMounts" if "admin-config" => pub volume_mounts: &'a RawValue,
         "securityContext" if "pod-users" => security_context: Tried<SecurityContext<'a>>,
@@ -325,7 +329,7 @@ impl<'a> Workload<'a> {
     }
 
     /// Whether another object made this one and keeps it as it wants it.
-    #[cfg(any(feature = "pod-users", feature = "flyte-console-url"))]
+    #[cfg(any(feature = "pod-users", feature = "flyte-console-url", feature = "flyte2-exposure"))]
     pub fn is_controlled(&self) -> bool {
         let owners = self.metadata.owners.and_then(|owners| admission::read::<Vec<Owner>>(owners).ok());
         owners.iter().flatten().any(|owner| owner.controller == Some(true))

@@ -13,7 +13,10 @@ use serde::Serialize;
 use crate::report::{Finding, Judged, Place};
 
 /// The rules by which policies say that they could not see something.
-const OPEN: [&str; 5] = ["not-known", "not-checked", "flyte-2", "no-way", "no-login"];
+const OPEN: [&str; 4] = ["not-known", "not-checked", "no-way", "no-login"];
+
+/// The rule by which they say that an object is Flyte 2's.
+const FLYTE_TWO: &str = "flyte-2";
 
 /// What a run shows of a sentence.
 #[derive(Debug, Clone, Serialize)]
@@ -58,8 +61,11 @@ pub fn words(sentence: Sentence) -> &'static str {
 }
 
 /// What to add where no object shows a sentence.
-fn to_add(sentence: Sentence) -> &'static str {
+fn to_add(sentence: Sentence, is_flyte_two: bool) -> &'static str {
     match sentence {
+        Sentence::Origins | Sentence::Address | Sentence::Pair if is_flyte_two => {
+            "this is Flyte 2, which has no such option; flyte2-exposure judges what it has instead"
+        }
         Sentence::NonRoot | Sentence::Exception => {
             "nothing here runs a component of Flyte's; add its workloads, as helm template prints them"
         }
@@ -77,6 +83,8 @@ pub(crate) struct Sentences {
     said: [Said; Sentence::ALL.len()],
     /// What shows its certificate: Secrets and Ingresses, as people name them.
     certificates: Vec<String>,
+    /// Whether an object is Flyte 2's.
+    is_flyte_two: bool,
     /// Whether another provider gives out the tokens, whose certificate is its own.
     has_provider: bool,
 }
@@ -108,6 +116,7 @@ impl Sentences {
         }
         for (findings, is_violation) in [(&judged.violations, true), (&judged.notices, false)] {
             for Finding { policy, rule, container, problem, .. } in findings {
+                self.is_flyte_two |= rule == FLYTE_TWO;
                 let Some(sentence) = Sentence::of(policy, rule, container) else { continue };
                 // What runs beside Flyte's components is none of them.
                 if sentence == Sentence::NonRoot && !shows(sentence) {
@@ -137,8 +146,11 @@ impl Sentences {
         };
         let missing: Vec<String> = presented.iter().filter(is_missing).map(not_here).collect();
         for (Said { is_shown, is_broken, mut open }, sentence) in self.said.into_iter().zip(Sentence::ALL) {
-            if sentence == Sentence::Certificate {
-                open.extend(missing.iter().cloned());
+            match sentence {
+                Sentence::Certificate => open.extend(missing.iter().cloned()),
+                // What flyteadmin allows is not all that there is beside it.
+                Sentence::Origins if self.is_flyte_two => open.push(to_add(sentence, true).to_owned()),
+                _ => {}
             }
             let state = match (is_broken, is_shown && open.is_empty()) {
                 (true, _) => State::Broken,
@@ -148,7 +160,7 @@ impl Sentences {
             if state != State::NotShown {
                 open.clear();
             } else if open.is_empty() {
-                open.push(to_add(sentence).to_owned());
+                open.push(to_add(sentence, self.is_flyte_two).to_owned());
             }
             shown.push(Shown { name: sentence.name(), sentence: words(sentence), state, missing: open });
         }

@@ -122,7 +122,7 @@ impl Config {
     }
 
     /// A text at the end of a path; numbers and booleans are what flyteadmin makes of them.
-    fn text(&mut self, path: &[&str]) -> Result<Option<Said<String>>, Box<Fault>> {
+    pub(super) fn text(&mut self, path: &[&str]) -> Result<Option<Said<String>>, Box<Fault>> {
         let mut merged = Merged::Maps(self.roots());
         let mut shown = String::new();
         for key in path {
@@ -159,7 +159,7 @@ impl Config {
 }
 
 /// The scheme of an absolute URL with a host, as Go reads it: browsers, and the `url` crate, mend more.
-fn scheme(url: &str) -> Option<String> {
+pub(super) fn scheme(url: &str) -> Option<String> {
     let is_plain = |letter: char| letter.is_ascii_graphic() && letter != '\\';
     let (scheme, _) = url.split_once("://").filter(|(_, rest)| rest.chars().all(is_plain) && !rest.starts_with('/'))?;
     let is_url = url::Url::parse(url).is_ok_and(|url| url.has_host());

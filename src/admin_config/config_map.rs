@@ -137,11 +137,9 @@ const MOST_OF_ANOTHER_NAME: usize = 20_000;
 ///
 /// Its metadata has another type than Kubernetes gives it.
 pub(crate) fn is_flyte_two(object: &RawValue, files: &[File]) -> Result<bool, Unjudged> {
-    const CHART: &str = "helm.sh/chart";
     let metadata = admission::read::<Labelled>(object)?.metadata.unwrap_or_default();
-    let chart = metadata.label_named(CHART).and_then(|chart| chart.strip_prefix(flyte::FLYTE_BINARY));
+    let is_labelled = metadata.label_named(flyte::CHART_LABEL).is_some_and(flyte::is_chart_of_flyte_two);
     let mut lines = files.iter().flat_map(|file| file.text.split(|byte| *byte == b'\n'));
-    let is_labelled = chart.is_some_and(|version| version.starts_with("-v2") || version.starts_with("-2"));
     let is_ones =
         |line: &[u8]| [&b"server:"[..], b"propeller:", b"flyteadmin:"].iter().any(|key| line.starts_with(key));
     let has_ones = lines.clone().any(is_ones);

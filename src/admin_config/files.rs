@@ -60,8 +60,9 @@ const OTHER_BOOLEANS: [&str; 2] = ["secure", "insecureCookieHeader"];
 
 /// The section that CORS is in.
 const SECTION: [&str; 2] = ["server", "security"];
-/// The top-level keys that are read. The last is read by nobody: it is where the "Security Overview" seems to have it.
-const WANTED: [&str; 3] = [SECTION[0], "auth", SECTION[1]];
+/// The top-level keys that are read. The third is read by nobody: it is where the "Security Overview" seems to have it. The last is
+/// Flyte 2's.
+const WANTED: [&str; 4] = [SECTION[0], "auth", SECTION[1], "runs"];
 
 impl Config {
     /// Reads files, which are given in the order of their names.
@@ -370,6 +371,17 @@ impl Config {
             is_one.then(|| self.place(file, entry.line, &entry.key))
         };
         self.files.iter().enumerate().filter_map(of_file).collect()
+    }
+
+    /// Where files have a section.
+    #[cfg(feature = "flyte2-exposure")]
+    pub(crate) fn sections<'c>(&'c self, section: &'c str) -> impl Iterator<Item = Place> + 'c {
+        let of_file = move |(file, (_, root)): (usize, &(String, Rc<Node>))| {
+            let entries = root.entries(self.merging, &|key| key.eq_ignore_ascii_case(section));
+            let line = entries.first().map(|found| found.entry.line)?;
+            Some(self.place(file, line, section))
+        };
+        self.files.iter().enumerate().filter_map(of_file)
     }
 
     /// Keys with dots that lead to `server.security` or into it, such as `server.security.allowCors`.

@@ -14,6 +14,8 @@ pub(crate) mod container;
 pub(crate) mod decode;
 pub(crate) mod files;
 pub(crate) mod mounts;
+#[cfg(feature = "flyte2-exposure")]
+mod runs;
 pub(crate) mod server;
 #[cfg(test)]
 mod table;

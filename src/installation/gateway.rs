@@ -14,11 +14,13 @@ use super::{
     objects::{Found, Objects},
     routes::{Cors, Hosts, RouteHost},
 };
+#[cfg(feature = "flyte2-exposure")]
+use crate::admission;
 use crate::{host::Listed, text::Text, view::view};
 
 view! {
     /// A HTTPRoute or a GRPCRoute.
-    struct Route<'a> {
+    pub(crate) struct Route<'a> {
         "spec" => spec: RouteSpec<'a>,
     }
 
@@ -29,13 +31,30 @@ view! {
     }
 
     struct Rule<'a> {
+        /// The requests that it is for, a list, yet to be read.
+        "matches" if "flyte2-exposure" => matches: &'a RawValue,
         "backendRefs" => backends: Vec<Reference<'a>>,
         "filters" => filters: Vec<Filter<'a>>,
+    }
+
+    struct Match<'a> {
+        "path" => path: MatchedPath<'a>,
+        "method" => method: &'a RawValue,
+    }
+
+    struct MatchedPath<'a> {
+        "value" => value: Text<'a>,
     }
 
     struct Filter<'a> {
         "cors" => cors: CorsFilter<'a>,
         "extensionRef" => extension: IgnoredAny,
+        /// What it does to the headers of answers, yet to be read.
+        "responseHeaderModifier" if "flyte2-exposure" => modifier: &'a RawValue,
+    }
+
+    struct HeaderModifier<'a> {
+        "remove" => remove: Vec<Text<'a>>,
     }
 
     struct CorsFilter<'a> {
@@ -125,6 +144,55 @@ impl<'a> Route<'a> {
         let mut each = self.rules_to(namespace, services).map(cors);
         let first = each.next()??;
         each.all(|cors| cors.is_some()).then_some(first)
+    }
+}
+
+/// What a route says of who is let in.
+#[cfg(feature = "flyte2-exposure")]
+impl Route<'_> {
+    /// The paths from which it leads to one of some Services of its namespace; "" for all of a rule's.
+    pub(crate) fn paths_to(&self, namespace: &str, services: &BTreeSet<String>) -> Vec<String> {
+        let mut paths = Vec::new();
+        for rule in self.rules_to(namespace, services) {
+            let matches =
+                rule.matches.and_then(|matches| admission::read::<Option<Vec<Match>>>(matches).ok().flatten());
+            let before = paths.len();
+            paths.extend(matches.iter().flatten().map(|one| {
+                let path = one.path.as_ref().and_then(|path| path.value.as_deref());
+                path.unwrap_or_default().to_owned()
+            }));
+            if paths.len() == before {
+                paths.push(String::new());
+            }
+        }
+        paths
+    }
+
+    /// Whether a filter that somebody else defines is in front of some Services.
+    pub(crate) fn has_extension(&self, namespace: &str, services: &BTreeSet<String>) -> bool {
+        let mut filters = self.rules_to(namespace, services).flat_map(|rule| rule.filters.iter().flatten());
+        filters.any(|filter| filter.extension.is_some())
+    }
+
+    /// Whether it removes a header from all that some Services answer.
+    pub(crate) fn removes(&self, header: &str, namespace: &str, services: &BTreeSet<String>) -> bool {
+        let removes = |filter: &Filter| {
+            let modifier = filter.modifier.and_then(|modifier| admission::read::<HeaderModifier>(modifier).ok());
+            modifier
+                .is_some_and(|modifier| modifier.remove.iter().flatten().any(|name| name.eq_ignore_ascii_case(header)))
+        };
+        self.rules_to(namespace, services).all(|rule| rule.filters.iter().flatten().any(removes))
+    }
+
+    /// The kinds and names of what it is attached to.
+    pub(crate) fn parents(&self) -> impl Iterator<Item = (&str, &str)> {
+        let parents = self.spec.iter().flat_map(|spec| spec.parents.iter().flatten());
+        parents.map(|parent| (parent.kind.as_deref().unwrap_or("Gateway"), parent.name.as_deref().unwrap_or_default()))
+    }
+
+    /// Whether it leads in from outside, rather than within a mesh.
+    pub(crate) fn is_of_gateway(&self) -> bool {
+        self.parents().any(|(kind, _)| kind == "Gateway")
     }
 }
 

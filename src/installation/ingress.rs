@@ -6,7 +6,7 @@ use super::{
     objects::Found,
     routes::{Cors, Hosts, RouteHost},
 };
-#[cfg(feature = "flyte-oauth-tls")]
+#[cfg(any(feature = "flyte-oauth-tls", feature = "flyte2-exposure"))]
 use crate::admission::Kind;
 use crate::{host::Listed, text::Text, view::view};
 
@@ -136,6 +136,25 @@ impl Annotations<'_> {
     }
 }
 
+/// What an Ingress says of who is let in.
+#[cfg(feature = "flyte2-exposure")]
+impl Ingress<'_> {
+    /// The class of its controller, where it says so.
+    pub(crate) fn class(&self) -> Option<&str> {
+        self.spec.as_ref()?.class.as_deref()
+    }
+
+    /// The paths from which it leads to one of some Services; "" for all.
+    pub(crate) fn paths_to(&self, services: &BTreeSet<String>) -> Vec<&str> {
+        let spec = self.spec.iter();
+        let paths = spec.clone().flat_map(|spec| spec.rules.iter().flatten());
+        let paths = paths.filter_map(|rule| rule.http.as_ref()?.paths.as_ref()).flatten();
+        let leads = |backend: &Option<Backend>| backend.as_ref().is_some_and(|backend| backend.is_one_of(services));
+        let paths = paths.filter(|path| leads(&path.backend)).map(|path| path.path.as_deref().unwrap_or_default());
+        paths.chain(spec.filter(|spec| leads(&spec.default_backend)).map(|_| "")).collect()
+    }
+}
+
 /// Who makes a certificate by cert-manager: `Issuer` or `ClusterIssuer`, and its name.
 #[cfg(feature = "flyte-oauth-tls")]
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,7 +164,7 @@ pub(crate) struct IssuedBy {
 }
 
 /// Whether objects of this kind are Ingresses.
-#[cfg(feature = "flyte-oauth-tls")]
+#[cfg(any(feature = "flyte-oauth-tls", feature = "flyte2-exposure"))]
 pub(crate) fn is_kind(kind: &Kind) -> bool {
     use k8s_openapi::{Resource, api::networking::v1};
     (kind.group(), kind.name()) == (v1::Ingress::GROUP, v1::Ingress::KIND)

@@ -1,10 +1,10 @@
 //! What the objects beside the one in the request come to: who is reached from where, and how flyteadmin is configured.
 
 pub(crate) mod admin;
-mod gateway;
+pub(crate) mod gateway;
 pub(crate) mod ingress;
 pub(crate) mod objects;
-mod openshift;
+pub(crate) mod openshift;
 pub(crate) mod others;
 #[cfg(feature = "flyte-oauth-tls")]
 pub(crate) mod presented;

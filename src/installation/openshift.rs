@@ -14,7 +14,7 @@ use crate::{host::Listed, text::Text, view::view};
 
 view! {
     /// A Route.
-    pub(super) struct Route<'a> {
+    pub(crate) struct Route<'a> {
         "spec" => spec: Spec<'a>,
     }
 
@@ -36,7 +36,7 @@ view! {
 }
 
 impl Route<'_> {
-    fn leads_to(&self, services: &BTreeSet<String>) -> bool {
+    pub(crate) fn leads_to(&self, services: &BTreeSet<String>) -> bool {
         let targets = self.spec.iter().flat_map(|spec| spec.to.iter().chain(spec.others.iter().flatten()));
         let targets = targets.filter(|target| target.weight.is_none_or(|weight| weight.get() != "0"));
         targets.filter_map(|target| target.name.as_deref()).any(|name| services.contains(name))

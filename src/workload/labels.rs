@@ -14,6 +14,12 @@ impl Labels<'_> {
         self.0.get(name).map(|value| value.as_deref().unwrap_or_default())
     }
 
+    /// Whether there is none.
+    #[cfg(feature = "flyte2-exposure")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether these, as a Service's selector, select a pod with those labels. An empty selector selects none.
     #[cfg(feature = "admin-config")]
     pub fn selects(&self, labels: Option<&Labels>) -> bool {

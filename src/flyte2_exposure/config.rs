@@ -1,0 +1,64 @@
+//! Flyte 2's ConfigMaps: options of Flyte 1 that it does not read, and the provider that clients are sent to.
+
+use crate::{
+    admin_config::{
+        config_map::{self, Requested},
+        files::Config,
+    },
+    admission::AdmissionRequest,
+    host::Host,
+    installation::{admin, others::Others},
+    origin::shown,
+    verdict::{Notice, Place, Unjudged, Verdict, Violation},
+};
+
+use super::rules;
+
+/// Judges a ConfigMap that Flyte 2's server reads; where none is seen, one that looks like it.
+pub(super) fn judge(request: &AdmissionRequest, host: &dyn Host, verdict: &mut Verdict) -> Result<(), Unjudged> {
+    let Requested { name, object, may_have_files } = config_map::of(request)?;
+    if !may_have_files {
+        return Ok(());
+    }
+    let namespace = request.namespace();
+    let others = Others::beside_config_map(host, false, (namespace, &name, object));
+    let readers = admin::runners(&others, namespace).unwrap_or_default();
+    let mut readers = readers.iter().filter(|runner| runner.reads(&name)).peekable();
+    let files = config_map::files(object)?;
+    let is_its = match readers.peek() {
+        Some(_) => readers.any(|runner| runner.is_flyte_two),
+        None => config_map::is_flyte_two(object, &files)?,
+    };
+    if !is_its {
+        return Ok(());
+    }
+    verdict.seen.judged();
+    let mut config = Config::read(&files)?;
+    if let Some(fault) = config.faults.first() {
+        let text = "this file cannot be read, and was not judged".to_owned();
+        verdict.notices.push(Notice { rule: rules::NOT_KNOWN, place: fault.place.clone(), text });
+        return Ok(());
+    }
+    for place in config.sections("auth") {
+        let problem =
+            "Flyte 2 does not read `auth`, which is Flyte 1's, and authenticates nobody: whoever reaches it is let in";
+        let mend =
+            "remove it, and authenticate in front of Flyte, e.g. by ingress.httpAnnotations in the chart's values";
+        verdict.violations.push(Violation::new(rules::NO_AUTHENTICATION, place, problem.to_owned(), mend.to_owned()));
+    }
+    for place in config.sections("server") {
+        let text = "Flyte 2 does not read `server`, which is Flyte 1's, and has no option for CORS; remove it";
+        verdict.notices.push(Notice { rule: rules::NO_EFFECT, place, text: text.to_owned() });
+    }
+    if let Some(said) = config.insecure_provider() {
+        let then = match said.value.starts_with("http://") {
+            true => "is plain http: whoever is on the way can send clients to another provider",
+            false => "is no absolute URL, so that clients are sent nowhere to log in",
+        };
+        let problem = format!("`{}` {then}", shown(&said.value));
+        let mend = "write https://<the provider's address>".to_owned();
+        let place = said.place.unwrap_or_else(|| Place::at("data"));
+        verdict.violations.push(Violation::new(rules::INSECURE_PROVIDER, place, problem, mend));
+    }
+    Ok(())
+}

@@ -1,0 +1,299 @@
+//! `flyte2-exposure`: nobody reaches Flyte 2 but through something that asks who they are.
+//!
+//! Flyte 2 authenticates nobody, takes identities from headers without verifying them, and lets in the pages of every website.
+//! So what leads to it must ask: routes, by their controller or by a policy of the gateway or the mesh; Services and ports of the
+//! node lead around that.
+//!
+//! Judged: Ingress, HTTPRoute, GRPCRoute and OpenShift's Route; Service; workloads that run Flyte 2's server or its console; its
+//! ConfigMaps; its ClusterRole. Which pods are Flyte 2's, their command line and their image say. What came before the Deployment
+//! that it leads to is judged with that. Not judged: Flyte 1; an UPDATE of an object that is being deleted; Services and routes that
+//! the settings name.
+//!
+//! Source: `manager/cmd/main.go`, `runs/config/config.go` and `charts/flyte-binary` of
+//! [flyteorg/flyte](https://github.com/flyteorg/flyte) v2.0.43.
+
+mod config;
+mod in_front;
+mod network;
+mod route;
+mod rules;
+mod server;
+mod settings;
+mod workload;
+
+use std::collections::BTreeSet;
+
+use in_front::Mesh;
+use route::Route;
+use serde_json::value::RawValue;
+use server::{Service, ServiceSpec};
+use settings::Settings;
+
+use crate::{
+    admin_config::config_map,
+    admission::{self, AdmissionRequest, Kind},
+    host::{Host, Listed},
+    installation::objects::Objects,
+    policy::{Declared, Policy},
+    rule::RuleName,
+    settings::InvalidSettings,
+    text::Text,
+    verdict::{Notice, Place, Unjudged, Verdict, Violation},
+    view::view,
+    workload::{Labels, Metadata, is_workload},
+};
+
+/// The policy `flyte2-exposure`.
+#[derive(Debug)]
+pub struct Flyte2Exposure;
+
+/// The policy as it is declared.
+pub const DECLARED: Declared = Declared {
+    policy: &Flyte2Exposure,
+    variant_of: None,
+    rules: rules::RULES,
+    settings: settings::SETTINGS,
+    asks_for: &[
+        Listed::Deployment,
+        Listed::SecurityPolicy,
+        Listed::GrpcRoute,
+        Listed::HttpRoute,
+        Listed::Ingress,
+        Listed::NetworkPolicy,
+        Listed::Route,
+        Listed::AuthorizationPolicy,
+        Listed::Middleware,
+        Listed::ConfigMap,
+        Listed::Service,
+    ],
+    asks_for_images: false,
+    most_bytes: 550_000,
+};
+
+/// The kind of a route or a Service, if it is one.
+fn listed(kind: &Kind) -> Option<Listed> {
+    let is = |listed: &Listed| {
+        let (api_version, name) = listed.kind();
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        (kind.group(), kind.name()) == (group, name)
+    };
+    route::KINDS.into_iter().chain([Listed::Service]).find(is)
+}
+
+fn is_cluster_role(kind: &Kind) -> bool {
+    (kind.group(), kind.name()) == ("rbac.authorization.k8s.io", "ClusterRole")
+}
+
+/// Whether a path leads to nothing that clients must not reach before they have logged in.
+fn is_for_everybody(path: &str) -> bool {
+    const PATHS: [&str; 3] = ["/.well-known/", "/flyteidl2.auth.AuthMetadataService", "/healthz"];
+    PATHS.iter().any(|known| path.starts_with(known))
+}
+
+impl Policy for Flyte2Exposure {
+    fn name(&self) -> &'static str {
+        "flyte2-exposure"
+    }
+
+    fn concerns(&self, kind: &Kind) -> bool {
+        listed(kind).is_some() || is_cluster_role(kind) || config_map::is_kind(kind) || is_workload(kind)
+    }
+
+    fn judge(
+        &self,
+        request: &AdmissionRequest,
+        settings: Option<&RawValue>,
+        host: &dyn Host,
+    ) -> Result<Verdict, Unjudged> {
+        let mut verdict = Verdict::default();
+        if !request.sub_resource().is_empty() {
+            return Ok(verdict);
+        }
+        let settings = &Settings::read(settings)?;
+        if let Some(kind) = listed(request.kind()) {
+            judge_way(kind, request, settings, host, &mut verdict)?;
+        } else if config_map::is_kind(request.kind()) {
+            config::judge(request, host, &mut verdict)?;
+        } else if is_cluster_role(request.kind()) {
+            judge_cluster_role(request, &mut verdict)?;
+        } else {
+            workload::judge(request, settings, host, &mut verdict)?;
+        }
+        Ok(verdict)
+    }
+
+    fn check_settings(&self, settings: Option<&RawValue>) -> Result<(), InvalidSettings> {
+        Settings::read(settings)?.check()
+    }
+}
+
+view! {
+    struct Object<'a> {
+        "metadata" => metadata: Metadata<'a>,
+    }
+
+    struct ClusterRole<'a> {
+        "rules" => rules: Vec<Rule<'a>>,
+    }
+
+    struct Rule<'a> {
+        "apiGroups" => groups: Vec<Text<'a>>,
+        "resources" => resources: Vec<Text<'a>>,
+    }
+}
+
+/// What the policy finds, not yet at a place.
+enum Found {
+    Wrong(RuleName, String, String),
+    Worth(RuleName, String),
+}
+
+impl Verdict {
+    /// Adds what was found, at a place.
+    fn add(&mut self, found: Found, place: &Place) {
+        match found {
+            Found::Wrong(rule, problem, mend) => {
+                self.violations.push(Violation::new(rule, place.clone(), problem, mend));
+            }
+            Found::Worth(rule, text) => self.notices.push(Notice { rule, place: place.clone(), text }),
+        }
+    }
+}
+
+/// Judges a Service or a route that leads to Flyte 2.
+fn judge_way(
+    kind: Listed,
+    request: &AdmissionRequest,
+    settings: &Settings,
+    host: &dyn Host,
+    verdict: &mut Verdict,
+) -> Result<(), Unjudged> {
+    let object = request
+        .object
+        .ok_or_else(|| Unjudged { path: String::new(), reason: "the request holds no object".to_owned() })?;
+    let metadata = admission::read::<Object>(object)?.metadata.unwrap_or_default();
+    if request.is_update() && metadata.deletion_timestamp.is_some() {
+        return Ok(());
+    }
+    let (namespace, name) = (request.namespace(), metadata.name.as_deref().unwrap_or_default());
+    let objects = Objects::beside(host);
+    let spec = match kind {
+        Listed::Service => admission::read::<Service>(object)?.spec.unwrap_or_default(),
+        _ => ServiceSpec::default(),
+    };
+    if kind == Listed::Service && !is_reached_from_outside(&spec) {
+        return Ok(());
+    }
+    let mut found = Vec::new();
+    let mut leads = false;
+    let known = server::each(&objects, namespace, |_, workload, ports| {
+        let labels = workload.pod_labels();
+        let mesh = || in_front::of_mesh(&objects, namespace, labels);
+        if kind == Listed::Service {
+            if !leads && spec.leads_to(labels, ports) {
+                leads = true;
+                found.extend(of_service(name, &spec, settings, mesh()?));
+            }
+            return Ok(());
+        }
+        let services = server::services(&objects, namespace, labels, ports)?;
+        let route = Route::of((kind, namespace, name), object, &services, &objects)?;
+        if let Some(route) = route.filter(|_| !leads) {
+            leads = true;
+            found.extend(of_route(name, &route, settings, mesh()?));
+        }
+        Ok(())
+    });
+    if leads {
+        verdict.seen.judged();
+    }
+    let place = Place::at("spec");
+    found.into_iter().for_each(|found| verdict.add(found, &place));
+    if let Err(reason) = known {
+        let text = format!("whether it leads to Flyte 2, and what asks who calls, is not known: {reason}");
+        verdict.notices.push(Notice { rule: rules::NOT_KNOWN, place, text });
+    }
+    Ok(())
+}
+
+fn is_reached_from_outside(spec: &ServiceSpec) -> bool {
+    matches!(spec.kind.as_deref(), Some("LoadBalancer" | "NodePort"))
+        || spec.external.as_ref().is_some_and(|addresses| !addresses.is_empty())
+}
+
+/// What is found of a Service that leads to Flyte 2.
+fn of_service(name: &str, spec: &ServiceSpec, settings: &Settings, mesh: Mesh) -> Option<Found> {
+    if !is_reached_from_outside(spec) || mesh.asks || settings.is_authenticated(name) {
+        return None;
+    }
+    let how = match spec.kind.as_deref() {
+        Some(kind @ ("LoadBalancer" | "NodePort")) => format!("type {kind}"),
+        _ => "externalIPs".to_owned(),
+    };
+    let problem = format!(
+        "is reached from outside the cluster ({how}) and leads to Flyte 2, which authenticates nobody: anyone may start runs, read their \
+         data, and change secrets"
+    );
+    let mend =
+        "set type: ClusterIP, and let people in by a route that authenticates; or list it in the setting authenticated";
+    Some(Found::Wrong(rules::OPEN_SERVICE, problem, mend.to_owned()))
+}
+
+/// What is found of a route that leads to Flyte 2.
+fn of_route(name: &str, route: &Route, settings: &Settings, mesh: Mesh) -> Vec<Found> {
+    let wrong = route.violation(name, settings, mesh);
+    let wrong = wrong.map(|(rule, problem, mend)| Found::Wrong(rule, problem, mend));
+    let worth = route.notices(name, settings, mesh).into_iter().map(|(rule, text)| Found::Worth(rule, text));
+    wrong.into_iter().chain(worth).collect()
+}
+
+/// What is found of the Services and routes that lead to pods with these labels, with their titles.
+fn of_ways(
+    objects: &Objects,
+    namespace: &str,
+    labels: Option<&Labels>,
+    ports: &server::Ports,
+    settings: &Settings,
+    mesh: Mesh,
+) -> Result<Vec<(String, Found)>, String> {
+    let mut ways = Vec::new();
+    let services: BTreeSet<String> = server::services(objects, namespace, labels, ports)?;
+    objects.each(Listed::Service, Some(namespace), |service| {
+        if services.contains(&service.name) {
+            let spec = service.read::<Service>(Listed::Service)?.spec.unwrap_or_default();
+            let found = of_service(&service.name, &spec, settings, mesh);
+            ways.extend(found.map(|found| (service.title(Listed::Service), found)));
+        }
+        Ok(())
+    })?;
+    for kind in route::KINDS {
+        objects.each(kind, Some(namespace), |found| {
+            let route = Route::of((kind, namespace, &found.name), &found.object, &services, objects)?;
+            let of_it = route.map(|route| of_route(&found.name, &route, settings, mesh));
+            ways.extend(of_it.into_iter().flatten().map(|of_it| (found.title(kind), of_it)));
+            Ok(())
+        })?;
+    }
+    Ok(ways)
+}
+
+fn judge_cluster_role(request: &AdmissionRequest, verdict: &mut Verdict) -> Result<(), Unjudged> {
+    let Some(object) = request.object else { return Ok(()) };
+    let rules = admission::read::<ClusterRole>(object)?.rules.unwrap_or_default();
+    let names = |list: &Option<Vec<Text>>, wanted: &str| list.iter().flatten().any(|item| &**item == wanted);
+    // What Flyte 2 keeps its actions in, and nobody else.
+    if !rules.iter().any(|rule| names(&rule.groups, "flyte.org") && names(&rule.resources, "taskactions")) {
+        return Ok(());
+    }
+    verdict.seen.judged();
+    let has = |list: &Option<Vec<Text>>, wanted: &str| names(list, wanted) || names(list, "*");
+    let secrets = rules.iter().position(|rule| has(&rule.groups, "") && has(&rule.resources, "secrets"));
+    verdict.notices.extend(secrets.map(|index| Notice {
+        rule: rules::READS_SECRETS,
+        place: Place::at(format!("rules[{index}]")),
+        text: "Flyte 2 may read and change the Secrets of every namespace; where its projects are in known namespaces, bind a Role in each \
+               of them instead"
+            .to_owned(),
+    }));
+    Ok(())
+}

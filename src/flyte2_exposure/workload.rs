@@ -1,0 +1,177 @@
+//! Workloads that run Flyte 2's server or its console: ports of the node, identities that can be forged, and the Services and
+//! routes that came before.
+
+use super::{
+    Found, Mesh, in_front, network, of_ways, rules,
+    server::{self, Ports},
+    settings::Settings,
+};
+use crate::{
+    admin_config::{mounts::Files, server::Server},
+    admission::AdmissionRequest,
+    flyte,
+    host::Host,
+    image::Repository,
+    installation::{
+        admin::{self, Reading},
+        objects::Objects,
+    },
+    text::Text,
+    verdict::{Notice, Place, Shortened, Unjudged, Verdict, Violation},
+    view::view,
+    workload::{Placed, Workload},
+};
+
+view! {
+    struct Variable<'a> {
+        "name" => name: Text<'a>,
+    }
+}
+
+/// Judges the containers of a workload that run Flyte 2's server, or its console.
+pub(super) fn judge(
+    request: &AdmissionRequest,
+    settings: &Settings,
+    host: &dyn Host,
+    verdict: &mut Verdict,
+) -> Result<(), Unjudged> {
+    let workload = Workload::read(request)?;
+    if request.is_update() && workload.metadata.deletion_timestamp.is_some() {
+        return Ok(());
+    }
+    for placed in workload.containers() {
+        if is_console(&placed) {
+            judge_console(&placed, verdict)?;
+        }
+        if !matches!(Server::of(&placed)?, Some(Server::FlyteTwo)) {
+            continue;
+        }
+        verdict.seen.judged();
+        let ports = Ports::of(&placed)?;
+        judge_node_ports(&workload, &placed, &ports, settings, verdict);
+        // A controller makes it, and what is wrong beside it is said of that.
+        if workload.is_controlled() {
+            continue;
+        }
+        if let Err(reason) = judge_beside(&workload, &placed, &ports, request, settings, host, verdict) {
+            let text = format!("who reaches Flyte 2, and who it takes them for, was not judged: {reason}");
+            verdict.notices.push(Notice { rule: rules::NOT_KNOWN, place: at(&placed), text });
+        }
+    }
+    Ok(())
+}
+
+fn at(placed: &Placed) -> Place {
+    Place { container: Shortened(placed.container.name()).to_string(), ..Place::at(placed.path()) }
+}
+
+fn is_console(placed: &Placed) -> bool {
+    Repository::of(placed.container.image()).is_some_and(|image| image.name() == flyte::CONSOLE_2_IMAGE)
+}
+
+fn judge_console(placed: &Placed, verdict: &mut Verdict) -> Result<(), Unjudged> {
+    verdict.seen.judged();
+    let variables: Vec<Variable> = placed.list("env", placed.container.env)?;
+    let is_it = |variable: &Variable| variable.name.as_deref() == Some(flyte::ADMIN_API_URL);
+    if let Some(index) = variables.iter().position(is_it) {
+        let place = Place { path: format!("{}.env[{index}]", placed.path()), ..at(placed) };
+        let text = "Flyte 2's console does not read ADMIN_API_URL: it calls Flyte at its own origin, so that both must be behind one \
+                    host; remove it";
+        verdict.notices.push(Notice { rule: rules::NO_EFFECT, place, text: text.to_owned() });
+    }
+    Ok(())
+}
+
+/// Judges the ports of the node that lead to Flyte 2.
+fn judge_node_ports(workload: &Workload, placed: &Placed, ports: &Ports, settings: &Settings, verdict: &mut Verdict) {
+    if settings.is_authenticated(workload.metadata.name.as_deref().unwrap_or_default()) {
+        return;
+    }
+    let mut refuse = |place: Place, what: &str| {
+        let problem = format!(
+            "{what} leads to Flyte 2, which authenticates nobody: anyone may start runs, read their data, and change secrets"
+        );
+        verdict.violations.push(Violation::new(rules::OPEN_PORT, place, problem, "remove it".to_owned()));
+    };
+    if workload.pod.host_network.is_some_and(|value| value.get() == "true") {
+        refuse(Place::at(format!("{}.hostNetwork", workload.pod_path)), "the node's network");
+        return;
+    }
+    for (index, port) in ports.of_node() {
+        let place = Place { path: format!("{}.ports[{index}].hostPort", placed.path()), ..at(placed) };
+        refuse(place, &format!("port {} of the node", Shortened(port)));
+    }
+}
+
+/// Judges what the cluster says beside the workload.
+fn judge_beside(
+    workload: &Workload,
+    placed: &Placed,
+    ports: &Ports,
+    request: &AdmissionRequest,
+    settings: &Settings,
+    host: &dyn Host,
+    verdict: &mut Verdict,
+) -> Result<(), String> {
+    let (objects, namespace, labels) = (Objects::beside(host), request.namespace(), workload.pod_labels());
+    let mesh = in_front::of_mesh(&objects, namespace, labels)?;
+    judge_identity(workload, placed, &objects, namespace, mesh, verdict)?;
+    let name = workload.metadata.name.as_deref().unwrap_or_default();
+    let mut is_there = false;
+    server::each(&objects, namespace, |other, _, _| {
+        is_there |= other == name && request.kind().name() == "Deployment";
+        Ok(())
+    })?;
+    if !is_there {
+        for (title, found) in of_ways(&objects, namespace, labels, ports, settings, mesh)? {
+            verdict.add(
+                match found {
+                    Found::Wrong(rule, problem, mend) => {
+                        Found::Wrong(rule, format!("{title} {problem}"), format!("there: {mend}"))
+                    }
+                    Found::Worth(rule, text) => Found::Worth(rule, format!("{title}: {text}")),
+                },
+                &at(placed),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Judges whether others than the proxy can say who they are.
+fn judge_identity(
+    workload: &Workload,
+    placed: &Placed,
+    objects: &Objects,
+    namespace: &str,
+    mesh: Mesh,
+    verdict: &mut Verdict,
+) -> Result<(), String> {
+    let closes = if mesh.closes { Some(true) } else { network::closes(objects, namespace, workload.pod_labels())? };
+    if closes == Some(true) {
+        return Ok(());
+    }
+    let unreadable = |Unjudged { path, reason }: Unjudged| format!("{path}: {reason}");
+    let files = Files::of(workload, placed, None).map_err(unreadable)?;
+    let Reading { mut config, unseen, .. } = admin::reading(objects, namespace, &files)?;
+    if !config.faults.is_empty() || !config.trusts_identity_headers() {
+        return Ok(());
+    }
+    let doubt = match closes {
+        None => Some("a NetworkPolicy with matchExpressions, which are not read, may close them".to_owned()),
+        _ => (!unseen.is_empty()).then(|| format!("it may be told not to by {}", unseen.join(" and "))),
+    };
+    let trusts =
+        "believes headers that say who calls, and no NetworkPolicy closes its ports: any pod may act as any user";
+    if let Some(doubt) = doubt {
+        let text = format!("as far as is seen {trusts}; {doubt}");
+        verdict.notices.push(Notice { rule: rules::NOT_KNOWN, place: at(placed), text });
+        return Ok(());
+    }
+    let text = format!(
+        "{trusts}; add a NetworkPolicy that lets in the proxy and the pods of tasks alone, or set runs.trustForwardedIdentityHeaders: \
+         false, in the chart's values below configuration.inline"
+    );
+    verdict.notices.push(Notice { rule: rules::FORGEABLE_IDENTITY, place: at(placed), text });
+    Ok(())
+}
