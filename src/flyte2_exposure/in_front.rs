@@ -35,17 +35,32 @@ fn is_of(class: Option<&str>, controller: &str) -> bool {
     class.is_none_or(|class| class.contains(controller))
 }
 
-/// What the annotations of an Ingress say.
+/// The controllers whose annotations are known, as the names of their classes mostly have them.
+const CONTROLLERS: [&str; 6] = ["alb", "nginx", "haproxy", "traefik", "kong", "gce"];
+
+/// What the annotations of an Ingress say. A class may have any name: where it is no known controller's, annotations of one leave it
+/// open whether they are read.
 ///
 /// # Errors
 ///
 /// Why it is not known which middlewares there are.
 pub(super) fn of_ingress(annotations: &Labels, class: Option<&str>, objects: &Objects) -> Result<Gate, String> {
+    let is_known = class.is_none_or(|class| CONTROLLERS.iter().any(|controller| class.contains(controller)));
+    match of_class(annotations, class.filter(|_| is_known), objects)? {
+        Gate::Asks if !is_known => Ok(Gate::NotKnown(format!(
+            "the controller of class {}, which may not read these annotations",
+            Shortened(class.unwrap_or_default())
+        ))),
+        gate => Ok(gate),
+    }
+}
+
+/// What the annotations say to the controller of a class; to any where there is none.
+fn of_class(annotations: &Labels, class: Option<&str>, objects: &Objects) -> Result<Gate, String> {
     let get = |name: &str| annotations.get(name).filter(|value| !value.is_empty());
-    let is_other = |value: Option<&str>, not: &[&str]| value.is_some_and(|value| !not.contains(&value));
     if is_of(class, "alb") {
         let alb = |name: &str| get(&format!("alb.ingress.kubernetes.io/{name}"));
-        let has_login = is_other(alb("auth-type"), &["none"]);
+        let has_login = matches!(alb("auth-type"), Some("oidc" | "cognito"));
         if has_login || alb("jwt-validation").is_some() {
             if has_login && alb("auth-on-unauthenticated-request") == Some("allow") {
                 return Ok(Gate::Open(Some((
@@ -72,7 +87,7 @@ pub(super) fn of_ingress(annotations: &Labels, class: Option<&str>, objects: &Ob
     }
     if is_of(class, "nginx") {
         let nginx = |name: &str| get(&format!("nginx.ingress.kubernetes.io/{name}"));
-        let has_password = nginx("auth-type").is_some() && nginx("auth-secret").is_some();
+        let has_password = matches!(nginx("auth-type"), Some("basic" | "digest")) && nginx("auth-secret").is_some();
         let verifies = !matches!(nginx("auth-tls-verify-client"), Some("off" | "optional" | "optional_no_ca"));
         if nginx("auth-url").is_some() || has_password || nginx("auth-tls-secret").is_some() && verifies {
             return Ok(match nginx("satisfy") {

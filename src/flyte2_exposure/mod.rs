@@ -84,10 +84,14 @@ fn is_cluster_role(kind: &Kind) -> bool {
     (kind.group(), kind.name()) == ("rbac.authorization.k8s.io", "ClusterRole")
 }
 
-/// Whether a path leads to nothing that clients must not reach before they have logged in.
+/// Whether a path leads to nothing but what clients must reach before they have logged in. One with `..` or a regular expression may
+/// lead elsewhere.
 fn is_for_everybody(path: &str) -> bool {
-    const PATHS: [&str; 3] = ["/.well-known/", "/flyteidl2.auth.AuthMetadataService", "/healthz"];
-    PATHS.iter().any(|known| path.starts_with(known))
+    const PATHS: [&str; 3] = ["/.well-known", "/flyteidl2.auth.AuthMetadataService", "/healthz"];
+    let path = path.trim_end_matches(['*', '/']);
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-".contains(letter);
+    let leads_to = |known: &str| path.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    path.chars().all(is_plain) && !path.contains("..") && PATHS.into_iter().any(leads_to)
 }
 
 impl Policy for Flyte2Exposure {
