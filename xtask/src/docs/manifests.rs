@@ -205,7 +205,7 @@ fn rbac(root: &Path, packages: &[Package]) -> Result<Made> {
         "{MADE}# What {} ask policy-server to look up. The names are those of Kubewarden's own charts; a\n\
          # policy-server that may not list what a policy asks for lets the request time out.\n\
          apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: flytewarden\nrules:\n",
-        asking.join(" and ")
+        asking.join(", ")
     );
     for (group, mut resources) in by_group {
         resources.sort();

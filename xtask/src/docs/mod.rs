@@ -61,7 +61,11 @@ fn of_whole(packages: &[Package]) -> impl Iterator<Item = &Package> {
 
 /// Several objects of a kind.
 fn plural(kind: &str) -> String {
-    if kind.ends_with('s') { format!("{kind}es") } else { format!("{kind}s") }
+    match kind.strip_suffix('y') {
+        Some(kind) if !kind.ends_with('a') => format!("{kind}ies"),
+        _ if kind.ends_with('s') => format!("{kind}es"),
+        _ => format!("{kind}s"),
+    }
 }
 
 /// The most bytes that a module may have.
@@ -95,6 +99,18 @@ fn annotation<'m>(metadata: &'m Value, name: &str) -> Result<&'m str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kinds_have_the_plurals_that_the_api_server_knows() {
+        for (kind, plural) in [
+            ("NetworkPolicy", "NetworkPolicies"),
+            ("Gateway", "Gateways"),
+            ("Ingress", "Ingresses"),
+            ("Route", "Routes"),
+        ] {
+            assert_eq!(plural, super::plural(kind));
+        }
+    }
 
     #[test]
     fn what_is_made_is_up_to_date() {
