@@ -204,6 +204,12 @@ impl Unjudged {
         let dot = if path.is_empty() || path.starts_with('[') { "" } else { "." };
         Self { path: format!("{at}{dot}{path}"), reason }
     }
+
+    /// Why, with where in front of it.
+    pub(crate) fn in_words(self) -> String {
+        let Self { path, reason } = self;
+        if path.is_empty() { reason } else { format!("{path}: {reason}") }
+    }
 }
 
 impl fmt::Display for Unjudged {

@@ -305,6 +305,14 @@ impl Placed<'_, '_> {
         format!("{}.{}[{}]", self.pod_path, self.role.field(), self.index)
     }
 
+    /// The place of the container.
+    #[cfg(feature = "admin-config")]
+    pub(crate) fn place(&self) -> crate::verdict::Place {
+        use crate::verdict::{Place, Shortened};
+
+        Place { container: Shortened(self.container.name()).to_string(), ..Place::at(self.path()) }
+    }
+
     /// Reads a list of the container's, as its `field` holds it.
     ///
     /// # Errors

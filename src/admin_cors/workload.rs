@@ -17,7 +17,7 @@ use crate::{
         others::Others,
     },
     sentence::Sentence,
-    verdict::{Notice, Place, Shortened, Unjudged, Verdict, Violation},
+    verdict::{Notice, Place, Unjudged, Verdict, Violation},
     workload::{Container, Placed, Workload},
 };
 
@@ -114,7 +114,7 @@ fn judge_files(asked: &Asked, overrides: Security, settings: &Settings, host: &d
     for violation in found.violations.take().into_iter().filter(|violation| holds(&violation.place)) {
         let Violation { rule, place, problem, mend, .. } = violation;
         let problem = if place.path == DEFAULT { problem } else { format!("in {place}: {problem}") };
-        verdict.violations.push(Violation::new(rule, at(placed), problem, mend));
+        verdict.violations.push(Violation::new(rule, placed.place(), problem, mend));
     }
     if unseen.is_empty() {
         verdict.seen.shows(Sentence::Origins);
@@ -133,10 +133,6 @@ fn nothing_seen(unseen: &[String]) -> String {
 /// Where it would be said what no file says.
 const DEFAULT: &str = "";
 
-fn at(placed: &Placed) -> Place {
-    Place { container: Shortened(placed.container.name()).to_string(), ..Place::at(placed.path()) }
-}
-
 fn not_known(placed: &Placed, text: String) -> Notice {
-    Notice { rule: rules::NOT_KNOWN, place: at(placed), text }
+    Notice { rule: rules::NOT_KNOWN, place: placed.place(), text }
 }

@@ -191,20 +191,23 @@ fn judge_way(
     let mut found = Vec::new();
     let mut leads = false;
     let known = server::each(&objects, namespace, |_, workload, ports| {
+        // What is wrong for one is wrong for the next, and is said once.
+        if leads {
+            return Ok(());
+        }
         let labels = workload.pod_labels();
         let mesh = || in_front::of_mesh(&objects, namespace, labels);
         if kind == Listed::Service {
-            if !leads && spec.leads_to(labels, ports) {
-                leads = true;
+            leads = spec.leads_to(labels, ports);
+            if leads {
                 found.extend(of_service(name, &spec, settings, mesh()?));
             }
             return Ok(());
         }
         let services = server::services(&objects, namespace, labels, ports)?;
-        let route = Route::of((kind, namespace, name), object, &services, &objects)?;
-        if let Some(route) = route.filter(|_| !leads) {
+        if let Some(route) = Route::of((kind, namespace, name), object, &services, &objects)? {
             leads = true;
-            found.extend(of_route(name, &route, settings, mesh()?));
+            found.extend(route.found(name, settings, mesh()?));
         }
         Ok(())
     });
@@ -243,14 +246,6 @@ fn of_service(name: &str, spec: &ServiceSpec, settings: &Settings, mesh: Mesh) -
     Some(Found::Wrong(rules::OPEN_SERVICE, problem, mend.to_owned()))
 }
 
-/// What is found of a route that leads to Flyte 2.
-fn of_route(name: &str, route: &Route, settings: &Settings, mesh: Mesh) -> Vec<Found> {
-    let wrong = route.violation(name, settings, mesh);
-    let wrong = wrong.map(|(rule, problem, mend)| Found::Wrong(rule, problem, mend));
-    let worth = route.notices(name, settings, mesh).into_iter().map(|(rule, text)| Found::Worth(rule, text));
-    wrong.into_iter().chain(worth).collect()
-}
-
 /// What is found of the Services and routes that lead to pods with these labels, with their titles.
 fn of_ways(
     objects: &Objects,
@@ -273,7 +268,7 @@ fn of_ways(
     for kind in route::KINDS {
         objects.each(kind, Some(namespace), |found| {
             let route = Route::of((kind, namespace, &found.name), &found.object, &services, objects)?;
-            let of_it = route.map(|route| of_route(&found.name, &route, settings, mesh));
+            let of_it = route.map(|route| route.found(&found.name, settings, mesh));
             ways.extend(of_it.into_iter().flatten().map(|of_it| (found.title(kind), of_it)));
             Ok(())
         })?;

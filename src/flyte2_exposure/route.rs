@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use serde_json::value::RawValue;
 
 use super::{
-    in_front::{self, Gate},
+    Found,
+    in_front::{self, Gate, Mesh},
     is_for_everybody, rules,
     settings::Settings,
 };
@@ -14,7 +15,6 @@ use crate::{
     admission,
     host::Listed,
     installation::{gateway, ingress::Ingress, objects::Objects, openshift},
-    rule::RuleName,
     verdict::{Unjudged, few},
     view::view,
     workload::Labels,
@@ -59,11 +59,11 @@ impl Route {
         services: &BTreeSet<String>,
         objects: &Objects,
     ) -> Result<Option<Self>, String> {
-        let unreadable = |Unjudged { path, reason }: Unjudged| format!("{path}: {reason}");
         let route = match kind {
             Listed::Ingress => {
-                let ingress: Ingress = admission::read(object).map_err(unreadable)?;
-                let metadata = admission::read::<Annotated>(object).map_err(unreadable)?.metadata.unwrap_or_default();
+                let ingress: Ingress = admission::read(object).map_err(Unjudged::in_words)?;
+                let metadata =
+                    admission::read::<Annotated>(object).map_err(Unjudged::in_words)?.metadata.unwrap_or_default();
                 let annotations = metadata.annotations.unwrap_or_default();
                 let class = ingress.class().or(annotations.get("kubernetes.io/ingress.class"));
                 let is_of = |controller: &str| class.is_some_and(|class| class.contains(controller));
@@ -98,7 +98,7 @@ impl Route {
                 }
             }
             Listed::Route => {
-                let route: openshift::Route = admission::read(object).map_err(unreadable)?;
+                let route: openshift::Route = admission::read(object).map_err(Unjudged::in_words)?;
                 Self {
                     paths: route.leads_to(services).then(String::new).into_iter().collect(),
                     gate: Gate::Open(None),
@@ -109,7 +109,7 @@ impl Route {
                 }
             }
             _ => {
-                let route: gateway::Route = admission::read(object).map_err(unreadable)?;
+                let route: gateway::Route = admission::read(object).map_err(Unjudged::in_words)?;
                 if !route.is_of_gateway() {
                     return Ok(None);
                 }
@@ -134,52 +134,45 @@ impl Route {
         Ok((!route.paths.is_empty()).then_some(route))
     }
 
-    /// What is wrong with the route, and the line that mends it.
-    pub(super) fn violation(
-        &self,
-        name: &str,
-        settings: &Settings,
-        mesh: in_front::Mesh,
-    ) -> Option<(RuleName, String, String)> {
-        let Gate::Open(why) = &self.gate else { return None };
+    /// What is found of the route: whether something asks who calls, and what browsers get.
+    pub(super) fn found(&self, name: &str, settings: &Settings, mesh: Mesh) -> Vec<Found> {
+        let mut found = Vec::new();
         let open: Vec<&str> = self.paths.iter().map(|path| &**path).filter(|path| !is_for_everybody(path)).collect();
-        if open.is_empty() || mesh.asks || settings.is_authenticated(name) {
-            return None;
+        if open.is_empty() {
+            return found;
         }
-        let open = what_is_open(&open);
-        let (problem, mend) = match why {
-            Some((why, mend)) => (format!("leads to Flyte 2, and {why}: anyone may {open}"), (*mend).to_owned()),
-            None => (
-                format!("leads to Flyte 2, and nothing in front asks who calls: anyone may {open}"),
-                format!("{}; or list it in the setting authenticated", self.how_to_ask),
-            ),
-        };
-        Some((rules::OPEN_ROUTE, problem, mend))
-    }
-
-    /// What is worth knowing of it.
-    pub(super) fn notices(&self, name: &str, settings: &Settings, mesh: in_front::Mesh) -> Vec<(RuleName, String)> {
-        let mut notices = Vec::new();
-        if self.paths.iter().all(|path| is_for_everybody(path)) {
-            return notices;
-        }
-        if let Gate::NotKnown(what) = &self.gate
-            && !mesh.asks
-            && !settings.is_authenticated(name)
-        {
-            notices.push((
-                rules::NOT_KNOWN,
-                format!("leads to Flyte 2, and it is not known whether anything asks who calls: that is up to {what}"),
-            ));
+        if !mesh.asks && !settings.is_authenticated(name) {
+            found.extend(self.unasked(&open));
         }
         if let Some(how) = self.how_to_remove {
             let text = format!(
                 "the pages of every website may call Flyte 2 with the credentials that browsers send along, and Flyte has no option against \
                  it; remove its Access-Control-Allow headers: {how}"
             );
-            notices.push((rules::ANY_ORIGIN, text));
+            found.push(Found::Worth(rules::ANY_ORIGIN, text));
         }
-        notices
+        found
+    }
+
+    /// That nothing at the route asks who calls from some paths, or that it is not known whether something does.
+    fn unasked(&self, open: &[&str]) -> Option<Found> {
+        let (problem, mend) = match &self.gate {
+            Gate::Asks => return None,
+            Gate::NotKnown(what) => {
+                let text = format!(
+                    "leads to Flyte 2, and it is not known whether anything asks who calls: that is up to {what}"
+                );
+                return Some(Found::Worth(rules::NOT_KNOWN, text));
+            }
+            Gate::Open(Some((why, mend))) => {
+                (format!("leads to Flyte 2, and {why}: anyone may {}", what_is_open(open)), (*mend).to_owned())
+            }
+            Gate::Open(None) => (
+                format!("leads to Flyte 2, and nothing in front asks who calls: anyone may {}", what_is_open(open)),
+                format!("{}; or list it in the setting authenticated", self.how_to_ask),
+            ),
+        };
+        Some(Found::Wrong(rules::OPEN_ROUTE, problem, mend))
     }
 }
 

@@ -55,14 +55,10 @@ pub(super) fn judge(
         }
         if let Err(reason) = judge_beside(&workload, &placed, &ports, request, settings, host, verdict) {
             let text = format!("who reaches Flyte 2, and who it takes them for, was not judged: {reason}");
-            verdict.notices.push(Notice { rule: rules::NOT_KNOWN, place: at(&placed), text });
+            verdict.notices.push(Notice { rule: rules::NOT_KNOWN, place: placed.place(), text });
         }
     }
     Ok(())
-}
-
-fn at(placed: &Placed) -> Place {
-    Place { container: Shortened(placed.container.name()).to_string(), ..Place::at(placed.path()) }
 }
 
 fn is_console(placed: &Placed) -> bool {
@@ -74,7 +70,7 @@ fn judge_console(placed: &Placed, verdict: &mut Verdict) -> Result<(), Unjudged>
     let variables: Vec<Variable> = placed.list("env", placed.container.env)?;
     let is_it = |variable: &Variable| variable.name.as_deref() == Some(flyte::ADMIN_API_URL);
     if let Some(index) = variables.iter().position(is_it) {
-        let place = Place { path: format!("{}.env[{index}]", placed.path()), ..at(placed) };
+        let place = Place { path: format!("{}.env[{index}]", placed.path()), ..placed.place() };
         let text = "Flyte 2's console does not read ADMIN_API_URL: it calls Flyte at its own origin, so that both must be behind one \
                     host; remove it";
         verdict.notices.push(Notice { rule: rules::NO_EFFECT, place, text: text.to_owned() });
@@ -98,7 +94,7 @@ fn judge_node_ports(workload: &Workload, placed: &Placed, ports: &Ports, setting
         return;
     }
     for (index, port) in ports.of_node() {
-        let place = Place { path: format!("{}.ports[{index}].hostPort", placed.path()), ..at(placed) };
+        let place = Place { path: format!("{}.ports[{index}].hostPort", placed.path()), ..placed.place() };
         refuse(place, &format!("port {} of the node", Shortened(port)));
     }
 }
@@ -131,7 +127,7 @@ fn judge_beside(
                     }
                     Found::Worth(rule, text) => Found::Worth(rule, format!("{title}: {text}")),
                 },
-                &at(placed),
+                &placed.place(),
             );
         }
     }
@@ -151,8 +147,7 @@ fn judge_identity(
     if closes == Some(true) {
         return Ok(());
     }
-    let unreadable = |Unjudged { path, reason }: Unjudged| format!("{path}: {reason}");
-    let files = Files::of(workload, placed, None).map_err(unreadable)?;
+    let files = Files::of(workload, placed, None).map_err(Unjudged::in_words)?;
     let Reading { mut config, unseen, .. } = admin::reading(objects, namespace, &files)?;
     if !config.faults.is_empty() || !config.trusts_identity_headers() {
         return Ok(());
@@ -165,13 +160,13 @@ fn judge_identity(
         "believes headers that say who calls, and no NetworkPolicy closes its ports: any pod may act as any user";
     if let Some(doubt) = doubt {
         let text = format!("as far as is seen {trusts}; {doubt}");
-        verdict.notices.push(Notice { rule: rules::NOT_KNOWN, place: at(placed), text });
+        verdict.notices.push(Notice { rule: rules::NOT_KNOWN, place: placed.place(), text });
         return Ok(());
     }
     let text = format!(
         "{trusts}; add a NetworkPolicy that lets in the proxy and the pods of tasks alone, or set runs.trustForwardedIdentityHeaders: \
          false, in the chart's values below configuration.inline"
     );
-    verdict.notices.push(Notice { rule: rules::FORGEABLE_IDENTITY, place: at(placed), text });
+    verdict.notices.push(Notice { rule: rules::FORGEABLE_IDENTITY, place: placed.place(), text });
     Ok(())
 }

@@ -116,7 +116,7 @@ impl Admin {
             None => (None, Security::default(), None, by_name(objects, namespace)?),
         };
         let Reading { mut config, unseen, own_files, .. } = reading(objects, namespace, &files)?;
-        let security = config.security().map_err(in_words)?;
+        let security = config.security().map_err(Unjudged::in_words)?;
         if let Some(fault) = config.faults.first() {
             return Err(format!("{}: {}", fault.place.path, fault.problem));
         }
@@ -239,14 +239,7 @@ pub(crate) fn runners(objects: &Objects, namespace: &str) -> Result<Vec<Runner>,
 ///
 /// A file cannot be read, or the host does not say which there are.
 pub(crate) fn reading(objects: &Objects, namespace: &str, files: &Files) -> Result<Reading, String> {
-    Reading::of(objects, namespace, files).map_err(in_words)
-}
-
-fn in_words(Unjudged { path, reason }: Unjudged) -> String {
-    match &*path {
-        "" => reason,
-        path => format!("{path}: {reason}"),
-    }
+    Reading::of(objects, namespace, files).map_err(Unjudged::in_words)
 }
 
 impl Runner {

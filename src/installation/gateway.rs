@@ -39,7 +39,6 @@ view! {
 
     struct Match<'a> {
         "path" => path: MatchedPath<'a>,
-        "method" => method: &'a RawValue,
     }
 
     struct MatchedPath<'a> {

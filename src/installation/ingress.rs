@@ -6,7 +6,7 @@ use super::{
     objects::Found,
     routes::{Cors, Hosts, RouteHost},
 };
-#[cfg(any(feature = "flyte-oauth-tls", feature = "flyte2-exposure"))]
+#[cfg(feature = "flyte-oauth-tls")]
 use crate::admission::Kind;
 use crate::{host::Listed, text::Text, view::view};
 
@@ -164,7 +164,7 @@ pub(crate) struct IssuedBy {
 }
 
 /// Whether objects of this kind are Ingresses.
-#[cfg(any(feature = "flyte-oauth-tls", feature = "flyte2-exposure"))]
+#[cfg(feature = "flyte-oauth-tls")]
 pub(crate) fn is_kind(kind: &Kind) -> bool {
     use k8s_openapi::{Resource, api::networking::v1};
     (kind.group(), kind.name()) == (v1::Ingress::GROUP, v1::Ingress::KIND)
