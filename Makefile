@@ -60,7 +60,7 @@ docs:
 	if command -v kwctl; then xtask/artifacthub; fi
 
 lint: style
-	cargo clippy --release --locked --workspace --all-targets -- --deny warnings
+	cargo clippy --release --locked --workspace --features xtask/web --all-targets -- --deny warnings
 	cargo clippy --profile module --locked --target wasm32-wasip1 --package flytewarden --package flytewarden-floor \
 		--features flytewarden/kubewarden -- --deny warnings
 	$(CARGO_DOC) --workspace
