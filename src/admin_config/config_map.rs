@@ -53,6 +53,29 @@ pub(crate) struct Requested<'a> {
     pub(crate) object: &'a RawValue,
     /// Whether it has an entry that flyteadmin might read: by its name or, where that is none of a file, by what it says.
     pub(crate) may_have_files: bool,
+    /// Whether the chart that made it, by its label, is Flyte 2's.
+    is_of_flyte_two: bool,
+    /// Whether it has entries in base64.
+    #[cfg(feature = "flyte2-exposure")]
+    has_bytes: bool,
+}
+
+impl Requested<'_> {
+    /// Whether it is Flyte 2's, which has no flyteadmin: by the chart's label, or by its section `runs`, and without a section of
+    /// Flyte 1's. `files` are its own.
+    pub(crate) fn is_flyte_two(&self, files: &[File]) -> bool {
+        let mut lines = files.iter().flat_map(|file| file.text.split(|byte| *byte == b'\n'));
+        let is_ones =
+            |line: &[u8]| [&b"server:"[..], b"propeller:", b"flyteadmin:"].iter().any(|key| line.starts_with(key));
+        let has_ones = lines.clone().any(is_ones);
+        !has_ones && (self.is_of_flyte_two || lines.any(|line| line.starts_with(b"runs:")))
+    }
+
+    /// Whether [`Self::is_flyte_two`] may hold, told without its files, so that a megabyte of somebody else's is not read for it.
+    #[cfg(feature = "flyte2-exposure")]
+    pub(crate) fn may_be_flyte_two(&self) -> bool {
+        self.is_of_flyte_two || self.has_bytes || self.object.get().contains("runs:")
+    }
 }
 
 /// The ConfigMap in a request. One that is being deleted is in use, and can be changed, as long as a finalizer keeps it.
@@ -64,9 +87,19 @@ pub(crate) fn of<'a>(request: &AdmissionRequest<'a>) -> Result<Requested<'a>, Un
     let object = request.object()?;
     // In one go: it may be a megabyte.
     let Object { metadata, data, binary_data, .. } = admission::read(object)?;
-    let name = metadata.unwrap_or_default().name.unwrap_or(Text::constant(""));
+    let metadata = metadata.unwrap_or_default();
+    let is_of_flyte_two = metadata.label_named(flyte::CHART_LABEL).is_some_and(flyte::is_chart_of_flyte_two);
+    #[cfg(feature = "flyte2-exposure")]
+    let has_bytes = binary_data.is_some();
     let may_have_files = [data, binary_data].into_iter().flatten().any(|MayBeFiles(may_be)| may_be);
-    Ok(Requested { name, object, may_have_files })
+    Ok(Requested {
+        name: metadata.name.unwrap_or(Text::constant("")),
+        object,
+        may_have_files,
+        is_of_flyte_two,
+        #[cfg(feature = "flyte2-exposure")]
+        has_bytes,
+    })
 }
 
 view! {
@@ -74,10 +107,6 @@ view! {
         "metadata" => metadata: Metadata<'a>,
         "data" => data: MayBeFiles,
         "binaryData" => binary_data: MayBeFiles,
-    }
-
-    struct Labelled<'a> {
-        "metadata" => metadata: Metadata<'a>,
     }
 
     struct ConfigMap<'a> {
@@ -129,22 +158,6 @@ pub(crate) fn add_files<'a>(
 
 /// The most bytes of an entry that is looked into though its name is none of a file of flyteadmin's.
 const MOST_OF_ANOTHER_NAME: usize = 20_000;
-
-/// Whether a ConfigMap is Flyte 2's, which has no flyteadmin: by the chart's label, or by its section `runs`, and without a section
-/// of Flyte 1's.
-///
-/// # Errors
-///
-/// Its metadata has another type than Kubernetes gives it.
-pub(crate) fn is_flyte_two(object: &RawValue, files: &[File]) -> Result<bool, Unjudged> {
-    let metadata = admission::read::<Labelled>(object)?.metadata.unwrap_or_default();
-    let is_labelled = metadata.label_named(flyte::CHART_LABEL).is_some_and(flyte::is_chart_of_flyte_two);
-    let mut lines = files.iter().flat_map(|file| file.text.split(|byte| *byte == b'\n'));
-    let is_ones =
-        |line: &[u8]| [&b"server:"[..], b"propeller:", b"flyteadmin:"].iter().any(|key| line.starts_with(key));
-    let has_ones = lines.clone().any(is_ones);
-    Ok(!has_ones && (is_labelled || lines.any(|line| line.starts_with(b"runs:"))))
-}
 
 /// Whether there is an entry among others that flyteadmin might read.
 #[derive(Debug)]

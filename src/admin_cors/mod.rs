@@ -95,8 +95,9 @@ fn judge_config_map(
     host: &dyn Host,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
-    let Requested { name, object, may_have_files } = config_map::of(request)?;
-    let (name, is_flyteadmins) = (&*name, settings.is_flyteadmins(&name));
+    let requested = config_map::of(request)?;
+    let Requested { name, object, may_have_files, .. } = &requested;
+    let is_flyteadmins = settings.is_flyteadmins(name);
     // The settings, where they name ConfigMaps, and what nobody could mount there.
     if !is_flyteadmins && (settings.names_config_maps() || !may_have_files) {
         return Ok(());
@@ -116,7 +117,7 @@ fn judge_config_map(
     }
     let files = config_map::files(object)?;
     if readers.is_empty() {
-        readers.push(Runner::of_name(name, config_map::is_flyte_two(object, &files)?));
+        readers.push(Runner::of_name(name, requested.is_flyte_two(&files)));
     }
     if readers.iter().all(|reader| reader.is_flyte_two) {
         verdict.notices.push(note(rules::FLYTE_TWO, FLYTE_TWO.to_owned()));

@@ -16,20 +16,22 @@ use super::rules;
 
 /// Judges a ConfigMap that Flyte 2's server reads; where none is seen, one that looks like it.
 pub(super) fn judge(request: &AdmissionRequest, host: &dyn Host, verdict: &mut Verdict) -> Result<(), Unjudged> {
-    let Requested { name, object, may_have_files } = config_map::of(request)?;
+    let requested = config_map::of(request)?;
+    let Requested { name, object, may_have_files, .. } = &requested;
     if !may_have_files {
         return Ok(());
     }
     let namespace = request.namespace();
-    let others = Others::beside_config_map(host, false, (namespace, &name, object));
+    let others = Others::beside_config_map(host, false, (namespace, name, object));
     let readers = admin::runners(&others, namespace).unwrap_or_default();
-    let mut readers = readers.iter().filter(|runner| runner.reads(&name)).peekable();
+    let mut readers = readers.iter().filter(|runner| runner.reads(name)).peekable();
+    let is_read = readers.peek().is_some();
+    let may_be_its = if is_read { readers.any(|runner| runner.is_flyte_two) } else { requested.may_be_flyte_two() };
+    if !may_be_its {
+        return Ok(());
+    }
     let files = config_map::files(object)?;
-    let is_its = match readers.peek() {
-        Some(_) => readers.any(|runner| runner.is_flyte_two),
-        None => config_map::is_flyte_two(object, &files)?,
-    };
-    if !is_its {
+    if !is_read && !requested.is_flyte_two(&files) {
         return Ok(());
     }
     verdict.seen.judged();

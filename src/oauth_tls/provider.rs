@@ -67,7 +67,8 @@ pub(super) fn judge(
     host: &dyn Host,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
-    let Requested { name, object, may_have_files } = config_map::of(request)?;
+    let requested = config_map::of(request)?;
+    let Requested { name, object, may_have_files, .. } = &requested;
     // Reading its files is what a ConfigMap costs, and most say nothing of it, unless they are in escapes or in base64.
     let is_veiled = || ["\\u", "\"binaryData\""].iter().any(|sign| object.get().contains(sign));
     let may_say_it = || says(object.get().as_bytes(), SERVER_TYPE) || is_veiled();
@@ -79,11 +80,11 @@ pub(super) fn judge(
         return Ok(());
     }
     let namespace = request.namespace();
-    let others = Others::beside_config_map(host, false, (namespace, &name, object));
+    let others = Others::beside_config_map(host, false, (namespace, name, object));
     let readers = admin::runners(&others, namespace).unwrap_or_default();
-    let mut readers: Vec<Runner> = readers.into_iter().filter(|runner| runner.reads(&name)).collect();
-    if readers.is_empty() && config_map::deployment(&name).is_some() {
-        readers.push(Runner::of_name(&name, config_map::is_flyte_two(object, &files)?));
+    let mut readers: Vec<Runner> = readers.into_iter().filter(|runner| runner.reads(name)).collect();
+    if readers.is_empty() && config_map::deployment(name).is_some() {
+        readers.push(Runner::of_name(name, requested.is_flyte_two(&files)));
     }
     for reader in readers.into_iter().filter(|reader| !reader.is_flyte_two) {
         verdict.seen.judged();
