@@ -33,7 +33,12 @@ impl<'a> Server<'a> {
         let image = Repository::of(container.image()).map_or("", |repository| repository.name());
         let says =
             |word: &str| [container.command, container.args].iter().flatten().any(|list| list.get().contains(word));
-        if image == flyte::FLYTE_2_IMAGE && !says("\"start\"") {
+        // Its binary takes any words for nothing: a `start` that is left from Flyte 1 changes nothing. With a tag of Flyte 1's it is
+        // Flyte 1, by a name of somebody's own.
+        let is_one = || says("\"start\"") && [":1.", ":v1."].iter().any(|tag| container.image().contains(tag));
+        let is_named_two =
+            image.strip_prefix(flyte::FLYTE_2_IMAGE).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+        if is_named_two && !is_one() {
             return Ok(Some(Self::FlyteTwo));
         }
         let is_known = is_named(placed) || flyte::ADMIN_IMAGES.contains(&image);
@@ -42,7 +47,7 @@ impl<'a> Server<'a> {
             return Ok(None);
         }
         let line = CommandLine::read(placed)?;
-        if !line.run.serves() && container.command.is_none_or(is_empty) && line.run.begins_with_config() {
+        if !line.run.serves() && container.command.is_none_or(is_empty) && line.run.has_config_and_no_command() {
             return Ok(Some(Self::FlyteTwo));
         }
         Ok((is_known || line.run.is_flyteadmins()).then_some(Self::Admin(line)))

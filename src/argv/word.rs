@@ -69,9 +69,13 @@ impl Run<'_> {
         self.arguments.iter().any(|word| word.value.text == flyte::ADMIN_COMMANDS[1])
     }
 
-    /// Whether the first word is `--config`, as it is to a program without commands.
-    pub(crate) fn begins_with_config(&self) -> bool {
-        self.arguments.first().is_some_and(|word| word.value.text.starts_with("--config"))
+    /// Whether the words are flags, `--config` among them, and no command, as they are to a program without commands.
+    pub(crate) fn has_config_and_no_command(&self) -> bool {
+        let words = || self.arguments.iter().map(|word| &*word.value.text);
+        let is_command = |word: &str| flyte::ADMIN_COMMANDS.contains(&word) || flyte::OTHER_COMMANDS.contains(&word);
+        words().next().is_some_and(|word| word.starts_with('-'))
+            && words().any(|word| word.starts_with("--config"))
+            && !words().any(is_command)
     }
 
     pub(super) fn clear(&mut self) {
