@@ -227,6 +227,9 @@ impl Listed {
                 "metadata.namespace",
                 "spec.alternateBackends",
                 "spec.host",
+                "spec.httpHeaders",
+                "spec.path",
+                "spec.port",
                 "spec.tls.termination",
                 "spec.to",
             ],
@@ -245,15 +248,28 @@ impl Listed {
                 "spec.tls.hosts",
                 "spec.tls.secretName",
             ],
-            Self::Service => {
-                &["metadata.name", "metadata.namespace", "spec.externalIPs", "spec.ports", "spec.selector", "spec.type"]
-            }
+            Self::Service => &[
+                "metadata.annotations",
+                "metadata.name",
+                "metadata.namespace",
+                "spec.externalIPs",
+                "spec.externalName",
+                "spec.ports",
+                "spec.selector",
+                "spec.type",
+            ],
             Self::NetworkPolicy => {
                 &["metadata.name", "metadata.namespace", "spec.ingress", "spec.podSelector", "spec.policyTypes"]
             }
-            Self::AuthorizationPolicy => {
-                &["metadata.name", "metadata.namespace", "spec.action", "spec.rules", "spec.selector"]
-            }
+            Self::AuthorizationPolicy => &[
+                "metadata.annotations",
+                "metadata.name",
+                "metadata.namespace",
+                "spec.action",
+                "spec.rules",
+                "spec.selector",
+                "spec.targetRefs",
+            ],
             // What it says of clients, with no Secret in it.
             Self::SecurityPolicy => &["metadata.name", "metadata.namespace", "spec"],
             Self::Middleware => &["metadata.name", "metadata.namespace", "spec"],

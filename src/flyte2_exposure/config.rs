@@ -1,7 +1,10 @@
 //! Flyte 2's ConfigMaps: options of Flyte 1 that it does not read, and the provider that clients are sent to.
 
+use std::mem;
+
 use crate::{
     admin_config::{
+        Fault,
         config_map::{self, Requested},
         files::Config,
     },
@@ -36,10 +39,14 @@ pub(super) fn judge(request: &AdmissionRequest, host: &dyn Host, verdict: &mut V
     }
     verdict.seen.judged();
     let mut config = Config::read(&files)?;
-    if let Some(fault) = config.faults.first() {
-        let text = "this file cannot be read, and was not judged".to_owned();
-        verdict.notices.push(Notice { rule: rules::NOT_KNOWN, place: fault.place.clone(), text });
-        return Ok(());
+    // Files are read as flyteadmin reads them, and it is named where that fails.
+    for Fault { place, problem, mend, .. } in mem::take(&mut config.faults) {
+        verdict.violations.push(Violation::new(
+            rules::UNREADABLE_FILE,
+            place,
+            problem.replacen("flyteadmin", "Flyte 2", 1),
+            mend.into_owned(),
+        ));
     }
     for place in config.sections("auth") {
         let problem =

@@ -4,7 +4,7 @@
 //! So what leads to it must ask: routes, by their controller or by a policy of the gateway or the mesh; Services and ports of the
 //! node lead around that.
 //!
-//! Judged: Ingress, HTTPRoute, GRPCRoute and OpenShift's Route; Service; workloads that run Flyte 2's server or its console; its
+//! Judged: Ingress, HTTPRoute, GRPCRoute and OpenShift's Route, and of other kinds of routes that they lead there; Service; workloads that run Flyte 2's server or its console; its
 //! ConfigMaps; its ClusterRole. Which pods are Flyte 2's, their command line and their image say. What came before the Deployment
 //! that it leads to is judged with that. Not judged: Flyte 1; an UPDATE of an object that is being deleted; Services and routes that
 //! the settings name.
@@ -19,21 +19,20 @@ mod route;
 mod rules;
 mod server;
 mod settings;
+mod unread;
 mod workload;
 
-use std::collections::BTreeSet;
-
 use in_front::Mesh;
-use route::Route;
+use route::{Fault, Route};
 use serde_json::value::RawValue;
-use server::{Service, ServiceSpec};
+use server::{Backends, LeadsTo, Service, ServiceSpec};
 use settings::Settings;
 
 use crate::{
     admin_config::config_map,
     admission::{self, AdmissionRequest, Kind},
     host::{Host, Listed},
-    installation::objects::Objects,
+    installation::{gateway, objects::Objects},
     policy::{Declared, Policy},
     rule::RuleName,
     settings::InvalidSettings,
@@ -67,7 +66,7 @@ pub const DECLARED: Declared = Declared {
         Listed::Service,
     ],
     asks_for_images: false,
-    most_bytes: 550_000,
+    most_bytes: 580_000,
 };
 
 /// The kind of a route or a Service, if it is one.
@@ -100,7 +99,11 @@ impl Policy for Flyte2Exposure {
     }
 
     fn concerns(&self, kind: &Kind) -> bool {
-        listed(kind).is_some() || is_cluster_role(kind) || config_map::is_kind(kind) || is_workload(kind)
+        listed(kind).is_some()
+            || unread::is_kind(kind)
+            || is_cluster_role(kind)
+            || config_map::is_kind(kind)
+            || is_workload(kind)
     }
 
     fn judge(
@@ -118,6 +121,8 @@ impl Policy for Flyte2Exposure {
             judge_way(kind, request, settings, host, &mut verdict)?;
         } else if config_map::is_kind(request.kind()) {
             config::judge(request, host, &mut verdict)?;
+        } else if unread::is_kind(request.kind()) {
+            judge_unread(request, settings, host, &mut verdict)?;
         } else if is_cluster_role(request.kind()) {
             judge_cluster_role(request, &mut verdict)?;
         } else {
@@ -180,37 +185,58 @@ fn judge_way(
         return Ok(());
     }
     let (namespace, name) = (request.namespace(), metadata.name.as_deref().unwrap_or_default());
-    let objects = Objects::beside(host);
-    let spec = match kind {
-        Listed::Service => admission::read::<Service>(object)?.spec.unwrap_or_default(),
-        _ => ServiceSpec::default(),
-    };
-    if kind == Listed::Service && !is_reached_from_outside(&spec) {
-        return Ok(());
+    let mut objects = Objects::beside(host);
+    let (mut spec, mut namespaces) = (ServiceSpec::default(), vec![namespace]);
+    let of_gateway;
+    match kind {
+        Listed::Service => {
+            spec = admission::read::<Service>(object)?.spec.unwrap_or_default();
+            if !is_reached_from_outside(&spec) {
+                return Ok(());
+            }
+        }
+        Listed::HttpRoute | Listed::GrpcRoute => {
+            of_gateway = admission::read::<gateway::Route>(object)?;
+            namespaces = of_gateway.namespaces(namespace);
+        }
+        _ => {}
+    }
+    if namespaces.len() > 1 {
+        objects = objects.everywhere();
     }
     let mut found = Vec::new();
-    let mut leads = false;
-    let known = server::each(&objects, namespace, |_, workload, ports| {
-        // What is wrong for one is wrong for the next, and is said once.
-        if leads {
-            return Ok(());
-        }
-        let labels = workload.pod_labels();
-        let mesh = || in_front::of_mesh(&objects, namespace, labels);
-        if kind == Listed::Service {
-            leads = spec.leads_to(labels, ports);
-            if leads {
-                found.extend(of_service(name, &spec, settings, mesh()?));
+    let (mut leads, mut fault) = (false, None);
+    let known = namespaces.into_iter().try_for_each(|of_flyte| {
+        server::each(&objects, of_flyte, |_, workload, ports| {
+            // What is wrong for one is wrong for the next, and is said once.
+            if leads || fault.is_some() {
+                return Ok(());
             }
-            return Ok(());
-        }
-        let services = server::services(&objects, namespace, labels, ports)?;
-        if let Some(route) = Route::of((kind, namespace, name), object, &services, &objects)? {
-            leads = true;
-            found.extend(route.found(name, settings, mesh()?));
-        }
-        Ok(())
+            let labels = workload.pod_labels();
+            let mesh = || in_front::of_mesh(&objects, of_flyte, labels);
+            if kind == Listed::Service {
+                if let Some(leads_to) = spec.leads_to(labels, ports) {
+                    leads = true;
+                    found.extend(of_service(name, &spec, leads_to, settings, &mesh()?));
+                }
+                return Ok(());
+            }
+            let backends = Backends::of(&objects, of_flyte, labels, ports)?;
+            match Route::of((kind, namespace, name), object, &backends, &objects) {
+                Ok(Some(route)) => {
+                    leads = true;
+                    found.extend(route.found(name, settings, &mesh()?));
+                }
+                Ok(None) => {}
+                Err(Fault::Unreadable(unjudged)) => fault = Some(unjudged),
+                Err(Fault::NotKnown(reason)) => return Err(reason),
+            }
+            Ok(())
+        })
     });
+    if let Some(unjudged) = fault {
+        return Err(unjudged);
+    }
     if leads {
         verdict.seen.judged();
     }
@@ -223,13 +249,31 @@ fn judge_way(
     Ok(())
 }
 
+/// Says of a route of a kind that is not read that it leads to Flyte 2.
+fn judge_unread(
+    request: &AdmissionRequest,
+    settings: &Settings,
+    host: &dyn Host,
+    verdict: &mut Verdict,
+) -> Result<(), Unjudged> {
+    let object = request.object()?;
+    let metadata = admission::read::<Object>(object)?.metadata.unwrap_or_default();
+    let named = (request.namespace(), metadata.name.as_deref().unwrap_or_default());
+    // What leads here is not known where the Deployments are not, and is said of the other kinds.
+    if let Ok(Some(found)) = unread::found(named, object, settings, &Objects::beside(host)) {
+        verdict.seen.judged();
+        verdict.add(found, &Place::at("spec"));
+    }
+    Ok(())
+}
+
 fn is_reached_from_outside(spec: &ServiceSpec) -> bool {
     matches!(spec.kind.as_deref(), Some("LoadBalancer" | "NodePort"))
         || spec.external.as_ref().is_some_and(|addresses| !addresses.is_empty())
 }
 
 /// What is found of a Service that leads to Flyte 2.
-fn of_service(name: &str, spec: &ServiceSpec, settings: &Settings, mesh: Mesh) -> Option<Found> {
+fn of_service(name: &str, spec: &ServiceSpec, leads_to: LeadsTo, settings: &Settings, mesh: &Mesh) -> Option<Found> {
     if !is_reached_from_outside(spec) || mesh.asks || settings.is_authenticated(name) {
         return None;
     }
@@ -237,37 +281,41 @@ fn of_service(name: &str, spec: &ServiceSpec, settings: &Settings, mesh: Mesh) -
         Some(kind @ ("LoadBalancer" | "NodePort")) => format!("type {kind}"),
         _ => "externalIPs".to_owned(),
     };
-    let problem = format!(
-        "is reached from outside the cluster ({how}) and leads to Flyte 2, which authenticates nobody: anyone may start runs, read their \
-         data, and change secrets"
-    );
+    let problem = format!("is reached from outside the cluster ({how}) and leads to {}", leads_to.in_words());
     let mend =
         "set type: ClusterIP, and let people in by a route that authenticates; or list it in the setting authenticated";
     Some(Found::Wrong(rules::OPEN_SERVICE, problem, mend.to_owned()))
 }
 
-/// What is found of the Services and routes that lead to pods with these labels, with their titles.
+/// What is found of the Services and routes that lead to pods with these labels, with their titles. Those that cannot be read are
+/// refused by themselves.
 fn of_ways(
     objects: &Objects,
     namespace: &str,
     labels: Option<&Labels>,
     ports: &server::Ports,
     settings: &Settings,
-    mesh: Mesh,
+    mesh: &Mesh,
 ) -> Result<Vec<(String, Found)>, String> {
     let mut ways = Vec::new();
-    let services: BTreeSet<String> = server::services(objects, namespace, labels, ports)?;
+    let backends = Backends::of(objects, namespace, labels, ports)?;
     objects.each(Listed::Service, Some(namespace), |service| {
-        if services.contains(&service.name) {
-            let spec = service.read::<Service>(Listed::Service)?.spec.unwrap_or_default();
-            let found = of_service(&service.name, &spec, settings, mesh);
+        let spec = service.read::<Service>(Listed::Service).ok().and_then(|service| service.spec).unwrap_or_default();
+        if let Some(leads_to) = spec.leads_to(labels, ports) {
+            let found = of_service(&service.name, &spec, leads_to, settings, mesh);
             ways.extend(found.map(|found| (service.title(Listed::Service), found)));
         }
         Ok(())
     })?;
     for kind in route::KINDS {
-        objects.each(kind, Some(namespace), |found| {
-            let route = Route::of((kind, namespace, &found.name), &found.object, &services, objects)?;
+        // Those of Gateway API lead to other namespaces too.
+        let of = Some(namespace).filter(|_| !matches!(kind, Listed::HttpRoute | Listed::GrpcRoute));
+        objects.each(kind, of, |found| {
+            let route = match Route::of((kind, &found.namespace, &found.name), &found.object, &backends, objects) {
+                Ok(route) => route,
+                Err(Fault::Unreadable(_)) => None,
+                Err(Fault::NotKnown(reason)) => return Err(reason),
+            };
             let of_it = route.map(|route| route.found(&found.name, settings, mesh));
             ways.extend(of_it.into_iter().flatten().map(|of_it| (found.title(kind), of_it)));
             Ok(())
@@ -280,12 +328,12 @@ fn judge_cluster_role(request: &AdmissionRequest, verdict: &mut Verdict) -> Resu
     let Some(object) = request.object else { return Ok(()) };
     let rules = admission::read::<ClusterRole>(object)?.rules.unwrap_or_default();
     let names = |list: &Option<Vec<Text>>, wanted: &str| list.iter().flatten().any(|item| &**item == wanted);
+    let has = |list: &Option<Vec<Text>>, wanted: &str| names(list, wanted) || names(list, "*");
     // What Flyte 2 keeps its actions in, and nobody else.
-    if !rules.iter().any(|rule| names(&rule.groups, "flyte.org") && names(&rule.resources, "taskactions")) {
+    if !rules.iter().any(|rule| names(&rule.groups, "flyte.org") && has(&rule.resources, "taskactions")) {
         return Ok(());
     }
     verdict.seen.judged();
-    let has = |list: &Option<Vec<Text>>, wanted: &str| names(list, wanted) || names(list, "*");
     let secrets = rules.iter().position(|rule| has(&rule.groups, "") && has(&rule.resources, "secrets"));
     verdict.notices.extend(secrets.map(|index| Notice {
         rule: rules::READS_SECRETS,

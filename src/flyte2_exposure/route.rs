@@ -1,14 +1,13 @@
 //! Routes: Ingresses, those of Gateway API, and those of OpenShift. Whether what leads to Flyte 2 asks who calls, and what browsers
 //! get of its CORS.
 
-use std::collections::BTreeSet;
-
 use serde_json::value::RawValue;
 
 use super::{
     Found,
-    in_front::{self, Gate, Mesh},
+    in_front::{self, Annotated, Gate, Mesh, Why},
     is_for_everybody, rules,
+    server::{Backend, Backends},
     settings::Settings,
 };
 use crate::{
@@ -16,19 +15,8 @@ use crate::{
     host::Listed,
     installation::{gateway, ingress::Ingress, objects::Objects, openshift},
     verdict::{Unjudged, few},
-    view::view,
     workload::Labels,
 };
-
-view! {
-    struct Annotated<'a> {
-        "metadata" => metadata: Annotations<'a>,
-    }
-
-    struct Annotations<'a> {
-        "annotations" => annotations: Labels<'a>,
-    }
-}
 
 /// The kinds of routes.
 pub(super) const KINDS: [Listed; 4] = [Listed::Ingress, Listed::HttpRoute, Listed::GrpcRoute, Listed::Route];
@@ -45,10 +33,30 @@ pub(super) struct Route {
 }
 
 /// The header by which browsers know that a website is let in.
-const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";
+pub(super) const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";
+
+/// Why a route cannot be judged.
+pub(super) enum Fault {
+    /// It cannot be read. No cluster takes it, and it is refused by itself.
+    Unreadable(Unjudged),
+    /// What may stand in front is not known, and why.
+    NotKnown(String),
+}
+
+impl From<Unjudged> for Fault {
+    fn from(unjudged: Unjudged) -> Self {
+        Self::Unreadable(unjudged)
+    }
+}
+
+impl From<String> for Fault {
+    fn from(reason: String) -> Self {
+        Self::NotKnown(reason)
+    }
+}
 
 impl Route {
-    /// A route as far as it leads to some Services of its namespace; `None` where it leads to none.
+    /// A route as far as it leads to some Services; `None` where it leads to none.
     ///
     /// # Errors
     ///
@@ -56,75 +64,44 @@ impl Route {
     pub(super) fn of(
         (kind, namespace, name): (Listed, &str, &str),
         object: &RawValue,
-        services: &BTreeSet<String>,
+        backends: &Backends,
         objects: &Objects,
-    ) -> Result<Option<Self>, String> {
+    ) -> Result<Option<Self>, Fault> {
         let route = match kind {
-            Listed::Ingress => {
-                let ingress: Ingress = admission::read(object).map_err(Unjudged::in_words)?;
-                let metadata =
-                    admission::read::<Annotated>(object).map_err(Unjudged::in_words)?.metadata.unwrap_or_default();
-                let annotations = metadata.annotations.unwrap_or_default();
-                let class = ingress.class().or(annotations.get("kubernetes.io/ingress.class"));
-                let is_of = |controller: &str| class.is_some_and(|class| class.contains(controller));
-                let (how_to_ask, how_to_remove) = match () {
-                    () if is_of("alb") => (
-                        "add the annotations alb.ingress.kubernetes.io/auth-type: oidc and auth-idp-oidc, or jwt-validation",
-                        "set the ALB's listener attribute routing.http.response.access_control_allow_origin.header_value to the \
-                         page's own origin",
-                    ),
-                    () if is_of("traefik") => (
-                        "name a Middleware with forwardAuth in the annotation traefik.ingress.kubernetes.io/router.middlewares",
-                        "name a Middleware with headers.customResponseHeaders: {Access-Control-Allow-Origin: \"\", \
-                         Access-Control-Allow-Credentials: \"\"} too",
-                    ),
-                    () if is_of("nginx") => (
-                        "add the annotation nginx.ingress.kubernetes.io/auth-url, with the address of an oauth2-proxy",
-                        "add the annotation nginx.ingress.kubernetes.io/configuration-snippet: more_clear_headers \"Access-Control-Allow-*\";",
-                    ),
-                    () => (
-                        "point it at a proxy that authenticates, such as oauth2-proxy",
-                        "see the documentation of its controller",
-                    ),
-                };
-                let snippet = annotations.get("nginx.ingress.kubernetes.io/configuration-snippet").unwrap_or_default();
-                let is_removed = ["more_clear_headers", "proxy_hide_header"].iter().any(|with| snippet.contains(with))
-                    && snippet.contains("Access-Control-Allow");
-                Self {
-                    paths: ingress.paths_to(services).into_iter().map(str::to_owned).collect(),
-                    gate: in_front::of_ingress(&annotations, class, objects)?,
-                    how_to_ask,
-                    how_to_remove: (!is_removed).then_some(how_to_remove),
-                }
-            }
+            Listed::Ingress => Self::of_ingress(namespace, object, backends, objects)?,
             Listed::Route => {
-                let route: openshift::Route = admission::read(object).map_err(Unjudged::in_words)?;
+                let route: openshift::Route = admission::read(object)?;
+                let leads = |(service, port): (&str, Option<&str>)| backends.find(service, port).is_some();
+                let is_removed = route.headers().contains(ALLOW_ORIGIN);
                 Self {
-                    paths: route.leads_to(services).then(String::new).into_iter().collect(),
-                    gate: Gate::Open(None),
+                    paths: route.backends().any(leads).then(|| route.path()).into_iter().collect(),
+                    gate: Gate::OPEN,
                     how_to_ask: "point it at an oauth-proxy in front of Flyte",
-                    how_to_remove: Some(
+                    how_to_remove: (!is_removed).then_some(
                         "delete Access-Control-Allow-Origin and Access-Control-Allow-Credentials in spec.httpHeaders.actions.response",
                     ),
                 }
             }
             _ => {
-                let route: gateway::Route = admission::read(object).map_err(Unjudged::in_words)?;
-                if !route.is_of_gateway() {
+                let route: gateway::Route = admission::read(object)?;
+                let leads = |namespace: &str, service: &str, port: Option<&str>| {
+                    namespace == backends.namespace && backends.find(service, port).is_some()
+                };
+                let led = route.led(namespace, &leads, ALLOW_ORIGIN);
+                if led.paths.is_empty() || route.gateways(namespace).is_empty() {
                     return Ok(None);
                 }
                 let gate = match in_front::of_route((kind, namespace, name), &route, objects)? {
-                    Gate::Open(_) if route.has_extension(namespace, services) => {
+                    Gate::Open(_) if led.has_extension => {
                         Gate::NotKnown("a filter that it refers to, which is not read".to_owned())
                     }
                     gate => gate,
                 };
-                let is_removed = route.removes(ALLOW_ORIGIN, namespace, services);
                 Self {
-                    paths: route.paths_to(namespace, services),
+                    paths: led.paths,
                     gate,
                     how_to_ask: "attach a policy that authenticates, such as Envoy Gateway's SecurityPolicy with oidc or jwt",
-                    how_to_remove: (kind == Listed::HttpRoute && !is_removed).then_some(
+                    how_to_remove: (kind == Listed::HttpRoute && !led.is_removed).then_some(
                         "add the filter {type: ResponseHeaderModifier, responseHeaderModifier: {remove: \
                          [Access-Control-Allow-Origin, Access-Control-Allow-Credentials]}}",
                     ),
@@ -134,15 +111,61 @@ impl Route {
         Ok((!route.paths.is_empty()).then_some(route))
     }
 
+    fn of_ingress(namespace: &str, object: &RawValue, backends: &Backends, objects: &Objects) -> Result<Self, Fault> {
+        let ingress: Ingress = admission::read(object)?;
+        let annotations = admission::read::<Annotated>(object)?.metadata.unwrap_or_default();
+        let annotations = annotations.annotations.unwrap_or_default();
+        let (mut paths, mut services): (Vec<String>, Vec<&Backend>) = (Vec::new(), Vec::new());
+        for (path, service, port) in ingress.paths() {
+            let backend = backends.find(service, port.as_deref());
+            services.extend(backend);
+            if backend.is_some()
+                || port.as_deref() == Some("use-annotation") && has_action(&annotations, service, backends)
+            {
+                // Where the path is another behind the controller, that it is for everybody says nothing.
+                paths.push(if may_rewrite(&annotations, objects)? { String::new() } else { path.to_owned() });
+            }
+        }
+        let class = ingress.class().or(annotations.get("kubernetes.io/ingress.class"));
+        let is_of = |controller: &str| class.is_some_and(|class| class.contains(controller));
+        let (how_to_ask, how_to_remove) = match () {
+            () if is_of("alb") => (
+                "add the annotations alb.ingress.kubernetes.io/auth-type: oidc and auth-idp-oidc, or jwt-validation",
+                "set the ALB's listener attribute routing.http.response.access_control_allow_origin.header_value to the \
+                 page's own origin",
+            ),
+            () if is_of("traefik") => (
+                "name a Middleware with forwardAuth in the annotation traefik.ingress.kubernetes.io/router.middlewares",
+                "name a Middleware with headers.customResponseHeaders: {Access-Control-Allow-Origin: \"\", \
+                 Access-Control-Allow-Credentials: \"\"} too",
+            ),
+            () if is_of("nginx") => (
+                "add the annotation nginx.ingress.kubernetes.io/auth-url, with the address of an oauth2-proxy",
+                "add the annotation nginx.ingress.kubernetes.io/configuration-snippet: more_clear_headers \"Access-Control-Allow-*\"; \
+                 (the controller's ConfigMap must have allow-snippet-annotations: \"true\")",
+            ),
+            () => (
+                "point it at a proxy that authenticates, such as oauth2-proxy",
+                "see the documentation of its controller",
+            ),
+        };
+        let gate = match paths.is_empty() {
+            true => Gate::OPEN,
+            false => in_front::of_ingress(&annotations, class, &services, namespace, objects)?,
+        };
+        let is_removed = !paths.is_empty() && removes_cors(&annotations, objects)?;
+        Ok(Self { paths, gate, how_to_ask, how_to_remove: (!is_removed).then_some(how_to_remove) })
+    }
+
     /// What is found of the route: whether something asks who calls, and what browsers get.
-    pub(super) fn found(&self, name: &str, settings: &Settings, mesh: Mesh) -> Vec<Found> {
+    pub(super) fn found(&self, name: &str, settings: &Settings, mesh: &Mesh) -> Vec<Found> {
         let mut found = Vec::new();
         let open: Vec<&str> = self.paths.iter().map(|path| &**path).filter(|path| !is_for_everybody(path)).collect();
         if open.is_empty() {
             return found;
         }
         if !mesh.asks && !settings.is_authenticated(name) {
-            found.extend(self.unasked(&open));
+            found.extend(self.unasked(&open, mesh));
         }
         if let Some(how) = self.how_to_remove {
             let text = format!(
@@ -155,8 +178,8 @@ impl Route {
     }
 
     /// That nothing at the route asks who calls from some paths, or that it is not known whether something does.
-    fn unasked(&self, open: &[&str]) -> Option<Found> {
-        let (problem, mend) = match &self.gate {
+    fn unasked(&self, open: &[&str], mesh: &Mesh) -> Option<Found> {
+        let Why { reason, mend } = match &self.gate {
             Gate::Asks => return None,
             Gate::NotKnown(what) => {
                 let text = format!(
@@ -164,16 +187,57 @@ impl Route {
                 );
                 return Some(Found::Worth(rules::NOT_KNOWN, text));
             }
-            Gate::Open(Some((why, mend))) => {
-                (format!("leads to Flyte 2, and {why}: anyone may {}", what_is_open(open)), (*mend).to_owned())
-            }
-            Gate::Open(None) => (
-                format!("leads to Flyte 2, and nothing in front asks who calls: anyone may {}", what_is_open(open)),
-                format!("{}; or list it in the setting authenticated", self.how_to_ask),
-            ),
+            Gate::Open(why) => why,
         };
-        Some(Found::Wrong(rules::OPEN_ROUTE, problem, mend))
+        let missed =
+            || mesh.missed.as_ref().map(|missed| format!("nothing in front asks everybody who calls ({missed})"));
+        let reason = reason.clone().or_else(missed).unwrap_or_else(|| "nothing in front asks who calls".to_owned());
+        let problem = format!("leads to Flyte 2, and {reason}: anyone may {}", what_is_open(open));
+        let ask = || format!("{}; or list it in the setting authenticated", self.how_to_ask);
+        Some(Found::Wrong(rules::OPEN_ROUTE, problem, mend.clone().unwrap_or_else(ask)))
     }
+}
+
+/// Whether annotations have AWS do with a path's requests what leads to one of some Services.
+/// Source: the guide of the [AWS Load Balancer Controller](https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/#actions).
+fn has_action(annotations: &Labels, name: &str, backends: &Backends) -> bool {
+    let action = annotations.get(&format!("alb.ingress.kubernetes.io/actions.{name}")).unwrap_or_default();
+    backends.names().any(|service| action.contains(&format!("\"{service}\"")))
+}
+
+/// Whether a controller may lead requests to another path than the one they were for.
+fn may_rewrite(annotations: &Labels, objects: &Objects) -> Result<bool, String> {
+    for (name, value) in annotations.iter() {
+        let may = match name {
+            in_front::MIDDLEWARES => in_front::of_middlewares(value, objects)?.may_rewrite,
+            _ if name.contains("snippet") => {
+                ["rewrite", "proxy_pass"].iter().any(|directive| value.contains(directive))
+            }
+            _ => name.contains("rewrite") || name.contains("/transforms."),
+        };
+        if may {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether annotations have a controller remove the header by which browsers know that a website is let in.
+fn removes_cors(annotations: &Labels, objects: &Objects) -> Result<bool, String> {
+    for (name, value) in annotations.iter() {
+        let removes = match name {
+            "nginx.ingress.kubernetes.io/configuration-snippet" => {
+                ["more_clear_headers", "proxy_hide_header"].iter().any(|with| value.contains(with))
+                    && [ALLOW_ORIGIN, "Access-Control-Allow-*"].iter().any(|header| value.contains(header))
+            }
+            in_front::MIDDLEWARES => in_front::of_middlewares(value, objects)?.removes_cors,
+            _ => name.contains("/listener-attributes.") && value.contains("access_control_allow_origin.header_value"),
+        };
+        if removes {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What is open by some paths, in words.

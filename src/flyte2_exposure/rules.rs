@@ -19,6 +19,9 @@ rules! {
     Violation INSECURE_PROVIDER = "insecure-provider",
         "`runs.authMetadata.externalAuthServerBaseUrl` that is no absolute https URL",
         "Clients are sent there to log in. Over plain http whoever is on the way gives them another provider; with no absolute URL they are sent nowhere.";
+    Violation UNREADABLE_FILE = "unreadable-file",
+        "a file of Flyte 2's configuration that cannot be read, or that reads in two ways",
+        "Flyte 2 does not start with it, and nothing in it was checked.";
     Notice FORGEABLE_IDENTITY = "forgeable-identity",
         "identities from headers that any pod of the cluster can send",
         "Flyte 2 takes who ran what from headers, and verifies no token, which is safe only where nothing but the proxy reaches it. Close its ports by a NetworkPolicy to all but the proxy and the pods of tasks, or set `runs.trustForwardedIdentityHeaders: false`.";

@@ -1,7 +1,5 @@
 //! Flyte 2's server: its pods, the ports that they listen on, and the Services that lead there.
 
-use std::collections::BTreeSet;
-
 use serde_json::value::RawValue;
 
 use crate::{
@@ -9,7 +7,7 @@ use crate::{
     host::Listed,
     installation::{admin, objects::Objects},
     text::Text,
-    verdict::Unjudged,
+    verdict::{Place, Unjudged},
     view::view,
     workload::{Labels, Placed, Workload},
 };
@@ -17,18 +15,25 @@ use crate::{
 view! {
     /// A Service.
     pub(super) struct Service<'a> {
+        "metadata" => metadata: Annotated<'a>,
         "spec" => pub(super) spec: ServiceSpec<'a>,
+    }
+
+    struct Annotated<'a> {
+        "annotations" => annotations: Labels<'a>,
     }
 
     /// What it says.
     pub(super) struct ServiceSpec<'a> {
         "type" => pub(super) kind: Text<'a>,
         "externalIPs" => pub(super) external: Vec<Text<'a>>,
+        "externalName" => alias_of: Text<'a>,
         "selector" => selector: Labels<'a>,
         "ports" => ports: Vec<ServicePort<'a>>,
     }
 
     struct ServicePort<'a> {
+        "name" => name: Text<'a>,
         "port" => port: &'a RawValue,
         "targetPort" => target: &'a RawValue,
     }
@@ -40,46 +45,184 @@ view! {
     }
 }
 
-/// The ports that Flyte 2 listens on, whether or not its container says so: its services, its webhook, and what its webhook
-/// remembers of Secrets.
-const PORTS: [&str; 3] = ["8090", "9443", "9444"];
+/// The port that Flyte 2 serves people on, whether or not its container says so.
+const API: &str = "8090";
 
-/// The ports of a container that runs Flyte 2's server.
-pub(super) struct Ports<'a>(Vec<ContainerPort<'a>>);
+/// Those that are for the cluster alone: its webhook, and what that remembers of Secrets.
+pub(super) const OF_CLUSTER: [&str; 2] = ["9443", "9444"];
+
+/// What a port leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LeadsTo {
+    /// All that Flyte 2 can do.
+    Api,
+    /// What the API server and Flyte itself call.
+    Webhook,
+}
+
+impl LeadsTo {
+    /// What that is, and what anyone who gets there may do.
+    pub(super) fn in_words(self) -> &'static str {
+        match self {
+            Self::Api => {
+                "Flyte 2, which authenticates nobody: anyone may start runs, read their data, and change secrets"
+            }
+            Self::Webhook => "Flyte 2's webhook, which is for the cluster alone",
+        }
+    }
+}
+
+/// A port that a container of the pod has.
+struct PodPort<'a> {
+    place: Place,
+    port: ContainerPort<'a>,
+    leads_to: Option<LeadsTo>,
+}
+
+/// The ports of a pod that runs Flyte 2's server. Its containers share an address, so that each may declare another's.
+pub(super) struct Ports<'a>(Vec<PodPort<'a>>);
 
 impl<'a> Ports<'a> {
     /// # Errors
     ///
     /// They have another type than Kubernetes gives them.
-    pub(super) fn of(placed: &Placed<'_, 'a>) -> Result<Self, Unjudged> {
-        placed.list("ports", placed.container.ports).map(Self)
-    }
-
-    /// The ports of the node that lead to it, each as its place in the list and its number.
-    pub(super) fn of_node(&self) -> impl Iterator<Item = (usize, &str)> {
-        let ports = self.0.iter().enumerate();
-        ports
-            .filter_map(|(index, port)| Some((index, port.host?.get())))
-            .filter(|(_, port)| *port != "0" && *port != "null")
-    }
-
-    /// Whether a port of a Service leads to it, rather than to a proxy beside it.
-    fn leads(&self, port: &ServicePort) -> bool {
-        let target = port.target.filter(|target| target.get() != "null").or(port.port).map_or("", RawValue::get);
-        match target.strip_prefix('"') {
-            Some(name) => self.0.iter().any(|own| own.name.as_deref() == Some(name.trim_end_matches('"'))),
-            None => {
-                PORTS.contains(&target) || self.0.iter().any(|own| own.number.is_some_and(|own| own.get() == target))
+    pub(super) fn of(workload: &Workload<'a>, server: &Placed<'_, 'a>) -> Result<Self, Unjudged> {
+        let own: Vec<ContainerPort> = server.list("ports", server.container.ports)?;
+        let leads_to = |number: &str| {
+            let is_own = || own.iter().any(|port| port.number.is_some_and(|own| own.get() == number));
+            if OF_CLUSTER.contains(&number) {
+                Some(LeadsTo::Webhook)
+            } else {
+                (number == API || is_own()).then_some(LeadsTo::Api)
             }
+        };
+        let mut ports = Vec::new();
+        for placed in workload.containers() {
+            for (index, port) in placed.list::<ContainerPort>("ports", placed.container.ports)?.into_iter().enumerate()
+            {
+                let place = Place { path: format!("{}.ports[{index}]", placed.path()), ..placed.place() };
+                let leads_to = port.number.and_then(|number| leads_to(number.get()));
+                ports.push(PodPort { place, port, leads_to });
+            }
+        }
+        Ok(Self(ports))
+    }
+
+    /// The ports of the node that lead to it, each with its place in the pod.
+    pub(super) fn of_node(&self) -> impl Iterator<Item = (&Place, &str, LeadsTo)> {
+        let of_node = self.0.iter().filter_map(|own| Some((&own.place, own.port.host?.get(), own.leads_to?)));
+        of_node.filter(|(_, port, _)| *port != "0" && *port != "null")
+    }
+
+    /// Where a port of a Service leads, unless that is to a proxy beside it.
+    fn led_to(&self, port: &ServicePort) -> Option<LeadsTo> {
+        // `SetDefaults_Service` of `pkg/apis/core/v1/defaults.go` in kubernetes/kubernetes.
+        let target = port.target.filter(|target| !matches!(target.get(), "null" | "0" | "\"\""));
+        let target = target.or(port.port).map_or("", RawValue::get);
+        match target.strip_prefix('"') {
+            // The first of that name counts.
+            Some(name) => {
+                let name = Some(name.trim_end_matches('"'));
+                self.0.iter().find(|own| own.port.name.as_deref() == name)?.leads_to
+            }
+            None if target == API => Some(LeadsTo::Api),
+            None if OF_CLUSTER.contains(&target) => Some(LeadsTo::Webhook),
+            None => self.0.iter().find(|own| own.port.number.is_some_and(|own| own.get() == target))?.leads_to,
         }
     }
 }
 
 impl ServiceSpec<'_> {
-    /// Whether it leads to a container of pods with these labels.
-    pub(super) fn leads_to(&self, labels: Option<&Labels>, ports: &Ports) -> bool {
-        self.selector.as_ref().is_some_and(|selector| selector.selects(labels))
-            && self.ports.iter().flatten().any(|port| ports.leads(port))
+    /// Where it leads in pods with these labels, if anywhere.
+    pub(super) fn leads_to(&self, labels: Option<&Labels>, ports: &Ports) -> Option<LeadsTo> {
+        let mut led = self.ports_to(labels, ports).map(|(_, leads_to)| leads_to);
+        let first = led.next()?;
+        Some(if led.any(|other| other == LeadsTo::Api) { LeadsTo::Api } else { first })
+    }
+
+    fn ports_to<'s>(
+        &'s self,
+        labels: Option<&Labels>,
+        ports: &'s Ports,
+    ) -> impl Iterator<Item = (&'s ServicePort<'s>, LeadsTo)> {
+        let selects = self.selector.as_ref().is_some_and(|selector| selector.selects(labels));
+        let own = self.ports.iter().flatten().filter(move |_| selects);
+        own.filter_map(|port| Some((port, ports.led_to(port)?)))
+    }
+}
+
+/// A Service that leads to what Flyte 2 can do.
+pub(super) struct Backend {
+    pub(super) name: String,
+    /// Its ports that do, by number and by name; none where all may.
+    ports: Vec<String>,
+    /// What its annotation says to AWS of logins.
+    pub(super) auth_type: Option<String>,
+}
+
+/// The Services of a namespace that lead to what Flyte 2 can do.
+pub(super) struct Backends {
+    pub(super) namespace: String,
+    list: Vec<Backend>,
+}
+
+impl Backends {
+    /// Those that lead to pods with these labels, and those that are another name of one of them.
+    ///
+    /// # Errors
+    ///
+    /// Why they are not known.
+    pub(super) fn of(
+        objects: &Objects,
+        namespace: &str,
+        labels: Option<&Labels>,
+        ports: &Ports,
+    ) -> Result<Self, String> {
+        let (mut list, mut aliases): (Vec<Backend>, Vec<(String, String)>) = (Vec::new(), Vec::new());
+        objects.each(Listed::Service, Some(namespace), |found| {
+            // One that cannot be read is refused by itself, and leads nowhere.
+            let Ok(Service { metadata, spec, .. }) = found.read::<Service>(Listed::Service) else { return Ok(()) };
+            let spec = spec.unwrap_or_default();
+            if let Some(name) = spec.alias_of.as_deref().filter(|_| spec.kind.as_deref() == Some("ExternalName")) {
+                aliases.push((found.name.clone(), name.to_owned()));
+                return Ok(());
+            }
+            let api = spec.ports_to(labels, ports).filter(|(_, leads_to)| *leads_to == LeadsTo::Api);
+            let ports: Vec<String> = api
+                .flat_map(|(port, _)| [port.port.map(RawValue::get), port.name.as_deref()])
+                .flatten()
+                .map(str::to_owned)
+                .collect();
+            if !ports.is_empty() {
+                let annotations = metadata.and_then(|metadata| metadata.annotations).unwrap_or_default();
+                let auth_type = annotations.get("alb.ingress.kubernetes.io/auth-type").map(str::to_owned);
+                list.push(Backend { name: found.name.clone(), ports, auth_type });
+            }
+            Ok(())
+        })?;
+        for (name, alias_of) in aliases {
+            let is_of = |own: &&Backend| {
+                let rest = alias_of.strip_prefix(&*own.name).and_then(|rest| rest.strip_prefix('.'));
+                let rest = rest.and_then(|rest| rest.strip_prefix(namespace));
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            if list.iter().any(|own| is_of(&own)) {
+                list.push(Backend { name, ports: Vec::new(), auth_type: None });
+            }
+        }
+        Ok(Self { namespace: namespace.to_owned(), list })
+    }
+
+    /// The Service of that name, if it leads there by a port, which is its number or its name; where none is named, by any.
+    pub(super) fn find(&self, name: &str, port: Option<&str>) -> Option<&Backend> {
+        let leads = |own: &&Backend| {
+            own.name == name && port.is_none_or(|port| own.ports.is_empty() || own.ports.iter().any(|own| own == port))
+        };
+        self.list.iter().find(leads)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.list.iter().map(|own| &*own.name)
     }
 }
 
@@ -95,31 +238,9 @@ pub(super) fn each(
 ) -> Result<(), String> {
     admin::each_server(objects, namespace, |found, workload, placed, server| match server {
         Server::FlyteTwo => {
-            let ports = Ports::of(placed).map_err(|error| found.unreadable(Listed::Deployment, &error))?;
+            let ports = Ports::of(workload, placed).map_err(|error| found.unreadable(Listed::Deployment, &error))?;
             each(&found.name, workload, &ports)
         }
         Server::Admin(_) => Ok(()),
     })
-}
-
-/// The Services of a namespace that lead to a container of pods with these labels.
-///
-/// # Errors
-///
-/// Why they are not known.
-pub(super) fn services(
-    objects: &Objects,
-    namespace: &str,
-    labels: Option<&Labels>,
-    ports: &Ports,
-) -> Result<BTreeSet<String>, String> {
-    let mut services = BTreeSet::new();
-    objects.each(Listed::Service, Some(namespace), |found| {
-        let spec = found.read::<Service>(Listed::Service)?.spec.unwrap_or_default();
-        if spec.leads_to(labels, ports) {
-            services.insert(found.name.clone());
-        }
-        Ok(())
-    })?;
-    Ok(services)
 }

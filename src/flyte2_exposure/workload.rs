@@ -3,12 +3,12 @@
 
 use super::{
     Found, Mesh, in_front, network, of_ways, rules,
-    server::{self, Ports},
+    server::{self, LeadsTo, Ports},
     settings::Settings,
 };
 use crate::{
     admin_config::{mounts::Files, server::Server},
-    admission::AdmissionRequest,
+    admission::{self, AdmissionRequest},
     flyte,
     host::Host,
     image::Repository,
@@ -47,8 +47,8 @@ pub(super) fn judge(
             continue;
         }
         verdict.seen.judged();
-        let ports = Ports::of(&placed)?;
-        judge_node_ports(&workload, &placed, &ports, settings, verdict);
+        let ports = Ports::of(&workload, &placed)?;
+        judge_node_ports(&workload, &ports, settings, verdict)?;
         // A controller makes it, and what is wrong beside it is said of that.
         if workload.is_controlled() {
             continue;
@@ -79,24 +79,30 @@ fn judge_console(placed: &Placed, verdict: &mut Verdict) -> Result<(), Unjudged>
 }
 
 /// Judges the ports of the node that lead to Flyte 2.
-fn judge_node_ports(workload: &Workload, placed: &Placed, ports: &Ports, settings: &Settings, verdict: &mut Verdict) {
+fn judge_node_ports(
+    workload: &Workload,
+    ports: &Ports,
+    settings: &Settings,
+    verdict: &mut Verdict,
+) -> Result<(), Unjudged> {
     if settings.is_authenticated(workload.metadata.name.as_deref().unwrap_or_default()) {
-        return;
+        return Ok(());
     }
-    let mut refuse = |place: Place, what: &str| {
-        let problem = format!(
-            "{what} leads to Flyte 2, which authenticates nobody: anyone may start runs, read their data, and change secrets"
-        );
+    let mut refuse = |place: Place, what: &str, leads_to: LeadsTo| {
+        let problem = format!("{what} leads to {}", leads_to.in_words());
         verdict.violations.push(Violation::new(rules::OPEN_PORT, place, problem, "remove it".to_owned()));
     };
-    if workload.pod.host_network.is_some_and(|value| value.get() == "true") {
-        refuse(Place::at(format!("{}.hostNetwork", workload.pod_path)), "the node's network");
-        return;
+    let path = format!("{}.hostNetwork", workload.pod_path);
+    let is_on_node = workload.pod.host_network.map(admission::read::<Option<bool>>).transpose();
+    if is_on_node.map_err(|unjudged| unjudged.below(&path))?.flatten() == Some(true) {
+        refuse(Place::at(path), "the node's network", LeadsTo::Api);
+        return Ok(());
     }
-    for (index, port) in ports.of_node() {
-        let place = Place { path: format!("{}.ports[{index}].hostPort", placed.path()), ..placed.place() };
-        refuse(place, &format!("port {} of the node", Shortened(port)));
+    for (place, port, leads_to) in ports.of_node() {
+        let place = Place { path: format!("{}.hostPort", place.path), ..place.clone() };
+        refuse(place, &format!("port {} of the node", Shortened(port)), leads_to);
     }
+    Ok(())
 }
 
 /// Judges what the cluster says beside the workload.
@@ -111,15 +117,16 @@ fn judge_beside(
 ) -> Result<(), String> {
     let (objects, namespace, labels) = (Objects::beside(host), request.namespace(), workload.pod_labels());
     let mesh = in_front::of_mesh(&objects, namespace, labels)?;
-    judge_identity(workload, placed, &objects, namespace, mesh, verdict)?;
+    judge_identity(workload, placed, &objects, namespace, &mesh, verdict)?;
     let name = workload.metadata.name.as_deref().unwrap_or_default();
     let mut is_there = false;
     server::each(&objects, namespace, |other, _, _| {
         is_there |= other == name && request.kind().name() == "Deployment";
         Ok(())
     })?;
-    if !is_there {
-        for (title, found) in of_ways(&objects, namespace, labels, ports, settings, mesh)? {
+    // An UPDATE may give the pods labels by which other Services lead there.
+    if !is_there || request.is_update() {
+        for (title, found) in of_ways(&objects, namespace, labels, ports, settings, &mesh)? {
             verdict.add(
                 match found {
                     Found::Wrong(rule, problem, mend) => {
@@ -140,7 +147,7 @@ fn judge_identity(
     placed: &Placed,
     objects: &Objects,
     namespace: &str,
-    mesh: Mesh,
+    mesh: &Mesh,
     verdict: &mut Verdict,
 ) -> Result<(), String> {
     let closes = if mesh.closes { Some(true) } else { network::closes(objects, namespace, workload.pod_labels())? };

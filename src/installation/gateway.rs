@@ -39,10 +39,17 @@ view! {
 
     struct Match<'a> {
         "path" => path: MatchedPath<'a>,
+        /// Of a GRPCRoute the service and its method, of a HTTPRoute the verb.
+        "method" => method: &'a RawValue,
     }
 
     struct MatchedPath<'a> {
         "value" => value: Text<'a>,
+    }
+
+    struct MatchedMethod<'a> {
+        "service" => service: Text<'a>,
+        "method" => method: Text<'a>,
     }
 
     struct Filter<'a> {
@@ -50,6 +57,14 @@ view! {
         "extensionRef" => extension: IgnoredAny,
         /// What it does to the headers of answers, yet to be read.
         "responseHeaderModifier" if "flyte2-exposure" => modifier: &'a RawValue,
+        /// Another path than the one that was asked for, yet to be read.
+        "urlRewrite" if "flyte2-exposure" => rewrite: &'a RawValue,
+        /// Who gets a copy of each request, yet to be read.
+        "requestMirror" if "flyte2-exposure" => mirror: &'a RawValue,
+    }
+
+    struct Mirror<'a> {
+        "backendRef" => backend: Reference<'a>,
     }
 
     struct HeaderModifier<'a> {
@@ -109,6 +124,11 @@ impl Reference<'_> {
             && self.namespace.as_deref().unwrap_or(from) == namespace
             && self.name.as_deref() == Some(name)
     }
+
+    /// Whether requests are led there: what has no weight gets none.
+    fn gets_requests(&self) -> bool {
+        self.weight.is_none_or(|weight| weight.get() != "0")
+    }
 }
 
 impl<'a> Route<'a> {
@@ -124,12 +144,13 @@ impl<'a> Route<'a> {
     ) -> impl Iterator<Item = &'s Rule<'a>> {
         let leads = move |backend: &Reference| {
             let name = backend.name.as_deref().filter(|name| services.contains(*name));
-            // What has no weight gets no request.
-            backend.weight.is_none_or(|weight| weight.get() != "0")
-                && name.is_some_and(|name| backend.is_to("Service", namespace, (namespace, name)))
+            backend.gets_requests() && name.is_some_and(|name| backend.is_to("Service", namespace, (namespace, name)))
         };
-        let rules = self.spec.iter().flat_map(|spec| spec.rules.iter().flatten());
-        rules.filter(move |rule| rule.backends.iter().flatten().any(leads))
+        self.rules().filter(move |rule| rule.backends.iter().flatten().any(leads))
+    }
+
+    fn rules(&self) -> impl Iterator<Item = &Rule<'a>> {
+        self.spec.iter().flat_map(|spec| spec.rules.iter().flatten())
     }
 
     /// What answers CORS in place of a Service, where every rule that leads there says so.
@@ -146,52 +167,120 @@ impl<'a> Route<'a> {
     }
 }
 
+/// Whether a Service leads somewhere by a port: its namespace, its name, and the port's number.
+#[cfg(feature = "flyte2-exposure")]
+pub(crate) type Leads<'f> = dyn Fn(&str, &str, Option<&str>) -> bool + 'f;
+
+/// What a route does with the requests that it leads somewhere.
+#[cfg(feature = "flyte2-exposure")]
+pub(crate) struct Led {
+    /// Their paths; "" for all.
+    pub(crate) paths: Vec<String>,
+    /// Whether a filter that somebody else defines is in front.
+    pub(crate) has_extension: bool,
+    /// Whether a header is removed from all answers.
+    pub(crate) is_removed: bool,
+}
+
+/// A Gateway that a route is attached to.
+#[cfg(feature = "flyte2-exposure")]
+pub(crate) struct Parent<'r> {
+    pub(crate) namespace: &'r str,
+    pub(crate) name: &'r str,
+    /// The listener, if it is attached to one.
+    pub(crate) section: Option<&'r str>,
+}
+
 /// What a route says of who is let in.
 #[cfg(feature = "flyte2-exposure")]
 impl Route<'_> {
-    /// The paths from which it leads to one of some Services of its namespace; "" for all of a rule's.
-    pub(crate) fn paths_to(&self, namespace: &str, services: &BTreeSet<String>) -> Vec<String> {
-        let mut paths = Vec::new();
-        for rule in self.rules_to(namespace, services) {
-            let matches =
-                rule.matches.and_then(|matches| admission::read::<Option<Vec<Match>>>(matches).ok().flatten());
-            let before = paths.len();
-            paths.extend(matches.iter().flatten().map(|one| {
-                let path = one.path.as_ref().and_then(|path| path.value.as_deref());
-                path.unwrap_or_default().to_owned()
-            }));
-            if paths.len() == before {
-                paths.push(String::new());
+    /// What a route of a namespace does with the requests that it leads somewhere; `header` is one of the answers.
+    pub(crate) fn led(&self, from: &str, leads: &Leads, header: &str) -> Led {
+        let mut led = Led { paths: Vec::new(), has_extension: false, is_removed: true };
+        for rule in self.rules().filter(|rule| rule.leads(from, leads)) {
+            let filters = || rule.filters.iter().flatten();
+            let before = led.paths.len();
+            // Where the path is another behind the route, that it is for everybody says nothing.
+            if !filters().any(|filter| filter.rewrite.is_some()) {
+                let matches =
+                    rule.matches.and_then(|matches| admission::read::<Option<Vec<Match>>>(matches).ok().flatten());
+                led.paths.extend(matches.iter().flatten().map(Match::path));
+            }
+            if led.paths.len() == before {
+                led.paths.push(String::new());
+            }
+            led.has_extension |= filters().any(|filter| filter.extension.is_some());
+            led.is_removed &= filters().any(|filter| filter.removes(header));
+        }
+        led
+    }
+
+    /// The namespaces of what a route of a namespace leads to, each once.
+    pub(crate) fn namespaces<'r>(&'r self, from: &'r str) -> Vec<&'r str> {
+        let mut namespaces = vec![from];
+        for backend in self.rules().flat_map(|rule| rule.backends.iter().flatten()) {
+            let namespace = backend.namespace.as_deref().unwrap_or(from);
+            if !namespaces.contains(&namespace) {
+                namespaces.push(namespace);
             }
         }
-        paths
+        namespaces
     }
 
-    /// Whether a filter that somebody else defines is in front of some Services.
-    pub(crate) fn has_extension(&self, namespace: &str, services: &BTreeSet<String>) -> bool {
-        let mut filters = self.rules_to(namespace, services).flat_map(|rule| rule.filters.iter().flatten());
-        filters.any(|filter| filter.extension.is_some())
-    }
-
-    /// Whether it removes a header from all that some Services answer.
-    pub(crate) fn removes(&self, header: &str, namespace: &str, services: &BTreeSet<String>) -> bool {
-        let removes = |filter: &Filter| {
-            let modifier = filter.modifier.and_then(|modifier| admission::read::<HeaderModifier>(modifier).ok());
-            modifier
-                .is_some_and(|modifier| modifier.remove.iter().flatten().any(|name| name.eq_ignore_ascii_case(header)))
-        };
-        self.rules_to(namespace, services).all(|rule| rule.filters.iter().flatten().any(removes))
-    }
-
-    /// The kinds and names of what it is attached to.
-    pub(crate) fn parents(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// The Gateways that a route of a namespace is attached to; the rest are meshes, which lead nobody in.
+    pub(crate) fn gateways<'r>(&'r self, from: &'r str) -> Vec<Parent<'r>> {
         let parents = self.spec.iter().flat_map(|spec| spec.parents.iter().flatten());
-        parents.map(|parent| (parent.kind.as_deref().unwrap_or("Gateway"), parent.name.as_deref().unwrap_or_default()))
+        let gateways = parents.filter(|parent| parent.kind.as_deref().is_none_or(|kind| kind == "Gateway"));
+        let parent = |parent: &'r Reference| Parent {
+            namespace: parent.namespace.as_deref().unwrap_or(from),
+            name: parent.name.as_deref().unwrap_or_default(),
+            section: parent.section.as_deref(),
+        };
+        gateways.map(parent).collect()
     }
+}
 
-    /// Whether it leads in from outside, rather than within a mesh.
-    pub(crate) fn is_of_gateway(&self) -> bool {
-        self.parents().any(|(kind, _)| kind == "Gateway")
+#[cfg(feature = "flyte2-exposure")]
+impl Rule<'_> {
+    fn leads(&self, from: &str, leads: &Leads) -> bool {
+        let to = |backend: &Reference| {
+            let namespace = backend.namespace.as_deref().unwrap_or(from);
+            backend.gets_requests()
+                && backend.kind.as_deref().is_none_or(|kind| kind == "Service")
+                && backend.name.as_deref().is_some_and(|name| leads(namespace, name, backend.port.map(RawValue::get)))
+        };
+        let mirrors = |filter: &Filter| {
+            let mirror = filter.mirror.and_then(|mirror| admission::read::<Mirror>(mirror).ok()?.backend);
+            mirror.is_some_and(|backend| to(&backend))
+        };
+        self.backends.iter().flatten().any(to) || self.filters.iter().flatten().any(mirrors)
+    }
+}
+
+#[cfg(feature = "flyte2-exposure")]
+impl Match<'_> {
+    /// The path of the requests that it is for; "" for all.
+    fn path(&self) -> String {
+        if let Some(path) = self.path.as_ref().and_then(|path| path.value.as_deref()) {
+            return path.to_owned();
+        }
+        let method = self.method.filter(|method| method.get().starts_with('{'));
+        let method = method.and_then(|method| admission::read::<MatchedMethod>(method).ok()).unwrap_or_default();
+        let service = method.service.as_deref().filter(|service| !service.is_empty());
+        match (service, method.method.as_deref()) {
+            (Some(service), Some(method)) => format!("/{service}/{method}"),
+            (Some(service), None) => format!("/{service}"),
+            (None, _) => String::new(),
+        }
+    }
+}
+
+#[cfg(feature = "flyte2-exposure")]
+impl Filter<'_> {
+    /// Whether it removes a header from answers.
+    fn removes(&self, header: &str) -> bool {
+        let modifier = self.modifier.and_then(|modifier| admission::read::<HeaderModifier>(modifier).ok());
+        modifier.is_some_and(|modifier| modifier.remove.iter().flatten().any(|name| name.eq_ignore_ascii_case(header)))
     }
 }
 

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::value::RawValue;
+
 use super::{
     objects::Found,
     routes::{Cors, Hosts, RouteHost},
 };
+#[cfg(feature = "flyte2-exposure")]
+use crate::admission;
 #[cfg(feature = "flyte-oauth-tls")]
 use crate::admission::Kind;
 use crate::{host::Listed, text::Text, view::view};
@@ -60,6 +64,13 @@ view! {
 
     struct Named<'a> {
         "name" => name: Text<'a>,
+        /// Its port, yet to be read.
+        "port" if "flyte2-exposure" => port: &'a RawValue,
+    }
+
+    struct Port<'a> {
+        "name" => name: Text<'a>,
+        "number" => number: &'a RawValue,
     }
 
     struct Tls<'a> {
@@ -144,14 +155,19 @@ impl Ingress<'_> {
         self.spec.as_ref()?.class.as_deref()
     }
 
-    /// The paths from which it leads to one of some Services; "" for all.
-    pub(crate) fn paths_to(&self, services: &BTreeSet<String>) -> Vec<&str> {
+    /// Its paths, each with the Service that it leads to, and the name or the number of that one's port; "" for all paths.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = (&str, &str, Option<String>)> {
         let spec = self.spec.iter();
         let paths = spec.clone().flat_map(|spec| spec.rules.iter().flatten());
         let paths = paths.filter_map(|rule| rule.http.as_ref()?.paths.as_ref()).flatten();
-        let leads = |backend: &Option<Backend>| backend.as_ref().is_some_and(|backend| backend.is_one_of(services));
-        let paths = paths.filter(|path| leads(&path.backend)).map(|path| path.path.as_deref().unwrap_or_default());
-        paths.chain(spec.filter(|spec| leads(&spec.default_backend)).map(|_| "")).collect()
+        let paths = paths.map(|path| (path.path.as_deref().unwrap_or_default(), path.backend.as_ref()));
+        let paths = paths.chain(spec.map(|spec| ("", spec.default_backend.as_ref())));
+        paths.filter_map(|(path, backend)| {
+            let service = backend?.service.as_ref()?;
+            let port = service.port.and_then(|port| admission::read::<Port>(port).ok()).unwrap_or_default();
+            let port = port.name.as_deref().or(port.number.map(RawValue::get)).map(str::to_owned);
+            Some((path, service.name.as_deref()?, port))
+        })
     }
 }
 

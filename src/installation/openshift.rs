@@ -10,6 +10,8 @@ use super::{
     objects::Found,
     routes::{Hosts, RouteHost},
 };
+#[cfg(feature = "flyte2-exposure")]
+use crate::admission;
 use crate::{host::Listed, text::Text, view::view};
 
 view! {
@@ -20,9 +22,16 @@ view! {
 
     struct Spec<'a> {
         "host" => host: Text<'a>,
+        "path" if "flyte2-exposure" => path: &'a RawValue,
+        "port" if "flyte2-exposure" => port: &'a RawValue,
+        "httpHeaders" if "flyte2-exposure" => headers: &'a RawValue,
         "to" => to: Target<'a>,
         "alternateBackends" => others: Vec<Target<'a>>,
         "tls" => tls: Tls<'a>,
+    }
+
+    struct Port<'a> {
+        "targetPort" => target: &'a RawValue,
     }
 
     struct Tls<'a> {
@@ -37,9 +46,37 @@ view! {
 
 impl Route<'_> {
     pub(crate) fn leads_to(&self, services: &BTreeSet<String>) -> bool {
+        self.targets().filter_map(|target| target.name.as_deref()).any(|name| services.contains(name))
+    }
+
+    /// The Services that it leads to, each with the name of the port, where it has that.
+    #[cfg(feature = "flyte2-exposure")]
+    pub(crate) fn backends(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let port = self.spec.as_ref().and_then(|spec| spec.port);
+        let port = port.and_then(|port| admission::read::<Port>(port).ok()?.target);
+        // A number is that of the pod.
+        let port = port.and_then(|port| port.get().strip_prefix('"')?.strip_suffix('"'));
+        self.targets().filter_map(move |target| Some((target.name.as_deref()?, port)))
+    }
+
+    /// The path of the requests that it is for; "" for all.
+    #[cfg(feature = "flyte2-exposure")]
+    pub(crate) fn path(&self) -> String {
+        let path = self.spec.as_ref().and_then(|spec| spec.path);
+        let path = path.and_then(|path| admission::read::<Option<Text>>(path).ok()?);
+        path.as_deref().unwrap_or_default().to_owned()
+    }
+
+    /// What it does to headers, unread.
+    #[cfg(feature = "flyte2-exposure")]
+    pub(crate) fn headers(&self) -> &str {
+        self.spec.as_ref().and_then(|spec| spec.headers).map_or("", RawValue::get)
+    }
+
+    /// What gets requests.
+    fn targets(&self) -> impl Iterator<Item = &Target<'_>> {
         let targets = self.spec.iter().flat_map(|spec| spec.to.iter().chain(spec.others.iter().flatten()));
-        let targets = targets.filter(|target| target.weight.is_none_or(|weight| weight.get() != "0"));
-        targets.filter_map(|target| target.name.as_deref()).any(|name| services.contains(name))
+        targets.filter(|target| target.weight.is_none_or(|weight| weight.get() != "0"))
     }
 
     fn tls(&self) -> Option<&Tls<'_>> {

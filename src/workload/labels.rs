@@ -20,6 +20,12 @@ impl Labels<'_> {
         self.0.is_empty()
     }
 
+    /// Each with its value.
+    #[cfg(feature = "flyte2-exposure")]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, value.as_deref().unwrap_or_default()))
+    }
+
     /// Whether these, as a Service's selector, select a pod with those labels. An empty selector selects none.
     #[cfg(feature = "admin-config")]
     pub fn selects(&self, labels: Option<&Labels>) -> bool {

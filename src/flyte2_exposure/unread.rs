@@ -1,0 +1,63 @@
+//! Routes of kinds that are not read: those of one controller alone, and of connections rather than requests. That one leads to
+//! Flyte 2 is said, so that nobody takes silence for approval.
+
+use serde_json::value::RawValue;
+
+use super::{
+    Found, in_front, rules,
+    server::{self, Backends},
+    settings::Settings,
+};
+use crate::{admission::Kind, installation::objects::Objects, verdict::Shortened};
+
+/// The groups and names of the kinds.
+const KINDS: [(&str, &str); 6] = [
+    ("gateway.networking.k8s.io", "TCPRoute"),
+    ("gateway.networking.k8s.io", "TLSRoute"),
+    ("networking.istio.io", "VirtualService"),
+    ("projectcontour.io", "HTTPProxy"),
+    ("traefik.io", "IngressRoute"),
+    ("traefik.io", "IngressRouteTCP"),
+];
+
+/// Whether objects of this kind lead somewhere, and are not read.
+pub(super) fn is_kind(kind: &Kind) -> bool {
+    KINDS.contains(&(kind.group(), kind.name()))
+}
+
+/// What is found of an object that names a Service of its namespace which leads to Flyte 2.
+///
+/// # Errors
+///
+/// Why it is not known whether it does.
+pub(super) fn found(
+    (namespace, name): (&str, &str),
+    object: &RawValue,
+    settings: &Settings,
+    objects: &Objects,
+) -> Result<Option<Found>, String> {
+    let mut found = None;
+    server::each(objects, namespace, |_, workload, ports| {
+        let labels = workload.pod_labels();
+        let backends = Backends::of(objects, namespace, labels, ports)?;
+        // By its name, or by that in the cluster's DNS.
+        let is_named = |service: &&str| {
+            [format!("\"{service}\""), format!("\"{service}.{namespace}")]
+                .iter()
+                .any(|name| object.get().contains(name))
+        };
+        if let Some(service) = backends.names().find(is_named)
+            && !settings.is_authenticated(name)
+            && !in_front::of_mesh(objects, namespace, labels)?.asks
+        {
+            let text = format!(
+                "leads to Flyte 2 by Service {}, which authenticates nobody, and what asks who calls is not read here; see that \
+                 something does, and list it in the setting authenticated",
+                Shortened(service)
+            );
+            found = Some(Found::Worth(rules::NOT_KNOWN, text));
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
