@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Found,
-    in_front::{self, Annotated, Gate, Mesh, Why},
+    in_front::{self, Annotated, Front, Gate, Mesh, Why},
     is_for_everybody, rules,
     server::{Backend, Backends},
     settings::Settings,
@@ -68,7 +68,7 @@ impl Route {
         objects: &Objects,
     ) -> Result<Option<Self>, Fault> {
         let route = match kind {
-            Listed::Ingress => Self::of_ingress(namespace, object, backends, objects)?,
+            Listed::Ingress => return Self::of_ingress(namespace, object, backends, objects),
             Listed::Route => {
                 let route: openshift::Route = admission::read(object)?;
                 let leads = |(service, port): (&str, Option<&str>)| backends.find(service, port).is_some();
@@ -111,7 +111,12 @@ impl Route {
         Ok((!route.paths.is_empty()).then_some(route))
     }
 
-    fn of_ingress(namespace: &str, object: &RawValue, backends: &Backends, objects: &Objects) -> Result<Self, Fault> {
+    fn of_ingress(
+        namespace: &str,
+        object: &RawValue,
+        backends: &Backends,
+        objects: &Objects,
+    ) -> Result<Option<Self>, Fault> {
         let ingress: Ingress = admission::read(object)?;
         let annotations = admission::read::<Annotated>(object)?.metadata.unwrap_or_default();
         let annotations = annotations.annotations.unwrap_or_default();
@@ -122,9 +127,15 @@ impl Route {
             if backend.is_some()
                 || port.as_deref() == Some("use-annotation") && has_action(&annotations, service, backends)
             {
-                // Where the path is another behind the controller, that it is for everybody says nothing.
-                paths.push(if may_rewrite(&annotations, objects)? { String::new() } else { path.to_owned() });
+                paths.push(path.to_owned());
             }
+        }
+        if paths.is_empty() {
+            return Ok(None);
+        }
+        // Where the path is another behind the controller, that it is for everybody says nothing.
+        if may_rewrite(&annotations, objects)? {
+            paths = vec![String::new()];
         }
         let class = ingress.class().or(annotations.get("kubernetes.io/ingress.class"));
         let is_of = |controller: &str| class.is_some_and(|class| class.contains(controller));
@@ -149,12 +160,9 @@ impl Route {
                 "see the documentation of its controller",
             ),
         };
-        let gate = match paths.is_empty() {
-            true => Gate::OPEN,
-            false => in_front::of_ingress(&annotations, class, &services, namespace, objects)?,
-        };
-        let is_removed = !paths.is_empty() && removes_cors(&annotations, objects)?;
-        Ok(Self { paths, gate, how_to_ask, how_to_remove: (!is_removed).then_some(how_to_remove) })
+        let gate = Front { annotations: &annotations, class, services: &services, namespace, objects }.gate()?;
+        let is_removed = removes_cors(&annotations, objects)?;
+        Ok(Some(Self { paths, gate, how_to_ask, how_to_remove: (!is_removed).then_some(how_to_remove) }))
     }
 
     /// What is found of the route: whether something asks who calls, and what browsers get.
@@ -189,8 +197,7 @@ impl Route {
             }
             Gate::Open(why) => why,
         };
-        let missed =
-            || mesh.missed.as_ref().map(|missed| format!("nothing in front asks everybody who calls ({missed})"));
+        let missed = || mesh.missed.as_deref().map(in_front::not_everybody);
         let reason = reason.clone().or_else(missed).unwrap_or_else(|| "nothing in front asks who calls".to_owned());
         let problem = format!("leads to Flyte 2, and {reason}: anyone may {}", what_is_open(open));
         let ask = || format!("{}; or list it in the setting authenticated", self.how_to_ask);

@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 
+use super::in_front::Annotations;
 use crate::{
     admin_config::server::Server,
     host::Listed,
@@ -15,12 +16,8 @@ use crate::{
 view! {
     /// A Service.
     pub(super) struct Service<'a> {
-        "metadata" => metadata: Annotated<'a>,
+        "metadata" => metadata: Annotations<'a>,
         "spec" => pub(super) spec: ServiceSpec<'a>,
-    }
-
-    struct Annotated<'a> {
-        "annotations" => annotations: Labels<'a>,
     }
 
     /// What it says.
@@ -61,6 +58,14 @@ pub(super) enum LeadsTo {
 }
 
 impl LeadsTo {
+    /// Where a port leads that Flyte 2 has whether or not a container says so.
+    fn by_number(number: &str) -> Option<Self> {
+        match number {
+            API => Some(Self::Api),
+            _ => OF_CLUSTER.contains(&number).then_some(Self::Webhook),
+        }
+    }
+
     /// What that is, and what anyone who gets there may do.
     pub(super) fn in_words(self) -> &'static str {
         match self {
@@ -90,11 +95,7 @@ impl<'a> Ports<'a> {
         let own: Vec<ContainerPort> = server.list("ports", server.container.ports)?;
         let leads_to = |number: &str| {
             let is_own = || own.iter().any(|port| port.number.is_some_and(|own| own.get() == number));
-            if OF_CLUSTER.contains(&number) {
-                Some(LeadsTo::Webhook)
-            } else {
-                (number == API || is_own()).then_some(LeadsTo::Api)
-            }
+            LeadsTo::by_number(number).or_else(|| is_own().then_some(LeadsTo::Api))
         };
         let mut ports = Vec::new();
         for placed in workload.containers() {
@@ -125,9 +126,8 @@ impl<'a> Ports<'a> {
                 let name = Some(name.trim_end_matches('"'));
                 self.0.iter().find(|own| own.port.name.as_deref() == name)?.leads_to
             }
-            None if target == API => Some(LeadsTo::Api),
-            None if OF_CLUSTER.contains(&target) => Some(LeadsTo::Webhook),
-            None => self.0.iter().find(|own| own.port.number.is_some_and(|own| own.get() == target))?.leads_to,
+            None => LeadsTo::by_number(target)
+                .or_else(|| self.0.iter().find(|own| own.port.number.is_some_and(|own| own.get() == target))?.leads_to),
         }
     }
 }

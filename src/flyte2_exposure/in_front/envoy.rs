@@ -1,0 +1,117 @@
+//! Envoy Gateway's SecurityPolicies.
+//!
+//! Source: `api/v1alpha1/securitypolicy_types.go` of [envoyproxy/gateway](https://github.com/envoyproxy/gateway).
+
+use serde::de::IgnoredAny;
+
+use super::{Gate, Target};
+use crate::{
+    host::Listed,
+    installation::{gateway, objects::Objects},
+    verdict::Shortened,
+    view::view,
+};
+
+view! {
+    struct SecurityPolicy<'a> {
+        "spec" => spec: SecuritySpec<'a>,
+    }
+
+    struct SecuritySpec<'a> {
+        "targetRef" => target: Target<'a>,
+        "targetRefs" => targets: Vec<Target<'a>>,
+        "targetSelectors" => selectors: Vec<Target<'a>>,
+        "jwt" => jwt: Jwt<'a>,
+        "oidc" => oidc: IgnoredAny,
+        "basicAuth" => basic: IgnoredAny,
+        "extAuth" => external: External<'a>,
+        "apiKeyAuth" => key: IgnoredAny,
+    }
+
+    struct Jwt<'a> {
+        "optional" => optional: bool,
+    }
+
+    struct External<'a> {
+        "failOpen" => fails_open: bool,
+    }
+}
+
+/// What the policies of Envoy Gateway say of a route: its own, or else those of the Gateways that it is attached to, all of which
+/// must ask. One that cannot be read is none: no cluster takes it.
+///
+/// # Errors
+///
+/// Why they are not known.
+pub(in crate::flyte2_exposure) fn of_route(
+    (kind, namespace, name): (Listed, &str, &str),
+    route: &gateway::Route,
+    objects: &Objects,
+) -> Result<Gate, String> {
+    let kind = kind.kind().1;
+    let gateways = route.gateways(namespace);
+    // Of the route; and of each Gateway, by its listener and as a whole.
+    let mut own = None;
+    let mut of_gateways: Vec<[Option<bool>; 2]> = gateways.iter().map(|_| [None; 2]).collect();
+    let (mut selects, mut missed) = (None, None);
+    objects.each(Listed::SecurityPolicy, None, |found| {
+        let is_of_route = found.namespace == namespace;
+        if !is_of_route && gateways.iter().all(|gateway| gateway.namespace != found.namespace) {
+            return Ok(());
+        }
+        let title = || found.title(Listed::SecurityPolicy);
+        let spec = match found.read::<SecurityPolicy>(Listed::SecurityPolicy) {
+            Ok(policy) => policy.spec.unwrap_or_default(),
+            Err(reason) => {
+                missed = Some(reason);
+                return Ok(());
+            }
+        };
+        let asks = spec.asks();
+        if spec.external.as_ref().is_some_and(|external| external.fails_open == Some(true)) {
+            missed = Some(format!("{}: failOpen lets all in while its service is away", title()));
+        }
+        if asks && spec.selectors.as_ref().is_some_and(|selectors| !selectors.is_empty()) {
+            selects = Some(format!("{}, whose targetSelectors are not read", title()));
+        }
+        for target in spec.target.iter().chain(spec.targets.iter().flatten()) {
+            let section = target.section.as_deref();
+            let target = (target.kind.as_deref().unwrap_or_default(), target.name.as_deref().unwrap_or_default());
+            if target == (kind, name) && is_of_route {
+                match section {
+                    None => own = Some(own.unwrap_or(false) || asks),
+                    Some(_) => missed = Some(format!("{} is for one of its rules", title())),
+                }
+            }
+            for (gateway, of_it) in gateways.iter().zip(&mut of_gateways) {
+                let is_it = target == ("Gateway", gateway.name) && gateway.namespace == found.namespace;
+                if is_it && (section.is_none() || section == gateway.section) {
+                    let of_it = &mut of_it[usize::from(section.is_none())];
+                    *of_it = Some(of_it.unwrap_or(false) || asks);
+                } else if is_it {
+                    missed = Some(format!("{} is for one listener of Gateway {}", title(), Shortened(gateway.name)));
+                }
+            }
+        }
+        Ok(())
+    })?;
+    let asks_at = |[of_listener, of_all]: &[Option<bool>; 2]| of_listener.or(*of_all).unwrap_or(false);
+    let by_gateways = || of_gateways.iter().all(asks_at);
+    let asks = own.unwrap_or_else(|| !gateways.is_empty() && by_gateways());
+    if !asks && missed.is_none() && own.is_none() && of_gateways.iter().any(asks_at) {
+        missed = Some("a policy of one of its Gateways does, another's does not".to_owned());
+    }
+    Ok(match selects {
+        _ if asks => Gate::Asks,
+        Some(selects) => Gate::NotKnown(selects),
+        None => Gate::missed(missed),
+    })
+}
+
+impl SecuritySpec<'_> {
+    fn asks(&self) -> bool {
+        let verifies = self.jwt.as_ref().is_some_and(|jwt| jwt.optional != Some(true));
+        let external = self.external.as_ref().is_some_and(|external| external.fails_open != Some(true));
+        verifies || external || [&self.oidc, &self.basic, &self.key].iter().any(|other| other.is_some())
+    }
+}

@@ -1,0 +1,170 @@
+//! Ingresses: what the annotations say to their controllers.
+//!
+//! Sources: the annotations of [ingress-nginx](https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/),
+//! of the [AWS Load Balancer Controller](https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/),
+//! and of haproxy's two controllers.
+
+use super::{super::server::Backend, Annotated, Gate, MIDDLEWARES, of_middlewares};
+use crate::{host::Listed, installation::objects::Objects, verdict::Shortened, workload::Labels};
+
+/// Whose annotations an Ingress has; where it names no class, those of any.
+fn is_of(class: Option<&str>, controller: &str) -> bool {
+    class.is_none_or(|class| class.contains(controller))
+}
+
+/// The controllers whose annotations are known, as the names of their classes mostly have them.
+const CONTROLLERS: [&str; 6] = ["alb", "nginx", "haproxy", "traefik", "kong", "gce"];
+
+/// An Ingress that leads to Flyte 2, as far as its annotations may ask who calls.
+pub(in crate::flyte2_exposure) struct Front<'i> {
+    pub(in crate::flyte2_exposure) annotations: &'i Labels<'i>,
+    /// The class of its controller. It may have any name: where it is no known controller's, annotations of one leave it open whether
+    /// they are read.
+    pub(in crate::flyte2_exposure) class: Option<&'i str>,
+    /// The Services of Flyte 2 that it leads to.
+    pub(in crate::flyte2_exposure) services: &'i [&'i Backend],
+    pub(in crate::flyte2_exposure) namespace: &'i str,
+    pub(in crate::flyte2_exposure) objects: &'i Objects<'i>,
+}
+
+impl<'i> Front<'i> {
+    /// Whether it asks.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not known which other Ingresses or middlewares there are.
+    pub(in crate::flyte2_exposure) fn gate(&self) -> Result<Gate, String> {
+        let class = self.class;
+        let is_known = class.is_none_or(|class| CONTROLLERS.iter().any(|controller| class.contains(controller)));
+        match self.of_class(class.filter(|_| is_known))? {
+            Gate::Asks if !is_known => Ok(Gate::NotKnown(format!(
+                "the controller of class {}, which may not read these annotations",
+                Shortened(class.unwrap_or_default())
+            ))),
+            gate => Ok(gate),
+        }
+    }
+
+    /// The value of an annotation, if it has one.
+    fn get(&self, name: &str) -> Option<&'i str> {
+        self.annotations.get(name).filter(|value| !value.is_empty())
+    }
+
+    /// What the annotations say to the controller of a class; to any where there is none.
+    fn of_class(&self, class: Option<&str>) -> Result<Gate, String> {
+        if is_of(class, "alb")
+            && let Some(gate) = self.of_alb()?
+        {
+            return Ok(gate);
+        }
+        if is_of(class, "nginx") {
+            let nginx = |name: &str| self.get(&format!("nginx.ingress.kubernetes.io/{name}"));
+            let has_password = matches!(nginx("auth-type"), Some("basic" | "digest")) && nginx("auth-secret").is_some();
+            let verifies = !matches!(nginx("auth-tls-verify-client"), Some("off" | "optional" | "optional_no_ca"));
+            if nginx("auth-url").is_some() || has_password || nginx("auth-tls-secret").is_some() && verifies {
+                let ranges = ["whitelist-source-range", "allowlist-source-range"];
+                let range = ranges.into_iter().find(|range| nginx(range).is_some());
+                return Ok(match range.filter(|_| nginx("satisfy") == Some("any")) {
+                    Some(range) => Gate::open(
+                        format!("satisfy: any lets in the addresses of {range} without asking"),
+                        "remove nginx.ingress.kubernetes.io/satisfy",
+                    ),
+                    None => Gate::Asks,
+                });
+            }
+            for snippet in ["auth-snippet", "configuration-snippet", "server-snippet"] {
+                if nginx(snippet).is_some_and(may_ask) {
+                    return Ok(Gate::NotKnown(format!("its {snippet}, which is not read")));
+                }
+            }
+            // Another controller for nginx, by F5.
+            for of_f5 in ["nginx.org/basic-auth-secret", "nginx.com/jwt-key", "nginx.org/policies"] {
+                if self.get(of_f5).is_some() {
+                    return Ok(Gate::NotKnown(format!("the controller that reads {of_f5}")));
+                }
+            }
+        }
+        let haproxy = ["haproxy-ingress.github.io/auth-url", "haproxy-ingress.github.io/auth-secret"];
+        if is_of(class, "haproxy")
+            && (haproxy.into_iter().any(|name| self.get(name).is_some())
+                || self.get("haproxy.org/auth-type") == Some("basic-auth"))
+        {
+            return Ok(Gate::Asks);
+        }
+        if is_of(class, "traefik")
+            && let Some(names) = self.get(MIDDLEWARES)
+        {
+            return Ok(of_middlewares(names, self.objects)?.gate);
+        }
+        if self.get("konghq.com/plugins").is_some() {
+            return Ok(Gate::NotKnown("its plugins of Kong, which are not read".to_owned()));
+        }
+        if class.is_some_and(|class| class.contains("gce")) {
+            return Ok(Gate::NotKnown("Identity-Aware Proxy, which a BackendConfig turns on".to_owned()));
+        }
+        Ok(Gate::OPEN)
+    }
+
+    /// What AWS does by the annotations; `None` where they say nothing of logins.
+    fn of_alb(&self) -> Result<Option<Gate>, String> {
+        let alb = |name: &str| self.get(&format!("alb.ingress.kubernetes.io/{name}"));
+        // `buildAuthConfig` of `pkg/ingress/model_build_listener_rules.go`: what the Service says comes before what the Ingress does.
+        let logs_in = |auth_type: Option<&str>| matches!(auth_type, Some("oidc" | "cognito"));
+        let of_service = |service: &&Backend| logs_in(service.auth_type.as_deref().or(alb("auth-type")));
+        let has_login =
+            if self.services.is_empty() { logs_in(alb("auth-type")) } else { self.services.iter().all(of_service) };
+        if !has_login && alb("jwt-validation").is_none() {
+            return Ok(self.services.iter().find(|service| logs_in(alb("auth-type")) && !of_service(service)).map(
+                |service| {
+                    Gate::open(
+                        format!("the annotation auth-type of Service {} turns the login off", Shortened(&service.name)),
+                        "remove it there",
+                    )
+                },
+            ));
+        }
+        if has_login && alb("auth-on-unauthenticated-request") == Some("allow") {
+            return Ok(Some(Gate::open(
+                "auth-on-unauthenticated-request: allow lets in whoever has not logged in",
+                "set alb.ingress.kubernetes.io/auth-on-unauthenticated-request: authenticate",
+            )));
+        }
+        // `buildActions` of `pkg/ingress/model_build_actions.go` adds it to listeners for HTTPS alone.
+        let listens_to_http = match alb("listen-ports") {
+            Some(ports) => ports.contains("\"HTTP\""),
+            None => alb("certificate-arn").is_none(),
+        };
+        if !listens_to_http || alb("ssl-redirect").is_some() {
+            return Ok(Some(Gate::Asks));
+        }
+        let Some(group) = alb("group.name") else {
+            let mend = match alb("listen-ports") {
+                Some(_) => "set alb.ingress.kubernetes.io/ssl-redirect: \"443\"",
+                None => {
+                    "set alb.ingress.kubernetes.io/listen-ports: '[{\"HTTP\": 80}, {\"HTTPS\": 443}]' and ssl-redirect: \"443\""
+                }
+            };
+            return Ok(Some(Gate::open("its listener for HTTP authenticates nobody", mend)));
+        };
+        // One of a group redirects for all of it.
+        let redirects = self.objects.find(Listed::Ingress, Some(self.namespace), |found| {
+            let metadata = found.read::<Annotated>(Listed::Ingress).ok().and_then(|ingress| ingress.metadata);
+            let annotations = metadata.and_then(|metadata| metadata.annotations).unwrap_or_default();
+            let redirects = annotations.get("alb.ingress.kubernetes.io/group.name") == Some(group)
+                && annotations.get("alb.ingress.kubernetes.io/ssl-redirect").is_some();
+            Ok(redirects.then_some(()))
+        })?;
+        Ok(Some(match redirects {
+            Some(()) => Gate::Asks,
+            None => {
+                Gate::NotKnown("ssl-redirect of its group, without which its listener for HTTP asks nobody".to_owned())
+            }
+        }))
+    }
+}
+
+/// Whether a snippet for nginx has a directive that asks who calls. What comes after `#` is a comment.
+fn may_ask(snippet: &str) -> bool {
+    let mut lines = snippet.lines().map(|line| line.split('#').next().unwrap_or_default());
+    lines.any(|line| line.contains("auth") || line.contains("access_by_lua"))
+}

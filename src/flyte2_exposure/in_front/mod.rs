@@ -1,0 +1,69 @@
+//! What stands in front of Flyte 2 and asks who calls: a controller by annotations, a gateway or a mesh by its policies.
+
+mod envoy;
+mod ingress;
+mod mesh;
+mod traefik;
+
+pub(super) use envoy::of_route;
+pub(super) use ingress::Front;
+pub(super) use mesh::{Mesh, of_mesh};
+pub(super) use traefik::{MIDDLEWARES, of_middlewares};
+
+use crate::{text::Text, view::view, workload::Labels};
+
+/// Whether something asks who calls.
+#[derive(Debug)]
+pub(super) enum Gate {
+    /// Something does.
+    Asks,
+    /// Nothing does.
+    Open(Why),
+    /// What may ask, and is not seen.
+    NotKnown(String),
+}
+
+/// Where it looks as if something asked: why it does not, and what mends that.
+#[derive(Debug, Default)]
+pub(super) struct Why {
+    pub(super) reason: Option<String>,
+    pub(super) mend: Option<String>,
+}
+
+impl Gate {
+    /// Nothing asks.
+    pub(super) const OPEN: Self = Self::Open(Why { reason: None, mend: None });
+
+    fn open(reason: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self::Open(Why { reason: Some(reason.into()), mend: Some(mend.into()) })
+    }
+
+    /// Nothing asks, though something looks as if it did.
+    fn missed(missed: Option<String>) -> Self {
+        Self::Open(Why { reason: missed.map(|missed| not_everybody(&missed)), mend: None })
+    }
+}
+
+/// That what looks as if it asked does not ask everybody, and why.
+pub(super) fn not_everybody(missed: &str) -> String {
+    format!("nothing in front asks everybody who calls ({missed})")
+}
+
+view! {
+    /// What has annotations.
+    pub(super) struct Annotated<'a> {
+        "metadata" => pub(super) metadata: Annotations<'a>,
+    }
+
+    /// Its metadata.
+    pub(super) struct Annotations<'a> {
+        "annotations" => pub(super) annotations: Labels<'a>,
+    }
+
+    /// What a policy is for.
+    struct Target<'a> {
+        "kind" => kind: Text<'a>,
+        "name" => name: Text<'a>,
+        "sectionName" => section: Text<'a>,
+    }
+}

@@ -1,0 +1,64 @@
+//! Traefik's middlewares, as an Ingress names them.
+//!
+//! Source: [Traefik's documentation](https://doc.traefik.io/traefik/middlewares/http/overview/).
+
+use serde_json::value::RawValue;
+
+use super::{super::route::ALLOW_ORIGIN, Gate};
+use crate::{host::Listed, installation::objects::Objects, members::Members, verdict::Shortened, view::view};
+
+/// The annotation that names middlewares for Traefik.
+pub(in crate::flyte2_exposure) const MIDDLEWARES: &str = "traefik.ingress.kubernetes.io/router.middlewares";
+
+view! {
+    struct Middleware<'a> {
+        "spec" => spec: Members<'a, &'a RawValue>,
+    }
+}
+
+/// What the middlewares come to that an Ingress names for Traefik.
+pub(in crate::flyte2_exposure) struct Middlewares {
+    pub(in crate::flyte2_exposure) gate: Gate,
+    /// Whether they remove the headers of CORS.
+    pub(in crate::flyte2_exposure) removes_cors: bool,
+    /// Whether they may lead requests to another path.
+    pub(in crate::flyte2_exposure) may_rewrite: bool,
+}
+
+/// What the middlewares come to that an Ingress names for Traefik: `<namespace>-<name>@kubernetescrd`, with commas between.
+pub(in crate::flyte2_exposure) fn of_middlewares(names: &str, objects: &Objects) -> Result<Middlewares, String> {
+    let (mut asks, mut removes_cors, mut may_rewrite) = (false, false, false);
+    let (mut unseen, mut missed) = (None, None);
+    for name in names.split(',').map(str::trim) {
+        let own = name.strip_suffix("@kubernetescrd").unwrap_or(name);
+        let is_seen = objects.find(Listed::Middleware, None, |found| {
+            if format!("{}-{}", found.namespace, found.name) != own {
+                return Ok(None);
+            }
+            let spec = match found.read::<Middleware>(Listed::Middleware) {
+                Ok(middleware) => middleware.spec.unwrap_or_default(),
+                Err(reason) => {
+                    missed = Some(reason);
+                    return Ok(Some(true));
+                }
+            };
+            asks |= ["forwardAuth", "basicAuth", "digestAuth"].iter().any(|kind| spec.contains_key(*kind));
+            let headers = spec.get("headers").map_or("", |headers| headers.get());
+            removes_cors |= headers.contains("customResponseHeaders") && headers.contains(ALLOW_ORIGIN);
+            let paths = ["addPrefix", "replacePath", "replacePathRegex", "stripPrefix", "stripPrefixRegex"];
+            may_rewrite |= paths.iter().any(|kind| spec.contains_key(*kind));
+            // A chain names others, and a plugin may do anything.
+            Ok(Some(!["chain", "plugin"].iter().any(|kind| spec.contains_key(*kind))))
+        })?;
+        if is_seen != Some(true) {
+            may_rewrite = true;
+            unseen = Some(format!("Traefik's middleware {}, which is not seen", Shortened(name)));
+        }
+    }
+    let gate = match unseen {
+        _ if asks => Gate::Asks,
+        Some(unseen) => Gate::NotKnown(unseen),
+        None => Gate::missed(missed),
+    };
+    Ok(Middlewares { gate, removes_cors, may_rewrite })
+}
