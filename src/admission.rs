@@ -67,9 +67,8 @@ impl<'a> AdmissionRequest<'a> {
     /// # Errors
     ///
     /// There is none.
-    #[cfg(feature = "admin-config")]
     pub(crate) fn object(&self) -> Result<&'a RawValue, Unjudged> {
-        self.object.ok_or_else(|| Unjudged { path: "request.object".to_owned(), reason: "missing".to_owned() })
+        self.object.ok_or_else(|| Unjudged { path: String::new(), reason: "the request holds no object".to_owned() })
     }
 
     /// For an UPDATE, the request that would leave the object as it is.

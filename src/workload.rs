@@ -110,8 +110,7 @@ impl<'a> Workload<'a> {
     ///
     /// There is no object, or no pod spec in it, or a field of another type than Kubernetes gives it.
     pub fn read(request: &AdmissionRequest<'a>) -> Result<Self, Unjudged> {
-        let object = request.object.ok_or_else(|| missing("", "the request holds no object"))?;
-        Self::read_object(request.kind(), object)
+        Self::read_object(request.kind(), request.object()?)
     }
 
     /// Reads the workload from an object of a kind that [is one](is_workload).

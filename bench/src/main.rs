@@ -17,8 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flytewarden_bench::cost::Counted;
 use flytewarden_cli::engine::{self, Guest};
+use flytewarden_e2e::cost::Counted;
 use flytewarden_offline::cluster::NoCluster;
 use requests::Asked;
 use serde_json::json;

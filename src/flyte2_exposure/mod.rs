@@ -177,9 +177,7 @@ fn judge_way(
     host: &dyn Host,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
-    let object = request
-        .object
-        .ok_or_else(|| Unjudged { path: String::new(), reason: "the request holds no object".to_owned() })?;
+    let object = request.object()?;
     let metadata = admission::read::<Object>(object)?.metadata.unwrap_or_default();
     if request.is_update() && metadata.deletion_timestamp.is_some() {
         return Ok(());

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::{BAD, GOOD, SERVICE, folder, path, root, run};
+use crate::{BAD, GOOD, SERVICE, folder, root, run};
 
 #[test]
 fn json_has_every_count_and_place() {
@@ -101,9 +101,10 @@ fn sarif_has_findings_by_place_and_says_what_was_not_judged() {
 }
 
 #[test]
+#[cfg(feature = "modules")]
 fn sarif_names_files_as_uris_do_and_other_peoples_modules_by_their_name() {
     let folder = folder(&[("a b#ü.yaml", BAD.as_bytes())]);
-    let file = path(&folder, "a b#ü.yaml");
+    let file = crate::path(&folder, "a b#ü.yaml");
     let run = run(&["check", "--format", "sarif", "--module", "dist/flytewarden.wasm", &file], "");
     let log: Value = serde_json::from_str(&run.out).unwrap();
     let uri = &log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
@@ -130,6 +131,7 @@ fn junit_has_a_test_for_each_object_under_each_policy() {
 }
 
 #[test]
+#[cfg(feature = "modules")]
 fn junit_of_a_module_with_several_policies_has_no_test_that_passes_beside_one_that_fails() {
     let odd = BAD.replace("name: bad", "name: \"bad\\uFFFF\"");
     let run = run(&["check", "--format", "junit", "--module", "dist/flytewarden.wasm", "-"], &odd);

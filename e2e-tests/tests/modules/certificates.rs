@@ -21,7 +21,7 @@ use flytewarden_cli::{
 use flytewarden_e2e::{
     cases,
     certificates::{self, day, pem},
-    loaded, module,
+    modules::{self, loaded},
 };
 use flytewarden_offline::{
     check::{Check, Policy as _},
@@ -299,7 +299,7 @@ const KEY: &str = "the-key-that-nobody-may-see";
 #[test]
 fn the_key_is_never_shown() {
     let engine = engine::Engine::new(DEFAULT_TIME).expect("an engine");
-    let module = Module::load(&engine, &module("flyte-oauth-tls")).expect("the module loads");
+    let module = Module::load(&engine, &modules::bytes("flyte-oauth-tls")).expect("the module loads");
     let encoded = STANDARD.encode(KEY);
     let is_silent = |said: &str, of: &str| assert!(!said.contains(KEY) && !said.contains(&encoded), "{of}: {said}");
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use flytewarden_cli::engine::Module;
-use flytewarden_e2e::{certificates, loaded};
+use flytewarden_e2e::{certificates, modules::loaded};
 use flytewarden_offline::{
     check::Policy as _,
     cluster::{Cluster, HostCalls},

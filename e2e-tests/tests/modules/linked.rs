@@ -7,7 +7,7 @@ use flytewarden_cli::{
     check::check,
     engine::{Engine, Module},
 };
-use flytewarden_e2e::{cases, charts, module, native, reports, root};
+use flytewarden_e2e::{cases, charts, modules, native, reports, root};
 use flytewarden_offline::{
     check::{Check, Policy},
     images::Images,
@@ -24,7 +24,7 @@ static MODULES: LazyLock<Vec<Module>> = LazyLock::new(|| {
     let engine = Engine::new(DEFAULT_TIME).expect("an engine");
     let load = |policy: &Linked| Module {
         name: policy.name.clone(),
-        ..Module::load(&engine, &module(policy.rule.name())).expect("the module loads")
+        ..Module::load(&engine, &modules::bytes(policy.rule.name())).expect("the module loads")
     };
     LINKED.iter().map(load).collect()
 });

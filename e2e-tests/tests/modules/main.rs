@@ -1,9 +1,7 @@
-//! What holds of the modules and of what they ship with.
+//! What holds of the compiled modules.
 
 mod certificates;
 mod host_calls;
 mod linked;
 mod malformed;
 mod metadata;
-mod packages;
-mod updates;

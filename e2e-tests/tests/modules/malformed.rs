@@ -7,7 +7,7 @@ use flytewarden::decision::{POLICIES, VARIANTS};
 use flytewarden_cli::engine::Module;
 use flytewarden_e2e::{
     cases::{self, Case},
-    loaded,
+    modules::loaded,
 };
 use flytewarden_offline::{check::Policy as _, cluster::NoCluster, report::Answer};
 use proptest::prelude::*;

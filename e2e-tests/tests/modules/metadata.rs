@@ -1,37 +1,12 @@
-//! What the modules say of themselves: where it stands in several files, it is the same in all of them.
+//! What modules say of themselves.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeSet;
 
-use flytewarden::decision::{DECLARED, POLICIES, VARIANTS};
-use flytewarden_e2e::{cases, module, root};
-use flytewarden_offline::yaml;
-use serde_json::{Value, json};
+use flytewarden::decision::{POLICIES, VARIANTS};
+use flytewarden_e2e::modules;
+use serde_json::Value;
 
-fn metadata(folder: &Path) -> Value {
-    let path = folder.join("metadata.yml");
-    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    json!(yaml::settings(&text).expect("it is YAML"))
-}
-
-fn folders_of_policies() -> impl Iterator<Item = (&'static str, PathBuf)> {
-    POLICIES.iter().chain(VARIANTS).map(|policy| (policy.name(), root().join("policies").join(policy.name())))
-}
-
-#[test]
-fn every_policy_has_a_folder_and_every_folder_a_policy() {
-    let folders: BTreeSet<String> = fs::read_dir(root().join("policies"))
-        .unwrap()
-        .map(Result::unwrap)
-        .filter(|entry| entry.path().is_dir())
-        .map(|entry| entry.file_name().into_string().unwrap())
-        .collect();
-    let policies: BTreeSet<String> = folders_of_policies().map(|(name, _)| name.to_owned()).collect();
-    assert_eq!(policies, folders);
-}
+const SECTION: &[u8] = b"io.kubewarden.metadata";
 
 /// What a module asks of its host, as kwctl's scan finds it: the operations whose names are in its data.
 #[test]
@@ -40,12 +15,12 @@ fn host_capabilities_are_those_the_modules_have() {
     let of_registries = ["v1/verify", "v2/verify", "v1/manifest_digest", "v1/oci_manifest", "v1/oci_manifest_config"];
     let operations = of_kubernetes.map(|name| ("kubernetes", name)).into_iter();
     let operations: Vec<_> = operations.chain(of_registries.map(|name| ("oci", name))).collect();
-    for (name, folder) in folders_of_policies().chain([("flytewarden", root())]) {
-        let mut code = module(name);
+    for name in POLICIES.iter().chain(VARIANTS).map(|policy| policy.name()).chain(["flytewarden"]) {
+        let module = modules::bytes(name);
         // The metadata, which comes last, names them too.
-        let metadata_at =
-            code.windows(23).rposition(|bytes| bytes == b"io.kubewarden.metadata{").expect("it is annotated");
-        code.truncate(metadata_at);
+        let metadata_at = module.windows(SECTION.len() + 1).rposition(|bytes| bytes == [SECTION, b"{"].concat());
+        let (code, metadata) = module.split_at(metadata_at.expect("it is annotated") + SECTION.len());
+        let metadata: Value = serde_json::from_slice(metadata).expect("it is JSON");
         // A name that another starts with counts where it stands alone.
         let has = |(_, operation): &&(&str, &str)| {
             let longer = operations.iter().map(|(_, other)| *other).filter(|other| other.starts_with(operation));
@@ -56,60 +31,9 @@ fn host_capabilities_are_those_the_modules_have() {
         };
         let found: BTreeSet<String> =
             operations.iter().filter(has).map(|(namespace, name)| format!("{namespace}/{name}")).collect();
-        let metadata = metadata(&folder);
         let declared = metadata["hostCapabilities"].as_array().into_iter().flatten();
         assert_eq!(found, declared.map(|name| name.as_str().unwrap().to_owned()).collect(), "{name}");
         let asks_for_objects = found.iter().any(|name| name.starts_with("kubernetes/"));
         assert_eq!(asks_for_objects, metadata.get("contextAwareResources").is_some(), "{name}");
-    }
-}
-
-#[test]
-fn context_aware_resources_are_the_kinds_that_policies_list() {
-    for declared in DECLARED {
-        let name = declared.policy.name();
-        let written = metadata(&root().join("policies").join(name))["contextAwareResources"].clone();
-        let kinds = declared.asks_for.iter().map(|listed| listed.kind());
-        let kinds: Value = kinds.map(|(version, kind)| json!({"apiVersion": version, "kind": kind})).collect();
-        assert_eq!(kinds, if written.is_null() { json!([]) } else { written }, "{name}");
-    }
-}
-
-#[test]
-fn rules_are_declared_once_with_their_policys_name() {
-    for declared in DECLARED {
-        let policy = declared.variant_of.unwrap_or(declared.policy.name());
-        let names: BTreeSet<&str> = declared.rules.iter().map(|rule| rule.name.rule).collect();
-        assert_eq!(declared.rules.len(), names.len(), "{policy}");
-        for rule in declared.rules {
-            assert_eq!(policy, rule.name.policy, "{}", rule.name);
-            assert!(rule.summary.len() < 130 && !rule.summary.ends_with('.'), "{}", rule.name);
-            assert!(rule.help.ends_with('.'), "{}", rule.name);
-        }
-    }
-}
-
-/// A certificate under one of Mozilla's roots only their CAs can make.
-const WITHOUT_CASES: &[&str] = &["long-lived"];
-
-/// A rule that no case finds may as well not be there.
-#[test]
-fn every_rule_is_found_by_a_case() {
-    let cases = cases::all();
-    let found =
-        cases.iter().flat_map(|case| case.rules.iter().map(String::as_str)).chain(WITHOUT_CASES.iter().copied());
-    let found: BTreeSet<&str> = found.collect();
-    let declared = DECLARED.iter().flat_map(|declared| declared.rules);
-    let lost: Vec<String> =
-        declared.map(|rule| rule.name).filter(|name| !found.contains(name.rule)).map(|name| name.to_string()).collect();
-    assert!(lost.is_empty(), "{lost:?}");
-}
-
-#[test]
-fn titles_and_versions_are_those_of_the_code() {
-    for (name, folder) in folders_of_policies().chain([("flytewarden", root())]) {
-        let annotations = &metadata(&folder)["annotations"];
-        assert_eq!(name, annotations["io.kubewarden.policy.title"]);
-        assert_eq!(env!("CARGO_PKG_VERSION"), annotations["io.kubewarden.policy.version"], "{name}");
     }
 }

@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, LazyLock};
 
-use flytewarden_bench::cost::Counted;
 use flytewarden_cli::engine::Module;
-use flytewarden_e2e::{loaded, module};
+use flytewarden_e2e::{
+    cost::Counted,
+    modules::{self, loaded},
+};
 use flytewarden_offline::{cluster::NoCluster, report::Answer};
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
@@ -195,7 +197,7 @@ struct Subject {
 
 impl Subject {
     fn load(name: &str) -> Self {
-        let bytes = module(name);
+        let bytes = modules::bytes(name);
         let counted = Counted::compile(&bytes).expect("the module loads");
         Self { module: loaded(name), counted }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flytewarden::decision::DECLARED;
 use flytewarden_cli::engine::Module;
-use flytewarden_e2e::{certificates, loaded};
+use flytewarden_e2e::{certificates, modules::loaded};
 use flytewarden_offline::{check::Policy as _, cluster::HostCalls};
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};

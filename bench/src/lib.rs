@@ -1,3 +1,0 @@
-//! What a decision costs.
-
-pub mod cost;

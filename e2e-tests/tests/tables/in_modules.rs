@@ -1,0 +1,63 @@
+//! The cases in compiled modules.
+
+use std::sync::Arc;
+
+use flytewarden::decision::POLICIES;
+use flytewarden_cli::engine::Module;
+use flytewarden_e2e::{cases::Case, modules::loaded};
+use flytewarden_offline::{check::Policy as _, report::Answer};
+use serde_json::{Value, json};
+
+use crate::cases::Engine;
+
+/// What runs a policy's cases: its own module, and the module that carries all policies, where that has it.
+pub fn engines(policy: &str) -> Vec<(&'static str, Arc<dyn Engine>)> {
+    let mut engines: Vec<(&str, Arc<dyn Engine>)> = vec![("module", Arc::new(OwnModule(loaded(policy))))];
+    if POLICIES.iter().any(|other| other.name() == policy) {
+        engines.push(("all-policies module", Arc::new(WholeModule(loaded("flytewarden")))));
+    }
+    engines
+}
+
+struct OwnModule(Arc<Module>);
+
+impl Engine for OwnModule {
+    fn validate(&self, case: &Case) -> Result<Answer, String> {
+        self.0.validate(&case.admission_request().to_string(), &case.settings.to_string(), &case.host())
+    }
+
+    fn validate_settings(&self, case: &Case) -> Result<(), String> {
+        self.0.validate_settings(&case.settings.to_string()).map_err(|invalid| invalid.to_string())
+    }
+}
+
+/// The module that carries all policies takes their settings by name, and names the policy in front of what is wrong
+/// with them.
+struct WholeModule(Arc<Module>);
+
+impl WholeModule {
+    fn settings(case: &Case) -> Value {
+        // Three policies have something to say of flyteadmin's ConfigMaps; the others are to be silent.
+        let mut settings = json!({
+            "flyte-admin-cors": {"configMaps": ["none"]},
+            "flyte-console-url": {"crossCheck": false},
+            "flyte-oauth-tls": {"oauth": "self"},
+        });
+        settings[case.policy.as_str()] = case.settings.clone();
+        settings
+    }
+}
+
+impl Engine for WholeModule {
+    fn validate(&self, case: &Case) -> Result<Answer, String> {
+        self.0.validate(&case.admission_request().to_string(), &Self::settings(case).to_string(), &case.host())
+    }
+
+    fn validate_settings(&self, case: &Case) -> Result<(), String> {
+        self.0.validate_settings(&Self::settings(case).to_string()).map_err(|invalid| {
+            let problem = invalid.to_string();
+            let own = problem.strip_prefix(&format!("{}: ", case.policy));
+            own.map_or_else(|| format!("without the policy's name: {problem}"), str::to_owned)
+        })
+    }
+}
