@@ -16,6 +16,8 @@ use k8s_openapi::{
 use rustls_pki_types::{SignatureVerificationAlgorithm, TrustAnchor};
 use serde_json::value::RawValue;
 
+use crate::admission::Kind;
+
 /// What calls a policy, as far as the policy asks it something.
 pub trait Host {
     /// The objects of a kind in a namespace, or in all of them, with the [fields](Listed::fields) that policies read.
@@ -156,6 +158,17 @@ const CERT_MANAGER: &str = "cert-manager.io/v1";
 /// Gateway API.
 const GATEWAY: &str = "gateway.networking.k8s.io/v1";
 
+/// The plural of a kind, under which the API server has its objects, in lower case there: by the rule that kubectl falls back on,
+/// `meta.UnsafeGuessKindToResource` of [kubernetes/apimachinery](https://github.com/kubernetes/apimachinery), and right of Gateways too.
+pub fn plural(kind: &str) -> String {
+    match kind.strip_suffix('y') {
+        _ if kind.ends_with("ndpoints") => kind.to_owned(),
+        Some(stem) if !stem.ends_with('a') => format!("{stem}ies"),
+        _ if kind.ends_with('s') => format!("{kind}es"),
+        _ => format!("{kind}s"),
+    }
+}
+
 impl Listed {
     /// The API version and the kind's name.
     pub fn kind(self) -> (&'static str, &'static str) {
@@ -178,6 +191,13 @@ impl Listed {
             Self::SecurityPolicy => ("gateway.envoyproxy.io/v1alpha1", "SecurityPolicy"),
             Self::Middleware => ("traefik.io/v1alpha1", "Middleware"),
         }
+    }
+
+    /// Whether it is that kind, of whatever version.
+    pub(crate) fn is(self, kind: &Kind) -> bool {
+        let (api_version, name) = self.kind();
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        (kind.group(), kind.name()) == (group, name)
     }
 
     /// Whether a cluster may know the kind, and has none of it where it does not.

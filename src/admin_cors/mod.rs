@@ -5,6 +5,8 @@
 //! origins of web pages as browsers write them, over https or from a loopback host. An UPDATE that changes any of it is
 //! told that running pods keep what they have.
 //!
+//! An Ingress or an HTTPRoute that answers CORS in front of flyteadmin is judged by the same rules: see [`in_front`].
+//!
 //! Judged are ConfigMaps, merged with those that are mounted beside them, and in workloads the container that runs flyteadmin.
 //! Which ConfigMaps those are, the Deployment says that mounts them; where there is none, their names in Flyte's charts. One of
 //! another name that comes before its Deployment is judged with that. Not judged: an UPDATE of a workload that is being deleted; options that are not about CORS, even where flyteadmin does not start
@@ -14,6 +16,7 @@
 //! of [flyteorg/flyte](https://github.com/flyteorg/flyte) v1.16.8; `cors.go` of
 //! [gorilla/handlers](https://github.com/gorilla/handlers) v1.5.1.
 
+mod in_front;
 mod options;
 mod rules;
 mod settings;
@@ -51,9 +54,9 @@ pub const DECLARED: Declared = Declared {
     variant_of: None,
     rules: rules::RULES,
     settings: settings::SETTINGS,
-    asks_for: &[Listed::Deployment, Listed::ConfigMap],
+    asks_for: &[Listed::Deployment, Listed::ConfigMap, Listed::Service],
     asks_for_images: false,
-    most_bytes: 480_000,
+    most_bytes: 490_000,
 };
 
 impl Policy for AdminCors {
@@ -62,7 +65,7 @@ impl Policy for AdminCors {
     }
 
     fn concerns(&self, kind: &Kind) -> bool {
-        config_map::is_kind(kind) || is_workload(kind)
+        config_map::is_kind(kind) || is_workload(kind) || in_front(kind).is_some()
     }
 
     fn judge(
@@ -78,6 +81,8 @@ impl Policy for AdminCors {
         let settings = &Settings::read(settings)?;
         if config_map::is_kind(request.kind()) {
             judge_config_map(request, settings, host, &mut verdict)?;
+        } else if let Some(kind) = in_front(request.kind()) {
+            in_front::judge(kind, request, settings, host, &mut verdict)?;
         } else {
             workload::judge(request, settings, host, &mut verdict)?;
         }
@@ -87,6 +92,11 @@ impl Policy for AdminCors {
     fn check_settings(&self, settings: Option<&RawValue>) -> Result<(), InvalidSettings> {
         Settings::read(settings)?.check()
     }
+}
+
+/// The kinds of objects that may answer CORS in front of flyteadmin.
+fn in_front(kind: &Kind) -> Option<Listed> {
+    [Listed::Ingress, Listed::HttpRoute].into_iter().find(|listed| listed.is(kind))
 }
 
 fn judge_config_map(

@@ -14,14 +14,14 @@ const LIST_CONSOLE: &str = "list flyteconsole's own origin alone, https://<flyte
                             domain, set allowCors: false";
 
 /// What to do with an origin that others are listed beside.
-const REMOVE: &str = "remove it";
+pub(super) const REMOVE: &str = "remove it";
 
 /// The same for one that stands alone.
 const LIST_INSTEAD: &str = "list flyteconsole's own origin alone, https://<flyte-console-domain>; where it is on flyteadmin's \
                             domain, remove allowedOrigins and set allowCors: false";
 
 /// What every website may do then, and what flyteconsole still may not.
-const SERVED_TO_ANY: &str = "any website may read what flyteadmin answers without credentials, yet flyteconsole on another \
+pub(super) const SERVED_TO_ANY: &str = "any website may read what flyteadmin answers without credentials, yet flyteconsole on another \
                           domain gets nothing, since browsers refuse `*` for calls with credentials";
 
 /// Judges what is known of the options; `path` leads to where they would be said.
@@ -85,7 +85,7 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
 }
 
 /// What is wrong with one origin; `remove` says how to be rid of it.
-fn judge_origin(item: &Item, settings: &Settings, remove: &dyn Fn() -> &'static str) -> Option<Violation> {
+pub(super) fn judge_origin(item: &Item, settings: &Settings, remove: &dyn Fn() -> &'static str) -> Option<Violation> {
     let Item { text, place } = item;
     let shown = shown(text);
     if text == "null" {
