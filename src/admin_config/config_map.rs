@@ -54,7 +54,7 @@ pub(crate) struct Requested<'a> {
     /// Whether it has an entry that flyteadmin might read: by its name or, where that is none of a file, by what it says.
     pub(crate) may_have_files: bool,
     /// Whether the chart that made it, by its label, is Flyte 2's.
-    is_of_flyte_two: bool,
+    pub(crate) is_of_flyte_two: bool,
     /// Whether it has entries in base64.
     #[cfg(feature = "flyte2-exposure")]
     has_bytes: bool,

@@ -47,7 +47,9 @@ impl<'a> Server<'a> {
             return Ok(None);
         }
         let line = CommandLine::read(placed)?;
-        if !line.run.serves() && container.command.is_none_or(is_empty) && line.run.has_config_and_no_command() {
+        // Its name is flyteadmin's alone, and somebody's own image may serve without being told.
+        let may_be_two = image != "flyteadmin" && container.command.is_none_or(is_empty);
+        if may_be_two && !line.run.serves() && line.run.has_config_and_no_command() {
             return Ok(Some(Self::FlyteTwo));
         }
         Ok((is_known || line.run.is_flyteadmins()).then_some(Self::Admin(line)))

@@ -34,7 +34,9 @@ pub(super) fn judge(request: &AdmissionRequest, host: &dyn Host, verdict: &mut V
         return Ok(());
     }
     let files = config_map::files(object)?;
-    if !is_read && !requested.is_flyte_two(&files) {
+    let is_sure = is_read || requested.is_flyte_two(&files);
+    // An upgrade may have left sections of Flyte 1 in it.
+    if !is_sure && !requested.is_of_flyte_two {
         return Ok(());
     }
     verdict.seen.judged();
@@ -55,7 +57,7 @@ pub(super) fn judge(request: &AdmissionRequest, host: &dyn Host, verdict: &mut V
             "remove it, and authenticate in front of Flyte, e.g. by ingress.httpAnnotations in the chart's values";
         verdict.violations.push(Violation::new(rules::NO_AUTHENTICATION, place, problem.to_owned(), mend.to_owned()));
     }
-    for place in config.sections("server") {
+    for place in config.sections("server").filter(|_| is_sure) {
         let text = "Flyte 2 does not read `server`, which is Flyte 1's, and has no option for CORS; remove it";
         verdict.notices.push(Notice { rule: rules::NO_EFFECT, place, text: text.to_owned() });
     }

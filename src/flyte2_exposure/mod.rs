@@ -71,12 +71,7 @@ pub const DECLARED: Declared = Declared {
 
 /// The kind of a route or a Service, if it is one.
 fn listed(kind: &Kind) -> Option<Listed> {
-    let is = |listed: &Listed| {
-        let (api_version, name) = listed.kind();
-        let group = api_version.split_once('/').map_or("", |(group, _)| group);
-        (kind.group(), kind.name()) == (group, name)
-    };
-    route::KINDS.into_iter().chain([Listed::Service]).find(is)
+    route::KINDS.into_iter().chain([Listed::Service]).find(|listed| listed.is(kind))
 }
 
 fn is_cluster_role(kind: &Kind) -> bool {

@@ -142,11 +142,7 @@ impl<'a> Route<'a> {
         namespace: &'s str,
         services: &'s BTreeSet<String>,
     ) -> impl Iterator<Item = &'s Rule<'a>> {
-        let leads = move |backend: &Reference| {
-            let name = backend.name.as_deref().filter(|name| services.contains(*name));
-            backend.gets_requests() && name.is_some_and(|name| backend.is_to("Service", namespace, (namespace, name)))
-        };
-        self.rules().filter(move |rule| rule.backends.iter().flatten().any(leads))
+        self.rules().filter(move |rule| rule.leads_to(namespace, services))
     }
 
     fn rules(&self) -> impl Iterator<Item = &Rule<'a>> {
@@ -164,6 +160,16 @@ impl<'a> Route<'a> {
         let mut each = self.rules_to(namespace, services).map(cors);
         let first = each.next()??;
         each.all(|cors| cors.is_some()).then_some(first)
+    }
+}
+
+impl Rule<'_> {
+    /// Whether it leads to one of some Services of its namespace.
+    fn leads_to(&self, namespace: &str, services: &BTreeSet<String>) -> bool {
+        self.backends.iter().flatten().any(|backend| {
+            let name = backend.name.as_deref().filter(|name| services.contains(*name));
+            backend.gets_requests() && name.is_some_and(|name| backend.is_to("Service", namespace, (namespace, name)))
+        })
     }
 }
 
@@ -227,10 +233,11 @@ impl Route<'_> {
         namespaces
     }
 
-    /// The Gateways that a route of a namespace is attached to; the rest are meshes, which lead nobody in.
+    /// The Gateways that a route of a namespace is attached to, or what stands for one, such as a ListenerSet; only a mesh's Service
+    /// leads nobody in.
     pub(crate) fn gateways<'r>(&'r self, from: &'r str) -> Vec<Parent<'r>> {
         let parents = self.spec.iter().flat_map(|spec| spec.parents.iter().flatten());
-        let gateways = parents.filter(|parent| parent.kind.as_deref().is_none_or(|kind| kind == "Gateway"));
+        let gateways = parents.filter(|parent| parent.kind.as_deref() != Some("Service"));
         let parent = |parent: &'r Reference| Parent {
             namespace: parent.namespace.as_deref().unwrap_or(from),
             name: parent.name.as_deref().unwrap_or_default(),
@@ -343,8 +350,8 @@ fn each_listener(
 ) -> Result<bool, String> {
     let parents = || {
         let parents = route.spec.iter().flat_map(|spec| spec.parents.iter().flatten());
-        // The others are a mesh's, which leads from no browser.
-        parents.filter(|parent| parent.kind.as_deref().is_none_or(|kind| kind == "Gateway"))
+        // A Service is a mesh's, which leads from no browser.
+        parents.filter(|parent| parent.kind.as_deref() != Some("Service"))
     };
     let (mut seen, mut is_attached) = (0, false);
     objects.each(Listed::Gateway, None, |gateway| {
