@@ -106,6 +106,9 @@ pub struct Judged {
     /// The kind and the name of the object that makes it.
     #[serde(skip)]
     owner: Option<[String; 2]>,
+    /// Whether it is kept for a rollback alone.
+    #[serde(skip)]
+    runs_nothing: bool,
 }
 
 fn is_zero(number: &usize) -> bool {
@@ -397,6 +400,7 @@ impl Report {
             certificate: certificate(object),
             is_flytes: false,
             owner: owner(object),
+            runs_nothing: matches!(&object.content.at("spec.replicas").value, Yaml::Number(replicas) if replicas.as_u64() == Some(0)),
         };
         let unjudged = self.unjudged.len();
         for (policy, answer) in answers {
@@ -445,9 +449,9 @@ impl Report {
     pub(crate) fn finish(&mut self, namespace: &str, namespaces: &Namespaces, host: &dyn Host) {
         let of = |judged: &Judged| judged.place.namespace.clone().unwrap_or_else(|| namespace.to_owned());
         let key = |kind: &str, namespace: &str, name: &str| [kind, namespace, name].join("/");
-        let (mut flytes, mut known) = (BTreeSet::new(), BTreeSet::new());
+        let (mut flytes, mut known) = (BTreeSet::new(), BTreeMap::new());
         for judged in &self.objects {
-            known.insert(key(&judged.place.kind, &of(judged), &judged.place.name));
+            known.insert(key(&judged.place.kind, &of(judged), &judged.place.name), judged.wrongs());
             if judged.is_flytes {
                 flytes.insert(of(judged));
             }
@@ -461,9 +465,8 @@ impl Report {
         for judged in mem::take(&mut self.objects) {
             let own = of(&judged);
             let is_made = judged.owner.as_ref().is_some_and(|[kind, name]| {
-                known.contains(&key(kind, &own, name))
-                    && makes(kind, &judged.place.kind)
-                    && judged.violations.is_empty()
+                let wrongs = known.get(&key(kind, &own, name)).filter(|_| makes(kind, &judged.place.kind));
+                wrongs.is_some_and(|wrongs| judged.runs_nothing || wrongs.is_superset(&judged.wrongs()))
             });
             if !is_concerned(&own) {
                 *self.other_namespaces.entry(own).or_default() += 1;
@@ -566,6 +569,12 @@ fn owner(object: &Object) -> Option<[String; 2]> {
 }
 
 impl Judged {
+    /// What is wrong with it, wherever it stands.
+    fn wrongs(&self) -> BTreeSet<[String; 3]> {
+        let wrong = |found: &Finding| [&found.policy, &found.rule, &found.container].map(String::clone);
+        self.violations.iter().map(wrong).collect()
+    }
+
     fn add(&mut self, policy: &str, mut answer: Answer, object: &Object, manifest: &str) {
         let shows = answer.judged().unwrap_or_default();
         // What other policies judge is Flyte's; this one judges all that runs beside it too.

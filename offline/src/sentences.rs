@@ -3,9 +3,11 @@
 //! A violation breaks a sentence. It holds where a policy saw an object that shows it, and nothing was left open; all else is
 //! not shown, and says what is missing.
 
+use std::collections::BTreeSet;
+
 use flytewarden::{
     host::Host,
-    installation::{Held, Presented, presented},
+    installation::{Held, Presented, Running, presented, running},
     sentence::Sentence,
 };
 use serde::Serialize;
@@ -85,8 +87,8 @@ pub(crate) struct Sentences {
     certificates: Vec<String>,
     /// Whether an object is Flyte 2's.
     is_flyte_two: bool,
-    /// Whether another provider gives out the tokens, whose certificate is its own.
-    has_provider: bool,
+    /// The namespaces in which another provider gives out the tokens, whose certificate is its own.
+    providers: BTreeSet<String>,
 }
 
 /// What objects say of a sentence.
@@ -106,8 +108,10 @@ impl Sentences {
             said.is_shown |= shows(sentence);
         }
         if shows(Sentence::Certificate) {
-            self.has_provider |= judged.place.kind == "ConfigMap";
             let Place { kind, namespace: own, name, .. } = &judged.place;
+            if kind == "ConfigMap" {
+                self.providers.insert(own.as_deref().unwrap_or(namespace).to_owned());
+            }
             let (kind, name) = match &judged.certificate {
                 Some(secret) => ("Secret", secret),
                 None => (&**kind, name),
@@ -136,20 +140,44 @@ impl Sentences {
         let mut shown = Vec::with_capacity(Sentence::ALL.len());
         let presented = host.map(presented).unwrap_or_default();
         let is_missing = |presented: &&Presented| {
-            let Presented { route, held, .. } = presented;
+            let Presented { route, namespace, held, .. } = presented;
             let secret = match held {
                 Held::Secret(secret) => Some(format!("Secret {secret}")),
                 Held::Aws | Held::Router => None,
             };
-            !self.has_provider
+            !self.providers.contains(namespace)
                 && !self.certificates.iter().any(|shown| shown == route || Some(shown) == secret.as_ref())
         };
-        let missing: Vec<String> = presented.iter().filter(is_missing).map(not_here).collect();
+        let mut missing: Vec<String> = presented.iter().filter(is_missing).map(not_here).collect();
+        let running = host.map(running).unwrap_or_default();
+        let unseen = |Running { deployment, unseen, .. }: &Running| Some(format!("{deployment}: {}", unseen.as_ref()?));
+        let unseen: Vec<String> = running.iter().filter_map(unseen).collect();
+        // Of one flyteadmin it is said below what to add; that one is behind a certificate says nothing of another.
+        if running.iter().any(|other| other.namespace != running[0].namespace) {
+            let is_bare = |Running { namespace, .. }: &&Running| {
+                !self.providers.contains(namespace)
+                    && !presented.iter().any(|presented| presented.namespace == *namespace)
+            };
+            let bare = running.iter().filter(is_bare).map(|Running { deployment, .. }| {
+                format!(
+                    "no Ingress or route here presents a certificate in front of {deployment}; add it, and its Secret"
+                )
+            });
+            missing.extend(bare);
+        }
         for (Said { is_shown, is_broken, mut open }, sentence) in self.said.into_iter().zip(Sentence::ALL) {
             match sentence {
                 Sentence::Certificate => open.extend(missing.iter().cloned()),
-                // What flyteadmin allows is not all that there is beside it.
-                Sentence::Origins if self.is_flyte_two => open.push(to_add(sentence, true).to_owned()),
+                Sentence::Origins => {
+                    // Of those that are seen, the policy has said what is not.
+                    if open.is_empty() {
+                        open.extend(unseen.iter().cloned());
+                    }
+                    // What flyteadmin allows is not all that there is beside it.
+                    if self.is_flyte_two {
+                        open.push(to_add(sentence, true).to_owned());
+                    }
+                }
                 _ => {}
             }
             let state = match (is_broken, is_shown && open.is_empty()) {
@@ -168,7 +196,7 @@ impl Sentences {
     }
 }
 
-fn not_here(Presented { route, held, issuer }: &Presented) -> String {
+fn not_here(Presented { route, held, issuer, .. }: &Presented) -> String {
     let issued = issuer.as_ref().map(|issuer| format!("; it is issued by {issuer}")).unwrap_or_default();
     match held {
         Held::Secret(secret) => format!(

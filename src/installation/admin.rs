@@ -293,6 +293,17 @@ impl Runner {
         })
     }
 
+    /// What of its configuration is not seen, if something is not.
+    pub(crate) fn unseen(&self, objects: &Objects, namespace: &str) -> Option<String> {
+        if let Err(doubt) = &self.overrides {
+            return Some(doubt.clone());
+        }
+        match reading(objects, namespace, &self.files) {
+            Ok(Reading { unseen, .. }) => (!unseen.is_empty()).then(|| not_seen(&unseen)),
+            Err(reason) => Some(reason),
+        }
+    }
+
     /// Whether it reads a ConfigMap of its namespace.
     pub(crate) fn reads(&self, config_map: &str) -> bool {
         self.files.config_maps.iter().any(|source| source.name == config_map)

@@ -16,6 +16,8 @@ use crate::host::{Host, Listed};
 pub struct Presented {
     /// The Ingress or route that leads to flyteadmin, or the Deployment that runs it, as people name it.
     pub route: String,
+    /// The namespace of the flyteadmin.
+    pub namespace: String,
     /// Where the certificate is.
     pub held: Held,
     /// Who makes it, as people name it, where cert-manager is asked to by an annotation.
@@ -183,6 +185,7 @@ pub fn presented(host: &dyn Host) -> Vec<Presented> {
         let at_load_balancer = ingress.has_certificate_elsewhere(&led).then_some(Held::Aws);
         presented.extend(secrets.chain(at_load_balancer).map(|held| Presented {
             route: found.title(Listed::Ingress),
+            namespace: found.namespace.clone(),
             held,
             issuer: issuer.clone(),
         }));
@@ -191,28 +194,61 @@ pub fn presented(host: &dyn Host) -> Vec<Presented> {
     let _ = objects.each(Listed::Route, None, |found| {
         let route: Route = found.read(Listed::Route)?;
         if route.ends_tls(&led(found)) {
-            presented.push(Presented { route: found.title(Listed::Route), held: Held::Router, issuer: None });
+            let (route, namespace) = (found.title(Listed::Route), found.namespace.clone());
+            presented.push(Presented { route, namespace, held: Held::Router, issuer: None });
         }
         Ok(())
     });
-    let mut namespaces = BTreeSet::new();
-    let _ = objects.each(Listed::Deployment, None, |found| {
-        namespaces.insert(found.namespace.clone());
-        Ok(())
-    });
-    for namespace in namespaces {
+    for namespace in namespaces(&objects) {
         if ends_tls(&objects, &namespace).unwrap_or(true) {
             continue;
         }
         for own in admin::own_certificates(&objects, &namespace, |_| true).unwrap_or_default() {
             let held = Held::Secret(format!("{namespace}/{}", own.secret.0));
-            presented.push(Presented { route: own.title, held, issuer: None });
+            presented.push(Presented { route: own.title, namespace: namespace.clone(), held, issuer: None });
         }
     }
-    let _ = each_at_gateway(&objects, &mut |AtGateway { secret: (namespace, name), route, gateway, .. }| {
-        let (route, held) = (format!("{route} at {gateway}"), Held::Secret(format!("{namespace}/{name}")));
-        presented.push(Presented { route, held, issuer: None });
+    let _ = each_at_gateway(&objects, &mut |at| {
+        let AtGateway { secret: (of_secret, name), route, gateway, .. } = at;
+        let (route, held) = (format!("{route} at {gateway}"), Held::Secret(format!("{of_secret}/{name}")));
+        presented.push(Presented { route, namespace: at.namespace.to_owned(), held, issuer: None });
         Ok(())
     });
     presented
+}
+
+/// A flyteadmin that a Deployment runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    /// Its Deployment, as people name it.
+    pub deployment: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// What of its configuration is not seen, if something is not.
+    pub unseen: Option<String>,
+}
+
+/// The flyteadmins of all namespaces; those that cannot be read are left out.
+pub fn running(host: &dyn Host) -> Vec<Running> {
+    let objects = Objects::beside(host).everywhere();
+    let mut running = Vec::new();
+    for namespace in namespaces(&objects) {
+        for runner in admin::runners(&objects, &namespace).unwrap_or_default() {
+            if !runner.is_flyte_two {
+                let unseen = runner.unseen(&objects, &namespace);
+                running.push(Running { deployment: runner.title, namespace: namespace.clone(), unseen });
+            }
+        }
+    }
+    running
+}
+
+/// The namespaces in which Deployments are.
+fn namespaces(objects: &Objects) -> BTreeSet<String> {
+    let mut namespaces = BTreeSet::new();
+    let _ = objects.each(Listed::Deployment, None, |found| {
+        namespaces.insert(found.namespace.clone());
+        Ok(())
+    });
+    namespaces
 }

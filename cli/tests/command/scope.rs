@@ -49,6 +49,50 @@ fn what_another_object_makes_is_judged_there_alone() {
     assert!(check(&own).out.contains("\n1 object judged: no violation.\n"), "nothing makes itself");
     let root = made.replace("runAsUser: 1", "runAsUser: 0");
     assert_eq!(Some(1), check(&format!("{deployment}---\n{root}")).code, "an old ReplicaSet may still run");
+    let kept = root.replace("spec: {template", "spec: {replicas: 0, template");
+    assert_eq!(Some(0), check(&format!("{deployment}---\n{kept}")).code, "it is kept for a rollback");
+    let both = check(&format!("{}---\n{root}", deployment.replace("runAsUser: 1", "runAsUser: 0")));
+    assert!(
+        both.out.contains("\n1 object judged: 1 violation in 1 object. Left out: 1 object that others here make.\n"),
+        "{}",
+        both.out
+    );
+}
+
+#[test]
+fn a_sentence_holds_where_it_does_for_every_flyteadmin() {
+    let admin = |namespace: &str, files: &str| {
+        format!(
+            "apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: flyteadmin, namespace: {namespace}}}
+spec: {{template: {{metadata: {{labels: {{app: flyteadmin}}}}, spec: {{containers: [{{name: flyteadmin, image: \"flyteadmin:v1.16.8\", \
+             command: [flyteadmin, --config, /etc/flyte/*.yaml, serve], securityContext: {{runAsUser: 1001}}, volumeMounts: [{{name: c, mountPath: \
+             /etc/flyte}}]}}], volumes: [{{name: c, configMap: {{name: admin}}}}]}}}}}}
+---
+{files}"
+        )
+    };
+    let files = |namespace: &str, auth: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: admin, namespace: {namespace}}}\ndata: {{a.yaml: 'server: {{security: \
+             {{useAuth: true, allowedOrigins: [\"https://console.example.com\"]}}}}\n\n  auth: {{appAuth: {{authServerType: {auth}, externalAuthServer: {{baseUrl: \"https://login.example.com\"}}}}}}'}}\n---\n"
+        )
+        .replace("\n\n  auth", "\n\n\n    auth")
+    };
+    let external = admin("a", &files("a", "External"));
+    let alone = check(&external);
+    for sentence in ["origins of browsers, and no others", "OAuth has a certificate"] {
+        assert!(alone.out.lines().any(|line| line.contains("holds") && line.contains(sentence)), "{}", alone.out);
+    }
+    // Of the other one nothing is known, and neither is what stands in front of it.
+    let both = check(&format!("{external}{}", admin("b", "")));
+    for missing in [
+        "Deployment b/flyteadmin: flyteadmin also reads ConfigMap b/admin, which is not there",
+        "no Ingress or route here presents a certificate in front of Deployment b/flyteadmin",
+    ] {
+        assert!(both.out.contains(missing), "{missing} {}", both.out);
+    }
 }
 
 #[test]
