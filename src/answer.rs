@@ -5,7 +5,10 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::verdict::{self, Unjudged, Verdict};
+use crate::{
+    decision::Decision,
+    verdict::{self, Unjudged},
+};
 
 /// HTTP's "Bad Request": the code of an answer to what cannot be judged.
 const BAD_REQUEST: u16 = 400;
@@ -30,12 +33,12 @@ pub struct Answer {
 
 impl Answer {
     /// Puts what the policies said into words.
-    pub(crate) fn of(verdict: Verdict, unjudged: &[Unjudged]) -> Self {
+    pub(crate) fn of(Decision { verdict, unjudged }: Decision) -> Self {
         let accepted = verdict.violations.is_empty() && unjudged.is_empty();
         let mut lines: Vec<String> = unjudged.iter().map(Unjudged::to_string).collect();
         let mut annotations: BTreeMap<Cow<str>, String> = BTreeMap::new();
         if !unjudged.is_empty() {
-            annotations.insert("unjudged".into(), json(unjudged));
+            annotations.insert("unjudged".into(), json(&unjudged));
         }
         if !verdict.violations.is_empty() {
             lines.push(verdict::message(&verdict.violations));

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 #[cfg(feature = "all")]
 use crate::host::Remembering;
 use crate::{
-    admission::{self, Payload},
+    admission::{self, AdmissionRequest, Payload},
     answer::Answer,
     host::Host,
     members::Members,
@@ -117,29 +117,36 @@ impl Policies<'_> {
     /// as JSON what the message says in words. `judged` holds the names of the [sentences](crate::sentence::Sentence) that the
     /// object shows, and is not there where every policy passed the object over.
     pub fn validate(&self, payload: &[u8], host: &dyn Host) -> Answer {
-        let mut verdict = Verdict::default();
-        let mut unjudged = Vec::new();
-        if let Err(failure) = self.judge(payload, host, &mut verdict, &mut unjudged) {
-            unjudged.push(failure);
-        }
-        Answer::of(verdict, &unjudged)
+        let fail = |path: &str, reason: String| Unjudged { path: path.to_owned(), reason };
+        let decided =
+            str::from_utf8(payload).map_err(|error| fail("", format!("not UTF-8: {error}"))).and_then(|text| {
+                let Payload { request, settings, .. } = admission::read_str(text)?;
+                let request = request.ok_or_else(|| fail("request", "missing".to_owned()))?;
+                Ok(self.decide(&request, settings, host))
+            });
+        Answer::of(decided.unwrap_or_else(Decision::from))
     }
 
-    /// Adds what every concerned policy says to `verdict`, or to `unjudged`.
+    /// Has every policy that a request concerns decide about it.
+    pub(crate) fn decide(&self, request: &AdmissionRequest, settings: Option<&RawValue>, host: &dyn Host) -> Decision {
+        let mut decision = Decision::default();
+        if let Err(failure) = self.judge(request, settings, host, &mut decision) {
+            decision.unjudged.push(failure);
+        }
+        decision
+    }
+
+    /// Adds what every concerned policy says to a decision.
     fn judge(
         &self,
-        payload: &[u8],
+        request: &AdmissionRequest,
+        settings: Option<&RawValue>,
         host: &dyn Host,
-        verdict: &mut Verdict,
-        unjudged: &mut Vec<Unjudged>,
+        Decision { verdict, unjudged }: &mut Decision,
     ) -> Result<(), Unjudged> {
-        let fail = |path: &str, reason: String| Unjudged { path: path.to_owned(), reason };
-        let payload = str::from_utf8(payload).map_err(|error| fail("", format!("not UTF-8: {error}")))?;
-        let Payload { request, settings, .. } = admission::read_str(payload)?;
-        let request = request.ok_or_else(|| fail("request", "missing".to_owned()))?;
         for (field, value) in [("operation", request.operation()), ("kind.kind", request.kind().name())] {
             if value.is_empty() {
-                return Err(fail(&format!("request.{field}"), "missing".to_owned()));
+                return Err(Unjudged { path: format!("request.{field}"), reason: "missing".to_owned() });
             }
         }
         if request.operation() == "DELETE" {
@@ -149,7 +156,7 @@ impl Policies<'_> {
         let host = &Remembering::new(host);
         for Carried { policy, settings } in self.carried(settings)? {
             if policy.concerns(request.kind()) {
-                match update::judge(policy, &request, settings, host) {
+                match update::judge(policy, request, settings, host) {
                     Ok(judged) => {
                         verdict.violations.append(judged.violations);
                         verdict.notices.append(judged.notices);
@@ -203,6 +210,21 @@ impl Policies<'_> {
         }
         let own = |policy: &&dyn Policy| by_name.get(policy.name()).copied().filter(|own| own.get() != "null");
         Ok(policies.iter().map(|policy| Carried { policy: *policy, settings: own(policy) }).collect())
+    }
+}
+
+/// What the policies decided about a request.
+#[derive(Default)]
+pub(crate) struct Decision {
+    /// What they say of it.
+    pub(crate) verdict: Verdict,
+    /// What of it could not be judged.
+    pub(crate) unjudged: Vec<Unjudged>,
+}
+
+impl From<Unjudged> for Decision {
+    fn from(unjudged: Unjudged) -> Self {
+        Self { verdict: Verdict::default(), unjudged: vec![unjudged] }
     }
 }
 

@@ -58,6 +58,38 @@ fn with_member(text: &str, key: &str, value: &str) -> String {
     }
 }
 
+/// What is added to make another version of an object.
+#[cfg(feature = "opa")]
+pub(crate) struct Addition<'t> {
+    /// Where, as a JSON pointer.
+    pub(crate) path: String,
+    pub(crate) value: &'t RawValue,
+}
+
+/// What a version of an object has more than another, where nothing else differs: members, in place of null too.
+#[cfg(feature = "opa")]
+pub(crate) fn added<'t>(old: &str, new: &'t RawValue) -> Vec<Addition<'t>> {
+    let below = |step: &str, old: &str, new: &'t RawValue| {
+        let step = step.replace('~', "~0").replace('/', "~1");
+        added(old, new)
+            .into_iter()
+            .map(move |addition| Addition { path: format!("/{step}{}", addition.path), ..addition })
+    };
+    if old == new.get() {
+        Vec::new()
+    } else if let (Some(old), Some(new)) = (items(old), items(new.get())) {
+        let pairs = old.iter().zip(new).enumerate();
+        pairs.flat_map(|(index, (old, new))| below(&index.to_string(), old.get(), new)).collect()
+    } else if old.starts_with('{') {
+        let old = members(old);
+        let new = members(new.get()).0.into_iter();
+        new.flat_map(|(name, new)| below(&name, old.get(&*name).map_or("", |old| old.get()), new).collect::<Vec<_>>())
+            .collect()
+    } else {
+        vec![Addition { path: String::new(), value: new }]
+    }
+}
+
 /// A text with another in place of a part of it.
 fn replaced(text: &str, part: &str, other: &str) -> String {
     let start = part.as_ptr() as usize - text.as_ptr() as usize;
@@ -67,6 +99,19 @@ fn replaced(text: &str, part: &str, other: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{at, with};
+    #[cfg(feature = "opa")]
+    use serde_json::value::RawValue;
+
+    #[test]
+    #[cfg(feature = "opa")]
+    fn what_was_added_is_found() {
+        let old = r#"{"a/b":[{"c":null,"x":1e3},{}],"d":1}"#;
+        let new = r#"{"a/b":[{"c":{"e":2},"x":1e3},{"f":3}],"d":1,"g":{}}"#.to_owned();
+        let new = RawValue::from_string(new).expect("it is JSON");
+        let added = super::added(old, &new);
+        let added: Vec<_> = added.iter().map(|addition| (&*addition.path, addition.value.get())).collect();
+        assert_eq!(vec![("/a~1b/0/c", r#"{"e":2}"#), ("/a~1b/1/f", "3"), ("/g", "{}")], added);
+    }
 
     #[test]
     fn members_are_added_where_there_is_none_and_the_rest_stays_as_it_is() {

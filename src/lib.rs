@@ -21,7 +21,7 @@
 
 #![cfg_attr(not(feature = "all"), allow(dead_code, reason = "a module needs what its policy needs"))]
 
-mod abi;
+pub mod abi;
 #[cfg(feature = "admin-config")]
 mod admin_config;
 #[cfg(feature = "flyte-admin-cors")]

@@ -20,6 +20,12 @@ impl<'a> Text<'a> {
         Self(Cow::Borrowed(text))
     }
 
+    /// A text of its own.
+    #[cfg(feature = "opa")]
+    pub(crate) fn owned(text: &str) -> Self {
+        Self(Cow::Owned(text.to_owned()))
+    }
+
     /// The text's bytes.
     pub fn into_bytes(self) -> Cow<'a, [u8]> {
         match self.0 {
@@ -46,6 +52,13 @@ impl Deref for Text<'_> {
 
     fn deref(&self) -> &str {
         &self.0
+    }
+}
+
+#[cfg(feature = "opa")]
+impl serde::Serialize for Text<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self)
     }
 }
 

@@ -117,6 +117,18 @@ impl Case {
         Policies::One(*policies.find(|policy| policy.name() == self.policy).expect("a folder is a policy's"))
     }
 
+    /// Its settings for the module that carries all policies.
+    pub fn settings_among_all(&self) -> Value {
+        // Three policies have something to say of flyteadmin's ConfigMaps; the others are to be silent.
+        let mut settings = json!({
+            "flyte-admin-cors": {"configMaps": ["none"]},
+            "flyte-console-url": {"crossCheck": false},
+            "flyte-oauth-tls": {"oauth": "self"},
+        });
+        settings[self.policy.as_str()] = self.settings.clone();
+        settings
+    }
+
     /// Whether its settings are no map, which Kubewarden's engines take for no settings at all.
     pub fn has_odd_settings(&self) -> bool {
         self.settings.is_array()

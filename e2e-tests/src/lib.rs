@@ -13,6 +13,8 @@ pub mod kwctl;
 pub mod modules;
 pub mod native;
 #[cfg(feature = "engines")]
+pub mod opa;
+#[cfg(feature = "engines")]
 pub mod policy_server;
 pub mod reports;
 pub mod seeds;

@@ -1,5 +1,6 @@
 //! The admission request the API server would send about an object that is created.
 
+use flytewarden::host::plural;
 use serde::Serialize;
 
 use crate::{kinds, manifest::Object, yaml::Node};
@@ -64,7 +65,8 @@ impl<'o> Request<'o> {
     /// The request about an object that is created; in `namespace`, where the object names none and is in one at all.
     pub fn create(object: &'o Object, namespace: &'o str) -> Self {
         let kind = Kind { group: object.group(), version: object.version(), kind: &object.kind };
-        let resource = Resource { group: kind.group, version: kind.version, resource: plural(&object.kind) };
+        let resource =
+            Resource { group: kind.group, version: kind.version, resource: plural(&object.kind).to_lowercase() };
         Self {
             uid: "00000000-0000-0000-0000-000000000000",
             request_kind: kind.clone(),
@@ -80,22 +82,6 @@ impl<'o> Request<'o> {
             dry_run: true,
             options: Options { api_version: "meta.k8s.io/v1", kind: "CreateOptions" },
         }
-    }
-}
-
-/// A kind's resource by the rule kubectl falls back on: `meta.UnsafeGuessKindToResource` of
-/// [kubernetes/apimachinery](https://github.com/kubernetes/apimachinery). True of every kind Kubernetes has but
-/// `Endpoints`.
-fn plural(kind: &str) -> String {
-    let kind = kind.to_lowercase();
-    if kind == "endpoints" {
-        kind
-    } else if kind.ends_with('s') {
-        format!("{kind}es")
-    } else if let Some(stem) = kind.strip_suffix('y') {
-        format!("{stem}ies")
-    } else {
-        format!("{kind}s")
     }
 }
 
@@ -116,7 +102,7 @@ mod tests {
     #[test]
     fn resources_are_those_of_the_api() {
         fn check<T: Resource>() {
-            assert_eq!(T::URL_PATH_SEGMENT, plural(T::KIND));
+            assert_eq!(T::URL_PATH_SEGMENT, plural(T::KIND).to_lowercase());
         }
         check::<Pod>();
         check::<PodTemplate>();

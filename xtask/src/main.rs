@@ -1,12 +1,14 @@
 //! `cargo xtask modules`: compiles every policy module, annotates it, weighs it, and leaves it in `dist/`.
-//! `cargo xtask reproducible`: does so again from a copy of the sources elsewhere with the module that carries every policy, and
-//! compares every byte. Its dependencies are those that are compiled already: cargo keeps their sources in one place.
+//! `cargo xtask opa`: the same for OPA's engines: see [`opa`].
+//! `cargo xtask reproducible`: does so again from a copy of the sources elsewhere with the smallest module, and compares every
+//! byte. Its dependencies are those that are compiled already: cargo keeps their sources in one place.
 //! `cargo xtask docs` and `cargo xtask web`: see [`docs`] and [`web`].
 //!
 //! An artifact is a folder of `policies/` with a `metadata.yml`, built with the cargo feature of that name; the
 //! `metadata.yml` at the top level is the module that carries every policy.
 
 mod docs;
+mod opa;
 #[cfg(feature = "web")]
 mod web;
 
@@ -30,14 +32,15 @@ fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let done = match env::args().nth(1).as_deref() {
-        Some("modules") => artifacts(root).and_then(|artifacts| modules(root, &target, &artifacts)),
+        Some("modules") => named(root).and_then(|artifacts| modules(root, &target, &artifacts)),
+        Some("opa") => named(root).and_then(|artifacts| opa::write(root, &target, &artifacts)),
         Some("reproducible") => reproducible(root, &target),
         #[cfg(feature = "web")]
         Some("web") => web::write(root, &target),
         #[cfg(not(feature = "web"))]
         Some("web") => Err("this xtask is built without the feature `web`; `make web` builds it with it".into()),
         Some("docs") => docs::write(root),
-        _ => Err("usage: cargo xtask modules|reproducible|docs|web".into()),
+        _ => Err("usage: cargo xtask modules [NAME...]|opa [NAME...]|reproducible|docs|web".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -60,7 +63,8 @@ fn modules(root: &Path, target: &Path, artifacts: &[Artifact]) -> Result<()> {
     fs::create_dir_all(&dist)?;
     for Artifact { name, feature, folder } in artifacts {
         let budget = docs::most_bytes(name).ok_or(format!("{name} is declared nowhere"))?;
-        let build = Build { package: "flytewarden", target: "wasm32-wasip1", feature: Some(feature), config: &[] };
+        let features = format!("kubewarden,{feature}");
+        let build = Build { features: Some(&features), ..Build::of("flytewarden", "wasm32-wasip1") };
         let bare = compile(root, target, &build)?;
         // What `kwctl annotate` is compared on.
         fs::create_dir_all(target.join("bare"))?;
@@ -75,6 +79,9 @@ fn modules(root: &Path, target: &Path, artifacts: &[Artifact]) -> Result<()> {
     Ok(())
 }
 
+/// The module that is built once more from elsewhere. That no module names a folder of this machine, [`compile`] sees to.
+const SMALLEST: &str = "flyte-non-root";
+
 fn reproducible(root: &Path, target: &Path) -> Result<()> {
     let elsewhere = target.join("elsewhere");
     if elsewhere.exists() {
@@ -85,8 +92,9 @@ fn reproducible(root: &Path, target: &Path) -> Result<()> {
     for built in ["module", "wasm32-wasip1/module"] {
         copy_built(&target.join(built), &elsewhere.join("target").join(built))?;
     }
-    modules(&sources, &elsewhere.join("target"), &[whole(&sources)])?;
-    let module = "dist/flytewarden.wasm";
+    let small: Vec<Artifact> = artifacts(&sources)?.into_iter().filter(|artifact| artifact.name == SMALLEST).collect();
+    modules(&sources, &elsewhere.join("target"), &small)?;
+    let module = &format!("dist/{SMALLEST}.wasm");
     if fs::read(root.join(module))? != fs::read(sources.join(module))? {
         return Err(format!("{module} is another when built from another folder").into());
     }
@@ -131,6 +139,14 @@ fn copy_built(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The artifacts that the command line names; all where it names none.
+fn named(root: &Path) -> Result<Vec<Artifact>> {
+    let named: Vec<String> = env::args().skip(2).collect();
+    let mut artifacts = artifacts(root)?;
+    artifacts.retain(|artifact| named.is_empty() || named.contains(&artifact.name));
+    Ok(artifacts)
+}
+
 fn artifacts(root: &Path) -> Result<Vec<Artifact>> {
     let mut artifacts = Vec::new();
     for entry in fs::read_dir(root.join("policies"))? {
@@ -150,14 +166,27 @@ fn whole(root: &Path) -> Artifact {
     Artifact { name: "flytewarden".to_owned(), feature: "all".to_owned(), folder: root.to_owned() }
 }
 
+/// What engines without WASI are compiled for: browsers, and OPA's.
+const UNKNOWN: &str = "wasm32-unknown-unknown";
+
+/// What is optimised for time in Kubewarden's modules, and must be small in those that are fetched by people. Those for OPA are the
+/// same: what they have in common is compiled once.
+const SMALL: [&str; 7] = ["crypto-bigint", "elliptic-curve", "libyaml-rs", "p256", "p384", "primeorder", "serde_json"];
+
 /// What is compiled to WebAssembly, and how.
 struct Build<'b> {
     package: &'b str,
     target: &'b str,
-    /// The one feature it gets; its default ones where there is none.
-    feature: Option<&'b str>,
-    /// What is otherwise than in the profile, as `profile.module` has it.
-    config: &'b [String],
+    /// The features it gets; its default ones where absent.
+    features: Option<&'b str>,
+    /// What the linker is told beside.
+    link: &'b [&'b str],
+}
+
+impl<'b> Build<'b> {
+    fn of(package: &'b str, target: &'b str) -> Self {
+        Self { package, target, features: None, link: &[] }
+    }
 }
 
 fn compile(root: &Path, target: &Path, build: &Build) -> Result<Vec<u8>> {
@@ -176,18 +205,27 @@ fn compile(root: &Path, target: &Path, build: &Build) -> Result<Vec<u8>> {
     let compress = "-Clink-arg=--compress-relocations".to_owned();
     let mut flags = vec![renamed(&cargo_home, "cargo"), renamed(&std, &std_name), compress];
     let own = renamed(root, "flytewarden");
+    // Names and features stay where no WASI is: wasm-bindgen wants to know of these, and removes those.
+    let of_unknown = SMALL.map(|name| format!("package.{name}.opt-level=\"z\""));
+    let of_unknown =
+        of_unknown.into_iter().chain(["strip=\"debuginfo\"".to_owned()]).filter(|_| build.target == UNKNOWN);
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .args(["rustc", "--quiet", "--locked", "--package", build.package, "--lib", "--crate-type", "cdylib"])
         .args(["--target", build.target, "--profile", "module"])
-        .args(build.config.iter().map(|setting| format!("--config=profile.module.{setting}")));
-    match build.feature {
-        // A module has one crate of this project. Told to that alone, its dependencies are the same wherever it is.
-        Some(feature) => {
-            cargo.args(["--no-default-features", "--features", &format!("kubewarden,{feature}"), "--", &own]);
-        }
-        None => flags.push(own),
+        .args(of_unknown.map(|setting| format!("--config=profile.module.{setting}")));
+    if let Some(features) = build.features {
+        cargo.args(["--no-default-features", "--features", features]);
     }
+    cargo.arg("--");
+    if build.target == UNKNOWN {
+        // The page's module has several crates of this project.
+        flags.push(own);
+    } else {
+        // Told to the one crate of this project alone, its dependencies are the same wherever it is.
+        cargo.arg(own);
+    }
+    cargo.args(build.link.iter().map(|flag| format!("-Clink-arg={flag}")));
     let status = cargo
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
         // What is shipped is made by the compiler alone, and not by one that lints.
@@ -196,14 +234,15 @@ fn compile(root: &Path, target: &Path, build: &Build) -> Result<Vec<u8>> {
         .current_dir(root)
         .status()?;
     if !status.success() {
-        return Err(format!("cargo did not build {} {}", build.package, build.feature.unwrap_or_default()).into());
+        return Err(format!("cargo did not build {} {}", build.package, build.features.unwrap_or_default()).into());
     }
     let file = format!("{}/module/{}.wasm", build.target, build.package.replace('-', "_"));
     let module = fs::read(target.join(file))?;
-    // `reproducible` would not see it: it asks the same compiler.
-    let path = std.as_os_str().as_encoded_bytes();
-    if module.windows(path.len()).any(|part| part == path) {
-        return Err(format!("{} names {}", build.package, std.display()).into());
+    for folder in [&std, &cargo_home, &root.to_owned()] {
+        let path = folder.as_os_str().as_encoded_bytes();
+        if module.windows(path.len()).any(|part| part == path) {
+            return Err(format!("{} names {}", build.package, folder.display()).into());
+        }
     }
     Ok(module)
 }

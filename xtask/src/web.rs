@@ -9,7 +9,7 @@ use std::{fs, path::Path};
 use flytewarden_offline::rules::{self, Explained};
 use wasm_bindgen_cli_support::Bindgen;
 
-use crate::{Build, Result, compile};
+use crate::{Build, Result, UNKNOWN, compile};
 
 /// The modules: the folder of each in the package, and the crate that it is made of.
 const MODULES: [(&str, &str); 2] = [("policies", "flytewarden-web"), ("pki", "flytewarden-web-pki")];
@@ -26,19 +26,13 @@ const TARGETS: [(&str, Target); 3] = [
 const FILES: [&str; 7] =
     ["README.md", "flytewarden.d.ts", "flytewarden.js", "node.d.ts", "node.js", "web.d.ts", "web.js"];
 
-/// What is optimised for time in modules, and must be small here, where it is fetched by people.
-const SMALL: [&str; 7] = ["crypto-bigint", "elliptic-curve", "libyaml-rs", "p256", "p384", "primeorder", "serde_json"];
-
 pub(crate) fn write(root: &Path, target: &Path) -> Result<()> {
     let package = root.join("dist/npm");
     if package.exists() {
         fs::remove_dir_all(&package)?;
     }
-    let small = SMALL.map(|name| format!("package.{name}.opt-level=\"z\""));
-    // Names and features stay: wasm-bindgen wants to know of these, and removes those.
-    let config = [&small[..], &["strip=\"debuginfo\"".to_owned()]].concat();
     for (name, crate_name) in MODULES {
-        let build = Build { package: crate_name, target: "wasm32-unknown-unknown", feature: None, config: &config };
+        let build = Build::of(crate_name, UNKNOWN);
         let folder = package.join(name);
         fs::create_dir_all(&folder)?;
         bind(name, &compile(root, target, &build)?, &target.join("web"), &folder)?;

@@ -17,7 +17,7 @@ use clap::Parser;
 use flytewarden_e2e::{
     api_server::{ApiServer, Outcome},
     corpus::{self, Entry},
-    kwctl,
+    kwctl, opa,
     policy_server::{self, Server},
     reports, root, seeds,
     webhooks::{self, Policy, PolicyServer},
@@ -32,6 +32,8 @@ enum Command {
     Reports,
     /// Writes the cases as inputs of the targets in `fuzz/`, a folder for each.
     Seeds { folder: PathBuf },
+    /// Writes the cases to a file as OPA's engines are asked them, a line of JSON for each.
+    Opa { file: PathBuf },
     /// Runs every case of a folder with kwctl.
     Kwctl { folder: PathBuf },
     /// Puts every case of a folder to a policy-server.
@@ -76,6 +78,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         }
         Command::Seeds { folder } => {
             println!("{} inputs", seeds::write(&folder)?);
+            ExitCode::SUCCESS
+        }
+        Command::Opa { file } => {
+            opa::export(&file)?;
             ExitCode::SUCCESS
         }
         Command::Kwctl { folder } => with_kwctl(&corpus::read(&folder)?),

@@ -46,11 +46,15 @@ fn run(case: &Case, engine: &dyn Engine) -> Result<(), Failed> {
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
+    #[cfg(feature = "engines")]
+    let opa: Arc<dyn Engine> = Arc::new(crate::in_opa::Opa::load());
     for policy in [POLICIES, VARIANTS].concat() {
         let natively: (&str, Arc<dyn Engine>) = ("native", Arc::new(Natively(policy)));
         let engines = [natively].into_iter();
         #[cfg(feature = "engines")]
         let engines = engines.chain(crate::in_modules::engines(policy.name()));
+        #[cfg(feature = "engines")]
+        let engines = engines.chain([("OPA", Arc::clone(&opa))]);
         let engines: Vec<_> = engines.collect();
         let cases: Vec<Case> = cases::all().into_iter().filter(|case| case.policy == policy.name()).collect();
         assert!(!cases.is_empty(), "{} has no cases", policy.name());
@@ -60,6 +64,10 @@ pub fn trials() -> Vec<Trial> {
                 continue;
             }
             for (name, engine) in &engines {
+                #[cfg(feature = "engines")]
+                if *name == "OPA" && flytewarden_e2e::opa::Question::of(&case).is_none() {
+                    continue;
+                }
                 let (case, engine) = (case.clone(), Arc::clone(engine));
                 let title = format!("{} {}: {} ({name})", case.policy, case.table, case.it);
                 trials.push(Trial::test(title, move || run(&case, &*engine)));

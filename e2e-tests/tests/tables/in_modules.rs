@@ -6,7 +6,6 @@ use flytewarden::decision::POLICIES;
 use flytewarden_cli::engine::Module;
 use flytewarden_e2e::{cases::Case, modules::loaded};
 use flytewarden_offline::{check::Policy as _, report::Answer};
-use serde_json::{Value, json};
 
 use crate::cases::Engine;
 
@@ -35,26 +34,13 @@ impl Engine for OwnModule {
 /// with them.
 struct WholeModule(Arc<Module>);
 
-impl WholeModule {
-    fn settings(case: &Case) -> Value {
-        // Three policies have something to say of flyteadmin's ConfigMaps; the others are to be silent.
-        let mut settings = json!({
-            "flyte-admin-cors": {"configMaps": ["none"]},
-            "flyte-console-url": {"crossCheck": false},
-            "flyte-oauth-tls": {"oauth": "self"},
-        });
-        settings[case.policy.as_str()] = case.settings.clone();
-        settings
-    }
-}
-
 impl Engine for WholeModule {
     fn validate(&self, case: &Case) -> Result<Answer, String> {
-        self.0.validate(&case.admission_request().to_string(), &Self::settings(case).to_string(), &case.host())
+        self.0.validate(&case.admission_request().to_string(), &case.settings_among_all().to_string(), &case.host())
     }
 
     fn validate_settings(&self, case: &Case) -> Result<(), String> {
-        self.0.validate_settings(&Self::settings(case).to_string()).map_err(|invalid| {
+        self.0.validate_settings(&case.settings_among_all().to_string()).map_err(|invalid| {
             let problem = invalid.to_string();
             let own = problem.strip_prefix(&format!("{}: ", case.policy));
             own.map_or_else(|| format!("without the policy's name: {problem}"), str::to_owned)

@@ -8,6 +8,8 @@ mod hostile_files;
 mod hostile_hosts;
 #[cfg(feature = "engines")]
 mod in_modules;
+#[cfg(feature = "engines")]
+mod in_opa;
 mod origins;
 
 use std::process::ExitCode;

@@ -8,9 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use flytewarden::host::plural;
 use serde_json::{Value, json};
 
-use super::{MADE, Made, Package, annotation, of_whole, plural};
+use super::{MADE, Made, Package, annotation, of_whole};
 use crate::{Result, read_yaml};
 
 pub fn made(root: &Path, packages: &[Package]) -> Result<Vec<Made>> {

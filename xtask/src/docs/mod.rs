@@ -59,15 +59,6 @@ fn of_whole(packages: &[Package]) -> impl Iterator<Item = &Package> {
     packages.iter().filter(|package| package.is_of_whole())
 }
 
-/// Several objects of a kind.
-fn plural(kind: &str) -> String {
-    match kind.strip_suffix('y') {
-        Some(kind) if !kind.ends_with('a') => format!("{kind}ies"),
-        _ if kind.ends_with('s') => format!("{kind}es"),
-        _ => format!("{kind}s"),
-    }
-}
-
 /// The most bytes that a module may have.
 pub fn most_bytes(name: &str) -> Option<usize> {
     let declared = DECLARED.iter().find(|declared| declared.policy.name() == name);
@@ -99,18 +90,6 @@ fn annotation<'m>(metadata: &'m Value, name: &str) -> Result<&'m str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn kinds_have_the_plurals_that_the_api_server_knows() {
-        for (kind, plural) in [
-            ("NetworkPolicy", "NetworkPolicies"),
-            ("Gateway", "Gateways"),
-            ("Ingress", "Ingresses"),
-            ("Route", "Routes"),
-        ] {
-            assert_eq!(plural, super::plural(kind));
-        }
-    }
 
     #[test]
     fn what_is_made_is_up_to_date() {

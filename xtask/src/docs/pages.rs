@@ -3,12 +3,13 @@
 use std::{fs, path::Path};
 
 use flytewarden::{
+    host::plural,
     rule::{Rule, Severity},
     settings::{Setting, Shape, Unset},
 };
 use serde_json::Value;
 
-use super::{Made, Package, annotation, plural};
+use super::{Made, Package, annotation};
 use crate::Result;
 
 pub fn made(root: &Path, packages: &[Package]) -> Result<Vec<Made>> {

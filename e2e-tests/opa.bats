@@ -1,0 +1,55 @@
+#!/usr/bin/env bats
+# OPA's SDKs, and Kubewarden's modes for its policies, on the modules for OPA. The SDK for Rust runs in `cargo test`.
+
+setup_file() {
+  load helpers.bash
+  export cases=$BATS_FILE_TMPDIR/opa.jsonl
+  output=$("$corpus" opa "$cases")
+  tell
+}
+
+setup() {
+  load helpers.bash
+}
+
+@test "OPA's SDK for Node answers every case" {
+  needs node
+  run node "$root/e2e-tests/opa.mjs" "$cases"
+  echo "$output"
+  [ "$status" -eq 0 ]
+}
+
+@test "OPA's SDK for Python answers every case" {
+  needs python3
+  python3 -m venv "$BATS_TEST_TMPDIR/venv" && "$BATS_TEST_TMPDIR/venv/bin/pip" install --quiet opa-py-wasm==1.2.1 ||
+    skip "PyPI's opa-py-wasm cannot be installed"
+  run "$BATS_TEST_TMPDIR/venv/bin/python" "$root/e2e-tests/opa.py" "$cases"
+  echo "$output"
+  [ "$status" -eq 0 ]
+}
+
+@test "kwctl runs the modules in Kubewarden's modes gatekeeper and opa" {
+  needs kwctl
+  cd "$BATS_TEST_TMPDIR"
+  rules='rules: [{apiGroups: [""], apiVersions: [v1], resources: [pods], operations: [CREATE]}]'
+  for mode in gatekeeper opa; do
+    printf '%s\nmutating: false\nbackgroundAudit: true\ncontextAwareResources: []\nexecutionMode: %s\n' "$rules" "$mode" >metadata.yml
+    kwctl annotate -m metadata.yml -o "$mode.wasm" "$root/dist/opa/flyte-non-root.wasm"
+  done
+  pod() { # USER
+    printf '{"uid": "1", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "operation": "CREATE", "namespace": "flyte", "object": {"metadata": {"name": "a"}, "spec": {"containers": [{"name": "a", "image": "a:1", "securityContext": {"runAsUser": %s}}]}}}' "$1"
+  }
+  pod 0 >root.json
+  pod 1000 >user.json
+  answers() { # MODULE REQUEST SETTINGS
+    kwctl run --request-path "$2" --settings-json "$3" "$1"
+  }
+  [[ $(answers gatekeeper.wasm root.json '{}') == *'"allowed":false'*'runs as root'* ]]
+  [[ $(answers gatekeeper.wasm user.json '{}') == *'"allowed":true'* ]]
+  [[ $(answers gatekeeper.wasm user.json '{"levle": 1}') == *'"allowed":false'*'unknown field'* ]]
+  review='{"flytewarden": {"answer": "review"}}'
+  [[ $(answers opa.wasm root.json "$review") == *'"allowed":false'*'runs as root'* ]]
+  [[ $(answers opa.wasm user.json "$review") == *'"allowed":true'* ]]
+  # Without it Kubewarden gets an answer that it cannot read, and refuses.
+  [[ $(answers opa.wasm user.json '{}') == *'"allowed":false'* ]]
+}

@@ -1,0 +1,36 @@
+"""Every case in OPA's SDK for Python: python3 opa.py CASES"""
+
+import json
+import pathlib
+import sys
+
+import opapywasm.runtime
+from opapywasm import OpaWasmPolicy
+
+# It brings two pages of memory, and only tries more where a module that asks for no more turns out to need them.
+opapywasm.runtime._DEFAULT_MEMORY_PAGES = 8
+
+MODULES = pathlib.Path(__file__).parent.parent / "dist/opa"
+
+policies = {}
+passed = failed = 0
+for line in open(sys.argv[1], encoding="utf-8"):
+    case = json.loads(line)
+    name = case["module"]
+    if name not in policies:
+        policies[name] = OpaWasmPolicy.from_wasm_file(MODULES / f"{name}.wasm")
+    policies[name].set_data(case["data"])
+
+    def texts(entrypoint):
+        found = policies[name].evaluate(case["input"], entrypoint=f"flytewarden/{entrypoint}")
+        texts = (finding["msg"] for finding in found)
+        # How many more there are is in an annotation elsewhere.
+        return "\n".join(text for text in texts if entrypoint != "warn" or not text.startswith("... and "))
+
+    if (texts("violation"), texts("warn")) == (case["violations"], case["warnings"]):
+        passed += 1
+    else:
+        failed += 1
+        print(case["title"], texts("violation"), texts("warn"), sep="\n", file=sys.stderr)
+print(f"{passed} passed, {failed} failed")
+sys.exit(1 if failed or not passed else 0)

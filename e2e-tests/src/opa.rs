@@ -1,0 +1,99 @@
+//! The cases as OPA's engines are asked them.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, Write},
+    path::Path,
+    time::SystemTime,
+};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::cases::{self, Case};
+
+/// The policy whose own module is tried. The others are in the module that carries every policy, and would take a minute each to
+/// compile.
+const OWN: &str = "flyte-non-root";
+const ALL: &str = "flytewarden";
+
+/// The modules that are tried.
+pub const MODULES: [&str; 2] = [OWN, ALL];
+
+/// What an engine is asked.
+#[derive(Debug, Serialize)]
+pub struct Question {
+    /// The module in `dist/opa/`.
+    pub module: &'static str,
+    /// OPA's `input`: the request with the settings.
+    pub input: Value,
+    /// OPA's `data`.
+    pub data: Value,
+}
+
+impl Question {
+    /// What is asked about a case; `None` where it is about what OPA's engines have not: permissions, images, and a policy that
+    /// asks for them.
+    pub fn of(case: &Case) -> Option<Self> {
+        if !case.denied.is_empty() || case.images.is_some() || case.policy == "flyte-non-root-image-user" {
+            return None;
+        }
+        // Not before the certificates of this very second.
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs() + 1;
+        let mut own = json!({"now": now});
+        if let Some(objects) = &case.cluster {
+            own["objects"] = json!(objects);
+        }
+        // What is said of settings does not depend on the object.
+        let request = match case.object {
+            Some(_) => case.admission_request(),
+            None => json!({"operation": "CREATE", "kind": {"group": "", "version": "v1", "kind": "Namespace"}}),
+        };
+        let (module, settings) = match case.policy == OWN {
+            true => (OWN, case.settings.clone()),
+            false => (ALL, case.settings_among_all()),
+        };
+        let input = json!({"request": request, "parameters": settings});
+        Some(Self { module, input, data: json!({"flytewarden": own}) })
+    }
+}
+
+/// A case for an engine that is a program of its own.
+#[derive(Serialize)]
+struct Entry {
+    title: String,
+    #[serde(flatten)]
+    question: Question,
+    /// The texts of the violations, and of the notices, joined by line breaks.
+    violations: String,
+    warnings: String,
+}
+
+/// Writes the cases about objects to a file, one on each line, and says how many are beyond OPA's engines.
+///
+/// # Errors
+///
+/// The file cannot be written.
+pub fn export(path: &Path) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut file = BufWriter::new(File::create(path)?);
+    let mut beyond = 0;
+    for case in cases::all().iter().filter(|case| case.object.is_some() && !case.lacks_openssl) {
+        let Some(question) = Question::of(case) else {
+            beyond += 1;
+            continue;
+        };
+        let entry = Entry {
+            title: format!("{} {}: {}", case.policy, case.table, case.it),
+            question,
+            violations: case.message.join("\n"),
+            warnings: case.warnings.join("\n"),
+        };
+        serde_json::to_writer(&mut file, &entry)?;
+        file.write_all(b"\n")?;
+    }
+    println!("SKIPPED, since OPA's engines have no images and no permissions: {beyond} cases");
+    file.flush()
+}

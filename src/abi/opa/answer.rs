@@ -1,0 +1,207 @@
+//! What an engine gets for an answer.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use k8s_openapi::ByteString;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{checked, documents::Documents, question::Question};
+use crate::{
+    admission::{self, AdmissionRequest},
+    answer::Answer,
+    decision::{Decision, Policies},
+    edit::{self, Addition},
+    text::Text,
+    verdict::{Findings, Notice, Unjudged, Violation},
+    view::view,
+};
+
+/// A finding, as Gatekeeper's policies answer it.
+#[derive(Serialize)]
+pub(super) struct Finding<'d> {
+    msg: String,
+    details: Details<'d>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Details<'d> {
+    Violation(&'d Violation),
+    Notice(&'d Notice),
+    Unjudged(&'d Unjudged),
+    /// How many more there are.
+    More {
+        more: usize,
+    },
+}
+
+impl<'d> Finding<'d> {
+    fn new(text: impl ToString, details: Details<'d>) -> Self {
+        Self { msg: text.to_string(), details }
+    }
+
+    /// What refuses the request, and what could not be judged of it.
+    pub(super) fn violations(decision: &'d Decision) -> Vec<Self> {
+        let unjudged = decision.unjudged.iter().map(|unjudged| Self::new(unjudged, Details::Unjudged(unjudged)));
+        let violations = &decision.verdict.violations;
+        unjudged
+            .chain(violations.listed().iter().map(|violation| Self::new(violation, Details::Violation(violation))))
+            .chain(Self::more(violations))
+            .collect()
+    }
+
+    /// What is worth knowing.
+    pub(super) fn notices(decision: &'d Decision) -> Vec<Self> {
+        let notices = &decision.verdict.notices;
+        let listed = notices.listed().iter().map(|notice| Self::new(notice, Details::Notice(notice)));
+        listed.chain(Self::more(notices)).collect()
+    }
+
+    fn more<T>(findings: &Findings<T>) -> Option<Self> {
+        let more = findings.more();
+        (more > 0).then(|| Self::new(format!("... and {more} more"), Details::More { more }))
+    }
+}
+
+/// An answer as JSON.
+pub(super) fn json(answer: &impl Serialize) -> String {
+    // Texts, numbers and lists of them.
+    serde_json::to_string(answer).unwrap_or_default()
+}
+
+/// Kubernetes' AdmissionReview.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Review<'r> {
+    api_version: &'static str,
+    kind: &'static str,
+    response: Response<'r>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Response<'r> {
+    uid: &'r str,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warnings: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit_annotations: Option<BTreeMap<Cow<'static, str>, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<ByteString>,
+}
+
+#[derive(Serialize)]
+struct Status {
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<u16>,
+}
+
+/// An item of a JSON patch.
+#[derive(Serialize)]
+struct Operation<'o> {
+    op: &'static str,
+    path: String,
+    value: &'o RawValue,
+}
+
+/// The AdmissionReview that answers a question, if there could one be read.
+pub(super) fn review(decision: Decision, question: Option<&Question>) -> String {
+    let Answer { accepted, message, code, mutated_object, audit_annotations, warnings } = Answer::of(decision);
+    let object = question.and_then(|question| question.request.object);
+    let uid = question.map(|question| &*question.uid).unwrap_or_default();
+    let added = object.zip(mutated_object.as_deref()).map(|(old, new)| edit::added(old.get(), new)).unwrap_or_default();
+    let operations = added.into_iter().map(|Addition { path, value }| Operation { op: "add", path, value });
+    let operations: Vec<Operation> = operations.collect();
+    let patch = (!operations.is_empty()).then(|| ByteString(json(&operations).into_bytes()));
+    json(&Review {
+        api_version: "admission.k8s.io/v1",
+        kind: "AdmissionReview",
+        response: Response {
+            uid,
+            allowed: accepted,
+            status: message.map(|message| Status { message, code }),
+            warnings,
+            audit_annotations,
+            patch_type: patch.as_ref().map(|_| "JSONPatch"),
+            patch,
+        },
+    })
+}
+
+view! {
+    /// A manifest, or a list of them.
+    struct Manifest<'a> {
+        "apiVersion" => api_version: Text<'a>,
+        "kind" => kind: Text<'a>,
+        "metadata" => metadata: Metadata<'a>,
+        "items" => items: Vec<&'a RawValue>,
+    }
+
+    struct Metadata<'a> {
+        "namespace" => namespace: Text<'a>,
+        "name" => name: Text<'a>,
+    }
+}
+
+/// What is said of one manifest.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Reported<'r> {
+    api_version: Option<Text<'r>>,
+    kind: Option<Text<'r>>,
+    namespace: Option<Text<'r>>,
+    name: Option<Text<'r>>,
+    /// The sentences that it shows; nothing where no policy is about it.
+    judged: Option<Vec<&'static str>>,
+    violations: Vec<Finding<'r>>,
+    notices: Vec<Finding<'r>>,
+}
+
+/// What is said of manifests, each of which is created beside the others.
+///
+/// # Errors
+///
+/// The input is none, or the settings mean nothing.
+pub(super) fn report(policies: &Policies, input: &str, documents: &Documents) -> Result<String, Unjudged> {
+    let settings = checked(policies, documents.settings())?;
+    let given = match admission::read_str::<Vec<&RawValue>>(input) {
+        Ok(list) => list,
+        Err(_) => vec![admission::read_str(input)?],
+    };
+    let mut objects = Vec::new();
+    for object in given {
+        match admission::read::<Manifest>(object) {
+            Ok(Manifest { kind: Some(kind), items: Some(items), .. }) if kind.ends_with("List") => {
+                objects.extend(items)
+            }
+            _ => objects.push(object),
+        }
+    }
+    let cluster = Documents::of(objects.clone(), documents);
+    let decide = |object| match AdmissionRequest::create(object) {
+        Ok(request) => policies.decide(&request, settings, &cluster),
+        Err(unjudged) => unjudged.into(),
+    };
+    let decisions: Vec<Decision> = objects.iter().map(|object| decide(*object)).collect();
+    let reported = objects.iter().zip(&decisions).map(|(object, decision)| {
+        let Manifest { api_version, kind, metadata, .. } = admission::read(object).unwrap_or_default();
+        let Metadata { namespace, name, .. } = metadata.unwrap_or_default();
+        Reported {
+            api_version,
+            kind,
+            namespace,
+            name,
+            judged: decision.verdict.seen.names(),
+            violations: Finding::violations(decision),
+            notices: Finding::notices(decision),
+        }
+    });
+    Ok(json(&reported.collect::<Vec<_>>()))
+}

@@ -1,0 +1,134 @@
+//! What an engine has put into `data`: settings, the objects of the cluster, the time.
+
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+use crate::{
+    admission::{self, AdmissionRequest},
+    edit,
+    host::{Host, Listed, plural},
+    text::Text,
+    verdict::Unjudged,
+    view::view,
+};
+#[cfg(feature = "flyte-oauth-tls")]
+use crate::{host::Pki, oauth_tls::LINKED};
+
+view! {
+    /// OPA's `data`.
+    struct Data<'a> {
+        "flytewarden" => flytewarden: Own<'a>,
+        /// What Gatekeeper syncs: `namespace.<namespace>.<API version>.<kind>.<name>`, and `cluster.<API version>.<kind>.<name>`.
+        "inventory" => inventory: &'a RawValue,
+        /// What kube-mgmt and Kubewarden sync: `<plural>.<namespace>.<name>`, and `<plural>.<name>`.
+        "kubernetes" => kubernetes: &'a RawValue,
+    }
+
+    struct Own<'a> {
+        "settings" => settings: &'a RawValue,
+        /// Objects of the cluster, as many as there are of the kinds that policies ask for.
+        "objects" => objects: Vec<&'a RawValue>,
+        /// The time, in seconds since 1970-01-01T00:00:00Z.
+        "now" => now: u64,
+        /// `review` where the first entrypoint is to answer an AdmissionReview, as Kubewarden's mode `opa` wants it.
+        "answer" => answer: Text<'a>,
+    }
+}
+
+/// What is in `data`, as the policies' host.
+pub(super) struct Documents<'a>(Data<'a>);
+
+impl<'a> Documents<'a> {
+    /// Reads `data`.
+    ///
+    /// # Errors
+    ///
+    /// What is in the wrong shape there.
+    pub(super) fn read(data: &'a str) -> Result<Self, Unjudged> {
+        admission::read_str(data).map(Self).map_err(|unjudged| unjudged.below("data"))
+    }
+
+    /// Manifests that are all there is.
+    pub(super) fn of(objects: Vec<&'a RawValue>, beside: &Self) -> Self {
+        let now = beside.own().and_then(|own| own.now);
+        Self(Data { flytewarden: Some(Own { objects: Some(objects), now, ..Own::default() }), ..Data::default() })
+    }
+
+    fn own(&self) -> Option<&Own<'a>> {
+        self.0.flytewarden.as_ref()
+    }
+
+    /// The settings.
+    pub(super) fn settings(&self) -> Option<&'a RawValue> {
+        self.own()?.settings
+    }
+
+    /// Whether the first entrypoint is to answer an AdmissionReview.
+    pub(super) fn wants_reviews(&self) -> bool {
+        self.own().and_then(|own| own.answer.as_deref()) == Some("review")
+    }
+}
+
+impl Host for Documents<'_> {
+    fn list(&self, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
+        let (api_version, name) = kind.kind();
+        if let Some(objects) = self.own().and_then(|own| own.objects.as_ref()) {
+            return among(objects, kind, namespace);
+        }
+        let names = |of_namespace: &str| edit::members(of_namespace).0.into_values().map(ToOwned::to_owned).collect();
+        let found: Option<Vec<Vec<Box<RawValue>>>> = if let Some(inventory) = self.0.inventory {
+            let of_kind = |at: &str| edit::at(at, &[api_version, name]).map(names);
+            match edit::at(inventory.get(), &["cluster"]).and_then(of_kind) {
+                Some(cluster) => Some(vec![cluster]),
+                None => of_namespaces(edit::at(inventory.get(), &["namespace"]), namespace, of_kind),
+            }
+        } else if let Some(kubernetes) = self.0.kubernetes {
+            let objects = edit::at(kubernetes.get(), &[&plural(name).to_lowercase()]);
+            match kind {
+                Listed::ClusterIssuer => objects.map(|objects| vec![names(objects)]),
+                _ => of_namespaces(objects, namespace, |objects| Some(names(objects))),
+            }
+        } else {
+            return Err("there is no cluster to ask".to_owned());
+        };
+        found.map(|found| found.into_iter().flatten().collect()).ok_or_else(|| format!("data holds no {name}"))
+    }
+
+    fn now(&self) -> Result<Duration, String> {
+        let now = self.own().and_then(|own| own.now).ok_or("data.flytewarden.now does not say the time")?;
+        Ok(Duration::from_secs(now))
+    }
+
+    #[cfg(feature = "flyte-oauth-tls")]
+    fn pki(&self) -> Result<&'static Pki, String> {
+        Ok(LINKED)
+    }
+}
+
+/// The objects of a kind among others.
+fn among(objects: &[&RawValue], kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
+    let mut found = Vec::new();
+    for object in objects {
+        let it = AdmissionRequest::create(object).map_err(Unjudged::in_words)?;
+        let is_there = kind == Listed::ClusterIssuer || namespace.is_none_or(|namespace| namespace == it.namespace());
+        if kind.is(it.kind()) && is_there {
+            found.push((*object).to_owned());
+        }
+    }
+    Ok(found)
+}
+
+/// What is found in a namespace, or in each. `None` where there is nothing of the kind in any, so that nobody knows whether it is
+/// synced.
+fn of_namespaces<T>(
+    namespaces: Option<&str>,
+    namespace: Option<&str>,
+    of: impl Fn(&str) -> Option<T>,
+) -> Option<Vec<T>> {
+    let namespaces = edit::members(namespaces?);
+    let found = namespaces.iter().filter_map(|(name, objects)| Some((name, of(objects.get())?)));
+    let found: Vec<_> = found.collect();
+    let is_asked = |name: &str| namespace.is_none_or(|namespace| namespace == name);
+    (!found.is_empty()).then(|| found.into_iter().filter(|(name, _)| is_asked(name)).map(|(_, found)| found).collect())
+}

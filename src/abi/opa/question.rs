@@ -1,0 +1,57 @@
+//! What is asked, in any of the shapes in which engines ask it.
+
+use serde_json::value::RawValue;
+
+use crate::{
+    admission::{self, AdmissionRequest},
+    text::Text,
+    verdict::Unjudged,
+    view::view,
+};
+
+view! {
+    /// Gatekeeper's `{"review": ..., "parameters": ...}`, an AdmissionReview, or Kubewarden's `{"request": ...}`.
+    struct Input<'a> {
+        "review" => review: &'a RawValue,
+        "request" => request: &'a RawValue,
+        "parameters" => parameters: &'a RawValue,
+    }
+
+    struct Identified<'a> {
+        "uid" => uid: Text<'a>,
+    }
+}
+
+/// A request, and what belongs to it.
+pub(super) struct Question<'a> {
+    pub(super) request: AdmissionRequest<'a>,
+    /// The settings that come with it; `data` may hold others.
+    pub(super) settings: Option<&'a RawValue>,
+    /// What its answer is to be known by.
+    pub(super) uid: Text<'a>,
+}
+
+impl<'a> Question<'a> {
+    /// Reads an input.
+    ///
+    /// # Errors
+    ///
+    /// It has none of the shapes.
+    pub(super) fn read(input: &'a str) -> Result<Self, Unjudged> {
+        let Input { review, request, parameters, .. } = admission::read_str(input)?;
+        // Gatekeeper's audit sends what is there already, and no operation.
+        let (at, request, is_audited) = match (review, request) {
+            (Some(review), _) => ("review", review, true),
+            (None, Some(request)) => ("request", request, false),
+            (None, None) => {
+                let reason = "the input has no review and no request".to_owned();
+                return Err(Unjudged { path: String::new(), reason });
+            }
+        };
+        let below = |unjudged: Unjudged| unjudged.below(at);
+        let Identified { uid, .. } = admission::read(request).map_err(below)?;
+        let request: AdmissionRequest = admission::read(request).map_err(below)?;
+        let request = if is_audited { request.or_create() } else { request };
+        Ok(Self { request, settings: parameters, uid: uid.unwrap_or(Text::constant("")) })
+    }
+}
