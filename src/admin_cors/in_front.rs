@@ -12,24 +12,20 @@ use crate::{
     admission::AdmissionRequest,
     edit,
     host::{Host, Listed},
-    installation::{admin, objects::Objects},
+    installation::{admin, ingress, objects::Objects, routes::Cors},
     location,
     text::Text,
     verdict::{Notice, Place, Unjudged, Verdict, Violation},
 };
 
-/// CORS as something answers it.
-struct Cors {
-    /// What says so.
-    by: &'static str,
-    origins: Vec<String>,
-    /// The path to them.
+/// CORS that is answered in front of Services.
+struct InFront {
+    cors: Cors,
+    /// The path to the origins.
     path: String,
     /// Whether they are a list there, and no text.
     is_list: bool,
-    /// Whether any origin that asks gets itself for an answer, and may send credentials.
-    is_echoed: bool,
-    /// The names of the Services that it is in front of.
+    /// The names of the Services.
     services: Vec<String>,
 }
 
@@ -45,13 +41,12 @@ pub(super) fn judge(
     let answered =
         if kind == Listed::Ingress { by_ingress(object).into_iter().collect() } else { by_filters(object, namespace) };
     let mut led = None;
-    for cors in answered {
-        let mut found = Vec::new();
-        judge_origins(&cors, settings, &mut found);
+    for in_front in answered {
+        let found = judge_origins(&in_front, settings);
         // Where nothing would be wrong, nobody need know where it leads.
         let Some(first) = found.first() else { continue };
         match led.get_or_insert_with(|| admin::services(&Objects::beside(host), namespace)) {
-            Ok(led) if cors.services.iter().any(|service| led.contains(service)) => {
+            Ok(led) if in_front.services.iter().any(|service| led.contains(service)) => {
                 verdict.seen.judged();
                 verdict.violations.extend(found);
             }
@@ -78,7 +73,7 @@ fn items<'t>(object: &'t str, path: &[&str]) -> Vec<&'t RawValue> {
 }
 
 /// What ingress-nginx answers for an Ingress; controllers of another class do not read its annotations.
-fn by_ingress(ingress: &str) -> Option<Cors> {
+fn by_ingress(ingress: &str) -> Option<InFront> {
     let name = |annotation: &str| format!("nginx.ingress.kubernetes.io/{annotation}");
     let said = |annotation: &str| text(ingress, &["metadata", "annotations", &name(annotation)]);
     let is_nginx = text(ingress, &["spec", "ingressClassName"]).is_none_or(|class| class.contains("nginx"));
@@ -88,48 +83,34 @@ fn by_ingress(ingress: &str) -> Option<Cors> {
     let origins = said("cors-allow-origin");
     let said_at = if origins.is_some() { "cors-allow-origin" } else { "enable-cors" };
     let path = location::key("metadata.annotations", &name(said_at));
-    let origins = origins.as_deref().unwrap_or(ANY).split(',').map(str::trim);
     let mut services: Vec<String> =
         text(ingress, &["spec", "defaultBackend", "service", "name"]).iter().map(|name| name.to_string()).collect();
     for rule in items(ingress, &["spec", "rules"]) {
         for path in items(rule.get(), &["http", "paths"]) {
-            // No browser calls gRPC's.
-            let is_grpc = |path: &Text| path.starts_with("/flyteidl.") || path.starts_with("/grpc.");
-            if !text(path.get(), &["path"]).as_ref().is_some_and(is_grpc) {
+            if !text(path.get(), &["path"]).is_some_and(|path| ingress::is_grpc(&path)) {
                 services.extend(text(path.get(), &["backend", "service", "name"]).map(|name| name.to_string()));
             }
         }
     }
-    Some(Cors {
-        by: "its annotations for ingress-nginx",
-        origins: origins.filter(|origin| !origin.is_empty()).map(str::to_owned).collect(),
-        path,
-        is_list: false,
-        is_echoed: false,
-        services,
-    })
+    let cors = Cors::by_nginx(origins.as_deref(), said("cors-allow-credentials").as_deref());
+    Some(InFront { cors, path, is_list: false, services })
 }
 
 /// What the filters of an HTTPRoute answer, for the Services of its own namespace.
-fn by_filters(route: &str, namespace: &str) -> Vec<Cors> {
+fn by_filters(route: &str, namespace: &str) -> Vec<InFront> {
     let mut answered = Vec::new();
     for (index, rule) in items(route, &["spec", "rules"]).into_iter().enumerate() {
         for (at, filter) in items(rule.get(), &["filters"]).into_iter().enumerate() {
             let Some(cors) = edit::at(filter.get(), &["cors"]) else { continue };
-            let origins = items(cors, &["allowOrigins"]);
+            let origins = items(cors, &["allowOrigins"]).into_iter().filter_map(|origin| text(origin.get(), &[]));
+            let origins = origins.map(|origin| origin.to_string()).collect();
             let own = items(rule.get(), &["backendRefs"]);
             let is_own = |backend: &&&RawValue| text(backend.get(), &["namespace"]).is_none_or(|of| &*of == namespace);
             let service = |backend: &&RawValue| text(backend.get(), &["name"]).map(|name| name.to_string());
-            answered.push(Cors {
-                by: "its CORS filter",
-                origins: origins
-                    .iter()
-                    .filter_map(|origin| text(origin.get(), &[]))
-                    .map(|origin| origin.to_string())
-                    .collect(),
+            answered.push(InFront {
+                cors: Cors::by_filter(origins, edit::at(cors, &["allowCredentials"]) == Some("true")),
                 path: format!("spec.rules[{index}].filters[{at}].cors.allowOrigins"),
                 is_list: true,
-                is_echoed: edit::at(cors, &["allowCredentials"]) == Some("true"),
                 services: own.iter().filter(is_own).filter_map(service).collect(),
             });
         }
@@ -144,19 +125,20 @@ const LIST_CONSOLE: &str = "name flyteconsole's own origin alone there, https://
 const HOSTS: &str = "//*.";
 const ONE_HOST: &str = "//any-host.";
 
-fn judge_origins(cors: &Cors, settings: &Settings, found: &mut Vec<Violation>) {
-    let Cors { origins, path, is_list, .. } = cors;
+/// What is wrong with the origins, wherever they lead.
+fn judge_origins(InFront { cors, path, is_list, .. }: &InFront, settings: &Settings) -> Vec<Violation> {
+    let origins = cors.origins.as_deref().unwrap_or_default();
     let path = |index: usize| if *is_list { format!("{path}[{index}]") } else { path.clone() };
     let is_any = |origin: &String| [ANY, "https://*", "http://*"].contains(&&**origin);
     if let Some(index) = origins.iter().position(is_any) {
-        let served = match cors.is_echoed {
+        let served = match cors.is_echoed && cors.with_credentials {
             true => "any website may call flyteadmin as whoever is logged in",
             false => options::SERVED_TO_ANY,
         };
         let problem = format!("`{}` lets in every origin, by {}: {served}", origins[index], cors.by);
-        found.push(Violation::new(rules::ANY_ORIGIN, Place::at(path(index)), problem, LIST_CONSOLE.to_owned()));
-        return;
+        return vec![Violation::new(rules::ANY_ORIGIN, Place::at(path(index)), problem, LIST_CONSOLE.to_owned())];
     }
+    let mut found = Vec::new();
     for (index, origin) in origins.iter().enumerate() {
         // One that is for all hosts of a domain is judged as one of them.
         let item = Item { text: origin.replacen(HOSTS, ONE_HOST, 1), place: Place::at(path(index)) };
@@ -166,4 +148,5 @@ fn judge_origins(cors: &Cors, settings: &Settings, found: &mut Vec<Violation>) {
             Violation::new(rule, place, problem, mend)
         }));
     }
+    found
 }

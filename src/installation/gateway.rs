@@ -293,12 +293,8 @@ impl Filter<'_> {
 
 impl CorsFilter<'_> {
     fn cors(&self) -> Cors {
-        Cors {
-            by: "its CORS filter",
-            origins: Some(self.origins.iter().flatten().map(|origin| origin.to_string()).collect()),
-            with_credentials: self.credentials == Some(true),
-            is_echoed: true,
-        }
+        let origins = self.origins.iter().flatten().map(|origin| origin.to_string()).collect();
+        Cors::by_filter(origins, self.credentials == Some(true))
     }
 }
 

@@ -102,10 +102,7 @@ pub(super) fn add_hosts(found: &Found, services: &BTreeSet<String>, hosts: &mut 
     };
     for Rule { host, http, .. } in spec.rules.iter().flatten() {
         let paths = http.as_ref().and_then(|http| http.paths.as_ref());
-        // No browser calls gRPC's.
-        let is_grpc = |path: &Path| {
-            path.path.as_deref().is_some_and(|path| path.starts_with("/flyteidl.") || path.starts_with("/grpc."))
-        };
+        let is_grpc = |path: &Path| path.path.as_deref().is_some_and(is_grpc);
         if paths.is_some_and(|paths| paths.iter().any(|path| !is_grpc(path) && leads_there(path.backend.as_ref()))) {
             let name = host.as_deref().unwrap_or_default();
             let (has_tls, route, cors) = (has_tls(name), ingress.clone(), cors.clone());
@@ -113,6 +110,11 @@ pub(super) fn add_hosts(found: &Found, services: &BTreeSet<String>, hosts: &mut 
         }
     }
     Ok(())
+}
+
+/// Whether a path is one of gRPC's, which no browser calls.
+pub(crate) fn is_grpc(path: &str) -> bool {
+    path.starts_with("/flyteidl.") || path.starts_with("/grpc.")
 }
 
 /// Whether an Ingress is for a host.
@@ -133,17 +135,11 @@ impl Annotations<'_> {
     /// What a controller answers in place of the pods; those of another class do not read the annotations of this one.
     fn cors(&self, class: Option<&str>) -> Option<Cors> {
         let is_of = |controller: &str| class.is_none_or(|class| class.contains(controller));
-        let is = |value: &Option<Text>, wanted: &str| value.as_deref() == Some(wanted);
         if is_of("traefik") && self.middlewares.is_some() {
             return Some(Cors { by: "the middlewares that it names for Traefik", ..Cors::default() });
         }
-        let origins = self.cors_allow_origin.as_deref().unwrap_or("*").split(',').map(str::trim);
-        (is_of("nginx") && is(&self.enable_cors, "true")).then(|| Cors {
-            by: "its annotations for ingress-nginx",
-            origins: Some(origins.filter(|origin| !origin.is_empty()).map(str::to_owned).collect()),
-            with_credentials: !is(&self.cors_allow_credentials, "false"),
-            is_echoed: false,
-        })
+        (is_of("nginx") && self.enable_cors.as_deref() == Some("true"))
+            .then(|| Cors::by_nginx(self.cors_allow_origin.as_deref(), self.cors_allow_credentials.as_deref()))
     }
 }
 

@@ -43,6 +43,22 @@ pub(crate) struct Cors {
 }
 
 impl Cors {
+    /// What ingress-nginx answers, by its annotations `cors-allow-origin` and `cors-allow-credentials`.
+    pub(crate) fn by_nginx(origins: Option<&str>, credentials: Option<&str>) -> Self {
+        let origins = origins.unwrap_or("*").split(',').map(str::trim);
+        Self {
+            by: "its annotations for ingress-nginx",
+            origins: Some(origins.filter(|origin| !origin.is_empty()).map(str::to_owned).collect()),
+            with_credentials: credentials != Some("false"),
+            is_echoed: false,
+        }
+    }
+
+    /// What a filter of Gateway API answers.
+    pub(crate) fn by_filter(origins: Vec<String>, with_credentials: bool) -> Self {
+        Self { by: "its CORS filter", origins: Some(origins), with_credentials, is_echoed: true }
+    }
+
     /// Whether browsers let a page of that origin call with credentials.
     #[cfg(feature = "flyte-console-url")]
     pub(crate) fn allows(&self, origin: &str) -> bool {
