@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use flytewarden::{
     host::Host,
-    installation::{Held, Presented, Running, presented, running},
+    installation::{Held, Presented, Running, Survey},
     sentence::Sentence,
 };
 use serde::Serialize;
@@ -138,7 +138,7 @@ impl Sentences {
     /// What is shown of each sentence; `host` answers for the manifests, and is only asked where it is needed.
     pub(crate) fn finish(self, host: Option<&dyn Host>) -> Vec<Shown> {
         let mut shown = Vec::with_capacity(Sentence::ALL.len());
-        let presented = host.map(presented).unwrap_or_default();
+        let Survey { presented, running } = host.map(Survey::of).unwrap_or_default();
         let is_missing = |presented: &&Presented| {
             let Presented { route, namespace, held, .. } = presented;
             let secret = match held {
@@ -149,7 +149,6 @@ impl Sentences {
                 && !self.certificates.iter().any(|shown| shown == route || Some(shown) == secret.as_ref())
         };
         let mut missing: Vec<String> = presented.iter().filter(is_missing).map(not_here).collect();
-        let running = host.map(running).unwrap_or_default();
         let unseen = |Running { deployment, unseen, .. }: &Running| Some(format!("{deployment}: {}", unseen.as_ref()?));
         let unseen: Vec<String> = running.iter().filter_map(unseen).collect();
         // Of one flyteadmin it is said below what to add; that one is behind a certificate says nothing of another.

@@ -11,4 +11,4 @@ pub(crate) mod presented;
 pub(crate) mod routes;
 
 #[cfg(feature = "flyte-oauth-tls")]
-pub use presented::{Held, Presented, Running, presented, running};
+pub use presented::{Held, Presented, Running, Survey};

@@ -167,10 +167,25 @@ pub(crate) fn tls_hosts(objects: &Objects, namespace: &str, secret: &str) -> Res
     Ok(hosts)
 }
 
-/// The certificates that are presented in front of flyteadmin in all namespaces; those that are not known are left out.
-pub fn presented(host: &dyn Host) -> Vec<Presented> {
-    let objects = Objects::beside(host).everywhere();
-    let mut services = Services { objects: &objects, known: Vec::new() };
+/// The flyteadmins of all namespaces, and the certificates that are presented in front of them.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// The certificates; those that are not known are left out.
+    pub presented: Vec<Presented>,
+    /// The flyteadmins; those that cannot be read are left out.
+    pub running: Vec<Running>,
+}
+
+impl Survey {
+    /// Asks a host for the objects of all namespaces, for each kind once.
+    pub fn of(host: &dyn Host) -> Self {
+        let objects = Objects::beside(host).everywhere();
+        Self { presented: presented(&objects), running: running(&objects) }
+    }
+}
+
+fn presented(objects: &Objects) -> Vec<Presented> {
+    let mut services = Services { objects, known: Vec::new() };
     let mut led = |found: &Found| services.of(&found.namespace).unwrap_or_default();
     let mut presented = Vec::new();
     let _ = objects.each(Listed::Ingress, None, |found| {
@@ -199,16 +214,16 @@ pub fn presented(host: &dyn Host) -> Vec<Presented> {
         }
         Ok(())
     });
-    for namespace in namespaces(&objects) {
-        if ends_tls(&objects, &namespace).unwrap_or(true) {
+    for namespace in namespaces(objects) {
+        if ends_tls(objects, &namespace).unwrap_or(true) {
             continue;
         }
-        for own in admin::own_certificates(&objects, &namespace, |_| true).unwrap_or_default() {
+        for own in admin::own_certificates(objects, &namespace, |_| true).unwrap_or_default() {
             let held = Held::Secret(format!("{namespace}/{}", own.secret.0));
             presented.push(Presented { route: own.title, namespace: namespace.clone(), held, issuer: None });
         }
     }
-    let _ = each_at_gateway(&objects, &mut |at| {
+    let _ = each_at_gateway(objects, &mut |at| {
         let AtGateway { secret: (of_secret, name), route, gateway, .. } = at;
         let (route, held) = (format!("{route} at {gateway}"), Held::Secret(format!("{of_secret}/{name}")));
         presented.push(Presented { route, namespace: at.namespace.to_owned(), held, issuer: None });
@@ -228,14 +243,12 @@ pub struct Running {
     pub unseen: Option<String>,
 }
 
-/// The flyteadmins of all namespaces; those that cannot be read are left out.
-pub fn running(host: &dyn Host) -> Vec<Running> {
-    let objects = Objects::beside(host).everywhere();
+fn running(objects: &Objects) -> Vec<Running> {
     let mut running = Vec::new();
-    for namespace in namespaces(&objects) {
-        for runner in admin::runners(&objects, &namespace).unwrap_or_default() {
+    for namespace in namespaces(objects) {
+        for runner in admin::runners(objects, &namespace).unwrap_or_default() {
             if !runner.is_flyte_two {
-                let unseen = runner.unseen(&objects, &namespace);
+                let unseen = runner.unseen(objects, &namespace);
                 running.push(Running { deployment: runner.title, namespace: namespace.clone(), unseen });
             }
         }
