@@ -143,6 +143,9 @@ fn copy_built(from: &Path, to: &Path) -> Result<()> {
 fn named(root: &Path) -> Result<Vec<Artifact>> {
     let named: Vec<String> = env::args().skip(2).collect();
     let mut artifacts = artifacts(root)?;
+    if let Some(unknown) = named.iter().find(|name| !artifacts.iter().any(|artifact| artifact.name == **name)) {
+        return Err(format!("there is no artifact {unknown}").into());
+    }
     artifacts.retain(|artifact| named.is_empty() || named.contains(&artifact.name));
     Ok(artifacts)
 }
