@@ -32,8 +32,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// What is asked about a case; `None` where it is about what OPA's engines have not: permissions, images, and a policy that
-    /// asks for them.
+    /// The question about a case. `None` if the case needs permissions or images, which OPA's engines do not have.
     pub fn of(case: &Case) -> Option<Self> {
         if !case.denied.is_empty() || case.images.is_some() || case.policy == "flyte-non-root-image-user" {
             return None;

@@ -41,7 +41,7 @@ impl<'d> Finding<'d> {
         Self { msg: text.to_string(), details }
     }
 
-    /// What refuses the request, and what could not be judged of it.
+    /// The violations, and the reasons why something could not be judged.
     pub(super) fn violations(decision: &'d Decision) -> Vec<Self> {
         let unjudged = decision.unjudged.iter().map(|unjudged| Self::new(unjudged, Details::Unjudged(unjudged)));
         let violations = &decision.verdict.violations;
@@ -158,7 +158,7 @@ struct Reported<'r> {
     kind: Option<Text<'r>>,
     namespace: Option<Text<'r>>,
     name: Option<Text<'r>>,
-    /// The sentences that it shows; nothing where no policy is about it.
+    /// The names of the sentences that it shows to hold; `None` if no policy judges its kind.
     judged: Option<Vec<&'static str>>,
     violations: Vec<Finding<'r>>,
     notices: Vec<Finding<'r>>,

@@ -1,6 +1,6 @@
 //! What an engine has put into `data`: settings, the objects of the cluster, the time.
 
-use std::time::Duration;
+use std::{cell::OnceCell, time::Duration};
 
 use serde_json::value::RawValue;
 
@@ -37,7 +37,11 @@ view! {
 }
 
 /// What is in `data`, as the policies' host.
-pub(super) struct Documents<'a>(Data<'a>);
+pub(super) struct Documents<'a> {
+    data: Data<'a>,
+    /// The objects of `flytewarden.objects`, each as the request that would create it: read once, and only where a policy asks.
+    objects: OnceCell<Result<Vec<AdmissionRequest<'a>>, String>>,
+}
 
 impl<'a> Documents<'a> {
     /// Reads `data`.
@@ -46,17 +50,19 @@ impl<'a> Documents<'a> {
     ///
     /// What is in the wrong shape there.
     pub(super) fn read(data: &'a str) -> Result<Self, Unjudged> {
-        admission::read_str(data).map(Self).map_err(|unjudged| unjudged.below("data"))
+        let data = admission::read_str(data).map_err(|unjudged| unjudged.below("data"))?;
+        Ok(Self { data, objects: OnceCell::new() })
     }
 
     /// Manifests that are all there is.
-    pub(super) fn of(objects: Vec<&'a RawValue>, beside: &Self) -> Self {
+    pub(super) fn of(objects: Vec<&'a RawValue>, beside: &Documents) -> Self {
         let now = beside.own().and_then(|own| own.now);
-        Self(Data { flytewarden: Some(Own { objects: Some(objects), now, ..Own::default() }), ..Data::default() })
+        let own = Own { objects: Some(objects), now, ..Own::default() };
+        Self { data: Data { flytewarden: Some(own), ..Data::default() }, objects: OnceCell::new() }
     }
 
     fn own(&self) -> Option<&Own<'a>> {
-        self.0.flytewarden.as_ref()
+        self.data.flytewarden.as_ref()
     }
 
     /// The settings.
@@ -70,20 +76,22 @@ impl<'a> Documents<'a> {
     }
 }
 
-impl Host for Documents<'_> {
+impl<'a> Host for Documents<'a> {
     fn list(&self, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
         let (api_version, name) = kind.kind();
         if let Some(objects) = self.own().and_then(|own| own.objects.as_ref()) {
-            return among(objects, kind, namespace);
+            let create = |object: &&'a RawValue| AdmissionRequest::create(object).map_err(Unjudged::in_words);
+            let read = self.objects.get_or_init(|| objects.iter().map(create).collect());
+            return Ok(among(read.as_ref().map_err(String::clone)?, kind, namespace));
         }
         let names = |of_namespace: &str| edit::members(of_namespace).0.into_values().map(ToOwned::to_owned).collect();
-        let found: Option<Vec<Vec<Box<RawValue>>>> = if let Some(inventory) = self.0.inventory {
+        let found: Option<Vec<Vec<Box<RawValue>>>> = if let Some(inventory) = self.data.inventory {
             let of_kind = |at: &str| edit::at(at, &[api_version, name]).map(names);
             match edit::at(inventory.get(), &["cluster"]).and_then(of_kind) {
                 Some(cluster) => Some(vec![cluster]),
                 None => of_namespaces(edit::at(inventory.get(), &["namespace"]), namespace, of_kind),
             }
-        } else if let Some(kubernetes) = self.0.kubernetes {
+        } else if let Some(kubernetes) = self.data.kubernetes {
             let objects = edit::at(kubernetes.get(), &[&plural(name).to_lowercase()]);
             match kind {
                 Listed::ClusterIssuer => objects.map(|objects| vec![names(objects)]),
@@ -107,16 +115,12 @@ impl Host for Documents<'_> {
 }
 
 /// The objects of a kind among others.
-fn among(objects: &[&RawValue], kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
-    let mut found = Vec::new();
-    for object in objects {
-        let it = AdmissionRequest::create(object).map_err(Unjudged::in_words)?;
-        let is_there = kind == Listed::ClusterIssuer || namespace.is_none_or(|namespace| namespace == it.namespace());
-        if kind.is(it.kind()) && is_there {
-            found.push((*object).to_owned());
-        }
-    }
-    Ok(found)
+fn among(objects: &[AdmissionRequest], kind: Listed, namespace: Option<&str>) -> Vec<Box<RawValue>> {
+    let is_there = |it: &&AdmissionRequest| {
+        kind == Listed::ClusterIssuer || namespace.is_none_or(|namespace| namespace == it.namespace())
+    };
+    let found = objects.iter().filter(|it| kind.is(it.kind())).filter(is_there);
+    found.filter_map(|it| it.object).map(ToOwned::to_owned).collect()
 }
 
 /// What is found in a namespace, or in each. `None` where there is nothing of the kind in any, so that nobody knows whether it is

@@ -72,3 +72,92 @@ fn checked<'s>(policies: &Policies, settings: Option<&'s RawValue>) -> Result<Op
     }
     Ok(settings)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{ENTRYPOINTS, REPORT, VIOLATION, evaluate};
+    use crate::decision::Policies;
+
+    fn ask(entrypoint: &str, input: &Value, data: &Value) -> Value {
+        let number = ENTRYPOINTS.iter().position(|name| *name == entrypoint).expect("there is such an entrypoint");
+        let answer = evaluate(&Policies::BUILT, number, &input.to_string(), &data.to_string());
+        serde_json::from_str(&answer).expect("an answer is JSON")
+    }
+
+    fn pod(user: u32) -> Value {
+        let container = json!({"name": "a", "image": "a:1", "securityContext": {"runAsUser": user}});
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [container]}})
+    }
+
+    #[test]
+    fn every_manifest_is_reported_on() {
+        for (manifests, violations) in [
+            (json!([pod(0), pod(1)]), vec![1, 0]),
+            (json!({"apiVersion": "v1", "kind": "List", "items": [pod(1), pod(0), 5]}), vec![0, 1, 1]),
+            (pod(0), vec![1]),
+            (json!("text"), vec![1]),
+        ] {
+            let report = ask(REPORT, &manifests, &json!({}));
+            let counted: Vec<usize> = report
+                .as_array()
+                .expect("it is a list")
+                .iter()
+                .map(|it| it["violations"].as_array().map_or(0, Vec::len))
+                .collect();
+            assert_eq!(violations, counted, "{report}");
+        }
+    }
+
+    #[test]
+    fn the_objects_of_the_cluster_are_found_in_whatever_document_has_them() {
+        let flyteadmin = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "admin", "namespace": "flyte"},
+            "spec": {"template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{
+                "name": "a", "image": "flyteadmin:v1.16.8", "command": ["flyteadmin", "--config", "/etc/*.yaml", "serve"]
+            }]}}}
+        });
+        let service = json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "admin", "namespace": "flyte"},
+            "spec": {"selector": {"a": "b"}}
+        });
+        let backend = json!({"path": "/", "backend": {"service": {"name": "admin"}}});
+        let ingress = json!({
+            "metadata": {"name": "a", "annotations": {"nginx.ingress.kubernetes.io/enable-cors": "true"}},
+            "spec": {"rules": [{"host": "flyte.example.com", "http": {"paths": [backend]}}]}
+        });
+        // As Gatekeeper's audit sends it.
+        let kind = json!({"group": "networking.k8s.io", "version": "v1", "kind": "Ingress"});
+        let input = json!({"review": {"kind": kind, "namespace": "flyte", "object": ingress}});
+        for data in [
+            json!({"flytewarden": {"objects": [flyteadmin, service]}}),
+            json!({"inventory": {"namespace": {"flyte": {
+                "apps/v1": {"Deployment": {"admin": flyteadmin}}, "v1": {"Service": {"admin": service}}
+            }}}}),
+            json!({"kubernetes": {
+                "deployments": {"flyte": {"admin": flyteadmin}}, "services": {"flyte": {"admin": service}}
+            }}),
+        ] {
+            assert_eq!("any-origin", ask(VIOLATION, &input, &data)[0]["details"]["rule"], "{data}");
+        }
+        // Nobody knows where it leads.
+        assert_eq!(json!([]), ask(VIOLATION, &input, &json!({})));
+    }
+
+    #[test]
+    fn what_is_in_the_wrong_shape_refuses() {
+        let pod = json!({"request": {
+            "operation": "CREATE", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "object": pod(1)
+        }});
+        assert_eq!(json!([]), ask(VIOLATION, &pod, &json!({})));
+        for (input, data, path) in [
+            (&pod, json!({"flytewarden": 5}), "data.flytewarden"),
+            (&pod, json!({"flytewarden": {"settings": {"flyte-non-root": {"levle": 1}}}}), "settings"),
+            (&json!({"request": 5}), json!({}), "request"),
+            (&json!({}), json!({}), ""),
+        ] {
+            assert_eq!(path, ask(VIOLATION, input, &data)[0]["details"]["path"], "{input} {data}");
+        }
+    }
+}

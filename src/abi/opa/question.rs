@@ -22,7 +22,7 @@ view! {
     }
 }
 
-/// A request, and what belongs to it.
+/// A request with its settings and its uid.
 pub(super) struct Question<'a> {
     pub(super) request: AdmissionRequest<'a>,
     /// The settings that come with it; `data` may hold others.
