@@ -5,7 +5,7 @@
 //! origins of web pages as browsers write them, over https or from a loopback host. An UPDATE that changes any of it is
 //! told that running pods keep what they have.
 //!
-//! An Ingress or an HTTPRoute that answers CORS in front of flyteadmin is judged by the same rules: see [`in_front`].
+//! An Ingress or an HTTPRoute that answers CORS in front of flyteadmin is judged by the same rules: see `in_front`.
 //!
 //! Judged are ConfigMaps, merged with those that are mounted beside them, and in workloads the container that runs flyteadmin.
 //! Which ConfigMaps those are, the Deployment says that mounts them; where there is none, their names in Flyte's charts. One of
