@@ -64,8 +64,8 @@ fn modules(root: &Path, target: &Path, artifacts: &[Artifact]) -> Result<()> {
     for Artifact { name, feature, folder } in artifacts {
         let budget = docs::most_bytes(name).ok_or(format!("{name} is declared nowhere"))?;
         let features = format!("kubewarden,{feature}");
-        let build = Build { features: Some(&features), ..Build::of("flytewarden", "wasm32-wasip1") };
-        let bare = compile(root, target, &build)?;
+        let build = Build { features: Some(&features), ..Build::of(&CORE, "wasm32-wasip1") };
+        let bare = compile(root, target, &build)?.swap_remove(0);
         // What `kwctl annotate` is compared on.
         fs::create_dir_all(target.join("bare"))?;
         fs::write(target.join("bare").join(format!("{name}.wasm")), &bare)?;
@@ -178,7 +178,8 @@ const SMALL: [&str; 7] = ["crypto-bigint", "elliptic-curve", "libyaml-rs", "p256
 
 /// What is compiled to WebAssembly, and how.
 struct Build<'b> {
-    package: &'b str,
+    /// The crates: modules by themselves, or the core alone, which becomes one.
+    packages: &'b [&'b str],
     target: &'b str,
     /// The features it gets; its default ones where absent.
     features: Option<&'b str>,
@@ -187,12 +188,16 @@ struct Build<'b> {
 }
 
 impl<'b> Build<'b> {
-    fn of(package: &'b str, target: &'b str) -> Self {
-        Self { package, target, features: None, link: &[] }
+    fn of(packages: &'b [&'b str], target: &'b str) -> Self {
+        Self { packages, target, features: None, link: &[] }
     }
 }
 
-fn compile(root: &Path, target: &Path, build: &Build) -> Result<Vec<u8>> {
+/// The crate of the policies.
+const CORE: [&str; 1] = ["flytewarden"];
+
+/// Compiles crates in one go, so that what they share is compiled once. The modules come in the order of the crates.
+fn compile(root: &Path, target: &Path, build: &Build) -> Result<Vec<Vec<u8>>> {
     let home = |variable: &str, folder: &str| {
         env::var_os(variable).map_or_else(|| env::home_dir().unwrap_or_default().join(folder), PathBuf::from)
     };
@@ -213,14 +218,18 @@ fn compile(root: &Path, target: &Path, build: &Build) -> Result<Vec<u8>> {
     let of_unknown =
         of_unknown.into_iter().chain(["strip=\"debuginfo\"".to_owned()]).filter(|_| build.target == UNKNOWN);
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let is_core = build.packages == CORE;
     cargo
-        .args(["rustc", "--quiet", "--locked", "--package", build.package, "--lib", "--crate-type", "cdylib"])
-        .args(["--target", build.target, "--profile", "module"])
+        .arg(if is_core { "rustc" } else { "build" })
+        .args(["--quiet", "--locked", "--lib", "--target", build.target, "--profile", "module"])
+        .args(build.packages.iter().map(|package| format!("--package={package}")))
         .args(of_unknown.map(|setting| format!("--config=profile.module.{setting}")));
     if let Some(features) = build.features {
         cargo.args(["--no-default-features", "--features", features]);
     }
-    cargo.arg("--");
+    if is_core {
+        cargo.args(["--crate-type", "cdylib", "--"]);
+    }
     if build.target == UNKNOWN {
         // The page's module has several crates of this project.
         flags.push(own);
@@ -237,17 +246,20 @@ fn compile(root: &Path, target: &Path, build: &Build) -> Result<Vec<u8>> {
         .current_dir(root)
         .status()?;
     if !status.success() {
-        return Err(format!("cargo did not build {} {}", build.package, build.features.unwrap_or_default()).into());
+        return Err(format!("cargo did not build {:?} {}", build.packages, build.features.unwrap_or_default()).into());
     }
-    let file = format!("{}/module/{}.wasm", build.target, build.package.replace('-', "_"));
-    let module = fs::read(target.join(file))?;
-    for folder in [&std, &cargo_home, &root.to_owned()] {
-        let path = folder.as_os_str().as_encoded_bytes();
-        if module.windows(path.len()).any(|part| part == path) {
-            return Err(format!("{} names {}", build.package, folder.display()).into());
+    let module = |package: &&str| {
+        let file = format!("{}/module/{}.wasm", build.target, package.replace('-', "_"));
+        let module = fs::read(target.join(file))?;
+        for folder in [&std, &cargo_home, &root.to_owned()] {
+            let path = folder.as_os_str().as_encoded_bytes();
+            if module.windows(path.len()).any(|part| part == path) {
+                return Err(format!("{package} names {}", folder.display()).into());
+            }
         }
-    }
-    Ok(module)
+        Ok(module)
+    };
+    build.packages.iter().map(module).collect()
 }
 
 /// What the compiler says when it is asked something.

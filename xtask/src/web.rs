@@ -31,11 +31,12 @@ pub(crate) fn write(root: &Path, target: &Path) -> Result<()> {
     if package.exists() {
         fs::remove_dir_all(&package)?;
     }
-    for (name, crate_name) in MODULES {
-        let build = Build::of(crate_name, UNKNOWN);
+    let crates = MODULES.map(|(_, of)| of);
+    let modules = compile(root, target, &Build::of(&crates, UNKNOWN))?;
+    for ((name, _), module) in MODULES.into_iter().zip(modules) {
         let folder = package.join(name);
         fs::create_dir_all(&folder)?;
-        bind(name, &compile(root, target, &build)?, &target.join("web"), &folder)?;
+        bind(name, &module, &target.join("web"), &folder)?;
     }
     for file in FILES {
         fs::copy(root.join("web/npm").join(file), package.join(file))?;
