@@ -151,6 +151,10 @@ pub enum Listed {
     SecurityPolicy,
     /// Traefik's.
     Middleware,
+    /// Traefik's.
+    IngressRoute,
+    /// Contour's.
+    HttpProxy,
 }
 
 /// cert-manager's API, of which k8s-openapi has nothing.
@@ -190,6 +194,8 @@ impl Listed {
             Self::AuthorizationPolicy => ("security.istio.io/v1", "AuthorizationPolicy"),
             Self::SecurityPolicy => ("gateway.envoyproxy.io/v1alpha1", "SecurityPolicy"),
             Self::Middleware => ("traefik.io/v1alpha1", "Middleware"),
+            Self::IngressRoute => ("traefik.io/v1alpha1", "IngressRoute"),
+            Self::HttpProxy => ("projectcontour.io/v1", "HTTPProxy"),
         }
     }
 
@@ -211,6 +217,8 @@ impl Listed {
                 | Self::AuthorizationPolicy
                 | Self::SecurityPolicy
                 | Self::Middleware
+                | Self::IngressRoute
+                | Self::HttpProxy
         )
     }
 
@@ -293,6 +301,10 @@ impl Listed {
             // What it says of clients, with no Secret in it.
             Self::SecurityPolicy => &["metadata.name", "metadata.namespace", "spec"],
             Self::Middleware => &["metadata.name", "metadata.namespace", "spec"],
+            Self::IngressRoute => &["metadata.name", "metadata.namespace", "spec.routes", "spec.tls.secretName"],
+            Self::HttpProxy => {
+                &["metadata.name", "metadata.namespace", "spec.routes", "spec.tcpproxy", "spec.virtualhost"]
+            }
         }
     }
 }

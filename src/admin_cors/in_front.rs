@@ -1,8 +1,13 @@
-//! An Ingress or an HTTPRoute that answers CORS in front of flyteadmin: its origins are what browsers get, whatever flyteadmin says.
+//! What answers CORS in front of flyteadmin: its origins are what browsers get, whatever flyteadmin says.
 //!
-//! Read: ingress-nginx' annotations `enable-cors` and `cors-*`, and filters of type `CORS`. In one of their origins `*` may stand for a
-//! part of the name. Source: `annotations/cors` of [kubernetes/ingress-nginx](https://github.com/kubernetes/ingress-nginx), which takes
-//! a list with `*` in it for `*`; `HTTPCORSFilter` of [Gateway API](https://gateway-api.sigs.k8s.io).
+//! Read: ingress-nginx' annotations `enable-cors` and `cors-*` of an Ingress, filters of type `CORS` of an HTTPRoute, `corsPolicy` of
+//! Contour's HTTPProxy, and `headers` of Traefik's Middleware. In one of their origins `*` may stand for a part of the name. Not read:
+//! patterns.
+//!
+//! Sources: `annotations/cors` of [kubernetes/ingress-nginx](https://github.com/kubernetes/ingress-nginx), which takes a list with `*`
+//! in it for `*`; `HTTPCORSFilter` of [Gateway API](https://gateway-api.sigs.k8s.io); `CORSPolicy` of
+//! [projectcontour/contour](https://github.com/projectcontour/contour); `pkg/middlewares/headers` of
+//! [traefik/traefik](https://github.com/traefik/traefik).
 
 use serde_json::value::RawValue;
 
@@ -12,7 +17,11 @@ use crate::{
     admission::AdmissionRequest,
     edit,
     host::{Host, Listed},
-    installation::{admin, ingress, objects::Objects, routes::Cors},
+    installation::{
+        admin, ingress,
+        objects::{Found, Objects},
+        routes::Cors,
+    },
     location,
     text::Text,
     verdict::{Notice, Place, Unjudged, Verdict, Violation},
@@ -25,11 +34,14 @@ struct InFront {
     path: String,
     /// Whether they are a list there, and no text.
     is_list: bool,
-    /// The names of the Services.
+    /// The names of the Services; those of a Middleware the routes say that name it.
     services: Vec<String>,
 }
 
-/// Judges an Ingress, or an HTTPRoute, as far as it answers CORS in front of flyteadmin.
+/// The kinds of objects that may.
+pub(super) const KINDS: [Listed; 4] = [Listed::Ingress, Listed::HttpRoute, Listed::HttpProxy, Listed::Middleware];
+
+/// Judges an object of these kinds, as far as it answers CORS in front of flyteadmin.
 pub(super) fn judge(
     kind: Listed,
     request: &AdmissionRequest,
@@ -38,19 +50,31 @@ pub(super) fn judge(
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
     let (object, namespace) = (request.object()?.get(), request.namespace());
-    let answered =
-        if kind == Listed::Ingress { by_ingress(object).into_iter().collect() } else { by_filters(object, namespace) };
+    let answered = match kind {
+        Listed::Ingress => by_ingress(object).into_iter().collect(),
+        Listed::HttpProxy => by_proxy(object).into_iter().collect(),
+        Listed::Middleware => by_middleware(object).into_iter().collect(),
+        _ => by_filters(object, namespace),
+    };
+    let objects = Objects::beside(host);
     let mut led = None;
     for in_front in answered {
         let found = judge_origins(&in_front, settings);
         // Where nothing would be wrong, nobody need know where it leads.
         let Some(first) = found.first() else { continue };
-        match led.get_or_insert_with(|| admin::services(&Objects::beside(host), namespace)) {
-            Ok(led) if in_front.services.iter().any(|service| led.contains(service)) => {
+        let leads = if kind == Listed::Middleware {
+            let name = text(object, &["metadata", "name"]);
+            is_used(&objects.everywhere(), namespace, name.as_deref().unwrap_or_default())
+        } else {
+            let led = led.get_or_insert_with(|| admin::services(&objects, namespace)).as_ref();
+            led.map(|led| in_front.services.iter().any(|service| led.contains(service))).map_err(String::clone)
+        };
+        match leads {
+            Ok(true) => {
                 verdict.seen.judged();
                 verdict.violations.extend(found);
             }
-            Ok(_) => {}
+            Ok(false) => {}
             Err(reason) => {
                 let text = format!("{}; whether it leads to flyteadmin is not known: {reason}", first.problem);
                 let place = first.place.clone();
@@ -83,6 +107,12 @@ fn by_ingress(ingress: &str) -> Option<InFront> {
     let origins = said("cors-allow-origin");
     let said_at = if origins.is_some() { "cors-allow-origin" } else { "enable-cors" };
     let path = location::key("metadata.annotations", &name(said_at));
+    let cors = Cors::by_nginx(origins.as_deref(), said("cors-allow-credentials").as_deref());
+    Some(InFront { cors, path, is_list: false, services: services_of_ingress(ingress) })
+}
+
+/// The Services that an Ingress leads browsers to.
+fn services_of_ingress(ingress: &str) -> Vec<String> {
     let mut services: Vec<String> =
         text(ingress, &["spec", "defaultBackend", "service", "name"]).iter().map(|name| name.to_string()).collect();
     for rule in items(ingress, &["spec", "rules"]) {
@@ -92,8 +122,73 @@ fn by_ingress(ingress: &str) -> Option<InFront> {
             }
         }
     }
-    let cors = Cors::by_nginx(origins.as_deref(), said("cors-allow-credentials").as_deref());
-    Some(InFront { cors, path, is_list: false, services })
+    services
+}
+
+/// The Services that a route of Contour's or Traefik's leads to.
+fn services_of_route(route: &str) -> impl Iterator<Item = String> {
+    let services = items(route, &["services"]).into_iter();
+    services.filter_map(|service| text(service.get(), &["name"])).map(|name| name.to_string())
+}
+
+/// A list of origins at a path.
+fn origins(object: &str, path: &[&str]) -> Vec<String> {
+    items(object, path)
+        .into_iter()
+        .filter_map(|origin| text(origin.get(), &[]))
+        .map(|origin| origin.to_string())
+        .collect()
+}
+
+/// What Contour answers for an HTTPProxy.
+fn by_proxy(proxy: &str) -> Option<InFront> {
+    let cors = edit::at(proxy, &["spec", "virtualhost", "corsPolicy"])?;
+    let routes = items(proxy, &["spec", "routes"]).into_iter();
+    let with_credentials = edit::at(cors, &["allowCredentials"]) == Some("true");
+    Some(InFront {
+        cors: Cors::by_contour(origins(cors, &["allowOrigin"]), with_credentials),
+        path: "spec.virtualhost.corsPolicy.allowOrigin".to_owned(),
+        is_list: true,
+        services: routes.flat_map(|route| services_of_route(route.get())).collect(),
+    })
+}
+
+/// What Traefik answers by a Middleware.
+fn by_middleware(middleware: &str) -> Option<InFront> {
+    let headers = edit::at(middleware, &["spec", "headers"])?;
+    let with_credentials = edit::at(headers, &["accessControlAllowCredentials"]) == Some("true");
+    Some(InFront {
+        cors: Cors::by_traefik(Some(origins(headers, &["accessControlAllowOriginList"])), with_credentials),
+        path: "spec.headers.accessControlAllowOriginList".to_owned(),
+        is_list: true,
+        services: Vec::new(),
+    })
+}
+
+/// Whether an Ingress or an IngressRoute names a Middleware, and leads to flyteadmin.
+fn is_used(objects: &Objects, namespace: &str, name: &str) -> Result<bool, String> {
+    let leads = |of: &str, services: Vec<String>| -> Result<Option<()>, String> {
+        let led = if services.is_empty() { Default::default() } else { admin::services(objects, of)? };
+        Ok(services.iter().any(|service| led.contains(service)).then_some(()))
+    };
+    let own = format!("{namespace}-{name}@kubernetescrd");
+    let by_ingress = objects.find(Listed::Ingress, None, |found| {
+        let ingress = found.object.get();
+        let names = text(ingress, &["metadata", "annotations", ingress::MIDDLEWARES]);
+        let is_named = names.is_some_and(|names| names.split(',').any(|name| name.trim() == own));
+        leads(&found.namespace, if is_named { services_of_ingress(ingress) } else { Vec::new() })
+    })?;
+    let by_route = |found: &Found| {
+        let is_it = |middleware: &&RawValue| {
+            let of = text(middleware.get(), &["namespace"]);
+            text(middleware.get(), &["name"]).as_deref() == Some(name)
+                && of.as_deref().unwrap_or(&found.namespace) == namespace
+        };
+        let routes = items(found.object.get(), &["spec", "routes"]).into_iter();
+        let naming = routes.filter(|route| items(route.get(), &["middlewares"]).iter().any(is_it));
+        leads(&found.namespace, naming.flat_map(|route| services_of_route(route.get())).collect())
+    };
+    Ok(by_ingress.is_some() || objects.find(Listed::IngressRoute, None, by_route)?.is_some())
 }
 
 /// What the filters of an HTTPRoute answer, for the Services of its own namespace.
@@ -102,13 +197,14 @@ fn by_filters(route: &str, namespace: &str) -> Vec<InFront> {
     for (index, rule) in items(route, &["spec", "rules"]).into_iter().enumerate() {
         for (at, filter) in items(rule.get(), &["filters"]).into_iter().enumerate() {
             let Some(cors) = edit::at(filter.get(), &["cors"]) else { continue };
-            let origins = items(cors, &["allowOrigins"]).into_iter().filter_map(|origin| text(origin.get(), &[]));
-            let origins = origins.map(|origin| origin.to_string()).collect();
             let own = items(rule.get(), &["backendRefs"]);
             let is_own = |backend: &&&RawValue| text(backend.get(), &["namespace"]).is_none_or(|of| &*of == namespace);
             let service = |backend: &&RawValue| text(backend.get(), &["name"]).map(|name| name.to_string());
             answered.push(InFront {
-                cors: Cors::by_filter(origins, edit::at(cors, &["allowCredentials"]) == Some("true")),
+                cors: Cors::by_filter(
+                    origins(cors, &["allowOrigins"]),
+                    edit::at(cors, &["allowCredentials"]) == Some("true"),
+                ),
                 path: format!("spec.rules[{index}].filters[{at}].cors.allowOrigins"),
                 is_list: true,
                 services: own.iter().filter(is_own).filter_map(service).collect(),

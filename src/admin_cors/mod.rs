@@ -5,7 +5,7 @@
 //! origins of web pages as browsers write them, over https or from a loopback host. An UPDATE that changes any of it is
 //! told that running pods keep what they have.
 //!
-//! An Ingress or an HTTPRoute that answers CORS in front of flyteadmin is judged by the same rules: see `in_front`.
+//! What answers CORS in front of flyteadmin, by Ingresses, routes and middlewares, is judged by the same rules: see `in_front`.
 //!
 //! Judged are ConfigMaps, merged with those that are mounted beside them, and in workloads the container that runs flyteadmin.
 //! Which ConfigMaps those are, the Deployment says that mounts them; where there is none, their names in Flyte's charts. One of
@@ -54,9 +54,9 @@ pub const DECLARED: Declared = Declared {
     variant_of: None,
     rules: rules::RULES,
     settings: settings::SETTINGS,
-    asks_for: &[Listed::Deployment, Listed::ConfigMap, Listed::Service],
+    asks_for: &[Listed::Deployment, Listed::Ingress, Listed::IngressRoute, Listed::ConfigMap, Listed::Service],
     asks_for_images: false,
-    most_bytes: 490_000,
+    most_bytes: 500_000,
 };
 
 impl Policy for AdminCors {
@@ -94,9 +94,9 @@ impl Policy for AdminCors {
     }
 }
 
-/// The kinds of objects that may answer CORS in front of flyteadmin.
+/// The kind of an object that may answer CORS in front of flyteadmin.
 fn in_front(kind: &Kind) -> Option<Listed> {
-    [Listed::Ingress, Listed::HttpRoute].into_iter().find(|listed| listed.is(kind))
+    in_front::KINDS.into_iter().find(|listed| listed.is(kind))
 }
 
 fn judge_config_map(

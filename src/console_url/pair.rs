@@ -109,7 +109,7 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
         let is_said = |why: &Answer| admin.doubt.is_none() || why.place().is_some();
         if let Some(((route, cors), (page, _))) = front.as_ref().zip(refused.first()) {
             doubt = Some(format!(
-                "flyteadmin itself does not let in {}, and {route} may do so in front of it, by {}, which are not read here",
+                "flyteadmin itself does not let in {}, and {route} may do so in front of it, by {}: what that says is not known here",
                 page.origins[0], cors.by
             ));
         } else if let Some((_, why)) = refused.first().filter(|(_, why)| is_said(why)) {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::value::RawValue;
 
 use super::{
-    objects::Found,
+    objects::{Found, Objects},
+    proxies,
     routes::{Cors, Hosts, RouteHost},
 };
 #[cfg(feature = "flyte2-exposure")]
@@ -79,14 +80,22 @@ view! {
     }
 }
 
+/// The annotation that names middlewares for Traefik.
+#[cfg(any(feature = "flyte-admin-cors", feature = "flyte2-exposure"))]
+pub(crate) const MIDDLEWARES: &str = "traefik.ingress.kubernetes.io/router.middlewares";
+
 /// Adds the hosts from which an Ingress leads to some Services of its namespace.
-pub(super) fn add_hosts(found: &Found, services: &BTreeSet<String>, hosts: &mut Hosts) -> Result<(), String> {
+pub(super) fn add_hosts(
+    found: &Found,
+    services: &BTreeSet<String>,
+    objects: &Objects,
+    hosts: &mut Hosts,
+) -> Result<(), String> {
     let Ingress { metadata, spec, .. } = found.read(Listed::Ingress)?;
     let spec = spec.unwrap_or_default();
     let annotations = metadata.and_then(|metadata| metadata.annotations).unwrap_or_default();
     let leads_there = |backend: Option<&Backend>| backend.is_some_and(|backend| backend.is_one_of(services));
     let ingress = found.title(Listed::Ingress);
-    let cors = annotations.cors(spec.class.as_deref());
     if leads_there(spec.default_backend.as_ref()) {
         hosts.doubt = Some(format!("{ingress} leads there by its defaultBackend, from every host"));
     }
@@ -105,7 +114,8 @@ pub(super) fn add_hosts(found: &Found, services: &BTreeSet<String>, hosts: &mut 
         let is_grpc = |path: &Path| path.path.as_deref().is_some_and(is_grpc);
         if paths.is_some_and(|paths| paths.iter().any(|path| !is_grpc(path) && leads_there(path.backend.as_ref()))) {
             let name = host.as_deref().unwrap_or_default();
-            let (has_tls, route, cors) = (has_tls(name), ingress.clone(), cors.clone());
+            let cors = annotations.cors(spec.class.as_deref(), objects)?;
+            let (has_tls, route) = (has_tls(name), ingress.clone());
             hosts.add(RouteHost { name: name.to_owned(), has_tls, route, cors })?;
         }
     }
@@ -133,13 +143,19 @@ impl Backend<'_> {
 
 impl Annotations<'_> {
     /// What a controller answers in place of the pods; those of another class do not read the annotations of this one.
-    fn cors(&self, class: Option<&str>) -> Option<Cors> {
+    ///
+    /// # Errors
+    ///
+    /// Why it is not known which middlewares there are.
+    fn cors(&self, class: Option<&str>, objects: &Objects) -> Result<Option<Cors>, String> {
         let is_of = |controller: &str| class.is_none_or(|class| class.contains(controller));
-        if is_of("traefik") && self.middlewares.is_some() {
-            return Some(Cors { by: "the middlewares that it names for Traefik", ..Cors::default() });
+        if is_of("traefik")
+            && let Some(names) = &self.middlewares
+        {
+            return proxies::by_middlewares(names.split(',').map(str::to_owned), objects);
         }
-        (is_of("nginx") && self.enable_cors.as_deref() == Some("true"))
-            .then(|| Cors::by_nginx(self.cors_allow_origin.as_deref(), self.cors_allow_credentials.as_deref()))
+        Ok((is_of("nginx") && self.enable_cors.as_deref() == Some("true"))
+            .then(|| Cors::by_nginx(self.cors_allow_origin.as_deref(), self.cors_allow_credentials.as_deref())))
     }
 }
 

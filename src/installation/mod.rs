@@ -8,6 +8,7 @@ pub(crate) mod openshift;
 pub(crate) mod others;
 #[cfg(feature = "flyte-oauth-tls")]
 pub(crate) mod presented;
+pub(crate) mod proxies;
 pub(crate) mod routes;
 
 #[cfg(feature = "flyte-oauth-tls")]

@@ -8,6 +8,7 @@ use super::{
     ingress::{Ingress, IssuedBy},
     objects::{Found, Objects},
     openshift::Route,
+    proxies::{self, Proxy},
 };
 use crate::host::{Host, Listed};
 
@@ -66,6 +67,22 @@ pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Resu
             return Ok(used(TLS_CRT, namespace));
         }
     }
+    let (mut is_named, mut by_proxy) = (false, None);
+    let is_its = |proxy: &Proxy| proxy.secret.as_deref() == Some(secret);
+    each_proxy(objects, namespace, &|_| true, &mut |_, proxy| {
+        is_named |= is_its(proxy);
+        Ok(())
+    })?;
+    if is_named {
+        let services = admin::services(objects, namespace)?;
+        each_proxy(objects, namespace, &|service| services.contains(service), &mut |_, proxy| {
+            by_proxy = by_proxy.take().or(is_its(proxy).then(|| used(TLS_CRT, namespace)).flatten());
+            Ok(())
+        })?;
+        if by_proxy.is_some() {
+            return Ok(by_proxy);
+        }
+    }
     let own = admin::own_certificates(objects, namespace, |mounted| mounted == secret)?;
     if let Some(own) = own.into_iter().find(|own| own.secret.0 == secret)
         && !ends_tls(objects, namespace)?
@@ -90,9 +107,31 @@ fn ends_tls(objects: &Objects, namespace: &str) -> Result<bool, String> {
     let services = admin::services(objects, namespace)?;
     let by_ingress = |found: &Found| Ok(found.read::<Ingress>(Listed::Ingress)?.ends_tls(&services).then_some(()));
     let by_route = |found: &Found| Ok(found.read::<Route>(Listed::Route)?.ends_tls(&services).then_some(()));
-    Ok(objects.find(Listed::Ingress, Some(namespace), by_ingress)?.is_some()
+    let mut by_proxy = false;
+    each_proxy(objects, namespace, &|service| services.contains(service), &mut |_, proxy| {
+        by_proxy |= proxy.ends_tls;
+        Ok(())
+    })?;
+    Ok(by_proxy
+        || objects.find(Listed::Ingress, Some(namespace), by_ingress)?.is_some()
         || objects.find(Listed::Route, Some(namespace), by_route)?.is_some()
         || gateway::leads_to(objects, namespace, &services)?)
+}
+
+/// Gives each route of Contour's and Traefik's that leads to some Services of a namespace to `each`, with its title.
+fn each_proxy(
+    objects: &Objects,
+    namespace: &str,
+    leads: &dyn Fn(&str) -> bool,
+    each: &mut dyn FnMut(&str, &Proxy) -> Result<(), String>,
+) -> Result<(), String> {
+    for kind in proxies::KINDS {
+        objects.each(kind, Some(namespace), |found| {
+            let title = found.title(kind);
+            Proxy::each(kind, found, leads)?.iter().try_for_each(|proxy| each(&title, proxy))
+        })?;
+    }
+    Ok(())
 }
 
 /// The Services that lead to the flyteadmins of a namespace, found out once for each.
@@ -153,6 +192,10 @@ pub(crate) fn tls_hosts(objects: &Objects, namespace: &str, secret: &str) -> Res
         let ingress = found.read::<Ingress>(Listed::Ingress)?;
         let title = found.title(Listed::Ingress);
         ingress.tls_hosts(secret).into_iter().try_for_each(|host| hosts.add(host, &title))
+    })?;
+    each_proxy(objects, namespace, &|_| true, &mut |title, proxy| {
+        let is_its = proxy.secret.as_deref() == Some(secret);
+        proxy.hosts.iter().filter(|_| is_its).try_for_each(|host| hosts.add(host, title))
     })?;
     if gateway::names(objects, (namespace, secret))? {
         each_at_gateway(&objects.everywhere(), &mut |at| {
@@ -215,6 +258,16 @@ fn presented(objects: &Objects) -> Vec<Presented> {
         Ok(())
     });
     for namespace in namespaces(objects) {
+        let services = services.of(&namespace).unwrap_or_default();
+        let _ = each_proxy(objects, &namespace, &|service| services.contains(service), &mut |title, proxy| {
+            if proxy.ends_tls {
+                let (route, namespace) = (title.to_owned(), namespace.clone());
+                let secret = |secret: &String| Held::Secret(format!("{namespace}/{secret}"));
+                let held = proxy.secret.as_ref().map_or(Held::Router, secret);
+                presented.push(Presented { route, namespace, held, issuer: None });
+            }
+            Ok(())
+        });
         if ends_tls(objects, &namespace).unwrap_or(true) {
             continue;
         }

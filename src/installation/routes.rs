@@ -1,11 +1,11 @@
-//! From which hosts pods are reached: by Ingresses, by the routes of Gateway API, and by those of OpenShift.
+//! From which hosts pods are reached: by Ingresses, by the routes of Gateway API, of OpenShift, of Contour and of Traefik.
 
 use std::collections::BTreeSet;
 
 use super::{
     gateway, ingress,
     objects::{Found, Objects},
-    openshift,
+    openshift, proxies,
 };
 use crate::{host::Listed, verdict::Shortened, view::view, workload::Labels};
 
@@ -42,13 +42,20 @@ pub(crate) struct Cors {
     pub(crate) is_echoed: bool,
 }
 
+const ANY: &str = "*";
+
 impl Cors {
     /// What ingress-nginx answers, by its annotations `cors-allow-origin` and `cors-allow-credentials`.
     pub(crate) fn by_nginx(origins: Option<&str>, credentials: Option<&str>) -> Self {
-        let origins = origins.unwrap_or("*").split(',').map(str::trim);
+        let listed = origins.unwrap_or(ANY).split(',').map(str::trim).filter(|origin| !origin.is_empty());
+        let mut origins: Vec<String> = listed.map(str::to_owned).collect();
+        // `Parse` of its `annotations/cors` takes one `*` for the whole list.
+        if origins.iter().any(|origin| origin == ANY) {
+            origins = vec![ANY.to_owned()];
+        }
         Self {
             by: "its annotations for ingress-nginx",
-            origins: Some(origins.filter(|origin| !origin.is_empty()).map(str::to_owned).collect()),
+            origins: Some(origins),
             with_credentials: credentials != Some("false"),
             is_echoed: false,
         }
@@ -57,6 +64,19 @@ impl Cors {
     /// What a filter of Gateway API answers.
     pub(crate) fn by_filter(origins: Vec<String>, with_credentials: bool) -> Self {
         Self { by: "its CORS filter", origins: Some(origins), with_credentials, is_echoed: true }
+    }
+
+    /// What Contour has Envoy answer: the origin that asks, where the list has it or `*`; `None` where it has a pattern.
+    pub(crate) fn by_contour(origins: Vec<String>, with_credentials: bool) -> Self {
+        let is_pattern =
+            |origin: &String| origin != ANY && origin.contains(['*', '(', '[', '|', '\\', '^', '$', '?', '+']);
+        let origins = (!origins.iter().any(is_pattern)).then_some(origins);
+        Self { by: "its corsPolicy", origins, with_credentials, is_echoed: true }
+    }
+
+    /// What Traefik answers by middlewares: `*` where the list has that.
+    pub(crate) fn by_traefik(origins: Option<Vec<String>>, with_credentials: bool) -> Self {
+        Self { by: "Traefik's middleware", origins, with_credentials, is_echoed: false }
     }
 
     /// Whether browsers let a page of that origin call with credentials.
@@ -142,8 +162,13 @@ pub(crate) fn services(
 #[cfg(feature = "flyte-console-url")]
 pub(crate) fn namespaces(objects: &Objects, host: &str) -> Result<BTreeSet<String>, String> {
     type IsFor = fn(&Found, &str) -> Result<bool, String>;
-    const KINDS: [(Listed, IsFor); 3] =
-        [(Listed::Ingress, ingress::is_for), (Listed::HttpRoute, gateway::is_for), (Listed::Route, openshift::is_for)];
+    const KINDS: [(Listed, IsFor); 5] = [
+        (Listed::Ingress, ingress::is_for),
+        (Listed::HttpRoute, gateway::is_for),
+        (Listed::Route, openshift::is_for),
+        (Listed::HttpProxy, |found, host| proxies::is_for(Listed::HttpProxy, found, host)),
+        (Listed::IngressRoute, |found, host| proxies::is_for(Listed::IngressRoute, found, host)),
+    ];
     let mut namespaces = BTreeSet::new();
     for (kind, is_for) in KINDS {
         objects.each(kind, None, |found| {
@@ -164,13 +189,16 @@ pub(crate) fn namespaces(objects: &Objects, host: &str) -> Result<BTreeSet<Strin
 pub(crate) fn hosts(objects: &Objects, namespace: &str, services: &BTreeSet<String>) -> Result<Hosts, String> {
     type Add = fn(&Found, &BTreeSet<String>, &Objects, &mut Hosts) -> Result<(), String>;
     const KINDS: [(Listed, Add); 3] = [
-        (Listed::Ingress, |found, services, _, hosts| ingress::add_hosts(found, services, hosts)),
+        (Listed::Ingress, ingress::add_hosts),
         (Listed::HttpRoute, gateway::add_hosts),
         (Listed::Route, |found, services, _, hosts| openshift::add_hosts(found, services, hosts)),
     ];
     let mut hosts = Hosts::default();
     for (kind, add) in KINDS {
         objects.each(kind, Some(namespace), |found| add(found, services, objects, &mut hosts))?;
+    }
+    for kind in proxies::KINDS {
+        objects.each(kind, Some(namespace), |found| proxies::add_hosts(kind, found, services, objects, &mut hosts))?;
     }
     Ok(hosts)
 }
