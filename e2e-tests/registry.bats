@@ -60,14 +60,14 @@ check() { # MODULE [OPTION...]
   [[ $output == "$reference is $registry/policies/flyte-non-root@sha256:"* ]]
 }
 
-@test "verdicts are those of the same modules from files" {
-  for artifact in "${artifacts[@]}"; do
-    from_file=$("$flytewarden" check --module "$root/dist/$artifact.wasm" "$root/examples/before.yaml") || true
-    from_registry=$("$flytewarden" check --insecure --module "registry://$registry/policies/$artifact:$tag" \
-      "$root/examples/before.yaml" 2>/dev/null) || true
-    [ -n "$from_file" ]
-    [ "$from_file" = "$from_registry" ]
-  done
+# That the registry has the bytes of the others, skopeo says.
+@test "verdicts are those of the same module from a file" {
+  artifact=flyte-non-root
+  from_file=$("$flytewarden" check --module "$root/dist/$artifact.wasm" "$root/examples/before.yaml") || true
+  from_registry=$("$flytewarden" check --insecure --module "registry://$registry/policies/$artifact:$tag" \
+    "$root/examples/before.yaml" 2>/dev/null) || true
+  [ -n "$from_file" ]
+  [ "$from_file" = "$from_registry" ]
 }
 
 @test "skopeo reads the media types, the annotations and the same bytes" {
