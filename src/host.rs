@@ -155,6 +155,8 @@ pub enum Listed {
     IngressRoute,
     /// Contour's.
     HttpProxy,
+    /// Istio's.
+    VirtualService,
 }
 
 /// cert-manager's API, of which k8s-openapi has nothing.
@@ -196,6 +198,7 @@ impl Listed {
             Self::Middleware => ("traefik.io/v1alpha1", "Middleware"),
             Self::IngressRoute => ("traefik.io/v1alpha1", "IngressRoute"),
             Self::HttpProxy => ("projectcontour.io/v1", "HTTPProxy"),
+            Self::VirtualService => ("networking.istio.io/v1", "VirtualService"),
         }
     }
 
@@ -219,6 +222,7 @@ impl Listed {
                 | Self::Middleware
                 | Self::IngressRoute
                 | Self::HttpProxy
+                | Self::VirtualService
         )
     }
 
@@ -302,6 +306,7 @@ impl Listed {
             Self::SecurityPolicy => &["metadata.name", "metadata.namespace", "spec"],
             Self::Middleware => &["metadata.name", "metadata.namespace", "spec"],
             Self::IngressRoute => &["metadata.name", "metadata.namespace", "spec.routes", "spec.tls.secretName"],
+            Self::VirtualService => &["metadata.name", "metadata.namespace", "spec.hosts", "spec.http"],
             Self::HttpProxy => {
                 &["metadata.name", "metadata.namespace", "spec.routes", "spec.tcpproxy", "spec.virtualhost"]
             }

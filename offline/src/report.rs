@@ -486,7 +486,8 @@ impl Report {
             self.summary.notices += judged.notices.len() + judged.more_notices;
         }
         // Where nothing leads anywhere, the manifests need not be read once more.
-        const ROUTES: [&str; 6] = ["GRPCRoute", "HTTPProxy", "HTTPRoute", "Ingress", "IngressRoute", "Route"];
+        const ROUTES: [&str; 7] =
+            ["GRPCRoute", "HTTPProxy", "HTTPRoute", "Ingress", "IngressRoute", "Route", "VirtualService"];
         let leads_somewhere = !self.asked_for.is_empty()
             || ROUTES.iter().any(|kind| self.out_of_scope.contains_key(*kind))
             || self.objects.iter().any(|judged| judged.place.kind == "Ingress");

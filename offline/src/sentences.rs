@@ -143,7 +143,7 @@ impl Sentences {
             let Presented { route, namespace, held, .. } = presented;
             let secret = match held {
                 Held::Secret(secret) => Some(format!("Secret {secret}")),
-                Held::Aws | Held::Router => None,
+                Held::LoadBalancer(_) | Held::Router => None,
             };
             !self.providers.contains(namespace)
                 && !self.certificates.iter().any(|shown| shown == route || Some(shown) == secret.as_ref())
@@ -201,7 +201,11 @@ fn not_here(Presented { route, held, issuer, .. }: &Presented) -> String {
         Held::Secret(secret) => format!(
             "{route} presents Secret {secret}, which is not among these manifests{issued}; add it, without its key"
         ),
-        Held::Aws => format!("{route} has its certificate at AWS (certificate-arn), where nobody sees it from here"),
+        Held::LoadBalancer(annotation) => {
+            format!(
+                "{route} has its certificate at the cloud's load balancer ({annotation}), where nobody sees it from here"
+            )
+        }
         Held::Router => format!("{route} has its certificate in itself or at its router, which is not judged"),
     }
 }

@@ -1,8 +1,8 @@
 //! What answers CORS in front of flyteadmin: its origins are what browsers get, whatever flyteadmin says.
 //!
 //! Read: ingress-nginx' annotations `enable-cors` and `cors-*` of an Ingress, filters of type `CORS` of an HTTPRoute, `corsPolicy` of
-//! Contour's HTTPProxy, and `headers` of Traefik's Middleware. In one of their origins `*` may stand for a part of the name. Not read:
-//! patterns.
+//! Contour's HTTPProxy and of Istio's VirtualService, and `headers` of Traefik's Middleware. In one of their origins `*` may stand for a
+//! part of the name. That snippets and patterns are not read is said.
 //!
 //! Sources: `annotations/cors` of [kubernetes/ingress-nginx](https://github.com/kubernetes/ingress-nginx), which takes a list with `*`
 //! in it for `*`; `HTTPCORSFilter` of [Gateway API](https://gateway-api.sigs.k8s.io); `CORSPolicy` of
@@ -18,12 +18,14 @@ use crate::{
     edit,
     host::{Host, Listed},
     installation::{
-        admin, ingress,
+        admin,
+        fields::{is_true, items, text, texts},
+        ingress,
         objects::{Found, Objects},
-        routes::Cors,
+        proxies,
+        routes::{Cors, says_origin},
     },
     location,
-    text::Text,
     verdict::{Notice, Place, Unjudged, Verdict, Violation},
 };
 
@@ -39,7 +41,8 @@ struct InFront {
 }
 
 /// The kinds of objects that may.
-pub(super) const KINDS: [Listed; 4] = [Listed::Ingress, Listed::HttpRoute, Listed::HttpProxy, Listed::Middleware];
+pub(super) const KINDS: [Listed; 5] =
+    [Listed::Ingress, Listed::HttpRoute, Listed::HttpProxy, Listed::Middleware, Listed::VirtualService];
 
 /// Judges an object of these kinds, as far as it answers CORS in front of flyteadmin.
 pub(super) fn judge(
@@ -54,6 +57,7 @@ pub(super) fn judge(
         Listed::Ingress => by_ingress(object).into_iter().collect(),
         Listed::HttpProxy => by_proxy(object).into_iter().collect(),
         Listed::Middleware => by_middleware(object).into_iter().collect(),
+        Listed::VirtualService => by_mesh(object, namespace),
         _ => by_filters(object, namespace),
     };
     let objects = Objects::beside(host);
@@ -61,7 +65,20 @@ pub(super) fn judge(
     for in_front in answered {
         let found = judge_origins(&in_front, settings);
         // Where nothing would be wrong, nobody need know where it leads.
-        let Some(first) = found.first() else { continue };
+        let unread = in_front.cors.origins.is_none().then(|| {
+            let text = format!(
+                "{} may answer CORS here, and is not read; see that it lets in no more than flyteconsole's own origin",
+                in_front.cors.by
+            );
+            Notice { place: Place::at(in_front.path.clone()), ..note(rules::NOT_KNOWN, text) }
+        });
+        let Some((place, problem)) = found
+            .first()
+            .map(|first| (&first.place, &first.problem))
+            .or(unread.as_ref().map(|unread| (&unread.place, &unread.text)))
+        else {
+            continue;
+        };
         let leads = if kind == Listed::Middleware {
             let name = text(object, &["metadata", "name"]);
             is_used(&objects.everywhere(), namespace, name.as_deref().unwrap_or_default())
@@ -73,12 +90,12 @@ pub(super) fn judge(
             Ok(true) => {
                 verdict.seen.judged();
                 verdict.violations.extend(found);
+                verdict.notices.extend(unread);
             }
             Ok(false) => {}
             Err(reason) => {
-                let text = format!("{}; whether it leads to flyteadmin is not known: {reason}", first.problem);
-                let place = first.place.clone();
-                verdict.notices.push(Notice { place, ..note(rules::NOT_KNOWN, text) });
+                let text = format!("{problem}; whether it leads to flyteadmin is not known: {reason}");
+                verdict.notices.push(Notice { place: place.clone(), ..note(rules::NOT_KNOWN, text) });
                 break;
             }
         }
@@ -86,27 +103,26 @@ pub(super) fn judge(
     Ok(())
 }
 
-/// The text at a path.
-fn text<'t>(object: &'t str, path: &[&str]) -> Option<Text<'t>> {
-    serde_json::from_str(edit::at(object, path)?).ok()
-}
-
-/// The items of a list at a path.
-fn items<'t>(object: &'t str, path: &[&str]) -> Vec<&'t RawValue> {
-    edit::at(object, path).and_then(edit::items).unwrap_or_default()
-}
-
 /// What ingress-nginx answers for an Ingress; controllers of another class do not read its annotations.
 fn by_ingress(ingress: &str) -> Option<InFront> {
     let name = |annotation: &str| format!("nginx.ingress.kubernetes.io/{annotation}");
     let said = |annotation: &str| text(ingress, &["metadata", "annotations", &name(annotation)]);
-    let is_nginx = text(ingress, &["spec", "ingressClassName"]).is_none_or(|class| class.contains("nginx"));
-    if !is_nginx || said("enable-cors").as_deref() != Some("true") {
+    if text(ingress, &["spec", "ingressClassName"]).is_some_and(|class| !class.contains("nginx")) {
+        return None;
+    }
+    let at = |annotation: &str| location::key("metadata.annotations", &name(annotation));
+    for snippet in ["configuration-snippet", "server-snippet"] {
+        if said(snippet).is_some_and(|snippet| says_origin(&snippet)) {
+            let (cors, services) = (Cors::unread("a snippet for nginx"), services_of_ingress(ingress));
+            return Some(InFront { cors, path: at(snippet), is_list: false, services });
+        }
+    }
+    if said("enable-cors").as_deref() != Some("true") {
         return None;
     }
     let origins = said("cors-allow-origin");
     let said_at = if origins.is_some() { "cors-allow-origin" } else { "enable-cors" };
-    let path = location::key("metadata.annotations", &name(said_at));
+    let path = at(said_at);
     let cors = Cors::by_nginx(origins.as_deref(), said("cors-allow-credentials").as_deref());
     Some(InFront { cors, path, is_list: false, services: services_of_ingress(ingress) })
 }
@@ -125,40 +141,34 @@ fn services_of_ingress(ingress: &str) -> Vec<String> {
     services
 }
 
-/// The Services that a route of Contour's or Traefik's leads to.
-fn services_of_route(route: &str) -> impl Iterator<Item = String> {
-    let services = items(route, &["services"]).into_iter();
-    services.filter_map(|service| text(service.get(), &["name"])).map(|name| name.to_string())
-}
-
-/// A list of origins at a path.
-fn origins(object: &str, path: &[&str]) -> Vec<String> {
-    items(object, path)
-        .into_iter()
-        .filter_map(|origin| text(origin.get(), &[]))
-        .map(|origin| origin.to_string())
-        .collect()
-}
-
 /// What Contour answers for an HTTPProxy.
 fn by_proxy(proxy: &str) -> Option<InFront> {
-    let cors = edit::at(proxy, &["spec", "virtualhost", "corsPolicy"])?;
-    let routes = items(proxy, &["spec", "routes"]).into_iter();
-    let with_credentials = edit::at(cors, &["allowCredentials"]) == Some("true");
     Some(InFront {
-        cors: Cors::by_contour(origins(cors, &["allowOrigin"]), with_credentials),
+        cors: proxies::of_proxy(proxy)?,
         path: "spec.virtualhost.corsPolicy.allowOrigin".to_owned(),
         is_list: true,
-        services: routes.flat_map(|route| services_of_route(route.get())).collect(),
+        services: proxies::services_of_proxy(proxy),
     })
+}
+
+/// What Istio answers for the routes of a VirtualService.
+fn by_mesh(service: &str, namespace: &str) -> Vec<InFront> {
+    let routes = items(service, &["spec", "http"]).into_iter().enumerate();
+    let answered = routes.filter_map(|(index, route)| {
+        Some(InFront {
+            cors: proxies::of_mesh(route.get())?,
+            path: format!("spec.http[{index}].corsPolicy.allowOrigins"),
+            is_list: true,
+            services: proxies::services_of_mesh(route.get(), namespace),
+        })
+    });
+    answered.collect()
 }
 
 /// What Traefik answers by a Middleware.
 fn by_middleware(middleware: &str) -> Option<InFront> {
-    let headers = edit::at(middleware, &["spec", "headers"])?;
-    let with_credentials = edit::at(headers, &["accessControlAllowCredentials"]) == Some("true");
     Some(InFront {
-        cors: Cors::by_traefik(Some(origins(headers, &["accessControlAllowOriginList"])), with_credentials),
+        cors: proxies::of_middleware(middleware)?,
         path: "spec.headers.accessControlAllowOriginList".to_owned(),
         is_list: true,
         services: Vec::new(),
@@ -178,15 +188,11 @@ fn is_used(objects: &Objects, namespace: &str, name: &str) -> Result<bool, Strin
         let is_named = names.is_some_and(|names| names.split(',').any(|name| name.trim() == own));
         leads(&found.namespace, if is_named { services_of_ingress(ingress) } else { Vec::new() })
     })?;
+    let own = own.trim_end_matches("@kubernetescrd");
     let by_route = |found: &Found| {
-        let is_it = |middleware: &&RawValue| {
-            let of = text(middleware.get(), &["namespace"]);
-            text(middleware.get(), &["name"]).as_deref() == Some(name)
-                && of.as_deref().unwrap_or(&found.namespace) == namespace
-        };
-        let routes = items(found.object.get(), &["spec", "routes"]).into_iter();
-        let naming = routes.filter(|route| items(route.get(), &["middlewares"]).iter().any(is_it));
-        leads(&found.namespace, naming.flat_map(|route| services_of_route(route.get())).collect())
+        let routes = items(found.object.get(), &["spec", "routes"]).into_iter().map(|route| route.get());
+        let is_named = |route: &&str| proxies::middlewares(route, &found.namespace).iter().any(|name| name == own);
+        leads(&found.namespace, routes.filter(is_named).flat_map(proxies::services).collect())
     };
     Ok(by_ingress.is_some() || objects.find(Listed::IngressRoute, None, by_route)?.is_some())
 }
@@ -201,10 +207,7 @@ fn by_filters(route: &str, namespace: &str) -> Vec<InFront> {
             let is_own = |backend: &&&RawValue| text(backend.get(), &["namespace"]).is_none_or(|of| &*of == namespace);
             let service = |backend: &&RawValue| text(backend.get(), &["name"]).map(|name| name.to_string());
             answered.push(InFront {
-                cors: Cors::by_filter(
-                    origins(cors, &["allowOrigins"]),
-                    edit::at(cors, &["allowCredentials"]) == Some("true"),
-                ),
+                cors: Cors::by_filter(texts(cors, &["allowOrigins"]), is_true(cors, &["allowCredentials"])),
                 path: format!("spec.rules[{index}].filters[{at}].cors.allowOrigins"),
                 is_list: true,
                 services: own.iter().filter(is_own).filter_map(service).collect(),

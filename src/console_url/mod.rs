@@ -64,8 +64,10 @@ pub const DECLARED: Declared = Declared {
     settings: settings::SETTINGS,
     asks_for: &[
         Listed::Deployment,
+        Listed::SecurityPolicy,
         Listed::Gateway,
         Listed::HttpRoute,
+        Listed::VirtualService,
         Listed::Ingress,
         Listed::HttpProxy,
         Listed::Route,
@@ -75,7 +77,7 @@ pub const DECLARED: Declared = Declared {
         Listed::Service,
     ],
     asks_for_images: false,
-    most_bytes: 580_000,
+    most_bytes: 600_000,
 };
 
 impl Policy for ConsoleUrl {

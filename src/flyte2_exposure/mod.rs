@@ -13,6 +13,7 @@
 //! [flyteorg/flyte](https://github.com/flyteorg/flyte) v2.0.43.
 
 mod config;
+mod identity;
 mod in_front;
 mod network;
 mod route;
@@ -200,7 +201,7 @@ fn judge_way(
     let mut found = Vec::new();
     let (mut leads, mut fault) = (false, None);
     let known = namespaces.into_iter().try_for_each(|of_flyte| {
-        server::each(&objects, of_flyte, |_, workload, ports| {
+        server::each(&objects, of_flyte, |_, workload, placed, ports| {
             // What is wrong for one is wrong for the next, and is said once.
             if leads || fault.is_some() {
                 return Ok(());
@@ -218,7 +219,8 @@ fn judge_way(
             match Route::of((kind, namespace, name), object, &backends, &objects) {
                 Ok(Some(route)) => {
                     leads = true;
-                    found.extend(route.found(name, settings, &mesh()?));
+                    let believes = || identity::believes(workload, placed, &objects, of_flyte);
+                    found.extend(route.found(name, settings, &mesh()?, &believes));
                 }
                 Ok(None) => {}
                 Err(Fault::Unreadable(unjudged)) => fault = Some(unjudged),
@@ -289,6 +291,7 @@ fn of_ways(
     ports: &server::Ports,
     settings: &Settings,
     mesh: &Mesh,
+    believes: &dyn Fn() -> bool,
 ) -> Result<Vec<(String, Found)>, String> {
     let mut ways = Vec::new();
     let backends = Backends::of(objects, namespace, labels, ports)?;
@@ -309,7 +312,7 @@ fn of_ways(
                 Err(Fault::Unreadable(_)) => None,
                 Err(Fault::NotKnown(reason)) => return Err(reason),
             };
-            let of_it = route.map(|route| route.found(&found.name, settings, mesh));
+            let of_it = route.map(|route| route.found(&found.name, settings, mesh, believes));
             ways.extend(of_it.into_iter().flatten().map(|of_it| (found.title(kind), of_it)));
             Ok(())
         })?;

@@ -4,7 +4,7 @@
 use serde_json::value::RawValue;
 
 use super::{
-    Found,
+    Found, identity,
     in_front::{self, Annotated, Front, Gate, Mesh, Why},
     is_for_everybody, rules,
     server::{Backend, Backends},
@@ -30,6 +30,8 @@ pub(super) struct Route {
     how_to_ask: &'static str,
     /// What makes its controller remove the headers of CORS; `None` where it does.
     how_to_remove: Option<&'static str>,
+    /// Whether headers by which callers say who they are go through.
+    passes_identity: bool,
 }
 
 /// The header by which browsers know that a website is let in.
@@ -76,6 +78,7 @@ impl Route {
                 Self {
                     paths: route.backends().any(leads).then(|| route.path()).into_iter().collect(),
                     gate: Gate::OPEN,
+                    passes_identity: !identity::names_headers(route.headers()),
                     how_to_ask: "point it at an oauth-proxy in front of Flyte",
                     how_to_remove: (!is_removed).then_some(
                         "delete Access-Control-Allow-Origin and Access-Control-Allow-Credentials in spec.httpHeaders.actions.response",
@@ -87,7 +90,7 @@ impl Route {
                 let leads = |namespace: &str, service: &str, port: Option<&str>| {
                     namespace == backends.namespace && backends.find(service, port).is_some()
                 };
-                let led = route.led(namespace, &leads, ALLOW_ORIGIN);
+                let led = route.led(namespace, &leads, ALLOW_ORIGIN, &identity::names_headers);
                 if led.paths.is_empty() || route.gateways(namespace).is_empty() {
                     return Ok(None);
                 }
@@ -100,6 +103,7 @@ impl Route {
                 Self {
                     paths: led.paths,
                     gate,
+                    passes_identity: led.passes_identity,
                     how_to_ask: "attach a policy that authenticates, such as Envoy Gateway's SecurityPolicy with oidc or jwt",
                     how_to_remove: (kind == Listed::HttpRoute && !led.is_removed).then_some(
                         "add the filter {type: ResponseHeaderModifier, responseHeaderModifier: {remove: \
@@ -162,11 +166,24 @@ impl Route {
         };
         let gate = Front { annotations: &annotations, class, services: &services, namespace, objects }.gate()?;
         let is_removed = removes_cors(&annotations, objects)?;
-        Ok(Some(Self { paths, gate, how_to_ask, how_to_remove: (!is_removed).then_some(how_to_remove) }))
+        let how_to_remove = (!is_removed).then_some(how_to_remove);
+        // AWS puts its own in the place of those that callers send, where it logs people in; where it verifies tokens, nobody says.
+        let asks = in_front::OF_AWS.iter().any(|annotation| annotations.get(annotation).is_some());
+        let asks = asks || services.iter().any(|own| own.auth_type.is_some());
+        let by_aws = class.is_none_or(|class| class.contains("alb")) && asks;
+        let passes_identity = !by_aws && !removes_identity(&annotations, objects)?;
+        Ok(Some(Self { paths, gate, how_to_ask, how_to_remove, passes_identity }))
     }
 
     /// What is found of the route: whether something asks who calls, and what browsers get.
-    pub(super) fn found(&self, name: &str, settings: &Settings, mesh: &Mesh) -> Vec<Found> {
+    /// `believes` says whether Flyte 2 takes its callers for whom their headers say.
+    pub(super) fn found(
+        &self,
+        name: &str,
+        settings: &Settings,
+        mesh: &Mesh,
+        believes: &dyn Fn() -> bool,
+    ) -> Vec<Found> {
         let mut found = Vec::new();
         let open: Vec<&str> = self.paths.iter().map(|path| &**path).filter(|path| !is_for_everybody(path)).collect();
         if open.is_empty() {
@@ -174,6 +191,12 @@ impl Route {
         }
         if !mesh.asks && !settings.is_authenticated(name) {
             found.extend(self.unasked(&open, mesh));
+        }
+        if self.passes_identity && (mesh.asks || matches!(self.gate, Gate::Asks)) && believes() {
+            let text = "whoever has logged in may have their runs recorded as another's: headers such as X-Amzn-Oidc-Data go through as \
+                        they are sent, and Flyte 2 believes them unverified; set runs.trustForwardedIdentityHeaders: false, in the chart's \
+                        values below configuration.inline, or have X-Amzn-Oidc-* and Authorization removed here";
+            found.push(Found::Worth(rules::FORGEABLE_IDENTITY, text.to_owned()));
         }
         if let Some(how) = self.how_to_remove {
             let text = format!(
@@ -239,6 +262,21 @@ fn removes_cors(annotations: &Labels, objects: &Objects) -> Result<bool, String>
             }
             in_front::MIDDLEWARES => in_front::of_middlewares(value, objects)?.removes_cors,
             _ => name.contains("/listener-attributes.") && value.contains("access_control_allow_origin.header_value"),
+        };
+        if removes {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether annotations have a controller remove the headers by which callers say who they are.
+fn removes_identity(annotations: &Labels, objects: &Objects) -> Result<bool, String> {
+    for (name, value) in annotations.iter() {
+        let removes = match name {
+            "nginx.ingress.kubernetes.io/configuration-snippet" => identity::names_headers(value),
+            in_front::MIDDLEWARES => in_front::of_middlewares(value, objects)?.removes_identity,
+            _ => false,
         };
         if removes {
             return Ok(true);

@@ -23,8 +23,8 @@ rules! {
         "a file of Flyte 2's configuration that cannot be read, or that reads in two ways",
         "Flyte 2 does not start with it, and nothing in it was checked.";
     Notice FORGEABLE_IDENTITY = "forgeable-identity",
-        "identities from headers that any pod of the cluster can send",
-        "Flyte 2 takes who ran what from headers, and verifies no token, which is safe only where nothing but the proxy reaches it. Close its ports by a NetworkPolicy to all but the proxy and the pods of tasks, or set `runs.trustForwardedIdentityHeaders: false`.";
+        "identities from headers that any pod of the cluster can send, or anyone who has logged in",
+        "Flyte 2 takes who ran what from headers, and verifies no token, which is safe only where nothing but the proxy reaches it. Set `runs.trustForwardedIdentityHeaders: false`. Or close its ports by a NetworkPolicy to all but the proxy and the pods of tasks, and have the proxy remove `X-Amzn-Oidc-*` and `Authorization` of whoever calls, as AWS' does when it logs people in.";
     Notice ANY_ORIGIN = "any-origin",
         "a route to Flyte 2 that does not remove its CORS headers",
         "Flyte 2 allows every website that asks, with credentials, and has no option against it. Where browsers send a session along, such as a proxy's cookie, any website may act as the person. Have the controller remove the headers.";

@@ -226,7 +226,8 @@ impl Backends {
     }
 }
 
-/// Gives each container of a namespace's Deployments that runs Flyte 2's server to `each`, with the name of its Deployment.
+/// Gives each container of a namespace's Deployments that runs Flyte 2's server to `each`, with the name of its Deployment, that
+/// workload, and the ports of its pod.
 ///
 /// # Errors
 ///
@@ -234,12 +235,12 @@ impl Backends {
 pub(super) fn each(
     objects: &Objects,
     namespace: &str,
-    mut each: impl FnMut(&str, &Workload, &Ports) -> Result<(), String>,
+    mut each: impl FnMut(&str, &Workload, &Placed, &Ports) -> Result<(), String>,
 ) -> Result<(), String> {
     admin::each_server(objects, namespace, |found, workload, placed, server| match server {
         Server::FlyteTwo => {
             let ports = Ports::of(workload, placed).map_err(|error| found.unreadable(Listed::Deployment, &error))?;
-            each(&found.name, workload, &ports)
+            each(&found.name, workload, placed, &ports)
         }
         Server::Admin(_) => Ok(()),
     })

@@ -37,7 +37,7 @@ pub(super) fn found(
     objects: &Objects,
 ) -> Result<Option<Found>, String> {
     let mut found = None;
-    server::each(objects, namespace, |_, workload, ports| {
+    server::each(objects, namespace, |_, workload, _, ports| {
         let labels = workload.pod_labels();
         let backends = Backends::of(objects, namespace, labels, ports)?;
         // By its name, or by that in the cluster's DNS.

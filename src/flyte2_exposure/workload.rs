@@ -1,21 +1,17 @@
-//! Workloads that run Flyte 2's server or its console: ports of the node, identities that can be forged, and the Services and
-//! routes that came before.
+//! Workloads that run Flyte 2's server or its console: ports of the node, and the Services and routes that came before.
 
 use super::{
-    Found, Mesh, in_front, network, of_ways, rules,
+    Found, identity, in_front, of_ways, rules,
     server::{self, LeadsTo, Ports},
     settings::Settings,
 };
 use crate::{
-    admin_config::{mounts::Files, server::Server},
+    admin_config::server::Server,
     admission::{self, AdmissionRequest},
     flyte,
     host::Host,
     image::Repository,
-    installation::{
-        admin::{self, Reading},
-        objects::Objects,
-    },
+    installation::objects::Objects,
     text::Text,
     verdict::{Notice, Place, Shortened, Unjudged, Verdict, Violation},
     view::view,
@@ -117,16 +113,17 @@ fn judge_beside(
 ) -> Result<(), String> {
     let (objects, namespace, labels) = (Objects::beside(host), request.namespace(), workload.pod_labels());
     let mesh = in_front::of_mesh(&objects, namespace, labels)?;
-    judge_identity(workload, placed, &objects, namespace, &mesh, verdict)?;
+    identity::judge(workload, placed, &objects, namespace, &mesh, verdict)?;
     let name = workload.metadata.name.as_deref().unwrap_or_default();
     let mut is_there = false;
-    server::each(&objects, namespace, |other, _, _| {
+    server::each(&objects, namespace, |other, _, _, _| {
         is_there |= other == name && request.kind().name() == "Deployment";
         Ok(())
     })?;
     // An UPDATE may give the pods labels by which other Services lead there.
     if !is_there || request.is_update() {
-        for (title, found) in of_ways(&objects, namespace, labels, ports, settings, &mesh)? {
+        let believes = || identity::believes(workload, placed, &objects, namespace);
+        for (title, found) in of_ways(&objects, namespace, labels, ports, settings, &mesh, &believes)? {
             verdict.add(
                 match found {
                     Found::Wrong(rule, problem, mend) => {
@@ -138,42 +135,5 @@ fn judge_beside(
             );
         }
     }
-    Ok(())
-}
-
-/// Judges whether others than the proxy can say who they are.
-fn judge_identity(
-    workload: &Workload,
-    placed: &Placed,
-    objects: &Objects,
-    namespace: &str,
-    mesh: &Mesh,
-    verdict: &mut Verdict,
-) -> Result<(), String> {
-    let closes = if mesh.closes { Some(true) } else { network::closes(objects, namespace, workload.pod_labels())? };
-    if closes == Some(true) {
-        return Ok(());
-    }
-    let files = Files::of(workload, placed, None).map_err(Unjudged::in_words)?;
-    let Reading { mut config, unseen, .. } = admin::reading(objects, namespace, &files)?;
-    if !config.faults.is_empty() || !config.trusts_identity_headers() {
-        return Ok(());
-    }
-    let doubt = match closes {
-        None => Some("a NetworkPolicy with matchExpressions, which are not read, may close them".to_owned()),
-        _ => (!unseen.is_empty()).then(|| format!("it may be told not to by {}", unseen.join(" and "))),
-    };
-    let trusts =
-        "believes headers that say who calls, and no NetworkPolicy closes its ports: any pod may act as any user";
-    if let Some(doubt) = doubt {
-        let text = format!("as far as is seen {trusts}; {doubt}");
-        verdict.notices.push(Notice { rule: rules::NOT_KNOWN, place: placed.place(), text });
-        return Ok(());
-    }
-    let text = format!(
-        "{trusts}; add a NetworkPolicy that lets in the proxy and the pods of tasks alone, or set runs.trustForwardedIdentityHeaders: \
-         false, in the chart's values below configuration.inline"
-    );
-    verdict.notices.push(Notice { rule: rules::FORGEABLE_IDENTITY, place: placed.place(), text });
     Ok(())
 }

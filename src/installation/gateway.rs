@@ -12,11 +12,11 @@ use serde_json::value::RawValue;
 
 use super::{
     objects::{Found, Objects},
-    routes::{Cors, Hosts, RouteHost},
+    routes::{Cors, Hosts, RouteHost, says_origin},
 };
 #[cfg(feature = "flyte2-exposure")]
 use crate::admission;
-use crate::{host::Listed, text::Text, view::view};
+use crate::{edit, host::Listed, text::Text, view::view};
 
 view! {
     /// A HTTPRoute or a GRPCRoute.
@@ -56,7 +56,9 @@ view! {
         "cors" => cors: CorsFilter<'a>,
         "extensionRef" => extension: IgnoredAny,
         /// What it does to the headers of answers, yet to be read.
-        "responseHeaderModifier" if "flyte2-exposure" => modifier: &'a RawValue,
+        "responseHeaderModifier" => modifier: &'a RawValue,
+        /// What it does to the headers of requests, yet to be read.
+        "requestHeaderModifier" if "flyte2-exposure" => of_requests: &'a RawValue,
         /// Another path than the one that was asked for, yet to be read.
         "urlRewrite" if "flyte2-exposure" => rewrite: &'a RawValue,
         /// Who gets a copy of each request, yet to be read.
@@ -154,8 +156,11 @@ impl<'a> Route<'a> {
         let cors = |rule: &Rule| {
             let filters = || rule.filters.iter().flatten();
             let extension = filters().any(|filter| filter.extension.is_some());
-            let unknown = || Cors { by: "a filter that it refers to", ..Cors::default() };
-            filters().find_map(|filter| filter.cors.as_ref()).map(CorsFilter::cors).or(extension.then(unknown))
+            let modifies = |filter: &Filter| filter.modifier.is_some_and(|modifier| sets_origin(modifier.get()));
+            let known = filters().find_map(|filter| filter.cors.as_ref()).map(CorsFilter::cors);
+            known
+                .or(extension.then(|| Cors::unread("a filter that it refers to")))
+                .or(filters().any(modifies).then(|| Cors::unread("its responseHeaderModifier")))
         };
         let mut each = self.rules_to(namespace, services).map(cors);
         let first = each.next()??;
@@ -186,6 +191,8 @@ pub(crate) struct Led {
     pub(crate) has_extension: bool,
     /// Whether a header is removed from all answers.
     pub(crate) is_removed: bool,
+    /// Whether headers go through by which callers say who they are.
+    pub(crate) passes_identity: bool,
 }
 
 /// A Gateway that a route is attached to.
@@ -200,9 +207,10 @@ pub(crate) struct Parent<'r> {
 /// What a route says of who is let in.
 #[cfg(feature = "flyte2-exposure")]
 impl Route<'_> {
-    /// What a route of a namespace does with the requests that it leads somewhere; `header` is one of the answers.
-    pub(crate) fn led(&self, from: &str, leads: &Leads, header: &str) -> Led {
-        let mut led = Led { paths: Vec::new(), has_extension: false, is_removed: true };
+    /// What a route of a namespace does with the requests that it leads somewhere; `header` is one of the answers, and
+    /// `names_identity` says whether what is done to requests is to headers by which callers say who they are.
+    pub(crate) fn led(&self, from: &str, leads: &Leads, header: &str, names_identity: &dyn Fn(&str) -> bool) -> Led {
+        let mut led = Led { paths: Vec::new(), has_extension: false, is_removed: true, passes_identity: false };
         for rule in self.rules().filter(|rule| rule.leads(from, leads)) {
             let filters = || rule.filters.iter().flatten();
             let before = led.paths.len();
@@ -217,6 +225,8 @@ impl Route<'_> {
             }
             led.has_extension |= filters().any(|filter| filter.extension.is_some());
             led.is_removed &= filters().any(|filter| filter.removes(header));
+            let of_requests = |filter: &Filter| filter.of_requests.is_some_and(|headers| names_identity(headers.get()));
+            led.passes_identity |= !filters().any(of_requests);
         }
         led
     }
@@ -289,6 +299,11 @@ impl Filter<'_> {
         let modifier = self.modifier.and_then(|modifier| admission::read::<HeaderModifier>(modifier).ok());
         modifier.is_some_and(|modifier| modifier.remove.iter().flatten().any(|name| name.eq_ignore_ascii_case(header)))
     }
+}
+
+/// Whether headers of answers are set, the one among them that says which origin is allowed.
+fn sets_origin(modifier: &str) -> bool {
+    says_origin(modifier) && ["\"set\"", "\"add\""].iter().any(|how| modifier.contains(how))
 }
 
 impl CorsFilter<'_> {
@@ -375,6 +390,17 @@ fn each_listener(
     Ok(is_attached || parents().count() > seen)
 }
 
+/// That one of Envoy Gateway's policies may answer CORS for a route: one with `cors`, in its namespace or in that of one of its Gateways.
+fn by_security_policy(found: &Found, route: &Route, objects: &Objects) -> Result<Option<Cors>, String> {
+    let parents = || route.spec.iter().flat_map(|spec| spec.parents.iter().flatten());
+    let answers = objects.find(Listed::SecurityPolicy, None, |policy| {
+        let is_near = policy.namespace == found.namespace
+            || parents().any(|parent| parent.namespace.as_deref() == Some(&*policy.namespace));
+        Ok((is_near && edit::at(policy.object.get(), &["spec", "cors"]).is_some()).then_some(()))
+    })?;
+    Ok(answers.map(|()| Cors::unread("Envoy Gateway's SecurityPolicy")))
+}
+
 /// Adds the hosts from which a HTTPRoute leads to some Services of its namespace.
 pub(super) fn add_hosts(
     found: &Found,
@@ -386,7 +412,10 @@ pub(super) fn add_hosts(
     if route.rules_to(&found.namespace, services).next().is_none() {
         return Ok(());
     }
-    let cors = route.cors(&found.namespace, services);
+    let cors = match route.cors(&found.namespace, services) {
+        None => by_security_policy(found, &route, objects)?,
+        cors => cors,
+    };
     // A route has the names of its listeners where it has none of its own.
     let mut names: Vec<(String, bool)> = route.hostnames().map(|name| (name.to_owned(), false)).collect();
     let has_none = names.is_empty();

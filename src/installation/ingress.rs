@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::{
     objects::{Found, Objects},
     proxies,
-    routes::{Cors, Hosts, RouteHost},
+    routes::{Cors, Hosts, RouteHost, says_origin},
 };
 #[cfg(feature = "flyte2-exposure")]
 use crate::admission;
@@ -31,9 +31,13 @@ view! {
         "nginx.ingress.kubernetes.io/enable-cors" => enable_cors: Text<'a>,
         "nginx.ingress.kubernetes.io/cors-allow-origin" => cors_allow_origin: Text<'a>,
         "nginx.ingress.kubernetes.io/cors-allow-credentials" => cors_allow_credentials: Text<'a>,
+        "nginx.ingress.kubernetes.io/configuration-snippet" => snippet: Text<'a>,
+        "nginx.ingress.kubernetes.io/server-snippet" => server_snippet: Text<'a>,
         "cert-manager.io/issuer" => issuer: Text<'a>,
         "cert-manager.io/cluster-issuer" => cluster_issuer: Text<'a>,
         "alb.ingress.kubernetes.io/certificate-arn" => certificate_arn: Text<'a>,
+        "networking.gke.io/managed-certificates" => managed_certificates: Text<'a>,
+        "ingress.gcp.kubernetes.io/pre-shared-cert" => pre_shared_certificate: Text<'a>,
         "traefik.ingress.kubernetes.io/router.middlewares" => middlewares: Text<'a>,
         "nginx.ingress.kubernetes.io/ssl-passthrough" => passthrough: Text<'a>,
     }
@@ -103,9 +107,9 @@ pub(super) fn add_hosts(
     let mut tls: BTreeSet<&str> = BTreeSet::new();
     tls.extend(spec.tls.iter().flatten().flat_map(|tls| tls.hosts.iter().flatten()).map(|host| &**host));
     // `*.example.com` stands for one label.
-    let is_behind_arn = annotations.certificate_arn.is_some();
+    let is_at_load_balancer = annotations.certificate_elsewhere().is_some();
     let has_tls = |host: &str| {
-        is_behind_arn
+        is_at_load_balancer
             || tls.contains(host)
             || host.split_once('.').is_some_and(|(_, domain)| tls.contains(&*format!("*.{domain}")))
     };
@@ -142,6 +146,16 @@ impl Backend<'_> {
 }
 
 impl Annotations<'_> {
+    /// The annotation that names a certificate of a cloud's, where its load balancer has one.
+    fn certificate_elsewhere(&self) -> Option<&'static str> {
+        let known = [
+            (&self.certificate_arn, "certificate-arn"),
+            (&self.managed_certificates, "managed-certificates"),
+            (&self.pre_shared_certificate, "pre-shared-cert"),
+        ];
+        known.into_iter().find_map(|(named, annotation)| named.as_ref().map(|_| annotation))
+    }
+
     /// What a controller answers in place of the pods; those of another class do not read the annotations of this one.
     ///
     /// # Errors
@@ -153,6 +167,10 @@ impl Annotations<'_> {
             && let Some(names) = &self.middlewares
         {
             return proxies::by_middlewares(names.split(',').map(str::to_owned), objects);
+        }
+        let snippets = [&self.snippet, &self.server_snippet];
+        if is_of("nginx") && snippets.into_iter().flatten().any(|snippet| says_origin(snippet)) {
+            return Ok(Some(Cors::unread("a snippet for nginx")));
         }
         Ok((is_of("nginx") && self.enable_cors.as_deref() == Some("true"))
             .then(|| Cors::by_nginx(self.cors_allow_origin.as_deref(), self.cors_allow_credentials.as_deref())))
@@ -207,10 +225,10 @@ impl Ingress<'_> {
         if self.ends_tls(services) { secrets.collect() } else { Vec::new() }
     }
 
-    /// Whether it leads to one of some Services, and a cloud's load balancer in front of it has the certificate.
-    pub(crate) fn has_certificate_elsewhere(&self, services: &BTreeSet<String>) -> bool {
-        let annotations = self.metadata.as_ref().and_then(|metadata| metadata.annotations.as_ref());
-        annotations.is_some_and(|annotations| annotations.certificate_arn.is_some()) && self.leads_to(services)
+    /// The annotation by which a cloud's load balancer in front of it has the certificate, if it leads to one of some Services.
+    pub(crate) fn certificate_elsewhere(&self, services: &BTreeSet<String>) -> Option<&'static str> {
+        let annotations = self.metadata.as_ref()?.annotations.as_ref()?;
+        annotations.certificate_elsewhere().filter(|_| self.leads_to(services))
     }
 
     /// Whether it leads to one of some Services, and clients do not see the certificate of what is behind it: ingress-nginx may be

@@ -1,6 +1,7 @@
 //! What the objects beside the one in the request come to: who is reached from where, and how flyteadmin is configured.
 
 pub(crate) mod admin;
+pub(crate) mod fields;
 pub(crate) mod gateway;
 pub(crate) mod ingress;
 pub(crate) mod objects;

@@ -82,7 +82,6 @@ impl<'c> Objects<'c> {
     }
 
     /// The same objects, of all namespaces.
-    #[cfg(any(feature = "flyte-console-url", feature = "flyte-oauth-tls", feature = "flyte2-exposure"))]
     pub(crate) fn everywhere(&self) -> Self {
         Self { is_everywhere: true, lists: Rc::clone(&self.lists), ..*self }
     }

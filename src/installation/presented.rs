@@ -30,8 +30,8 @@ pub struct Presented {
 pub enum Held {
     /// In a Secret, as people name it: `flyte/flyte-tls`.
     Secret(String),
-    /// At AWS, by `certificate-arn`.
-    Aws,
+    /// At a cloud's load balancer, by an annotation: AWS' `certificate-arn`, Google's `managed-certificates` or `pre-shared-cert`.
+    LoadBalancer(&'static str),
     /// In an OpenShift Route or at its router.
     Router,
 }
@@ -128,7 +128,7 @@ fn each_proxy(
     for kind in proxies::KINDS {
         objects.each(kind, Some(namespace), |found| {
             let title = found.title(kind);
-            Proxy::each(kind, found, leads)?.iter().try_for_each(|proxy| each(&title, proxy))
+            Proxy::each(kind, found, leads).iter().try_for_each(|proxy| each(&title, proxy))
         })?;
     }
     Ok(())
@@ -240,7 +240,7 @@ fn presented(objects: &Objects) -> Vec<Presented> {
         });
         let secret = |secret: &str| Held::Secret(format!("{}/{secret}", found.namespace));
         let secrets = ingress.presents(&led).into_iter().map(secret);
-        let at_load_balancer = ingress.has_certificate_elsewhere(&led).then_some(Held::Aws);
+        let at_load_balancer = ingress.certificate_elsewhere(&led).map(Held::LoadBalancer);
         presented.extend(secrets.chain(at_load_balancer).map(|held| Presented {
             route: found.title(Listed::Ingress),
             namespace: found.namespace.clone(),

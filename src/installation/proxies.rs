@@ -1,88 +1,24 @@
-//! The routes of one controller each: Contour's HTTPProxy and Traefik's IngressRoute, and the middlewares by which Traefik answers CORS.
+//! The routes of one controller each: Contour's HTTPProxy, Traefik's IngressRoute and Istio's VirtualService, and who answers CORS there.
 //!
-//! Not read: what an HTTPProxy includes of another, but that it may; routes whose `match` is an expression over hosts; other
-//! middlewares than those of `headers`, and chains, which may hold one.
+//! Not read: what an HTTPProxy includes of another, but that it may; patterns of hosts; other middlewares than those of `headers`, and
+//! chains, which may hold one; Istio's Gateways, and so whether a VirtualService has TLS.
 //!
-//! Sources: `apis/projectcontour/v1/httpproxy.go` of [projectcontour/contour](https://github.com/projectcontour/contour), and `pkg/provider/kubernetes/crd/traefikio/v1alpha1` and `pkg/config/dynamic/middlewares.go` of
-//! [traefik/traefik](https://github.com/traefik/traefik).
+//! Sources: `apis/projectcontour/v1/httpproxy.go` of [projectcontour/contour](https://github.com/projectcontour/contour);
+//! `pkg/provider/kubernetes/crd/traefikio/v1alpha1` and `pkg/config/dynamic/middlewares.go` of
+//! [traefik/traefik](https://github.com/traefik/traefik); `networking/v1alpha3/virtual_service.proto` of
+//! [istio/api](https://github.com/istio/api).
 
 use std::collections::BTreeSet;
 
-use serde::de::IgnoredAny;
-
 use super::{
+    fields::{is_true, items, text, texts},
     ingress,
     objects::{Found, Objects},
-    routes::{Cors, Hosts, RouteHost},
+    routes::{Cors, Hosts, RouteHost, every, says_origin},
 };
-use crate::{host::Listed, text::Text, view::view};
+use crate::{edit, host::Listed};
 
-view! {
-    struct HttpProxy<'a> {
-        "spec" => spec: HttpProxySpec<'a>,
-    }
-
-    struct HttpProxySpec<'a> {
-        "virtualhost" => host: VirtualHost<'a>,
-        "routes" => routes: Vec<Backends<'a>>,
-        "tcpproxy" => tcp: Backends<'a>,
-    }
-
-    struct VirtualHost<'a> {
-        "fqdn" => name: Text<'a>,
-        "tls" => tls: Tls<'a>,
-        "corsPolicy" => cors: CorsPolicy<'a>,
-    }
-
-    struct CorsPolicy<'a> {
-        "allowOrigin" => origins: Vec<Text<'a>>,
-        "allowCredentials" => credentials: bool,
-    }
-
-    struct Tls<'a> {
-        "secretName" => secret: Text<'a>,
-        "passthrough" => passes: bool,
-    }
-
-    struct IngressRoute<'a> {
-        "spec" => spec: IngressRouteSpec<'a>,
-    }
-
-    struct IngressRouteSpec<'a> {
-        "routes" => routes: Vec<Backends<'a>>,
-        "tls" => tls: Tls<'a>,
-    }
-
-    /// A route, with the Services that it leads to. Only Traefik's have a `match` and middlewares.
-    struct Backends<'a> {
-        "match" => matches: Text<'a>,
-        "middlewares" => middlewares: Vec<Reference<'a>>,
-        "services" => services: Vec<Reference<'a>>,
-    }
-
-    struct Reference<'a> {
-        "name" => name: Text<'a>,
-        "namespace" => namespace: Text<'a>,
-    }
-
-    struct Middleware<'a> {
-        "spec" => spec: MiddlewareSpec<'a>,
-    }
-
-    struct MiddlewareSpec<'a> {
-        "headers" => headers: Headers<'a>,
-        "chain" => chain: IgnoredAny,
-        "plugin" => plugin: IgnoredAny,
-    }
-
-    struct Headers<'a> {
-        "accessControlAllowOriginList" => origins: Vec<Text<'a>>,
-        "accessControlAllowOriginListRegex" => patterns: Vec<Text<'a>>,
-        "accessControlAllowCredentials" => credentials: bool,
-    }
-}
-
-/// A route of one of the two kinds, as far as it leads to some Services of its namespace.
+/// A route of these kinds, as far as it leads to some Services of its namespace.
 pub(super) struct Proxy {
     /// The hosts that it is for; "" where that is not known.
     pub(super) hosts: Vec<String>,
@@ -101,60 +37,99 @@ pub(super) struct Proxy {
 }
 
 /// The kinds.
-pub(super) const KINDS: [Listed; 2] = [Listed::HttpProxy, Listed::IngressRoute];
-
-/// The names of the Services that a route leads to.
-fn services<'r>(routes: impl IntoIterator<Item = &'r Backends<'r>>) -> impl Iterator<Item = &'r str> {
-    let services = routes.into_iter().flat_map(|route| route.services.iter().flatten());
-    services.filter_map(|service| service.name.as_deref())
-}
+pub(super) const KINDS: [Listed; 3] = [Listed::HttpProxy, Listed::IngressRoute, Listed::VirtualService];
 
 impl Proxy {
     /// What a route comes to where it leads to some Services.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be read.
-    pub(super) fn each(kind: Listed, found: &Found, leads: &dyn Fn(&str) -> bool) -> Result<Vec<Self>, String> {
-        if kind == Listed::HttpProxy {
-            let spec = found.read::<HttpProxy>(kind)?.spec.unwrap_or_default();
-            let leads = services(spec.routes.iter().flatten().chain(&spec.tcp)).any(leads);
-            let host = spec.host.unwrap_or_default();
-            let name = host.name.as_deref().unwrap_or_default().to_owned();
-            let cors = host.cors.as_ref().map(CorsPolicy::cors);
-            let proxy = || Self { cors, ..Self::new(vec![name], host.tls.as_ref()) };
-            return Ok(leads.then(proxy).into_iter().collect());
-        }
-        let spec = found.read::<IngressRoute>(kind)?.spec.unwrap_or_default();
+    pub(super) fn each(kind: Listed, found: &Found, leads: &dyn Fn(&str) -> bool) -> Vec<Self> {
+        let object = found.object.get();
+        let leads = |services: Vec<String>| services.iter().any(|service| leads(service));
         let mut proxies = Vec::new();
-        for route in spec.routes.iter().flatten().filter(|route| services([*route]).any(leads)) {
-            let named = route.middlewares.iter().flatten().map(|named| {
-                let namespace = named.namespace.as_deref().unwrap_or(&found.namespace);
-                format!("{namespace}-{}", named.name.as_deref().unwrap_or_default())
-            });
-            let rule = route.matches.as_deref().unwrap_or_default();
-            proxies.push(Self {
-                middlewares: named.collect(),
-                is_grpc: rule.split(['`', '"']).any(ingress::is_grpc),
-                ..Self::new(hosts(rule), spec.tls.as_ref())
-            });
+        match kind {
+            Listed::HttpProxy => {
+                let services = services_of_proxy(object);
+                let name = text(object, &["spec", "virtualhost", "fqdn"]).map(|name| name.to_string());
+                let tls = edit::at(object, &["spec", "virtualhost", "tls"]);
+                let proxy = Self::new(vec![name.unwrap_or_default()], tls);
+                proxies.extend(leads(services).then(|| Self { cors: of_proxy(object), ..proxy }));
+            }
+            Listed::VirtualService => {
+                // Those without a dot, and those of the cluster, are for pods.
+                let mut hosts = texts(object, &["spec", "hosts"]);
+                hosts.retain(|host| host == "*" || host.contains('.') && !host.ends_with(".cluster.local"));
+                for route in items(object, &["spec", "http"]) {
+                    if leads(services_of_mesh(route.get(), &found.namespace)) {
+                        proxies.push(Self { cors: of_mesh(route.get()), ..Self::new(hosts.clone(), None) });
+                    }
+                }
+            }
+            _ => {
+                let tls = edit::at(object, &["spec", "tls"]);
+                for route in items(object, &["spec", "routes"]) {
+                    let route = route.get();
+                    if leads(services(route)) {
+                        let rule = text(route, &["match"]).map(|rule| rule.to_string()).unwrap_or_default();
+                        proxies.push(Self {
+                            middlewares: middlewares(route, &found.namespace),
+                            is_grpc: rule.split(['`', '"']).any(ingress::is_grpc),
+                            ..Self::new(hosts(&rule), tls)
+                        });
+                    }
+                }
+            }
         }
-        Ok(proxies)
+        proxies
     }
 
-    fn new(hosts: Vec<String>, tls: Option<&Tls>) -> Self {
+    fn new(hosts: Vec<String>, tls: Option<&str>) -> Self {
+        let tls = tls.filter(|tls| *tls != "null");
         Self {
             hosts,
             has_tls: tls.is_some(),
             #[cfg(feature = "flyte-oauth-tls")]
-            ends_tls: tls.is_some_and(|tls| tls.passes != Some(true)),
+            ends_tls: tls.is_some_and(|tls| !is_true(tls, &["passthrough"])),
             #[cfg(feature = "flyte-oauth-tls")]
-            secret: tls.and_then(|tls| Some(tls.secret.as_deref()?.to_owned())),
+            secret: tls.and_then(|tls| Some(text(tls, &["secretName"])?.to_string())),
             cors: None,
             middlewares: Vec::new(),
             is_grpc: false,
         }
     }
+}
+
+/// The Services that a route of Traefik's leads to, or one of Contour's.
+pub(crate) fn services(route: &str) -> Vec<String> {
+    let services = items(route, &["services"]).into_iter();
+    services.filter_map(|service| text(service.get(), &["name"])).map(|name| name.to_string()).collect()
+}
+
+/// The Services that an HTTPProxy leads to.
+pub(crate) fn services_of_proxy(proxy: &str) -> Vec<String> {
+    let routes = items(proxy, &["spec", "routes"]).into_iter().map(|route| route.get());
+    routes.chain(edit::at(proxy, &["spec", "tcpproxy"])).flat_map(services).collect()
+}
+
+/// The Services of a namespace that a route of a VirtualService leads to.
+pub(crate) fn services_of_mesh(route: &str, namespace: &str) -> Vec<String> {
+    let to = items(route, &["route"]).into_iter().filter_map(|to| text(to.get(), &["destination", "host"]));
+    to.map(|host| in_mesh(&host, namespace).to_owned()).collect()
+}
+
+/// The Service of a namespace that a host of the cluster stands for.
+fn in_mesh<'h>(host: &'h str, namespace: &str) -> &'h str {
+    let (own, of) = host.split_once('.').unwrap_or((host, namespace));
+    let rest = of.strip_prefix(namespace);
+    if rest.is_some_and(|rest| ["", ".svc", ".svc.cluster.local"].contains(&rest)) { own } else { host }
+}
+
+/// The middlewares that a route of Traefik's names: `<namespace>-<name>` each.
+pub(crate) fn middlewares(route: &str, own: &str) -> Vec<String> {
+    let named = items(route, &["middlewares"]).into_iter().map(|named| {
+        let of = text(named.get(), &["namespace"]);
+        let name = text(named.get(), &["name"]);
+        format!("{}-{}", of.as_deref().unwrap_or(own), name.as_deref().unwrap_or_default())
+    });
+    named.collect()
 }
 
 /// The hosts of a rule of Traefik's, ``Host(`a`) || Host(`b`) && PathPrefix(`/c`)``; "" where it names none.
@@ -167,14 +142,40 @@ fn hosts(rule: &str) -> Vec<String> {
     if named.is_empty() { vec![String::new()] } else { named }
 }
 
-impl CorsPolicy<'_> {
-    fn cors(&self) -> Cors {
-        let origins = self.origins.iter().flatten().map(|origin| origin.to_string()).collect();
-        Cors::by_contour(origins, self.credentials == Some(true))
-    }
+/// What Contour answers of CORS for an HTTPProxy.
+pub(crate) fn of_proxy(proxy: &str) -> Option<Cors> {
+    let cors = edit::at(proxy, &["spec", "virtualhost", "corsPolicy"])?;
+    let is_pattern = |origin: &str| origin != "*" && origin.contains(['*', '(', '[', '|', '\\', '^', '$', '?', '+']);
+    let exact = |origin: String| if is_pattern(&origin) { every(&origin) } else { Some(origin) };
+    let origins = texts(cors, &["allowOrigin"]).into_iter().map(exact).collect();
+    Some(Cors::by_envoy(origins, is_true(cors, &["allowCredentials"])))
 }
 
-/// What the middlewares of a route answer of CORS, by their names `<namespace>-<name>`. Those of one that is not seen are not known.
+/// What Istio answers of CORS for a route of a VirtualService.
+pub(crate) fn of_mesh(route: &str) -> Option<Cors> {
+    let cors = edit::at(route, &["corsPolicy"])?;
+    let origins = items(cors, &["allowOrigins"]).into_iter().map(|origin| match text(origin.get(), &["exact"]) {
+        Some(exact) => Some(exact.to_string()),
+        None => every(&text(origin.get(), &["regex"])?),
+    });
+    Some(Cors::by_envoy(origins.collect(), is_true(cors, &["allowCredentials"])))
+}
+
+/// What Traefik answers of CORS by a Middleware, if it does; a chain or a plugin may.
+pub(crate) fn of_middleware(middleware: &str) -> Option<Cors> {
+    let spec = edit::at(middleware, &["spec"])?;
+    if ["chain", "plugin"].iter().any(|kind| edit::at(spec, &[kind]).is_some()) {
+        return Some(Cors::by_traefik(None, false));
+    }
+    let headers = edit::at(spec, &["headers"])?;
+    let origins = texts(headers, &["accessControlAllowOriginList"]);
+    let is_unread = !items(headers, &["accessControlAllowOriginListRegex"]).is_empty()
+        || edit::at(headers, &["customResponseHeaders"]).is_some_and(says_origin);
+    let with_credentials = is_true(headers, &["accessControlAllowCredentials"]);
+    (is_unread || !origins.is_empty()).then(|| Cors::by_traefik((!is_unread).then_some(origins), with_credentials))
+}
+
+/// What the middlewares of a route answer of CORS, by their names. Those of one that is not seen are not known.
 ///
 /// # Errors
 ///
@@ -187,10 +188,8 @@ pub(super) fn by_middlewares(
     for name in names {
         let name = name.trim().trim_end_matches("@kubernetescrd");
         let answered = objects.find(Listed::Middleware, None, |found| {
-            if format!("{}-{}", found.namespace, found.name) != name {
-                return Ok(None);
-            }
-            Ok(Some(found.read::<Middleware>(Listed::Middleware)?.spec.unwrap_or_default().cors()))
+            let is_it = format!("{}-{}", found.namespace, found.name) == name;
+            Ok(is_it.then(|| of_middleware(found.object.get())))
         })?;
         match answered {
             Some(None) => {}
@@ -201,20 +200,6 @@ pub(super) fn by_middlewares(
     Ok(cors)
 }
 
-impl MiddlewareSpec<'_> {
-    /// What it answers of CORS, if it does; a chain or a plugin may.
-    fn cors(&self) -> Option<Cors> {
-        if self.chain.is_some() || self.plugin.is_some() {
-            return Some(Cors::by_traefik(None, false));
-        }
-        let headers = self.headers.as_ref()?;
-        let has_patterns = headers.patterns.as_ref().is_some_and(|patterns| !patterns.is_empty());
-        let origins: Vec<String> = headers.origins.iter().flatten().map(|origin| origin.to_string()).collect();
-        let answers = has_patterns || !origins.is_empty();
-        answers.then(|| Cors::by_traefik((!has_patterns).then_some(origins), headers.credentials == Some(true)))
-    }
-}
-
 /// Adds the hosts from which a route leads to some Services of its namespace.
 pub(super) fn add_hosts(
     kind: Listed,
@@ -223,7 +208,7 @@ pub(super) fn add_hosts(
     objects: &Objects,
     hosts: &mut Hosts,
 ) -> Result<(), String> {
-    for proxy in Proxy::each(kind, found, &|service| services.contains(service))? {
+    for proxy in Proxy::each(kind, found, &|service| services.contains(service)) {
         if proxy.is_grpc {
             continue;
         }
@@ -245,7 +230,6 @@ pub(super) fn add_hosts(
 
 /// Whether a route is for a host.
 #[cfg(feature = "flyte-console-url")]
-pub(super) fn is_for(kind: Listed, found: &Found, host: &str) -> Result<bool, String> {
-    let proxies = Proxy::each(kind, found, &|_| true)?;
-    Ok(proxies.iter().any(|proxy| proxy.hosts.iter().any(|own| own == host)))
+pub(super) fn is_for(kind: Listed, found: &Found, host: &str) -> bool {
+    Proxy::each(kind, found, &|_| true).iter().any(|proxy| proxy.hosts.iter().any(|own| own == host))
 }

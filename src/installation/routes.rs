@@ -1,4 +1,5 @@
-//! From which hosts pods are reached: by Ingresses, by the routes of Gateway API, of OpenShift, of Contour and of Traefik.
+//! From which hosts pods are reached: by Ingresses, by the routes of Gateway API, of OpenShift, of Contour, of Traefik and
+//! of Istio.
 
 use std::collections::BTreeSet;
 
@@ -66,12 +67,14 @@ impl Cors {
         Self { by: "its CORS filter", origins: Some(origins), with_credentials, is_echoed: true }
     }
 
-    /// What Contour has Envoy answer: the origin that asks, where the list has it or `*`; `None` where it has a pattern.
-    pub(crate) fn by_contour(origins: Vec<String>, with_credentials: bool) -> Self {
-        let is_pattern =
-            |origin: &String| origin != ANY && origin.contains(['*', '(', '[', '|', '\\', '^', '$', '?', '+']);
-        let origins = (!origins.iter().any(is_pattern)).then_some(origins);
+    /// What Contour or Istio have Envoy answer: the origin that asks, where the list has it or `*`; `None` where it has a pattern.
+    pub(crate) fn by_envoy(origins: Option<Vec<String>>, with_credentials: bool) -> Self {
         Self { by: "its corsPolicy", origins, with_credentials, is_echoed: true }
+    }
+
+    /// What is not read, and may answer.
+    pub(crate) fn unread(by: &'static str) -> Self {
+        Self { by, ..Self::default() }
     }
 
     /// What Traefik answers by middlewares: `*` where the list has that.
@@ -98,6 +101,16 @@ impl Cors {
         let is_any = |listed: &String| matches!(listed.as_str(), "*" | "https://*");
         self.is_echoed && self.with_credentials && self.origins.iter().flatten().any(is_any)
     }
+}
+
+/// `*` for a pattern that every origin matches; others are not read.
+pub(crate) fn every(pattern: &str) -> Option<String> {
+    [".*", ".+", "^.*$", "^.+$"].contains(&pattern).then(|| ANY.to_owned())
+}
+
+/// Whether a text, of a snippet or of headers, says which origin is allowed.
+pub(crate) fn says_origin(text: &str) -> bool {
+    text.to_ascii_lowercase().contains("access-control-allow-origin")
 }
 
 /// The hosts from which routes lead to some pods.
@@ -162,12 +175,13 @@ pub(crate) fn services(
 #[cfg(feature = "flyte-console-url")]
 pub(crate) fn namespaces(objects: &Objects, host: &str) -> Result<BTreeSet<String>, String> {
     type IsFor = fn(&Found, &str) -> Result<bool, String>;
-    const KINDS: [(Listed, IsFor); 5] = [
+    const KINDS: [(Listed, IsFor); 6] = [
         (Listed::Ingress, ingress::is_for),
         (Listed::HttpRoute, gateway::is_for),
         (Listed::Route, openshift::is_for),
-        (Listed::HttpProxy, |found, host| proxies::is_for(Listed::HttpProxy, found, host)),
-        (Listed::IngressRoute, |found, host| proxies::is_for(Listed::IngressRoute, found, host)),
+        (Listed::HttpProxy, |found, host| Ok(proxies::is_for(Listed::HttpProxy, found, host))),
+        (Listed::IngressRoute, |found, host| Ok(proxies::is_for(Listed::IngressRoute, found, host))),
+        (Listed::VirtualService, |found, host| Ok(proxies::is_for(Listed::VirtualService, found, host))),
     ];
     let mut namespaces = BTreeSet::new();
     for (kind, is_for) in KINDS {

@@ -72,6 +72,7 @@ pub const DECLARED: Declared = Declared {
         Listed::GrpcRoute,
         Listed::Gateway,
         Listed::HttpRoute,
+        Listed::VirtualService,
         Listed::Ingress,
         Listed::HttpProxy,
         Listed::Route,

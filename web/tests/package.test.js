@@ -282,7 +282,7 @@ function elements(der) {
 test("what is fetched is small enough, and certificates cost only who has some", () => {
   const root = "ISRG Root X1";
   assert.ok(module("pki").includes(root) && !module("policies").includes(root));
-  const most = { policies: { raw: 1_280_000, gzip: 506_000 }, pki: { raw: 300_000, gzip: 130_000 } };
+  const most = { policies: { raw: 1_310_000, gzip: 516_000 }, pki: { raw: 300_000, gzip: 130_000 } };
   for (const [name, limits] of Object.entries(most)) {
     const sizes = { raw: module(name).length, gzip: gzipSync(module(name), { level: 9 }).length };
     for (const [how, size] of Object.entries(sizes)) {

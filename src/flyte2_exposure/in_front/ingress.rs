@@ -12,6 +12,10 @@ fn is_of(class: Option<&str>, controller: &str) -> bool {
     class.is_none_or(|class| class.contains(controller))
 }
 
+/// The annotations by which AWS asks who calls.
+pub(in crate::flyte2_exposure) const OF_AWS: [&str; 2] =
+    ["alb.ingress.kubernetes.io/auth-type", "alb.ingress.kubernetes.io/jwt-validation"];
+
 /// The controllers whose annotations are known, as the names of their classes mostly have them.
 const CONTROLLERS: [&str; 6] = ["alb", "nginx", "haproxy", "traefik", "kong", "gce"];
 

@@ -6,9 +6,11 @@ mod mesh;
 mod traefik;
 
 pub(super) use envoy::of_route;
-pub(super) use ingress::Front;
+pub(super) use ingress::{Front, OF_AWS};
 pub(super) use mesh::{Mesh, of_mesh};
-pub(super) use traefik::{MIDDLEWARES, of_middlewares};
+pub(super) use traefik::of_middlewares;
+
+pub(super) use crate::installation::ingress::MIDDLEWARES;
 
 use crate::{text::Text, view::view, workload::Labels};
 

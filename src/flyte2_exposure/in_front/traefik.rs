@@ -4,11 +4,11 @@
 
 use serde_json::value::RawValue;
 
-use super::{super::route::ALLOW_ORIGIN, Gate};
+use super::{
+    super::{identity::names_headers, route::ALLOW_ORIGIN},
+    Gate,
+};
 use crate::{host::Listed, installation::objects::Objects, members::Members, verdict::Shortened, view::view};
-
-/// The annotation that names middlewares for Traefik.
-pub(in crate::flyte2_exposure) const MIDDLEWARES: &str = "traefik.ingress.kubernetes.io/router.middlewares";
 
 view! {
     struct Middleware<'a> {
@@ -21,13 +21,15 @@ pub(in crate::flyte2_exposure) struct Middlewares {
     pub(in crate::flyte2_exposure) gate: Gate,
     /// Whether they remove the headers of CORS.
     pub(in crate::flyte2_exposure) removes_cors: bool,
+    /// Whether they remove the headers by which callers say who they are.
+    pub(in crate::flyte2_exposure) removes_identity: bool,
     /// Whether they may lead requests to another path.
     pub(in crate::flyte2_exposure) may_rewrite: bool,
 }
 
 /// What the middlewares come to that an Ingress names for Traefik: `<namespace>-<name>@kubernetescrd`, with commas between.
 pub(in crate::flyte2_exposure) fn of_middlewares(names: &str, objects: &Objects) -> Result<Middlewares, String> {
-    let (mut asks, mut removes_cors, mut may_rewrite) = (false, false, false);
+    let (mut asks, mut removes_cors, mut removes_identity, mut may_rewrite) = (false, false, false, false);
     let (mut unseen, mut missed) = (None, None);
     for name in names.split(',').map(str::trim) {
         let own = name.strip_suffix("@kubernetescrd").unwrap_or(name);
@@ -45,6 +47,7 @@ pub(in crate::flyte2_exposure) fn of_middlewares(names: &str, objects: &Objects)
             asks |= ["forwardAuth", "basicAuth", "digestAuth"].iter().any(|kind| spec.contains_key(*kind));
             let headers = spec.get("headers").map_or("", |headers| headers.get());
             removes_cors |= headers.contains("customResponseHeaders") && headers.contains(ALLOW_ORIGIN);
+            removes_identity |= headers.contains("customRequestHeaders") && names_headers(headers);
             let paths = ["addPrefix", "replacePath", "replacePathRegex", "stripPrefix", "stripPrefixRegex"];
             may_rewrite |= paths.iter().any(|kind| spec.contains_key(*kind));
             // A chain names others, and a plugin may do anything.
@@ -60,5 +63,5 @@ pub(in crate::flyte2_exposure) fn of_middlewares(names: &str, objects: &Objects)
         Some(unseen) => Gate::NotKnown(unseen),
         None => Gate::missed(missed),
     };
-    Ok(Middlewares { gate, removes_cors, may_rewrite })
+    Ok(Middlewares { gate, removes_cors, removes_identity, may_rewrite })
 }

@@ -1,0 +1,79 @@
+//! Who Flyte 2 takes its callers for: it believes headers, and verifies no token in them.
+//!
+//! Source: `TrustForwardedIdentityHeaders` in `runs/config/config.go`, and `runs/service/identity.go` of
+//! [flyteorg/flyte](https://github.com/flyteorg/flyte) v2.0.43.
+
+use super::{in_front::Mesh, network, rules};
+use crate::{
+    admin_config::mounts::Files,
+    installation::{
+        admin::{self, Reading},
+        objects::Objects,
+    },
+    text::Text,
+    verdict::{Notice, Unjudged, Verdict},
+    workload::{Placed, Workload},
+};
+
+/// The headers that a proxy must not pass on from whoever calls, by the words that name them: those of AWS, and that of tokens.
+pub(super) const HEADERS: [&str; 2] = ["x-amzn-oidc-", "authorization"];
+
+/// Whether a text, of a snippet or of headers, names all of them, as one that removes them does.
+pub(super) fn names_headers(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    HEADERS.iter().all(|header| text.contains(header))
+}
+
+/// Whether a server believes headers, as far as its configuration is seen: it does by default.
+pub(super) fn believes(workload: &Workload, placed: &Placed, objects: &Objects, namespace: &str) -> bool {
+    if is_told_not_to(placed) {
+        return false;
+    }
+    let files = Files::of(workload, placed, None).map_err(Unjudged::in_words);
+    let reading = files.and_then(|files| admin::reading(objects, namespace, &files));
+    reading.map_or(true, |Reading { mut config, .. }| config.trusts_identity_headers())
+}
+
+/// Whether a flag says so, which comes before the files.
+fn is_told_not_to(placed: &Placed) -> bool {
+    let words = |field, words| placed.list::<Text>(field, words).unwrap_or_default();
+    let said = [words("command", placed.container.command), words("args", placed.container.args)].concat();
+    said.iter().any(|word| &**word == "--runs.trustForwardedIdentityHeaders=false")
+}
+
+/// Judges whether others than the proxy can say who they are.
+pub(super) fn judge(
+    workload: &Workload,
+    placed: &Placed,
+    objects: &Objects,
+    namespace: &str,
+    mesh: &Mesh,
+    verdict: &mut Verdict,
+) -> Result<(), String> {
+    let closes = if mesh.closes { Some(true) } else { network::closes(objects, namespace, workload.pod_labels())? };
+    if closes == Some(true) {
+        return Ok(());
+    }
+    let files = Files::of(workload, placed, None).map_err(Unjudged::in_words)?;
+    let Reading { mut config, unseen, .. } = admin::reading(objects, namespace, &files)?;
+    if !config.faults.is_empty() || is_told_not_to(placed) || !config.trusts_identity_headers() {
+        return Ok(());
+    }
+    let doubt = match closes {
+        None => Some("a NetworkPolicy with matchExpressions, which are not read, may close them".to_owned()),
+        _ => (!unseen.is_empty()).then(|| format!("it may be told not to by {}", unseen.join(" and "))),
+    };
+    let trusts =
+        "believes headers that say who calls, and no NetworkPolicy closes its ports: any pod may act as any user";
+    if let Some(doubt) = doubt {
+        let text = format!("as far as is seen {trusts}; {doubt}");
+        verdict.notices.push(Notice { rule: rules::NOT_KNOWN, place: placed.place(), text });
+        return Ok(());
+    }
+    let text = format!(
+        "{trusts}; add a NetworkPolicy that lets in the proxy and the pods of tasks alone, or set runs.trustForwardedIdentityHeaders: \
+         false, in the chart's values below configuration.inline"
+    );
+    verdict.notices.push(Notice { rule: rules::FORGEABLE_IDENTITY, place: placed.place(), text });
+    Ok(())
+}

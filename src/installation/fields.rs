@@ -1,0 +1,26 @@
+//! A few fields of an object by their paths, where a view for each part of it would be 2 KB of a module. What is of another type than
+//! it should be is absent: no cluster takes it.
+
+use serde_json::value::RawValue;
+
+use crate::{edit, text::Text};
+
+/// The text at a path.
+pub(crate) fn text<'t>(object: &'t str, path: &[&str]) -> Option<Text<'t>> {
+    serde_json::from_str(edit::at(object, path)?).ok()
+}
+
+/// The items of a list at a path.
+pub(crate) fn items<'t>(object: &'t str, path: &[&str]) -> Vec<&'t RawValue> {
+    edit::at(object, path).and_then(edit::items).unwrap_or_default()
+}
+
+/// The texts of a list at a path.
+pub(crate) fn texts(object: &str, path: &[&str]) -> Vec<String> {
+    items(object, path).into_iter().filter_map(|item| text(item.get(), &[])).map(|text| text.to_string()).collect()
+}
+
+/// Whether there is `true` at a path.
+pub(crate) fn is_true(object: &str, path: &[&str]) -> bool {
+    edit::at(object, path) == Some("true")
+}
