@@ -19,6 +19,13 @@ setup() {
   [ "$status" -eq 0 ]
 }
 
+@test "10,000 decisions in one instance take no more memory than 100" {
+  needs node
+  run node "$root/e2e-tests/opa-load.mjs"
+  echo "$output"
+  [ "$status" -eq 0 ]
+}
+
 @test "OPA's SDK for Python answers every case" {
   needs python3
   python3 -m venv "$BATS_TEST_TMPDIR/venv" && "$BATS_TEST_TMPDIR/venv/bin/pip" install --quiet opa-py-wasm==1.2.1 ||

@@ -86,6 +86,19 @@ check() { # MODULE [OPTION...]
   done
 }
 
+@test "a bundle for OPA is the tarball that OPA looks for" {
+  bundle=$root/dist/opa/flyte-non-root.tar.gz
+  run "$flytewarden" push --insecure "$bundle" "$registry/policies/opa/flyte-non-root:$tag"
+  [ "$status" -eq 0 ]
+  [[ $output == "$registry/policies/opa/flyte-non-root@sha256:"* ]]
+  digest=sha256:$(sha256sum "$bundle" | cut -d " " -f 1)
+  manifest=$(curl --silent --header 'Accept: application/vnd.oci.image.manifest.v1+json' \
+    "http://$registry/v2/policies/opa/flyte-non-root/manifests/$tag")
+  [[ $manifest == *'"config":{"mediaType":"application/vnd.oci.image.config.v1+json"'* ]]
+  [[ $manifest == *'"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"'$digest'"'* ]]
+  cmp "$bundle" <(curl --silent "http://$registry/v2/policies/opa/flyte-non-root/blobs/$digest")
+}
+
 @test "what the registry has is not sent again" {
   before=$(asked 'http.request.method=POST')
   [ "$before" -gt 0 ]

@@ -54,7 +54,7 @@ enum Command {
     /// Says what a rule finds, what happens then, and what to do; without a name lists all rules.
     #[command(after_help = "Example:\n  flytewarden explain runs-as-root")]
     Explain(ExplainArguments),
-    /// Pushes a compiled policy to an OCI registry, where Kubewarden finds it.
+    /// Pushes a compiled policy to an OCI registry, where Kubewarden finds it, or a bundle, where OPA does.
     ///
     /// Prints the reference that will always mean it. Credentials are those of `docker login`.
     #[command(after_help = "Example:\n  flytewarden push flyte-non-root.wasm ghcr.io/owner/flyte-non-root:v1")]
@@ -133,9 +133,9 @@ struct ExplainArguments {
 
 #[derive(clap::Args)]
 struct PushArguments {
-    /// The module, with its metadata.
+    /// The module, with its metadata, or the bundle, a .tar.gz.
     #[arg(value_name = "FILE")]
-    module: PathBuf,
+    artifact: PathBuf,
 
     /// Where to: host/repository:tag.
     #[arg(value_name = "REF")]

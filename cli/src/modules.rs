@@ -49,10 +49,10 @@ fn pull(reference: &str, insecure: bool) -> Result<Vec<u8>, Box<dyn Error>> {
     Ok(module)
 }
 
-/// Pushes a module to a registry.
+/// Pushes a module, or a bundle for OPA, to a registry.
 pub fn push(arguments: &PushArguments) -> Result<ExitCode, Box<dyn Error>> {
-    let PushArguments { module, reference, insecure } = arguments;
-    let bytes = read_file(module, MOST_BYTES).map_err(|error| format!("module {}: {error}", shown(module)))?;
+    let PushArguments { artifact, reference, insecure } = arguments;
+    let bytes = read_file(artifact, MOST_BYTES).map_err(|error| format!("{}: {error}", shown(artifact)))?;
     let pushed = Artifact::at(reference, *insecure).and_then(|artifact| artifact.push(&bytes));
     let immutable = pushed.map_err(|error| format!("{}: {error}", without_user(reference)))?;
     finish(writeln!(io::stdout(), "{}", text::printable(&immutable)))?;

@@ -222,11 +222,11 @@ impl<P: Policy> Run<'_, P> {
             let reason = if summary.judged == 0 && !other_namespaces.is_empty() {
                 let others: Vec<&str> = other_namespaces.keys().map(String::as_str).collect();
                 Some(format!(
-                    "nothing was judged in the namespaces that were asked for; there are {}",
+                    "nothing was checked in the namespaces that were asked for; there are {}",
                     others.join(", ")
                 ))
             } else if !self.report.has_flyte() {
-                Some("nothing of Flyte is in these manifests, so that nothing of it was judged".to_owned())
+                Some("nothing of Flyte is in these manifests, so that nothing of it was checked".to_owned())
             } else {
                 None
             };

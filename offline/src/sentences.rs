@@ -206,6 +206,6 @@ fn not_here(Presented { route, held, issuer, .. }: &Presented) -> String {
                 "{route} has its certificate at the cloud's load balancer ({annotation}), where nobody sees it from here"
             )
         }
-        Held::Router => format!("{route} has its certificate in itself or at its router, which is not judged"),
+        Held::Router => format!("{route} has its certificate in itself or at its router, which is not checked"),
     }
 }

@@ -160,7 +160,7 @@ fn admin_namespace(console: &Console, others: &Others, settings: &Settings) -> R
     }
     let others = others.everywhere();
     // Where that is not known, the settings can say it.
-    let mut found = routes::namespaces(&others, calls.host()).unwrap_or_default();
+    let mut found = routes::namespaces(&others, None, calls.host()).unwrap_or_default();
     found.retain(|namespace| {
         let is_led = |hosts: routes::Hosts| hosts.named.iter().any(|host| host.name == calls.host());
         admin::hosts(&others, namespace).is_ok_and(is_led)
@@ -194,13 +194,22 @@ pub(super) fn lost(
     others: &Others,
     settings: &Settings,
 ) -> Option<String> {
-    let admin = admin::hosts(others, settings.admin_namespace(namespace)).ok()?;
-    let (known, None) = (admin.named.first()?, admin.doubt) else {
-        return None;
-    };
-    if calls.is_some_and(Origin::is_loopback) {
+    let of_admin = settings.admin_namespace(namespace);
+    let admin = admin::hosts(others, of_admin).ok()?;
+    if admin.doubt.is_some() || calls.is_some_and(Origin::is_loopback) {
         return None;
     }
+    let Some(known) = admin.named.first() else {
+        let calls = calls.filter(|_| admin::services(others, of_admin).is_ok_and(|services| !services.is_empty()))?;
+        let namespaces = routes::namespaces(others, Some(of_admin), calls.host()).ok()?;
+        return (!namespaces.is_empty()).then(|| {
+            format!(
+                "{} leads somewhere else than to flyteadmin, by a route in namespace {}",
+                calls.host(),
+                Shortened(of_admin)
+            )
+        });
+    };
     let is_led = |origin: &Origin| admin.named.iter().any(|host| host.name == origin.host());
     let there = format!("{} does ({})", Shortened(&known.name), known.route);
     if let Some(calls) = calls {

@@ -157,7 +157,7 @@ impl Route {
             () if is_of("nginx") => (
                 "add the annotation nginx.ingress.kubernetes.io/auth-url, with the address of an oauth2-proxy",
                 "add the annotation nginx.ingress.kubernetes.io/configuration-snippet: more_clear_headers \"Access-Control-Allow-*\"; \
-                 (the controller's ConfigMap must have allow-snippet-annotations: \"true\")",
+                 (the controller's ConfigMap must have allow-snippet-annotations: \"true\" and annotations-risk-level: Critical)",
             ),
             () => (
                 "point it at a proxy that authenticates, such as oauth2-proxy",

@@ -125,7 +125,7 @@ fn each_proxy(
     leads: &dyn Fn(&str) -> bool,
     each: &mut dyn FnMut(&str, &Proxy) -> Result<(), String>,
 ) -> Result<(), String> {
-    for kind in proxies::KINDS {
+    for kind in proxies::WITH_CERTIFICATES {
         objects.each(kind, Some(namespace), |found| {
             let title = found.title(kind);
             Proxy::each(kind, found, leads).iter().try_for_each(|proxy| each(&title, proxy))

@@ -39,6 +39,10 @@ pub(super) struct Proxy {
 /// The kinds.
 pub(super) const KINDS: [Listed; 3] = [Listed::HttpProxy, Listed::IngressRoute, Listed::VirtualService];
 
+/// Those of them that say which certificate clients see.
+#[cfg(feature = "flyte-oauth-tls")]
+pub(super) const WITH_CERTIFICATES: [Listed; 2] = [Listed::HttpProxy, Listed::IngressRoute];
+
 impl Proxy {
     /// What a route comes to where it leads to some Services.
     pub(super) fn each(kind: Listed, found: &Found, leads: &dyn Fn(&str) -> bool) -> Vec<Self> {

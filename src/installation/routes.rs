@@ -167,13 +167,13 @@ pub(crate) fn services(
     Ok(services)
 }
 
-/// The namespaces with a route from a host.
+/// The namespaces with a route from a host: of all, or the one, if it has one.
 ///
 /// # Errors
 ///
 /// Why they are not known.
 #[cfg(feature = "flyte-console-url")]
-pub(crate) fn namespaces(objects: &Objects, host: &str) -> Result<BTreeSet<String>, String> {
+pub(crate) fn namespaces(objects: &Objects, within: Option<&str>, host: &str) -> Result<BTreeSet<String>, String> {
     type IsFor = fn(&Found, &str) -> Result<bool, String>;
     const KINDS: [(Listed, IsFor); 6] = [
         (Listed::Ingress, ingress::is_for),
@@ -185,7 +185,7 @@ pub(crate) fn namespaces(objects: &Objects, host: &str) -> Result<BTreeSet<Strin
     ];
     let mut namespaces = BTreeSet::new();
     for (kind, is_for) in KINDS {
-        objects.each(kind, None, |found| {
+        objects.each(kind, within, |found| {
             if is_for(found, host)? {
                 namespaces.insert(found.namespace.clone());
             }

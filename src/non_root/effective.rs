@@ -71,13 +71,6 @@ fn not_proven(container: &Container, non_root: &Inherited<bool>) -> Finding {
         None => "may run as root: neither runAsUser nor runAsNonRoot is set, so the image's USER decides".to_owned(),
     };
     let platform = "or runAsNonRoot: true where the platform gives pods their users, as OpenShift does";
-    // flyte-core's, in all releases.
-    let values = match container.name() {
-        "sync-cluster-resources" => {
-            "; the chart has no value for that: `flytewarden check --fix --write -` as helm's post-renderer has"
-        }
-        _ => "",
-    };
-    let mend = format!("{SET_USER}, {platform}{values}");
+    let mend = format!("{SET_USER}, {platform}");
     Finding::new(rules::NOT_PROVEN_NON_ROOT, &problem, &mend).mended_by_user(container)
 }

@@ -6,7 +6,7 @@ use crate::{
     image::Repository,
     rule::RuleName,
     verdict::{self, Edit, Notice, Place, Scalar, Shortened, Violation},
-    workload::Container,
+    workload::{Container, Workload},
 };
 
 pub(super) fn notice_at(path: String, container: &str, rule: RuleName, text: String) -> Notice {
@@ -77,6 +77,21 @@ impl Finding {
         self.faults.extend(faults);
         self.problem.push_str(&format!(", and its exception does not apply: {reason}"));
         self.mend.push_str(&format!("; {remedy}"));
+        self
+    }
+
+    /// The finding about flyte-core's container for whose user no release of the chart has a value, with a patch that kustomize takes.
+    pub(super) fn without_value(mut self, Workload { metadata, pod_path, .. }: &Workload) -> Self {
+        let user = match self.edits.first().and_then(|edit| edit.value.as_ref()) {
+            Some(Scalar::Number(user)) => user.to_string(),
+            _ => "<uid>".to_owned(),
+        };
+        let name = Shortened(metadata.name.as_deref().unwrap_or_default());
+        self.mend.push_str(&format!(
+            "; the chart has no value for that: `flytewarden check --fix --write -` as helm's post-renderer has, or kustomize by patches: \
+             [{{target: {{name: {name}}}, patch: '[{{op: add, path: /{}/securityContext, value: {{runAsUser: {user}}}}}]'}}]",
+            pod_path.replace('.', "/")
+        ));
         self
     }
 

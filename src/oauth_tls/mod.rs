@@ -72,7 +72,6 @@ pub const DECLARED: Declared = Declared {
         Listed::GrpcRoute,
         Listed::Gateway,
         Listed::HttpRoute,
-        Listed::VirtualService,
         Listed::Ingress,
         Listed::HttpProxy,
         Listed::Route,

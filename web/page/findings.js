@@ -22,7 +22,7 @@ const PAGE = 100;
 
 const RULES = new Map(rules.map((rule) => [`${rule.policy}/${rule.rule}`, rule]));
 
-const NAMES = { violation: "Violation", notice: "Notice", unjudged: "Not judged" };
+const NAMES = { violation: "Violation", notice: "Notice", unjudged: "Not checked" };
 
 /**
  * A part of the list, built when it is shown.

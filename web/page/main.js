@@ -119,7 +119,7 @@ function showReport(report, missing) {
  * @param {import("flytewarden").Unjudged} entry
  * @returns {import("./editor.js").Mark[]} none where the entry is about no line
  */
-function markOfUnjudged({ line, path, policy = "not judged", reason }) {
+function markOfUnjudged({ line, path, policy = "not checked", reason }) {
   if (line === undefined) return [];
   return [{ line, kind: "unjudged", source: policy, message: path ? `${path}: ${reason}` : reason }];
 }
@@ -151,15 +151,15 @@ function showNothing() {
 /** @param {Wrong[]} wrong */
 function showWrong(wrong) {
   const which = wrong.map(({ policy, message }) => `the settings of ${policy} are not valid: ${message}`);
-  showStatus("unjudged", "Nothing was judged.", [`${which.join("; ")}.`]);
-  showInstead("Nothing was judged with these settings.");
+  showStatus("unjudged", "Nothing was checked.", [`${which.join("; ")}.`]);
+  showInstead("Nothing was checked with these settings.");
 }
 
 /** @param {Error} error */
 function showFailure(error) {
   const crashed = error instanceof Crash;
-  showStatus("unjudged", "This could not be judged.", [`${error.message}.`]);
-  showInstead(crashed ? "The policies are started again with the next change." : "Nothing was judged.",
+  showStatus("unjudged", "This could not be checked.", [`${error.message}.`]);
+  showInstead(crashed ? "The policies are started again with the next change." : "Nothing was checked.",
     h("button", { type: "button", click: changed }, "Try again"));
 }
 

@@ -70,7 +70,7 @@ export function lookOf({ summary }) {
  * @returns {{ headline: string, rest: string[] }}
  */
 export function summaryOf({ summary, outOfScope, askedFor = [] }) {
-  const judged = [`${count(summary.judged, "object")} judged`];
+  const judged = [`${count(summary.judged, "object")} checked`];
   if (summary.violations > 0) {
     judged.push(`: ${count(summary.violations, "violation")} in ${count(summary.refused, "object")}`);
   } else if (summary.judged > 0) {
@@ -78,14 +78,15 @@ export function summaryOf({ summary, outOfScope, askedFor = [] }) {
   }
   if (summary.notices > 0) judged.push(`, ${count(summary.notices, "notice")}`);
   const sentences = [`${judged.join("")}.`];
-  if (summary.unjudged > 0) sentences.unshift(`${summary.unjudged} could not be judged.`);
+  if (summary.unjudged > 0) sentences.unshift(`${summary.unjudged} could not be checked.`);
   if (summary.outOfScope > 0) {
     const kinds = Object.entries(outOfScope).sort(([, one], [, other]) => other - one);
     const named = kinds.slice(0, 4).map(([kind, number]) => `${number} ${kind}`);
     if (kinds.length > named.length) named.push("...");
-    sentences.push(`No policy is about the other ${summary.outOfScope} (${named.join(", ")}).`);
+    const are = summary.outOfScope === 1 ? "is" : "are";
+    sentences.push(`${count(summary.outOfScope, "other object")} ${are} not covered by any policy (${named.join(", ")}).`);
   }
-  if (askedFor.length > 0) sentences.push("Policies asked about other objects: these manifests answered, no cluster.");
+  if (askedFor.length > 0) sentences.push("Related objects were looked up in these manifests; no cluster was contacted.");
   const [headline = "", ...rest] = sentences;
   return { headline, rest };
 }

@@ -35,8 +35,8 @@ test.describe("the page", () => {
 
   test("shows the example's violations where they are, in the list and in the editor", async ({ page }) => {
     await openExample(page);
-    await expect(status(page)).toContainText("7 objects judged: 10 violations in 6 objects, 1 notice.");
-    await expect(status(page)).toContainText("No policy is about the other 4 (2 Ingress, 2 Service).");
+    await expect(status(page)).toContainText("7 objects checked: 10 violations in 6 objects, 1 notice.");
+    await expect(status(page)).toContainText("4 other objects are not covered by any policy (2 Ingress, 2 Service).");
     await expect(page.locator(".finding.violation")).toHaveCount(10);
     await expect(page.locator(".finding.notice")).toHaveCount(1);
     const finding = findings(page).filter({ hasText: "flyte-admin-cors/never-matches" });
@@ -117,12 +117,12 @@ test.describe("the page", () => {
     await expect(status(page)).toContainText("9 violations");
   });
 
-  test("says what is malformed as not judged, with its line, and never as good", async ({ page }) => {
+  test("says what is malformed as not checked, with its line, and never as good", async ({ page }) => {
     await openFile(page, "broken.yaml", `${example("after.yaml")}---\napiVersion: v1\nkind: [\n`);
-    await expect(status(page)).toContainText("1 could not be judged.");
+    await expect(status(page)).toContainText("1 could not be checked.");
     await expect(status(page)).toHaveAttribute("data-look", "unjudged");
     const first = findings(page).first();
-    await expect(first).toContainText("Not judged");
+    await expect(first).toContainText("Not checked");
     const lines = example("after.yaml").split("\n").length + 2;
     const jump = page.locator("#panel-findings").getByRole("button").first();
     await expect(jump).toHaveText(`line ${lines}`);
@@ -130,9 +130,9 @@ test.describe("the page", () => {
     await expect(page.locator(".cm-line.marked")).toContainText("kind: [");
   });
 
-  test("says of brackets without end that they are not judged, and takes the next text", async ({ page }) => {
+  test("says of brackets without end that they are not checked, and takes the next text", async ({ page }) => {
     await openFile(page, "deep.yaml", "[".repeat(100_000));
-    await expect(status(page)).toContainText("1 could not be judged.");
+    await expect(status(page)).toContainText("1 could not be checked.");
     await openExample(page);
     expect(await textOf(page)).toBe(BEFORE);
   });
@@ -258,12 +258,12 @@ test.describe("the page", () => {
     const yaml = policy.getByRole("textbox", { name: /^In the policy's spec/ });
     await yaml.fill("settings:\n  level: loose\n");
     await expect(policy.locator(".wrong")).toContainText("level: unknown variant loose");
-    await expect(status(page)).toContainText("Nothing was judged.");
+    await expect(status(page)).toContainText("Nothing was checked.");
     await expect(status(page)).toContainText("the settings of flyte-non-root are not valid");
     await expect(status(page)).toHaveAttribute("data-look", "unjudged");
     await yaml.fill("settings:\n  level: [\n");
     await expect(policy.locator(".wrong")).toContainText("Not valid: line 3");
-    await expect(status(page)).toContainText("Nothing was judged.");
+    await expect(status(page)).toContainText("Nothing was checked.");
     await yaml.fill("settings:\n");
     await expect(status(page)).toHaveAttribute("data-look", "good");
   });
@@ -358,7 +358,7 @@ test.describe("the page", () => {
     page.on("request", (request) => asked.push(request.url()));
     const fetched = () => asked.filter((url) => url.endsWith("pki_bg.wasm")).length;
     await openFile(page, "pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: flyteadmin}\nspec: {containers: []}\n");
-    await expect(status(page)).toContainText("1 object judged");
+    await expect(status(page)).toContainText("1 object checked");
     expect(fetched()).toBe(0);
     await openExample(page);
     await expect(findings(page).filter({ hasText: "flyte-oauth-tls/self-signed" })).toHaveCount(1);
@@ -426,7 +426,7 @@ async function delaysOfKeys(page) {
 test("says so when the policies cannot be loaded, and recovers", async ({ page }) => {
   await page.route("**/*.wasm", (route) => route.fulfill({ contentType: "application/wasm", body: "garbage" }));
   await page.goto("");
-  await expect(status(page)).toContainText("This could not be judged.");
+  await expect(status(page)).toContainText("This could not be checked.");
   await expect(status(page)).toContainText("the policies could not be loaded");
   await openFile(page, "after.yaml", example("after.yaml"));
   await expect(status(page)).toHaveAttribute("data-look", "unjudged");
@@ -441,7 +441,7 @@ test("judges all but certificates when what they are checked with cannot be fetc
   await page.route("**/pki_bg.wasm", (route) => route.abort());
   await page.goto("");
   await openFile(page, "before.yaml", BEFORE);
-  await expect(status(page)).toContainText("1 could not be judged.");
+  await expect(status(page)).toContainText("1 could not be checked.");
   await expect(status(page)).toHaveAttribute("data-look", "unjudged");
   await expect(page.locator(".finding.unjudged")).toContainText("what certificates are checked with is not loaded");
   await expect(status(page)).toContainText("could not be loaded (Failed to fetch). The next check tries again");
@@ -519,7 +519,7 @@ test("says so when the policies trap, and starts them again", async ({ page }) =
   await page.goto("");
   await openExample(page);
   await openFile(page, "trap.yaml", "# \u00fc TRAP\n");
-  await expect(status(page)).toContainText("This could not be judged.");
+  await expect(status(page)).toContainText("This could not be checked.");
   await expect(status(page)).toContainText("the policies stopped: RuntimeError: unreachable");
   await expect(status(page)).toHaveAttribute("data-look", "unjudged");
   await expect(findings(page)).toHaveCount(0);

@@ -1,6 +1,6 @@
 //! A report as JUnit XML, which GitLab, Jenkins and others show as tests.
 //!
-//! A file is a suite, and an object under a policy a test: violations are failures, and what could not be judged is an
+//! A file is a suite, and an object under a policy a test: violations are failures, and what could not be checked is an
 //! error.
 
 use flytewarden_offline::{
@@ -96,7 +96,7 @@ fn unjudged(entry: &Unjudged) -> TestCase {
     let place = entry.line.map(|line| format!("line {line}: ")).unwrap_or_default();
     let path = if entry.path.is_empty() { String::new() } else { format!("{}: ", entry.path) };
     let text = format!("{place}{path}{}", entry.reason);
-    let mut case = TestCase::new(name, non_success(NonSuccessKind::Error, "not judged", &text));
+    let mut case = TestCase::new(name, non_success(NonSuccessKind::Error, "not checked", &text));
     case.set_classname(entry.policy.as_deref().unwrap_or("flytewarden"));
     case
 }

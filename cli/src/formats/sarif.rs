@@ -1,6 +1,6 @@
 //! A report as SARIF 2.1.0, which code scanning of GitHub and others read.
 //!
-//! Each violation is an `error`, each notice a `note`, at its line of the manifest. What could not be judged is a
+//! Each violation is an `error`, each notice a `note`, at its line of the manifest. What could not be checked is a
 //! notification of a run that was not successful. Source:
 //! [SARIF 2.1.0](https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html).
 
@@ -116,7 +116,7 @@ fn unjudged(entry: &Unjudged) -> Notification {
     let what = [entry.object.as_deref(), entry.policy.as_deref(), Some(&*entry.path)];
     let what: Vec<&str> = what.into_iter().flatten().filter(|part| !part.is_empty()).collect();
     let what = if what.is_empty() { String::new() } else { format!("{}: ", what.join(" ")) };
-    let text = format!("not judged: {what}{}", entry.reason);
+    let text = format!("not checked: {what}{}", entry.reason);
     notification("error", text, location(&entry.file, entry.line, entry.object.clone()))
 }
 

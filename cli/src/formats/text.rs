@@ -18,7 +18,7 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const WORTH_KNOWING: Style = AnsiColor::Yellow.on_default();
 const MEND: Style = AnsiColor::Green.on_default();
 
-/// Writes the report: the objects with something to say, then what could not be judged, then a line that sums up.
+/// Writes the report: the objects with something to say, then what could not be checked, then a line that sums up.
 ///
 /// # Errors
 ///
@@ -101,7 +101,7 @@ fn finding(finding: &Finding, mark: &str, style: Style, out: &mut (impl Write + 
 }
 
 fn unjudged(entry: &Unjudged, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
-    write!(out, "{BAD}not judged{BAD:#}  {}", visible(&entry.file))?;
+    write!(out, "{BAD}not checked{BAD:#}  {}", visible(&entry.file))?;
     if let Some(line) = entry.line {
         write!(out, ":{line}")?;
     }
@@ -120,7 +120,7 @@ fn unjudged(entry: &Unjudged, out: &mut (impl Write + ?Sized)) -> io::Result<()>
 
 fn summary(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     let counts = &report.summary;
-    write!(out, "{} judged", count(counts.judged, "object"))?;
+    write!(out, "{} checked", count(counts.judged, "object"))?;
     match counts.violations {
         0 if counts.judged == 0 => {}
         0 => write!(out, ": {MEND}no violation{MEND:#}")?,
@@ -133,7 +133,7 @@ fn summary(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     }
     write!(out, ".")?;
     if counts.unjudged > 0 {
-        write!(out, " {BAD}{} could not be judged.{BAD:#}", counts.unjudged)?;
+        write!(out, " {BAD}{} could not be checked.{BAD:#}", counts.unjudged)?;
     }
     if counts.out_of_scope > 0 {
         let mut kinds: Vec<_> = report.out_of_scope.iter().collect();
@@ -143,8 +143,8 @@ fn summary(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         let others = if kinds.len() > named.len() { ", ..." } else { "" };
         write!(
             out,
-            " {DIM}No policy is about the other {} ({}{others}).{DIM:#}",
-            counts.out_of_scope,
+            " {DIM}{} not covered by any policy ({}{others}).{DIM:#}",
+            are(counts.out_of_scope, "other object"),
             named.join(", ")
         )?;
     }
@@ -155,16 +155,16 @@ fn summary(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         let what = count(others, "object");
         write!(
             out,
-            " {DIM}Left out: {what} in other namespaces ({}{more}); --namespaces all has them judged.{DIM:#}",
+            " {DIM}{what} in other namespaces skipped ({}{more}); use --namespaces all to check them.{DIM:#}",
             names.join(", ")
         )?;
     }
     if report.made_by_others > 0 {
-        write!(out, " {DIM}Left out: {} that others here make.{DIM:#}", count(report.made_by_others, "object"))?;
+        write!(out, " {DIM}{} made by others here skipped.{DIM:#}", count(report.made_by_others, "object"))?;
     }
     writeln!(out)?;
     if !report.asked_for.is_empty() {
-        writeln!(out, "{DIM}Policies asked about other objects: these manifests answered, no cluster.{DIM:#}")?;
+        writeln!(out, "{DIM}Related objects were looked up in these manifests; no cluster was contacted.{DIM:#}")?;
     }
     Ok(())
 }
@@ -185,6 +185,10 @@ pub fn without_user(text: &str) -> String {
         (None, Some((user, host))) if user.contains(':') => format!("...@{host}{digest}"),
         (None, _) => text.to_owned(),
     }
+}
+
+fn are(number: usize, what: &str) -> String {
+    format!("{} {}", count(number, what), if number == 1 { "is" } else { "are" })
 }
 
 fn count(number: usize, what: &str) -> String {

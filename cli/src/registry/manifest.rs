@@ -1,7 +1,8 @@
-//! The manifest of a policy in a registry: one layer, the module, and annotations.
+//! The manifest of a policy in a registry: one layer, the module, and annotations; or one of a bundle for OPA.
 //!
-//! Source: the [image specification](https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md), and
-//! [how WebAssembly is kept in it](https://github.com/solo-io/wasm/blob/master/spec/spec-compat.md).
+//! Sources: the [image specification](https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md),
+//! [how WebAssembly is kept in it](https://github.com/solo-io/wasm/blob/master/spec/spec-compat.md), and `v1/download/oci_download.go`
+//! of [open-policy-agent/opa](https://github.com/open-policy-agent/opa), which takes the first layer that is a tarball.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,8 @@ pub(super) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.ma
 pub(super) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const CONFIG: &str = "application/vnd.wasm.config.v1+json";
 const LAYER: &str = "application/vnd.wasm.content.layer.v1+wasm";
+const IMAGE_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const TARBALL: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
 /// The configuration that Kubewarden's artifacts have: none.
 pub(super) const NO_CONFIG: &[u8] = b"{}";
@@ -47,15 +50,23 @@ impl Descriptor {
 }
 
 impl Manifest {
-    pub(super) fn of(module: &[u8], annotations: BTreeMap<String, String>) -> Self {
-        Self {
-            schema_version: 2,
-            media_type: MANIFEST,
-            config: Descriptor::of(CONFIG, NO_CONFIG),
-            layers: [Descriptor::of(LAYER, module)],
-            annotations,
-        }
+    pub(super) fn of_module(module: &[u8], annotations: BTreeMap<String, String>) -> Self {
+        Self::of([CONFIG, LAYER], module, annotations)
     }
+
+    pub(super) fn of_bundle(bundle: &[u8]) -> Self {
+        Self::of([IMAGE_CONFIG, TARBALL], bundle, BTreeMap::new())
+    }
+
+    fn of([config, layer]: [&str; 2], bytes: &[u8], annotations: BTreeMap<String, String>) -> Self {
+        let config = Descriptor::of(config, NO_CONFIG);
+        Self { schema_version: 2, media_type: MANIFEST, config, layers: [Descriptor::of(layer, bytes)], annotations }
+    }
+}
+
+/// Whether these are the bytes of a bundle, a tarball by gzip, and not of a module.
+pub(super) fn is_bundle(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x1f, 0x8b])
 }
 
 /// Reads where the module is that a manifest is for.

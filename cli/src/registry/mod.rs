@@ -17,7 +17,7 @@ use reqwest::Url;
 use tokio::{runtime::Runtime, time::timeout};
 
 use self::{
-    manifest::{DOCKER_MANIFEST, Descriptor, INDEX, MANIFEST, Manifest, NO_CONFIG, read_layer},
+    manifest::{DOCKER_MANIFEST, Descriptor, INDEX, MANIFEST, Manifest, NO_CONFIG, is_bundle, read_layer},
     session::{Access, Session, innermost, read},
 };
 use crate::{
@@ -85,26 +85,30 @@ impl Artifact {
         Ok(Self { session: Session::open(reference, insecure)?, runtime })
     }
 
-    /// Pushes a module, whose metadata becomes the manifest's annotations; what the registry has is not sent again.
-    /// Returns the reference that will always mean it.
+    /// Pushes a module, whose metadata becomes the manifest's annotations, or a bundle for OPA; what the registry has is not sent
+    /// again. Returns the reference that will always mean it.
     ///
     /// # Errors
     ///
     /// The module has no metadata, or the registry does not take it.
-    pub fn push(&self, module: &[u8]) -> Result<String, Failed> {
+    pub fn push(&self, artifact: &[u8]) -> Result<String, Failed> {
         if self.session.reference.digest().is_some() {
             return Err(Failed("a digest is what comes of pushing; name a tag".to_owned()));
         }
-        if module.len() as u64 > MOST_BYTES {
-            return Err(too_large(module.len() as u64));
+        if artifact.len() as u64 > MOST_BYTES {
+            return Err(too_large(artifact.len() as u64));
         }
-        let annotations = Module::annotations(module).map_err(|error| Failed(error.to_string()))?;
-        let manifest = Manifest::of(module, single_lines(annotations));
+        let manifest = if is_bundle(artifact) {
+            Manifest::of_bundle(artifact)
+        } else {
+            let annotations = Module::annotations(artifact).map_err(|error| Failed(error.to_string()))?;
+            Manifest::of_module(artifact, single_lines(annotations))
+        };
         let bytes = serde_json::to_vec(&manifest).map_err(|error| Failed(error.to_string()))?;
         let digest = Digest::of(&bytes);
         let stored = self.within_time(async {
             self.session.authenticate(Access::Push).await?;
-            self.push_blob(&manifest.layers[0], module).await?;
+            self.push_blob(&manifest.layers[0], artifact).await?;
             self.push_blob(&manifest.config, NO_CONFIG).await?;
             let request = self.session.request(Method::PUT, self.manifest_url()?);
             self.session.expect(request.header(CONTENT_TYPE, MANIFEST).body(bytes)).await?;

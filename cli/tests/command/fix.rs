@@ -37,7 +37,7 @@ fn a_fix_is_a_diff_that_can_be_applied_and_the_report_is_beside_it() {
         assert_eq!(Some(0), output.status.code());
         assert_eq!(CONSOLE, fs::read_to_string(path(&folder, "a b/console.yaml")).unwrap());
         assert!(diff.contains("\n+        runAsUser: 1000\n"), "{diff}");
-        assert!(report.contains("\n1 object judged: no violation, 1 notice.\n"), "{report}");
+        assert!(report.contains("\n1 object checked: no violation, 1 notice.\n"), "{report}");
 
         fs::write(folder.path().join("fix.diff"), diff).unwrap();
         let applied = Command::new("git").args(["apply", "fix.diff"]).current_dir(folder.path()).status().unwrap();
@@ -52,13 +52,13 @@ fn a_fix_that_is_written_leaves_nothing_to_fix() {
     let file = path(&folder, "console.yaml");
     let first = run(&["check", "--fix", "--write", folder.path().to_str().unwrap()], "");
     assert_eq!((Some(0), format!("{file}: filled in 1 object\n")), (first.code, first.err));
-    assert!(first.out.contains("\n2 objects judged: no violation, 1 notice.\n"), "{}", first.out);
+    assert!(first.out.contains("\n2 objects checked: no violation, 1 notice.\n"), "{}", first.out);
     assert_eq!(format!("{CONSOLE}{FILLED}"), fs::read_to_string(&file).unwrap());
     assert_eq!(GOOD, fs::read_to_string(path(&folder, "good.yaml")).unwrap());
 
     let again = run(&["check", "--fix", "--write", &file], "");
     assert_eq!((Some(0), ""), (again.code, &*again.err));
-    assert!(again.out.contains("\n1 object judged: no violation.\n"), "{}", again.out);
+    assert!(again.out.contains("\n1 object checked: no violation.\n"), "{}", again.out);
     assert_eq!("", run(&["check", "--fix", &file], "").out);
 }
 
@@ -100,7 +100,7 @@ fn what_cannot_be_edited_is_named_and_is_not_called_good() {
     assert_eq!(Some(2), run.code);
     let file = path(&folder, "pod.json");
     let said = format!(
-        "not judged  {file}:1 (document 1)  Pod flyteconsole\n    nothing is filled in: it is JSON, which is not edited\n"
+        "not checked  {file}:1 (document 1)  Pod flyteconsole\n    nothing is filled in: it is JSON, which is not edited\n"
     );
     assert!(run.out.contains(&said), "{}", run.out);
     assert_eq!(json, fs::read_to_string(&file).unwrap());

@@ -97,7 +97,7 @@ fn sarif_has_findings_by_place_and_says_what_was_not_judged() {
     assert_eq!(false, of_run["invocations"][0]["executionSuccessful"]);
     let told = &of_run["invocations"][0]["toolExecutionNotifications"][0];
     assert_eq!("error", told["level"]);
-    assert!(told["message"]["text"].as_str().unwrap().starts_with("not judged: "), "{told}");
+    assert!(told["message"]["text"].as_str().unwrap().starts_with("not checked: "), "{told}");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn junit_has_a_test_for_each_object_under_each_policy() {
     let sentences = &report.test_suites[1];
     assert_eq!(("Flyte's Security Overview", 6, 0), (sentences.name.as_str(), sentences.tests, sentences.failures));
     assert!(run.out.contains("<failure message=\"runs-as-root\">line "), "{}", run.out);
-    assert!(run.out.contains("<error message=\"not judged\">line "), "{}", run.out);
+    assert!(run.out.contains("<error message=\"not checked\">line "), "{}", run.out);
 }
 
 #[test]

@@ -87,7 +87,7 @@ const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n";
 fn good_manifests_exit_with_0() {
     let run = check(GOOD);
     assert_eq!((Some(0), ""), (run.code, &*run.err));
-    assert!(run.out.ends_with("\n1 object judged: no violation.\n"), "{}", run.out);
+    assert!(run.out.ends_with("\n1 object checked: no violation.\n"), "{}", run.out);
 }
 
 #[test]
@@ -112,7 +112,7 @@ Flyte's Security Overview
   not shown  OAuth has a certificate of a CA that clients trust, or another provider
              no Ingress or route here presents a certificate in front of flyteadmin; add it, and its Secret
 
-2 objects judged: 1 violation in 1 object.
+2 objects checked: 1 violation in 1 object.
 ";
     assert_eq!(expected, run.out);
 }
@@ -122,7 +122,9 @@ fn what_no_policy_is_about_is_counted_and_is_no_violation() {
     let run = check(&format!("{GOOD}---\n{SERVICE}---\n{SERVICE}"));
     assert_eq!(Some(0), run.code);
     assert!(
-        run.out.ends_with("\n1 object judged: no violation. No policy is about the other 2 (2 Service).\n"),
+        run.out.ends_with(
+            "\n1 object checked: no violation. 2 other objects are not covered by any policy (2 Service).\n"
+        ),
         "{}",
         run.out
     );
@@ -133,7 +135,7 @@ fn an_empty_input_is_not_good() {
     for input in ["", "---\n", "# nothing\n", "null"] {
         let run = check(input);
         assert_eq!(Some(2), run.code, "{input:?}");
-        assert!(run.out.contains("not judged  <stdin>\n    there is no object in it"), "{}", run.out);
+        assert!(run.out.contains("not checked  <stdin>\n    there is no object in it"), "{}", run.out);
     }
 }
 
@@ -142,19 +144,19 @@ fn what_cannot_be_read_exits_with_2_and_leaves_the_rest_judged() {
     let run = check(&format!("{BAD}---\na: [\n---\n{GOOD}---\njust text\n"));
     assert_eq!(Some(2), run.code);
     assert!(run.out.contains("runs as root"), "{}", run.out);
-    assert!(run.out.contains("not judged  <stdin>:10 (document 2)"), "{}", run.out);
-    assert!(run.out.contains("not judged  <stdin>:17 (document 4)"), "{}", run.out);
-    assert!(run.out.contains("2 objects judged: 1 violation in 1 object. 2 could not be judged."), "{}", run.out);
+    assert!(run.out.contains("not checked  <stdin>:10 (document 2)"), "{}", run.out);
+    assert!(run.out.contains("not checked  <stdin>:17 (document 4)"), "{}", run.out);
+    assert!(run.out.contains("2 objects checked: 1 violation in 1 object. 2 could not be checked."), "{}", run.out);
 }
 
 #[test]
 fn a_wrong_type_is_not_judged_and_says_where_it_is() {
     let run = check(&BAD.replace("runAsUser: 0", "runAsUser: root"));
     assert_eq!(Some(2), run.code);
-    assert!(run.out.starts_with("not judged  <stdin>:8 (document 1)  Pod bad  flyte-non-root\n"), "{}", run.out);
+    assert!(run.out.starts_with("not checked  <stdin>:8 (document 1)  Pod bad  flyte-non-root\n"), "{}", run.out);
     let reason = "spec.containers[0].securityContext.runAsUser: invalid type: string \"root\", expected a whole number from 0 to 2147483647";
     assert!(run.out.contains(reason), "{}", run.out);
-    assert!(run.out.ends_with("0 objects judged. 1 could not be judged.\n"), "{}", run.out);
+    assert!(run.out.ends_with("0 objects checked. 1 could not be checked.\n"), "{}", run.out);
 }
 
 #[test]
@@ -166,7 +168,7 @@ fn input_made_to_exhaust_the_reader_is_not_judged() {
     {
         let run = check(&input);
         assert_eq!((Some(2), ""), (run.code, &*run.err));
-        assert!(run.out.contains("not judged  <stdin>:"), "{}", run.out);
+        assert!(run.out.contains("not checked  <stdin>:"), "{}", run.out);
     }
 }
 
@@ -192,7 +194,7 @@ fn files_and_folders_are_read_in_order() {
     let bad = run.out.find("Pod bad").expect(&run.out);
     let json = run.out.find("Pod json").expect(&run.out);
     assert!(bad < json, "{}", run.out);
-    assert!(run.out.contains("3 objects judged: 2 violations in 2 objects."), "{}", run.out);
+    assert!(run.out.contains("3 objects checked: 2 violations in 2 objects."), "{}", run.out);
 }
 
 #[test]
@@ -206,7 +208,7 @@ fn unreadable_files_exit_with_2() {
         let run = run(&["check", &path(&folder, "good.yaml"), &path(&folder, name)], "");
         assert_eq!(Some(2), run.code, "{name}");
         assert!(run.out.contains(reason), "{}", run.out);
-        assert!(run.out.contains("1 object judged: no violation. 1 could not be judged."), "{}", run.out);
+        assert!(run.out.contains("1 object checked: no violation. 1 could not be checked."), "{}", run.out);
     }
 }
 
@@ -308,12 +310,12 @@ fn policies_are_listed_with_a_line_each() {
     assert!(is_listed("flyte-non-root     Flyte's components run as a non-root user"), "{}", run.out);
 }
 
-/// Every line that the README shows of a run, but for those it leaves out.
+/// Every line that the page about the command shows of a run, but for those it leaves out.
 #[test]
-fn the_readme_shows_what_is_printed() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+fn the_documented_runs_show_what_is_printed() {
+    let page = fs::read_to_string(root().join("docs/command.md")).unwrap();
     let mut shown = 0;
-    for block in readme.split("```console\n$ target/release/flytewarden ").skip(1) {
+    for block in page.split("```console\n$ target/release/flytewarden ").skip(1) {
         let (arguments, lines) = block.split_once("```").unwrap().0.split_once('\n').unwrap();
         let output = flytewarden().args(arguments.split(' ')).output().unwrap();
         let out = String::from_utf8(output.stdout).unwrap();
@@ -322,7 +324,7 @@ fn the_readme_shows_what_is_printed() {
             shown += 1;
         }
     }
-    assert!(shown > 5, "the README shows {shown} lines");
+    assert!(shown > 5, "the page shows {shown} lines");
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn a_broken_pair_is_found_across_files_and_said_to_be_found_without_a_cluster() 
     assert!(run.out.contains("line 11, flyte-console-url/cut-off\n    flyteconsole, loaded from "), "{}", run.out);
     assert!(run.out.contains("(Ingress flyte/flyteconsole)"), "{}", run.out);
     assert!(run.out.contains("→ add `- https://console.example.com` to allowedOrigins there"), "{}", run.out);
-    let asked = "Policies asked about other objects: these manifests answered, no cluster.";
+    let asked = "Related objects were looked up in these manifests; no cluster was contacted.";
     assert!(run.out.ends_with(&format!("{asked}\n")), "{}", run.out);
 }
 

@@ -21,7 +21,7 @@ fn namespaces_without_flyte_are_left_out_unless_they_are_asked_for() {
     let input = format!("{GOOD}---\n{elsewhere}");
     let run = check(&input);
     assert_eq!(Some(0), run.code, "{}", run.out);
-    assert!(run.out.contains("Left out: 1 object in other namespaces (monitoring)"), "{}", run.out);
+    assert!(run.out.contains("1 object in other namespaces skipped (monitoring)"), "{}", run.out);
     for (namespaces, code) in [("all", 1), ("monitoring", 1), ("default", 0), ("default,monitoring", 1)] {
         let run = self::run(&["check", "--namespaces", namespaces, "-"], &input);
         assert_eq!(Some(code), run.code, "{namespaces}: {}", run.out);
@@ -40,20 +40,20 @@ fn what_another_object_makes_is_judged_there_alone() {
         .replace("name: flyteadmin}\nspec", &format!("name: flyteadmin-1, {owner}}}\nspec"));
     let run = check(&format!("{deployment}---\n{made}"));
     assert!(
-        run.out.contains("\n1 object judged: no violation. Left out: 1 object that others here make.\n"),
+        run.out.contains("\n1 object checked: no violation. 1 object made by others here skipped.\n"),
         "{}",
         run.out
     );
-    assert!(check(&made).out.contains("\n1 object judged: no violation.\n"), "where the other is not there");
+    assert!(check(&made).out.contains("\n1 object checked: no violation.\n"), "where the other is not there");
     let own = deployment.replace("name: flyteadmin}\nspec", &format!("name: flyteadmin, {owner}}}\nspec"));
-    assert!(check(&own).out.contains("\n1 object judged: no violation.\n"), "nothing makes itself");
+    assert!(check(&own).out.contains("\n1 object checked: no violation.\n"), "nothing makes itself");
     let root = made.replace("runAsUser: 1", "runAsUser: 0");
     assert_eq!(Some(1), check(&format!("{deployment}---\n{root}")).code, "an old ReplicaSet may still run");
     let kept = root.replace("spec: {template", "spec: {replicas: 0, template");
     assert_eq!(Some(0), check(&format!("{deployment}---\n{kept}")).code, "it is kept for a rollback");
     let both = check(&format!("{}---\n{root}", deployment.replace("runAsUser: 1", "runAsUser: 0")));
     assert!(
-        both.out.contains("\n1 object judged: 1 violation in 1 object. Left out: 1 object that others here make.\n"),
+        both.out.contains("\n1 object checked: 1 violation in 1 object. 1 object made by others here skipped.\n"),
         "{}",
         both.out
     );

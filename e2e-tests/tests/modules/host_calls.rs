@@ -79,8 +79,19 @@ const CERTIFICATE: &str = "flyte-oauth-tls";
 const IMAGE_USER: &str = "flyte-non-root-image-user";
 
 /// What it takes to hold a console against flyteadmin.
-fn of_a_pair(namespace: &str) -> [String; 6] {
-    ["ConfigMap", "Deployment", "HTTPRoute", "Ingress", "Route", "Service"].map(|kind| format!("{kind} in {namespace}"))
+fn of_a_pair(namespace: &str) -> [String; 9] {
+    const KINDS: [&str; 9] = [
+        "ConfigMap",
+        "Deployment",
+        "HTTPProxy",
+        "HTTPRoute",
+        "Ingress",
+        "IngressRoute",
+        "Route",
+        "Service",
+        "VirtualService",
+    ];
+    KINDS.map(|kind| format!("{kind} in {namespace}"))
 }
 
 #[test]
@@ -147,14 +158,22 @@ fn secret(certificates: &str) -> Value {
 fn a_certificate_of_a_ca_asks_for_what_presents_it_alone() {
     let secret = secret("${leaf}${intermediate}");
     let mut settings = json!({"trustRoots": certificates::filled("${root}")});
-    assert_eq!(["Gateway in everywhere", "Ingress in flyte"][..], asked(CERTIFICATE, &secret, &settings));
+    let expected = ["Gateway in everywhere", "HTTPProxy in flyte", "Ingress in flyte", "IngressRoute in flyte"];
+    assert_eq!(expected[..], asked(CERTIFICATE, &secret, &settings));
     settings["hosts"] = json!(["flyte.example.com"]);
     assert_eq!(Vec::<String>::new(), asked(CERTIFICATE, &secret, &settings));
 }
 
 #[test]
 fn a_certificate_of_ones_own_making_asks_for_each_kind_once() {
-    let expected = ["ConfigMap in flyte", "Deployment in flyte", "Gateway in everywhere", "Ingress in flyte"];
+    let expected = [
+        "ConfigMap in flyte",
+        "Deployment in flyte",
+        "Gateway in everywhere",
+        "HTTPProxy in flyte",
+        "Ingress in flyte",
+        "IngressRoute in flyte",
+    ];
     assert_eq!(expected[..], asked(CERTIFICATE, &secret("${self-signed}"), &json!({})));
     let settings = json!({"oauth": "self", "hosts": ["flyte.example.com"]});
     assert_eq!(Vec::<String>::new(), asked(CERTIFICATE, &secret("${self-signed}"), &settings));

@@ -31,11 +31,7 @@ struct List {
 pub(super) fn list(kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
     let operation = match namespace {
         Some(_) => "list_resources_by_namespace",
-        // A module that never asks this must not need the capability for it.
-        None if cfg!(any(feature = "flyte-console-url", feature = "flyte-oauth-tls", feature = "flyte2-exposure")) => {
-            "list_resources_all"
-        }
-        None => return Err("this module lists one namespace at a time".to_owned()),
+        None => "list_resources_all",
     };
     let (api_version, name) = kind.kind();
     let request = Request {

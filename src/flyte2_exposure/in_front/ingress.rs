@@ -169,6 +169,7 @@ impl<'i> Front<'i> {
 
 /// Whether a snippet for nginx has a directive that asks who calls. What comes after `#` is a comment.
 fn may_ask(snippet: &str) -> bool {
+    const ASKING: [&str; 4] = ["auth_request", "auth_basic", "auth_jwt", "access_by_lua"];
     let mut lines = snippet.lines().map(|line| line.split('#').next().unwrap_or_default());
-    lines.any(|line| line.contains("auth") || line.contains("access_by_lua"))
+    lines.any(|line| ASKING.iter().any(|directive| line.contains(directive)))
 }

@@ -1,4 +1,4 @@
-//! The tables of the READMEs and of SECURITY.md, between marks such as `<!-- rules -->` and `<!-- /rules -->`.
+//! The tables of the READMEs, of `docs/settings.md` and of SECURITY.md, between marks such as `<!-- rules -->` and `<!-- /rules -->`.
 
 use std::{fs, path::Path};
 
@@ -27,6 +27,7 @@ pub fn made(root: &Path, packages: &[Package]) -> Result<Vec<Made>> {
         for setting in declared.settings {
             own.extend(with_fields(setting, ""));
             if package.is_of_whole() {
+                let link = format!("[{name}](../policies/{name}/README.md)");
                 settings.push([row([&link]), of_setting(setting, "")].concat());
             }
         }
@@ -42,7 +43,8 @@ pub fn made(root: &Path, packages: &[Package]) -> Result<Vec<Made>> {
         made.push(filled(&folder.join("README.md"), &parts)?);
         asked.push(may(name, package));
     }
-    made.push(filled(&root.join("README.md"), &[("policies", table(&policies)), ("settings", table(&settings))])?);
+    made.push(filled(&root.join("README.md"), &[("policies", table(&policies))])?);
+    made.push(filled(&root.join("docs/settings.md"), &[("settings", table(&settings))])?);
     made.push(filled(&root.join("SECURITY.md"), &[("modules", table(&asked))])?);
     Ok(made)
 }
