@@ -87,9 +87,10 @@ impl Finding {
             _ => "<uid>".to_owned(),
         };
         let name = Shortened(metadata.name.as_deref().unwrap_or_default());
+        // Kustomize reads what begins with a bracket as JSON.
         self.mend.push_str(&format!(
             "; the chart has no value for that: `flytewarden check --fix --write -` as helm's post-renderer has, or kustomize by patches: \
-             [{{target: {{name: {name}}}, patch: '[{{op: add, path: /{}/securityContext, value: {{runAsUser: {user}}}}}]'}}]",
+             [{{target: {{name: {name}}}, patch: '[{{\"op\": \"add\", \"path\": \"/{}/securityContext\", \"value\": {{\"runAsUser\": {user}}}}}]'}}]",
             pod_path.replace('.', "/")
         ));
         self
