@@ -305,8 +305,10 @@ impl Listed {
             // What it says of clients, with no Secret in it.
             Self::SecurityPolicy => &["metadata.name", "metadata.namespace", "spec"],
             Self::Middleware => &["metadata.name", "metadata.namespace", "spec"],
-            Self::IngressRoute => &["metadata.name", "metadata.namespace", "spec.routes", "spec.tls.secretName"],
-            Self::VirtualService => &["metadata.name", "metadata.namespace", "spec.hosts", "spec.http"],
+            Self::IngressRoute => &["metadata.name", "metadata.namespace", "spec.routes", "spec.tls"],
+            Self::VirtualService => {
+                &["metadata.name", "metadata.namespace", "spec.gateways", "spec.hosts", "spec.http"]
+            }
             Self::HttpProxy => {
                 &["metadata.name", "metadata.namespace", "spec.routes", "spec.tcpproxy", "spec.virtualhost"]
             }

@@ -38,7 +38,7 @@ use serde::Serialize;
 
 /// Flyte's security guidance, checked on rendered manifests.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(name = "flytewarden", version, arg_required_else_help = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -46,12 +46,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Says what is wrong with manifests, and the line that mends it.
+    /// Checks manifests, and shows how to fix each problem.
     ///
-    /// Exits with 0 where all is good, 1 where there are violations, 2 where something could not be judged.
+    /// Exits with 0 if there are no violations, 1 if there are, and 2 if something could not be checked.
     #[command(after_help = "Example:\n  helm template flyte flyteorg/flyte-core | flytewarden check -")]
     Check(CheckArguments),
-    /// Says what a rule finds, what happens then, and what to do; without a name lists all rules.
+    /// Explains a rule; without RULE, lists all rules.
     #[command(after_help = "Example:\n  flytewarden explain runs-as-root")]
     Explain(ExplainArguments),
     /// Pushes a compiled policy to an OCI registry, where Kubewarden finds it, or a bundle, where OPA does.

@@ -6,8 +6,8 @@ use flytewarden_offline::check::Policy;
 
 use crate::{CheckArguments, PushArguments};
 
-const LEFT_OUT: &str = "this flytewarden has no engine for compiled policies, and no client of registries: released ones have, and \
-    `cargo build --release --package flytewarden-cli --features modules` builds one";
+const LEFT_OUT: &str = "this build cannot run compiled policies or contact registries. Use a release, or build with: \
+    cargo build --profile shipped --package flytewarden-cli --features modules";
 
 /// Says how to get what is needed.
 pub fn load(_: &CheckArguments) -> Result<Vec<Box<dyn Policy>>, Box<dyn Error>> {

@@ -190,7 +190,7 @@ impl<P: Policy> Run<'_, P> {
         let mut objects = manifest::objects(text).peekable();
         if objects.peek().is_none() {
             // An empty pipe is what a failed `helm template` leaves, and no sign that all is well.
-            self.report.add_unread(&file.name, "there is no object in it".to_owned());
+            self.report.add_unread(&file.name, "it contains no Kubernetes object".to_owned());
         }
         for object in objects {
             match object {
@@ -222,11 +222,11 @@ impl<P: Policy> Run<'_, P> {
             let reason = if summary.judged == 0 && !other_namespaces.is_empty() {
                 let others: Vec<&str> = other_namespaces.keys().map(String::as_str).collect();
                 Some(format!(
-                    "nothing was checked in the namespaces that were asked for; there are {}",
+                    "no objects in the namespaces that you asked for; there are objects in {}",
                     others.join(", ")
                 ))
             } else if !self.report.has_flyte() {
-                Some("nothing of Flyte is in these manifests, so that nothing of it was checked".to_owned())
+                Some("no Flyte objects found in these manifests; nothing was checked".to_owned())
             } else {
                 None
             };

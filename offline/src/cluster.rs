@@ -188,7 +188,11 @@ impl Cluster {
             }
             let at = |held: &Held| format!("{}:{}", self.files.get(held.file).map_or("", |name| name), held.line);
             let held = self.of_environment(several, asking).map_err(|[one, other]| {
-                format!("{kind} {own}/{name} is given twice, as two different objects, {} and {}", at(one), at(other))
+                format!(
+                    "{kind} {own}/{name} is in {} and in {} with different content. Check each environment separately",
+                    at(one),
+                    at(other)
+                )
             })?;
             if held.version != version {
                 // The API server would convert it.

@@ -491,7 +491,7 @@ impl Report {
         let leads_somewhere = !self.asked_for.is_empty()
             || ROUTES.iter().any(|kind| self.out_of_scope.contains_key(*kind))
             || self.objects.iter().any(|judged| judged.place.kind == "Ingress");
-        self.sentences = sentences.finish(leads_somewhere.then_some(host));
+        self.sentences = sentences.finish(leads_somewhere.then_some(host), !self.unjudged.is_empty());
     }
 
     /// Whether something of Flyte's is among the manifests.

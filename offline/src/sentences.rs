@@ -136,7 +136,9 @@ impl Sentences {
     }
 
     /// What is shown of each sentence; `host` answers for the manifests, and is only asked where it is needed.
-    pub(crate) fn finish(self, host: Option<&dyn Host>) -> Vec<Shown> {
+    /// `is_unread` says whether objects could not be checked.
+    pub(crate) fn finish(self, host: Option<&dyn Host>, is_unread: bool) -> Vec<Shown> {
+        let is_address_broken = self.said[Sentence::Address as usize].is_broken;
         let mut shown = Vec::with_capacity(Sentence::ALL.len());
         let Survey { presented, running } = host.map(Survey::of).unwrap_or_default();
         let is_missing = |presented: &&Presented| {
@@ -187,7 +189,14 @@ impl Sentences {
             if state != State::NotShown {
                 open.clear();
             } else if open.is_empty() {
-                open.push(to_add(sentence, self.is_flyte_two).to_owned());
+                open.push(match (sentence, is_unread, is_address_broken) {
+                    (Sentence::Pair, _, true) => "flyteconsole's address is broken; fix that first".to_owned(),
+                    // The object that shows it may be one of those.
+                    (Sentence::Address | Sentence::Pair | Sentence::Origins, true, _) => {
+                        "some objects could not be checked; see above".to_owned()
+                    }
+                    _ => to_add(sentence, self.is_flyte_two).to_owned(),
+                });
             }
             shown.push(Shown { name: sentence.name(), sentence: words(sentence), state, missing: open });
         }

@@ -2,18 +2,16 @@
 //!
 //! Read: ingress-nginx' annotations `enable-cors` and `cors-*` of an Ingress, filters of type `CORS` of an HTTPRoute, `corsPolicy` of
 //! Contour's HTTPProxy and of Istio's VirtualService, and `headers` of Traefik's Middleware. In one of their origins `*` may stand for a
-//! part of the name. That snippets and patterns are not read is said.
+//! part of the name, for nginx and Gateway API. That snippets, patterns and headers that a route sets are not read is said.
 //!
 //! Sources: `annotations/cors` of [kubernetes/ingress-nginx](https://github.com/kubernetes/ingress-nginx), which takes a list with `*`
 //! in it for `*`; `HTTPCORSFilter` of [Gateway API](https://gateway-api.sigs.k8s.io); `CORSPolicy` of
 //! [projectcontour/contour](https://github.com/projectcontour/contour); `pkg/middlewares/headers` of
 //! [traefik/traefik](https://github.com/traefik/traefik).
 
-use serde_json::value::RawValue;
-
 use super::{note, options, rules, settings::Settings};
 use crate::{
-    admin_config::{ANY, Item},
+    admin_config::{ANY, Item, decode},
     admission::AdmissionRequest,
     edit,
     host::{Host, Listed},
@@ -22,10 +20,11 @@ use crate::{
         fields::{is_true, items, text, texts},
         ingress,
         objects::{Found, Objects},
-        proxies,
+        proxies::{self, ServiceName},
         routes::{Cors, says_origin},
     },
     location,
+    text::Text,
     verdict::{Notice, Place, Unjudged, Verdict, Violation},
 };
 
@@ -36,8 +35,8 @@ struct InFront {
     path: String,
     /// Whether they are a list there, and no text.
     is_list: bool,
-    /// The names of the Services; those of a Middleware the routes say that name it.
-    services: Vec<String>,
+    /// The Services; those of a Middleware the routes say that name it.
+    services: Vec<ServiceName>,
 }
 
 /// The kinds of objects that may.
@@ -53,15 +52,15 @@ pub(super) fn judge(
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
     let (object, namespace) = (request.object()?.get(), request.namespace());
-    let answered = match kind {
-        Listed::Ingress => by_ingress(object).into_iter().collect(),
-        Listed::HttpProxy => by_proxy(object).into_iter().collect(),
+    let mut answered: Vec<InFront> = match kind {
+        Listed::Ingress => by_ingress(object, namespace).into_iter().collect(),
+        Listed::HttpProxy => by_proxy(object, namespace).into_iter().collect(),
         Listed::Middleware => by_middleware(object).into_iter().collect(),
         Listed::VirtualService => by_mesh(object, namespace),
         _ => by_filters(object, namespace),
     };
+    answered.extend(by_headers(kind, object, namespace));
     let objects = Objects::beside(host);
-    let mut led = None;
     for in_front in answered {
         let found = judge_origins(&in_front, settings);
         // Where nothing would be wrong, nobody need know where it leads.
@@ -79,12 +78,18 @@ pub(super) fn judge(
         else {
             continue;
         };
-        let leads = if kind == Listed::Middleware {
-            let name = text(object, &["metadata", "name"]);
-            is_used(&objects.everywhere(), namespace, name.as_deref().unwrap_or_default())
-        } else {
-            let led = led.get_or_insert_with(|| admin::services(&objects, namespace)).as_ref();
-            led.map(|led| in_front.services.iter().any(|service| led.contains(service))).map_err(String::clone)
+        let leads = match kind {
+            Listed::Middleware => {
+                let name = text(object, &["metadata", "name"]);
+                is_used(&objects.everywhere(), namespace, name.as_deref().unwrap_or_default())
+            }
+            _ => leads(&objects, namespace, &in_front.services),
+        };
+        let leads = match leads {
+            Ok(false) if kind == Listed::HttpProxy && !items(object, &["spec", "includes"]).is_empty() => {
+                Err("it includes other HTTPProxies, which are not read".to_owned())
+            }
+            leads => leads,
         };
         match leads {
             Ok(true) => {
@@ -103,51 +108,66 @@ pub(super) fn judge(
     Ok(())
 }
 
-/// What ingress-nginx answers for an Ingress; controllers of another class do not read its annotations.
-fn by_ingress(ingress: &str) -> Option<InFront> {
+/// Whether one of some Services, as an object of a namespace names them, leads to flyteadmin.
+fn leads(objects: &Objects, namespace: &str, services: &[ServiceName]) -> Result<bool, String> {
+    let is_elsewhere = services.iter().any(|(of, _)| of != namespace);
+    let everywhere = is_elsewhere.then(|| objects.everywhere());
+    for (of, name) in services {
+        if admin::services(everywhere.as_ref().unwrap_or(objects), of)?.contains(name) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// What ingress-nginx answers for an Ingress; controllers that are known to be others do not read its annotations.
+fn by_ingress(ingress: &str, namespace: &str) -> Option<InFront> {
     let name = |annotation: &str| format!("nginx.ingress.kubernetes.io/{annotation}");
     let said = |annotation: &str| text(ingress, &["metadata", "annotations", &name(annotation)]);
-    if text(ingress, &["spec", "ingressClassName"]).is_some_and(|class| !class.contains("nginx")) {
+    const OTHERS: [&str; 7] = ["alb", "traefik", "haproxy", "kong", "gce", "contour", "istio"];
+    let class = text(ingress, &["spec", "ingressClassName"])
+        .or_else(|| text(ingress, &["metadata", "annotations", "kubernetes.io/ingress.class"]));
+    if class.is_some_and(|class| OTHERS.iter().any(|other| class.contains(other))) {
         return None;
     }
+    let services = || services_of_ingress(ingress, namespace);
     let at = |annotation: &str| location::key("metadata.annotations", &name(annotation));
     for snippet in ["configuration-snippet", "server-snippet"] {
         if said(snippet).is_some_and(|snippet| says_origin(&snippet)) {
-            let (cors, services) = (Cors::unread("a snippet for nginx"), services_of_ingress(ingress));
-            return Some(InFront { cors, path: at(snippet), is_list: false, services });
+            let cors = Cors::unread("a snippet for nginx");
+            return Some(InFront { cors, path: at(snippet), is_list: false, services: services() });
         }
     }
-    if said("enable-cors").as_deref() != Some("true") {
+    if !said("enable-cors").is_some_and(|said| decode::parse_bool(&said) == Ok(true)) {
         return None;
     }
     let origins = said("cors-allow-origin");
     let said_at = if origins.is_some() { "cors-allow-origin" } else { "enable-cors" };
     let path = at(said_at);
     let cors = Cors::by_nginx(origins.as_deref(), said("cors-allow-credentials").as_deref());
-    Some(InFront { cors, path, is_list: false, services: services_of_ingress(ingress) })
+    Some(InFront { cors, path, is_list: false, services: services() })
 }
 
 /// The Services that an Ingress leads browsers to.
-fn services_of_ingress(ingress: &str) -> Vec<String> {
-    let mut services: Vec<String> =
-        text(ingress, &["spec", "defaultBackend", "service", "name"]).iter().map(|name| name.to_string()).collect();
+fn services_of_ingress(ingress: &str, namespace: &str) -> Vec<ServiceName> {
+    let mut names: Vec<Text> = text(ingress, &["spec", "defaultBackend", "service", "name"]).into_iter().collect();
     for rule in items(ingress, &["spec", "rules"]) {
         for path in items(rule.get(), &["http", "paths"]) {
             if !text(path.get(), &["path"]).is_some_and(|path| ingress::is_grpc(&path)) {
-                services.extend(text(path.get(), &["backend", "service", "name"]).map(|name| name.to_string()));
+                names.extend(text(path.get(), &["backend", "service", "name"]));
             }
         }
     }
-    services
+    names.into_iter().map(|name| (namespace.to_owned(), name.to_string())).collect()
 }
 
 /// What Contour answers for an HTTPProxy.
-fn by_proxy(proxy: &str) -> Option<InFront> {
+fn by_proxy(proxy: &str, namespace: &str) -> Option<InFront> {
     Some(InFront {
         cors: proxies::of_proxy(proxy)?,
         path: "spec.virtualhost.corsPolicy.allowOrigin".to_owned(),
         is_list: true,
-        services: proxies::services_of_proxy(proxy),
+        services: proxies::services_of_proxy(proxy, namespace),
     })
 }
 
@@ -177,44 +197,70 @@ fn by_middleware(middleware: &str) -> Option<InFront> {
 
 /// Whether an Ingress or an IngressRoute names a Middleware, and leads to flyteadmin.
 fn is_used(objects: &Objects, namespace: &str, name: &str) -> Result<bool, String> {
-    let leads = |of: &str, services: Vec<String>| -> Result<Option<()>, String> {
-        let led = if services.is_empty() { Default::default() } else { admin::services(objects, of)? };
-        Ok(services.iter().any(|service| led.contains(service)).then_some(()))
-    };
-    let own = format!("{namespace}-{name}@kubernetescrd");
+    let own = format!("{namespace}-{name}");
     let by_ingress = objects.find(Listed::Ingress, None, |found| {
         let ingress = found.object.get();
         let names = text(ingress, &["metadata", "annotations", ingress::MIDDLEWARES]);
-        let is_named = names.is_some_and(|names| names.split(',').any(|name| name.trim() == own));
-        leads(&found.namespace, if is_named { services_of_ingress(ingress) } else { Vec::new() })
+        let is_it = |name: &str| name.trim().trim_end_matches("@kubernetescrd") == own;
+        if !names.is_some_and(|names| names.split(',').any(is_it)) {
+            return Ok(None);
+        }
+        let services = services_of_ingress(ingress, &found.namespace);
+        leads(objects, &found.namespace, &services).map(|leads| leads.then_some(()))
     })?;
-    let own = own.trim_end_matches("@kubernetescrd");
     let by_route = |found: &Found| {
         let routes = items(found.object.get(), &["spec", "routes"]).into_iter().map(|route| route.get());
-        let is_named = |route: &&str| proxies::middlewares(route, &found.namespace).iter().any(|name| name == own);
-        leads(&found.namespace, routes.filter(is_named).flat_map(proxies::services).collect())
+        let is_named = |route: &&str| proxies::middlewares(route, &found.namespace).contains(&own);
+        let to = routes.filter(is_named).flat_map(|route| proxies::services(route, &found.namespace));
+        leads(objects, &found.namespace, &to.collect::<Vec<_>>()).map(|leads| leads.then_some(()))
     };
     Ok(by_ingress.is_some() || objects.find(Listed::IngressRoute, None, by_route)?.is_some())
 }
 
-/// What the filters of an HTTPRoute answer, for the Services of its own namespace.
+/// What the filters of an HTTPRoute answer.
 fn by_filters(route: &str, namespace: &str) -> Vec<InFront> {
     let mut answered = Vec::new();
     for (index, rule) in items(route, &["spec", "rules"]).into_iter().enumerate() {
         for (at, filter) in items(rule.get(), &["filters"]).into_iter().enumerate() {
-            let Some(cors) = edit::at(filter.get(), &["cors"]) else { continue };
-            let own = items(rule.get(), &["backendRefs"]);
-            let is_own = |backend: &&&RawValue| text(backend.get(), &["namespace"]).is_none_or(|of| &*of == namespace);
-            let service = |backend: &&RawValue| text(backend.get(), &["name"]).map(|name| name.to_string());
+            let Some(cors) = edit::at(filter.get(), &["cors"]).filter(|cors| *cors != "null") else { continue };
             answered.push(InFront {
                 cors: Cors::by_filter(texts(cors, &["allowOrigins"]), is_true(cors, &["allowCredentials"])),
                 path: format!("spec.rules[{index}].filters[{at}].cors.allowOrigins"),
                 is_list: true,
-                services: own.iter().filter(is_own).filter_map(service).collect(),
+                services: backends(rule.get(), namespace),
             });
         }
     }
     answered
+}
+
+/// The Services that a rule of an HTTPRoute leads to.
+fn backends(rule: &str, namespace: &str) -> Vec<ServiceName> {
+    let backends = items(rule, &["backendRefs"]).into_iter().map(|backend| backend.get());
+    let named = backends.filter_map(|backend| {
+        let of = text(backend, &["namespace"]);
+        Some((of.as_deref().unwrap_or(namespace).to_owned(), text(backend, &["name"])?.to_string()))
+    });
+    named.collect()
+}
+
+/// Headers that a route sets itself, one among them that says which origin is allowed.
+fn by_headers(kind: Listed, object: &str, namespace: &str) -> Option<InFront> {
+    let sets = says_origin(object) && ["\"set\"", "\"add\""].iter().any(|how| object.contains(how));
+    let routes = |path: &[&str]| items(object, path).into_iter().map(|route| route.get()).collect::<Vec<_>>();
+    let services = match kind {
+        _ if !sets => return None,
+        Listed::HttpProxy => proxies::services_of_proxy(object, namespace),
+        Listed::VirtualService => routes(&["spec", "http"])
+            .into_iter()
+            .flat_map(|route| proxies::services_of_mesh(route, namespace))
+            .collect(),
+        Listed::HttpRoute => {
+            routes(&["spec", "rules"]).into_iter().flat_map(|rule| backends(rule, namespace)).collect()
+        }
+        _ => return None,
+    };
+    Some(InFront { cors: Cors::unread("a header that it sets"), path: "spec".to_owned(), is_list: false, services })
 }
 
 const LIST_CONSOLE: &str = "name flyteconsole's own origin alone there, https://<flyte-console-domain>; where flyteadmin answers CORS \
@@ -228,7 +274,8 @@ const ONE_HOST: &str = "//any-host.";
 fn judge_origins(InFront { cors, path, is_list, .. }: &InFront, settings: &Settings) -> Vec<Violation> {
     let origins = cors.origins.as_deref().unwrap_or_default();
     let path = |index: usize| if *is_list { format!("{path}[{index}]") } else { path.clone() };
-    let is_any = |origin: &String| [ANY, "https://*", "http://*"].contains(&&**origin);
+    let is_all_of_scheme = |origin: &String| cors.has_wildcards && ["https://*", "http://*"].contains(&&**origin);
+    let is_any = |origin: &String| origin == ANY || is_all_of_scheme(origin);
     if let Some(index) = origins.iter().position(is_any) {
         let served = match cors.is_echoed && cors.with_credentials {
             true => "any website may call flyteadmin as whoever is logged in",
@@ -240,7 +287,8 @@ fn judge_origins(InFront { cors, path, is_list, .. }: &InFront, settings: &Setti
     let mut found = Vec::new();
     for (index, origin) in origins.iter().enumerate() {
         // One that is for all hosts of a domain is judged as one of them.
-        let item = Item { text: origin.replacen(HOSTS, ONE_HOST, 1), place: Place::at(path(index)) };
+        let hosts = if cors.has_wildcards { origin.replacen(HOSTS, ONE_HOST, 1) } else { origin.clone() };
+        let item = Item { text: hosts, place: Place::at(path(index)) };
         let violation = options::judge_origin(&item, settings, &|| options::REMOVE);
         found.extend(violation.map(|Violation { rule, place, problem, mend, .. }| {
             let [problem, mend] = [problem, mend].map(|text| text.replacen(ONE_HOST, HOSTS, 1));

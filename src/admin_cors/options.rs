@@ -10,14 +10,14 @@ use crate::{
     verdict::{Edit, Notice, Place, Scalar, Shortened, Verdict, Violation},
 };
 
-const LIST_CONSOLE: &str = "list flyteconsole's own origin alone, https://<flyte-console-domain>; where it is on flyteadmin's \
+const LIST_CONSOLE: &str = "if flyteconsole is on another domain, set allowedOrigins: [https://<flyte-console-domain>]; if both share one \
                             domain, set allowCors: false";
 
 /// What to do with an origin that others are listed beside.
 pub(super) const REMOVE: &str = "remove it";
 
 /// The same for one that stands alone.
-const LIST_INSTEAD: &str = "list flyteconsole's own origin alone, https://<flyte-console-domain>; where it is on flyteadmin's \
+const LIST_INSTEAD: &str = "if flyteconsole is on another domain, set allowedOrigins: [https://<flyte-console-domain>]; if both share one \
                             domain, remove allowedOrigins and set allowCors: false";
 
 /// What every website may do then, and what flyteconsole still may not.

@@ -58,7 +58,7 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
         let admin = others.admin(&admin_namespace);
         let admin = admin.as_ref().as_ref().map_err(String::clone)?;
         doubt = doubt.or(admin.doubt.clone());
-        if let (Some(reason), None) = (&admin.serves_none, &front) {
+        if let (Some(reason), true) = (&admin.serves_none, front.is_empty()) {
             let mend = "run v1.13.3 or later, or have TLS end in front of flyteadmin".to_owned();
             let problem = format!(
                 "{}, loaded from {} ({}), cannot call {}: {reason}",
@@ -68,20 +68,23 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
         }
         let mut refused = Vec::new();
         for page in foreign {
-            if let Some((route, cors)) = front.as_ref().filter(|(_, cors)| cors.origins.is_some()) {
-                if cors.lets_in_all() {
-                    doubt = Some(format!(
-                        "{route} answers CORS in front of flyteadmin, by {}, for every origin with credentials, so that any website may \
-                         call it as whoever is logged in; name {} there",
-                        cors.by, page.origins[0]
-                    ));
-                } else if !page.origins.iter().any(|origin| cors.allows(&origin.to_string())) {
-                    doubt = Some(format!(
-                        "{route} answers CORS in front of flyteadmin, by {}, and not for {} with credentials; what flyteadmin itself says \
-                         may come beside it",
-                        cors.by, page.origins[0]
-                    ));
-                }
+            let lets_in = |cors: &Cors| page.origins.iter().any(|origin| cors.allows(&origin.to_string()));
+            let known = || front.iter().filter(|(_, cors)| cors.origins.is_some());
+            if let Some((route, cors)) = known().find(|(_, cors)| cors.lets_in_all()) {
+                doubt = Some(format!(
+                    "{route} answers CORS in front of flyteadmin, by {}, for every origin with credentials, so that any website may \
+                     call it as whoever is logged in; name {} there",
+                    cors.by, page.origins[0]
+                ));
+                continue;
+            } else if let Some((route, cors)) = known().find(|(_, cors)| !lets_in(cors)) {
+                doubt = Some(format!(
+                    "{route} answers CORS in front of flyteadmin, by {}, and not for {} with credentials; what flyteadmin itself says \
+                     may come beside it",
+                    cors.by, page.origins[0]
+                ));
+                continue;
+            } else if !front.is_empty() && known().count() == front.len() {
                 continue;
             }
             let unknown = || "it is not known what flyteadmin's CORS comes to".to_owned();
@@ -107,7 +110,7 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
         }
         // What nobody seems to say, a file that is not seen may say.
         let is_said = |why: &Answer| admin.doubt.is_none() || why.place().is_some();
-        if let Some(((route, cors), (page, _))) = front.as_ref().zip(refused.first()) {
+        if let Some(((route, cors), (page, _))) = front.first().zip(refused.first()) {
             doubt = Some(format!(
                 "flyteadmin itself does not let in {}, and {route} may do so in front of it, by {}: what that says is not known here",
                 page.origins[0], cors.by
@@ -176,13 +179,12 @@ fn admin_namespace(console: &Console, others: &Others, settings: &Settings) -> R
     }
 }
 
-/// What answers CORS in front of flyteadmin on the host that a console calls, and the route that says so.
-fn front(others: &Others, namespace: &str, calls: &Origin) -> Option<(String, Cors)> {
-    let hosts = admin::hosts(others, namespace).ok()?;
-    let mut led = hosts.named.into_iter().filter(|host| host.name == calls.host()).peekable();
-    let first = led.peek().and_then(|host| Some((host.route.clone(), host.cors.clone()?)));
-    // Of two routes the one that browsers are led by may be the one that does not answer.
-    first.filter(|_| led.all(|host| host.cors.is_some()))
+/// What answers CORS in front of flyteadmin on the host that a console calls, each with the route that says so. Nothing where a route
+/// does not: of two it may be the one that browsers are led by.
+fn front(others: &Others, namespace: &str, calls: &Origin) -> Vec<(String, Cors)> {
+    let named = admin::hosts(others, namespace).map(|hosts| hosts.named).unwrap_or_default();
+    let led = named.into_iter().filter(|host| host.name == calls.host());
+    led.map(|host| Some((host.route, host.cors?))).collect::<Option<_>>().unwrap_or_default()
 }
 
 /// Why a console may not find flyteadmin at all: routes lead there, but not from the host that it calls, which is its own

@@ -10,18 +10,45 @@ use crate::{
         admin::{self, Reading},
         objects::Objects,
     },
+    members::Members,
     text::Text,
     verdict::{Notice, Unjudged, Verdict},
     workload::{Placed, Workload},
 };
 
-/// The headers that a proxy must not pass on from whoever calls, by the words that name them: those of AWS, and that of tokens.
-pub(super) const HEADERS: [&str; 2] = ["x-amzn-oidc-", "authorization"];
+/// The headers that a proxy must not pass on from whoever calls.
+const HEADERS: [&str; 3] = ["x-amzn-oidc-data", "x-amzn-oidc-identity", "authorization"];
 
-/// Whether a text, of a snippet or of headers, names all of them, as one that removes them does.
-pub(super) fn names_headers(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    HEADERS.iter().all(|header| text.contains(header))
+/// Whether a snippet for nginx removes all of them: `more_clear_input_headers`, or `proxy_set_header` to nothing.
+pub(super) fn removes_in_nginx(snippet: &str) -> bool {
+    let lines = snippet.lines().map(|line| line.split('#').next().unwrap_or_default());
+    let text = lines.collect::<Vec<_>>().join(" ").to_ascii_lowercase();
+    HEADERS.iter().all(|header| {
+        text.split(';').any(|directive| {
+            let mut words = directive.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
+            let is_header = |word: &str| {
+                word == *header
+                    || word.strip_suffix('*').is_some_and(|start| !start.is_empty() && header.starts_with(start))
+            };
+            match words.next() {
+                Some("more_clear_input_headers") => words.any(is_header),
+                Some("proxy_set_header") => words.next().is_some_and(is_header) && words.next() == Some(""),
+                _ => false,
+            }
+        })
+    })
+}
+
+/// Whether headers, each with the value that a middleware of Traefik's gives it, are removed, all of them: their values are empty.
+pub(super) fn removes_in_traefik(headers: &Members<'_, Text<'_>>) -> bool {
+    let is_removed =
+        |header: &&str| headers.iter().any(|(name, value)| name.eq_ignore_ascii_case(header) && value.is_empty());
+    HEADERS.iter().all(|header| is_removed(&header))
+}
+
+/// Whether all of them are among those that a route removes.
+pub(super) fn are_removed(removed: &[Text]) -> bool {
+    HEADERS.iter().all(|header| removed.iter().any(|name| name.eq_ignore_ascii_case(header)))
 }
 
 /// Whether a server believes headers, as far as its configuration is seen: it does by default.

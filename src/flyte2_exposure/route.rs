@@ -78,7 +78,8 @@ impl Route {
                 Self {
                     paths: route.backends().any(leads).then(|| route.path()).into_iter().collect(),
                     gate: Gate::OPEN,
-                    passes_identity: !identity::names_headers(route.headers()),
+                    // What it does to headers of requests is not read, and it asks nobody.
+                    passes_identity: true,
                     how_to_ask: "point it at an oauth-proxy in front of Flyte",
                     how_to_remove: (!is_removed).then_some(
                         "delete Access-Control-Allow-Origin and Access-Control-Allow-Credentials in spec.httpHeaders.actions.response",
@@ -90,7 +91,7 @@ impl Route {
                 let leads = |namespace: &str, service: &str, port: Option<&str>| {
                     namespace == backends.namespace && backends.find(service, port).is_some()
                 };
-                let led = route.led(namespace, &leads, ALLOW_ORIGIN, &identity::names_headers);
+                let led = route.led(namespace, &leads, ALLOW_ORIGIN, &identity::are_removed);
                 if led.paths.is_empty() || route.gateways(namespace).is_empty() {
                     return Ok(None);
                 }
@@ -274,7 +275,7 @@ fn removes_cors(annotations: &Labels, objects: &Objects) -> Result<bool, String>
 fn removes_identity(annotations: &Labels, objects: &Objects) -> Result<bool, String> {
     for (name, value) in annotations.iter() {
         let removes = match name {
-            "nginx.ingress.kubernetes.io/configuration-snippet" => identity::names_headers(value),
+            "nginx.ingress.kubernetes.io/configuration-snippet" => identity::removes_in_nginx(value),
             in_front::MIDDLEWARES => in_front::of_middlewares(value, objects)?.removes_identity,
             _ => false,
         };

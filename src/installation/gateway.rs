@@ -208,8 +208,8 @@ pub(crate) struct Parent<'r> {
 #[cfg(feature = "flyte2-exposure")]
 impl Route<'_> {
     /// What a route of a namespace does with the requests that it leads somewhere; `header` is one of the answers, and
-    /// `names_identity` says whether what is done to requests is to headers by which callers say who they are.
-    pub(crate) fn led(&self, from: &str, leads: &Leads, header: &str, names_identity: &dyn Fn(&str) -> bool) -> Led {
+    /// `has_identity` says whether headers that are removed from requests are those by which callers say who they are.
+    pub(crate) fn led(&self, from: &str, leads: &Leads, header: &str, has_identity: &dyn Fn(&[Text]) -> bool) -> Led {
         let mut led = Led { paths: Vec::new(), has_extension: false, is_removed: true, passes_identity: false };
         for rule in self.rules().filter(|rule| rule.leads(from, leads)) {
             let filters = || rule.filters.iter().flatten();
@@ -225,7 +225,10 @@ impl Route<'_> {
             }
             led.has_extension |= filters().any(|filter| filter.extension.is_some());
             led.is_removed &= filters().any(|filter| filter.removes(header));
-            let of_requests = |filter: &Filter| filter.of_requests.is_some_and(|headers| names_identity(headers.get()));
+            let of_requests = |filter: &Filter| {
+                let modifier = filter.of_requests.and_then(|headers| admission::read::<HeaderModifier>(headers).ok());
+                modifier.and_then(|modifier| modifier.remove).is_some_and(|removed| has_identity(&removed))
+            };
             led.passes_identity |= !filters().any(of_requests);
         }
         led

@@ -13,7 +13,7 @@ use super::{
 use crate::admission;
 #[cfg(feature = "flyte-oauth-tls")]
 use crate::admission::Kind;
-use crate::{host::Listed, text::Text, view::view};
+use crate::{admin_config::decode, host::Listed, text::Text, view::view};
 
 view! {
     /// An Ingress.
@@ -172,7 +172,7 @@ impl Annotations<'_> {
         if is_of("nginx") && snippets.into_iter().flatten().any(|snippet| says_origin(snippet)) {
             return Ok(Some(Cors::unread("a snippet for nginx")));
         }
-        Ok((is_of("nginx") && self.enable_cors.as_deref() == Some("true"))
+        Ok((is_of("nginx") && self.enable_cors.as_deref().is_some_and(|said| decode::parse_bool(said) == Ok(true)))
             .then(|| Cors::by_nginx(self.cors_allow_origin.as_deref(), self.cors_allow_credentials.as_deref())))
     }
 }
@@ -200,6 +200,11 @@ impl Ingress<'_> {
         })
     }
 }
+
+/// The annotations that ask cert-manager for a certificate, and whether they name a ClusterIssuer.
+#[cfg(feature = "flyte-oauth-tls")]
+pub(crate) const ISSUERS: [(&str, bool); 2] =
+    [("cert-manager.io/issuer", false), ("cert-manager.io/cluster-issuer", true)];
 
 /// Who makes a certificate by cert-manager: `Issuer` or `ClusterIssuer`, and its name.
 #[cfg(feature = "flyte-oauth-tls")]
@@ -279,7 +284,7 @@ impl Ingress<'_> {
             let name = name.as_deref()?.to_owned();
             Some((IssuedBy { is_cluster_wide, name }, annotation))
         };
-        by(&annotations.issuer, false, "cert-manager.io/issuer")
-            .or_else(|| by(&annotations.cluster_issuer, true, "cert-manager.io/cluster-issuer"))
+        let [(issuer, _), (cluster_issuer, _)] = ISSUERS;
+        by(&annotations.issuer, false, issuer).or_else(|| by(&annotations.cluster_issuer, true, cluster_issuer))
     }
 }

@@ -67,20 +67,16 @@ pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Resu
             return Ok(used(TLS_CRT, namespace));
         }
     }
-    let (mut is_named, mut by_proxy) = (false, None);
-    let is_its = |proxy: &Proxy| proxy.secret.as_deref() == Some(secret);
-    each_proxy(objects, namespace, &|_| true, &mut |_, proxy| {
-        is_named |= is_its(proxy);
+    let mut led = Vec::new();
+    each_proxy(objects, &mut |_, proxy| {
+        if proxy.is_of(namespace, secret) {
+            led.extend(proxy.to.iter().cloned());
+        }
         Ok(())
     })?;
-    if is_named {
-        let services = admin::services(objects, namespace)?;
-        each_proxy(objects, namespace, &|service| services.contains(service), &mut |_, proxy| {
-            by_proxy = by_proxy.take().or(is_its(proxy).then(|| used(TLS_CRT, namespace)).flatten());
-            Ok(())
-        })?;
-        if by_proxy.is_some() {
-            return Ok(by_proxy);
+    for (of, name) in led {
+        if admin::services(objects, &of)?.contains(&name) {
+            return Ok(used(TLS_CRT, &of));
         }
     }
     let own = admin::own_certificates(objects, namespace, |mounted| mounted == secret)?;
@@ -108,8 +104,8 @@ fn ends_tls(objects: &Objects, namespace: &str) -> Result<bool, String> {
     let by_ingress = |found: &Found| Ok(found.read::<Ingress>(Listed::Ingress)?.ends_tls(&services).then_some(()));
     let by_route = |found: &Found| Ok(found.read::<Route>(Listed::Route)?.ends_tls(&services).then_some(()));
     let mut by_proxy = false;
-    each_proxy(objects, namespace, &|service| services.contains(service), &mut |_, proxy| {
-        by_proxy |= proxy.ends_tls;
+    each_proxy(objects, &mut |_, proxy| {
+        by_proxy |= proxy.ends_tls && proxy.leads_to(namespace, &services);
         Ok(())
     })?;
     Ok(by_proxy
@@ -118,20 +114,22 @@ fn ends_tls(objects: &Objects, namespace: &str) -> Result<bool, String> {
         || gateway::leads_to(objects, namespace, &services)?)
 }
 
-/// Gives each route of Contour's and Traefik's that leads to some Services of a namespace to `each`, with its title.
-fn each_proxy(
-    objects: &Objects,
-    namespace: &str,
-    leads: &dyn Fn(&str) -> bool,
-    each: &mut dyn FnMut(&str, &Proxy) -> Result<(), String>,
-) -> Result<(), String> {
+/// Gives each route of Contour's and Traefik's to `each`, with its title.
+fn each_proxy(objects: &Objects, each: &mut dyn FnMut(&str, &Proxy) -> Result<(), String>) -> Result<(), String> {
     for kind in proxies::WITH_CERTIFICATES {
-        objects.each(kind, Some(namespace), |found| {
+        objects.each(kind, None, |found| {
             let title = found.title(kind);
-            Proxy::each(kind, found, leads).iter().try_for_each(|proxy| each(&title, proxy))
+            Proxy::each(kind, found).iter().try_for_each(|proxy| each(&title, proxy))
         })?;
     }
     Ok(())
+}
+
+impl Proxy {
+    /// Whether clients see the certificate of a Secret there.
+    fn is_of(&self, namespace: &str, secret: &str) -> bool {
+        self.secret.as_ref().is_some_and(|(of, name)| (&**of, &**name) == (namespace, secret))
+    }
 }
 
 /// The Services that lead to the flyteadmins of a namespace, found out once for each.
@@ -193,8 +191,8 @@ pub(crate) fn tls_hosts(objects: &Objects, namespace: &str, secret: &str) -> Res
         let title = found.title(Listed::Ingress);
         ingress.tls_hosts(secret).into_iter().try_for_each(|host| hosts.add(host, &title))
     })?;
-    each_proxy(objects, namespace, &|_| true, &mut |title, proxy| {
-        let is_its = proxy.secret.as_deref() == Some(secret);
+    each_proxy(objects, &mut |title, proxy| {
+        let is_its = proxy.is_of(namespace, secret);
         proxy.hosts.iter().filter(|_| is_its).try_for_each(|host| hosts.add(host, title))
     })?;
     if gateway::names(objects, (namespace, secret))? {
@@ -259,12 +257,11 @@ fn presented(objects: &Objects) -> Vec<Presented> {
     });
     for namespace in namespaces(objects) {
         let services = services.of(&namespace).unwrap_or_default();
-        let _ = each_proxy(objects, &namespace, &|service| services.contains(service), &mut |title, proxy| {
-            if proxy.ends_tls {
-                let (route, namespace) = (title.to_owned(), namespace.clone());
-                let secret = |secret: &String| Held::Secret(format!("{namespace}/{secret}"));
+        let _ = each_proxy(objects, &mut |title, proxy| {
+            if proxy.ends_tls && proxy.leads_to(&namespace, &services) {
+                let secret = |(of, name): &(String, String)| Held::Secret(format!("{of}/{name}"));
                 let held = proxy.secret.as_ref().map_or(Held::Router, secret);
-                presented.push(Presented { route, namespace, held, issuer: None });
+                presented.push(Presented { route: title.to_owned(), namespace: namespace.clone(), held, issuer: None });
             }
             Ok(())
         });

@@ -18,23 +18,28 @@ use super::{
 };
 use crate::{edit, host::Listed};
 
-/// A route of these kinds, as far as it leads to some Services of its namespace.
+/// A route of these kinds.
 pub(super) struct Proxy {
     /// The hosts that it is for; "" where that is not known.
     pub(super) hosts: Vec<String>,
+    /// The Services that it leads to.
+    pub(super) to: Vec<ServiceName>,
     has_tls: bool,
     /// Whether clients see a certificate of its own, or its controller's.
     #[cfg(feature = "flyte-oauth-tls")]
     pub(super) ends_tls: bool,
-    /// The Secret whose certificate clients see.
+    /// The namespace and the name of the Secret whose certificate clients see.
     #[cfg(feature = "flyte-oauth-tls")]
-    pub(super) secret: Option<String>,
+    pub(super) secret: Option<(String, String)>,
     cors: Option<Cors>,
     /// The middlewares that it names, which may answer CORS.
     middlewares: Vec<String>,
     /// Whether it is gRPC's alone, which no browser calls.
     is_grpc: bool,
 }
+
+/// The namespace and the name of a Service.
+pub(crate) type ServiceName = (String, String);
 
 /// The kinds.
 pub(super) const KINDS: [Listed; 3] = [Listed::HttpProxy, Listed::IngressRoute, Listed::VirtualService];
@@ -44,86 +49,111 @@ pub(super) const KINDS: [Listed; 3] = [Listed::HttpProxy, Listed::IngressRoute, 
 pub(super) const WITH_CERTIFICATES: [Listed; 2] = [Listed::HttpProxy, Listed::IngressRoute];
 
 impl Proxy {
-    /// What a route comes to where it leads to some Services.
-    pub(super) fn each(kind: Listed, found: &Found, leads: &dyn Fn(&str) -> bool) -> Vec<Self> {
-        let object = found.object.get();
-        let leads = |services: Vec<String>| services.iter().any(|service| leads(service));
+    /// What an object of these kinds comes to: a route, or several.
+    pub(super) fn each(kind: Listed, found: &Found) -> Vec<Self> {
+        let (object, own) = (found.object.get(), &*found.namespace);
         let mut proxies = Vec::new();
         match kind {
             Listed::HttpProxy => {
-                let services = services_of_proxy(object);
                 let name = text(object, &["spec", "virtualhost", "fqdn"]).map(|name| name.to_string());
                 let tls = edit::at(object, &["spec", "virtualhost", "tls"]);
-                let proxy = Self::new(vec![name.unwrap_or_default()], tls);
-                proxies.extend(leads(services).then(|| Self { cors: of_proxy(object), ..proxy }));
+                let proxy = Self::new(own, vec![name.unwrap_or_default()], tls);
+                proxies.push(Self { to: services_of_proxy(object, own), cors: of_proxy(object), ..proxy });
             }
             Listed::VirtualService => {
-                // Those without a dot, and those of the cluster, are for pods.
+                let gateways = texts(object, &["spec", "gateways"]);
                 let mut hosts = texts(object, &["spec", "hosts"]);
-                hosts.retain(|host| host == "*" || host.contains('.') && !host.ends_with(".cluster.local"));
+                // Those without a dot, and those of the cluster, are for pods, and so is what no gateway is named for.
+                hosts.retain(|host| host == "*" || host.contains('.') && !host.contains(".svc"));
+                if gateways.iter().all(|gateway| gateway == "mesh") {
+                    hosts.clear();
+                }
                 for route in items(object, &["spec", "http"]) {
-                    if leads(services_of_mesh(route.get(), &found.namespace)) {
-                        proxies.push(Self { cors: of_mesh(route.get()), ..Self::new(hosts.clone(), None) });
-                    }
+                    let route = route.get();
+                    let proxy = Self::new(own, hosts.clone(), None);
+                    proxies.push(Self { to: services_of_mesh(route, own), cors: of_mesh(route), ..proxy });
                 }
             }
             _ => {
                 let tls = edit::at(object, &["spec", "tls"]);
                 for route in items(object, &["spec", "routes"]) {
                     let route = route.get();
-                    if leads(services(route)) {
-                        let rule = text(route, &["match"]).map(|rule| rule.to_string()).unwrap_or_default();
-                        proxies.push(Self {
-                            middlewares: middlewares(route, &found.namespace),
-                            is_grpc: rule.split(['`', '"']).any(ingress::is_grpc),
-                            ..Self::new(hosts(&rule), tls)
-                        });
-                    }
+                    let rule = text(route, &["match"]).map(|rule| rule.to_string()).unwrap_or_default();
+                    proxies.push(Self {
+                        to: services(route, own),
+                        middlewares: middlewares(route, own),
+                        is_grpc: is_grpc(&rule),
+                        ..Self::new(own, hosts(&rule), tls)
+                    });
                 }
             }
         }
         proxies
     }
 
-    fn new(hosts: Vec<String>, tls: Option<&str>) -> Self {
+    fn new(
+        #[allow(unused, reason = "certificates are one policy's")] own: &str,
+        hosts: Vec<String>,
+        tls: Option<&str>,
+    ) -> Self {
         let tls = tls.filter(|tls| *tls != "null");
         Self {
             hosts,
+            to: Vec::new(),
             has_tls: tls.is_some(),
             #[cfg(feature = "flyte-oauth-tls")]
             ends_tls: tls.is_some_and(|tls| !is_true(tls, &["passthrough"])),
             #[cfg(feature = "flyte-oauth-tls")]
-            secret: tls.and_then(|tls| Some(text(tls, &["secretName"])?.to_string())),
+            secret: tls.and_then(|tls| {
+                let secret = text(tls, &["secretName"])?;
+                // Contour takes one of another namespace where that allows it.
+                let (namespace, name) = secret.split_once('/').unwrap_or((own, &secret));
+                Some((namespace.to_owned(), name.to_owned()))
+            }),
             cors: None,
             middlewares: Vec::new(),
             is_grpc: false,
         }
     }
+
+    /// Whether it leads to one of some Services of a namespace.
+    pub(super) fn leads_to(&self, namespace: &str, services: &BTreeSet<String>) -> bool {
+        self.to.iter().any(|(of, name)| of == namespace && services.contains(name))
+    }
+}
+
+/// Whether something gets a share of the requests: a mirror gets copies, whose answers nobody sees.
+fn gets_requests(to: &str) -> bool {
+    !is_true(to, &["mirror"]) && edit::at(to, &["weight"]) != Some("0")
 }
 
 /// The Services that a route of Traefik's leads to, or one of Contour's.
-pub(crate) fn services(route: &str) -> Vec<String> {
-    let services = items(route, &["services"]).into_iter();
-    services.filter_map(|service| text(service.get(), &["name"])).map(|name| name.to_string()).collect()
+pub(crate) fn services(route: &str, own: &str) -> Vec<ServiceName> {
+    let services = items(route, &["services"]).into_iter().map(|service| service.get());
+    let named = services.filter(|service| gets_requests(service)).filter_map(|service| {
+        let is_service = text(service, &["kind"]).is_none_or(|kind| &*kind == "Service");
+        let of = text(service, &["namespace"]);
+        let name = text(service, &["name"]).filter(|_| is_service)?;
+        Some((of.as_deref().unwrap_or(own).to_owned(), name.to_string()))
+    });
+    named.collect()
 }
 
 /// The Services that an HTTPProxy leads to.
-pub(crate) fn services_of_proxy(proxy: &str) -> Vec<String> {
+pub(crate) fn services_of_proxy(proxy: &str, own: &str) -> Vec<ServiceName> {
     let routes = items(proxy, &["spec", "routes"]).into_iter().map(|route| route.get());
-    routes.chain(edit::at(proxy, &["spec", "tcpproxy"])).flat_map(services).collect()
+    routes.chain(edit::at(proxy, &["spec", "tcpproxy"])).flat_map(|route| services(route, own)).collect()
 }
 
-/// The Services of a namespace that a route of a VirtualService leads to.
-pub(crate) fn services_of_mesh(route: &str, namespace: &str) -> Vec<String> {
-    let to = items(route, &["route"]).into_iter().filter_map(|to| text(to.get(), &["destination", "host"]));
-    to.map(|host| in_mesh(&host, namespace).to_owned()).collect()
-}
-
-/// The Service of a namespace that a host of the cluster stands for.
-fn in_mesh<'h>(host: &'h str, namespace: &str) -> &'h str {
-    let (own, of) = host.split_once('.').unwrap_or((host, namespace));
-    let rest = of.strip_prefix(namespace);
-    if rest.is_some_and(|rest| ["", ".svc", ".svc.cluster.local"].contains(&rest)) { own } else { host }
+/// The Services that a route of a VirtualService leads to, by their names in the cluster's DNS.
+pub(crate) fn services_of_mesh(route: &str, own: &str) -> Vec<ServiceName> {
+    let to = items(route, &["route"]).into_iter().map(|to| to.get()).filter(|to| gets_requests(to));
+    let named = to.filter_map(|to| text(to, &["destination", "host"])).map(|host| {
+        let mut parts = host.split('.');
+        let name = parts.next().unwrap_or_default().to_owned();
+        (parts.next().unwrap_or(own).to_owned(), name)
+    });
+    named.collect()
 }
 
 /// The middlewares that a route of Traefik's names: `<namespace>-<name>` each.
@@ -131,44 +161,65 @@ pub(crate) fn middlewares(route: &str, own: &str) -> Vec<String> {
     let named = items(route, &["middlewares"]).into_iter().map(|named| {
         let of = text(named.get(), &["namespace"]);
         let name = text(named.get(), &["name"]);
-        format!("{}-{}", of.as_deref().unwrap_or(own), name.as_deref().unwrap_or_default())
+        match name.as_deref().unwrap_or_default() {
+            // The whole name, with that of its provider.
+            name if name.contains('@') => name.trim_end_matches("@kubernetescrd").to_owned(),
+            name => format!("{}-{name}", of.as_deref().unwrap_or(own)),
+        }
     });
     named.collect()
 }
 
-/// The hosts of a rule of Traefik's, ``Host(`a`) || Host(`b`) && PathPrefix(`/c`)``; "" where it names none.
+/// The hosts of a rule of Traefik's, ``Host(`a`) || Host(`b`) && PathPrefix(`/c`)``; "" where it names none, or patterns.
 fn hosts(rule: &str) -> Vec<String> {
     let quoted = |list: &str| -> Vec<String> {
         let list = list.split(')').next().unwrap_or_default();
-        list.split(',').map(|host| host.trim().trim_matches(['`', '"']).to_owned()).collect()
+        list.split(',').map(|host| host.trim().trim_matches(['`', '"']).to_ascii_lowercase()).collect()
     };
-    let named: Vec<String> = rule.split("Host(").skip(1).flat_map(quoted).collect();
-    if named.is_empty() { vec![String::new()] } else { named }
+    let parts: Vec<&str> = rule.split("Host(").collect();
+    // What stands before a part says whether it is one that the rule is not for.
+    let positive = parts.windows(2).filter(|pair| !pair[0].trim_end().ends_with('!')).map(|pair| pair[1]);
+    let mut named: Vec<String> = positive.flat_map(quoted).collect();
+    if named.is_empty() || rule.contains("HostRegexp") {
+        named.push(String::new());
+    }
+    named
 }
 
-/// What Contour answers of CORS for an HTTPProxy.
+/// Whether all paths of a rule of Traefik's are gRPC's.
+fn is_grpc(rule: &str) -> bool {
+    let mut paths = rule.split(['`', '"']).filter(|quoted| quoted.starts_with('/')).peekable();
+    !rule.contains('!') && paths.peek().is_some() && paths.all(ingress::is_grpc)
+}
+
+/// What Contour answers of CORS for an HTTPProxy: nothing where it passes connections through.
 pub(crate) fn of_proxy(proxy: &str) -> Option<Cors> {
-    let cors = edit::at(proxy, &["spec", "virtualhost", "corsPolicy"])?;
+    let of_host = |field| edit::at(proxy, &["spec", "virtualhost", field]).filter(|value| *value != "null");
+    let passes = edit::at(proxy, &["spec", "tcpproxy"]).is_some_and(|tcp| tcp != "null")
+        || of_host("tls").is_some_and(|tls| is_true(tls, &["passthrough"]));
+    let cors = of_host("corsPolicy").filter(|_| !passes)?;
     let is_pattern = |origin: &str| origin != "*" && origin.contains(['*', '(', '[', '|', '\\', '^', '$', '?', '+']);
     let exact = |origin: String| if is_pattern(&origin) { every(&origin) } else { Some(origin) };
-    let origins = texts(cors, &["allowOrigin"]).into_iter().map(exact).collect();
-    Some(Cors::by_envoy(origins, is_true(cors, &["allowCredentials"])))
+    let origins = texts(cors, &["allowOrigin"]).into_iter().map(exact);
+    Some(Cors::by_envoy(origins.collect(), is_true(cors, &["allowCredentials"])))
 }
 
 /// What Istio answers of CORS for a route of a VirtualService.
 pub(crate) fn of_mesh(route: &str) -> Option<Cors> {
-    let cors = edit::at(route, &["corsPolicy"])?;
-    let origins = items(cors, &["allowOrigins"]).into_iter().map(|origin| match text(origin.get(), &["exact"]) {
+    let cors = edit::at(route, &["corsPolicy"]).filter(|cors| *cors != "null")?;
+    let matches = items(cors, &["allowOrigins"]).into_iter().map(|origin| match text(origin.get(), &["exact"]) {
         Some(exact) => Some(exact.to_string()),
         None => every(&text(origin.get(), &["regex"])?),
     });
-    Some(Cors::by_envoy(origins.collect(), is_true(cors, &["allowCredentials"])))
+    // An older field, of exact origins.
+    let exact = texts(cors, &["allowOrigin"]).into_iter().map(Some);
+    Some(Cors::by_envoy(matches.chain(exact).collect(), is_true(cors, &["allowCredentials"])))
 }
 
 /// What Traefik answers of CORS by a Middleware, if it does; a chain or a plugin may.
 pub(crate) fn of_middleware(middleware: &str) -> Option<Cors> {
     let spec = edit::at(middleware, &["spec"])?;
-    if ["chain", "plugin"].iter().any(|kind| edit::at(spec, &[kind]).is_some()) {
+    if ["chain", "plugin"].iter().any(|kind| edit::at(spec, &[kind]).is_some_and(|value| value != "null")) {
         return Some(Cors::by_traefik(None, false));
     }
     let headers = edit::at(spec, &["headers"])?;
@@ -204,16 +255,16 @@ pub(super) fn by_middlewares(
     Ok(cors)
 }
 
-/// Adds the hosts from which a route leads to some Services of its namespace.
+/// Adds the hosts from which a route leads to some Services of a namespace.
 pub(super) fn add_hosts(
     kind: Listed,
     found: &Found,
-    services: &BTreeSet<String>,
+    (namespace, services): (&str, &BTreeSet<String>),
     objects: &Objects,
     hosts: &mut Hosts,
 ) -> Result<(), String> {
-    for proxy in Proxy::each(kind, found, &|service| services.contains(service)) {
-        if proxy.is_grpc {
+    for proxy in Proxy::each(kind, found) {
+        if proxy.is_grpc || !proxy.leads_to(namespace, services) {
             continue;
         }
         let route = found.title(kind);
@@ -232,8 +283,9 @@ pub(super) fn add_hosts(
     Ok(())
 }
 
-/// Whether a route is for a host.
+/// The namespaces that routes lead to from a host.
 #[cfg(feature = "flyte-console-url")]
-pub(super) fn is_for(kind: Listed, found: &Found, host: &str) -> bool {
-    Proxy::each(kind, found, &|_| true).iter().any(|proxy| proxy.hosts.iter().any(|own| own == host))
+pub(super) fn namespaces(kind: Listed, found: &Found, host: &str) -> Vec<String> {
+    let proxies = Proxy::each(kind, found).into_iter().filter(|proxy| proxy.hosts.iter().any(|own| own == host));
+    proxies.flat_map(|proxy| proxy.to).map(|(namespace, _)| namespace).collect()
 }

@@ -8,7 +8,7 @@ use super::{
     objects::{Found, Objects},
     openshift, proxies,
 };
-use crate::{host::Listed, verdict::Shortened, view::view, workload::Labels};
+use crate::{admin_config::decode, host::Listed, verdict::Shortened, view::view, workload::Labels};
 
 view! {
     struct Service<'a> {
@@ -41,6 +41,8 @@ pub(crate) struct Cors {
     pub(crate) with_credentials: bool,
     /// Whether `*` is answered with the origin that asks, which browsers take, and not with itself.
     pub(crate) is_echoed: bool,
+    /// Whether `*` in an origin stands for a part of it, rather than for itself.
+    pub(crate) has_wildcards: bool,
 }
 
 const ANY: &str = "*";
@@ -57,19 +59,25 @@ impl Cors {
         Self {
             by: "its annotations for ingress-nginx",
             origins: Some(origins),
-            with_credentials: credentials != Some("false"),
+            with_credentials: !credentials.is_some_and(|said| decode::parse_bool(said) == Ok(false)),
             is_echoed: false,
+            has_wildcards: true,
         }
     }
 
     /// What a filter of Gateway API answers.
     pub(crate) fn by_filter(origins: Vec<String>, with_credentials: bool) -> Self {
-        Self { by: "its CORS filter", origins: Some(origins), with_credentials, is_echoed: true }
+        let origins = Some(origins);
+        Self { by: "its CORS filter", origins, with_credentials, is_echoed: true, has_wildcards: true }
     }
 
-    /// What Contour or Istio have Envoy answer: the origin that asks, where the list has it or `*`; `None` where it has a pattern.
-    pub(crate) fn by_envoy(origins: Option<Vec<String>>, with_credentials: bool) -> Self {
-        Self { by: "its corsPolicy", origins, with_credentials, is_echoed: true }
+    /// What Contour or Istio have Envoy answer: the origin that asks, where the list has it or `*`; a pattern is `None`.
+    pub(crate) fn by_envoy(listed: Vec<Option<String>>, with_credentials: bool) -> Self {
+        let has_any = listed.iter().flatten().any(|origin| origin == ANY);
+        // Beside `*` no pattern matters, and the others keep their places.
+        let place = |origin: Option<String>| origin.or(has_any.then(String::new));
+        let origins = listed.into_iter().map(place).collect();
+        Self { by: "its corsPolicy", origins, with_credentials, is_echoed: true, has_wildcards: false }
     }
 
     /// What is not read, and may answer.
@@ -79,7 +87,7 @@ impl Cors {
 
     /// What Traefik answers by middlewares: `*` where the list has that.
     pub(crate) fn by_traefik(origins: Option<Vec<String>>, with_credentials: bool) -> Self {
-        Self { by: "Traefik's middleware", origins, with_credentials, is_echoed: false }
+        Self { by: "Traefik's middleware", origins, with_credentials, is_echoed: false, has_wildcards: false }
     }
 
     /// Whether browsers let a page of that origin call with credentials.
@@ -90,7 +98,8 @@ impl Cors {
                 listed.split_once("*.").and_then(|(before, behind)| origin.strip_prefix(before)?.strip_suffix(behind))
             };
             listed == origin
-                || label().is_some_and(|label| label.len() > 1 && !label[..label.len() - 1].contains(['.', '/']))
+                || self.has_wildcards
+                    && label().is_some_and(|label| label.len() > 1 && !label[..label.len() - 1].contains(['.', '/']))
         };
         self.with_credentials && self.origins.iter().flatten().any(is_it)
     }
@@ -98,7 +107,7 @@ impl Cors {
     /// Whether every origin is let in with credentials: those of a filter are sent back to whoever asks.
     #[cfg(feature = "flyte-console-url")]
     pub(crate) fn lets_in_all(&self) -> bool {
-        let is_any = |listed: &String| matches!(listed.as_str(), "*" | "https://*");
+        let is_any = |listed: &String| listed == ANY || self.has_wildcards && listed == "https://*";
         self.is_echoed && self.with_credentials && self.origins.iter().flatten().any(is_any)
     }
 }
@@ -167,7 +176,7 @@ pub(crate) fn services(
     Ok(services)
 }
 
-/// The namespaces with a route from a host: of all, or the one, if it has one.
+/// The namespaces that routes lead to from a host: of all, or the one, if one does.
 ///
 /// # Errors
 ///
@@ -175,20 +184,22 @@ pub(crate) fn services(
 #[cfg(feature = "flyte-console-url")]
 pub(crate) fn namespaces(objects: &Objects, within: Option<&str>, host: &str) -> Result<BTreeSet<String>, String> {
     type IsFor = fn(&Found, &str) -> Result<bool, String>;
-    const KINDS: [(Listed, IsFor); 6] = [
-        (Listed::Ingress, ingress::is_for),
-        (Listed::HttpRoute, gateway::is_for),
-        (Listed::Route, openshift::is_for),
-        (Listed::HttpProxy, |found, host| Ok(proxies::is_for(Listed::HttpProxy, found, host))),
-        (Listed::IngressRoute, |found, host| Ok(proxies::is_for(Listed::IngressRoute, found, host))),
-        (Listed::VirtualService, |found, host| Ok(proxies::is_for(Listed::VirtualService, found, host))),
-    ];
+    const KINDS: [(Listed, IsFor); 3] =
+        [(Listed::Ingress, ingress::is_for), (Listed::HttpRoute, gateway::is_for), (Listed::Route, openshift::is_for)];
     let mut namespaces = BTreeSet::new();
     for (kind, is_for) in KINDS {
         objects.each(kind, within, |found| {
             if is_for(found, host)? {
                 namespaces.insert(found.namespace.clone());
             }
+            Ok(())
+        })?;
+    }
+    // Those of one controller lead to other namespaces too.
+    for kind in proxies::KINDS {
+        objects.each(kind, None, |found| {
+            let led = proxies::namespaces(kind, found, host).into_iter();
+            namespaces.extend(led.filter(|led| within.is_none_or(|within| within == led)));
             Ok(())
         })?;
     }
@@ -212,7 +223,9 @@ pub(crate) fn hosts(objects: &Objects, namespace: &str, services: &BTreeSet<Stri
         objects.each(kind, Some(namespace), |found| add(found, services, objects, &mut hosts))?;
     }
     for kind in proxies::KINDS {
-        objects.each(kind, Some(namespace), |found| proxies::add_hosts(kind, found, services, objects, &mut hosts))?;
+        // They lead to other namespaces too.
+        let to = (namespace, services);
+        objects.each(kind, None, |found| proxies::add_hosts(kind, found, to, objects, &mut hosts))?;
     }
     Ok(hosts)
 }

@@ -259,8 +259,8 @@ fn leave_to_tasks(workload: &Workload, verdict: &mut Verdict) {
         verdict.violations.take().into_iter().partition(|violation| violation.rule == rules::NOT_PROVEN_NON_ROOT);
     verdict.violations.extend(refused);
     if !open.is_empty() {
-        let text = "this is what the pods of tasks begin with, and it says no user: each task runs as its image's own USER, which is \
-                    root where that names none; a pod-level runAsNonRoot: true would stop those"
+        let text = "this PodTemplate sets no user: each task runs as its image's USER, or as root if the image sets none. With a pod-level \
+                    runAsNonRoot: true, tasks that run as root would not start"
             .to_owned();
         verdict.notices.push(notice_at(workload.pod_path.to_owned(), "", rules::TASK_TEMPLATE, text));
     }
@@ -268,7 +268,7 @@ fn leave_to_tasks(workload: &Workload, verdict: &mut Verdict) {
 
 /// An exception outlives its reason: Flyte planned to fix `check-db-ready`, and did.
 fn not_needed(placed: &Placed) -> Notice {
-    let text = "is accepted as it is, so it no longer needs its exception".to_owned();
+    let text = "does not run as root, so you can remove its exception".to_owned();
     notice_at(placed.path(), placed.container.name(), rules::EXCEPTION_NOT_NEEDED, text)
 }
 

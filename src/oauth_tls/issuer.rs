@@ -2,7 +2,7 @@
 //! by its issuer.
 //!
 //! Source: [cert-manager](https://cert-manager.io/docs/configuration/) v1.18, on `selfSigned` and `acme`, and its
-//! `ingress-shim` on annotations of Ingresses.
+//! `ingress-shim` and `gateway-shim` on annotations of Ingresses and Gateways.
 
 use std::iter;
 
@@ -12,7 +12,8 @@ use crate::{
     host::{Host, Listed},
     installation::{
         admin,
-        ingress::{Ingress, IssuedBy},
+        fields::{items, text},
+        ingress::{self, Ingress, IssuedBy},
         others::Others,
         presented,
     },
@@ -126,6 +127,34 @@ pub(super) fn judge_ingress(
     };
     let path = location::key("metadata.annotations", annotation);
     judge(&by, &secret, &path, [namespace; 2], host, settings, verdict);
+    Ok(())
+}
+
+/// Judges a Gateway with a certificate in front of flyteadmin: who makes the certificates that it asks for by an annotation.
+pub(super) fn judge_gateway(
+    request: &AdmissionRequest,
+    settings: &Settings,
+    host: &dyn Host,
+    verdict: &mut Verdict,
+) -> Result<(), Unjudged> {
+    let (gateway, namespace) = (request.object()?.get(), request.namespace());
+    let named = |(annotation, is_cluster_wide)| {
+        let name = text(gateway, &["metadata", "annotations", annotation])?.to_string();
+        Some((IssuedBy { is_cluster_wide, name }, annotation))
+    };
+    let Some((by, annotation)) = ingress::ISSUERS.into_iter().find_map(named) else { return Ok(()) };
+    let others = Others::beside(host);
+    let listeners = items(gateway, &["spec", "listeners"]).into_iter();
+    for certificate in listeners.flat_map(|listener| items(listener.get(), &["tls", "certificateRefs"])) {
+        let Some(secret) = text(certificate.get(), &["name"]) else { continue };
+        // Where nobody says where it leads, no more can be said of it.
+        if let Ok(Some(used)) = presented::presents(&others, namespace, &secret) {
+            let path = location::key("metadata.annotations", annotation);
+            let secret = format!("Secret {}", Shortened(&secret));
+            judge(&by, &secret, &path, [namespace, &used.namespace], host, settings, verdict);
+            break;
+        }
+    }
     Ok(())
 }
 

@@ -80,7 +80,7 @@ pub const DECLARED: Declared = Declared {
         Listed::Service,
     ],
     asks_for_images: false,
-    most_bytes: 1_000_000,
+    most_bytes: 1_010_000,
 };
 
 impl Policy for OauthTls {
@@ -89,7 +89,11 @@ impl Policy for OauthTls {
     }
 
     fn concerns(&self, kind: &Kind) -> bool {
-        secret::is_kind(kind) || config_map::is_kind(kind) || issuer::is_certificate(kind) || ingress::is_kind(kind)
+        secret::is_kind(kind)
+            || config_map::is_kind(kind)
+            || issuer::is_certificate(kind)
+            || ingress::is_kind(kind)
+            || Listed::Gateway.is(kind)
     }
 
     fn judge(
@@ -109,6 +113,8 @@ impl Policy for OauthTls {
             issuer::judge_certificate(request, settings, host, &mut verdict)?;
         } else if ingress::is_kind(request.kind()) {
             issuer::judge_ingress(request, settings, host, &mut verdict)?;
+        } else if Listed::Gateway.is(request.kind()) {
+            issuer::judge_gateway(request, settings, host, &mut verdict)?;
         } else {
             provider::judge(request, settings, host, &mut verdict)?;
         }

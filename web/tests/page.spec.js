@@ -67,7 +67,7 @@ test.describe("the page", () => {
     await expect(status(page)).toContainText("no violation");
     await expect(status(page)).toHaveAttribute("data-look", "good");
     await openFile(page, "service.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: other}\n");
-    await expect(findings(page)).toContainText("nothing of Flyte is in these manifests");
+    await expect(findings(page)).toContainText("no Flyte objects found in these manifests");
     await expect(status(page)).toHaveAttribute("data-look", "unjudged");
   });
 

@@ -135,7 +135,7 @@ fn an_empty_input_is_not_good() {
     for input in ["", "---\n", "# nothing\n", "null"] {
         let run = check(input);
         assert_eq!(Some(2), run.code, "{input:?}");
-        assert!(run.out.contains("not checked  <stdin>\n    there is no object in it"), "{}", run.out);
+        assert!(run.out.contains("not checked  <stdin>\n    it contains no Kubernetes object"), "{}", run.out);
     }
 }
 

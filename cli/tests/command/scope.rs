@@ -8,7 +8,7 @@ fn manifests_without_anything_of_flytes_are_not_good() {
     for input in [other.clone(), SERVICE.repeat(3).replace("apiVersion", "---\napiVersion")] {
         let run = check(&input);
         assert_eq!(Some(2), run.code, "{}", run.out);
-        assert!(run.out.contains("nothing of Flyte is in these manifests"), "{}", run.out);
+        assert!(run.out.contains("no Flyte objects found in these manifests"), "{}", run.out);
     }
     // What is wrong is said all the same.
     assert_eq!(Some(1), check(BAD).code);
@@ -28,7 +28,7 @@ fn namespaces_without_flyte_are_left_out_unless_they_are_asked_for() {
     }
     let mistyped = self::run(&["check", "--namespaces", "defualt", "-"], &input);
     assert_eq!(Some(2), mistyped.code);
-    assert!(mistyped.out.contains("there are default, monitoring"), "{}", mistyped.out);
+    assert!(mistyped.out.contains("there are objects in default, monitoring"), "{}", mistyped.out);
 }
 
 #[test]

@@ -80,18 +80,19 @@ const IMAGE_USER: &str = "flyte-non-root-image-user";
 
 /// What it takes to hold a console against flyteadmin.
 fn of_a_pair(namespace: &str) -> [String; 9] {
-    const KINDS: [&str; 9] = [
-        "ConfigMap",
-        "Deployment",
-        "HTTPProxy",
-        "HTTPRoute",
-        "Ingress",
-        "IngressRoute",
-        "Route",
-        "Service",
-        "VirtualService",
-    ];
-    KINDS.map(|kind| format!("{kind} in {namespace}"))
+    // Those of one controller lead to other namespaces too.
+    [
+        ("ConfigMap", namespace),
+        ("Deployment", namespace),
+        ("HTTPProxy", "everywhere"),
+        ("HTTPRoute", namespace),
+        ("Ingress", namespace),
+        ("IngressRoute", "everywhere"),
+        ("Route", namespace),
+        ("Service", namespace),
+        ("VirtualService", "everywhere"),
+    ]
+    .map(|(kind, namespace)| format!("{kind} in {namespace}"))
 }
 
 #[test]
@@ -158,7 +159,8 @@ fn secret(certificates: &str) -> Value {
 fn a_certificate_of_a_ca_asks_for_what_presents_it_alone() {
     let secret = secret("${leaf}${intermediate}");
     let mut settings = json!({"trustRoots": certificates::filled("${root}")});
-    let expected = ["Gateway in everywhere", "HTTPProxy in flyte", "Ingress in flyte", "IngressRoute in flyte"];
+    let expected =
+        ["Gateway in everywhere", "HTTPProxy in everywhere", "Ingress in flyte", "IngressRoute in everywhere"];
     assert_eq!(expected[..], asked(CERTIFICATE, &secret, &settings));
     settings["hosts"] = json!(["flyte.example.com"]);
     assert_eq!(Vec::<String>::new(), asked(CERTIFICATE, &secret, &settings));
@@ -170,9 +172,9 @@ fn a_certificate_of_ones_own_making_asks_for_each_kind_once() {
         "ConfigMap in flyte",
         "Deployment in flyte",
         "Gateway in everywhere",
-        "HTTPProxy in flyte",
+        "HTTPProxy in everywhere",
         "Ingress in flyte",
-        "IngressRoute in flyte",
+        "IngressRoute in everywhere",
     ];
     assert_eq!(expected[..], asked(CERTIFICATE, &secret("${self-signed}"), &json!({})));
     let settings = json!({"oauth": "self", "hosts": ["flyte.example.com"]});

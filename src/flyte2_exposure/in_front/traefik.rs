@@ -5,10 +5,10 @@
 use serde_json::value::RawValue;
 
 use super::{
-    super::{identity::names_headers, route::ALLOW_ORIGIN},
+    super::{identity::removes_in_traefik, route::ALLOW_ORIGIN},
     Gate,
 };
-use crate::{host::Listed, installation::objects::Objects, members::Members, verdict::Shortened, view::view};
+use crate::{edit, host::Listed, installation::objects::Objects, members::Members, verdict::Shortened, view::view};
 
 view! {
     struct Middleware<'a> {
@@ -47,7 +47,9 @@ pub(in crate::flyte2_exposure) fn of_middlewares(names: &str, objects: &Objects)
             asks |= ["forwardAuth", "basicAuth", "digestAuth"].iter().any(|kind| spec.contains_key(*kind));
             let headers = spec.get("headers").map_or("", |headers| headers.get());
             removes_cors |= headers.contains("customResponseHeaders") && headers.contains(ALLOW_ORIGIN);
-            removes_identity |= headers.contains("customRequestHeaders") && names_headers(headers);
+            removes_identity |= edit::at(headers, &["customRequestHeaders"])
+                .and_then(|headers| serde_json::from_str(headers).ok())
+                .is_some_and(|headers| removes_in_traefik(&headers));
             let paths = ["addPrefix", "replacePath", "replacePathRegex", "stripPrefix", "stripPrefixRegex"];
             may_rewrite |= paths.iter().any(|kind| spec.contains_key(*kind));
             // A chain names others, and a plugin may do anything.
