@@ -138,7 +138,7 @@ fn by_ingress(ingress: &str, namespace: &str) -> Option<InFront> {
             return Some(InFront { cors, path: at(snippet), is_list: false, services: services() });
         }
     }
-    if !said("enable-cors").is_some_and(|said| decode::parse_bool(&said) == Ok(true)) {
+    if said("enable-cors").is_none_or(|said| decode::parse_bool(&said) != Ok(true)) {
         return None;
     }
     let origins = said("cors-allow-origin");

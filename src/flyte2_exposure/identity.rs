@@ -43,7 +43,7 @@ pub(super) fn removes_in_nginx(snippet: &str) -> bool {
 pub(super) fn removes_in_traefik(headers: &Members<'_, Text<'_>>) -> bool {
     let is_removed =
         |header: &&str| headers.iter().any(|(name, value)| name.eq_ignore_ascii_case(header) && value.is_empty());
-    HEADERS.iter().all(|header| is_removed(&header))
+    HEADERS.iter().all(is_removed)
 }
 
 /// Whether all of them are among those that a route removes.

@@ -59,7 +59,7 @@ impl Cors {
         Self {
             by: "its annotations for ingress-nginx",
             origins: Some(origins),
-            with_credentials: !credentials.is_some_and(|said| decode::parse_bool(said) == Ok(false)),
+            with_credentials: credentials.is_none_or(|said| decode::parse_bool(said) != Ok(false)),
             is_echoed: false,
             has_wildcards: true,
         }
