@@ -13,11 +13,10 @@ use super::{note, options, rules, settings::Settings};
 use crate::{
     admin_config::{ANY, Item, decode},
     admission::AdmissionRequest,
-    edit,
     host::{Host, Listed},
     installation::{
-        admin,
-        fields::{is_true, items, text, texts},
+        admin::Services,
+        fields::{at, is_true, items, text, texts},
         ingress,
         objects::{Found, Objects},
         proxies::{self, ServiceName},
@@ -60,7 +59,12 @@ pub(super) fn judge(
         _ => by_filters(object, namespace),
     };
     answered.extend(by_headers(kind, object, namespace));
-    let objects = Objects::beside(host);
+    let is_elsewhere = |in_front: &InFront| in_front.services.iter().any(|(of, _)| of != namespace);
+    let mut objects = Objects::beside(host);
+    if kind == Listed::Middleware || answered.iter().any(is_elsewhere) {
+        objects = objects.everywhere();
+    }
+    let mut known = Services::among(&objects);
     for in_front in answered {
         let found = judge_origins(&in_front, settings);
         // Where nothing would be wrong, nobody need know where it leads.
@@ -81,9 +85,9 @@ pub(super) fn judge(
         let leads = match kind {
             Listed::Middleware => {
                 let name = text(object, &["metadata", "name"]);
-                is_used(&objects.everywhere(), namespace, name.as_deref().unwrap_or_default())
+                is_used(&objects, &mut known, namespace, name.as_deref().unwrap_or_default())
             }
-            _ => leads(&objects, namespace, &in_front.services),
+            _ => leads(&mut known, &in_front.services),
         };
         let leads = match leads {
             Ok(false) if kind == Listed::HttpProxy && !items(object, &["spec", "includes"]).is_empty() => {
@@ -108,12 +112,10 @@ pub(super) fn judge(
     Ok(())
 }
 
-/// Whether one of some Services, as an object of a namespace names them, leads to flyteadmin.
-fn leads(objects: &Objects, namespace: &str, services: &[ServiceName]) -> Result<bool, String> {
-    let is_elsewhere = services.iter().any(|(of, _)| of != namespace);
-    let everywhere = is_elsewhere.then(|| objects.everywhere());
-    for (of, name) in services {
-        if admin::services(everywhere.as_ref().unwrap_or(objects), of)?.contains(name) {
+/// Whether one of some Services leads to flyteadmin.
+fn leads(known: &mut Services, services: &[ServiceName]) -> Result<bool, String> {
+    for (namespace, name) in services {
+        if known.of(namespace)?.contains(name) {
             return Ok(true);
         }
     }
@@ -196,7 +198,7 @@ fn by_middleware(middleware: &str) -> Option<InFront> {
 }
 
 /// Whether an Ingress or an IngressRoute names a Middleware, and leads to flyteadmin.
-fn is_used(objects: &Objects, namespace: &str, name: &str) -> Result<bool, String> {
+fn is_used(objects: &Objects, known: &mut Services, namespace: &str, name: &str) -> Result<bool, String> {
     let own = format!("{namespace}-{name}");
     let by_ingress = objects.find(Listed::Ingress, None, |found| {
         let ingress = found.object.get();
@@ -206,13 +208,13 @@ fn is_used(objects: &Objects, namespace: &str, name: &str) -> Result<bool, Strin
             return Ok(None);
         }
         let services = services_of_ingress(ingress, &found.namespace);
-        leads(objects, &found.namespace, &services).map(|leads| leads.then_some(()))
+        leads(known, &services).map(|leads| leads.then_some(()))
     })?;
     let by_route = |found: &Found| {
         let routes = items(found.object.get(), &["spec", "routes"]).into_iter().map(|route| route.get());
         let is_named = |route: &&str| proxies::middlewares(route, &found.namespace).contains(&own);
         let to = routes.filter(is_named).flat_map(|route| proxies::services(route, &found.namespace));
-        leads(objects, &found.namespace, &to.collect::<Vec<_>>()).map(|leads| leads.then_some(()))
+        leads(known, &to.collect::<Vec<_>>()).map(|leads| leads.then_some(()))
     };
     Ok(by_ingress.is_some() || objects.find(Listed::IngressRoute, None, by_route)?.is_some())
 }
@@ -221,11 +223,11 @@ fn is_used(objects: &Objects, namespace: &str, name: &str) -> Result<bool, Strin
 fn by_filters(route: &str, namespace: &str) -> Vec<InFront> {
     let mut answered = Vec::new();
     for (index, rule) in items(route, &["spec", "rules"]).into_iter().enumerate() {
-        for (at, filter) in items(rule.get(), &["filters"]).into_iter().enumerate() {
-            let Some(cors) = edit::at(filter.get(), &["cors"]).filter(|cors| *cors != "null") else { continue };
+        for (number, filter) in items(rule.get(), &["filters"]).into_iter().enumerate() {
+            let Some(cors) = at(filter.get(), &["cors"]) else { continue };
             answered.push(InFront {
                 cors: Cors::by_filter(texts(cors, &["allowOrigins"]), is_true(cors, &["allowCredentials"])),
-                path: format!("spec.rules[{index}].filters[{at}].cors.allowOrigins"),
+                path: format!("spec.rules[{index}].filters[{number}].cors.allowOrigins"),
                 is_list: true,
                 services: backends(rule.get(), namespace),
             });

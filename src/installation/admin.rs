@@ -5,6 +5,8 @@
 //! brings is not seen, nor what flyteadmin's own `envFrom` brings.
 
 use std::collections::{BTreeMap, BTreeSet};
+#[cfg(any(feature = "flyte-admin-cors", feature = "flyte-oauth-tls"))]
+use std::rc::Rc;
 
 use super::{
     objects::{Found, Objects, title},
@@ -343,6 +345,35 @@ pub(crate) fn services(objects: &Objects, namespace: &str) -> Result<BTreeSet<St
         Ok(())
     })?;
     Ok(services)
+}
+
+/// The Services that lead to the flyteadmins of a namespace, found out once for each.
+#[cfg(any(feature = "flyte-admin-cors", feature = "flyte-oauth-tls"))]
+pub(crate) struct Services<'o> {
+    objects: &'o Objects<'o>,
+    known: Vec<(String, Rc<BTreeSet<String>>)>,
+}
+
+#[cfg(any(feature = "flyte-admin-cors", feature = "flyte-oauth-tls"))]
+impl<'o> Services<'o> {
+    /// Those that are listed among some objects.
+    pub(crate) fn among(objects: &'o Objects<'o>) -> Self {
+        Self { objects, known: Vec::new() }
+    }
+
+    /// Those of a namespace.
+    ///
+    /// # Errors
+    ///
+    /// Why they are not known.
+    pub(crate) fn of(&mut self, namespace: &str) -> Result<Rc<BTreeSet<String>>, String> {
+        if let Some((_, services)) = self.known.iter().find(|(known, _)| known == namespace) {
+            return Ok(Rc::clone(services));
+        }
+        let services = Rc::new(services(self.objects, namespace)?);
+        self.known.push((namespace.to_owned(), Rc::clone(&services)));
+        Ok(services)
+    }
 }
 
 /// A certificate with which a flyteadmin serves TLS itself.

@@ -5,14 +5,19 @@ use serde_json::value::RawValue;
 
 use crate::{edit, text::Text};
 
+/// What a path leads to; null is absent, as it is to the API server.
+pub(crate) fn at<'t>(object: &'t str, path: &[&str]) -> Option<&'t str> {
+    edit::at(object, path).filter(|part| *part != "null")
+}
+
 /// The text at a path.
 pub(crate) fn text<'t>(object: &'t str, path: &[&str]) -> Option<Text<'t>> {
-    serde_json::from_str(edit::at(object, path)?).ok()
+    serde_json::from_str(at(object, path)?).ok()
 }
 
 /// The items of a list at a path.
 pub(crate) fn items<'t>(object: &'t str, path: &[&str]) -> Vec<&'t RawValue> {
-    edit::at(object, path).and_then(edit::items).unwrap_or_default()
+    at(object, path).and_then(edit::items).unwrap_or_default()
 }
 
 /// The texts of a list at a path.
@@ -22,5 +27,5 @@ pub(crate) fn texts(object: &str, path: &[&str]) -> Vec<String> {
 
 /// Whether there is `true` at a path.
 pub(crate) fn is_true(object: &str, path: &[&str]) -> bool {
-    edit::at(object, path) == Some("true")
+    at(object, path) == Some("true")
 }

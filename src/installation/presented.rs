@@ -1,6 +1,6 @@
 //! The certificates that are presented in front of flyteadmin, by Ingresses, Gateways and Routes.
 
-use std::{collections::BTreeSet, rc::Rc};
+use std::collections::BTreeSet;
 
 use super::{
     admin,
@@ -74,8 +74,9 @@ pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Resu
         }
         Ok(())
     })?;
+    let mut services = admin::Services::among(objects);
     for (of, name) in led {
-        if admin::services(objects, &of)?.contains(&name) {
+        if services.of(&of)?.contains(&name) {
             return Ok(used(TLS_CRT, &of));
         }
     }
@@ -132,25 +133,8 @@ impl Proxy {
     }
 }
 
-/// The Services that lead to the flyteadmins of a namespace, found out once for each.
-struct Services<'o> {
-    objects: &'o Objects<'o>,
-    known: Vec<(String, Rc<BTreeSet<String>>)>,
-}
-
-impl Services<'_> {
-    fn of(&mut self, namespace: &str) -> Result<Rc<BTreeSet<String>>, String> {
-        if let Some((_, services)) = self.known.iter().find(|(known, _)| known == namespace) {
-            return Ok(Rc::clone(services));
-        }
-        let services = Rc::new(admin::services(self.objects, namespace)?);
-        self.known.push((namespace.to_owned(), Rc::clone(&services)));
-        Ok(services)
-    }
-}
-
 fn each_at_gateway(objects: &Objects, each: &mut dyn FnMut(&AtGateway) -> Result<(), String>) -> Result<(), String> {
-    let mut services = Services { objects, known: Vec::new() };
+    let mut services = admin::Services::among(objects);
     gateway::each_certificate(objects, &mut |namespace| services.of(namespace), each)
 }
 
@@ -226,7 +210,7 @@ impl Survey {
 }
 
 fn presented(objects: &Objects) -> Vec<Presented> {
-    let mut services = Services { objects, known: Vec::new() };
+    let mut services = admin::Services::among(objects);
     let mut led = |found: &Found| services.of(&found.namespace).unwrap_or_default();
     let mut presented = Vec::new();
     let _ = objects.each(Listed::Ingress, None, |found| {
@@ -255,16 +239,20 @@ fn presented(objects: &Objects) -> Vec<Presented> {
         }
         Ok(())
     });
-    for namespace in namespaces(objects) {
-        let services = services.of(&namespace).unwrap_or_default();
-        let _ = each_proxy(objects, &mut |title, proxy| {
-            if proxy.ends_tls && proxy.leads_to(&namespace, &services) {
-                let secret = |(of, name): &(String, String)| Held::Secret(format!("{of}/{name}"));
-                let held = proxy.secret.as_ref().map_or(Held::Router, secret);
-                presented.push(Presented { route: title.to_owned(), namespace: namespace.clone(), held, issuer: None });
+    let _ = each_proxy(objects, &mut |title, proxy| {
+        let mut led: BTreeSet<&str> = BTreeSet::new();
+        for (namespace, name) in proxy.to.iter().filter(|_| proxy.ends_tls) {
+            if led.contains(&**namespace) || !services.of(namespace).unwrap_or_default().contains(name) {
+                continue;
             }
-            Ok(())
-        });
+            led.insert(namespace);
+            let secret = |(of, name): &(String, String)| Held::Secret(format!("{of}/{name}"));
+            let held = proxy.secret.as_ref().map_or(Held::Router, secret);
+            presented.push(Presented { route: title.to_owned(), namespace: namespace.clone(), held, issuer: None });
+        }
+        Ok(())
+    });
+    for namespace in namespaces(objects) {
         if ends_tls(objects, &namespace).unwrap_or(true) {
             continue;
         }

@@ -11,12 +11,12 @@
 use std::collections::BTreeSet;
 
 use super::{
-    fields::{is_true, items, text, texts},
+    fields::{at, is_true, items, text, texts},
     ingress,
     objects::{Found, Objects},
     routes::{Cors, Hosts, RouteHost, every, says_origin},
 };
-use crate::{edit, host::Listed};
+use crate::host::Listed;
 
 /// A route of these kinds.
 pub(super) struct Proxy {
@@ -56,7 +56,7 @@ impl Proxy {
         match kind {
             Listed::HttpProxy => {
                 let name = text(object, &["spec", "virtualhost", "fqdn"]).map(|name| name.to_string());
-                let tls = edit::at(object, &["spec", "virtualhost", "tls"]);
+                let tls = at(object, &["spec", "virtualhost", "tls"]);
                 let proxy = Self::new(own, vec![name.unwrap_or_default()], tls);
                 proxies.push(Self { to: services_of_proxy(object, own), cors: of_proxy(object), ..proxy });
             }
@@ -75,7 +75,7 @@ impl Proxy {
                 }
             }
             _ => {
-                let tls = edit::at(object, &["spec", "tls"]);
+                let tls = at(object, &["spec", "tls"]);
                 for route in items(object, &["spec", "routes"]) {
                     let route = route.get();
                     let rule = text(route, &["match"]).map(|rule| rule.to_string()).unwrap_or_default();
@@ -96,7 +96,6 @@ impl Proxy {
         hosts: Vec<String>,
         tls: Option<&str>,
     ) -> Self {
-        let tls = tls.filter(|tls| *tls != "null");
         Self {
             hosts,
             to: Vec::new(),
@@ -124,7 +123,7 @@ impl Proxy {
 
 /// Whether something gets a share of the requests: a mirror gets copies, whose answers nobody sees.
 fn gets_requests(to: &str) -> bool {
-    !is_true(to, &["mirror"]) && edit::at(to, &["weight"]) != Some("0")
+    !is_true(to, &["mirror"]) && at(to, &["weight"]) != Some("0")
 }
 
 /// The Services that a route of Traefik's leads to, or one of Contour's.
@@ -142,7 +141,7 @@ pub(crate) fn services(route: &str, own: &str) -> Vec<ServiceName> {
 /// The Services that an HTTPProxy leads to.
 pub(crate) fn services_of_proxy(proxy: &str, own: &str) -> Vec<ServiceName> {
     let routes = items(proxy, &["spec", "routes"]).into_iter().map(|route| route.get());
-    routes.chain(edit::at(proxy, &["spec", "tcpproxy"])).flat_map(|route| services(route, own)).collect()
+    routes.chain(at(proxy, &["spec", "tcpproxy"])).flat_map(|route| services(route, own)).collect()
 }
 
 /// The Services that a route of a VirtualService leads to, by their names in the cluster's DNS.
@@ -194,10 +193,9 @@ fn is_grpc(rule: &str) -> bool {
 
 /// What Contour answers of CORS for an HTTPProxy: nothing where it passes connections through.
 pub(crate) fn of_proxy(proxy: &str) -> Option<Cors> {
-    let of_host = |field| edit::at(proxy, &["spec", "virtualhost", field]).filter(|value| *value != "null");
-    let passes = edit::at(proxy, &["spec", "tcpproxy"]).is_some_and(|tcp| tcp != "null")
-        || of_host("tls").is_some_and(|tls| is_true(tls, &["passthrough"]));
-    let cors = of_host("corsPolicy").filter(|_| !passes)?;
+    let passes =
+        at(proxy, &["spec", "tcpproxy"]).is_some() || is_true(proxy, &["spec", "virtualhost", "tls", "passthrough"]);
+    let cors = at(proxy, &["spec", "virtualhost", "corsPolicy"]).filter(|_| !passes)?;
     let is_pattern = |origin: &str| origin != "*" && origin.contains(['*', '(', '[', '|', '\\', '^', '$', '?', '+']);
     let exact = |origin: String| if is_pattern(&origin) { every(&origin) } else { Some(origin) };
     let origins = texts(cors, &["allowOrigin"]).into_iter().map(exact);
@@ -206,7 +204,7 @@ pub(crate) fn of_proxy(proxy: &str) -> Option<Cors> {
 
 /// What Istio answers of CORS for a route of a VirtualService.
 pub(crate) fn of_mesh(route: &str) -> Option<Cors> {
-    let cors = edit::at(route, &["corsPolicy"]).filter(|cors| *cors != "null")?;
+    let cors = at(route, &["corsPolicy"])?;
     let matches = items(cors, &["allowOrigins"]).into_iter().map(|origin| match text(origin.get(), &["exact"]) {
         Some(exact) => Some(exact.to_string()),
         None => every(&text(origin.get(), &["regex"])?),
@@ -218,14 +216,14 @@ pub(crate) fn of_mesh(route: &str) -> Option<Cors> {
 
 /// What Traefik answers of CORS by a Middleware, if it does; a chain or a plugin may.
 pub(crate) fn of_middleware(middleware: &str) -> Option<Cors> {
-    let spec = edit::at(middleware, &["spec"])?;
-    if ["chain", "plugin"].iter().any(|kind| edit::at(spec, &[kind]).is_some_and(|value| value != "null")) {
+    let spec = at(middleware, &["spec"])?;
+    if ["chain", "plugin"].iter().any(|kind| at(spec, &[kind]).is_some()) {
         return Some(Cors::by_traefik(None, false));
     }
-    let headers = edit::at(spec, &["headers"])?;
+    let headers = at(spec, &["headers"])?;
     let origins = texts(headers, &["accessControlAllowOriginList"]);
     let is_unread = !items(headers, &["accessControlAllowOriginListRegex"]).is_empty()
-        || edit::at(headers, &["customResponseHeaders"]).is_some_and(says_origin);
+        || at(headers, &["customResponseHeaders"]).is_some_and(says_origin);
     let with_credentials = is_true(headers, &["accessControlAllowCredentials"]);
     (is_unread || !origins.is_empty()).then(|| Cors::by_traefik((!is_unread).then_some(origins), with_credentials))
 }
