@@ -56,9 +56,14 @@ pub(super) fn believes(workload: &Workload, placed: &Placed, objects: &Objects, 
     if is_told_not_to(placed) {
         return false;
     }
-    let files = Files::of(workload, placed, None).map_err(Unjudged::in_words);
-    let reading = files.and_then(|files| admin::reading(objects, namespace, &files));
+    let reading = read(workload, placed, objects, namespace);
     reading.map_or(true, |Reading { mut config, .. }| config.trusts_identity_headers())
+}
+
+/// The configuration of a server.
+fn read(workload: &Workload, placed: &Placed, objects: &Objects, namespace: &str) -> Result<Reading, String> {
+    let files = Files::of(workload, placed, None).map_err(Unjudged::in_words)?;
+    admin::reading(objects, namespace, &files)
 }
 
 /// Whether a flag says so, which comes before the files.
@@ -81,8 +86,7 @@ pub(super) fn judge(
     if closes == Some(true) {
         return Ok(());
     }
-    let files = Files::of(workload, placed, None).map_err(Unjudged::in_words)?;
-    let Reading { mut config, unseen, .. } = admin::reading(objects, namespace, &files)?;
+    let Reading { mut config, unseen, .. } = read(workload, placed, objects, namespace)?;
     if !config.faults.is_empty() || is_told_not_to(placed) || !config.trusts_identity_headers() {
         return Ok(());
     }

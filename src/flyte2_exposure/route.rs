@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Found, identity,
-    in_front::{self, Annotated, Front, Gate, Mesh, Why},
+    in_front::{self, Annotated, Front, Gate, Mesh, Middlewares, Why},
     is_for_everybody, rules,
     server::{Backend, Backends},
     settings::Settings,
@@ -139,7 +139,10 @@ impl Route {
             return Ok(None);
         }
         // Where the path is another behind the controller, that it is for everybody says nothing.
-        if may_rewrite(&annotations, objects)? {
+        let named = annotations.get(in_front::MIDDLEWARES);
+        let middlewares = named.map(|names| in_front::of_middlewares(names, objects)).transpose()?;
+        let middlewares = middlewares.as_ref();
+        if may_rewrite(&annotations, middlewares) {
             paths = vec![String::new()];
         }
         let class = ingress.class().or(annotations.get("kubernetes.io/ingress.class"));
@@ -165,14 +168,15 @@ impl Route {
                 "see the documentation of its controller",
             ),
         };
-        let gate = Front { annotations: &annotations, class, services: &services, namespace, objects }.gate()?;
-        let is_removed = removes_cors(&annotations, objects)?;
+        let gate =
+            Front { annotations: &annotations, class, services: &services, middlewares, namespace, objects }.gate()?;
+        let is_removed = removes_cors(&annotations, middlewares);
         let how_to_remove = (!is_removed).then_some(how_to_remove);
         // AWS puts its own in the place of those that callers send, where it logs people in; where it verifies tokens, nobody says.
         let asks = in_front::OF_AWS.iter().any(|annotation| annotations.get(annotation).is_some());
         let asks = asks || services.iter().any(|own| own.auth_type.is_some());
         let by_aws = class.is_none_or(|class| class.contains("alb")) && asks;
-        let passes_identity = !by_aws && !removes_identity(&annotations, objects)?;
+        let passes_identity = !by_aws && !removes_identity(&annotations, middlewares);
         Ok(Some(Self { paths, gate, how_to_ask, how_to_remove, passes_identity }))
     }
 
@@ -237,53 +241,36 @@ fn has_action(annotations: &Labels, name: &str, backends: &Backends) -> bool {
 }
 
 /// Whether a controller may lead requests to another path than the one they were for.
-fn may_rewrite(annotations: &Labels, objects: &Objects) -> Result<bool, String> {
-    for (name, value) in annotations.iter() {
-        let may = match name {
-            in_front::MIDDLEWARES => in_front::of_middlewares(value, objects)?.may_rewrite,
+fn may_rewrite(annotations: &Labels, middlewares: Option<&Middlewares>) -> bool {
+    middlewares.is_some_and(|middlewares| middlewares.may_rewrite)
+        || annotations.iter().any(|(name, value)| match name {
+            in_front::MIDDLEWARES => false,
             _ if name.contains("snippet") => {
                 ["rewrite", "proxy_pass"].iter().any(|directive| value.contains(directive))
             }
             _ => name.contains("rewrite") || name.contains("/transforms."),
-        };
-        if may {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+        })
 }
 
+/// The annotation by which ingress-nginx takes directives.
+const SNIPPET: &str = "nginx.ingress.kubernetes.io/configuration-snippet";
+
 /// Whether annotations have a controller remove the header by which browsers know that a website is let in.
-fn removes_cors(annotations: &Labels, objects: &Objects) -> Result<bool, String> {
-    for (name, value) in annotations.iter() {
-        let removes = match name {
-            "nginx.ingress.kubernetes.io/configuration-snippet" => {
+fn removes_cors(annotations: &Labels, middlewares: Option<&Middlewares>) -> bool {
+    middlewares.is_some_and(|middlewares| middlewares.removes_cors)
+        || annotations.iter().any(|(name, value)| match name {
+            SNIPPET => {
                 ["more_clear_headers", "proxy_hide_header"].iter().any(|with| value.contains(with))
                     && [ALLOW_ORIGIN, "Access-Control-Allow-*"].iter().any(|header| value.contains(header))
             }
-            in_front::MIDDLEWARES => in_front::of_middlewares(value, objects)?.removes_cors,
             _ => name.contains("/listener-attributes.") && value.contains("access_control_allow_origin.header_value"),
-        };
-        if removes {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+        })
 }
 
 /// Whether annotations have a controller remove the headers by which callers say who they are.
-fn removes_identity(annotations: &Labels, objects: &Objects) -> Result<bool, String> {
-    for (name, value) in annotations.iter() {
-        let removes = match name {
-            "nginx.ingress.kubernetes.io/configuration-snippet" => identity::removes_in_nginx(value),
-            in_front::MIDDLEWARES => in_front::of_middlewares(value, objects)?.removes_identity,
-            _ => false,
-        };
-        if removes {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+fn removes_identity(annotations: &Labels, middlewares: Option<&Middlewares>) -> bool {
+    middlewares.is_some_and(|middlewares| middlewares.removes_identity)
+        || annotations.get(SNIPPET).is_some_and(identity::removes_in_nginx)
 }
 
 /// What is open by some paths, in words.

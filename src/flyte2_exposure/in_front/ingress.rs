@@ -4,7 +4,7 @@
 //! of the [AWS Load Balancer Controller](https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/),
 //! and of haproxy's two controllers.
 
-use super::{super::server::Backend, Annotated, Gate, MIDDLEWARES, of_middlewares};
+use super::{super::server::Backend, Annotated, Gate, MIDDLEWARES, Middlewares};
 use crate::{host::Listed, installation::objects::Objects, verdict::Shortened, workload::Labels};
 
 /// Whose annotations an Ingress has; where it names no class, those of any.
@@ -27,6 +27,8 @@ pub(in crate::flyte2_exposure) struct Front<'i> {
     pub(in crate::flyte2_exposure) class: Option<&'i str>,
     /// The Services of Flyte 2 that it leads to.
     pub(in crate::flyte2_exposure) services: &'i [&'i Backend],
+    /// What the middlewares come to that it names for Traefik.
+    pub(in crate::flyte2_exposure) middlewares: Option<&'i Middlewares>,
     pub(in crate::flyte2_exposure) namespace: &'i str,
     pub(in crate::flyte2_exposure) objects: &'i Objects<'i>,
 }
@@ -96,9 +98,10 @@ impl<'i> Front<'i> {
             return Ok(Gate::Asks);
         }
         if is_of(class, "traefik")
-            && let Some(names) = self.get(MIDDLEWARES)
+            && self.get(MIDDLEWARES).is_some()
+            && let Some(middlewares) = self.middlewares
         {
-            return Ok(of_middlewares(names, self.objects)?.gate);
+            return Ok(middlewares.gate.clone());
         }
         if self.get("konghq.com/plugins").is_some() {
             return Ok(Gate::NotKnown("its plugins of Kong, which are not read".to_owned()));

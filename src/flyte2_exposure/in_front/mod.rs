@@ -8,14 +8,14 @@ mod traefik;
 pub(super) use envoy::of_route;
 pub(super) use ingress::{Front, OF_AWS};
 pub(super) use mesh::{Mesh, of_mesh};
-pub(super) use traefik::of_middlewares;
+pub(super) use traefik::{Middlewares, of_middlewares};
 
 pub(super) use crate::installation::ingress::MIDDLEWARES;
 
 use crate::{text::Text, view::view, workload::Labels};
 
 /// Whether something asks who calls.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Gate {
     /// Something does.
     Asks,
@@ -26,7 +26,7 @@ pub(super) enum Gate {
 }
 
 /// Where it looks as if something asked: why it does not, and what mends that.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Why {
     pub(super) reason: Option<String>,
     pub(super) mend: Option<String>,
