@@ -49,7 +49,7 @@ pub(super) const KINDS: [Listed; 3] = [Listed::HttpProxy, Listed::IngressRoute, 
 pub(super) const WITH_CERTIFICATES: [Listed; 2] = [Listed::HttpProxy, Listed::IngressRoute];
 
 impl Proxy {
-    /// What an object of these kinds comes to: a route, or several.
+    /// Reads the routes of an object of these kinds; an HTTPProxy is one.
     pub(super) fn each(kind: Listed, found: &Found) -> Vec<Self> {
         let (object, own) = (found.object.get(), &*found.namespace);
         let mut proxies = Vec::new();
