@@ -9,9 +9,11 @@
 //! [projectcontour/contour](https://github.com/projectcontour/contour); `pkg/middlewares/headers` of
 //! [traefik/traefik](https://github.com/traefik/traefik).
 
+use serde_json::value::RawValue;
+
 use super::{note, options, rules, settings::Settings};
 use crate::{
-    admin_config::{ANY, Item, decode},
+    admin_config::{ANY, Item},
     admission::AdmissionRequest,
     host::{Host, Listed},
     installation::{
@@ -122,32 +124,11 @@ fn leads(known: &mut Services, services: &[ServiceName]) -> Result<bool, String>
     Ok(false)
 }
 
-/// What ingress-nginx answers for an Ingress; controllers that are known to be others do not read its annotations.
+/// What ingress-nginx answers for an Ingress.
 fn by_ingress(ingress: &str, namespace: &str) -> Option<InFront> {
-    let name = |annotation: &str| format!("nginx.ingress.kubernetes.io/{annotation}");
-    let said = |annotation: &str| text(ingress, &["metadata", "annotations", &name(annotation)]);
-    const OTHERS: [&str; 7] = ["alb", "traefik", "haproxy", "kong", "gce", "contour", "istio"];
-    let class = text(ingress, &["spec", "ingressClassName"])
-        .or_else(|| text(ingress, &["metadata", "annotations", "kubernetes.io/ingress.class"]));
-    if class.is_some_and(|class| OTHERS.iter().any(|other| class.contains(other))) {
-        return None;
-    }
-    let services = || services_of_ingress(ingress, namespace);
-    let at = |annotation: &str| location::key("metadata.annotations", &name(annotation));
-    for snippet in ["configuration-snippet", "server-snippet"] {
-        if said(snippet).is_some_and(|snippet| says_origin(&snippet)) {
-            let cors = Cors::unread("a snippet for nginx");
-            return Some(InFront { cors, path: at(snippet), is_list: false, services: services() });
-        }
-    }
-    if said("enable-cors").is_none_or(|said| decode::parse_bool(&said) != Ok(true)) {
-        return None;
-    }
-    let origins = said("cors-allow-origin");
-    let said_at = if origins.is_some() { "cors-allow-origin" } else { "enable-cors" };
-    let path = at(said_at);
-    let cors = Cors::by_nginx(origins.as_deref(), said("cors-allow-credentials").as_deref());
-    Some(InFront { cors, path, is_list: false, services: services() })
+    let (cors, annotation) = ingress::by_nginx(ingress)?;
+    let path = location::key("metadata.annotations", &annotation);
+    Some(InFront { cors, path, is_list: false, services: services_of_ingress(ingress, namespace) })
 }
 
 /// The Services that an Ingress leads browsers to.
@@ -219,18 +200,26 @@ fn is_used(objects: &Objects, known: &mut Services, namespace: &str, name: &str)
     Ok(by_ingress.is_some() || objects.find(Listed::IngressRoute, None, by_route)?.is_some())
 }
 
-/// What the filters of an HTTPRoute answer.
+/// What the filters of an HTTPRoute answer, those of its rules and those of one Service that a rule leads to.
 fn by_filters(route: &str, namespace: &str) -> Vec<InFront> {
     let mut answered = Vec::new();
-    for (index, rule) in items(route, &["spec", "rules"]).into_iter().enumerate() {
-        for (number, filter) in items(rule.get(), &["filters"]).into_iter().enumerate() {
+    let mut add = |filters: Vec<&RawValue>, place: &str, services: &[ServiceName]| {
+        for (number, filter) in filters.into_iter().enumerate() {
             let Some(cors) = at(filter.get(), &["cors"]) else { continue };
             answered.push(InFront {
                 cors: Cors::by_filter(texts(cors, &["allowOrigins"]), is_true(cors, &["allowCredentials"])),
-                path: format!("spec.rules[{index}].filters[{number}].cors.allowOrigins"),
+                path: format!("{place}.filters[{number}].cors.allowOrigins"),
                 is_list: true,
-                services: backends(rule.get(), namespace),
+                services: services.to_vec(),
             });
+        }
+    };
+    for (index, rule) in items(route, &["spec", "rules"]).into_iter().enumerate() {
+        let place = format!("spec.rules[{index}]");
+        add(items(rule.get(), &["filters"]), &place, &backends(rule.get(), namespace));
+        for (index, backend) in items(rule.get(), &["backendRefs"]).into_iter().enumerate() {
+            let service = service(backend.get(), namespace);
+            add(items(backend.get(), &["filters"]), &format!("{place}.backendRefs[{index}]"), service.as_slice());
         }
     }
     answered
@@ -238,12 +227,14 @@ fn by_filters(route: &str, namespace: &str) -> Vec<InFront> {
 
 /// The Services that a rule of an HTTPRoute leads to.
 fn backends(rule: &str, namespace: &str) -> Vec<ServiceName> {
-    let backends = items(rule, &["backendRefs"]).into_iter().map(|backend| backend.get());
-    let named = backends.filter_map(|backend| {
-        let of = text(backend, &["namespace"]);
-        Some((of.as_deref().unwrap_or(namespace).to_owned(), text(backend, &["name"])?.to_string()))
-    });
-    named.collect()
+    let backends = items(rule, &["backendRefs"]).into_iter();
+    backends.filter_map(|backend| service(backend.get(), namespace)).collect()
+}
+
+/// The Service that a route of a namespace leads to by a reference.
+fn service(backend: &str, namespace: &str) -> Option<ServiceName> {
+    let of = text(backend, &["namespace"]);
+    Some((of.as_deref().unwrap_or(namespace).to_owned(), text(backend, &["name"])?.to_string()))
 }
 
 /// Headers that a route sets itself, one among them that says which origin is allowed.

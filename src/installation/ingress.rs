@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::value::RawValue;
 
 use super::{
+    fields::text,
     objects::{Found, Objects},
     proxies,
     routes::{Cors, Hosts, RouteHost, says_origin},
@@ -26,19 +27,13 @@ view! {
         "annotations" => annotations: Annotations<'a>,
     }
 
-    /// The annotations that say who answers CORS, and who issues certificates.
+    /// The annotations that say who has the certificate, and who issues it.
     struct Annotations<'a> {
-        "nginx.ingress.kubernetes.io/enable-cors" => enable_cors: Text<'a>,
-        "nginx.ingress.kubernetes.io/cors-allow-origin" => cors_allow_origin: Text<'a>,
-        "nginx.ingress.kubernetes.io/cors-allow-credentials" => cors_allow_credentials: Text<'a>,
-        "nginx.ingress.kubernetes.io/configuration-snippet" => snippet: Text<'a>,
-        "nginx.ingress.kubernetes.io/server-snippet" => server_snippet: Text<'a>,
         "cert-manager.io/issuer" => issuer: Text<'a>,
         "cert-manager.io/cluster-issuer" => cluster_issuer: Text<'a>,
         "alb.ingress.kubernetes.io/certificate-arn" => certificate_arn: Text<'a>,
         "networking.gke.io/managed-certificates" => managed_certificates: Text<'a>,
         "ingress.gcp.kubernetes.io/pre-shared-cert" => pre_shared_certificate: Text<'a>,
-        "traefik.ingress.kubernetes.io/router.middlewares" => middlewares: Text<'a>,
         "nginx.ingress.kubernetes.io/ssl-passthrough" => passthrough: Text<'a>,
     }
 
@@ -85,7 +80,6 @@ view! {
 }
 
 /// The annotation that names middlewares for Traefik.
-#[cfg(any(feature = "flyte-admin-cors", feature = "flyte2-exposure"))]
 pub(crate) const MIDDLEWARES: &str = "traefik.ingress.kubernetes.io/router.middlewares";
 
 /// Adds the hosts from which an Ingress leads to some Services of its namespace.
@@ -118,7 +112,7 @@ pub(super) fn add_hosts(
         let is_grpc = |path: &Path| path.path.as_deref().is_some_and(is_grpc);
         if paths.is_some_and(|paths| paths.iter().any(|path| !is_grpc(path) && leads_there(path.backend.as_ref()))) {
             let name = host.as_deref().unwrap_or_default();
-            let cors = annotations.cors(spec.class.as_deref(), objects)?;
+            let cors = cors(found.object.get(), objects)?;
             let (has_tls, route) = (has_tls(name), ingress.clone());
             hosts.add(RouteHost { name: name.to_owned(), has_tls, route, cors })?;
         }
@@ -155,25 +149,49 @@ impl Annotations<'_> {
         ];
         known.into_iter().find_map(|(named, annotation)| named.as_ref().map(|_| annotation))
     }
+}
 
-    /// What a controller answers in place of the pods; those of another class do not read the annotations of this one.
-    ///
-    /// # Errors
-    ///
-    /// Why it is not known which middlewares there are.
-    fn cors(&self, class: Option<&str>, objects: &Objects) -> Result<Option<Cors>, String> {
-        let is_of = |controller: &str| class.is_none_or(|class| class.contains(controller));
-        if is_of("traefik")
-            && let Some(names) = &self.middlewares
-        {
-            return proxies::by_middlewares(names.split(',').map(str::to_owned), objects);
+/// Controllers, by what the names of their classes contain.
+const CONTROLLERS: [&str; 8] = ["nginx", "alb", "traefik", "haproxy", "kong", "gce", "contour", "istio"];
+
+/// Whether a controller may read an Ingress: its class does not name another one.
+fn may_be_of(ingress: &str, controller: &str) -> bool {
+    let class =
+        text(ingress, &["spec", "ingressClassName"]).or_else(|| annotation(ingress, "kubernetes.io/ingress.class"));
+    class.is_none_or(|class| class.contains(controller) || !CONTROLLERS.iter().any(|other| class.contains(other)))
+}
+
+fn annotation<'i>(ingress: &'i str, name: &str) -> Option<Text<'i>> {
+    text(ingress, &["metadata", "annotations", name])
+}
+
+/// What ingress-nginx answers of CORS in place of the pods, and the annotation that says so.
+pub(crate) fn by_nginx(ingress: &str) -> Option<(Cors, String)> {
+    if !may_be_of(ingress, "nginx") {
+        return None;
+    }
+    let name = |name: &str| format!("nginx.ingress.kubernetes.io/{name}");
+    let said = |own: &str| annotation(ingress, &name(own));
+    for snippet in ["configuration-snippet", "server-snippet"] {
+        if said(snippet).is_some_and(|snippet| says_origin(&snippet)) {
+            return Some((Cors::unread("a snippet for nginx"), name(snippet)));
         }
-        let snippets = [&self.snippet, &self.server_snippet];
-        if is_of("nginx") && snippets.into_iter().flatten().any(|snippet| says_origin(snippet)) {
-            return Ok(Some(Cors::unread("a snippet for nginx")));
-        }
-        Ok((is_of("nginx") && self.enable_cors.as_deref().is_some_and(|said| decode::parse_bool(said) == Ok(true)))
-            .then(|| Cors::by_nginx(self.cors_allow_origin.as_deref(), self.cors_allow_credentials.as_deref())))
+    }
+    said("enable-cors").filter(|said| decode::parse_bool(said) == Ok(true))?;
+    let origins = said("cors-allow-origin");
+    let said_by = if origins.is_some() { "cors-allow-origin" } else { "enable-cors" };
+    Some((Cors::by_nginx(origins.as_deref(), said("cors-allow-credentials").as_deref()), name(said_by)))
+}
+
+/// What a controller answers of CORS in place of the pods.
+///
+/// # Errors
+///
+/// Why it is not known which middlewares there are.
+fn cors(ingress: &str, objects: &Objects) -> Result<Option<Cors>, String> {
+    match annotation(ingress, MIDDLEWARES).filter(|_| may_be_of(ingress, "traefik")) {
+        Some(names) => proxies::by_middlewares(names.split(',').map(str::to_owned), objects),
+        None => Ok(by_nginx(ingress).map(|(cors, _)| cors)),
     }
 }
 
