@@ -201,7 +201,12 @@ impl Origin {
     pub(crate) fn may_be_same_site(&self, other: &Self) -> bool {
         // `example.co.uk`, as most registries of countries have it.
         const SECOND: [&str; 9] = ["ac", "co", "com", "edu", "gov", "ne", "net", "or", "org"];
+        // The names that AWS gives to load balancers, each a site of its own.
+        const LOAD_BALANCERS: &str = ".elb.amazonaws.com";
         let domain = |host: &str| {
+            if host.ends_with(LOAD_BALANCERS) {
+                return host.to_owned();
+            }
             let mut labels = host.rsplit('.');
             let is_country = labels.next().is_some_and(|last| last.len() == 2);
             let has_two = is_country && labels.next().is_some_and(|label| SECOND.contains(&label));

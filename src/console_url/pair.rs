@@ -171,11 +171,17 @@ fn admin_namespace(console: &Console, others: &Others, settings: &Settings) -> R
     match &found.iter().collect::<Vec<_>>()[..] {
         [one] => Ok((*one).clone()),
         [] => Err(reason.clone()),
-        several => Err(format!(
-            "{} leads to a flyteadmin in each of the namespaces {}; name the right one in the setting adminNamespace",
-            calls.host(),
-            few(several.iter().map(|namespace| Shortened(namespace).to_string()))
-        )),
+        several => {
+            let mut runners = Vec::new();
+            for namespace in several {
+                runners.extend(admin::runners(&others, namespace)?);
+            }
+            Err(format!(
+                "{} leads to more than one flyteadmin: {}; name the namespace of the right one in the setting adminNamespace",
+                calls.host(),
+                few(runners.into_iter().map(|runner| runner.title))
+            ))
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     admin,
-    gateway::{self, AtGateway},
+    gateway::certificates::{self, AtGateway},
     ingress::{Ingress, IssuedBy},
     objects::{Found, Objects},
     openshift::Route,
@@ -87,7 +87,7 @@ pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Resu
         return Ok(used(&own.secret.1, namespace));
     }
     let mut at_gateway = None;
-    if gateway::names(objects, (namespace, secret))? {
+    if certificates::names(objects, (namespace, secret))? {
         each_at_gateway(&objects.everywhere(), &mut |at| {
             if at.secret == (namespace, secret) && at_gateway.is_none() {
                 at_gateway = used(TLS_CRT, at.namespace);
@@ -112,7 +112,7 @@ fn ends_tls(objects: &Objects, namespace: &str) -> Result<bool, String> {
     Ok(by_proxy
         || objects.find(Listed::Ingress, Some(namespace), by_ingress)?.is_some()
         || objects.find(Listed::Route, Some(namespace), by_route)?.is_some()
-        || gateway::leads_to(objects, namespace, &services)?)
+        || certificates::leads_to(objects, namespace, &services)?)
 }
 
 /// Gives each route of Contour's and Traefik's to `each`, with its title.
@@ -135,7 +135,7 @@ impl Proxy {
 
 fn each_at_gateway(objects: &Objects, each: &mut dyn FnMut(&AtGateway) -> Result<(), String>) -> Result<(), String> {
     let mut services = admin::Services::among(objects);
-    gateway::each_certificate(objects, &mut |namespace| services.of(namespace), each)
+    certificates::each_certificate(objects, &mut |namespace| services.of(namespace), each)
 }
 
 /// The hosts for which a certificate is presented.
@@ -179,7 +179,7 @@ pub(crate) fn tls_hosts(objects: &Objects, namespace: &str, secret: &str) -> Res
         let is_its = proxy.is_of(namespace, secret);
         proxy.hosts.iter().filter(|_| is_its).try_for_each(|host| hosts.add(host, title))
     })?;
-    if gateway::names(objects, (namespace, secret))? {
+    if certificates::names(objects, (namespace, secret))? {
         each_at_gateway(&objects.everywhere(), &mut |at| {
             if at.secret != (namespace, secret) {
                 return Ok(());

@@ -41,9 +41,6 @@ pub(super) struct Proxy {
 /// The namespace and the name of a Service.
 pub(crate) type ServiceName = (String, String);
 
-/// The kinds.
-pub(super) const KINDS: [Listed; 3] = [Listed::HttpProxy, Listed::IngressRoute, Listed::VirtualService];
-
 /// Those of them that say which certificate clients see.
 #[cfg(feature = "flyte-oauth-tls")]
 pub(super) const WITH_CERTIFICATES: [Listed; 2] = [Listed::HttpProxy, Listed::IngressRoute];

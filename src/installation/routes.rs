@@ -176,6 +176,10 @@ pub(crate) fn services(
     Ok(services)
 }
 
+/// The routes that lead to Services of other namespaces too.
+const WITH_NAMESPACES: [Listed; 4] =
+    [Listed::HttpRoute, Listed::HttpProxy, Listed::IngressRoute, Listed::VirtualService];
+
 /// The namespaces that routes lead to from a host: of all, or the one, if one does.
 ///
 /// # Errors
@@ -184,8 +188,7 @@ pub(crate) fn services(
 #[cfg(feature = "flyte-console-url")]
 pub(crate) fn namespaces(objects: &Objects, within: Option<&str>, host: &str) -> Result<BTreeSet<String>, String> {
     type IsFor = fn(&Found, &str) -> Result<bool, String>;
-    const KINDS: [(Listed, IsFor); 3] =
-        [(Listed::Ingress, ingress::is_for), (Listed::HttpRoute, gateway::is_for), (Listed::Route, openshift::is_for)];
+    const KINDS: [(Listed, IsFor); 2] = [(Listed::Ingress, ingress::is_for), (Listed::Route, openshift::is_for)];
     let mut namespaces = BTreeSet::new();
     for (kind, is_for) in KINDS {
         objects.each(kind, within, |found| {
@@ -195,11 +198,14 @@ pub(crate) fn namespaces(objects: &Objects, within: Option<&str>, host: &str) ->
             Ok(())
         })?;
     }
-    // Those of one controller lead to other namespaces too.
-    for kind in proxies::KINDS {
+    // These lead to other namespaces too.
+    for kind in WITH_NAMESPACES {
         objects.each(kind, None, |found| {
-            let led = proxies::namespaces(kind, found, host).into_iter();
-            namespaces.extend(led.filter(|led| within.is_none_or(|within| within == led)));
+            let led = match kind {
+                Listed::HttpRoute => gateway::namespaces(found, host)?,
+                _ => proxies::namespaces(kind, found, host),
+            };
+            namespaces.extend(led.into_iter().filter(|led| within.is_none_or(|within| within == led)));
             Ok(())
         })?;
     }
@@ -212,20 +218,15 @@ pub(crate) fn namespaces(objects: &Objects, within: Option<&str>, host: &str) ->
 ///
 /// Why they are not known.
 pub(crate) fn hosts(objects: &Objects, namespace: &str, services: &BTreeSet<String>) -> Result<Hosts, String> {
-    type Add = fn(&Found, &BTreeSet<String>, &Objects, &mut Hosts) -> Result<(), String>;
-    const KINDS: [(Listed, Add); 3] = [
-        (Listed::Ingress, ingress::add_hosts),
-        (Listed::HttpRoute, gateway::add_hosts),
-        (Listed::Route, |found, services, _, hosts| openshift::add_hosts(found, services, hosts)),
-    ];
     let mut hosts = Hosts::default();
-    for (kind, add) in KINDS {
-        objects.each(kind, Some(namespace), |found| add(found, services, objects, &mut hosts))?;
-    }
-    for kind in proxies::KINDS {
-        // They lead to other namespaces too.
+    objects.each(Listed::Ingress, Some(namespace), |found| ingress::add_hosts(found, services, objects, &mut hosts))?;
+    objects.each(Listed::Route, Some(namespace), |found| openshift::add_hosts(found, services, &mut hosts))?;
+    for kind in WITH_NAMESPACES {
         let to = (namespace, services);
-        objects.each(kind, None, |found| proxies::add_hosts(kind, found, to, objects, &mut hosts))?;
+        objects.each(kind, None, |found| match kind {
+            Listed::HttpRoute => gateway::add_hosts(found, to, objects, &mut hosts),
+            _ => proxies::add_hosts(kind, found, to, objects, &mut hosts),
+        })?;
     }
     Ok(hosts)
 }

@@ -1,0 +1,105 @@
+//! The certificates that Gateways present for routes.
+
+use std::{collections::BTreeSet, rc::Rc};
+
+use super::{Gateway, Listener, Route, each_listener};
+use crate::{
+    host::Listed,
+    installation::objects::{Found, Objects},
+};
+
+/// The names of the Services that lead somewhere in a namespace.
+type Services<'f> = dyn FnMut(&str) -> Result<Rc<BTreeSet<String>>, String> + 'f;
+
+/// A certificate that a Gateway presents for a route.
+pub(crate) struct AtGateway<'g> {
+    /// The namespace and the name of the Secret.
+    pub(crate) secret: (&'g str, &'g str),
+    /// The route, as people name it.
+    pub(crate) route: &'g str,
+    /// The namespace of the Service.
+    pub(crate) namespace: &'g str,
+    /// The Gateway, as people name it.
+    pub(crate) gateway: &'g str,
+    /// The hosts for which the route has it; none where that is every host.
+    pub(crate) hosts: &'g [&'g str],
+}
+
+/// Gives each certificate that Gateways present for routes to Services to `each`. The Services are those that `services` says of
+/// a namespace.
+pub(crate) fn each_certificate(
+    objects: &Objects,
+    services: &mut Services,
+    each: &mut dyn FnMut(&AtGateway) -> Result<(), String>,
+) -> Result<(), String> {
+    for kind in [Listed::HttpRoute, Listed::GrpcRoute] {
+        objects.each(kind, None, |found| {
+            let route: Route = found.read(kind)?;
+            let mut led = Vec::new();
+            for namespace in route.namespaces(&found.namespace) {
+                if route.rules_to(&found.namespace, (namespace, &*services(namespace)?)).next().is_some() {
+                    led.push(namespace);
+                }
+            }
+            if led.is_empty() {
+                return Ok(());
+            }
+            let title = found.title(kind);
+            each_listener(objects, kind, (found, &route), &mut |gateway, listener, listeners| {
+                let mut hosts: Vec<&str> =
+                    route.hostnames().filter(|host| listener.presents_to(host, listeners)).collect();
+                if route.hostnames().next().is_none() {
+                    hosts.extend(listener.hostname.as_deref());
+                } else if hosts.is_empty() {
+                    return Ok(());
+                }
+                let certificates = listener.tls.iter().flat_map(|tls| tls.certificates.iter().flatten());
+                for certificate in certificates {
+                    let namespace = certificate.namespace.as_deref().unwrap_or(&gateway.namespace);
+                    let secret = (namespace, certificate.name.as_deref().unwrap_or_default());
+                    let gateway = &gateway.title(Listed::Gateway);
+                    for namespace in &led {
+                        each(&AtGateway { secret, route: &title, namespace, gateway, hosts: &hosts })?;
+                    }
+                }
+                Ok(())
+            })
+            .map(|_| ())
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether a HTTPRoute or a GRPCRoute leads to one of some Services of a namespace.
+pub(crate) fn leads_to(objects: &Objects, namespace: &str, services: &BTreeSet<String>) -> Result<bool, String> {
+    for kind in [Listed::HttpRoute, Listed::GrpcRoute] {
+        let leads = |found: &Found| {
+            let route = found.read::<Route>(kind)?;
+            Ok(route.rules_to(&found.namespace, (namespace, services)).next().is_some().then_some(()))
+        };
+        if objects.find(kind, None, leads)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a listener of a Gateway presents a Secret, for whatever route.
+pub(crate) fn names(objects: &Objects, secret: (&str, &str)) -> Result<bool, String> {
+    let named = objects.find(Listed::Gateway, None, |gateway| {
+        let spec = gateway.read::<Gateway>(Listed::Gateway)?.spec.unwrap_or_default();
+        let tls = spec.listeners.iter().flatten().filter_map(|listener| listener.tls.as_ref());
+        let mut certificates = tls.flat_map(|tls| tls.certificates.iter().flatten());
+        Ok(certificates.any(|certificate| certificate.is_to("Secret", &gateway.namespace, secret)).then_some(()))
+    })?;
+    Ok(named.is_some())
+}
+
+impl Listener<'_> {
+    /// Whether it presents its certificate to clients of a host, rather than another listener that names more of it.
+    fn presents_to(&self, host: &str, others: &[Listener]) -> bool {
+        let length = |listener: &Listener| listener.hostname.as_deref().unwrap_or_default().len();
+        let is_closer = |other: &Listener| other.has_tls() && other.takes(host) && length(other) > length(self);
+        self.takes(host) && !others.iter().any(is_closer)
+    }
+}
