@@ -1,11 +1,14 @@
 //! From texts to a report: what the command and the page do alike, whoever runs the policies.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use flytewarden::{host::Listed, settings::InvalidSettings};
+use flytewarden::{host::Listed, installation::Survey, settings::InvalidSettings};
 use serde_json::{Value, value::RawValue};
 
 use crate::{
@@ -16,6 +19,7 @@ use crate::{
     metadata::Metadata,
     report::{self, Answer, Namespaces, Report},
     request::Request,
+    sentences::Environment,
     settings::Settings,
 };
 
@@ -122,6 +126,17 @@ impl Host {
             Cluster::of_files(names, self.files.iter().enumerate().flat_map(of_file), &self.namespace)
         })
     }
+
+    fn environments(&self) -> Vec<Environment> {
+        let name = |file: usize| self.files[file].0.clone();
+        let environment = |(file, apart): (usize, BTreeSet<usize>)| {
+            self.asking.store(file, Ordering::Relaxed);
+            let host = Asked { host: self, clock: || Err(String::new()), pki: || Err(String::new()) };
+            let apart = apart.iter().map(|file| name(*file)).collect();
+            Environment { file: name(file), apart, survey: Survey::of(&host) }
+        };
+        self.cluster().environments().into_iter().map(environment).collect()
+    }
 }
 
 impl HostCalls for Host {
@@ -211,10 +226,13 @@ impl<P: Policy> Run<'_, P> {
     pub fn finish(mut self) -> Report {
         let asked = self.host.cluster.get().map(Cluster::asked);
         self.report.asked_for = asked.into_iter().flatten().collect();
-        let nobody = || Err(String::new());
-        let host = Asked { host: &*self.host, clock: nobody, pki: || Err(String::new()) };
         let Check { namespace, namespaces, .. } = self.check;
-        self.report.finish(namespace, namespaces, &host);
+        self.report.finish(namespace, namespaces, || self.host.environments());
+        // Policies know others by the lists that they ask for.
+        if let Some(cluster) = self.host.cluster.get() {
+            self.report.environments = cluster.parted();
+            self.report.relate(cluster, |name| self.host.files.iter().position(|(file, _)| file == name));
+        }
         let is_own = |policy: &P| report::is_own(policy.name());
         let Report { unjudged, summary, other_namespaces, .. } = &self.report;
         if unjudged.is_empty() && summary.violations == 0 && self.check.policies.iter().all(is_own) {

@@ -4,13 +4,19 @@
 //! metadata. Source: `crates/policy-evaluator/src/callback_handler/kubernetes/field_mask.rs` of
 //! [kubewarden/kubewarden-controller](https://github.com/kubewarden/kubewarden-controller).
 
+mod environment;
+mod names;
 #[cfg(feature = "modules")]
 mod questions;
+
+pub(crate) use names::Names;
+
+use environment::{Choice, Environment};
 
 use std::{
     borrow::Borrow,
     collections::{BTreeMap, BTreeSet},
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 
 use flytewarden::host::Listed;
@@ -19,7 +25,7 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-use crate::{kinds, manifest::Object};
+use crate::{kinds, manifest::Object, report::Related};
 
 /// Something that answers a policy's calls of its host about the cluster, and about images.
 pub trait HostCalls: Send + Sync {
@@ -83,6 +89,8 @@ pub struct Cluster {
     /// The names of the files they stand in.
     files: Vec<String>,
     asked: Mutex<BTreeSet<String>>,
+    /// What was last asked about.
+    environment: Mutex<Option<Arc<Environment>>>,
 }
 
 #[derive(Debug)]
@@ -143,23 +151,15 @@ impl Cluster {
                 others.push(own);
             }
         }
-        Self { objects: held, files, asked: Mutex::default() }
+        Self { objects: held, files, ..Self::default() }
     }
 
-    /// The one of several objects of a name that is of the environment of a file: that in the file itself, else in its folder,
-    /// else the only one.
-    fn of_environment<'h>(&self, several: &'h [Held], asking: usize) -> Result<&'h Held, [&'h Held; 2]> {
-        let folder =
-            |file: usize| self.files.get(file).and_then(|name| name.rsplit_once('/')).map(|(folder, _)| folder);
-        let is_near: [&dyn Fn(&&Held) -> bool; 3] =
-            [&|held| held.file == asking, &|held| folder(held.file) == folder(asking), &|_| true];
-        let near = is_near.iter().map(|is_near| several.iter().filter(is_near).collect::<Vec<_>>());
-        let near = near.into_iter().find(|near| !near.is_empty()).unwrap_or_default();
-        let other = near.iter().find(|held| held.content.get() != near[0].content.get());
-        match other {
-            Some(other) => Err([near[0], other]),
-            None => near.first().copied().ok_or([&several[0], &several[0]]),
-        }
+    fn related(&self, object: String, held: &Held) -> Related {
+        Related { object, file: self.name(held.file).to_owned(), line: held.line }
+    }
+
+    fn name(&self, file: usize) -> &str {
+        self.files.get(file).map_or("", |name| name)
     }
 
     /// The kinds that policies have asked for so far, as `v1 ConfigMap`.
@@ -180,20 +180,26 @@ impl Cluster {
         }
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let mut found = Vec::new();
-        for ([_, _, own, name], several) in
-            self.objects.iter().filter(|([own, own_kind, ..], _)| own == group && own_kind == kind)
-        {
-            if namespace.is_some_and(|namespace| namespace != own) {
+        let environment = self.environment_of(asking);
+        for (([own_group, own_kind, own, name], several), choice) in self.objects.iter().zip(&environment.choices) {
+            let is_asked_for = own_group == group && own_kind == kind;
+            if !is_asked_for || namespace.is_some_and(|namespace| namespace != own) {
                 continue;
             }
-            let at = |held: &Held| format!("{}:{}", self.files.get(held.file).map_or("", |name| name), held.line);
-            let held = self.of_environment(several, asking).map_err(|[one, other]| {
-                format!(
-                    "{kind} {own}/{name} is in {} and in {} with different content. Check each environment separately",
-                    at(one),
-                    at(other)
-                )
-            })?;
+            let held = match choice {
+                Choice::One(held) => &several[*held],
+                Choice::Elsewhere => continue,
+                Choice::Two(places) => {
+                    let [one, other] = places.map(|held| &several[held]);
+                    return Err(format!(
+                        "{kind} {own}/{name} is in {}:{} and in {}:{} with different content. Check each environment separately",
+                        self.name(one.file),
+                        one.line,
+                        self.name(other.file),
+                        other.line
+                    ));
+                }
+            };
             if held.version != version {
                 // The API server would convert it.
                 return Err(format!(

@@ -9,14 +9,15 @@ use std::{
     mem,
 };
 
-use flytewarden::{decision, host::Host, shown::visible};
+use flytewarden::{decision, shown::visible};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    cluster::{Cluster, Names},
     edit::Edit,
     manifest::{Object, Unreadable},
-    sentences::{self, Sentences},
+    sentences::{self, Environment, Sentences},
     yaml::{Node, Value as Yaml},
 };
 
@@ -50,6 +51,11 @@ pub struct Report {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub asked_for: Vec<String>,
+    /// Where files or folders hold the same object with other contents, they are checked as environments of their own. For each
+    /// but the first, such an object: where it stands in the first, and in the other.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "typescript", tsify(optional))]
+    pub environments: Vec<[Related; 2]>,
     /// The counts.
     pub summary: Summary,
     /// Whether an object that no policy is about has Flyte's name.
@@ -182,6 +188,22 @@ pub struct Finding {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub edits: Vec<Edit>,
+    /// The other objects that it names, as far as they are among the manifests.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "typescript", tsify(optional))]
+    pub related: Vec<Related>,
+}
+
+/// Where an object stands that something else names.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
+pub struct Related {
+    /// The object, as people name it: `Ingress flyte/flyte-core`.
+    pub object: String,
+    /// The file that it stands in, as it was named.
+    pub file: String,
+    /// Its first line in the file, from 1.
+    pub line: usize,
 }
 
 impl Finding {
@@ -376,6 +398,7 @@ impl Default for Report {
             other_namespaces: BTreeMap::new(),
             made_by_others: 0,
             asked_for: Vec::new(),
+            environments: Vec::new(),
             summary: Summary::default(),
             names_flyte: false,
         }
@@ -445,8 +468,13 @@ impl Report {
     }
 
     /// Leaves out what is none of Flyte's and what others make, counts what is left, and says what is shown of each sentence.
-    /// Objects without a namespace are in `namespace`; `host` answers for all manifests.
-    pub(crate) fn finish(&mut self, namespace: &str, namespaces: &Namespaces, host: &dyn Host) {
+    /// Objects without a namespace are in `namespace`; `environments` says what the manifests hold together.
+    pub(crate) fn finish(
+        &mut self,
+        namespace: &str,
+        namespaces: &Namespaces,
+        environments: impl FnOnce() -> Vec<Environment>,
+    ) {
         let of = |judged: &Judged| judged.place.namespace.clone().unwrap_or_else(|| namespace.to_owned());
         let key = |kind: &str, namespace: &str, name: &str| [kind, namespace, name].join("/");
         let (mut flytes, mut known) = (BTreeSet::new(), BTreeMap::new());
@@ -491,7 +519,21 @@ impl Report {
         let leads_somewhere = !self.asked_for.is_empty()
             || ROUTES.iter().any(|kind| self.out_of_scope.contains_key(*kind))
             || self.objects.iter().any(|judged| judged.place.kind == "Ingress");
-        self.sentences = sentences.finish(leads_somewhere.then_some(host), !self.unjudged.is_empty());
+        let environments = if leads_somewhere { environments() } else { Vec::new() };
+        self.sentences = sentences.finish(&environments, !self.unjudged.is_empty());
+    }
+
+    /// Says where the other objects stand that findings name. `place` is that of a file among the cluster's.
+    pub(crate) fn relate(&mut self, cluster: &Cluster, place: impl Fn(&str) -> Option<usize>) {
+        let mut names = None;
+        for judged in &mut self.objects {
+            let Some(file) = place(&judged.place.file) else { continue };
+            for finding in judged.violations.iter_mut().chain(&mut judged.notices) {
+                let names = names.get_or_insert_with(|| Names::of(cluster));
+                finding.related = names.in_text(&finding.problem, file);
+                finding.related.retain(|other| (&other.file, other.line) != (&judged.place.file, judged.place.line));
+            }
+        }
     }
 
     /// Whether something of Flyte's is among the manifests.
@@ -593,6 +635,7 @@ impl Judged {
             within: found.within,
             problem: if found.text.is_empty() { found.problem } else { found.text },
             mend: found.mend,
+            related: Vec::new(),
         };
         let plain = |text: String| finding(Annotated { text, ..Annotated::default() });
 

@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 
 use flytewarden::{
-    host::Host,
     installation::{Held, Presented, Running, Survey},
     sentence::Sentence,
 };
@@ -83,12 +82,21 @@ fn to_add(sentence: Sentence, is_flyte_two: bool) -> &'static str {
 #[derive(Debug, Default)]
 pub(crate) struct Sentences {
     said: [Said; Sentence::ALL.len()],
-    /// What shows its certificate: Secrets and Ingresses, as people name them.
-    certificates: Vec<String>,
+    /// What shows its certificate: Secrets and Ingresses, as people name them, and the file of each.
+    certificates: Vec<(String, String)>,
     /// Whether an object is Flyte 2's.
     is_flyte_two: bool,
-    /// The namespaces in which another provider gives out the tokens, whose certificate is its own.
-    providers: BTreeSet<String>,
+    /// The namespaces in which another provider gives out the tokens, whose certificate is its own, and the file that says so.
+    providers: BTreeSet<(String, String)>,
+}
+
+/// What the manifests of an environment hold together.
+pub(crate) struct Environment {
+    /// One of its files.
+    pub(crate) file: String,
+    /// The files of other environments.
+    pub(crate) apart: BTreeSet<String>,
+    pub(crate) survey: Survey,
 }
 
 /// What objects say of a sentence.
@@ -108,15 +116,16 @@ impl Sentences {
             said.is_shown |= shows(sentence);
         }
         if shows(Sentence::Certificate) {
-            let Place { kind, namespace: own, name, .. } = &judged.place;
+            let Place { kind, namespace: own, name, file, .. } = &judged.place;
             if kind == "ConfigMap" {
-                self.providers.insert(own.as_deref().unwrap_or(namespace).to_owned());
+                self.providers.insert((own.as_deref().unwrap_or(namespace).to_owned(), file.clone()));
             }
             let (kind, name) = match &judged.certificate {
                 Some(secret) => ("Secret", secret),
                 None => (&**kind, name),
             };
-            self.certificates.push(format!("{kind} {}/{name}", own.as_deref().unwrap_or(namespace)));
+            let title = format!("{kind} {}/{name}", own.as_deref().unwrap_or(namespace));
+            self.certificates.push((title, file.clone()));
         }
         for (findings, is_violation) in [(&judged.violations, true), (&judged.notices, false)] {
             for Finding { policy, rule, container, problem, .. } in findings {
@@ -135,36 +144,21 @@ impl Sentences {
         }
     }
 
-    /// What is shown of each sentence; `host` answers for the manifests, and is only asked where it is needed.
-    /// `is_unread` says whether objects could not be checked.
-    pub(crate) fn finish(self, host: Option<&dyn Host>, is_unread: bool) -> Vec<Shown> {
+    /// What is shown of each sentence. `is_unread` says whether objects could not be checked.
+    pub(crate) fn finish(self, environments: &[Environment], is_unread: bool) -> Vec<Shown> {
         let is_address_broken = self.said[Sentence::Address as usize].is_broken;
         let mut shown = Vec::with_capacity(Sentence::ALL.len());
-        let Survey { presented, running } = host.map(Survey::of).unwrap_or_default();
-        let is_missing = |presented: &&Presented| {
-            let Presented { route, namespace, held, .. } = presented;
-            let secret = match held {
-                Held::Secret(secret) => Some(format!("Secret {secret}")),
-                Held::LoadBalancer(_) | Held::Router => None,
+        let (mut missing, mut unseen) = (Vec::new(), Vec::new());
+        for environment in environments {
+            let of = match environments.len() {
+                1 => String::new(),
+                _ => format!(" (in the environment of {})", environment.file),
             };
-            !self.providers.contains(namespace)
-                && !self.certificates.iter().any(|shown| shown == route || Some(shown) == secret.as_ref())
-        };
-        let mut missing: Vec<String> = presented.iter().filter(is_missing).map(not_here).collect();
-        let unseen = |Running { deployment, unseen, .. }: &Running| Some(format!("{deployment}: {}", unseen.as_ref()?));
-        let unseen: Vec<String> = running.iter().filter_map(unseen).collect();
-        // Of one flyteadmin it is said below what to add; that one is behind a certificate says nothing of another.
-        if running.iter().any(|other| other.namespace != running[0].namespace) {
-            let is_bare = |Running { namespace, .. }: &&Running| {
-                !self.providers.contains(namespace)
-                    && !presented.iter().any(|presented| presented.namespace == *namespace)
-            };
-            let bare = running.iter().filter(is_bare).map(|Running { deployment, .. }| {
-                format!(
-                    "no Ingress or route here presents a certificate in front of {deployment}; add it, and its Secret"
-                )
-            });
-            missing.extend(bare);
+            missing.extend(self.missing(environment).into_iter().map(|reason| reason + &of));
+            let running = environment.survey.running.iter();
+            let reasons = running
+                .filter_map(|Running { deployment, unseen, .. }| Some(format!("{deployment}: {}", unseen.as_ref()?)));
+            unseen.extend(reasons.map(|reason| reason + &of));
         }
         for (Said { is_shown, is_broken, mut open }, sentence) in self.said.into_iter().zip(Sentence::ALL) {
             match sentence {
@@ -201,6 +195,36 @@ impl Sentences {
             shown.push(Shown { name: sentence.name(), sentence: words(sentence), state, missing: open });
         }
         shown
+    }
+
+    /// The certificates in front of an environment's flyteadmins that nobody saw.
+    fn missing(&self, Environment { apart, survey: Survey { presented, running }, .. }: &Environment) -> Vec<String> {
+        let has_provider =
+            |namespace: &str| self.providers.iter().any(|(of, file)| of == namespace && !apart.contains(file));
+        let is_missing = |presented: &&Presented| {
+            let Presented { route, namespace, held, .. } = presented;
+            let secret = match held {
+                Held::Secret(secret) => Some(format!("Secret {secret}")),
+                Held::LoadBalancer(_) | Held::Router => None,
+            };
+            let is_it = |title: &String| title == route || Some(title) == secret.as_ref();
+            let is_shown = |(title, file): &(String, String)| is_it(title) && !apart.contains(file);
+            !has_provider(namespace) && !self.certificates.iter().any(is_shown)
+        };
+        let mut missing: Vec<String> = presented.iter().filter(is_missing).map(not_here).collect();
+        // Of one flyteadmin it is said elsewhere what to add; that one is behind a certificate says nothing of another.
+        if running.iter().any(|other| other.namespace != running[0].namespace) {
+            let is_bare = |Running { namespace, .. }: &&Running| {
+                !has_provider(namespace) && !presented.iter().any(|presented| presented.namespace == *namespace)
+            };
+            let bare = running.iter().filter(is_bare).map(|Running { deployment, .. }| {
+                format!(
+                    "no Ingress or route here presents a certificate in front of {deployment}; add it, and its Secret"
+                )
+            });
+            missing.extend(bare);
+        }
+        missing
     }
 }
 

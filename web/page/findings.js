@@ -151,6 +151,7 @@ export class Findings {
       h("p", { class: "place" }, finding.path && h("code", {}, placeOf(finding)), " ", this.#jump(finding.line)),
       h("p", { class: "problem" }, ...prose(finding.problem)),
       finding.mend && h("p", { class: "mend" }, "→ ", ...prose(finding.mend)),
+      ...(finding.related ?? []).map(({ object, line }) => h("p", { class: "place" }, `See ${object} `, this.#jump(line))),
       action && this.#apply(object, finding, action));
   }
 

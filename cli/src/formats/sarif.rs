@@ -10,7 +10,7 @@ use flytewarden::decision;
 use flytewarden_offline::{
     check::Policy,
     metadata::Metadata,
-    report::{Finding, Judged, Report, Unjudged},
+    report::{Finding, Judged, Related, Report, Unjudged},
     rules::Explained,
     sentences::{Shown, State},
 };
@@ -103,13 +103,19 @@ fn entry(judged: &Judged, finding: &Finding, level: ResultLevel, rule: usize) ->
     let title = judged.place.title();
     let mend = if finding.mend.is_empty() { String::new() } else { format!("; {}", finding.mend) };
     let text = format!("{title} {}", finding.place());
-    Entry::builder()
+    let related = finding.related.iter().map(|Related { object, file, line }| Location {
+        message: Some(message(object.clone())),
+        ..location(file, Some(*line), Some(object.clone()))
+    });
+    let mut entry = Entry::builder()
         .rule_id(id(&finding.policy, &finding.rule))
         .rule_index(i64::try_from(rule).unwrap_or(-1))
         .level(level)
         .message(message(format!("{}: {}{mend}", text.trim_end(), finding.problem)))
         .locations(vec![location(&judged.place.file, Some(finding.line), Some(format!("{title} {}", finding.path)))])
-        .build()
+        .build();
+    entry.related_locations = Some(related.collect()).filter(|related: &Vec<Location>| !related.is_empty());
+    entry
 }
 
 fn unjudged(entry: &Unjudged) -> Notification {

@@ -7,7 +7,7 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 use flytewarden_offline::{
-    report::{Finding, Judged, Report, Unjudged},
+    report::{Finding, Judged, Related, Report, Unjudged},
     sentences::{Shown, State},
     shown::{around_user, is_visible, visible},
 };
@@ -97,6 +97,9 @@ fn finding(finding: &Finding, mark: &str, style: Style, out: &mut (impl Write + 
     if !finding.mend.is_empty() {
         writeln!(out, "    {MEND}→ {}{MEND:#}", printable(&finding.mend))?;
     }
+    for Related { object, file, line } in &finding.related {
+        writeln!(out, "    {DIM}see {}  {}:{line}{DIM:#}", printable(object), visible(file))?;
+    }
     Ok(())
 }
 
@@ -163,6 +166,18 @@ fn summary(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         write!(out, " {DIM}{} made by others here skipped.{DIM:#}", count(report.made_by_others, "object"))?;
     }
     writeln!(out)?;
+    if let [[one, other], ..] = &report.environments[..] {
+        writeln!(
+            out,
+            "{DIM}Checked as {} environments: {} differs in {}:{} and {}:{}.{DIM:#}",
+            report.environments.len() + 1,
+            printable(&one.object),
+            visible(&one.file),
+            one.line,
+            visible(&other.file),
+            other.line
+        )?;
+    }
     if !report.asked_for.is_empty() {
         writeln!(out, "{DIM}Related objects were looked up in these manifests; no cluster was contacted.{DIM:#}")?;
     }

@@ -46,6 +46,12 @@ fn a_broken_pair_is_found_across_files_and_said_to_be_found_without_a_cluster() 
     assert!(run.out.contains("line 11, flyte-console-url/cut-off\n    flyteconsole, loaded from "), "{}", run.out);
     assert!(run.out.contains("(Ingress flyte/flyteconsole)"), "{}", run.out);
     assert!(run.out.contains("→ add `- https://console.example.com` to allowedOrigins there"), "{}", run.out);
+    for related in [
+        format!("see Ingress flyte/flyteconsole  {}:18", paths[0]),
+        format!("see ConfigMap flyte/flyte-admin-config  {}:1", paths[1]),
+    ] {
+        assert!(run.out.contains(&related), "{related}\n{}", run.out);
+    }
     let asked = "Related objects were looked up in these manifests; no cluster was contacted.";
     assert!(run.out.ends_with(&format!("{asked}\n")), "{}", run.out);
 }
@@ -103,4 +109,73 @@ fn objects_that_no_file_or_folder_tells_apart_are_named_with_both_lines() {
     let run = run(&["check", "--namespace", "flyte", "-"], &format!("{CONSOLE}---\n{ADMIN}---\n{other}"));
     let said = "ConfigMap flyte/flyte-admin-config is in <stdin>:25 and in <stdin>:32 with different content";
     assert!(run.out.contains(said), "{}", run.out);
+}
+
+#[test]
+fn what_only_another_environment_has_does_not_count() {
+    let (common, admin) = CONSOLE.split_at(CONSOLE.find("---\napiVersion: v1").unwrap());
+    let (staging, prod) =
+        (format!("{common}{admin}---\n{ADMIN}"), format!("{}---\n{ADMIN}", common.replace("1000", "1001")));
+    let folder = folder(&[("prod.yaml", prod.as_bytes()), ("staging.yaml", staging.as_bytes())]);
+    let paths = [path(&folder, "prod.yaml"), path(&folder, "staging.yaml")];
+    let run = run(&["check", "--namespace", "flyte", &paths[0], &paths[1]], "");
+    assert!(run.out.contains(&format!("{}:1\n  i ", paths[0])), "{}", run.out);
+    assert!(run.out.contains("no Ingress, HTTPRoute or Route in namespace flyte leads there"), "{}", run.out);
+    assert!(run.out.contains(&format!("{}:1\n  ✗ ", paths[1])), "{}", run.out);
+    let parted = format!("2 environments: Deployment flyte/flyteconsole differs in {}:1 and {}:1", paths[0], paths[1]);
+    assert!(run.out.contains(&parted), "{}", run.out);
+}
+
+#[test]
+fn a_certificate_of_one_environment_says_nothing_of_another() {
+    const BEHIND_TLS: &str = "
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: flyteadmin, namespace: flyte}
+spec:
+  template:
+    metadata: {labels: {app: flyteadmin}}
+    spec:
+      securityContext: {runAsUser: 1000}
+      volumes: [{name: c, configMap: {name: flyte-admin-config}}]
+      containers:
+      - name: flyteadmin
+        command: [flyteadmin, --config, /etc/flyte/config/*.yaml, serve]
+        volumeMounts: [{name: c, mountPath: /etc/flyte/config}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: flyteadmin, namespace: flyte}
+spec: {selector: {app: flyteadmin}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: flyteadmin, namespace: flyte}
+spec:
+  tls: [{hosts: [flyte.example.com], secretName: tls}]
+  rules: [{host: flyte.example.com, http: {paths: [{backend: {service: {name: flyteadmin}}}]}}]
+";
+    const CERTIFICATE: &str = "
+---
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata: {name: tls, namespace: flyte}
+spec: {secretName: tls, dnsNames: [flyte.example.com], issuerRef: {kind: ClusterIssuer, name: letsencrypt}}
+---
+apiVersion: cert-manager.io/v1
+kind: ClusterIssuer
+metadata: {name: letsencrypt}
+spec: {acme: {server: https://acme-v02.api.letsencrypt.org/directory}}
+";
+    let prod = format!("{ADMIN}{BEHIND_TLS}{CERTIFICATE}");
+    let staging = format!("{ADMIN}{BEHIND_TLS}").replace("other.example.com", "third.example.com");
+    let folder = folder(&[("prod.yaml", prod.as_bytes()), ("staging.yaml", staging.as_bytes())]);
+    let [prod, staging] = ["prod.yaml", "staging.yaml"].map(|file| path(&folder, file));
+    let alone = run(&["check", "--namespace", "flyte", &prod], "");
+    assert!(alone.out.contains("holds      OAuth has a certificate"), "{}", alone.out);
+    let both = run(&["check", "--namespace", "flyte", &prod, &staging], "");
+    assert!(both.out.contains("not shown  OAuth has a certificate"), "{}", both.out);
+    let missing = "Ingress flyte/flyteadmin presents Secret flyte/tls, which is not among these manifests; add it, without its key";
+    assert!(both.out.contains(&format!("{missing} (in the environment of {staging})")), "{}", both.out);
 }

@@ -1,0 +1,40 @@
+//! Where the objects stand that a finding names: `Ingress flyte/flyte-core`, `ClusterIssuer letsencrypt`.
+
+use std::collections::BTreeMap;
+
+use super::{Choice, Cluster, Held};
+use crate::report::Related;
+
+/// The objects of a cluster by how people name them.
+pub(crate) struct Names<'c> {
+    cluster: &'c Cluster,
+    /// By kind, namespace and name, with the place among the cluster's.
+    objects: BTreeMap<[&'c str; 3], (usize, &'c [Held])>,
+}
+
+impl<'c> Names<'c> {
+    pub(crate) fn of(cluster: &'c Cluster) -> Self {
+        let named = |(place, ([_, kind, namespace, name], held)): (usize, (&'c [String; 4], &'c Vec<Held>))| {
+            ([&**kind, &**namespace, &**name], (place, &**held))
+        };
+        Self { cluster, objects: cluster.objects.iter().enumerate().map(named).collect() }
+    }
+
+    /// The objects that a text names, each once, as whoever is in a file means them.
+    pub(crate) fn in_text(&self, text: &str, file: usize) -> Vec<Related> {
+        let mut related: Vec<Related> = Vec::new();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        for pair in words.windows(2) {
+            let kind = pair[0].trim_start_matches('(');
+            let object = pair[1].trim_end_matches(|end: char| !end.is_ascii_alphanumeric());
+            let (namespace, name) = object.split_once('/').unwrap_or(("", object));
+            let Some((place, several)) = self.objects.get(&[kind, namespace, name]) else { continue };
+            let Choice::One(held) = self.cluster.environment_of(file).choices[*place] else { continue };
+            let found = self.cluster.related(format!("{kind} {object}"), &several[held]);
+            if !related.contains(&found) {
+                related.push(found);
+            }
+        }
+        related
+    }
+}
