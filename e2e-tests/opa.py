@@ -4,11 +4,7 @@ import json
 import pathlib
 import sys
 
-import opapywasm.runtime
 from opapywasm import OpaWasmPolicy
-
-# It brings two pages of memory, and only tries more where a module that asks for no more turns out to need them.
-opapywasm.runtime._DEFAULT_MEMORY_PAGES = 8
 
 MODULES = pathlib.Path(__file__).parent.parent / "dist/opa"
 

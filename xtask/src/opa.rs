@@ -7,16 +7,22 @@ use flytewarden::{abi::opa::ENTRYPOINTS, decision::DECLARED};
 use serde_json::{Value, json};
 use tar::{Builder, Header};
 use wasm_encoder::{
-    ConstExpr, ExportKind, ExportSection, GlobalSection, GlobalType, Module, ValType,
+    ConstExpr, DataSection, ExportKind, ExportSection, GlobalSection, GlobalType, MemoryType, Module, ValType,
     reencode::{Error, Reencode, utils},
 };
-use wasmparser::{CustomSectionReader, ExportSectionReader, GlobalSectionReader, Parser};
+use wasmparser::{CustomSectionReader, DataSectionReader, ExportSectionReader, GlobalSectionReader, Parser};
 
 use crate::{Artifact, Build, CORE, Result, UNKNOWN, compile, docs};
 
-/// The module imports the host's memory, and gives it back as its own. Hosts bring 5 pages of 64 KiB, which Rust's stack of a
-/// mebibyte would not leave room in.
+/// The module imports the host's memory, and gives it back as its own. Hosts bring 5 pages, which Rust's stack of a mebibyte
+/// would not leave room in.
 const LINK: [&str; 3] = ["--import-memory", "--export-memory", "-zstack-size=131072"];
+
+/// What a page of memory has, in bytes.
+const PAGE: u64 = 65_536;
+
+/// How many pages a module asks for, as OPA's own do: hosts bring 2 to 5, and more where data does not fit in.
+const LEAST_PAGES: u64 = 2;
 
 /// The version of OPA's ABI: its Go engine takes these alone.
 const VERSION: [(&str, i32); 2] = [("opa_wasm_abi_version", 1), ("opa_wasm_abi_minor_version", 3)];
@@ -30,7 +36,7 @@ pub fn write(root: &Path, target: &Path, artifacts: &[Artifact]) -> Result<()> {
     for Artifact { name, feature, .. } in artifacts.iter().filter(|artifact| !asks_for_images(&artifact.name)) {
         let features = format!("opa,{feature}");
         let build = Build { features: Some(&features), link: &LINK, ..Build::of(&CORE, UNKNOWN) };
-        let module = versioned(&compile(root, target, &build)?[0])?;
+        let module = finished(&compile(root, target, &build)?[0])?;
         let most = docs::most_bytes(name).ok_or(format!("{name} is declared nowhere"))? * (100 + MORE) / 100;
         println!("dist/opa/{name}.wasm: {} KB of at most {}", module.len().div_ceil(1000), most / 1000);
         if module.len() > most {
@@ -47,14 +53,37 @@ fn asks_for_images(policy: &str) -> bool {
     DECLARED.iter().any(|declared| declared.policy.name() == policy && declared.asks_for_images)
 }
 
-/// A module with the globals that say which version of the ABI it speaks. Rust's would hold their address.
-fn versioned(module: &[u8]) -> Result<Vec<u8>> {
-    struct Versions {
+/// A module as OPA's engines expect it: with the globals that say which version of the ABI it speaks, where Rust's would hold
+/// their address; and a memory of few pages, with a last byte of data where what the module needs ends, so that a host that has
+/// less sees it.
+fn finished(module: &[u8]) -> Result<Vec<u8>> {
+    struct Finish {
         globals: u32,
+        pages: u64,
     }
 
-    impl Reencode for Versions {
+    impl Reencode for Finish {
         type Error = Infallible;
+
+        fn memory_type(&mut self, memory: wasmparser::MemoryType) -> std::result::Result<MemoryType, Error> {
+            self.pages = memory.initial;
+            Ok(utils::memory_type(self, wasmparser::MemoryType { initial: memory.initial.min(LEAST_PAGES), ..memory }))
+        }
+
+        fn data_count(&mut self, count: u32) -> std::result::Result<u32, Error> {
+            Ok(count + 1)
+        }
+
+        fn parse_data_section(
+            &mut self,
+            data: &mut DataSection,
+            section: DataSectionReader<'_>,
+        ) -> std::result::Result<(), Error> {
+            utils::parse_data_section(self, data, section)?;
+            let last = i32::try_from(self.pages * PAGE - 1).unwrap_or(i32::MAX);
+            data.active(0, &ConstExpr::i32_const(last), [0]);
+            Ok(())
+        }
 
         fn parse_global_section(
             &mut self,
@@ -92,9 +121,9 @@ fn versioned(module: &[u8]) -> Result<Vec<u8>> {
         }
     }
 
-    let mut versioned = Module::new();
-    Versions { globals: 0 }.parse_core_module(&mut versioned, Parser::new(0), module)?;
-    Ok(versioned.finish())
+    let mut finished = Module::new();
+    Finish { globals: 0, pages: 0 }.parse_core_module(&mut finished, Parser::new(0), module)?;
+    Ok(finished.finish())
 }
 
 /// A bundle, as `opa run --bundle` takes it. Its roots leave room for another with the settings, below `data.flytewarden`.
