@@ -90,9 +90,10 @@ style: npm $(if $(TESTS),tests-built)
 	else echo "SKIPPED, since cargo-deny is not on PATH: the licences and sources of crates"; fi
 
 # What a decision costs, beside a guest that accepts without reading.
-bench: modules
+bench: modules opa-tested
 	cargo build --profile module --locked --target wasm32-wasip1 --package flytewarden-floor
 	cargo build --profile shipped --locked --workspace --bin flytewarden-bench && target/shipped/flytewarden-bench
+	bench/rego/run
 
 xtask:
 	$(CARGO_BUILD) --bin xtask

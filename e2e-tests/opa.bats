@@ -44,7 +44,7 @@ setup() {
     kwctl annotate -m metadata.yml -o "$mode.wasm" "$root/dist/opa/flyte-non-root.wasm"
   done
   pod() { # USER
-    printf '{"uid": "1", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "operation": "CREATE", "namespace": "flyte", "object": {"metadata": {"name": "a"}, "spec": {"containers": [{"name": "a", "image": "a:1", "securityContext": {"runAsUser": %s}}]}}}' "$1"
+    printf '{"uid": "1", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "resource": {"group": "", "version": "v1", "resource": "pods"}, "userInfo": {}, "operation": "CREATE", "namespace": "flyte", "object": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"name": "a", "image": "a:1", "securityContext": {"runAsUser": %s}}]}}}' "$1"
   }
   pod 0 >root.json
   pod 1000 >user.json

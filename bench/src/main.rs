@@ -1,4 +1,4 @@
-//! `make bench`: the cost of a decision, and of a run of the [`command`].
+//! `make bench`: the cost of a decision, on Kubewarden's engine and on [`opa`]'s, and of a run of the [`command`].
 //!
 //! Each request is given to each module, in a fresh instance as Kubewarden does, in turns with the floor: a guest that
 //! accepts without reading. Times are medians and depend on the machine; the ratio to the floor of the same run does so
@@ -6,6 +6,7 @@
 //! included.
 
 mod command;
+mod opa;
 mod requests;
 
 use std::{
@@ -41,10 +42,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok((Guest::compile(&engine, &module)?, Counted::compile(&module)?))
     };
     let whole = load("flytewarden")?;
-    for Asked { policy, title, request, settings } in requests::all() {
+    let requests = requests::all();
+    for Asked { policy, title, request, settings } in &requests {
         let own = load(policy)?;
-        let of_whole = json!({ policy: &settings });
-        for (name, settings, (guest, counted)) in [(policy, settings, &own), ("flytewarden", of_whole, &whole)] {
+        let of_whole = json!({ *policy: settings });
+        for (name, settings, (guest, counted)) in [(*policy, settings, &own), ("flytewarden", &of_whole, &whole)] {
             let payload = format!(r#"{{"request":{request},"settings":{settings}}}"#);
             let [floor_time, time] = medians([&floor_guest, guest], payload.as_bytes())?;
             println!(
@@ -57,6 +59,11 @@ fn main() -> Result<(), Box<dyn Error>> {
                 counted.cost(payload.as_bytes())?.fuel,
             );
         }
+    }
+    let policy = "flyte-non-root";
+    let (mut in_opa, (of_kubewarden, _)) = (opa::Opa::load(root, policy)?, load(policy)?);
+    for asked in requests.iter().filter(|asked| asked.policy == policy) {
+        in_opa.print(asked, &of_kubewarden)?;
     }
     command::print();
     Ok(())

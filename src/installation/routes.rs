@@ -3,11 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    gateway, ingress,
-    objects::{Found, Objects},
-    openshift, proxies,
-};
+use super::{gateway, ingress, objects::Objects, openshift, proxies};
 use crate::{admin_config::decode, host::Listed, verdict::Shortened, view::view, workload::Labels};
 
 view! {
@@ -187,7 +183,7 @@ const WITH_NAMESPACES: [Listed; 4] =
 /// Why they are not known.
 #[cfg(feature = "flyte-console-url")]
 pub(crate) fn namespaces(objects: &Objects, within: Option<&str>, host: &str) -> Result<BTreeSet<String>, String> {
-    type IsFor = fn(&Found, &str) -> Result<bool, String>;
+    type IsFor = fn(&super::objects::Found, &str) -> Result<bool, String>;
     const KINDS: [(Listed, IsFor); 2] = [(Listed::Ingress, ingress::is_for), (Listed::Route, openshift::is_for)];
     let mut namespaces = BTreeSet::new();
     for (kind, is_for) in KINDS {

@@ -70,6 +70,8 @@ pub(super) fn json(answer: &impl Serialize) -> String {
     serde_json::to_string(answer).unwrap_or_default()
 }
 
+const REVIEW: &str = "AdmissionReview";
+
 /// Kubernetes' AdmissionReview.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -111,18 +113,17 @@ struct Operation<'o> {
     value: &'o RawValue,
 }
 
-/// The AdmissionReview that answers a question, if there could one be read.
-pub(super) fn review(decision: Decision, question: Option<&Question>) -> String {
+/// The AdmissionReview that answers a question, if one could be read.
+pub(super) fn review(decision: Decision, question: Option<&Question>, uid: &str) -> String {
     let Answer { accepted, message, code, mutated_object, audit_annotations, warnings } = Answer::of(decision);
     let object = question.and_then(|question| question.request.object);
-    let uid = question.map(|question| &*question.uid).unwrap_or_default();
     let added = object.zip(mutated_object.as_deref()).map(|(old, new)| edit::added(old.get(), new)).unwrap_or_default();
     let operations = added.into_iter().map(|Addition { path, value }| Operation { op: "add", path, value });
     let operations: Vec<Operation> = operations.collect();
     let patch = (!operations.is_empty()).then(|| ByteString(json(&operations).into_bytes()));
     json(&Review {
         api_version: "admission.k8s.io/v1",
-        kind: "AdmissionReview",
+        kind: REVIEW,
         response: Response {
             uid,
             allowed: accepted,
@@ -186,6 +187,10 @@ pub(super) fn report(policies: &Policies, input: &str, documents: &Documents) ->
     }
     let cluster = Documents::of(objects.clone(), documents);
     let decide = |object| match AdmissionRequest::create(object) {
+        Ok(request) if request.kind().name() == REVIEW => {
+            let reason = "an AdmissionReview is no manifest; ask flytewarden/admission about it".to_owned();
+            Unjudged { path: String::new(), reason }.into()
+        }
         Ok(request) => policies.decide(&request, settings, &cluster),
         Err(unjudged) => unjudged.into(),
     };

@@ -55,7 +55,7 @@ pub fn evaluate(policies: &Policies, entrypoint: usize, input: &str, data: &str)
     };
     match name {
         WARN => answer::json(&Finding::notices(&decision)),
-        ADMISSION => answer::review(decision, question.as_ref().ok()),
+        ADMISSION => answer::review(decision, question.as_ref().ok(), &question::uid(input)),
         _ => answer::json(&Finding::violations(&decision)),
     }
 }
@@ -77,7 +77,7 @@ fn checked<'s>(policies: &Policies, settings: Option<&'s RawValue>) -> Result<Op
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{ENTRYPOINTS, REPORT, VIOLATION, evaluate};
+    use super::{ADMISSION, ENTRYPOINTS, REPORT, VIOLATION, evaluate};
     use crate::decision::Policies;
 
     fn ask(entrypoint: &str, input: &Value, data: &Value) -> Value {
@@ -98,6 +98,8 @@ mod tests {
             (json!({"apiVersion": "v1", "kind": "List", "items": [pod(1), pod(0), 5]}), vec![0, 1, 1]),
             (pod(0), vec![1]),
             (json!("text"), vec![1]),
+            // The answer to it is not "nothing is wrong".
+            (json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {}}), vec![1]),
         ] {
             let report = ask(REPORT, &manifests, &json!({}));
             let counted: Vec<usize> = report
@@ -143,6 +145,19 @@ mod tests {
         }
         // Nobody knows where it leads.
         assert_eq!(json!([]), ask(VIOLATION, &input, &json!({})));
+    }
+
+    #[test]
+    fn a_refusal_has_the_uid_of_a_request_that_cannot_be_read() {
+        for request in [json!({"uid": "1", "operation": 5}), json!({"uid": "1"}), json!({"uid": "1", "object": "text"})]
+        {
+            let review = ask(ADMISSION, &json!({"request": request}), &json!({}));
+            assert_eq!(
+                (&json!("1"), &json!(false)),
+                (&review["response"]["uid"], &review["response"]["allowed"]),
+                "{request}"
+            );
+        }
     }
 
     #[test]

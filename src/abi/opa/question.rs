@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     admission::{self, AdmissionRequest},
+    edit,
     text::Text,
     verdict::Unjudged,
     view::view,
@@ -16,19 +17,19 @@ view! {
         "request" => request: &'a RawValue,
         "parameters" => parameters: &'a RawValue,
     }
-
-    struct Identified<'a> {
-        "uid" => uid: Text<'a>,
-    }
 }
 
-/// A request with its settings and its uid.
+/// A request with its settings.
 pub(super) struct Question<'a> {
     pub(super) request: AdmissionRequest<'a>,
     /// The settings that come with it; `data` may hold others.
     pub(super) settings: Option<&'a RawValue>,
-    /// What its answer is to be known by.
-    pub(super) uid: Text<'a>,
+}
+
+/// What the answer to an input is to be known by, even if its request cannot be read: the API server throws away one without.
+pub(super) fn uid(input: &str) -> Text<'_> {
+    let text = |request| serde_json::from_str(edit::at(input, &[request, "uid"])?).ok();
+    text("request").or_else(|| text("review")).unwrap_or(Text::constant(""))
 }
 
 impl<'a> Question<'a> {
@@ -49,9 +50,8 @@ impl<'a> Question<'a> {
             }
         };
         let below = |unjudged: Unjudged| unjudged.below(at);
-        let Identified { uid, .. } = admission::read(request).map_err(below)?;
         let request: AdmissionRequest = admission::read(request).map_err(below)?;
         let request = if is_audited { request.or_create() } else { request };
-        Ok(Self { request, settings: parameters, uid: uid.unwrap_or(Text::constant("")) })
+        Ok(Self { request, settings: parameters })
     }
 }
