@@ -205,7 +205,7 @@ impl Sentences {
             let Presented { route, namespace, held, .. } = presented;
             let secret = match held {
                 Held::Secret(secret) => Some(format!("Secret {secret}")),
-                Held::LoadBalancer(_) | Held::Router => None,
+                Held::LoadBalancer(_) | Held::Router | Held::Unsaid => None,
             };
             let is_it = |title: &String| title == route || Some(title) == secret.as_ref();
             let is_shown = |(title, file): &(String, String)| is_it(title) && !apart.contains(file);
@@ -239,6 +239,9 @@ fn not_here(Presented { route, held, issuer, .. }: &Presented) -> String {
                 "{route} has its certificate at the cloud's load balancer ({annotation}), where nobody sees it from here"
             )
         }
+        Held::Unsaid => format!(
+            "{route} names no certificate, so that its clients get another one or none; add spec.tls, and the Secret that it names"
+        ),
         Held::Router => format!("{route} has its certificate in itself or at its router, which is not checked"),
     }
 }

@@ -34,6 +34,8 @@ pub enum Held {
     LoadBalancer(&'static str),
     /// In an OpenShift Route or at its router.
     Router,
+    /// Nowhere that is said: its controller's own, or none at all.
+    Unsaid,
 }
 
 /// The key of most certificates.
@@ -223,7 +225,11 @@ fn presented(objects: &Objects) -> Vec<Presented> {
         let secret = |secret: &str| Held::Secret(format!("{}/{secret}", found.namespace));
         let secrets = ingress.presents(&led).into_iter().map(secret);
         let at_load_balancer = ingress.certificate_elsewhere(&led).map(Held::LoadBalancer);
-        presented.extend(secrets.chain(at_load_balancer).map(|held| Presented {
+        let mut held: Vec<Held> = secrets.chain(at_load_balancer).collect();
+        if held.is_empty() && ingress.ends_tls(&led) {
+            held.push(Held::Unsaid);
+        }
+        presented.extend(held.into_iter().map(|held| Presented {
             route: found.title(Listed::Ingress),
             namespace: found.namespace.clone(),
             held,

@@ -17,7 +17,16 @@ pub(super) struct Fault {
     pub(super) mend: String,
 }
 
+/// The end of a mend: the other option of the document.
+pub(super) const OR_PROVIDER: &str = ", or use another OAuth provider (auth.appAuth.authServerType: External)";
+
 impl Fault {
+    /// The same in front of Flyte 2, which gives out no tokens, and whose client is another.
+    pub(super) fn of_flyte_two(self) -> Self {
+        let mend = self.mend.strip_suffix(OR_PROVIDER).map(str::to_owned).unwrap_or(self.mend);
+        Self { outcome: "clients such as flyte-sdk refuse to connect unless they are told to trust it", mend, ..self }
+    }
+
     pub(super) fn new(rule: RuleName, fact: String, outcome: &'static str, mend: &str) -> Self {
         Self { rule, fact, outcome, mend: mend.to_owned() }
     }

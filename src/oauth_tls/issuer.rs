@@ -6,7 +6,12 @@
 
 use std::iter;
 
-use super::{Report, add, fault::Fault, rules, settings::Settings};
+use super::{
+    Report, add,
+    fault::{Fault, OR_PROVIDER},
+    rules,
+    settings::Settings,
+};
 use crate::{
     admission::{self, AdmissionRequest, Kind},
     host::{Host, Listed},
@@ -185,18 +190,23 @@ fn judge(
     let fault = match found {
         Ok(Some((true, _))) => Fault {
             rule: rules::SELF_SIGNED,
-            fact: format!("{title} is selfSigned, so that what {secret} presents in front of flyteadmin has signed itself"),
+            fact: format!(
+                "{title} is selfSigned, so that what {secret} presents in front of flyteadmin has signed itself"
+            ),
             outcome: "flytectl that is not told of it stops before OAuth begins, with \"certificate signed by unknown authority\", or \
                       on macOS \"certificate is not standards compliant\"",
-            mend: "name an issuer whose certificates clients trust, such as one of kind acme with Let's Encrypt, or use another OAuth \
-                   provider (auth.appAuth.authServerType: External)"
-                .to_owned(),
+            mend: "name an issuer whose certificates clients trust, such as one of kind acme with Let's Encrypt"
+                .to_owned()
+                + OR_PROVIDER,
         },
         Ok(Some((_, server))) if server.contains(STAGING) => Fault {
             rule: rules::STAGING_ISSUER,
-            fact: format!("{title} is Let's Encrypt's test environment, which signs what {secret} presents in front of flyteadmin"),
+            fact: format!(
+                "{title} is Let's Encrypt's test environment, which signs what {secret} presents in front of flyteadmin"
+            ),
             outcome: "no client trusts its roots: flytectl stops before OAuth begins",
-            mend: "write https://acme-v02.api.letsencrypt.org/directory under spec.acme.server of the issuer".to_owned(),
+            mend: "write https://acme-v02.api.letsencrypt.org/directory under spec.acme.server of the issuer"
+                .to_owned(),
         },
         Ok(Some((_, server))) => {
             // The one CA that everybody trusts, and that is known by its address.
@@ -206,7 +216,9 @@ fn judge(
             return;
         }
         Ok(None) => return report.note(rules::NOT_CHECKED, format!("{title}, which makes {secret}, is not there")),
-        Err(reason) => return report.note(rules::NOT_CHECKED, format!("whether clients trust {title} is not known: {reason}")),
+        Err(reason) => {
+            return report.note(rules::NOT_CHECKED, format!("whether clients trust {title} is not known: {reason}"));
+        }
     };
     add(iter::once(fault).collect(), settings, host, admins, report);
 }

@@ -31,6 +31,7 @@ mod trust;
 
 use fault::{Fault, TRUST};
 use hosts::Hosts;
+use provider::Tokens;
 use secret::Secret;
 use serde_json::value::RawValue;
 use settings::Settings;
@@ -250,18 +251,18 @@ fn judge_certificates(
 /// Refuses what is wrong. Where another provider gives out the tokens, who signed the certificate is worth a notice alone.
 fn add(faults: Vec<Fault>, settings: &Settings, host: &dyn Host, namespace: &str, report: &mut Report) {
     let is_about_trust = |fault: &Fault| TRUST.contains(&fault.rule);
-    let provider = match faults.iter().any(is_about_trust).then(|| provider::of(settings, host, namespace)) {
-        None => None,
-        Some(Ok(provider)) => provider,
+    let tokens = match faults.iter().any(is_about_trust).then(|| provider::of(settings, host, namespace)) {
+        None => Tokens::ByFlyteadmin,
+        Some(Ok(tokens)) => tokens,
         Some(Err(reason)) => {
             let text = format!("whether another OAuth provider gives out the tokens is not known: {reason}");
             report.note(rules::NOT_CHECKED, text);
-            None
+            Tokens::ByFlyteadmin
         }
     };
     for fault in faults {
-        match &provider {
-            Some(provider) if is_about_trust(&fault) => report.note(
+        match &tokens {
+            Tokens::ByAnother(provider) if is_about_trust(&fault) => report.note(
                 fault.rule,
                 format!(
                     "{}; OAuth does not depend on it, since the tokens come from {provider}, but clients must be told whom to trust \
@@ -269,6 +270,7 @@ fn add(faults: Vec<Fault>, settings: &Settings, host: &dyn Host, namespace: &str
                     fault.fact
                 ),
             ),
+            Tokens::FlyteTwo if is_about_trust(&fault) => report.refuse(fault.of_flyte_two()),
             _ => report.refuse(fault),
         }
     }

@@ -22,25 +22,39 @@ use crate::{
     verdict::{Notice, Unjudged, Verdict, Violation},
 };
 
-/// Who gives out the tokens, in words, where it is not flyteadmin.
+/// Who gives out the tokens.
+pub(super) enum Tokens {
+    ByFlyteadmin,
+    /// Another provider, in words.
+    ByAnother(String),
+    /// Nobody in the namespace: Flyte 2 leaves it to others, and its certificate is for all its clients.
+    FlyteTwo,
+}
+
+/// Who gives out the tokens in a namespace.
 ///
 /// # Errors
 ///
 /// Why that is not known.
-pub(super) fn of(settings: &Settings, host: &dyn Host, namespace: &str) -> Result<Option<String>, String> {
+pub(super) fn of(settings: &Settings, host: &dyn Host, namespace: &str) -> Result<Tokens, String> {
     match settings.oauth() {
-        Oauth::Itself => Ok(None),
-        Oauth::External => Ok(Some("another provider, by the settings".to_owned())),
+        Oauth::Itself => Ok(Tokens::ByFlyteadmin),
+        Oauth::External => Ok(Tokens::ByAnother("another provider, by the settings".to_owned())),
         Oauth::Detect => {
-            let admin = Others::beside(host).admin(namespace);
+            let others = Others::beside(host);
+            let runners = admin::runners(&others, namespace).unwrap_or_default();
+            if !runners.is_empty() && runners.iter().all(|runner| runner.is_flyte_two) {
+                return Ok(Tokens::FlyteTwo);
+            }
+            let admin = others.admin(namespace);
             let admin = admin.as_ref().as_ref().map_err(String::clone)?;
             if admin.security.use_auth.as_ref().is_some_and(|said| !said.value) {
-                return Ok(None);
+                return Ok(Tokens::ByFlyteadmin);
             }
-            match admin.auth.as_ref().map_err(String::clone)? {
-                Auth::Itself => Ok(None),
-                Auth::External(url) => Ok(Some(format!("{}, by flyteadmin's configuration", shown(url)))),
-            }
+            Ok(match admin.auth.as_ref().map_err(String::clone)? {
+                Auth::Itself => Tokens::ByFlyteadmin,
+                Auth::External(url) => Tokens::ByAnother(format!("{}, by flyteadmin's configuration", shown(url))),
+            })
         }
     }
 }

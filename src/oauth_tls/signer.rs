@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     certificate::{Certificate, Signed},
     chain, compliance,
-    fault::{Fault, TRUST},
+    fault::{Fault, OR_PROVIDER, TRUST},
     rules,
     settings::Settings,
     trust,
@@ -103,7 +103,7 @@ pub(super) fn of(
 fn self_signed(leaf: &Certificate) -> Fault {
     let outcome = "flytectl that is not told of it stops before OAuth begins, with \"certificate signed by unknown authority\", or \
                    on macOS \"certificate is not standards compliant\"";
-    let mend = "use a certificate of a CA that clients trust (cert-manager with Let's Encrypt, say), or another OAuth provider \
-                (auth.appAuth.authServerType: External)";
-    Fault::new(rules::SELF_SIGNED, format!("{} is self-signed", leaf.title()), outcome, mend)
+    let mend =
+        "use a certificate of a CA that clients trust (cert-manager with Let's Encrypt, say)".to_owned() + OR_PROVIDER;
+    Fault { rule: rules::SELF_SIGNED, fact: format!("{} is self-signed", leaf.title()), outcome, mend }
 }
