@@ -153,12 +153,16 @@ pub fn starts_component(command: &str) -> bool {
 #[cfg(feature = "pod-users")]
 const IMAGES: [&str; 6] = [FLYTEADMIN, "flytescheduler", "flytepropeller", DATACATALOG, FLYTECONSOLE, FLYTE_BINARY];
 
-/// The user that Flyte's charts run one of its own images as.
+/// The user that Flyte's charts run one of its own images as, and the value that makes them do so where they do not by themselves.
 #[cfg(feature = "pod-users")]
-pub fn user_of(image: &Repository) -> Option<u32> {
-    let name = image.name().strip_suffix("-release").unwrap_or(image.name());
-    let users = USERS.iter().find(|users| users.components.contains(&name));
-    users.filter(|_| image.owner() == Some("flyteorg") && IMAGES.contains(&name)).map(|users| users.user)
+pub fn user_of(image: &Repository) -> Option<(u32, Option<&'static str>)> {
+    let name = match image.name().strip_suffix("-release").unwrap_or(image.name()) {
+        FLYTE_2_IMAGE => FLYTE_BINARY,
+        name => name,
+    };
+    let users = USERS.iter().find(|users| users.components.contains(&name))?;
+    let value = (name == FLYTE_BINARY).then_some("deployment.podSecurityContext.enabled: true");
+    (image.owner() == Some("flyteorg") && IMAGES.contains(&name)).then_some((users.user, value))
 }
 
 /// The init container of flyteadmin and of datacatalog that waits for the database with `pg_isready`. The "Security

@@ -70,7 +70,6 @@ fn not_proven(container: &Container, non_root: &Inherited<bool>) -> Finding {
         ),
         None => "may run as root: neither runAsUser nor runAsNonRoot is set, so the image's USER decides".to_owned(),
     };
-    let platform = "or runAsNonRoot: true where the platform gives pods their users, as OpenShift does";
-    let mend = format!("{SET_USER}, {platform}");
+    let mend = format!("{SET_USER}, or on OpenShift runAsNonRoot: true");
     Finding::new(rules::NOT_PROVEN_NON_ROOT, &problem, &mend).mended_by_user(container)
 }

@@ -37,12 +37,16 @@ impl Finding {
         self
     }
 
-    /// The finding whose mend is [`SET_USER`], for programs where Flyte's charts say which user.
-    pub(super) fn mended_by_user(self, container: &Container) -> Self {
-        match Repository::of(container.image()).and_then(|image| flyte::user_of(&image)) {
-            Some(user) => self.mended_by("securityContext.runAsUser", Scalar::Number(user)),
-            None => self,
-        }
+    /// The finding whose mend begins with [`SET_USER`], with the user where Flyte's charts say which.
+    pub(super) fn mended_by_user(mut self, container: &Container) -> Self {
+        let image = Repository::of(container.image());
+        let Some((user, value)) = image.and_then(|image| flyte::user_of(&image)) else { return self };
+        let by = match value {
+            Some(value) => format!(" ({value} in the chart's values)"),
+            None => ", as Flyte's charts do".to_owned(),
+        };
+        self.mend = self.mend.replacen(SET_USER, &format!("set securityContext.runAsUser: {user}{by}"), 1);
+        self.mended_by("securityContext.runAsUser", Scalar::Number(user))
     }
 
     /// Both findings of one container as one, under the rule of the first.
