@@ -16,8 +16,9 @@ use crate::report::{Finding, Judged, Place};
 /// The rules by which policies say that they could not see something.
 const OPEN: [&str; 4] = ["not-known", "not-checked", "no-way", "no-login"];
 
-/// The rule by which they say that an object is Flyte 2's.
+/// The rule by which they say that an object is Flyte 2's, and the policy that is about nothing else.
 const FLYTE_TWO: &str = "flyte-2";
+const ABOUT_FLYTE_TWO: &str = "flyte2-exposure";
 
 /// What a run shows of a sentence.
 #[derive(Debug, Clone, Serialize)]
@@ -129,7 +130,7 @@ impl Sentences {
         }
         for (findings, is_violation) in [(&judged.violations, true), (&judged.notices, false)] {
             for Finding { policy, rule, container, problem, .. } in findings {
-                self.is_flyte_two |= rule == FLYTE_TWO;
+                self.is_flyte_two |= rule == FLYTE_TWO || policy == ABOUT_FLYTE_TWO && !OPEN.contains(&&**rule);
                 let Some(sentence) = Sentence::of(policy, rule, container) else { continue };
                 // What runs beside Flyte's components is none of them.
                 if sentence == Sentence::NonRoot && !shows(sentence) {
