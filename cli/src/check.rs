@@ -40,14 +40,18 @@ pub const STANDARD_INPUT: &str = "-";
 
 /// Checks files, directories and standard input (`-`), in the order they are given. With `fix`, what policies fill in is
 /// put into the texts; that of standard input is there even where that is nothing.
-pub fn check(check: &Check<impl Policy>, paths: &[PathBuf], fix: bool) -> Checked {
+///
+/// Of directories, `excluded` files and directories are left out.
+pub fn check(check: &Check<impl Policy>, paths: &[PathBuf], excluded: &[PathBuf], fix: bool) -> Checked {
     let mut unreadable = Report::default();
     let mut fixed: Vec<FixedFile> = Vec::new();
     let found: Vec<(&Path, PathBuf)> = paths
         .iter()
-        .flat_map(|named| manifests(named, &mut unreadable).into_iter().map(|path| (&**named, path)))
+        .flat_map(|named| manifests(named, excluded, &mut unreadable).into_iter().map(|path| (&**named, path)))
         .collect();
-    let files: Vec<File> = found.iter().map(|(_, path)| File::new(name(path), read(path))).collect();
+    let file =
+        |(named, path): &(&Path, PathBuf)| File { is_found: *named != path, ..File::new(name(path), read(path)) };
+    let files: Vec<File> = found.iter().map(file).collect();
 
     let mut run = check.start(&files, unreadable);
     for ((named, path), file) in found.iter().zip(&files) {
@@ -92,26 +96,66 @@ fn name(path: &Path) -> String {
     }
 }
 
-/// The files a path stands for: itself, or in a directory every manifest, by name.
-fn manifests(path: &Path, report: &mut Report) -> Vec<PathBuf> {
+/// The files a path stands for: itself, or in a directory every manifest, by name. Directories whose files only a tool makes
+/// into manifests are reported as not checked, with the command that does so.
+fn manifests(path: &Path, excluded: &[PathBuf], report: &mut Report) -> Vec<PathBuf> {
     if !path.is_dir() {
         return vec![path.to_owned()];
     }
     let mut files = Vec::new();
-    for entry in WalkDir::new(path).follow_links(true).sort_by_file_name() {
-        match entry {
-            Ok(entry) if entry.file_type().is_file() && is_manifest(entry.path()) => files.push(entry.into_path()),
-            Ok(_) => {}
+    let mut is_empty = true;
+    let mut entries = WalkDir::new(path).follow_links(true).sort_by_file_name().into_iter();
+    while let Some(entry) = entries.next() {
+        let entry = match entry {
+            Ok(entry) => entry,
             Err(error) => {
                 let path = error.path().unwrap_or(path).to_string_lossy().into_owned();
                 report.add_unread(&path, error.to_string());
+                is_empty = false;
+                continue;
             }
+        };
+        let is_hidden = entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
+        let is_folder = entry.file_type().is_dir();
+        if is_hidden && is_folder || excluded.iter().any(|excluded| is_below(entry.path(), excluded)) {
+            if is_folder {
+                entries.skip_current_dir();
+            }
+        } else if is_folder {
+            if let Some(reason) = needs_a_tool(entry.path()) {
+                report.add_unread(&name(entry.path()), reason);
+                is_empty = false;
+                entries.skip_current_dir();
+            }
+        } else if entry.file_type().is_file() && is_manifest(entry.path()) {
+            files.push(entry.into_path());
         }
     }
-    if files.is_empty() {
-        report.add_unread(&path.to_string_lossy(), "there is no .yaml, .yml or .json file in it".to_owned());
+    if files.is_empty() && is_empty {
+        report.add_unread(&name(path), "it contains no .yaml, .yml or .json file to check".to_owned());
     }
     files
+}
+
+/// Whether a path is another one, or below it, however they are written.
+fn is_below(path: &Path, other: &Path) -> bool {
+    let plain = |path: &Path| path.strip_prefix(".").unwrap_or(path).to_owned();
+    plain(path).starts_with(plain(other))
+}
+
+/// Why a directory cannot be checked as it is.
+fn needs_a_tool(folder: &Path) -> Option<String> {
+    const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+    let shown = name(folder);
+    if folder.join("Chart.yaml").is_file() {
+        return Some(format!(
+            "this is a Helm chart. Check what it renders: helm template flyte {shown} | flytewarden check -"
+        ));
+    }
+    let is_kustomization = KUSTOMIZATIONS.iter().any(|name| folder.join(name).is_file());
+    is_kustomization.then(|| {
+        format!("this is a kustomization. Check what it builds: kubectl kustomize {shown} | flytewarden check -")
+    })
 }
 
 fn is_manifest(path: &Path) -> bool {

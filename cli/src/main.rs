@@ -87,6 +87,14 @@ struct CheckArguments {
     #[arg(long, requires = "fix")]
     write: bool,
 
+    /// Runs these policies and no others.
+    #[arg(long = "policy", value_name = "NAMES", value_delimiter = ',')]
+    only: Vec<String>,
+
+    /// Skips a file or directory below the directories to check; can be given more than once.
+    #[arg(long, value_name = "PATH")]
+    exclude: Vec<PathBuf>,
+
     /// Another compiled policy instead of the built-in ones; can be given more than once.
     #[arg(long = "module", value_name = "FILE|registry://REF")]
     modules: Vec<String>,
@@ -208,6 +216,7 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
             .and_then(|text| Settings::read(&text, &policies).map_err(|wrong| wrong.to_string()))
             .map_err(|error| format!("settings {}: {error}", shown(file)))?,
     };
+    let policies = chosen(policies, &arguments.only)?;
     for policy in policies.iter().filter(|policy| !settings.has(policy.name())) {
         let needed = |problem| format!("settings: {} needs some: {problem}", policy.name());
         policy.validate_settings("{}").map_err(needed)?;
@@ -229,7 +238,7 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
         named => Namespaces::Named(named.to_vec()),
     };
     let check = Check { policies: &policies, settings: &settings, namespace: &arguments.namespace, images, namespaces };
-    let Checked { mut report, fixed } = check_files(&check, &arguments.paths, arguments.fix);
+    let Checked { mut report, fixed } = check_files(&check, &arguments.paths, &arguments.exclude, arguments.fix);
     fix(&fixed, arguments.write, &mut report, &mut out)?;
     let prints_manifests = arguments.paths.iter().any(|path| path == Path::new(STANDARD_INPUT));
     let report_out: &mut dyn Write = match arguments.fix && (!arguments.write || prints_manifests) {
@@ -310,6 +319,18 @@ fn policies(arguments: &CheckArguments) -> Result<Vec<Box<dyn Policy>>, Box<dyn 
     let linked =
         linked::policies(|| SystemTime::UNIX_EPOCH.elapsed().map_err(|error| error.to_string()), || Ok(LINKED));
     Ok(linked.into_iter().map(|policy| Box::new(policy) as Box<dyn Policy>).collect())
+}
+
+/// The policies that somebody named, all if nobody did.
+fn chosen(mut policies: Vec<Box<dyn Policy>>, names: &[String]) -> Result<Vec<Box<dyn Policy>>, Box<dyn Error>> {
+    let known: Vec<&str> = policies.iter().map(|policy| policy.name()).collect();
+    if let Some(unknown) = names.iter().find(|name| !known.contains(&&***name)) {
+        return Err(format!("--policy: there is no policy {unknown}; the policies are {}", known.join(", ")).into());
+    }
+    if !names.is_empty() {
+        policies.retain(|policy| names.iter().any(|name| name == policy.name()));
+    }
+    Ok(policies)
 }
 
 /// Reads a file with settings, or with the users of images.

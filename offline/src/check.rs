@@ -70,12 +70,14 @@ pub struct File {
     pub name: String,
     /// All of its text.
     pub text: Result<Arc<str>, String>,
+    /// Whether it was found in a directory, where files of other kinds are too: without an object in it, it is skipped.
+    pub is_found: bool,
 }
 
 impl File {
     /// A file by its text, or by why that cannot be read.
     pub fn new(name: String, text: Result<String, String>) -> Self {
-        Self { name, text: text.map(Arc::from) }
+        Self { name, text: text.map(Arc::from), is_found: false }
     }
 }
 
@@ -199,6 +201,10 @@ impl<P: Policy> Run<'_, P> {
                 return changed;
             }
         };
+        if file.is_found && manifest::is_something_else(text) {
+            self.report.skipped.push(file.name.clone());
+            return changed;
+        }
         let asking = self.host.files.iter().position(|(name, own)| *name == file.name && Arc::ptr_eq(own, text));
         self.host.asking.store(asking.unwrap_or(0), Ordering::Relaxed);
         let host: Arc<dyn HostCalls> = Arc::clone(&self.host) as _;
@@ -227,7 +233,12 @@ impl<P: Policy> Run<'_, P> {
         let asked = self.host.cluster.get().map(Cluster::asked);
         self.report.asked_for = asked.into_iter().flatten().collect();
         let Check { namespace, namespaces, .. } = self.check;
-        self.report.finish(namespace, namespaces, || self.host.environments());
+        // A variant of a policy has its name and more, and one module carries every policy.
+        let has_run = |policy: &str| {
+            let mut names = self.check.policies.iter().map(Policy::name);
+            names.any(|name| name.starts_with(policy) || name == report::ALL_POLICIES)
+        };
+        self.report.finish(namespace, namespaces, || self.host.environments(), has_run);
         // Policies know others by the lists that they ask for.
         if let Some(cluster) = self.host.cluster.get() {
             self.report.environments = cluster.parted();

@@ -41,6 +41,8 @@ pub struct Unreadable {
     pub line: usize,
     /// Why.
     pub reason: String,
+    /// Whether it is YAML of something else, which says neither apiVersion nor kind.
+    pub is_something_else: bool,
 }
 
 impl Object {
@@ -72,11 +74,17 @@ pub fn objects(text: &str) -> impl Iterator<Item = Result<Object, Unreadable>> {
                     true => " (is this a chart's template? `helm template` renders it)",
                     false => "",
                 };
-                objects.push(Err(Unreadable { document, line, reason: format!("{reason}{hint}") }));
+                let reason = format!("{reason}{hint}");
+                objects.push(Err(Unreadable { document, line, reason, is_something_else: false }));
             }
         }
         objects
     })
+}
+
+/// Whether a text holds no object, and is about something else: values of a chart, or nothing but comments.
+pub fn is_something_else(text: &str) -> bool {
+    objects(text).all(|object| object.is_err_and(|unreadable| unreadable.is_something_else))
 }
 
 struct Origin {
@@ -92,15 +100,19 @@ fn add(
     item_type: Option<(&str, &str)>,
     objects: &mut Vec<Result<Object, Unreadable>>,
 ) {
-    let unreadable =
-        |line: usize, reason: &str| Err(Unreadable { document: origin.document, line, reason: reason.to_owned() });
+    let unreadable = |line: usize, reason: &str| {
+        let (document, reason) = (origin.document, reason.to_owned());
+        Err(Unreadable { document, line, reason, is_something_else: false })
+    };
     let text = |name: &str| content.get(name).and_then(Node::as_str).filter(|text| !text.is_empty());
     let api_version = text("apiVersion").or(item_type.map(|(api_version, _)| api_version));
     let kind = text("kind").or(item_type.map(|(_, kind)| kind));
     let (api_version, kind) = match (api_version, kind) {
         (Some(api_version), Some(kind)) => (api_version, kind),
         (None, None) => {
-            return objects.push(unreadable(content.line, "not a Kubernetes object: no apiVersion, no kind"));
+            let reason = "not a Kubernetes object: no apiVersion, no kind".to_owned();
+            let (document, line) = (origin.document, content.line);
+            return objects.push(Err(Unreadable { document, line, reason, is_something_else: true }));
         }
         (None, _) => return objects.push(unreadable(content.line, "not a Kubernetes object: no apiVersion")),
         (_, None) => return objects.push(unreadable(content.line, "not a Kubernetes object: no kind")),
@@ -177,6 +189,19 @@ metadata: {name: c}
             vec!["apps/v1 Deployment flyteadmin line 4", "v1 Pod a line 7", "v1 Pod b- line 7", "v1 Pod c line 9"],
             described(text)
         );
+    }
+
+    #[test]
+    fn json_objects_one_behind_the_other_are_read() {
+        let pods = ["a", "b"]
+            .map(|name| format!(r#"{{"apiVersion": "v1", "kind": "Pod", "metadata": {{"name": "{name}"}}}}"#));
+        for separator in ["\n", "", "\n---\n"] {
+            let described = described(&pods.join(separator));
+            let names: Vec<&str> = described.iter().filter_map(|line| line.split(' ').nth(2)).collect();
+            assert_eq!(["a", "b"], names[..], "{separator:?}: {described:?}");
+        }
+        assert_eq!(1, described(&format!("{} {{", pods[0])).len(), "what breaks off is not read in part");
+        assert!(described(&format!("{} {{", pods[0]))[0].starts_with("line 1: "));
     }
 
     #[test]

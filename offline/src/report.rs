@@ -56,6 +56,10 @@ pub struct Report {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub environments: Vec<[Related; 2]>,
+    /// The files of a directory that hold no Kubernetes object, which were skipped.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "typescript", tsify(optional))]
+    pub skipped: Vec<String>,
     /// The counts.
     pub summary: Summary,
     /// Whether an object that no policy is about has Flyte's name.
@@ -399,6 +403,7 @@ impl Default for Report {
             made_by_others: 0,
             asked_for: Vec::new(),
             environments: Vec::new(),
+            skipped: Vec::new(),
             summary: Summary::default(),
             names_flyte: false,
         }
@@ -474,6 +479,7 @@ impl Report {
         namespace: &str,
         namespaces: &Namespaces,
         environments: impl FnOnce() -> Vec<Environment>,
+        has_run: impl Fn(&str) -> bool,
     ) {
         let of = |judged: &Judged| judged.place.namespace.clone().unwrap_or_else(|| namespace.to_owned());
         let key = |kind: &str, namespace: &str, name: &str| [kind, namespace, name].join("/");
@@ -520,7 +526,7 @@ impl Report {
             || ROUTES.iter().any(|kind| self.out_of_scope.contains_key(*kind))
             || self.objects.iter().any(|judged| judged.place.kind == "Ingress");
         let environments = if leads_somewhere { environments() } else { Vec::new() };
-        self.sentences = sentences.finish(&environments, !self.unjudged.is_empty());
+        self.sentences = sentences.finish(&environments, !self.unjudged.is_empty(), has_run);
     }
 
     /// Says where the other objects stand that findings name. `place` is that of a file among the cluster's.
@@ -581,7 +587,7 @@ impl Report {
 }
 
 /// The name of the module that carries every policy.
-const ALL_POLICIES: &str = "flytewarden";
+pub(crate) const ALL_POLICIES: &str = "flytewarden";
 
 /// Whether a policy is one of Flytewarden's, by the name of its module.
 pub(crate) fn is_own(policy: &str) -> bool {

@@ -62,6 +62,16 @@ pub fn words(sentence: Sentence) -> &'static str {
     }
 }
 
+/// The policy that checks a sentence.
+fn policy_of(sentence: Sentence) -> &'static str {
+    match sentence {
+        Sentence::NonRoot | Sentence::Exception => "flyte-non-root",
+        Sentence::Origins => "flyte-admin-cors",
+        Sentence::Address | Sentence::Pair => "flyte-console-url",
+        Sentence::Certificate => "flyte-oauth-tls",
+    }
+}
+
 /// What to add where no object shows a sentence.
 fn to_add(sentence: Sentence, is_flyte_two: bool) -> &'static str {
     match sentence {
@@ -146,7 +156,13 @@ impl Sentences {
     }
 
     /// What is shown of each sentence. `is_unread` says whether objects could not be checked.
-    pub(crate) fn finish(self, environments: &[Environment], is_unread: bool) -> Vec<Shown> {
+    /// `has_run` says whether a policy did.
+    pub(crate) fn finish(
+        self,
+        environments: &[Environment],
+        is_unread: bool,
+        has_run: impl Fn(&str) -> bool,
+    ) -> Vec<Shown> {
         let is_address_broken = self.said[Sentence::Address as usize].is_broken;
         let mut shown = Vec::with_capacity(Sentence::ALL.len());
         let (mut missing, mut unseen) = (Vec::new(), Vec::new());
@@ -183,6 +199,8 @@ impl Sentences {
             };
             if state != State::NotShown {
                 open.clear();
+            } else if !has_run(policy_of(sentence)) {
+                open = vec![format!("the policy {} was not run", policy_of(sentence))];
             } else if open.is_empty() {
                 open.push(match (sentence, is_unread, is_address_broken) {
                     (Sentence::Pair, _, true) => "flyteconsole's address is broken; fix that first".to_owned(),

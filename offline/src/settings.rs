@@ -72,7 +72,7 @@ impl Settings {
     ///
     /// What is wrong, and where.
     pub fn read_json(text: &str, policies: &[impl Policy]) -> Result<Self, WrongSettings> {
-        Self::checked(yaml::json(text), policies)
+        Self::checked(yaml::json(text).and_then(|mut values| values.pop()), policies)
     }
 
     fn checked(content: Option<Node>, policies: &[impl Policy]) -> Result<Self, WrongSettings> {

@@ -48,6 +48,11 @@ pub fn sarif(report: &Report, policies: &[impl Policy]) -> Sarif {
             ));
         }
     }
+    let skipped = |file: &String| {
+        let text = "skipped: it holds no Kubernetes object".to_owned();
+        notification("note", text, location(file, None, None))
+    };
+    notifications.extend(report.skipped.iter().map(skipped));
     notifications.extend(report.sentences.iter().filter(|shown| shown.state == State::NotShown).map(not_shown));
     let rules = rules.iter().map(|(policy, rule)| {
         let metadata = policies.iter().find(|other| other.name() == *policy).map(Policy::metadata);

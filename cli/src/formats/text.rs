@@ -166,6 +166,12 @@ fn summary(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         write!(out, " {DIM}{} made by others here skipped.{DIM:#}", count(report.made_by_others, "object"))?;
     }
     writeln!(out)?;
+    if !report.skipped.is_empty() {
+        let names: Vec<String> = report.skipped.iter().take(4).map(|file| visible(file)).collect();
+        let more = if report.skipped.len() > names.len() { ", ..." } else { "" };
+        let what = count(report.skipped.len(), "file");
+        writeln!(out, "{DIM}Skipped {what} without a Kubernetes object: {}{more}.{DIM:#}", names.join(", "))?;
+    }
     if let [[one, other], ..] = &report.environments[..] {
         writeln!(
             out,

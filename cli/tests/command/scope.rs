@@ -1,6 +1,6 @@
 //! What of the manifests is judged: what is Flyte's, in which namespaces, and which sentences must be shown.
 
-use super::{BAD, GOOD, SERVICE, check, run};
+use super::{BAD, GOOD, SERVICE, check, folder, path, run};
 
 #[test]
 fn manifests_without_anything_of_flytes_are_not_good() {
@@ -105,6 +105,63 @@ fn a_sentence_that_must_be_shown_exits_with_2_where_it_is_not() {
     assert_eq!(Some(2), unknown.code);
     assert!(
         unknown.err.contains("there are non-root, exception, origins, address, pair, certificate, and all"),
+        "{}",
+        unknown.err
+    );
+}
+
+#[test]
+fn files_of_other_kinds_in_a_directory_are_skipped_and_named() {
+    let folder = folder(&[
+        ("flyte/good.yaml", GOOD.as_bytes()),
+        ("flyte/values.yaml", b"replicas: 1\n"),
+        ("package.json", b"{\"name\": \"a\"}"),
+        ("empty.yaml", b"# disabled\n"),
+        (".github/workflows/ci.yml", b"kind: 5\n"),
+    ]);
+    let whole = folder.path().to_str().unwrap();
+    let found = run(&["check", whole], "");
+    assert_eq!(Some(0), found.code, "{}", found.out);
+    let skipped = ["empty.yaml", "flyte/values.yaml", "package.json"].map(|file| path(&folder, file)).join(", ");
+    assert!(found.out.contains(&format!("Skipped 3 files without a Kubernetes object: {skipped}.")), "{}", found.out);
+    // Who names a file means it.
+    let named = run(&["check", &path(&folder, "flyte/values.yaml")], "");
+    assert_eq!(Some(2), named.code, "{}", named.out);
+    // That nothing else is there is no sign that all is well.
+    let alone = run(&["check", whole, "--exclude", &path(&folder, "flyte")], "");
+    assert_eq!(Some(2), alone.code, "{}", alone.out);
+}
+
+#[test]
+fn a_chart_and_a_kustomization_are_not_checked_and_say_what_renders_them() {
+    let folder = folder(&[
+        ("good.yaml", GOOD.as_bytes()),
+        ("chart/Chart.yaml", b"name: flyte-core\n"),
+        ("chart/templates/a.yaml", b"kind: {{ .Values.kind }}\n"),
+        ("overlay/kustomization.yaml", b"resources: [bad.yaml]\n"),
+        ("overlay/bad.yaml", BAD.as_bytes()),
+    ]);
+    let [chart, overlay] = ["chart", "overlay"].map(|part| path(&folder, part));
+    let found = run(&["check", folder.path().to_str().unwrap()], "");
+    assert_eq!(Some(2), found.code, "{}", found.out);
+    assert!(found.out.contains(&format!("helm template flyte {chart} | flytewarden check -")), "{}", found.out);
+    assert!(found.out.contains(&format!("kubectl kustomize {overlay} | flytewarden check -")), "{}", found.out);
+    let without = run(&["check", folder.path().to_str().unwrap(), "--exclude", &chart, "--exclude", &overlay], "");
+    assert_eq!(Some(0), without.code, "{}", without.out);
+    assert_eq!(Some(1), run(&["check", &path(&folder, "overlay/bad.yaml")], "").code);
+}
+
+#[test]
+fn policies_that_are_not_run_are_named_where_a_sentence_needs_them() {
+    let found = run(&["check", "--policy", "flyte-admin-cors,flyte-oauth-tls", "-"], BAD);
+    assert!(!found.out.contains("flyte-non-root/"), "{}", found.out);
+    let own = run(&["check", "--policy", "flyte-non-root", "-"], BAD);
+    assert_eq!(Some(1), own.code, "{}", own.out);
+    assert!(own.out.contains("the policy flyte-admin-cors was not run"), "{}", own.out);
+    let unknown = run(&["check", "--policy", "flyte-nonroot", "-"], BAD);
+    assert_eq!(Some(2), unknown.code);
+    assert!(
+        unknown.err.contains("there is no policy flyte-nonroot; the policies are flyte-admin-cors, "),
         "{}",
         unknown.err
     );

@@ -1,14 +1,18 @@
 //! JSON, which kubectl tries before YAML: only JSON has escapes in pairs, `\ud83d\ude00`.
 
 use indexmap::IndexMap;
-use serde_json::value::RawValue;
+use serde_json::{Deserializer, value::RawValue};
 
 use super::{Lines, MOST_LEVELS, MOST_NODES, Node, Value, number};
 
-/// The one value of a text; `None` where it is no JSON, or more than is read.
-pub fn read(text: &str) -> Option<Node> {
-    let raw: &RawValue = serde_json::from_str(text).ok()?;
-    Reader { text, lines: Lines::of(text), left: MOST_NODES }.node(raw, MOST_LEVELS)
+/// The one value of a text, or several maps one behind the other, as `jq -c '.items[]'` prints them; `None` where it is no JSON,
+/// or more than is read.
+pub fn read(text: &str) -> Option<Vec<Node>> {
+    let values: Vec<&RawValue> = Deserializer::from_str(text).into_iter().collect::<Result<_, _>>().ok()?;
+    let is_read = values.len() == 1 || values.iter().all(|value| value.get().starts_with('{'));
+    let mut reader = Reader { text, lines: Lines::of(text), left: MOST_NODES };
+    let nodes = || values.into_iter().map(|value| reader.node(value, MOST_LEVELS)).collect::<Option<Vec<_>>>();
+    if is_read { nodes().filter(|nodes| !nodes.is_empty()) } else { None }
 }
 
 struct Reader<'t> {

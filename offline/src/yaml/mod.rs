@@ -79,7 +79,7 @@ pub fn documents(text: &str) -> impl Iterator<Item = Document> {
 /// The documents in a part that stands below some lines: one, where none ends with `...`.
 fn contents(part: &str, above: usize) -> Vec<Result<Node, Malformed>> {
     let read = match json::read(part) {
-        Some(node) => Ok(vec![node]),
+        Some(nodes) => Ok(nodes),
         None => compose(part, KUBECTL),
     };
     match read {
