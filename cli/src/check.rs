@@ -41,19 +41,24 @@ pub const STANDARD_INPUT: &str = "-";
 /// Checks files, directories and standard input (`-`), in the order they are given. With `fix`, what policies fill in is
 /// put into the texts; that of standard input is there even where that is nothing.
 ///
-/// Of directories, `excluded` files and directories are left out.
-pub fn check(check: &Check<impl Policy>, paths: &[PathBuf], excluded: &[PathBuf], fix: bool) -> Checked {
-    let mut unreadable = Report::default();
+/// Of directories, `excluded` files and directories are left out. `report` may ignore what a baseline holds.
+pub fn check(
+    check: &Check<impl Policy>,
+    mut report: Report,
+    paths: &[PathBuf],
+    excluded: &[PathBuf],
+    fix: bool,
+) -> Checked {
     let mut fixed: Vec<FixedFile> = Vec::new();
     let found: Vec<(&Path, PathBuf)> = paths
         .iter()
-        .flat_map(|named| manifests(named, excluded, &mut unreadable).into_iter().map(|path| (&**named, path)))
+        .flat_map(|named| manifests(named, excluded, &mut report).into_iter().map(|path| (&**named, path)))
         .collect();
     let file =
         |(named, path): &(&Path, PathBuf)| File { is_found: *named != path, ..File::new(name(path), read(path)) };
     let files: Vec<File> = found.iter().map(file).collect();
 
-    let mut run = check.start(&files, unreadable);
+    let mut run = check.start(&files, report);
     for ((named, path), file) in found.iter().zip(&files) {
         let filled = run.add(file);
         if let Ok(text) = &file.text

@@ -5,7 +5,7 @@ mod modules;
 
 use std::{
     error::Error,
-    fs::File,
+    fs::{self, File},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -28,6 +28,7 @@ use flytewarden_cli::{
 };
 use flytewarden_offline::{
     check::{Check, Policy},
+    ignored::Baseline,
     images::Images,
     linked,
     report::{Namespaces, Report},
@@ -90,6 +91,14 @@ struct CheckArguments {
     /// Runs these policies and no others.
     #[arg(long = "policy", value_name = "NAMES", value_delimiter = ',')]
     only: Vec<String>,
+
+    /// Ignores the violations in a file that --write-baseline made, and lists those that are gone.
+    #[arg(long, value_name = "FILE", conflicts_with = "write_baseline")]
+    baseline: Option<PathBuf>,
+
+    /// Writes the violations to a file for --baseline, and exits with 0 if everything could be checked.
+    #[arg(long, value_name = "FILE", conflicts_with = "fix")]
+    write_baseline: Option<PathBuf>,
 
     /// Skips a file or directory below the directories to check; can be given more than once.
     #[arg(long, value_name = "PATH")]
@@ -238,7 +247,18 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
         named => Namespaces::Named(named.to_vec()),
     };
     let check = Check { policies: &policies, settings: &settings, namespace: &arguments.namespace, images, namespaces };
-    let Checked { mut report, fixed } = check_files(&check, &arguments.paths, &arguments.exclude, arguments.fix);
+    let report = match &arguments.baseline {
+        None => Report::default(),
+        Some(file) => read_settings(file)
+            .and_then(|text| Baseline::read(&text))
+            .map(Report::beyond)
+            .map_err(|error| format!("baseline {}: {error}", shown(file)))?,
+    };
+    let Checked { mut report, fixed } =
+        check_files(&check, report, &arguments.paths, &arguments.exclude, arguments.fix);
+    if let Some(file) = &arguments.write_baseline {
+        return write_baseline(file, &report, &mut out);
+    }
     fix(&fixed, arguments.write, &mut report, &mut out)?;
     let prints_manifests = arguments.paths.iter().any(|path| path == Path::new(STANDARD_INPUT));
     let report_out: &mut dyn Write = match arguments.fix && (!arguments.write || prints_manifests) {
@@ -260,6 +280,20 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
         (0, violations) if violations > 0 && !is_missing => ExitCode::from(VIOLATIONS),
         _ => ExitCode::from(UNJUDGED),
     })
+}
+
+/// Writes the violations of a report to a file. What could not be checked is no part of it, and is printed.
+fn write_baseline(file: &Path, report: &Report, out: &mut impl Write) -> Result<ExitCode, Box<dyn Error>> {
+    let baseline = Baseline::of(report);
+    if !report.unjudged.is_empty() {
+        finish(text::text(report, out).and_then(|()| out.flush()))?;
+        return Ok(ExitCode::from(UNJUDGED));
+    }
+    fs::write(file, serde_json::to_string_pretty(&baseline)? + "\n")
+        .map_err(|error| format!("{}: {error}", shown(file)))?;
+    let violations = if baseline.len() == 1 { "violation" } else { "violations" };
+    finish(writeln!(out, "Wrote {} {violations} to {}.", baseline.len(), text::printable(&shown(file))))?;
+    finish(out.flush()).map(|()| ExitCode::SUCCESS)
 }
 
 /// What stands for every namespace, and for every sentence.

@@ -8,7 +8,7 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use flytewarden::oauth_tls::LINKED;
-use flytewarden_offline::{linked::Asked, manifest, report::Report};
+use flytewarden_offline::{ignored::Comments, linked::Asked, manifest, report::Report};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -89,7 +89,7 @@ impl Seeds {
         let answer = json!(case.native().validate(payload.as_bytes(), &host));
         let answer = serde_json::from_value(answer).map_err(|error| error.to_string());
         let mut report = Report::default();
-        report.add("", manifest, &object, vec![(case.policy.clone(), answer)]);
+        report.add("", manifest, &mut Comments::default(), &object, vec![(case.policy.clone(), answer)]);
         for finding in report.objects.iter().flat_map(|judged| &judged.violations) {
             if !finding.edits.is_empty() {
                 self.put("edit", format!("{}\n{manifest}", json!(finding.edits)));

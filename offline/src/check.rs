@@ -13,6 +13,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     cluster::{Cluster, HostCalls},
+    ignored::Comments,
     images::Images,
     linked::Asked,
     manifest::{self, Object},
@@ -213,18 +214,20 @@ impl<P: Policy> Run<'_, P> {
             // An empty pipe is what a failed `helm template` leaves, and no sign that all is well.
             self.report.add_unread(&file.name, "it contains no Kubernetes object".to_owned());
         }
+        let mut comments = Comments::of(text);
         for object in objects {
             match object {
                 Ok(object) => {
                     let mut answers = self.check.answers(&object, &host);
                     let mut answered = answers.iter_mut();
                     let wanted = answered.find_map(|(_, answer)| answer.as_mut().ok()?.mutated_object.take());
-                    self.report.add(&file.name, text, &object, answers);
+                    self.report.add(&file.name, text, &mut comments, &object, answers);
                     changed.extend(wanted.map(|wanted| (object, wanted)));
                 }
                 Err(unreadable) => self.report.add_unreadable(&file.name, &unreadable),
             }
         }
+        comments.finish(&file.name, &mut self.report);
         changed
     }
 

@@ -9,6 +9,7 @@ pub mod check;
 pub mod cluster;
 pub mod edit;
 pub mod fix;
+pub mod ignored;
 pub mod images;
 pub mod kinds;
 pub mod linked;

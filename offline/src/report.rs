@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::{
     cluster::{Cluster, Names},
     edit::Edit,
+    ignored::{self, Baseline, Comments, Ignored, Stale},
     manifest::{Object, Unreadable},
     sentences::{self, Environment, Sentences},
     yaml::{Node, Value as Yaml},
@@ -60,11 +61,18 @@ pub struct Report {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub skipped: Vec<String>,
+    /// What ignores a violation that is not there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "typescript", tsify(optional))]
+    pub stale: Vec<Stale>,
     /// The counts.
     pub summary: Summary,
     /// Whether an object that no policy is about has Flyte's name.
     #[serde(skip)]
     names_flyte: bool,
+    /// The violations that are known from before.
+    #[serde(skip)]
+    baseline: Option<Baseline>,
 }
 
 /// The counts of a run.
@@ -78,6 +86,8 @@ pub struct Summary {
     pub refused: usize,
     /// Violations.
     pub violations: usize,
+    /// Violations that somebody ignores.
+    pub ignored: usize,
     /// Notices.
     pub notices: usize,
     /// Entries of `unjudged`.
@@ -100,6 +110,10 @@ pub struct Judged {
     pub violations: Vec<Finding>,
     /// What is worth knowing about it.
     pub notices: Vec<Finding>,
+    /// The violations that somebody ignores, with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "typescript", tsify(optional))]
+    pub ignored: Vec<Ignored>,
     /// How many more violations the policies counted and did not spell out.
     pub more_violations: usize,
     /// How many more notices the policies counted and did not spell out.
@@ -405,14 +419,28 @@ impl Default for Report {
             environments: Vec::new(),
             skipped: Vec::new(),
             summary: Summary::default(),
+            stale: Vec::new(),
             names_flyte: false,
+            baseline: None,
         }
     }
 }
 
 impl Report {
+    /// A report that ignores the violations of a baseline.
+    pub fn beyond(baseline: Baseline) -> Self {
+        Self { baseline: Some(baseline), ..Self::default() }
+    }
+
     /// Adds what the policies answered about an object of a text: each policy's name, and its answer or why there is none.
-    pub fn add(&mut self, file: &str, text: &str, object: &Object, answers: Vec<(String, Result<Answer, String>)>) {
+    pub fn add(
+        &mut self,
+        file: &str,
+        text: &str,
+        comments: &mut Comments,
+        object: &Object,
+        answers: Vec<(String, Result<Answer, String>)>,
+    ) {
         if answers.is_empty() {
             self.pass_over(object);
             return;
@@ -422,6 +450,7 @@ impl Report {
             policies: Vec::new(),
             violations: Vec::new(),
             notices: Vec::new(),
+            ignored: Vec::new(),
             more_violations: 0,
             more_notices: 0,
             shows: Vec::new(),
@@ -455,6 +484,10 @@ impl Report {
                     reason,
                 });
             }
+        }
+        let wrong = ignored::ignore(&mut judged, object, comments, self.baseline.as_mut(), &mut self.stale);
+        for reason in wrong {
+            self.add_line(file, object.content.at("metadata.annotations").line, reason);
         }
         let is_read = self.unjudged.len() == unjudged;
         if is_read && judged.policies.is_empty() {
@@ -516,6 +549,7 @@ impl Report {
             sentences.add(judged, namespace);
             self.summary.judged += 1;
             self.summary.refused += usize::from(!judged.violations.is_empty());
+            self.summary.ignored += judged.ignored.len();
             self.summary.violations += judged.violations.len() + judged.more_violations;
             self.summary.notices += judged.notices.len() + judged.more_notices;
         }
@@ -525,6 +559,11 @@ impl Report {
         let leads_somewhere = !self.asked_for.is_empty()
             || ROUTES.iter().any(|kind| self.out_of_scope.contains_key(*kind))
             || self.objects.iter().any(|judged| judged.place.kind == "Ingress");
+        self.stale.extend(self.baseline.iter().flat_map(Baseline::stale));
+        // What could not be checked may be what is ignored.
+        if !self.unjudged.is_empty() {
+            self.stale.clear();
+        }
         let environments = if leads_somewhere { environments() } else { Vec::new() };
         self.sentences = sentences.finish(&environments, !self.unjudged.is_empty(), has_run);
     }
@@ -578,6 +617,13 @@ impl Report {
         let file = file.to_owned();
         let (document, line, object, policy, path) = (None, None, None, None, String::new());
         self.add_unjudged(Unjudged { file, document, line, object, policy, path, reason });
+    }
+
+    /// Adds a line of a file that cannot be taken for what it is meant to be.
+    pub(crate) fn add_line(&mut self, file: &str, line: usize, reason: String) {
+        let file = file.to_owned();
+        let (document, object, policy, path) = (None, None, None, String::new());
+        self.add_unjudged(Unjudged { file, document, line: Some(line), object, policy, path, reason });
     }
 
     fn add_unjudged(&mut self, unjudged: Unjudged) {

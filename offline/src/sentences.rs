@@ -138,6 +138,15 @@ impl Sentences {
             let title = format!("{kind} {}/{name}", own.as_deref().unwrap_or(namespace));
             self.certificates.push((title, file.clone()));
         }
+        for ignored in &judged.ignored {
+            let Finding { policy, rule, container, .. } = &ignored.finding;
+            if let Some(sentence) = Sentence::of(policy, rule, container) {
+                let title = judged.place.title();
+                self.said[sentence as usize]
+                    .open
+                    .push(format!("{title}: {policy}/{rule} is ignored: {}", ignored.reason));
+            }
+        }
         for (findings, is_violation) in [(&judged.violations, true), (&judged.notices, false)] {
             for Finding { policy, rule, container, problem, .. } in findings {
                 self.is_flyte_two |= rule == FLYTE_TWO || policy == ABOUT_FLYTE_TWO && !OPEN.contains(&&**rule);

@@ -136,6 +136,8 @@ export class Findings {
       moreViolations > 0 &&
         h("p", { class: "rest" }, `${SIGNS.violation} and ${count(moreViolations, "more violation")}`),
       ...notices.map((finding) => this.#finding(object, finding, "notice")),
+      ...(object.ignored ?? []).map(({ policy, rule, line, by, reason }) =>
+        h("p", { class: "place" }, `${policy}/${rule} is ignored by ${by}: ${reason} `, this.#jump(line))),
       moreNotices > 0 && h("p", { class: "rest" }, `${SIGNS.notice} and ${count(moreNotices, "more notice")}`));
   }
 

@@ -9,6 +9,7 @@ use std::path::MAIN_SEPARATOR;
 use flytewarden::decision;
 use flytewarden_offline::{
     check::Policy,
+    ignored::Ignored,
     metadata::Metadata,
     report::{Finding, Judged, Related, Report, Unjudged},
     rules::Explained,
@@ -19,7 +20,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 use serde_sarif::sarif::{
     ArtifactLocation, Invocation, Location, LogicalLocation, Message, MultiformatMessageString, Notification,
-    PhysicalLocation, Region, ReportingDescriptor, Result as Entry, ResultLevel, Run, Sarif, Tool, ToolComponent,
+    PhysicalLocation, Region, ReportingDescriptor, Result as Entry, ResultLevel, Run, Sarif, Suppression, Tool,
+    ToolComponent,
 };
 
 /// What a path may hold in a URI as it is.
@@ -37,6 +39,15 @@ pub fn sarif(report: &Report, policies: &[impl Policy]) -> Sarif {
                 let (index, _) = rules.insert_full((finding.policy.clone(), finding.rule.clone()));
                 entries.push(entry(judged, finding, level, index));
             }
+        }
+        for Ignored { finding, by, reason } in &judged.ignored {
+            let (index, _) = rules.insert_full((finding.policy.clone(), finding.rule.clone()));
+            // In the manifest, or in a file beside it.
+            let kind = if *by == "baseline" { "external" } else { "inSource" };
+            let suppression = Suppression::builder().kind(json!(kind)).justification(reason.clone()).build();
+            let mut entry = entry(judged, finding, ResultLevel::Error, index);
+            entry.suppressions = Some(vec![suppression]);
+            entries.push(entry);
         }
         let more = judged.more_violations + judged.more_notices;
         if more > 0 {

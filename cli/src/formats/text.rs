@@ -7,6 +7,7 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 use flytewarden_offline::{
+    ignored::{Ignored, Stale},
     report::{Finding, Judged, Related, Report, Unjudged},
     sentences::{Shown, State},
     shown::{around_user, is_visible, visible},
@@ -25,12 +26,17 @@ const MEND: Style = AnsiColor::Green.on_default();
 /// `out` cannot be written to.
 pub fn text(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     for judged in &report.objects {
-        if !judged.violations.is_empty() || !judged.notices.is_empty() {
+        if !judged.violations.is_empty() || !judged.notices.is_empty() || !judged.ignored.is_empty() {
             object(judged, out)?;
         }
     }
-    for entry in &report.unjudged {
-        unjudged(entry, out)?;
+    // Several policies may stumble over the same thing.
+    let is_same = |one: &Unjudged, other: &Unjudged| {
+        let key = |entry: &Unjudged| (entry.file.clone(), entry.line, entry.path.clone(), entry.reason.clone());
+        one.object.is_some() && key(one) == key(other)
+    };
+    for entries in report.unjudged.chunk_by(is_same) {
+        unjudged(entries, out)?;
     }
     if !report.unjudged.is_empty() {
         writeln!(out)?;
@@ -81,6 +87,15 @@ fn object(judged: &Judged, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     if judged.more_notices > 0 {
         writeln!(out, "  {WORTH_KNOWING}i{WORTH_KNOWING:#} and {} more", judged.more_notices)?;
     }
+    for Ignored { finding, by, reason } in &judged.ignored {
+        let (rule, reason) = (format!("{}/{}", finding.policy, finding.rule), printable(reason));
+        writeln!(
+            out,
+            "  {DIM}- {}  line {}, {rule}, ignored by {by}: {reason}{DIM:#}",
+            printable(&finding.place()),
+            finding.line
+        )?;
+    }
     writeln!(out)
 }
 
@@ -103,7 +118,8 @@ fn finding(finding: &Finding, mark: &str, style: Style, out: &mut (impl Write + 
     Ok(())
 }
 
-fn unjudged(entry: &Unjudged, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+fn unjudged(entries: &[Unjudged], out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    let entry = &entries[0];
     write!(out, "{BAD}not checked{BAD:#}  {}", visible(&entry.file))?;
     if let Some(line) = entry.line {
         write!(out, ":{line}")?;
@@ -114,8 +130,9 @@ fn unjudged(entry: &Unjudged, out: &mut (impl Write + ?Sized)) -> io::Result<()>
     if let Some(object) = &entry.object {
         write!(out, "  {}", printable(object))?;
     }
-    if let Some(policy) = &entry.policy {
-        write!(out, "  {DIM}{}{DIM:#}", printable(policy))?;
+    let policies: Vec<String> = entries.iter().filter_map(|entry| entry.policy.as_deref()).map(printable).collect();
+    if !policies.is_empty() {
+        write!(out, "  {DIM}{}{DIM:#}", policies.join(", "))?;
     }
     let path = if entry.path.is_empty() { String::new() } else { format!("{}: ", printable(&entry.path)) };
     writeln!(out, "\n    {path}{}", printable(&entry.reason))
@@ -133,6 +150,9 @@ fn summary(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     }
     if counts.notices > 0 {
         write!(out, ", {}", count(counts.notices, "notice"))?;
+    }
+    if counts.ignored > 0 {
+        write!(out, ", {} ignored", count(counts.ignored, "violation"))?;
     }
     write!(out, ".")?;
     if counts.unjudged > 0 {
@@ -166,6 +186,13 @@ fn summary(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         write!(out, " {DIM}{} made by others here skipped.{DIM:#}", count(report.made_by_others, "object"))?;
     }
     writeln!(out)?;
+    for Stale { rule, place } in &report.stale {
+        writeln!(
+            out,
+            "{WORTH_KNOWING}{} ignores {rule}, which is not found there any more; remove it.{WORTH_KNOWING:#}",
+            printable(place)
+        )?;
+    }
     if !report.skipped.is_empty() {
         let names: Vec<String> = report.skipped.iter().take(4).map(|file| visible(file)).collect();
         let more = if report.skipped.len() > names.len() { ", ..." } else { "" };

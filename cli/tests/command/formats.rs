@@ -13,7 +13,7 @@ fn json_has_every_count_and_place() {
     let report: Value = serde_json::from_str(&run.out).unwrap();
     assert_eq!("flytewarden-report/v1", report["format"]);
     let counts = serde_json::json!({
-        "judged": 2, "refused": 1, "violations": 1, "notices": 0, "unjudged": 1, "outOfScope": 1
+        "judged": 2, "refused": 1, "violations": 1, "ignored": 0, "notices": 0, "unjudged": 1, "outOfScope": 1
     });
     assert_eq!(counts, report["summary"]);
     assert_eq!(serde_json::json!({"Service": 1}), report["outOfScope"]);

@@ -5,6 +5,7 @@ mod fix;
 mod formats;
 #[cfg(feature = "modules")]
 mod hostile_modules;
+mod ignored;
 mod pairs;
 #[cfg(feature = "modules")]
 mod registry;
@@ -203,7 +204,7 @@ fn unreadable_files_exit_with_2() {
     for (name, reason) in [
         ("missing.yaml", "No such file"),
         ("latin1.yaml", "not UTF-8 at byte 3"),
-        ("empty", "there is no .yaml, .yml or .json file in it"),
+        ("empty", "it contains no .yaml, .yml or .json file to check"),
     ] {
         let run = run(&["check", &path(&folder, "good.yaml"), &path(&folder, name)], "");
         assert_eq!(Some(2), run.code, "{name}");

@@ -1,0 +1,114 @@
+//! Violations that somebody ignores on purpose.
+
+use super::{folder, path, run};
+
+const RULE: &str = "flyte-non-root/not-proven-non-root";
+
+fn deployment(annotation: &str, comment: &str) -> String {
+    format!(
+        "apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: flytepropeller
+  annotations: {{flytewarden.io/ignore: \"{annotation}\"}}
+spec:
+  template:
+    spec:
+      containers:
+      - name: flytepropeller {comment}
+        image: a:1
+"
+    )
+}
+
+#[test]
+fn an_annotation_or_a_comment_with_a_reason_ignores_a_violation_and_is_listed() {
+    let name = "      - name:";
+    let above = deployment("", "").replace(name, &format!("      # flytewarden:ignore {RULE}: tried\n{name}"));
+    for (input, by) in [
+        (deployment(&format!("{RULE}: tried"), ""), "annotation"),
+        (deployment("", &format!("# flytewarden:ignore {RULE}: tried")), "comment"),
+        (above, "comment"),
+    ] {
+        let run = run(&["check", "-"], &input);
+        assert_eq!(Some(0), run.code, "{}", run.out);
+        assert!(run.out.contains(&format!("{RULE}, ignored by {by}: tried")), "{}", run.out);
+        assert!(run.out.contains("no violation, 1 violation ignored."), "{}", run.out);
+        // What is ignored does not hold.
+        assert!(run.out.contains("not shown  components run as a non-root user"), "{}", run.out);
+    }
+}
+
+#[test]
+fn another_rule_or_another_line_is_not_ignored_and_the_entry_is_named() {
+    for input in [
+        deployment("flyte-non-root/runs-as-root: tried", ""),
+        deployment("", "# flytewarden:ignore flyte-non-root/runs-as-root: tried"),
+        format!("# flytewarden:ignore {RULE}: tried\n{}", deployment("", "")),
+    ] {
+        let run = run(&["check", "-"], &input);
+        assert_eq!(Some(1), run.code, "{}", run.out);
+        assert!(run.out.contains("which is not found there any more; remove it."), "{}", run.out);
+    }
+}
+
+#[test]
+fn what_is_ignored_needs_a_rule_that_there_is_and_a_reason() {
+    for (directive, problem) in [
+        (RULE.to_owned(), "without a reason"),
+        (format!("{RULE}:  "), "without a reason"),
+        ("flyte-non-root/root: tried".to_owned(), "there is no such rule"),
+        ("not-proven-non-root: tried".to_owned(), "there is no such rule"),
+        ("all".to_owned(), "there is no such rule"),
+    ] {
+        for input in [deployment(&directive, ""), deployment("", &format!("# flytewarden:ignore {directive}"))] {
+            let run = run(&["check", "-"], &input);
+            assert_eq!(Some(2), run.code, "{}", run.out);
+            assert!(run.out.contains(problem), "{}", run.out);
+            assert!(run.out.contains("1 violation in 1 object"), "{}", run.out);
+        }
+    }
+}
+
+#[test]
+fn a_baseline_ignores_what_it_holds_wherever_that_moves_and_names_what_is_gone() {
+    let bad = deployment("", "");
+    let folder = folder(&[("bad.yaml", bad.as_bytes())]);
+    let [bad_file, baseline] = ["bad.yaml", "baseline.json"].map(|file| path(&folder, file));
+    let written = run(&["check", &bad_file, "--write-baseline", &baseline], "");
+    assert_eq!((Some(0), format!("Wrote 1 violation to {baseline}.\n")), (written.code, written.out));
+    let moved =
+        bad.replace("containers:\n", "containers:\n      - {name: a, image: a:1, securityContext: {runAsUser: 1}}\n");
+    let known = run(&["check", "--baseline", &baseline, "-"], &moved);
+    assert_eq!(Some(0), known.code, "{}", known.out);
+    assert!(known.out.contains("ignored by baseline"), "{}", known.out);
+    let new = run(&["check", "--baseline", &baseline, "-"], &moved.replace("runAsUser: 1", "runAsUser: 0"));
+    assert_eq!(Some(1), new.code, "{}", new.out);
+    let fixed =
+        run(&["check", "--baseline", &baseline, "-"], &bad.replace("image: a:1", "securityContext: {runAsUser: 1}"));
+    assert_eq!(Some(0), fixed.code, "{}", fixed.out);
+    assert!(fixed.out.contains("Deployment flytepropeller in the baseline ignores"), "{}", fixed.out);
+    // What cannot be checked is in no baseline.
+    let unread = run(&["check", "-", "--write-baseline", &path(&folder, "none.json")], "a: b");
+    assert_eq!(Some(2), unread.code, "{}", unread.out);
+    assert!(!folder.path().join("none.json").exists());
+    for text in ["{}", "{\"format\": \"x\", \"violations\": []}", "a"] {
+        std::fs::write(folder.path().join("baseline.json"), text).unwrap();
+        assert_eq!(Some(2), run(&["check", "--baseline", &baseline, "-"], &bad).code, "{text}");
+    }
+}
+
+#[test]
+fn sarif_has_what_is_ignored_as_suppressed() {
+    let run = run(&["check", "--format", "sarif", "-"], &deployment(&format!("{RULE}: tried"), ""));
+    let sarif: serde_json::Value = serde_json::from_str(&run.out).unwrap();
+    let result = &sarif["runs"][0]["results"][0];
+    assert_eq!(RULE, result["ruleId"]);
+    assert_eq!(
+        ("inSource", "tried"),
+        (
+            result["suppressions"][0]["kind"].as_str().unwrap(),
+            result["suppressions"][0]["justification"].as_str().unwrap()
+        )
+    );
+}
