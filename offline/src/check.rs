@@ -130,15 +130,24 @@ impl Host {
         })
     }
 
+    /// Where a file is of several environments that policies have asked about, a file of each.
+    fn environments_of(&self, file: Option<usize>) -> Vec<usize> {
+        let environments = self.cluster.get().map(Cluster::environments).unwrap_or_default();
+        let of = environments.iter().filter(|(_, apart)| file.is_some_and(|file| !apart.contains(&file)));
+        let files: Vec<usize> = of.map(|(file, _)| *file).collect();
+        if files.len() > 1 { files } else { Vec::new() }
+    }
+
     fn environments(&self) -> Vec<Environment> {
         let name = |file: usize| self.files[file].0.clone();
-        let environment = |(file, apart): (usize, BTreeSet<usize>)| {
+        let environment = |(file, apart): &(usize, BTreeSet<usize>)| {
+            let file = *file;
             self.asking.store(file, Ordering::Relaxed);
             let host = Asked { host: self, clock: || Err(String::new()), pki: || Err(String::new()) };
             let apart = apart.iter().map(|file| name(*file)).collect();
             Environment { file: name(file), apart, survey: Survey::of(&host) }
         };
-        self.cluster().environments().into_iter().map(environment).collect()
+        self.cluster().environments().iter().map(environment).collect()
     }
 }
 
@@ -191,6 +200,22 @@ impl<P: Policy> Check<'_, P> {
     }
 }
 
+/// Puts the worse of each policy's two answers in the place of the first: what could not be asked about, or was let in with
+/// nothing to say, gives way.
+fn worst(answers: &mut [(String, Result<Answer, String>)], others: Vec<(String, Result<Answer, String>)>) {
+    let badness = |answer: &Result<Answer, String>| match answer {
+        Err(_) => 3,
+        Ok(answer) if !answer.accepted => 2,
+        Ok(_) => 0,
+    };
+    for ((_, answer), (_, other)) in answers.iter_mut().zip(others) {
+        // The first was asked about all environments together, and so is the last to be believed.
+        if badness(&other) >= badness(answer) {
+            *answer = other;
+        }
+    }
+}
+
 impl<P: Policy> Run<'_, P> {
     /// Asks the policies about each object of a file. Returns the objects that a policy changes, as it wants them.
     pub fn add(&mut self, file: &File) -> Vec<(Object, Value)> {
@@ -219,6 +244,12 @@ impl<P: Policy> Run<'_, P> {
             match object {
                 Ok(object) => {
                     let mut answers = self.check.answers(&object, &host);
+                    // What several environments share is checked in each.
+                    for environment in self.host.environments_of(asking) {
+                        self.host.asking.store(environment, Ordering::Relaxed);
+                        worst(&mut answers, self.check.answers(&object, &host));
+                    }
+                    self.host.asking.store(asking.unwrap_or(0), Ordering::Relaxed);
                     let mut answered = answers.iter_mut();
                     let wanted = answered.find_map(|(_, answer)| answer.as_mut().ok()?.mutated_object.take());
                     self.report.add(&file.name, text, &mut comments, &object, answers);

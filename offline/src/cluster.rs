@@ -11,12 +11,12 @@ mod questions;
 
 pub(crate) use names::Names;
 
-use environment::{Choice, Environment};
+use environment::{Choice, Environment, Paths};
 
 use std::{
     borrow::Borrow,
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use flytewarden::host::Listed;
@@ -89,6 +89,8 @@ pub struct Cluster {
     /// The names of the files they stand in.
     files: Vec<String>,
     asked: Mutex<BTreeSet<String>>,
+    paths: Paths,
+    environments: OnceLock<Vec<(usize, BTreeSet<usize>)>>,
     /// What was last asked about.
     environment: Mutex<Option<Arc<Environment>>>,
 }
@@ -151,7 +153,8 @@ impl Cluster {
                 others.push(own);
             }
         }
-        Self { objects: held, files, ..Self::default() }
+        let paths = Paths::of(&files, held.iter());
+        Self { objects: held, files, paths, ..Self::default() }
     }
 
     fn related(&self, object: String, held: &Held) -> Related {

@@ -186,6 +186,8 @@ impl Sentences {
                 .filter_map(|Running { deployment, unseen, .. }| Some(format!("{deployment}: {}", unseen.as_ref()?)));
             unseen.extend(reasons.map(|reason| reason + &of));
         }
+        // A console that could not be checked is there all the same.
+        let unchecked = self.said[Sentence::Pair as usize].open.clone();
         for (Said { is_shown, is_broken, mut open }, sentence) in self.said.into_iter().zip(Sentence::ALL) {
             match sentence {
                 Sentence::Certificate => open.extend(missing.iter().cloned()),
@@ -210,6 +212,8 @@ impl Sentences {
                 open.clear();
             } else if !has_run(policy_of(sentence)) {
                 open = vec![format!("the policy {} was not run", policy_of(sentence))];
+            } else if open.is_empty() && sentence == Sentence::Address && !unchecked.is_empty() {
+                open.clone_from(&unchecked);
             } else if open.is_empty() {
                 open.push(match (sentence, is_unread, is_address_broken) {
                     (Sentence::Pair, _, true) => "flyteconsole's address is broken; fix that first".to_owned(),
@@ -226,7 +230,10 @@ impl Sentences {
     }
 
     /// The certificates in front of an environment's flyteadmins that nobody saw.
-    fn missing(&self, Environment { apart, survey: Survey { presented, running }, .. }: &Environment) -> Vec<String> {
+    fn missing(
+        &self,
+        Environment { apart, survey: Survey { presented, running, unknown }, .. }: &Environment,
+    ) -> Vec<String> {
         let has_provider =
             |namespace: &str| self.providers.iter().any(|(of, file)| of == namespace && !apart.contains(file));
         let is_missing = |presented: &&Presented| {
@@ -240,8 +247,10 @@ impl Sentences {
             !has_provider(namespace) && !self.certificates.iter().any(is_shown)
         };
         let mut missing: Vec<String> = presented.iter().filter(is_missing).map(not_here).collect();
-        // Of one flyteadmin it is said elsewhere what to add; that one is behind a certificate says nothing of another.
-        if running.iter().any(|other| other.namespace != running[0].namespace) {
+        missing.extend(unknown.iter().cloned());
+        // Where no certificate is seen at all it is said elsewhere what to add; that one is behind a certificate says nothing of
+        // another.
+        if !self.certificates.is_empty() {
             let is_bare = |Running { namespace, .. }: &&Running| {
                 !has_provider(namespace) && !presented.iter().any(|presented| presented.namespace == *namespace)
             };
@@ -268,8 +277,11 @@ fn not_here(Presented { route, held, issuer, .. }: &Presented) -> String {
             )
         }
         Held::Unsaid => format!(
-            "{route} names no certificate, so that its clients get another one or none; add spec.tls, and the Secret that it names"
+            "no certificate is seen for {route}, so that its clients get another one or none; add TLS there or at its Gateway, and \
+             the Secret"
         ),
-        Held::Router => format!("{route} has its certificate in itself or at its router, which is not checked"),
+        Held::Router => {
+            format!("{route} has its certificate in itself, at its router or at its Gateway, which is not checked")
+        }
     }
 }

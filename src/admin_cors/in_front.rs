@@ -126,7 +126,7 @@ fn leads(known: &mut Services, services: &[ServiceName]) -> Result<bool, String>
 
 /// What ingress-nginx answers for an Ingress.
 fn by_ingress(ingress: &str, namespace: &str) -> Option<InFront> {
-    let (cors, annotation) = ingress::by_nginx(ingress)?;
+    let (cors, annotation) = ingress::by_nginx(ingress).or_else(|| ingress::by_others(ingress))?;
     let path = location::key("metadata.annotations", &annotation);
     Some(InFront { cors, path, is_list: false, services: services_of_ingress(ingress, namespace) })
 }
@@ -205,13 +205,18 @@ fn by_filters(route: &str, namespace: &str) -> Vec<InFront> {
     let mut answered = Vec::new();
     let mut add = |filters: Vec<&RawValue>, place: &str, services: &[ServiceName]| {
         for (number, filter) in filters.into_iter().enumerate() {
-            let Some(cors) = at(filter.get(), &["cors"]) else { continue };
-            answered.push(InFront {
-                cors: Cors::by_filter(texts(cors, &["allowOrigins"]), is_true(cors, &["allowCredentials"])),
-                path: format!("{place}.filters[{number}].cors.allowOrigins"),
-                is_list: true,
-                services: services.to_vec(),
-            });
+            let (cors, path) = match at(filter.get(), &["cors"]) {
+                Some(cors) => {
+                    let origins = texts(cors, &["allowOrigins"]);
+                    (Cors::by_filter(origins, is_true(cors, &["allowCredentials"])), "cors.allowOrigins")
+                }
+                None if at(filter.get(), &["extensionRef"]).is_some() => {
+                    (Cors::unread("a filter that it refers to"), "extensionRef")
+                }
+                None => continue,
+            };
+            let path = format!("{place}.filters[{number}].{path}");
+            answered.push(InFront { cors, path, is_list: true, services: services.to_vec() });
         }
     };
     for (index, rule) in items(route, &["spec", "rules"]).into_iter().enumerate() {
@@ -233,6 +238,10 @@ fn backends(rule: &str, namespace: &str) -> Vec<ServiceName> {
 
 /// The Service that a route of a namespace leads to by a reference.
 fn service(backend: &str, namespace: &str) -> Option<ServiceName> {
+    let is_service = text(backend, &["kind"]).is_none_or(|kind| &*kind == "Service");
+    if !is_service || at(backend, &["weight"]) == Some("0") {
+        return None;
+    }
     let of = text(backend, &["namespace"]);
     Some((of.as_deref().unwrap_or(namespace).to_owned(), text(backend, &["name"])?.to_string()))
 }

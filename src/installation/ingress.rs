@@ -151,14 +151,15 @@ impl Annotations<'_> {
     }
 }
 
-/// Controllers, by what the names of their classes contain.
+/// Controllers, by a word in the names of their classes.
 const CONTROLLERS: [&str; 8] = ["nginx", "alb", "traefik", "haproxy", "kong", "gce", "contour", "istio"];
 
 /// Whether a controller may read an Ingress: its class does not name another one.
 fn may_be_of(ingress: &str, controller: &str) -> bool {
     let class =
         text(ingress, &["spec", "ingressClassName"]).or_else(|| annotation(ingress, "kubernetes.io/ingress.class"));
-    class.is_none_or(|class| class.contains(controller) || !CONTROLLERS.iter().any(|other| class.contains(other)))
+    let names = |class: &str, controller: &str| class.split(['-', '.', '_', '/']).any(|word| word == controller);
+    class.is_none_or(|class| names(&class, controller) || !CONTROLLERS.iter().any(|other| names(&class, other)))
 }
 
 fn annotation<'i>(ingress: &'i str, name: &str) -> Option<Text<'i>> {
@@ -183,6 +184,13 @@ pub(crate) fn by_nginx(ingress: &str) -> Option<(Cors, String)> {
     Some((Cors::by_nginx(origins.as_deref(), said("cors-allow-credentials").as_deref()), name(said_by)))
 }
 
+/// Other controllers that may answer CORS, by the annotations that say so, which are not read.
+pub(crate) fn by_others(ingress: &str) -> Option<(Cors, String)> {
+    const MAY: [&str; 3] = ["haproxy-ingress.github.io/cors-enable", "haproxy.org/cors-enable", "konghq.com/plugins"];
+    let said = MAY.into_iter().find(|name| annotation(ingress, name).is_some_and(|said| &*said != "false"))?;
+    Some((Cors::unread("an annotation of its controller's"), said.to_owned()))
+}
+
 /// What a controller answers of CORS in place of the pods.
 ///
 /// # Errors
@@ -191,7 +199,7 @@ pub(crate) fn by_nginx(ingress: &str) -> Option<(Cors, String)> {
 fn cors(ingress: &str, objects: &Objects) -> Result<Option<Cors>, String> {
     match annotation(ingress, MIDDLEWARES).filter(|_| may_be_of(ingress, "traefik")) {
         Some(names) => proxies::by_middlewares(names.split(',').map(str::to_owned), objects),
-        None => Ok(by_nginx(ingress).map(|(cors, _)| cors)),
+        None => Ok(by_nginx(ingress).or_else(|| by_others(ingress)).map(|(cors, _)| cors)),
     }
 }
 
@@ -242,10 +250,33 @@ pub(crate) fn is_kind(kind: &Kind) -> bool {
 #[cfg(feature = "flyte-oauth-tls")]
 impl Ingress<'_> {
     /// The Secrets whose certificates it presents, if it leads to one of some Services.
-    pub(crate) fn presents(&self, services: &BTreeSet<String>) -> Vec<&str> {
+    pub(crate) fn presents(&self, services: &BTreeSet<String>, ingress: &str) -> Vec<&str> {
         let tls = self.spec.iter().flat_map(|spec| spec.tls.iter().flatten());
         let secrets = tls.filter_map(|tls| tls.secret_name.as_deref());
-        if self.ends_tls(services) { secrets.collect() } else { Vec::new() }
+        if self.ends_tls(services, ingress) { secrets.collect() } else { Vec::new() }
+    }
+
+    /// Whether it leads to one of some Services from a host for which it names no certificate.
+    pub(crate) fn has_bare_hosts(&self, services: &BTreeSet<String>, ingress: &str) -> bool {
+        let tls = || self.spec.iter().flat_map(|spec| spec.tls.iter().flatten());
+        let is_named = |host: &str| {
+            let wildcard = host.split_once('.').map(|(_, domain)| format!("*.{domain}"));
+            let is_it = |named: &Text| **named == *host || Some(&**named) == wildcard.as_deref();
+            // Without hosts it is for those of the rules.
+            tls().any(|tls| {
+                let mut hosts = tls.hosts.iter().flatten().peekable();
+                tls.secret_name.is_some() && (host.is_empty() || hosts.peek().is_none() || hosts.any(is_it))
+            })
+        };
+        let leads = |rule: &&Rule| {
+            let paths = rule.http.as_ref().and_then(|http| http.paths.as_ref()).into_iter().flatten();
+            paths.into_iter().any(|path| path.backend.as_ref().is_some_and(|backend| backend.is_one_of(services)))
+        };
+        let rules = self.spec.iter().flat_map(|spec| spec.rules.iter().flatten());
+        let mut hosts: Vec<&str> = rules.filter(leads).map(|rule| rule.host.as_deref().unwrap_or_default()).collect();
+        let default = self.spec.as_ref().and_then(|spec| spec.default_backend.as_ref());
+        hosts.extend(default.filter(|backend| backend.is_one_of(services)).map(|_| ""));
+        self.ends_tls(services, ingress) && hosts.into_iter().any(|host| !is_named(host))
     }
 
     /// The annotation by which a cloud's load balancer in front of it has the certificate, if it leads to one of some Services.
@@ -256,10 +287,10 @@ impl Ingress<'_> {
 
     /// Whether it leads to one of some Services, and clients do not see the certificate of what is behind it: ingress-nginx may be
     /// told that they do.
-    pub(super) fn ends_tls(&self, services: &BTreeSet<String>) -> bool {
+    pub(super) fn ends_tls(&self, services: &BTreeSet<String>, ingress: &str) -> bool {
         let annotations = self.metadata.as_ref().and_then(|metadata| metadata.annotations.as_ref());
         let passes = annotations.is_some_and(|annotations| annotations.passthrough.as_deref() == Some("true"));
-        !passes && self.leads_to(services)
+        !(passes && may_be_of(ingress, "nginx")) && self.leads_to(services)
     }
 
     fn leads_to(&self, services: &BTreeSet<String>) -> bool {

@@ -63,7 +63,7 @@ pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Resu
         let services = admin::services(objects, namespace)?;
         let presents = |found: &Found| {
             let ingress = found.read::<Ingress>(Listed::Ingress)?;
-            Ok(ingress.presents(&services).contains(&secret).then_some(()))
+            Ok(ingress.presents(&services, found.object.get()).contains(&secret).then_some(()))
         };
         if objects.find(Listed::Ingress, Some(namespace), presents)?.is_some() {
             return Ok(used(TLS_CRT, namespace));
@@ -91,7 +91,7 @@ pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Resu
     let mut at_gateway = None;
     if certificates::names(objects, (namespace, secret))? {
         each_at_gateway(&objects.everywhere(), &mut |at| {
-            if at.secret == (namespace, secret) && at_gateway.is_none() {
+            if at.secret == Some((namespace, secret)) && at_gateway.is_none() {
                 at_gateway = used(TLS_CRT, at.namespace);
             }
             Ok(())
@@ -104,7 +104,9 @@ pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Resu
 /// but those that pass it through.
 fn ends_tls(objects: &Objects, namespace: &str) -> Result<bool, String> {
     let services = admin::services(objects, namespace)?;
-    let by_ingress = |found: &Found| Ok(found.read::<Ingress>(Listed::Ingress)?.ends_tls(&services).then_some(()));
+    let by_ingress = |found: &Found| {
+        Ok(found.read::<Ingress>(Listed::Ingress)?.ends_tls(&services, found.object.get()).then_some(()))
+    };
     let by_route = |found: &Found| Ok(found.read::<Route>(Listed::Route)?.ends_tls(&services).then_some(()));
     let mut by_proxy = false;
     each_proxy(objects, &mut |_, proxy| {
@@ -183,7 +185,7 @@ pub(crate) fn tls_hosts(objects: &Objects, namespace: &str, secret: &str) -> Res
     })?;
     if certificates::names(objects, (namespace, secret))? {
         each_at_gateway(&objects.everywhere(), &mut |at| {
-            if at.secret != (namespace, secret) {
+            if at.secret != Some((namespace, secret)) {
                 return Ok(());
             }
             let by = format!("{} at {}", at.route, at.gateway);
@@ -197,83 +199,140 @@ pub(crate) fn tls_hosts(objects: &Objects, namespace: &str, secret: &str) -> Res
 /// The flyteadmins of all namespaces, and the certificates that are presented in front of them.
 #[derive(Debug, Default)]
 pub struct Survey {
-    /// The certificates; those that are not known are left out.
+    /// The certificates, and the routes for which none is known.
     pub presented: Vec<Presented>,
-    /// The flyteadmins; those that cannot be read are left out.
+    /// The flyteadmins.
     pub running: Vec<Running>,
+    /// Why there may be more of both.
+    pub unknown: Vec<String>,
 }
 
 impl Survey {
     /// Asks a host for the objects of all namespaces, for each kind once.
     pub fn of(host: &dyn Host) -> Self {
-        let objects = Objects::beside(host).everywhere();
-        Self { presented: presented(&objects), running: running(&objects) }
+        let objects = &Objects::beside(host).everywhere();
+        let mut survey = Self::default();
+        let read: [fn(&mut Self, &Objects) -> Result<(), String>; 6] =
+            [by_ingresses, by_routes, by_proxies, by_mesh, by_flyteadmins, by_gateways];
+        for read in read {
+            if let Err(unknown) = read(&mut survey, objects)
+                && !survey.unknown.contains(&unknown)
+            {
+                survey.unknown.push(unknown);
+            }
+        }
+        survey
+    }
+
+    fn add(&mut self, route: &str, namespace: &str, held: Held, issuer: Option<String>) {
+        let presented = Presented { route: route.to_owned(), namespace: namespace.to_owned(), held, issuer };
+        if !self.presented.contains(&presented) {
+            self.presented.push(presented);
+        }
     }
 }
 
-fn presented(objects: &Objects) -> Vec<Presented> {
+fn by_ingresses(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
     let mut services = admin::Services::among(objects);
-    let mut led = |found: &Found| services.of(&found.namespace).unwrap_or_default();
-    let mut presented = Vec::new();
-    let _ = objects.each(Listed::Ingress, None, |found| {
+    objects.each(Listed::Ingress, None, |found| {
         let ingress: Ingress = found.read(Listed::Ingress)?;
-        let led = led(found);
+        let led = services.of(&found.namespace)?;
         let issuer = ingress.issued_by().map(|(IssuedBy { is_cluster_wide, name }, _)| {
             let kind = if is_cluster_wide { Listed::ClusterIssuer } else { Listed::Issuer };
             format!("{} {name}", kind.kind().1)
         });
-        let secret = |secret: &str| Held::Secret(format!("{}/{secret}", found.namespace));
-        let secrets = ingress.presents(&led).into_iter().map(secret);
-        let at_load_balancer = ingress.certificate_elsewhere(&led).map(Held::LoadBalancer);
-        let mut held: Vec<Held> = secrets.chain(at_load_balancer).collect();
-        if held.is_empty() && ingress.ends_tls(&led) {
-            held.push(Held::Unsaid);
+        let title = found.title(Listed::Ingress);
+        let at_load_balancer = ingress.certificate_elsewhere(&led);
+        for secret in ingress.presents(&led, found.object.get()) {
+            survey.add(&title, &found.namespace, Held::Secret(format!("{}/{secret}", found.namespace)), issuer.clone());
         }
-        presented.extend(held.into_iter().map(|held| Presented {
-            route: found.title(Listed::Ingress),
-            namespace: found.namespace.clone(),
-            held,
-            issuer: issuer.clone(),
-        }));
+        if let Some(annotation) = at_load_balancer {
+            survey.add(&title, &found.namespace, Held::LoadBalancer(annotation), issuer);
+        } else if ingress.has_bare_hosts(&led, found.object.get()) {
+            survey.add(&title, &found.namespace, Held::Unsaid, None);
+        }
         Ok(())
-    });
-    let _ = objects.each(Listed::Route, None, |found| {
+    })
+}
+
+fn by_routes(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
+    let mut services = admin::Services::among(objects);
+    objects.each(Listed::Route, None, |found| {
         let route: Route = found.read(Listed::Route)?;
-        if route.ends_tls(&led(found)) {
-            let (route, namespace) = (found.title(Listed::Route), found.namespace.clone());
-            presented.push(Presented { route, namespace, held: Held::Router, issuer: None });
+        if route.ends_tls(&*services.of(&found.namespace)?) {
+            survey.add(&found.title(Listed::Route), &found.namespace, Held::Router, None);
         }
         Ok(())
-    });
-    let _ = each_proxy(objects, &mut |title, proxy| {
+    })
+}
+
+fn by_proxies(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
+    let mut services = admin::Services::among(objects);
+    each_proxy(objects, &mut |title, proxy| {
         let mut led: BTreeSet<&str> = BTreeSet::new();
-        for (namespace, name) in proxy.to.iter().filter(|_| proxy.ends_tls) {
-            if led.contains(&**namespace) || !services.of(namespace).unwrap_or_default().contains(name) {
+        for (namespace, name) in proxy.to.iter().filter(|_| !proxy.passes) {
+            if led.contains(&**namespace) || !services.of(namespace)?.contains(name) {
                 continue;
             }
             led.insert(namespace);
-            let secret = |(of, name): &(String, String)| Held::Secret(format!("{of}/{name}"));
-            let held = proxy.secret.as_ref().map_or(Held::Router, secret);
-            presented.push(Presented { route: title.to_owned(), namespace: namespace.clone(), held, issuer: None });
+            let held = match &proxy.secret {
+                Some((of, name)) => Held::Secret(format!("{of}/{name}")),
+                None if proxy.ends_tls => Held::Router,
+                None => Held::Unsaid,
+            };
+            survey.add(title, namespace, held, None);
         }
         Ok(())
-    });
-    for namespace in namespaces(objects) {
-        if ends_tls(objects, &namespace).unwrap_or(true) {
-            continue;
+    })
+}
+
+/// Istio's Gateways have the certificates, and are not read.
+fn by_mesh(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
+    let mut services = admin::Services::among(objects);
+    objects.each(Listed::VirtualService, None, |found| {
+        for proxy in Proxy::each(Listed::VirtualService, found) {
+            for (namespace, name) in proxy.to.iter().filter(|_| !proxy.hosts.is_empty()) {
+                if services.of(namespace)?.contains(name) {
+                    survey.add(&found.title(Listed::VirtualService), namespace, Held::Router, None);
+                }
+            }
         }
-        for own in admin::own_certificates(objects, &namespace, |_| true).unwrap_or_default() {
-            let held = Held::Secret(format!("{namespace}/{}", own.secret.0));
-            presented.push(Presented { route: own.title, namespace: namespace.clone(), held, issuer: None });
+        Ok(())
+    })
+}
+
+fn by_flyteadmins(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
+    let mut namespaces = BTreeSet::new();
+    objects.each(Listed::Deployment, None, |found| {
+        namespaces.insert(found.namespace.clone());
+        Ok(())
+    })?;
+    for namespace in namespaces {
+        for runner in admin::runners(objects, &namespace)? {
+            if !runner.is_flyte_two {
+                let unseen = runner.unseen(objects, &namespace);
+                survey.running.push(Running { deployment: runner.title, namespace: namespace.clone(), unseen });
+            }
+        }
+        if !ends_tls(objects, &namespace)? {
+            for own in admin::own_certificates(objects, &namespace, |_| true)? {
+                survey.add(&own.title, &namespace, Held::Secret(format!("{namespace}/{}", own.secret.0)), None);
+            }
         }
     }
-    let _ = each_at_gateway(objects, &mut |at| {
-        let AtGateway { secret: (of_secret, name), route, gateway, .. } = at;
-        let (route, held) = (format!("{route} at {gateway}"), Held::Secret(format!("{of_secret}/{name}")));
-        presented.push(Presented { route, namespace: at.namespace.to_owned(), held, issuer: None });
+    Ok(())
+}
+
+fn by_gateways(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
+    each_at_gateway(objects, &mut |at| {
+        let AtGateway { secret, route, gateway, namespace, .. } = at;
+        let (route, held) = match secret {
+            Some((of, name)) => (format!("{route} at {gateway}"), Held::Secret(format!("{of}/{name}"))),
+            None => ((*route).to_owned(), Held::Unsaid),
+        };
+        survey.add(&route, namespace, held, None);
         Ok(())
-    });
-    presented
+    })
 }
 
 /// A flyteadmin that a Deployment runs.
@@ -285,27 +344,4 @@ pub struct Running {
     pub namespace: String,
     /// What of its configuration is not seen, if something is not.
     pub unseen: Option<String>,
-}
-
-fn running(objects: &Objects) -> Vec<Running> {
-    let mut running = Vec::new();
-    for namespace in namespaces(objects) {
-        for runner in admin::runners(objects, &namespace).unwrap_or_default() {
-            if !runner.is_flyte_two {
-                let unseen = runner.unseen(objects, &namespace);
-                running.push(Running { deployment: runner.title, namespace: namespace.clone(), unseen });
-            }
-        }
-    }
-    running
-}
-
-/// The namespaces in which Deployments are.
-fn namespaces(objects: &Objects) -> BTreeSet<String> {
-    let mut namespaces = BTreeSet::new();
-    let _ = objects.each(Listed::Deployment, None, |found| {
-        namespaces.insert(found.namespace.clone());
-        Ok(())
-    });
-    namespaces
 }

@@ -28,6 +28,9 @@ pub(super) struct Proxy {
     /// Whether clients see a certificate of its own, or its controller's.
     #[cfg(feature = "flyte-oauth-tls")]
     pub(super) ends_tls: bool,
+    /// Whether they see that of what is behind it.
+    #[cfg(feature = "flyte-oauth-tls")]
+    pub(super) passes: bool,
     /// The namespace and the name of the Secret whose certificate clients see.
     #[cfg(feature = "flyte-oauth-tls")]
     pub(super) secret: Option<(String, String)>,
@@ -99,6 +102,8 @@ impl Proxy {
             has_tls: tls.is_some(),
             #[cfg(feature = "flyte-oauth-tls")]
             ends_tls: tls.is_some_and(|tls| !is_true(tls, &["passthrough"])),
+            #[cfg(feature = "flyte-oauth-tls")]
+            passes: tls.is_some_and(|tls| is_true(tls, &["passthrough"])),
             #[cfg(feature = "flyte-oauth-tls")]
             secret: tls.and_then(|tls| {
                 let secret = text(tls, &["secretName"])?;

@@ -127,7 +127,11 @@ pub(super) fn judge_ingress(
     let Some((by, annotation)) = ingress.issued_by() else { return Ok(()) };
     let namespace = request.namespace();
     let services = admin::services(&Others::beside(host), namespace).unwrap_or_default();
-    let Some(secret) = ingress.presents(&services).first().map(|secret| format!("Secret {}", Shortened(secret))) else {
+    let Some(secret) = ingress
+        .presents(&services, request.object()?.get())
+        .first()
+        .map(|secret| format!("Secret {}", Shortened(secret)))
+    else {
         return Ok(());
     };
     let path = location::key("metadata.annotations", annotation);

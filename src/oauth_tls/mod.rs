@@ -251,15 +251,16 @@ fn judge_certificates(
 /// Refuses what is wrong. Where another provider gives out the tokens, who signed the certificate is worth a notice alone.
 fn add(faults: Vec<Fault>, settings: &Settings, host: &dyn Host, namespace: &str, report: &mut Report) {
     let is_about_trust = |fault: &Fault| TRUST.contains(&fault.rule);
-    let tokens = match faults.iter().any(is_about_trust).then(|| provider::of(settings, host, namespace)) {
-        None => Tokens::ByFlyteadmin,
-        Some(Ok(tokens)) => tokens,
-        Some(Err(reason)) => {
-            let text = format!("whether another OAuth provider gives out the tokens is not known: {reason}");
-            report.note(rules::NOT_CHECKED, text);
-            Tokens::ByFlyteadmin
-        }
-    };
+    let tokens =
+        match faults.iter().any(is_about_trust).then(|| provider::of(settings, &Others::beside(host), namespace)) {
+            None => Tokens::ByFlyteadmin,
+            Some(Ok(tokens)) => tokens,
+            Some(Err(reason)) => {
+                let text = format!("whether another OAuth provider gives out the tokens is not known: {reason}");
+                report.note(rules::NOT_CHECKED, text);
+                Tokens::ByFlyteadmin
+            }
+        };
     for fault in faults {
         match &tokens {
             Tokens::ByAnother(provider) if is_about_trust(&fault) => report.note(

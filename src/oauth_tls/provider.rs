@@ -36,13 +36,12 @@ pub(super) enum Tokens {
 /// # Errors
 ///
 /// Why that is not known.
-pub(super) fn of(settings: &Settings, host: &dyn Host, namespace: &str) -> Result<Tokens, String> {
+pub(super) fn of(settings: &Settings, others: &Others, namespace: &str) -> Result<Tokens, String> {
     match settings.oauth() {
         Oauth::Itself => Ok(Tokens::ByFlyteadmin),
         Oauth::External => Ok(Tokens::ByAnother("another provider, by the settings".to_owned())),
         Oauth::Detect => {
-            let others = Others::beside(host);
-            let runners = admin::runners(&others, namespace).unwrap_or_default();
+            let runners = admin::runners(others, namespace).unwrap_or_default();
             if !runners.is_empty() && runners.iter().all(|runner| runner.is_flyte_two) {
                 return Ok(Tokens::FlyteTwo);
             }
@@ -105,7 +104,9 @@ pub(super) fn judge(
         let Reading { mut config, unseen, own_files, .. } = reader.reading(&others, namespace)?;
         let Some(fault) = fault(&mut config)?.filter(|fault| own_files.contains(&fault.place.path)) else {
             let asks = config.security()?.use_auth.is_some_and(|said| said.value);
-            if asks && unseen.is_empty() && matches!(config.auth(), Ok(Auth::External(_))) {
+            let is_external = asks && unseen.is_empty() && matches!(config.auth(), Ok(Auth::External(_)));
+            // Flags and variables come before it, and another ConfigMap may be what is mounted.
+            if is_external && matches!(of(settings, &others, namespace), Ok(Tokens::ByAnother(_))) {
                 verdict.seen.shows(Sentence::Certificate);
             }
             continue;

@@ -126,9 +126,8 @@ fn what_only_another_environment_has_does_not_count() {
     assert!(run.out.contains(&parted), "{}", run.out);
 }
 
-#[test]
-fn a_certificate_of_one_environment_says_nothing_of_another() {
-    const BEHIND_TLS: &str = "
+/// flyteadmin, and an Ingress with a certificate in front of it.
+const BEHIND_TLS: &str = "
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -156,7 +155,9 @@ spec:
   tls: [{hosts: [flyte.example.com], secretName: tls}]
   rules: [{host: flyte.example.com, http: {paths: [{backend: {service: {name: flyteadmin}}}]}}]
 ";
-    const CERTIFICATE: &str = "
+
+/// That certificate.
+const CERTIFICATE: &str = "
 ---
 apiVersion: cert-manager.io/v1
 kind: Certificate
@@ -168,6 +169,9 @@ kind: ClusterIssuer
 metadata: {name: letsencrypt}
 spec: {acme: {server: https://acme-v02.api.letsencrypt.org/directory}}
 ";
+
+#[test]
+fn a_certificate_of_one_environment_says_nothing_of_another() {
     let prod = format!("{ADMIN}{BEHIND_TLS}{CERTIFICATE}");
     let staging = format!("{ADMIN}{BEHIND_TLS}").replace("other.example.com", "third.example.com");
     let folder = folder(&[("prod.yaml", prod.as_bytes()), ("staging.yaml", staging.as_bytes())]);
@@ -178,4 +182,110 @@ spec: {acme: {server: https://acme-v02.api.letsencrypt.org/directory}}
     assert!(both.out.contains("not shown  OAuth has a certificate"), "{}", both.out);
     let missing = "Ingress flyte/flyteadmin presents Secret flyte/tls, which is not among these manifests; add it, without its key";
     assert!(both.out.contains(&format!("{missing} (in the environment of {staging})")), "{}", both.out);
+}
+
+/// flyteadmin with its Service, and with a Secret whose password is as given.
+fn admin_with(secret: &str) -> String {
+    format!(
+        "apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: flyteadmin, namespace: flyte}}
+spec:
+  template:
+    metadata: {{labels: {{app: flyteadmin}}}}
+    spec:
+      securityContext: {{runAsUser: 1000}}
+      containers: [{{name: flyteadmin, command: [flyteadmin, --config, /etc/flyte/config/*.yaml, serve]}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: flyteadmin, namespace: flyte}}
+spec: {{selector: {{app: flyteadmin}}}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {{name: db-pass, namespace: flyte}}
+stringData: {{pass: {secret}}}
+"
+    )
+}
+
+/// An Ingress that lets in every origin in front of flyteadmin.
+const OPEN_ROUTE: &str = "
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: flyteadmin
+  namespace: flyte
+  annotations: {nginx.ingress.kubernetes.io/enable-cors: \"true\"}
+spec:
+  rules: [{host: flyte.example.com, http: {paths: [{backend: {service: {name: flyteadmin}}}]}}]
+";
+
+#[test]
+fn a_placeholder_in_a_file_beside_it_makes_no_environment_of_its_own() {
+    let route = format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: db-pass, namespace: flyte}}\n{OPEN_ROUTE}");
+    let folder = folder(&[("app.yaml", admin_with("changeme").as_bytes()), ("edge.yaml", route.as_bytes())]);
+    let run = run(&["check", folder.path().to_str().unwrap()], "");
+    assert_eq!(Some(1), run.code, "{}", run.out);
+    assert!(run.out.contains("flyte-admin-cors/any-origin") && !run.out.contains("environments"), "{}", run.out);
+}
+
+#[test]
+fn an_environment_is_all_that_is_below_its_folder() {
+    let file = |environment: &str, name: &str| format!("{environment}/flyte-core/{name}.yaml");
+    let prod = admin_with("a").replace("1000", "1001");
+    let folder = folder(&[
+        (&*file("prod", "templates/admin/deployment"), prod.as_bytes()),
+        (&*file("staging", "templates/admin/deployment"), admin_with("b").as_bytes()),
+        (&*file("staging", "ingress"), OPEN_ROUTE.as_bytes()),
+    ]);
+    let both = run(&["check", folder.path().to_str().unwrap()], "");
+    assert_eq!(Some(1), both.code, "{}", both.out);
+    assert!(both.out.contains("Checked as 2 environments"), "{}", both.out);
+    assert!(both.out.contains(&format!("Ingress flyte/flyteadmin  {}", path(&folder, &file("staging", "ingress")))));
+    assert!(!both.out.contains("Check each environment separately"), "{}", both.out);
+}
+
+#[test]
+fn what_environments_share_is_checked_in_each() {
+    let prod = admin_with("a").replace("1000", "1001");
+    let folder = folder(&[
+        ("common/ingress.yaml", OPEN_ROUTE.as_bytes()),
+        ("prod/admin.yaml", prod.as_bytes()),
+        ("staging/admin.yaml", admin_with("b").as_bytes()),
+    ]);
+    let run = run(&["check", folder.path().to_str().unwrap()], "");
+    assert_eq!(Some(1), run.code, "{}", run.out);
+    assert!(run.out.contains("flyte-admin-cors/any-origin"), "{}", run.out);
+}
+
+#[test]
+fn a_second_way_to_flyteadmin_without_a_certificate_is_not_shown_to_have_one() {
+    let route = "rules: [{host: flyte.example.com, http: {paths: [{backend: {service: {name: flyteadmin}}}]}}]";
+    let mended = ADMIN.replace("other", "console");
+    let with = |manifests: &str| {
+        run(&["check", "--namespace", "flyte", "-"], &format!("{mended}{BEHIND_TLS}{CERTIFICATE}{manifests}"))
+    };
+    assert!(with("").out.contains("holds      OAuth has a certificate"), "{}", with("").out);
+    for (kind, more) in [
+        ("Ingress", format!("apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{name: a, namespace: flyte}}\nspec: {{{}}}\n", route.replace("flyte.", "other."))),
+        ("HTTPRoute", "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: a, namespace: flyte}\nspec: {parentRefs: [{name: gone}], rules: [{backendRefs: [{name: flyteadmin, port: 80}]}]}\n".to_owned()),
+        ("IngressRoute", "apiVersion: traefik.io/v1alpha1\nkind: IngressRoute\nmetadata: {name: a, namespace: flyte}\nspec: {routes: [{match: Host(`a.example.com`), services: [{name: flyteadmin, port: 80}]}]}\n".to_owned()),
+    ] {
+        let run = with(&format!("---\n{more}"));
+        assert!(run.out.contains("not shown  OAuth has a certificate"), "{}", run.out);
+        assert!(run.out.contains(&format!("no certificate is seen for {kind} flyte/a")), "{}", run.out);
+    }
+}
+
+#[test]
+fn a_provider_in_a_config_map_that_nobody_mounts_shows_no_certificate() {
+    let stale = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: flyte-admin-base-config, namespace: flyte}\ndata:\n  server.yaml: |\n    server: {security: {useAuth: true}}\n    auth: {appAuth: {authServerType: External, externalAuthServer: {baseUrl: https://idp.example.com}}}\n";
+    let run = run(
+        &["check", "--namespace", "flyte", "-"],
+        &format!("{}{BEHIND_TLS}---\n{stale}", ADMIN.replace("other", "console")),
+    );
+    assert!(run.out.contains("presents Secret flyte/tls, which is not among these manifests"), "{}", run.out);
 }

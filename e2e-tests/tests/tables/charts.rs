@@ -11,7 +11,7 @@ use flytewarden_offline::{
     check::Check,
     images::Images,
     linked::Linked,
-    report::{Judged, Namespaces},
+    report::{Judged, Namespaces, Report},
     settings::Settings,
 };
 use libtest_mimic::{Failed, Trial};
@@ -140,7 +140,7 @@ fn check_chart(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> 
         images: Images::default(),
         namespaces: Namespaces::All,
     };
-    let report = check(&with, &[charts().join(chart)], false).report;
+    let report = check(&with, Report::default(), &[charts().join(chart)], &[], false).report;
     let mut found = Vec::new();
     for object in &report.objects {
         for violation in object.violations.iter().filter(|violation| violation.policy == policy) {
@@ -165,7 +165,8 @@ fn check_filled() -> Result<(), Failed> {
         images: Images::default(),
         namespaces: Namespaces::All,
     };
-    let Checked { report, fixed } = check(&with, &[charts().join("flyte-v0.13.0-sandbox.yaml")], true);
+    let Checked { report, fixed } =
+        check(&with, Report::default(), &[charts().join("flyte-v0.13.0-sandbox.yaml")], &[], true);
     let is_filled = |object: &&Judged| object.notices.iter().any(|notice| notice.rule == "filled");
     let filled: Vec<_> = report.objects.iter().filter(is_filled).map(|object| object.place.title()).collect();
     let expected = [

@@ -9,15 +9,18 @@ use crate::report::Related;
 pub(crate) struct Names<'c> {
     cluster: &'c Cluster,
     /// By kind, namespace and name, with the place among the cluster's.
-    objects: BTreeMap<[&'c str; 3], (usize, &'c [Held])>,
+    /// `None` where two groups have a kind of that name, and nothing says which is meant.
+    objects: BTreeMap<[&'c str; 3], Option<(usize, &'c [Held])>>,
 }
 
 impl<'c> Names<'c> {
     pub(crate) fn of(cluster: &'c Cluster) -> Self {
-        let named = |(place, ([_, kind, namespace, name], held)): (usize, (&'c [String; 4], &'c Vec<Held>))| {
-            ([&**kind, &**namespace, &**name], (place, &**held))
-        };
-        Self { cluster, objects: cluster.objects.iter().enumerate().map(named).collect() }
+        let mut objects = BTreeMap::new();
+        for (place, ([_, kind, namespace, name], held)) in cluster.objects.iter().enumerate() {
+            let named = objects.entry([&**kind, &**namespace, &**name]);
+            named.and_modify(|other| *other = None).or_insert(Some((place, &**held)));
+        }
+        Self { cluster, objects }
     }
 
     /// The objects that a text names, each once, as whoever is in a file means them.
@@ -28,7 +31,7 @@ impl<'c> Names<'c> {
             let kind = pair[0].trim_start_matches('(');
             let object = pair[1].trim_end_matches(|end: char| !end.is_ascii_alphanumeric());
             let (namespace, name) = object.split_once('/').unwrap_or(("", object));
-            let Some((place, several)) = self.objects.get(&[kind, namespace, name]) else { continue };
+            let Some(Some((place, several))) = self.objects.get(&[kind, namespace, name]) else { continue };
             let Choice::One(held) = self.cluster.environment_of(file).choices[*place] else { continue };
             let found = self.cluster.related(format!("{kind} {object}"), &several[held]);
             if !related.contains(&found) {

@@ -13,8 +13,8 @@ type Services<'f> = dyn FnMut(&str) -> Result<Rc<BTreeSet<String>>, String> + 'f
 
 /// A certificate that a Gateway presents for a route.
 pub(crate) struct AtGateway<'g> {
-    /// The namespace and the name of the Secret.
-    pub(crate) secret: (&'g str, &'g str),
+    /// The namespace and the name of the Secret; `None` where a route leads there and no listener is seen to present one.
+    pub(crate) secret: Option<(&'g str, &'g str)>,
     /// The route, as people name it.
     pub(crate) route: &'g str,
     /// The namespace of the Service.
@@ -44,8 +44,9 @@ pub(crate) fn each_certificate(
             if led.is_empty() {
                 return Ok(());
             }
-            let title = found.title(kind);
-            each_listener(objects, kind, (found, &route), &mut |gateway, listener, listeners| {
+            let title = &found.title(kind);
+            let mut is_presented = false;
+            let leads = each_listener(objects, kind, (found, &route), &mut |gateway, listener, listeners| {
                 let mut hosts: Vec<&str> =
                     route.hostnames().filter(|host| listener.presents_to(host, listeners)).collect();
                 if route.hostnames().next().is_none() {
@@ -56,15 +57,21 @@ pub(crate) fn each_certificate(
                 let certificates = listener.tls.iter().flat_map(|tls| tls.certificates.iter().flatten());
                 for certificate in certificates {
                     let namespace = certificate.namespace.as_deref().unwrap_or(&gateway.namespace);
-                    let secret = (namespace, certificate.name.as_deref().unwrap_or_default());
+                    let secret = Some((namespace, certificate.name.as_deref().unwrap_or_default()));
                     let gateway = &gateway.title(Listed::Gateway);
+                    is_presented = true;
                     for namespace in &led {
-                        each(&AtGateway { secret, route: &title, namespace, gateway, hosts: &hosts })?;
+                        each(&AtGateway { secret, route: title, namespace, gateway, hosts: &hosts })?;
                     }
                 }
                 Ok(())
-            })
-            .map(|_| ())
+            })?;
+            if leads && !is_presented {
+                for namespace in &led {
+                    each(&AtGateway { secret: None, route: title, namespace, gateway: "", hosts: &[] })?;
+                }
+            }
+            Ok(())
         })?;
     }
     Ok(())
