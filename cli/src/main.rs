@@ -132,6 +132,14 @@ struct CheckArguments {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 
+    /// Also writes the report to a file, in another format: `sarif=flytewarden.sarif`; can be given more than once.
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = output)]
+    output: Vec<(Format, PathBuf)>,
+
+    /// What makes the command exit with 1.
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = FailOn::Violation)]
+    fail_on: FailOn,
+
     /// Lists the policies and stops.
     #[arg(long)]
     list: bool,
@@ -161,6 +169,16 @@ struct PushArguments {
     /// The registry is asked over plain http.
     #[arg(long)]
     insecure: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FailOn {
+    /// Violations, and notices too.
+    Notice,
+    /// Violations.
+    Violation,
+    /// Nothing that is found; what could not be checked still exits with 2.
+    Never,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -265,21 +283,47 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
         true => &mut anstream::AutoStream::auto(io::stderr().lock()),
         false => &mut out,
     };
-    let written = match arguments.format {
-        Format::Text => text::text(&report, report_out),
-        Format::Json => json(&report, report_out),
-        Format::Sarif => json(&sarif(&report, &policies), report_out),
-        Format::Junit => junit(&report).map_err(io::Error::other).and_then(|xml| report_out.write_all(xml.as_bytes())),
-    };
+    for (format, file) in &arguments.output {
+        let mut text = Vec::new();
+        write_report(*format, &report, &policies, &mut anstream::StripStream::new(&mut text))?;
+        fs::write(file, text).map_err(|error| format!("--output {}: {error}", shown(file)))?;
+    }
+    let written = write_report(arguments.format, &report, &policies, report_out);
     finish(written.and_then(|()| report_out.flush()))?;
     let is_required = |name: &str| arguments.require.iter().any(|required| required == ALL || required == name);
     let mut missing = report.sentences.iter().filter(|shown| shown.state == State::NotShown);
     let is_missing = missing.any(|shown| is_required(shown.name));
-    Ok(match (report.summary.unjudged, report.summary.violations) {
-        (0, 0) if !is_missing => ExitCode::SUCCESS,
-        (0, violations) if violations > 0 && !is_missing => ExitCode::from(VIOLATIONS),
-        _ => ExitCode::from(UNJUDGED),
+    let summary = &report.summary;
+    let failures = match arguments.fail_on {
+        FailOn::Violation => summary.violations,
+        FailOn::Notice => summary.violations + summary.notices,
+        FailOn::Never => 0,
+    };
+    Ok(match failures {
+        _ if summary.unjudged > 0 || is_missing => ExitCode::from(UNJUDGED),
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(VIOLATIONS),
     })
+}
+
+fn write_report(
+    format: Format,
+    report: &Report,
+    policies: &[Box<dyn Policy>],
+    out: &mut (impl Write + ?Sized),
+) -> io::Result<()> {
+    match format {
+        Format::Text => text::text(report, out),
+        Format::Json => json(report, out),
+        Format::Sarif => json(&sarif(report, policies), out),
+        Format::Junit => junit(report).map_err(io::Error::other).and_then(|xml| out.write_all(xml.as_bytes())),
+    }
+}
+
+/// A format and a file, `sarif=flytewarden.sarif`.
+fn output(text: &str) -> Result<(Format, PathBuf), String> {
+    let (format, file) = text.split_once('=').ok_or("it must be FORMAT=FILE")?;
+    Ok((Format::from_str(format, false)?, PathBuf::from(file)))
 }
 
 /// Writes the violations of a report to a file. What could not be checked is no part of it, and is printed.

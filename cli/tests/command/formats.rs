@@ -149,3 +149,38 @@ fn junit_says_how_much_was_counted_and_not_spelt_out() {
     let run = run(&["check", "--format", "junit", "-"], &pod);
     assert!(run.out.contains("and 10 more in this object"), "{}", run.out);
 }
+
+#[test]
+fn one_run_writes_several_formats() {
+    let folder = crate::folder(&[]);
+    let file = |name: &str| crate::path(&folder, name);
+    let outputs = ["sarif=a.sarif", "junit=b.xml", "json=c.json", "text=d.txt"].map(|output| {
+        let (format, name) = output.split_once('=').unwrap();
+        format!("--output={format}={}", file(name))
+    });
+    let mut arguments = vec!["check", "-"];
+    arguments.extend(outputs.iter().map(String::as_str));
+    let found = run(&arguments, BAD);
+    assert_eq!(Some(1), found.code, "{}", found.err);
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(found.out, read("d.txt"));
+    for (name, format) in [("a.sarif", "sarif"), ("b.xml", "junit"), ("c.json", "json")] {
+        assert_eq!(run(&["check", "--format", format, "-"], BAD).out, read(name), "{format}");
+    }
+    for wrong in ["sarif", "xml=a", "sarif=/nowhere/a"] {
+        assert_eq!(Some(2), run(&["check", "--output", wrong, "-"], BAD).code, "{wrong}");
+    }
+}
+
+#[test]
+fn what_fails_a_run_can_be_chosen() {
+    let notice = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: flyte-admin-base-config, namespace: flyte}\ndata: {server.yaml: 'security: {allowCors: true}'}\n";
+    for (input, codes) in [(GOOD, [0, 0, 0]), (BAD, [1, 1, 0]), ("a: b", [2, 2, 2])] {
+        for (level, code) in ["notice", "violation", "never"].into_iter().zip(codes) {
+            let found = run(&["check", "--fail-on", level, "-"], input);
+            assert_eq!(Some(code), found.code, "{level}: {}", found.out);
+        }
+    }
+    let noticed = run(&["check", "--fail-on", "notice", "-"], notice);
+    assert!(noticed.out.contains("notice") && noticed.code == Some(1), "{}", noticed.out);
+}
