@@ -325,14 +325,14 @@ fn references_are_of_this_version_and_repository() {
             is_of(&tag, file, &text);
         }
     }
-    for file in ["SECURITY.md", "README.md"] {
+    for file in ["SECURITY.md", "README.md", "action.yml"] {
         is_of(&tag, file, &text(&root().join(file)));
     }
 }
 
 /// Whether addresses in a page lead to a version.
 fn is_of(tag: &str, file: &str, page: &str) {
-    for start in ["?ref=", "/releases/download/", "@refs/tags/", "<policy>:", "/flytewarden:"] {
+    for start in ["?ref=", "/releases/download/", "@refs/tags/", "<policy>:", "/flytewarden:", "/flytewarden@"] {
         for address in page.split(start).skip(1) {
             // A policy's own release has its name before the version.
             let address = address.split_once("%2F").map_or(address, |(_, version)| version);
