@@ -15,8 +15,18 @@ from urllib.parse import parse_qs, urlparse
 RESOURCES = {
     "/api/v1": {"configmaps": "ConfigMap", "services": "Service"},
     "/apis/apps/v1": {"deployments": "Deployment"},
-    "/apis/networking.k8s.io/v1": {"ingresses": "Ingress"},
+    "/apis/cert-manager.io/v1": {"clusterissuers": "ClusterIssuer", "issuers": "Issuer"},
+    "/apis/gateway.envoyproxy.io/v1alpha1": {"securitypolicies": "SecurityPolicy"},
+    "/apis/gateway.networking.k8s.io/v1": {"gateways": "Gateway", "grpcroutes": "GRPCRoute", "httproutes": "HTTPRoute"},
+    "/apis/networking.istio.io/v1": {"virtualservices": "VirtualService"},
+    "/apis/networking.k8s.io/v1": {"ingresses": "Ingress", "networkpolicies": "NetworkPolicy"},
+    "/apis/projectcontour.io/v1": {"httpproxies": "HTTPProxy"},
+    "/apis/route.openshift.io/v1": {"routes": "Route"},
+    "/apis/security.istio.io/v1": {"authorizationpolicies": "AuthorizationPolicy"},
+    "/apis/traefik.io/v1alpha1": {"ingressroutes": "IngressRoute", "middlewares": "Middleware"},
 }
+# All others are in namespaces.
+CLUSTER_WIDE = {"ClusterIssuer"}
 
 lock = threading.Lock()
 version = 1
@@ -26,8 +36,9 @@ watchers = []
 
 def stored(obj):
     """An object as the API server keeps it: in a namespace, with a version and an identity."""
-    metadata = {"namespace": "default", **obj.get("metadata", {}), "resourceVersion": str(version)}
-    metadata["uid"] = "/".join([obj["kind"], metadata["namespace"], metadata.get("name", ""), str(version)])
+    namespace = {} if obj["kind"] in CLUSTER_WIDE else {"namespace": "default"}
+    metadata = {**namespace, **obj.get("metadata", {}), "resourceVersion": str(version)}
+    metadata["uid"] = "/".join([obj["kind"], metadata.get("namespace", ""), metadata.get("name", ""), str(version)])
     return {**obj, "metadata": metadata}
 
 
@@ -72,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
             if url.path.startswith(group + "/") and plural in kinds and namespaced[:1] in ([], ["namespaces"]):
                 namespace = namespaced[1] if namespaced else None
                 kind, api_version = kinds[plural], group.removeprefix("/apis/").removeprefix("/api/")
-                selects = lambda obj: obj["kind"] == kind and namespace in (None, obj["metadata"]["namespace"])
+                selects = lambda obj: obj["kind"] == kind and namespace in (None, obj["metadata"].get("namespace"))
                 query = parse_qs(url.query)
                 if "watch" in query:
                     return self.watch(selects, query.get("resourceVersion", ["0"])[0])
@@ -85,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
     def discovery(self, group):
         verbs = ["get", "list", "watch"]
         resources = [
-            {"name": plural, "singularName": kind.lower(), "namespaced": True, "kind": kind, "verbs": verbs}
+            {"name": plural, "singularName": kind.lower(), "namespaced": kind not in CLUSTER_WIDE, "kind": kind, "verbs": verbs}
             for plural, kind in RESOURCES[group].items()
         ]
         api_version = group.removeprefix("/apis/").removeprefix("/api/")

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
-#[cfg(feature = "all")]
+#[cfg(feature = "admin-config")]
 use crate::host::Remembering;
 use crate::{
     admission::{self, AdmissionRequest, Payload},
@@ -152,7 +152,7 @@ impl Policies<'_> {
         if request.operation() == "DELETE" {
             return Ok(());
         }
-        #[cfg(feature = "all")]
+        #[cfg(feature = "admin-config")]
         let host = &Remembering::new(host);
         for Carried { policy, settings } in self.carried(settings)? {
             if policy.concerns(request.kind()) {

@@ -18,7 +18,7 @@ pub const ADMIN_CONTAINERS: [&str; 2] = [FLYTEADMIN, "flyte"];
 pub const ADMIN_IMAGES: [&str; 4] = [FLYTEADMIN, "flyteadmin-release", FLYTE_BINARY, "flyte-binary-release"];
 /// The last part of the repository of Flyte 2's image. Its chart is published under the name of Flyte 1's, and its container,
 /// its Deployment and its ConfigMap have the names of Flyte 1's too.
-#[cfg(feature = "admin-config")]
+#[cfg(any(feature = "admin-config", feature = "pod-users"))]
 pub const FLYTE_2_IMAGE: &str = "flyte-binary-v2";
 /// The last part of the repository of its console's image.
 #[cfg(feature = "flyte2-exposure")]
@@ -156,10 +156,8 @@ const IMAGES: [&str; 6] = [FLYTEADMIN, "flytescheduler", "flytepropeller", DATAC
 /// The user that Flyte's charts run one of its own images as, and the value that makes them do so where they do not by themselves.
 #[cfg(feature = "pod-users")]
 pub fn user_of(image: &Repository) -> Option<(u32, Option<&'static str>)> {
-    let name = match image.name().strip_suffix("-release").unwrap_or(image.name()) {
-        FLYTE_2_IMAGE => FLYTE_BINARY,
-        name => name,
-    };
+    let name = image.name().strip_suffix("-release").unwrap_or(image.name());
+    let name = if name == FLYTE_2_IMAGE { FLYTE_BINARY } else { name };
     let users = USERS.iter().find(|users| users.components.contains(&name))?;
     let value = (name == FLYTE_BINARY).then_some("deployment.podSecurityContext.enabled: true");
     (image.owner() == Some("flyteorg") && IMAGES.contains(&name)).then_some((users.user, value))

@@ -1,6 +1,6 @@
 //! What a policy can ask beside the request: for other objects, images, the time, and what certificates are checked with.
 
-#[cfg(feature = "all")]
+#[cfg(feature = "admin-config")]
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -79,27 +79,27 @@ impl Host for NoHost {
     }
 }
 
-/// A host that is asked for each list once, however many policies want it.
-#[cfg(feature = "all")]
+/// A host that is asked for each list once, however many policies or parts of one want it.
+#[cfg(feature = "admin-config")]
 pub(crate) struct Remembering<'h> {
     host: &'h dyn Host,
     lists: RefCell<Vec<(Question, Answer)>>,
 }
 
 /// A kind, and a namespace or all.
-#[cfg(feature = "all")]
+#[cfg(feature = "admin-config")]
 type Question = (Listed, Option<String>);
-#[cfg(feature = "all")]
+#[cfg(feature = "admin-config")]
 type Answer = Result<Vec<Box<RawValue>>, String>;
 
-#[cfg(feature = "all")]
+#[cfg(feature = "admin-config")]
 impl<'h> Remembering<'h> {
     pub(crate) fn new(host: &'h dyn Host) -> Self {
         Self { host, lists: RefCell::default() }
     }
 }
 
-#[cfg(feature = "all")]
+#[cfg(feature = "admin-config")]
 impl Host for Remembering<'_> {
     fn list(&self, kind: Listed, namespace: Option<&str>) -> Answer {
         let is_it = |(asked, _): &&(Question, Answer)| asked.0 == kind && asked.1.as_deref() == namespace;
@@ -119,6 +119,7 @@ impl Host for Remembering<'_> {
         self.host.now()
     }
 
+    #[cfg(feature = "flyte-oauth-tls")]
     fn pki(&self) -> Result<&'static Pki, String> {
         self.host.pki()
     }

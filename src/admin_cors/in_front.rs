@@ -13,11 +13,11 @@ use serde_json::value::RawValue;
 
 use super::{note, options, rules, settings::Settings};
 use crate::{
-    admin_config::{ANY, Item},
+    admin_config::{ANY, Item, server::Server},
     admission::AdmissionRequest,
     host::{Host, Listed},
     installation::{
-        admin::Services,
+        admin::{self, Services},
         fields::{at, is_true, items, text, texts},
         ingress,
         objects::{Found, Objects},
@@ -98,6 +98,8 @@ pub(super) fn judge(
             leads => leads,
         };
         match leads {
+            // What Flyte 2 answers is another policy's.
+            Ok(true) if found.is_empty() && leads_to_flyte_two(&objects, &in_front.services) => {}
             Ok(true) => {
                 verdict.seen.judged();
                 verdict.violations.extend(found);
@@ -112,6 +114,19 @@ pub(super) fn judge(
         }
     }
     Ok(())
+}
+
+/// Whether all that runs in the namespaces of some Services is Flyte 2.
+fn leads_to_flyte_two(objects: &Objects, services: &[ServiceName]) -> bool {
+    let mut is_one = services.is_empty();
+    for (namespace, _) in services {
+        let read = admin::each_server(objects, namespace, |_, _, _, server| {
+            is_one |= !matches!(server, Server::FlyteTwo);
+            Ok(())
+        });
+        is_one |= read.is_err();
+    }
+    !is_one
 }
 
 /// Whether one of some Services leads to flyteadmin.

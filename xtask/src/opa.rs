@@ -7,10 +7,14 @@ use flytewarden::{abi::opa::ENTRYPOINTS, decision::DECLARED};
 use serde_json::{Value, json};
 use tar::{Builder, Header};
 use wasm_encoder::{
-    ConstExpr, DataSection, ExportKind, ExportSection, GlobalSection, GlobalType, MemoryType, Module, ValType,
+    BlockType, CodeSection, ConstExpr, DataCountSection, DataSection, ExportKind, ExportSection, Function,
+    FunctionSection, GlobalSection, GlobalType, MemoryType, Module, SectionId, TypeSection, ValType,
     reencode::{Error, Reencode, utils},
 };
-use wasmparser::{CustomSectionReader, DataSectionReader, ExportSectionReader, GlobalSectionReader, Parser};
+use wasmparser::{
+    CodeSectionReader, CustomSectionReader, DataKind, DataSectionReader, ExportSectionReader, FunctionSectionReader,
+    GlobalSectionReader, Operator, Parser, Payload, TypeRef, TypeSectionReader,
+};
 
 use crate::{Artifact, Build, CORE, Result, UNKNOWN, compile, docs};
 
@@ -18,10 +22,7 @@ use crate::{Artifact, Build, CORE, Result, UNKNOWN, compile, docs};
 /// would not leave room in.
 const LINK: [&str; 3] = ["--import-memory", "--export-memory", "-zstack-size=131072"];
 
-/// What a page of memory has, in bytes.
-const PAGE: u64 = 65_536;
-
-/// How many pages a module asks for, as OPA's own do: hosts bring 2 to 5, and more where data does not fit in.
+/// How many pages a module asks for at first, as OPA's own do.
 const LEAST_PAGES: u64 = 2;
 
 /// The version of OPA's ABI: its Go engine takes these alone.
@@ -53,25 +54,121 @@ fn asks_for_images(policy: &str) -> bool {
     DECLARED.iter().any(|declared| declared.policy.name() == policy && declared.asks_for_images)
 }
 
+/// What is where in a module.
+#[derive(Default)]
+struct Layout {
+    types: u32,
+    /// Those that are imported among them.
+    functions: u32,
+    globals: u32,
+    pages: u64,
+    /// Where data goes, and how many bytes.
+    data: Vec<(i32, i32)>,
+    counts_data: bool,
+    /// The linker's start function, which clears the memory that holds no data.
+    start: Option<u32>,
+}
+
+impl Layout {
+    fn of(module: &[u8]) -> Result<Self> {
+        let mut layout = Self::default();
+        for payload in Parser::new(0).parse_all(module) {
+            match payload? {
+                Payload::TypeSection(types) => layout.types = types.count(),
+                Payload::ImportSection(imports) => {
+                    for import in imports.into_imports() {
+                        match import?.ty {
+                            TypeRef::Func(_) => layout.functions += 1,
+                            TypeRef::Memory(memory) => layout.pages = memory.initial,
+                            _ => return Err("a module for OPA imports functions and a memory".into()),
+                        }
+                    }
+                }
+                Payload::FunctionSection(functions) => layout.functions += functions.count(),
+                Payload::GlobalSection(globals) => layout.globals = globals.count(),
+                Payload::DataCountSection { .. } => layout.counts_data = true,
+                Payload::StartSection { func, .. } => layout.start = Some(func),
+                Payload::DataSection(data) => {
+                    for segment in data {
+                        let segment = segment?;
+                        let DataKind::Active { offset_expr, .. } = segment.kind else {
+                            return Err("data is not active".into());
+                        };
+                        let Operator::I32Const { value } = offset_expr.get_operators_reader().read()? else {
+                            return Err("the place of data is not a number".into());
+                        };
+                        layout.data.push((value, segment.data.len().try_into()?));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(layout)
+    }
+
+    /// Makes the memory as large as the module needs it, and puts the data there.
+    fn start(&self) -> Result<Function> {
+        let pages: i32 = self.pages.try_into()?;
+        let mut start = Function::new([]);
+        let mut body = start.instructions();
+        body.memory_size(0).i32_const(pages).i32_lt_u().if_(BlockType::Empty);
+        body.i32_const(pages).memory_size(0).i32_sub().memory_grow(0).drop().end();
+        for (index, (place, bytes)) in (0..).zip(&self.data) {
+            body.i32_const(*place).i32_const(0).i32_const(*bytes).memory_init(0, index).data_drop(index);
+        }
+        body.call(self.start.ok_or("the linker made no start function")?).end();
+        Ok(start)
+    }
+}
+
 /// A module as OPA's engines expect it: with the globals that say which version of the ABI it speaks, where Rust's would hold
-/// their address; and a memory of few pages, with a last byte of data where what the module needs ends, so that a host that has
-/// less sees it.
+/// their address; and content with a memory of few pages, which it enlarges when it starts. Hosts bring as many as it asks for,
+/// or a number of their own, of which it may ask for no more.
 fn finished(module: &[u8]) -> Result<Vec<u8>> {
     struct Finish {
-        globals: u32,
-        pages: u64,
+        layout: Layout,
+        start: Function,
     }
 
     impl Reencode for Finish {
         type Error = Infallible;
 
         fn memory_type(&mut self, memory: wasmparser::MemoryType) -> std::result::Result<MemoryType, Error> {
-            self.pages = memory.initial;
             Ok(utils::memory_type(self, wasmparser::MemoryType { initial: memory.initial.min(LEAST_PAGES), ..memory }))
         }
 
-        fn data_count(&mut self, count: u32) -> std::result::Result<u32, Error> {
-            Ok(count + 1)
+        fn start_section(&mut self, _: u32) -> std::result::Result<u32, Error> {
+            Ok(self.layout.functions)
+        }
+
+        fn parse_type_section(
+            &mut self,
+            types: &mut TypeSection,
+            section: TypeSectionReader<'_>,
+        ) -> std::result::Result<(), Error> {
+            utils::parse_type_section(self, types, section)?;
+            types.ty().function([], []);
+            Ok(())
+        }
+
+        fn parse_function_section(
+            &mut self,
+            functions: &mut FunctionSection,
+            section: FunctionSectionReader<'_>,
+        ) -> std::result::Result<(), Error> {
+            utils::parse_function_section(self, functions, section)?;
+            functions.function(self.layout.types);
+            Ok(())
+        }
+
+        fn parse_code_section(
+            &mut self,
+            code: &mut CodeSection,
+            section: CodeSectionReader<'_>,
+        ) -> std::result::Result<(), Error> {
+            utils::parse_code_section(self, code, section)?;
+            code.function(&self.start);
+            Ok(())
         }
 
         fn parse_data_section(
@@ -79,9 +176,21 @@ fn finished(module: &[u8]) -> Result<Vec<u8>> {
             data: &mut DataSection,
             section: DataSectionReader<'_>,
         ) -> std::result::Result<(), Error> {
-            utils::parse_data_section(self, data, section)?;
-            let last = i32::try_from(self.pages * PAGE - 1).unwrap_or(i32::MAX);
-            data.active(0, &ConstExpr::i32_const(last), [0]);
+            for segment in section {
+                data.passive(segment?.data.iter().copied());
+            }
+            Ok(())
+        }
+
+        fn intersperse_section_hook(
+            &mut self,
+            module: &mut Module,
+            _: Option<SectionId>,
+            before: Option<SectionId>,
+        ) -> std::result::Result<(), Error> {
+            if before == Some(SectionId::Code) && !self.layout.counts_data {
+                module.section(&DataCountSection { count: self.layout.data.len() as u32 });
+            }
             Ok(())
         }
 
@@ -90,7 +199,6 @@ fn finished(module: &[u8]) -> Result<Vec<u8>> {
             globals: &mut GlobalSection,
             section: GlobalSectionReader<'_>,
         ) -> std::result::Result<(), Error> {
-            self.globals = section.count();
             utils::parse_global_section(self, globals, section)?;
             for (_, version) in VERSION {
                 let of_number = GlobalType { val_type: ValType::I32, mutable: false, shared: false };
@@ -114,15 +222,17 @@ fn finished(module: &[u8]) -> Result<Vec<u8>> {
             section: ExportSectionReader<'_>,
         ) -> std::result::Result<(), Error> {
             utils::parse_export_section(self, exports, section)?;
-            for ((name, _), index) in VERSION.iter().zip(self.globals..) {
+            for ((name, _), index) in VERSION.iter().zip(self.layout.globals..) {
                 exports.export(name, ExportKind::Global, index);
             }
             Ok(())
         }
     }
 
+    let layout = Layout::of(module)?;
+    let start = layout.start()?;
     let mut finished = Module::new();
-    Finish { globals: 0, pages: 0 }.parse_core_module(&mut finished, Parser::new(0), module)?;
+    Finish { layout, start }.parse_core_module(&mut finished, Parser::new(0), module)?;
     Ok(finished.finish())
 }
 
