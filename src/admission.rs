@@ -114,7 +114,7 @@ impl<'a> AdmissionRequest<'a> {
     ///
     /// There is none.
     pub(crate) fn object(&self) -> Result<&'a RawValue, Unjudged> {
-        self.object.ok_or_else(|| Unjudged { path: String::new(), reason: "the request holds no object".to_owned() })
+        self.object.ok_or_else(|| Unjudged { path: String::new(), reason: "the request has no object".to_owned() })
     }
 
     /// For an UPDATE, the request that would leave the object as it is.

@@ -17,6 +17,6 @@ pub(crate) fn decode(base64: &[u8]) -> Result<Vec<u8>, String> {
     let text: StrDeserializer<'_, de::value::Error> = base64.as_str().into_deserializer();
     ByteString::deserialize(text).map(|bytes| bytes.0).map_err(|_| {
         let is_pem = base64.contains("-----BEGIN");
-        if is_pem { "no base64; PEM as it is belongs into stringData" } else { "no base64" }.to_owned()
+        if is_pem { "not valid base64; put plain PEM into stringData" } else { "not valid base64" }.to_owned()
     })
 }

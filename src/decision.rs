@@ -198,13 +198,14 @@ impl Policies<'_> {
         let by_name: Members<&RawValue> = match settings {
             None => Members::default(),
             Some(settings) => serde_json::from_str(settings.get())
-                .map_err(|_| InvalidSettings::at("", "expected a map from policy names to their settings"))?,
+                .map_err(|_| InvalidSettings::at("", "must be a map from policy names to their settings"))?,
         };
         let names = || policies.iter().map(|policy| policy.name());
         for name in by_name.keys() {
             if !names().any(|known| known == &**name) {
                 let hint = nearest(name, names()).map(|known| format!("; did you mean `{known}`?"));
-                let hint = hint.unwrap_or_else(|| format!("; there are {}", names().collect::<Vec<_>>().join(", ")));
+                let hint =
+                    hint.unwrap_or_else(|| format!("; the policies are {}", names().collect::<Vec<_>>().join(", ")));
                 return Err(InvalidSettings::at("", format!("unknown policy `{}`{hint}", Shortened(name))));
             }
         }

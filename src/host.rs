@@ -34,7 +34,7 @@ pub trait Host {
     ///
     /// Why they are not known.
     fn image(&self, _reference: &str) -> Result<Box<RawValue>, String> {
-        Err("there is no registry to ask".to_owned())
+        Err("no registry is available".to_owned())
     }
 
     /// The time, since 1970-01-01T00:00:00Z.
@@ -51,7 +51,7 @@ pub trait Host {
     /// It is not there.
     #[cfg(feature = "flyte-oauth-tls")]
     fn pki(&self) -> Result<&'static Pki, String> {
-        Err("there is nothing to check certificates with".to_owned())
+        Err("this host cannot check certificates".to_owned())
     }
 }
 
@@ -71,11 +71,11 @@ pub struct NoHost;
 
 impl Host for NoHost {
     fn list(&self, _: Listed, _: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
-        Err("there is no cluster to ask".to_owned())
+        Err("no cluster is available".to_owned())
     }
 
     fn now(&self) -> Result<Duration, String> {
-        Err("there is no clock".to_owned())
+        Err("no clock is available".to_owned())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where in a JSON text something is wrong, as a path a person can follow.
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
+use serde_json::{error::Category, value::RawValue};
 
 use crate::{members::Members, verdict::Shortened};
 
@@ -29,15 +30,7 @@ impl Located {
     ///
     /// Deserializing once more with a crate that keeps the path would do it too, and doubles the size of a module.
     pub(crate) fn of(error: &serde_json::Error, text: &str) -> Self {
-        let problem = error.to_string();
-        let problem = problem.rsplit_once(" at line ").map_or(&*problem, |(problem, _)| problem);
-        // serde quotes a text of the wrong type, which may be a URL with a password in it.
-        let problem = match (problem.find('"'), problem.rfind('"')) {
-            (Some(start), Some(end)) if problem.contains('@') => {
-                format!("{}{}", problem[..start].trim_end(), &problem[end + 1..])
-            }
-            _ => problem.to_owned(),
-        };
+        let problem = in_words(error, text);
         let lines_before = error.line().saturating_sub(1);
         let line_start: usize = text.split_inclusive('\n').take(lines_before).map(str::len).sum();
         // The column counts the bytes read of the line: up to the end of a wrong text or number, up to the start of a
@@ -69,6 +62,32 @@ impl Located {
     }
 }
 
+/// What is wrong, in the words of the messages: `must be a list` for serde's `invalid type: string "x", expected a sequence`.
+///
+/// The value is left out: the path leads to it, and it may be a URL with a password in it.
+fn in_words(error: &serde_json::Error, text: &str) -> String {
+    let problem = error.to_string();
+    let problem = problem.rsplit_once(" at line ").map_or(&*problem, |(problem, _)| problem);
+    if error.classify() != Category::Data {
+        // Where JSON itself is in order, serde_json says this of a number or a boolean in place of one of some words.
+        let is_no_word = problem == "expected value" && serde_json::from_str::<IgnoredAny>(text).is_ok();
+        return if is_no_word { "must be a string".to_owned() } else { format!("invalid JSON: {problem}") };
+    }
+    if let Some(rest) = problem.strip_prefix("unknown variant ") {
+        return format!("unknown value {rest}");
+    }
+    let is_wrong = ["invalid type: ", "invalid value: "].iter().any(|start| problem.starts_with(start));
+    match problem.rsplit_once(", expected ").filter(|_| is_wrong) {
+        Some((_, "a sequence")) => "must be a list".to_owned(),
+        Some((_, "an object")) => "must be a map".to_owned(),
+        Some((_, "a boolean")) => "must be true or false".to_owned(),
+        Some((_, "u32")) => format!("must be a whole number from 0 to {}", u32::MAX),
+        Some((_, "i64" | "u64" | "usize")) => "must be a whole number".to_owned(),
+        Some((_, expected)) => format!("must be {expected}"),
+        None => problem.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
@@ -92,22 +111,18 @@ mod tests {
     #[test]
     fn a_problem_is_located_by_its_path() {
         for (json, path, problem) in [
-            (r#"{"items": [{"user": 1}, {"user": "0"}]}"#, "items[1].user", "invalid type: string \"0\", expected i64"),
-            (
-                "{\"items\":\n [{\"user\": 1},\n {\"user\": 0.5}]}",
-                "items[1].user",
-                "invalid type: floating point `0.5`, expected i64",
-            ),
+            (r#"{"items": [{"user": 1}, {"user": "0"}]}"#, "items[1].user", "must be a whole number"),
+            ("{\"items\":\n [{\"user\": 1},\n {\"user\": 0.5}]}", "items[1].user", "must be a whole number"),
             (r#"{"items": [{"user": 1}, {}]}"#, "items[1]", "missing field `user`"),
-            (r#"{"items": [{"user": 1}, 5]}"#, "items[1]", "invalid type: integer `5`, expected struct Inner"),
+            (r#"{"items": [{"user": 1}, 5]}"#, "items[1]", "must be struct Inner"),
             (r#"{"items": [{"usr": 1}]}"#, "items[0]", "unknown field `usr`, expected `user`"),
-            (r#"{"items": {}}"#, "items", "invalid type: map, expected a sequence"),
+            (r#"{"items": {}}"#, "items", "must be a list"),
             (r#"{"items": [ [] ]}"#, "items[0]", "invalid length 0, expected struct Inner with 1 element"),
-            (r#"{"items": [{"user": [1]}]}"#, "items[0].user", "invalid type: sequence, expected i64"),
-            (r#"{"items": 5, "more": 1}"#, "items", "invalid type: integer `5`, expected a sequence"),
+            (r#"{"items": [{"user": [1]}]}"#, "items[0].user", "must be a whole number"),
+            (r#"{"items": 5, "more": 1}"#, "items", "must be a list"),
             ("[]", "", "invalid length 0, expected struct Outer with 1 element"),
-            ("nonsense", "", "expected ident"),
-            ("", "", "EOF while parsing a value"),
+            ("nonsense", "", "invalid JSON: expected ident"),
+            ("", "", "invalid JSON: EOF while parsing a value"),
         ] {
             let error = serde_json::from_str::<Outer>(json).unwrap_err();
             let located = Located::of(&error, json);

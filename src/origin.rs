@@ -70,17 +70,17 @@ impl fmt::Display for Reason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Empty => "is empty",
-            Self::Placeholder => "holds a placeholder that nobody replaced",
-            Self::WhiteSpace => "has white space in it",
-            Self::Pattern => "has a `*` in it, and there are no patterns: it is compared byte for byte",
+            Self::Placeholder => "contains a placeholder that was not replaced",
+            Self::WhiteSpace => "contains white space",
+            Self::Pattern => "contains a `*`, which is not a wildcard here",
             Self::NoScheme => "has no scheme",
-            Self::Several => "holds a comma or a semicolon: each origin is an item of its own",
+            Self::Several => "contains a comma or a semicolon: each origin must be its own item",
             Self::TwoSchemes => "has two schemes",
-            Self::NoHost => "is no URL with a host",
+            Self::NoHost => "is not a URL with a host",
             Self::InvalidPunycode => "has an invalid `xn--` part in its host, which browsers refuse",
-            Self::OtherScheme => "is no web page's: its scheme is neither https nor http",
-            Self::LongHost => "has a host longer than names can be",
-            Self::User => "has a user in it",
+            Self::OtherScheme => "has a scheme other than https or http",
+            Self::LongHost => "has a host name that is too long",
+            Self::User => "contains a user",
             Self::Query => "has a query",
             Self::Fragment => "has a fragment",
             Self::Path => "has a path",
@@ -88,7 +88,7 @@ impl fmt::Display for Reason {
             Self::NotPunycode => "has a host that is not in punycode",
             Self::UpperCase => "has upper-case letters",
             Self::DefaultPort => "names the scheme's default port",
-            Self::OtherwiseWritten => "has a host that browsers write in another way",
+            Self::OtherwiseWritten => "has a host that browsers write differently",
         })
     }
 }

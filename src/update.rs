@@ -111,8 +111,8 @@ fn has_same_pods(kind: &Kind, new: &str, old: &str) -> bool {
 pub const NOT_JUDGED: Rule = Rule {
     name: RuleName { policy: "", rule: "not-judged" },
     severity: Severity::Notice,
-    summary: "an object that cannot be read, and that the request leaves as it was",
-    help: "It was not judged, and is let in so that controllers can go on with it. A CREATE of it is refused. Mend what the finding names.",
+    summary: "an object that cannot be checked, and that the request does not change",
+    help: "It was not checked, and is allowed so that controllers can continue. A CREATE of it is rejected. Fix what the finding names.",
 };
 
 /// Whether two versions of an object have the same text where policies cannot read one of them: what is changed is elsewhere.
@@ -135,14 +135,14 @@ fn lasting(pod: &str) -> Vec<(Text<'_>, &str)> {
     lasting.map(|(name, value)| (name, value.get())).collect()
 }
 
-const AS_IT_WAS: &str = "this request leaves it as it was";
+const AS_IT_WAS: &str = "this request does not change it";
 
 /// Turns all that a policy says into notices.
 fn allow_all(policy: &dyn Policy, judged: Result<Verdict, Unjudged>) -> Verdict {
     let mut verdict = match judged {
         Ok(verdict) => verdict,
         Err(Unjudged { path, reason }) => {
-            let text = format!("cannot be judged: {reason}; allowed, since {AS_IT_WAS}");
+            let text = format!("cannot be checked: {reason}; allowed, because {AS_IT_WAS}");
             let mut verdict = Verdict::default();
             let rule = RuleName { policy: policy.name(), ..NOT_JUDGED.name };
             verdict.notices.push(Notice { rule, place: Place::at(path), text });

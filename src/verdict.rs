@@ -138,7 +138,7 @@ impl Violation {
     /// The notice in place of a violation that refuses nothing, with the reason.
     pub(crate) fn allowed(self, reason: &str) -> Notice {
         let Self { rule, place, problem, mend, .. } = self;
-        Notice { rule, place, text: format!("{problem}; allowed, since {reason}; {mend}") }
+        Notice { rule, place, text: format!("{problem}; allowed, because {reason}; {mend}") }
     }
 }
 
@@ -214,7 +214,7 @@ impl Unjudged {
 
 impl fmt::Display for Unjudged {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("cannot be judged: ")?;
+        formatter.write_str("cannot be checked: ")?;
         if !self.path.is_empty() {
             write!(formatter, "{}: ", self.path)?;
         }

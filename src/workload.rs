@@ -119,7 +119,7 @@ impl<'a> Workload<'a> {
     ///
     /// As [`Self::read`].
     pub fn read_object(kind: &Kind, object: &'a RawValue) -> Result<Self, Unjudged> {
-        let shape = Shape::of(kind).ok_or_else(|| missing("", "objects of this kind hold no pod spec"))?;
+        let shape = Shape::of(kind).ok_or_else(|| missing("", "objects of this kind have no pod spec"))?;
         Self::of(shape, object)
     }
 
@@ -151,7 +151,7 @@ impl<'a> Workload<'a> {
         };
         let template = template.unwrap_or_default();
         let Some(pod) = template.spec else {
-            return Err(missing(pod_path, "there is no pod spec"));
+            return Err(missing(pod_path, "the pod spec is missing"));
         };
         Ok(Self {
             metadata: metadata.unwrap_or_default(),

@@ -84,7 +84,9 @@ impl Config {
             "External" | "1" => {}
             other => {
                 let reason = format!("`{}` is neither `Self` nor `External`", shown(other));
-                return Err(Fault::never_starts(server.place.unwrap_or_default(), &reason, "write one of them").into());
+                return Err(
+                    Fault::never_starts(server.place.unwrap_or_default(), &reason, "write Self or External").into()
+                );
             }
         }
         for path in BASE_URLS {
@@ -96,8 +98,8 @@ impl Config {
             return match scheme(&url.value).as_deref() {
                 Some("https") => Ok(Auth::External(url.value)),
                 Some("http") => {
-                    let problem = "authServerType is External, and this is plain http: whoever is on the way can give flyteadmin \
-                                   other keys, and act as any user";
+                    let problem = "authServerType is External, and this is plain http: anyone on the network path can give \
+                                   flyteadmin other keys and act as any user";
                     Err(Box::new(Fault {
                         place,
                         kind: FaultKind::TwoMeanings,
@@ -106,14 +108,13 @@ impl Config {
                     }))
                 }
                 _ => {
-                    let reason =
-                        "authServerType is External, and this is no absolute URL to fetch the provider's keys from";
+                    let reason = "authServerType is External, but this is not an absolute URL";
                     Err(Fault::never_starts(place, reason, mend).into())
                 }
             };
         }
         let reason = format!(
-            "External is a provider without an address: neither {} nor {} is set",
+            "authServerType is External, but neither {} nor {} is set",
             BASE_URLS[0].join("."),
             BASE_URLS[1].join(".")
         );
@@ -142,7 +143,7 @@ impl Config {
         let place = self.place(at.file, at.node.line, &shown);
         let meaning = match &at.node.value {
             Value::Scalar(scalar) => scalar.meaning(),
-            Value::List(_) | Value::Map(_) => Err("this is no text".to_owned()),
+            Value::List(_) | Value::Map(_) => Err("this is not a text".to_owned()),
         };
         let value = match meaning {
             Ok(Meaning::Null) => return Ok(None),
@@ -150,7 +151,7 @@ impl Config {
             Ok(Meaning::Int(number)) => number.to_string(),
             Ok(Meaning::Bool(value)) => u8::from(value).to_string(),
             Ok(Meaning::Float(_) | Meaning::Time) => {
-                return Err(Fault::never_starts(place, "this is no text", "write a text").into());
+                return Err(Fault::never_starts(place, "this is not a text", "write a text").into());
             }
             Err(reason) => return Err(Fault::never_starts(place, &reason, "write a text").into()),
         };

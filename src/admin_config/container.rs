@@ -87,13 +87,13 @@ impl Overrides {
     pub(crate) fn read(placed: &Placed, line: &CommandLine) -> Result<Self, Unjudged> {
         let mut overrides = Self::default();
         for (at, why) in &line.unread {
-            let text = format!("{why}: it may set flags and variables, and those come before the files");
+            let text = format!("{why}: it may set flags and variables, which override the files");
             overrides.not_known(place(placed, *at), text);
         }
         if placed.container.env_from.is_some_and(|list| !server::is_empty(list)) {
             let container = Shortened(placed.container.name()).to_string();
             let place = Place { path: format!("{}.envFrom", placed.path()), container, within: None };
-            overrides.not_known(place, "it may bring variables, and those come before the files".to_owned());
+            overrides.not_known(place, "it may set variables, which override the files".to_owned());
         }
         let flags = overrides.read_flags(placed, &line.run.arguments)?;
         overrides.read_variables(placed, line, &flags)?;
@@ -115,7 +115,7 @@ impl Overrides {
             };
             let Some((option, known)) = KNOWN.iter().find(known) else {
                 if matches!(name, "SERVER" | "SERVER.SECURITY") && !(text.is_empty() && *is_known) {
-                    let problem = format!("{name} stands for all options below it, and none of them is read any more");
+                    let problem = format!("{name} replaces the whole section, so all options below it are ignored");
                     let fault =
                         Fault { place: place(), kind: FaultKind::TwoMeanings, problem, mend: "rename it".into() };
                     self.faults.push(fault);
@@ -129,14 +129,15 @@ impl Overrides {
                 continue;
             }
             if may_be_dropped && !(text.is_empty() && *is_known) {
-                let text = format!("{name} may be lost: many shells, such as dash and busybox, drop names with dots");
+                let text =
+                    format!("{name} may be lost: many shells, such as dash and busybox, drop variable names with dots");
                 self.not_known(place(), text);
             }
             if is_from_elsewhere {
-                let text = format!("{name} is not known here (valueFrom), and comes before the files");
+                let text = format!("{name} comes from valueFrom, which is not read, and overrides the files");
                 self.not_known(place(), text);
             } else if !is_known {
-                let text = format!("{name} refers to another variable, and comes before the files");
+                let text = format!("{name} refers to another variable, and overrides the files");
                 self.not_known(place(), text);
             } else if !text.is_empty() {
                 // viper takes no empty variable.
@@ -179,10 +180,10 @@ impl Overrides {
             // The name is known where a value begins.
             let Some(flag) = flag.filter(|flag| *is_known || flag.contains('=')) else {
                 if !is_known && (is_flag || FLAG.starts_with(&**token)) {
-                    let text = "a flag may be set here that is not known, and comes before the files";
+                    let text = "this may set an unknown flag, which overrides the files";
                     self.not_known(place, text.to_owned());
                 } else if token.contains("server.security.") {
-                    self.not_known(place, "sets server.security in a way that is not read here".to_owned());
+                    self.not_known(place, "this sets server.security in a way that could not be read".to_owned());
                 }
                 continue;
             };
@@ -200,9 +201,9 @@ impl Overrides {
             };
             if may_be_value || may_be_behind {
                 let text = if may_be_value {
-                    "this may be the value of the flag before it, and no flag".to_owned()
+                    "this may be the value of the flag before it, not a flag".to_owned()
                 } else {
-                    "this may stand behind flyteadmin's `--`, and be no flag".to_owned()
+                    "this may come after flyteadmin's `--`, where it is not a flag".to_owned()
                 };
                 self.not_known(place.clone(), text);
                 // Then it does not switch off what is wrong.
@@ -213,7 +214,7 @@ impl Overrides {
             if is_known {
                 self.say(*known, value, place, true)?;
             } else {
-                let text = format!("{FLAG}{name} refers to a variable, and comes before the files");
+                let text = format!("{FLAG}{name} refers to a variable, and overrides the files");
                 self.not_known(place, text);
                 self.forget(*known);
             }
@@ -252,13 +253,13 @@ impl Overrides {
         if matches!(known, Known::AllowCors | Known::UseAuth | Known::Secure | Known::OtherFlag) {
             let is_boolean = |next: &&Word| next.value.is_known && decode::parse_bool(&next.value.text).is_ok();
             if words.peek().is_some_and(is_boolean) {
-                let text = format!("{FLAG}{name} is true here: a boolean flag takes a value after `=` alone");
+                let text = format!("{FLAG}{name} is true here: a boolean flag takes a value only after `=`");
                 self.remarks.push((Remark::NoEffect, place.clone(), text));
             }
             return Some(("true", true));
         }
         let Some(Word { value, .. }) = words.next() else {
-            self.never_starts(place.clone(), "the flag has no value", "write one after `=`");
+            self.never_starts(place.clone(), "the flag has no value", "write a value after `=`");
             return None;
         };
         Some((&*value.text, value.is_known))
@@ -339,7 +340,7 @@ fn is_read_here(Value { text, is_known }: &Value, placed: &Placed) -> bool {
 fn reads_another(Value { text, is_known }: &Value) -> String {
     let file = if *is_known { Shortened(text).to_string() } else { "another file".to_owned() };
     format!(
-        "flyteadmin reads {file}, and judged is what ConfigMaps bring to {}",
+        "flyteadmin reads {file}, but only the ConfigMaps at {} were checked",
         flyte::ADMIN_CONFIG_FILES.join(" or ")
     )
 }
@@ -347,7 +348,7 @@ fn reads_another(Value { text, is_known }: &Value) -> String {
 /// That a flag does not exist, and the one that was meant.
 fn no_such_flag(place: Place, token: &str, name: &str) -> Fault {
     let flag = token.split('=').next().unwrap_or(token);
-    let problem = format!("there is no flag {}: flyteadmin does not start", Shortened(flag));
+    let problem = format!("flyteadmin has no flag {} and does not start", Shortened(flag));
     let known = crate::settings::nearest(name, KNOWN.iter().map(|(option, _)| *option));
     let mend = known.map_or("remove it".to_owned(), |known| format!("write {FLAG}{known}"));
     Fault { place, kind: FaultKind::NeverStarts, problem, mend: mend.into() }

@@ -27,10 +27,10 @@ pub(crate) fn boolean(node: &Node) -> Result<Option<bool>, String> {
             }
             Meaning::Text("") => Ok(Some(false)),
             Meaning::Text(text) => parse_bool(text).map(Some),
-            Meaning::Time => Err("a time is no boolean".to_owned()),
+            Meaning::Time => Err("a time is not a boolean".to_owned()),
         },
-        Value::List(_) => Err("a list is no boolean".to_owned()),
-        Value::Map(_) => Err("a map is no boolean".to_owned()),
+        Value::List(_) => Err("a list is not a boolean".to_owned()),
+        Value::Map(_) => Err("a map is not a boolean".to_owned()),
     }
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn parse_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "True" | "TRUE" => Ok(true),
         "0" | "f" | "F" | "false" | "False" | "FALSE" => Ok(false),
-        _ => Err(format!("`{}` is no boolean", shown(text))),
+        _ => Err(format!("`{}` is not a boolean", shown(text))),
     }
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn texts(node: &Node) -> Result<Option<Vec<Listed>>, NoList> {
             Ok(Some(texts))
         }
         Value::Map(entries) if entries.is_empty() => Ok(Some(Vec::new())),
-        Value::Map(_) => Err(NoList::NeverStarts("a map is no list".to_owned())),
+        Value::Map(_) => Err(NoList::NeverStarts("a map is not a list".to_owned())),
         Value::Scalar(scalar) => match scalar.meaning().map_err(NoList::NeverStarts)? {
             Meaning::Null => Ok(None),
             Meaning::Text(text) if text.split(',').nth(MOST_ITEMS).is_some() => Err(NoList::TooLong),
@@ -110,9 +110,9 @@ fn text(node: &Node) -> Result<String, String> {
             Meaning::Int(number) => Ok(number.to_string()),
             Meaning::Float(number) => Ok(number.to_owned()),
             Meaning::Text(text) => Ok(text.to_owned()),
-            Meaning::Time => Err("a time is no text; put it in quotes".to_owned()),
+            Meaning::Time => Err("a time is not a text; put it in quotes".to_owned()),
         },
-        Value::List(_) => Err("a list is no text".to_owned()),
-        Value::Map(_) => Err("a map is no text".to_owned()),
+        Value::List(_) => Err("a list is not a text".to_owned()),
+        Value::Map(_) => Err("a map is not a text".to_owned()),
     }
 }

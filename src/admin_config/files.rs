@@ -88,16 +88,17 @@ impl Config {
                 }
                 Err(Unreadable::Twice { line, key, first }) => {
                     let problem = format!(
-                        "the key `{}` is given twice, first on line {first}: flyteadmin does not start; up to v1.16.5 \
-                         it takes the last",
+                        "the key `{}` is given twice, first on line {first}: flyteadmin does not start; up to v1.16.5 it uses \
+                         the last",
                         Shortened(&key)
                     );
                     config.fault(path, line, "", FaultKind::NeverStarts, problem, "remove one of them");
                 }
                 Err(Unreadable::Broken { line, reason }) => {
-                    let problem = format!("flyteadmin cannot read it, and does not start: {}", Shortened(&reason));
+                    let problem =
+                        format!("flyteadmin cannot read this file and does not start: {}", Shortened(&reason));
                     let is_template = text.windows(2).any(|two| two == b"{{");
-                    let mend = if is_template { "render the template" } else { "mend the YAML on or before that line" };
+                    let mend = if is_template { "render the template" } else { "fix the YAML on or before that line" };
                     // A text that ends too early is wrong at its end, not behind it.
                     let lines = text.strip_suffix(b"\n").unwrap_or(text).split(|byte| *byte == b'\n').count();
                     config.fault(path, line.min(lines), "", FaultKind::NeverStarts, problem, mend);
@@ -250,8 +251,8 @@ impl Config {
         if !Rc::ptr_eq(&restored.node, &merged.node) {
             let path = format!("server.security.{name}");
             let problem = format!(
-                "this is no list, so flyteadmin v1.16.6 and later takes it and ignores the list in {}; up to v1.16.5 that \
-                 list counts",
+                "this is not a list: flyteadmin v1.16.6 and later uses it and ignores the list in {}; up to v1.16.5 that list \
+                 counts",
                 self.files[merged.file].0
             );
             let At { file, node } = &restored;
@@ -278,7 +279,7 @@ impl Config {
             };
             if let (Some(line), Some(own)) = (replaces, at.node.entries(Merging::OwnFirst, &is_key).first()) {
                 let problem = format!(
-                    "this `<<` brings another `{}`, which flyteadmin up to v1.16.5 takes; later ones take that of line {}",
+                    "this `<<` sets another `{}`: flyteadmin up to v1.16.5 uses it, and later releases use that of line {}",
                     entry.key, own.entry.line
                 );
                 let mend = "put `<<` before all other keys of its map, or remove one of the two";
@@ -293,7 +294,7 @@ impl Config {
             if let Some(Found { entry: second, .. }) = entries.get(1) {
                 // One key to viper; where both have capitals, chance says which counts.
                 let problem = format!(
-                    "`{}` and `{}` are one key to flyteadmin, and only one of them counts",
+                    "`{}` and `{}` are the same key to flyteadmin, and only one of them counts",
                     entry.key, second.key
                 );
                 self.fault_at(at.file, second.line, path, FaultKind::TwoMeanings, problem, "remove one of them");
@@ -319,7 +320,7 @@ impl Config {
             Merged::Leaf(at) if is_null(&at.node) => Some(Vec::new()),
             Merged::Leaf(at) => {
                 let kind = if matches!(at.node.value, Value::List(_)) { "a list" } else { "a text" };
-                let reason = format!("{kind} where a map belongs");
+                let reason = format!("this is {kind}, but must be a map");
                 self.never_starts::<()>(&at, path, &reason, "write a map");
                 None
             }
@@ -340,7 +341,7 @@ impl Config {
         let text = Shortened(&scalar.text);
         let (problem, mend) = if let Some(value) = scalar.bool_of_yaml_1_1() {
             let problem = format!(
-                "`{text}` is {value} to flyteadmin up to v1.16.5, which reads YAML 1.1, and the text \"{text}\" to later ones"
+                "flyteadmin up to v1.16.5 reads `{text}` as {value} (YAML 1.1), and later releases as the text \"{text}\""
             );
             let mend = match (is_text, value) {
                 (true, _) => "put it in quotes",
@@ -349,8 +350,9 @@ impl Config {
             };
             (problem, mend)
         } else if scalar.is_text_to_yaml_v2() {
-            let problem =
-                format!("`! {text}` is the text \"{text}\" to flyteadmin up to v1.16.5, and `{text}` to later ones");
+            let problem = format!(
+                "flyteadmin up to v1.16.5 reads `! {text}` as the text \"{text}\", and later releases as `{text}`"
+            );
             (problem, if is_text { "put it in quotes" } else { "remove the `!`" })
         } else {
             return false;
@@ -398,8 +400,8 @@ impl Config {
                     let key = &entry.key;
                     let path = [&SECTION[..level], &[&**key]].concat().join(".");
                     let problem = format!(
-                        "`{}` is a key of its own to flyteadmin v1.16.7 and later, so what it says is lost, and the option \
-                         falls to false or to an empty list, which allows every origin; earlier ones read it as nested keys",
+                        "`{}` is a single key to flyteadmin v1.16.7 and later, which lose its value: the option becomes false, \
+                         or an empty list, which allows every origin; earlier releases read nested keys",
                         Shortened(key)
                     );
                     let mend = "write nested keys: server: {security: {...}}";

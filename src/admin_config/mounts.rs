@@ -212,7 +212,7 @@ impl Files {
             // A folder below, or one around the whole: it would take a volume with folders of its own.
             _ => {
                 if path == glob.folder || glob.folder.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')) {
-                    self.unseen.push(format!("what is mounted at {}, which is not followed", Shortened(path)));
+                    self.unseen.push(format!("the files at {}, which the policy does not follow", Shortened(path)));
                 }
                 return;
             }
@@ -230,11 +230,11 @@ impl Files {
         };
         let secrets = volume.secret.iter().chain(projected().filter_map(|source| source.secret.as_ref()));
         for secret in secrets.filter(|secret| secret.source(part, glob).is_some() && !is_chart_own(secret.name())) {
-            self.unseen.push(format!("Secret {}, which is not looked into", Shortened(secret.name())));
+            self.unseen.push(format!("Secret {}, which the policy does not read", Shortened(secret.name())));
         }
         if volume.config_map.is_none() && volume.secret.is_none() && volume.projected.is_none() {
             let name = volume.name.as_deref().unwrap_or_default();
-            self.unseen.push(format!("volume {}, which is no ConfigMap", Shortened(name)));
+            self.unseen.push(format!("volume {}, which is not a ConfigMap", Shortened(name)));
         }
     }
 }

@@ -72,7 +72,7 @@ pub(super) fn judge(
         // Where nothing would be wrong, nobody need know where it leads.
         let unread = in_front.cors.origins.is_none().then(|| {
             let text = format!(
-                "{} may answer CORS here, and is not read; see that it lets in no more than flyteconsole's own origin",
+                "{} may answer CORS here, and is not checked; make sure that it allows only flyteconsole's origin",
                 in_front.cors.by
             );
             Notice { place: Place::at(in_front.path.clone()), ..note(rules::NOT_KNOWN, text) }
@@ -93,7 +93,7 @@ pub(super) fn judge(
         };
         let leads = match leads {
             Ok(false) if kind == Listed::HttpProxy && !items(object, &["spec", "includes"]).is_empty() => {
-                Err("it includes other HTTPProxies, which are not read".to_owned())
+                Err("it includes other HTTPProxies, which are not checked".to_owned())
             }
             leads => leads,
         };
@@ -107,7 +107,7 @@ pub(super) fn judge(
             }
             Ok(false) => {}
             Err(reason) => {
-                let text = format!("{problem}; whether it leads to flyteadmin is not known: {reason}");
+                let text = format!("{problem}; could not check whether it leads to flyteadmin: {reason}");
                 verdict.notices.push(Notice { place: place.clone(), ..note(rules::NOT_KNOWN, text) });
                 break;
             }
@@ -280,8 +280,8 @@ fn by_headers(kind: Listed, object: &str, namespace: &str) -> Option<InFront> {
     Some(InFront { cors: Cors::unread("a header that it sets"), path: "spec".to_owned(), is_list: false, services })
 }
 
-const LIST_CONSOLE: &str = "name flyteconsole's own origin alone there, https://<flyte-console-domain>; where flyteadmin answers CORS \
-                            itself, leave it to that";
+const LIST_CONSOLE: &str = "allow only flyteconsole's origin there, https://<flyte-console-domain>; if flyteadmin answers CORS \
+                            itself, remove CORS here";
 
 /// All hosts of a domain in an origin, and one of them.
 const HOSTS: &str = "//*.";
@@ -295,10 +295,10 @@ fn judge_origins(InFront { cors, path, is_list, .. }: &InFront, settings: &Setti
     let is_any = |origin: &String| origin == ANY || is_all_of_scheme(origin);
     if let Some(index) = origins.iter().position(is_any) {
         let served = match cors.is_echoed && cors.with_credentials {
-            true => "any website may call flyteadmin as whoever is logged in",
+            true => "any website can call flyteadmin as the user who is logged in",
             false => options::SERVED_TO_ANY,
         };
-        let problem = format!("`{}` lets in every origin, by {}: {served}", origins[index], cors.by);
+        let problem = format!("`{}` allows every origin, with {}: {served}", origins[index], cors.by);
         return vec![Violation::new(rules::ANY_ORIGIN, Place::at(path(index)), problem, LIST_CONSOLE.to_owned())];
     }
     let mut found = Vec::new();

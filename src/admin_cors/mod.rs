@@ -146,7 +146,7 @@ fn judge_config_map(
         verdict.seen.judged();
     }
     if let Some(reason) = doubt {
-        let text = format!("which other files flyteadmin merges with these is not known: {reason}");
+        let text = format!("could not tell which other files flyteadmin merges with these: {reason}");
         verdict.notices.push(note(rules::NOT_KNOWN, text));
     }
     let old = request.old_object.filter(|_| request.is_update() && verdict.accepts());
@@ -168,8 +168,8 @@ fn note(rule: RuleName, text: String) -> Notice {
 
 /// That a `security` at the top level of a file has no effect.
 fn misplaced(place: Place) -> Notice {
-    let text = "flyteadmin reads no `security` at the top level of a file, so that this has no effect; nest it below `server`, \
-                server: {security: {...}}, which in the values of flyte-core is below configmap.adminServer.server";
+    let text = "a top-level `security` has no effect, because flyteadmin does not read it; put it below `server`: server: \
+                {security: {...}} (in flyte-core's values, below configmap.adminServer.server)";
     Notice { rule: rules::NO_EFFECT, place, text: text.to_owned() }
 }
 
@@ -187,7 +187,7 @@ fn judge_reader(
     let read = reader.reading(others, namespace).and_then(|mut reading| Ok((reading.config.security()?, reading)));
     let (security, Reading { mut config, unseen, own_files, first }) = match read {
         Err(Unjudged { path, reason }) if is_of_others(&path) => {
-            let text = format!("{path}: {reason}: so it is not known what flyteadmin's files come to");
+            let text = format!("{path}: {reason}; flyteadmin's merged configuration was not checked");
             verdict.notices.push(note(rules::NOT_KNOWN, text.trim_start_matches(": ").to_owned()));
             return Ok(());
         }
@@ -217,7 +217,7 @@ fn judge_reader(
         found.violations.rest_on(files);
     } else {
         let fault = &config.faults[0];
-        let text = format!("{}: {}: nothing else was judged", fault.place.path, fault.problem);
+        let text = format!("{}: {}; nothing else was checked", fault.place.path, fault.problem);
         verdict.notices.push(note(rules::NOT_KNOWN, text));
     }
     let holds = |place: &Place| is_own(place) || is_first && doubt.is_none() && place.path == "data";
@@ -232,21 +232,21 @@ fn judge_reader(
         verdict.seen.shows(Sentence::Origins);
     }
     if let Some(doubt) = doubt.filter(|_| is_first) {
-        let text = format!("{doubt}: what that says of CORS counts too, and was not judged");
+        let text = format!("{doubt}; CORS options there count too, and were not checked");
         verdict.notices.push(note(rules::NOT_KNOWN, text));
     }
     Ok(())
 }
 
 /// What is said of Flyte 2, which has no flyteadmin.
-const FLYTE_TWO: &str = "this is Flyte 2's, which reads no server.security: it answers CORS for every origin by itself, and no \
-                         option changes that; not judged";
+const FLYTE_TWO: &str = "this is Flyte 2's configuration: Flyte 2 does not read server.security, allows every origin, and has no \
+                         option to change that; not checked";
 
 /// flyteadmin reads its files anew when they change, but builds its CORS handler once, when it starts.
 fn needs_restart(deployment: &str, namespace: &str) -> Notice {
     let namespace = if namespace.is_empty() { String::new() } else { format!(" -n {}", Shortened(namespace)) };
     let text = format!(
-        "running pods keep the CORS they started with until they restart, as helm upgrade of Flyte's charts makes them; else: \
+        "running pods keep the old CORS options until they restart; helm upgrade of Flyte's charts restarts them, otherwise run: \
          kubectl rollout restart deployment/{}{namespace}",
         Shortened(deployment)
     );

@@ -21,8 +21,8 @@ const LIST_INSTEAD: &str = "if flyteconsole is on another domain, set allowedOri
                             domain, remove allowedOrigins and set allowCors: false";
 
 /// What every website may do then, and what flyteconsole still may not.
-pub(super) const SERVED_TO_ANY: &str = "any website may read what flyteadmin answers without credentials, yet flyteconsole on another \
-                          domain gets nothing, since browsers refuse `*` for calls with credentials";
+pub(super) const SERVED_TO_ANY: &str = "any website can read flyteadmin's answers to calls without credentials, but flyteconsole \
+                          on another domain fails, because browsers reject `*` for calls with credentials";
 
 /// Judges what is known of the options; `path` leads to where they would be said.
 pub(super) fn judge(security: &Security, settings: &Settings, path: &str, verdict: &mut Verdict) {
@@ -57,7 +57,7 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
                 None => (
                     place(),
                     format!(
-                        "no file sets server.security.allowedOrigins, and flyteadmin's default is `*`, every origin: {SERVED_TO_ANY}"
+                        "server.security.allowedOrigins is not set, and its default `*` allows every origin: {SERVED_TO_ANY}"
                     ),
                 ),
             };
@@ -74,7 +74,7 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
     let mut earlier = BTreeSet::new();
     for item in &origins.value {
         if !earlier.insert(&*item.text) {
-            let text = format!("`{}` is in the list twice", shown(&item.text));
+            let text = format!("`{}` is listed twice", shown(&item.text));
             verdict.notices.push(Notice { rule: rules::DUPLICATE_ORIGIN, place: item.place.clone(), text });
         }
     }
@@ -89,7 +89,7 @@ pub(super) fn judge_origin(item: &Item, settings: &Settings, remove: &dyn Fn() -
     let Item { text, place } = item;
     let shown = shown(text);
     if text == "null" {
-        let problem = "`null` is what sandboxed frames and local files send, so that any website can be `null`";
+        let problem = "sandboxed frames and local files send `null`, so any website can send it";
         return Some(violation(rules::NULL_ORIGIN, place.clone(), problem, remove()));
     }
     let origin = match Origin::read(text) {
@@ -105,7 +105,7 @@ pub(super) fn judge_origin(item: &Item, settings: &Settings, remove: &dyn Fn() -
                 || "write the origin as a browser sends it, e.g. https://console.example.com".to_owned(),
                 |instead| {
                     let instead = encrypted(instead, settings);
-                    let trust = if is_trusted(&instead) { "" } else { ", and trust it in the settings" };
+                    let trust = if is_trusted(&instead) { "" } else { ", and add it to trustedOrigins" };
                     format!("write {}{trust}", Shortened(&instead))
                 },
             );
@@ -118,13 +118,13 @@ pub(super) fn judge_origin(item: &Item, settings: &Settings, remove: &dyn Fn() -
     };
     if origin.is_plain_http() && !settings.may_be_http(text) {
         let problem =
-            format!("`{shown}` is plain http: whoever is on the way can change the console and act as its user");
+            format!("`{shown}` is plain http: anyone on the network path can change the console and act as its user");
         let mend = format!("serve the console over https and write {}", Shortened(&encrypted(text, settings)));
         return Some(violation(rules::PLAIN_HTTP, place.clone(), problem, &mend));
     }
     if !settings.trusts(text) {
-        let problem = format!("`{shown}` is not among the trustedOrigins of the settings");
-        let mend = format!("{}, or trust it in the settings", remove());
+        let problem = format!("`{shown}` is not in the setting trustedOrigins");
+        let mend = format!("{}, or add it to trustedOrigins", remove());
         return Some(violation(rules::UNTRUSTED_ORIGIN, place.clone(), problem, &mend));
     }
     None
@@ -149,7 +149,7 @@ fn judge_without_cors(
     let off = security.allow_cors.as_ref().and_then(|said| said.place.clone());
     let place = origins.place.clone().or(off).unwrap_or_else(|| Place::at(path));
     if origins.value.iter().any(|item| item.text != ANY) {
-        let problem = "allowCors is false, so these origins have no effect: browsers get no permission for any of them";
+        let problem = "allowCors is false, so these origins have no effect: flyteadmin sends no CORS headers";
         verdict.violations.push(violation(
             rules::CORS_OFF,
             place.clone(),
@@ -176,7 +176,7 @@ fn judge_required(
         .collect();
     if !missing.is_empty() {
         let missing = missing.join(", ");
-        let problem = format!("browsers get no permission for {missing}, which the settings require");
+        let problem = format!("browsers get no permission for {missing}, which the setting requiredOrigins lists");
         let mend = format!("{first}list {missing} in allowedOrigins");
         verdict.violations.push(violation(rules::REQUIRED_ORIGIN_MISSING, place, problem, &mend));
     }
@@ -188,8 +188,9 @@ fn missing_header(security: &Security) -> Option<Notice> {
     let (use_auth, headers) = (security.use_auth.as_ref()?, security.allowed_headers.as_ref()?);
     let has_it = headers.value.iter().any(|item| item.text.trim().eq_ignore_ascii_case(HEADER));
     let place = headers.place.as_ref().filter(|_| use_auth.value && !has_it)?;
-    let text =
-        format!("useAuth is true and allowedHeaders lacks {HEADER}: calls that carry it from another domain get 403");
+    let text = format!(
+        "useAuth is true, but allowedHeaders does not list {HEADER}: calls from another domain with that header get 403"
+    );
     Some(Notice { rule: rules::AUTH_HEADER_NOT_ALLOWED, place: place.clone(), text })
 }
 

@@ -19,7 +19,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::List,
         default: Unset::Said,
         asked_where: None,
-        meaning: "The names of flyteadmin's ConfigMaps, those of Flyte's charts where not set; `*` stands for any characters.",
+        meaning: "The names of flyteadmin's ConfigMaps. If not set, they are those of Flyte's charts. `*` matches any characters.",
     },
     Setting {
         name: "allowHttp",
@@ -35,7 +35,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::List,
         default: Unset::Is("[]"),
         asked_where: None,
-        meaning: "Origins that must be listed and reachable; `*` does not count, since browsers refuse it.",
+        meaning: "Origins that flyteadmin must allow by name. `*` does not count, because browsers reject it.",
     },
     Setting {
         name: "trustedOrigins",
@@ -43,7 +43,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::List,
         default: Unset::Said,
         asked_where: None,
-        meaning: "The only origins that may be listed, any where not set; `https://*.example.com` stands for one or more labels.",
+        meaning: "The only origins that may be listed. If not set, any origin may be. The `*` in `https://*.example.com` matches one or more labels.",
     },
 ];
 
@@ -90,11 +90,11 @@ impl<'a> Settings<'a> {
     pub(super) fn check(&self) -> Result<(), InvalidSettings> {
         for (index, pattern) in self.config_maps.iter().flatten().enumerate() {
             if pattern.is_empty() {
-                return Err(InvalidSettings::at(&format!("configMaps[{index}]"), "a ConfigMap's name is not empty"));
+                return Err(InvalidSettings::at(&format!("configMaps[{index}]"), "must not be empty"));
             }
         }
         if self.config_maps.as_ref().is_some_and(Vec::is_empty) {
-            return Err(InvalidSettings::at("configMaps", "an empty list would judge no ConfigMap"));
+            return Err(InvalidSettings::at("configMaps", "must not be empty: no ConfigMap would be checked"));
         }
         let lists = [
             ("allowHttp", &self.allow_http),
@@ -108,11 +108,16 @@ impl<'a> Settings<'a> {
                 let example = if is_pattern { origin.replacen("://*.", "://any.", 1) } else { origin.to_string() };
                 match Origin::read(&example) {
                     read if is_pattern && (read.is_err() || origin.ends_with("*.")) => {
-                        return at(format!("`{}` is no pattern; one is https://*.example.com", shown(origin)));
+                        return at(format!(
+                            "`{}` is not a valid pattern; write it like https://*.example.com",
+                            shown(origin)
+                        ));
                     }
                     Err(never) => return at(never.refusal(origin)),
                     Ok(origin) if field == "allowHttp" && !origin.is_plain_http() => {
-                        return at(format!("`{origin}` needs no permission: it is not plain http, or is loopback"));
+                        return at(format!(
+                            "`{origin}` is allowed anyway, because it is https or a loopback host; remove it"
+                        ));
                     }
                     Ok(_) => {}
                 }
@@ -121,10 +126,10 @@ impl<'a> Settings<'a> {
         for (index, origin) in self.required_origins.iter().flatten().enumerate() {
             let at = |problem| Err(InvalidSettings::at(&format!("requiredOrigins[{index}]"), problem));
             if !self.trusts(origin) {
-                return at(format!("`{}` is not among the trustedOrigins", &**origin));
+                return at(format!("`{}` is not in trustedOrigins; add it there", &**origin));
             }
             if Origin::read(origin).is_ok_and(|origin| origin.is_plain_http()) && !self.may_be_http(origin) {
-                return at(format!("`{}` is plain http, and not in allowHttp", &**origin));
+                return at(format!("`{}` is plain http; add it to allowHttp", &**origin));
             }
         }
         Ok(())

@@ -99,7 +99,7 @@ fn judge_files(asked: &Asked, overrides: Security, settings: &Settings, host: &d
         Err(reason) => {
             return verdict
                 .notices
-                .push(not_known(placed, format!("which origins it allows was not judged: {reason}")));
+                .push(not_known(placed, format!("could not check which origins it allows: {reason}")));
         }
     };
     let mut found = Verdict::default();
@@ -119,7 +119,7 @@ fn judge_files(asked: &Asked, overrides: Security, settings: &Settings, host: &d
     if unseen.is_empty() {
         verdict.seen.shows(Sentence::Origins);
     } else if first.is_some() {
-        let text = format!("{}: what that says of CORS counts too, and was not judged", admin::not_seen(&unseen));
+        let text = format!("{}; CORS options there count too, and were not checked", admin::not_seen(&unseen));
         verdict.notices.push(not_known(placed, text));
     } else {
         verdict.notices.push(not_known(placed, nothing_seen(&unseen)));
@@ -127,7 +127,7 @@ fn judge_files(asked: &Asked, overrides: Security, settings: &Settings, host: &d
 }
 
 fn nothing_seen(unseen: &[String]) -> String {
-    format!("flyteadmin reads {}: which origins it allows was not judged", unseen.join(" and "))
+    format!("could not check which origins flyteadmin allows: it reads {}", unseen.join(" and "))
 }
 
 /// Where it would be said what no file says.

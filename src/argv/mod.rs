@@ -90,7 +90,7 @@ impl<'a> CommandLine<'a> {
         }
         let serving = serving.unwrap_or(0);
         if let Some(again) = runs.iter().skip(serving + 1).find(|run| named(run)) {
-            unread.push((again.at, "flyteadmin is started a second time here, which is not read".to_owned()));
+            unread.push((again.at, "this starts flyteadmin a second time, which is not checked".to_owned()));
         }
         let run = if serving < runs.len() { runs.swap_remove(serving) } else { Run::default() };
         Ok(Self { environment, run, unread })
@@ -149,7 +149,7 @@ impl<'a> Reader<'_, 'a> {
             let Word { at, value } = words.remove(0);
             run.at = at;
             if !value.is_known {
-                return self.guess("it is not known which program starts here".to_owned(), words, run);
+                return self.guess("could not tell which program starts here".to_owned(), words, run);
             }
             let name = base_name(&value.text);
             if let Some(program) = program(name) {
@@ -163,7 +163,7 @@ impl<'a> Reader<'_, 'a> {
                 Some(Ok(())) => {}
                 Some(Err(why)) => return self.guess(why, words, run),
                 None => {
-                    let why = format!("`{}` is a program that is not known here", Shortened(&value.text));
+                    let why = format!("`{}` is an unknown program", Shortened(&value.text));
                     let is_in_place = self.runs.iter().any(|run| run.may_end && run.serves());
                     if is_in_script && (is_harmless(name) || name == "trap" && words.first().is_none_or(ends_alone)) {
                         return;
@@ -199,7 +199,7 @@ impl<'a> Reader<'_, 'a> {
         }
         let Some((script, parameters)) = wrappers::find_script(&words).filter(|(script, _)| script.value.is_known)
         else {
-            return self.unread.push((run.at, format!("{name} runs a script that is not known here")));
+            return self.unread.push((run.at, format!("{name} runs a script that could not be read")));
         };
         let had = (self.runs.len(), self.unread.len());
         let mut commands = Script::new(script, parameters, self.environment, &run);
@@ -225,7 +225,7 @@ impl<'a> Reader<'_, 'a> {
             }
         }
         if had == (self.runs.len(), self.unread.len()) {
-            self.unread.push((script.at, "the shell script starts another program than flyteadmin".to_owned()));
+            self.unread.push((script.at, "the shell script starts a program other than flyteadmin".to_owned()));
         }
     }
 }

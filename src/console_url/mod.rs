@@ -156,7 +156,7 @@ fn judge_console(
     };
     verdict.seen.judged();
     if let Some(list) = variable::overridden(placed) {
-        let text = format!("{list} may set ADMIN_API_URL anew, which is not read");
+        let text = format!("{list} may set ADMIN_API_URL to another value, which is not checked");
         verdict.add_not_judged(text, at(format!("{}.{list}", placed.path())), settings);
     }
     let Said { text, path, source, is_expanded } = match variable::said(placed, namespace, others, settings)? {
@@ -171,7 +171,8 @@ fn judge_console(
             return Ok(());
         }
         Err(Unknown { path, reason }) => {
-            let text = format!("ADMIN_API_URL was not judged, nor whether flyteadmin lets flyteconsole in: {reason}");
+            let text =
+                format!("could not check ADMIN_API_URL, or whether flyteadmin allows flyteconsole's origin: {reason}");
             verdict.add_not_judged(text, at(path), settings);
             return Ok(());
         }
@@ -285,7 +286,7 @@ impl Verdict {
     fn allow_what_is_between_objects(&mut self) {
         for violation in self.violations.take() {
             if [rules::CUT_OFF, rules::NOT_CHECKED].contains(&violation.rule) {
-                self.notices.push(violation.allowed("a controller makes this object"));
+                self.notices.push(violation.allowed("a controller creates this object"));
             } else {
                 self.violations.push(violation);
             }
@@ -295,7 +296,7 @@ impl Verdict {
     /// Says why flyteconsole and flyteadmin were not held against each other.
     fn add_not_checked(&mut self, reason: &str, place: Place, settings: &Settings) {
         self.add_not_judged(
-            format!("whether flyteadmin lets flyteconsole in was not checked: {reason}"),
+            format!("could not check whether flyteadmin allows flyteconsole's origin: {reason}"),
             place,
             settings,
         );
@@ -304,7 +305,7 @@ impl Verdict {
     /// Says that something is left unjudged: a violation where the settings want the pair checked.
     fn add_not_judged(&mut self, text: String, place: Place, settings: &Settings) {
         if settings.requires_cross_check() {
-            let mend = "see to that, or set requireCrossCheck: false in the settings".to_owned();
+            let mend = "resolve this, or set requireCrossCheck: false in the policy's settings".to_owned();
             self.violations.push(Violation::new(rules::NOT_CHECKED, place, text, mend));
         } else {
             self.notices.push(Notice { rule: rules::NOT_CHECKED, place, text });

@@ -23,7 +23,7 @@ pub(super) struct Page {
 }
 
 /// What goes on for those that are not known.
-const NAME_THEM: &str = "name its origins in the setting consoleOrigins";
+const NAME_THEM: &str = "set consoleOrigins to flyteconsole's origin";
 
 /// The pages of the consoles with these labels in a namespace, and why there may be more of them.
 ///
@@ -40,10 +40,10 @@ pub(super) fn of(
         let mut each = BTreeSet::new();
         each.extend(origins.iter().map(|origin| &**origin));
         let origins = each.into_iter().filter_map(|origin| Origin::read(origin).ok());
-        let pages = origins.map(|origin| Page { origins: vec![origin], from: "the settings".to_owned() });
+        let pages = origins.map(|origin| Page { origins: vec![origin], from: "the setting consoleOrigins".to_owned() });
         return Ok((pages.collect(), None));
     }
-    let unknown = |reason: String| format!("where browsers load flyteconsole from is not known: {reason}; {NAME_THEM}");
+    let unknown = |reason: String| format!("{reason}; {NAME_THEM}");
     let services = routes::services(others, namespace, labels)?;
     let hosts = routes::hosts(others, namespace, &services)?;
     let page = |RouteHost { name, has_tls, route, .. }| {
@@ -55,8 +55,12 @@ pub(super) fn of(
     let pages: Vec<Page> = hosts.named.into_iter().map(page).filter(|page| !page.origins.is_empty()).collect();
     let doubt = hosts.doubt.map(unknown);
     if pages.is_empty() {
-        let none =
-            || unknown(format!("no Ingress, HTTPRoute or Route in namespace {} leads there", Shortened(namespace)));
+        let none = || {
+            unknown(format!(
+                "found no Ingress, HTTPRoute or Route to flyteconsole in namespace {}",
+                Shortened(namespace)
+            ))
+        };
         return Err(doubt.unwrap_or_else(none));
     }
     Ok((pages, doubt))

@@ -59,7 +59,7 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
         let admin = admin.as_ref().as_ref().map_err(String::clone)?;
         doubt = doubt.or(admin.doubt.clone());
         if let (Some(reason), true) = (&admin.serves_none, front.is_empty()) {
-            let mend = "run v1.13.3 or later, or have TLS end in front of flyteadmin".to_owned();
+            let mend = "use flyteadmin v1.13.3 or later, or terminate TLS in front of flyteadmin".to_owned();
             let problem = format!(
                 "{}, loaded from {} ({}), cannot call {}: {reason}",
                 console.title, foreign[0].origins[0], foreign[0].from, console.calls
@@ -72,37 +72,37 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
             let known = || front.iter().filter(|(_, cors)| cors.origins.is_some());
             if let Some((route, cors)) = known().find(|(_, cors)| cors.lets_in_all()) {
                 doubt = Some(format!(
-                    "{route} answers CORS in front of flyteadmin, by {}, for every origin with credentials, so that any website may \
-                     call it as whoever is logged in; name {} there",
+                    "{route} answers CORS in front of flyteadmin, with {}, and allows every origin with credentials: any website \
+                     can act as the user who is logged in; allow only {} there",
                     cors.by, page.origins[0]
                 ));
                 continue;
             } else if let Some((route, cors)) = known().find(|(_, cors)| !lets_in(cors)) {
                 doubt = Some(format!(
-                    "{route} answers CORS in front of flyteadmin, by {}, and not for {} with credentials; what flyteadmin itself says \
-                     may come beside it",
+                    "{route} answers CORS in front of flyteadmin, with {}, but does not allow {} with credentials; flyteadmin \
+                     may add its own CORS headers",
                     cors.by, page.origins[0]
                 ));
                 continue;
             } else if !front.is_empty() && known().count() == front.len() {
                 continue;
             }
-            let unknown = || "it is not known what flyteadmin's CORS comes to".to_owned();
+            let unknown = || "could not determine flyteadmin's CORS options".to_owned();
             let answer = |origin: &Origin| admin.security.answer(&origin.to_string()).ok_or_else(unknown);
             let answers = page.origins.iter().map(answer).collect::<Result<Vec<_>, _>>()?;
             let allowed = answers.iter().filter(|answer| matches!(answer, Answer::Allowed)).count();
             let knows_port = settings.console_origins.is_some();
             if allowed == 0 && !knows_port && may_be_of_another_port(page, calls, &admin.security) {
                 doubt = Some(format!(
-                    "{} does not say on which port browsers load flyteconsole; name the origin in the setting consoleOrigins",
+                    "{} does not show on which port browsers load flyteconsole; set consoleOrigins to flyteconsole's origin",
                     page.from
                 ));
             } else if allowed == 0 {
                 refused.push((page, answers[0]));
             } else if allowed < answers.len() {
                 doubt = Some(format!(
-                    "{} has no TLS for {}, so browsers load flyteconsole over http or, where a load balancer has the \
-                     certificate, over https; name the origin in the setting consoleOrigins",
+                    "{} has no TLS for {}, so browsers load flyteconsole over http, or over https if a load balancer has the \
+                     certificate; set consoleOrigins to flyteconsole's origin",
                     page.from,
                     page.origins[0].host()
                 ));
@@ -112,7 +112,7 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
         let is_said = |why: &Answer| admin.doubt.is_none() || why.place().is_some();
         if let Some(((route, cors), (page, _))) = front.first().zip(refused.first()) {
             doubt = Some(format!(
-                "flyteadmin itself does not let in {}, and {route} may do so in front of it, by {}: what that says is not known here",
+                "flyteadmin itself does not allow {}; {route} in front of it may, with {}, which could not be read",
                 page.origins[0], cors.by
             ));
         } else if let Some((_, why)) = refused.first().filter(|(_, why)| is_said(why)) {
@@ -134,13 +134,17 @@ fn forwarded(console: &Console, others: &Others, settings: &Settings) -> Result<
         && let Some(page) = pages.first()
     {
         let (from, host) = (&page.from, page.origins[0].host());
-        return Err(format!("who loads flyteconsole from {host} ({from}) calls their own machine by {calls}"));
+        return Err(format!(
+            "flyteconsole, loaded from {host} ({from}), calls {calls}, which is each user's own machine"
+        ));
     }
     let admin = others.admin(&admin_namespace(console, others, settings)?);
     let admin = admin.as_ref().as_ref().map_err(String::clone)?;
     let mut listed = admin.security.allowed_origins.iter().flat_map(|said| &said.value);
     if !listed.any(|item| Origin::read(&item.text).is_ok_and(|origin| origin.is_loopback())) {
-        return Err(format!("flyteconsole calls {calls}, and allowedOrigins has no origin on people's own machines"));
+        return Err(format!(
+            "flyteconsole calls {calls}, but allowedOrigins lists no loopback origin, such as http://localhost"
+        ));
     }
     admin.doubt.clone().map_or(Ok(()), Err)
 }
@@ -177,7 +181,7 @@ fn admin_namespace(console: &Console, others: &Others, settings: &Settings) -> R
                 runners.extend(admin::runners(&others, namespace)?);
             }
             Err(format!(
-                "{} leads to more than one flyteadmin: {}; name the namespace of the right one in the setting adminNamespace",
+                "{} leads to more than one flyteadmin: {}; set adminNamespace to the namespace of the right one",
                 calls.host(),
                 few(runners.into_iter().map(|runner| runner.title))
             ))
@@ -212,7 +216,7 @@ pub(super) fn lost(
         let namespaces = routes::namespaces(others, Some(of_admin), calls.host()).ok()?;
         return (!namespaces.is_empty()).then(|| {
             format!(
-                "{} leads somewhere else than to flyteadmin, by a route in namespace {}",
+                "{} does not lead to flyteadmin: a route in namespace {} sends it elsewhere",
                 calls.host(),
                 Shortened(of_admin)
             )
@@ -226,7 +230,7 @@ pub(super) fn lost(
     let (pages, _) = pages::of(others, settings, namespace, labels).ok()?;
     let lost = pages.iter().map(|page| &page.origins[0]).find(|origin| !is_led(origin))?;
     Some(format!(
-        "flyteconsole is told no ADMIN_API_URL, so that it calls its own host {}, which does not lead to flyteadmin; {there}",
+        "ADMIN_API_URL is empty or not set, so flyteconsole calls its own host {}, which does not lead to flyteadmin; {there}",
         lost.host()
     ))
 }
@@ -244,8 +248,8 @@ pub(super) fn no_login(console: &Console, others: &Others, settings: &Settings) 
     let (pages, _) = pages::of(others, settings, namespace, *labels).ok()?;
     let page = pages.iter().find(|page| !page.origins.iter().any(|origin| origin.may_be_same_site(calls)))?;
     Some(format!(
-        "nobody can log in from {}, which is another site than {}: browsers keep flyteadmin's cookies from it. Serve both below one \
-         domain, or set auth.userAuth.cookieSetting.sameSitePolicy: NoneMode in {}",
+        "users cannot log in from {}: it is on a different site than {}, so browsers do not send flyteadmin's cookies. Serve \
+         both under one domain, or set auth.userAuth.cookieSetting.sameSitePolicy: NoneMode in {}",
         page.origins[0],
         calls.host(),
         admin.at(None)
@@ -271,21 +275,21 @@ fn cut_off(console: &Console, pages: &[&Page], why: Answer, admin: &Admin) -> Op
         Answer::Off(_) if pages.iter().all(is_listed) => ("allowCors is false", "set allowCors: true there".to_owned()),
         Answer::Off(_) => ("allowCors is false", format!("set allowCors: true there, and allowedOrigins: [{origins}]")),
         Answer::Any(_) if place.is_none() => (
-            "nobody sets allowedOrigins, and browsers refuse the default `*` for calls with credentials",
+            "allowedOrigins is not set, and browsers reject its default `*` for calls with credentials",
             format!("set server.security.allowedOrigins: [{origins}] there"),
         ),
         Answer::Any(_) => (
-            "allowedOrigins is every origin, which browsers refuse for calls with credentials",
-            format!("put allowedOrigins: [{origins}] in its place"),
+            "allowedOrigins allows every origin, which browsers reject for calls with credentials",
+            format!("set allowedOrigins: [{origins}] there"),
         ),
         Answer::NotListed(_) => {
             let dash = if place.is_some_and(|place| place.within.is_some()) { "- " } else { "" };
             let added = few(pages.iter().map(|page| format!("`{dash}{}`", page.origins[0])));
-            ("allowedOrigins lacks that origin", format!("add {added} to allowedOrigins there"))
+            ("allowedOrigins does not list that origin", format!("add {added} to allowedOrigins there"))
         }
     };
     if pages.iter().any(|page| page.origins[0].is_plain_http()) {
-        mend.push_str(", and name it in the allowHttp of flyte-admin-cors");
+        mend.push_str(", and add it to allowHttp in the settings of flyte-admin-cors");
     }
     let mut from = BTreeSet::new();
     from.extend(pages.iter().map(|page| page.from.clone()));

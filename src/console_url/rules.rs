@@ -6,29 +6,29 @@ rules! {
     "flyte-console-url":
     Violation CLUSTER_HOST = "cluster-host",
         "a host that only the cluster can resolve",
-        "A name without a dot, `*.svc`, `*.cluster.local`, `flyteadmin.<namespace>`: flyteconsole runs in people's browsers, which are not in the cluster. Write the address that they reach flyteadmin at.";
+        "This is a name without a dot, `*.svc`, `*.cluster.local` or `flyteadmin.<namespace>`. flyteconsole runs in browsers outside the cluster, which cannot resolve it. Set the address where browsers reach flyteadmin.";
     Violation PLAIN_HTTP = "plain-http",
-        "an address over `http`, but for `localhost`, `*.localhost`, `127.0.0.0/8` and `[::1]`",
-        "Whoever is on the way reads what flyteconsole sends. Serve flyteadmin over https, or name the host in `allowHttp`.";
+        "an address over `http`, except `localhost`, `*.localhost`, `127.0.0.0/8` and `[::1]`",
+        "Anyone on the network path can read what flyteconsole sends. Serve flyteadmin over https, or add the host to `allowHttp`.";
     Violation MORE_THAN_ORIGIN = "more-than-origin",
         "an address with a path, a slash at the end, a query, a fragment or a user",
-        "flyteconsole glues `/login` and the like to it. Write scheme, host and port alone; `allowPath` is for a proxy that takes a path away.";
+        "flyteconsole appends paths such as `/login` to it. Set only scheme, host and port. If a proxy removes the path, set `allowPath: true`.";
     Violation PLACEHOLDER = "placeholder",
         "a placeholder: `<flyte-admin-domain>`, `{{ ... }}`",
-        "Nobody has replaced it. Write flyteadmin's address.";
+        "The placeholder was not replaced. Set flyteadmin's address.";
     Violation NO_URL = "no-url",
-        "what is no URL that a browser can call",
-        "It has no host, a host in punycode that browsers refuse, or another scheme, or none, or one in upper case: flyteconsole cannot call that. Write flyteadmin's address, e.g. `https://flyte.example.com`.";
+        "an address that browsers cannot call",
+        "It has no host, a punycode host that browsers reject, no scheme, a scheme in upper case, or a scheme other than http and https. Set flyteadmin's address, e.g. `https://flyte.example.com`.";
     Violation CUT_OFF = "cut-off",
-        "a flyteconsole on another origin than flyteadmin's that flyteadmin does not let in",
-        "CORS is off, the origin is not listed, or it is allowed by `*` alone, which browsers refuse since flyteconsole's calls carry credentials. The page loads, and none of its calls works. Allow the console's origin in flyteadmin's configuration. A notice for pods and ReplicaSets that a controller makes.";
+        "a flyteconsole on another origin than flyteadmin, which flyteadmin does not allow",
+        "CORS is off, the origin is not listed, or only `*` allows it, which browsers reject because flyteconsole's calls carry credentials. The page loads, but none of its calls works. Allow the console's origin in flyteadmin's configuration. For pods and ReplicaSets that a controller creates, this is a notice.";
     Violation NOT_CHECKED = "not-checked",
-        "what keeps flyteconsole and flyteadmin from being held against each other",
-        "A notice unless the setting `requireCrossCheck` is true. The pair may be broken and nobody knows. Name the origins in `consoleOrigins`, or give the policy leave to see what it asks for.";
+        "a flyteconsole whose flyteadmin could not be checked",
+        "flyteadmin may not allow flyteconsole, and the policy could not check it. Set `consoleOrigins`, or allow the policy to read the objects that it asks for. This is a notice unless the setting `requireCrossCheck` is true.";
     Notice NO_WAY = "no-way",
         "Ingresses or routes that lead to flyteadmin, but not from the host that flyteconsole calls",
         "The address may be misspelt, or was never set. Compare it with the Ingress.";
     Notice NO_LOGIN = "no-login",
-        "a flyteconsole on another site than flyteadmin's, where people log in and flyteadmin's cookies stay on their site",
-        "CORS may be right, and still no call is logged in: browsers send a cookie to another site only where it says `SameSite=None`. Serve both below one domain, or set `auth.userAuth.cookieSetting.sameSitePolicy: NoneMode`.";
+        "a flyteconsole on another site than flyteadmin, so browsers do not send flyteadmin's login cookies",
+        "Even with correct CORS, users cannot log in: browsers send a cookie to another site only if it has `SameSite=None`. Serve both under one domain, or set `auth.userAuth.cookieSetting.sameSitePolicy: NoneMode`.";
 }

@@ -52,7 +52,7 @@ pub(super) fn judge(
         for placed in workload.containers().filter(is_flyteconsole) {
             consoles += 1;
             if consoles > MOST_CONSOLES {
-                return Err(format!("there are more than {MOST_CONSOLES} consoles"));
+                return Err(format!("found more than {MOST_CONSOLES} consoles, too many to check"));
             }
             match cut_off(found, &workload, &placed, others, changed, settings) {
                 Ok(None) => {}
@@ -89,7 +89,7 @@ fn cut_off(
     }
     let said = variable::said(placed, &found.namespace, others, settings).map_err(unreadable)?;
     let Some(Said { text, source, .. }) =
-        said.map_err(|Unknown { reason, .. }| format!("ADMIN_API_URL is not known: {reason}"))?
+        said.map_err(|Unknown { reason, .. }| format!("could not read ADMIN_API_URL: {reason}"))?
     else {
         return Ok(None);
     };

@@ -17,7 +17,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::List,
         default: Unset::Is("[]"),
         asked_where: None,
-        meaning: "Hosts of flyteadmin that may be called over plain http; hosts, where flyte-admin-cors lists origins.",
+        meaning: "Hosts of flyteadmin that flyteconsole may call over plain http. Write hosts here, not origins.",
     },
     Setting {
         name: "allowPath",
@@ -25,7 +25,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::Boolean,
         default: Unset::Is("false"),
         asked_where: None,
-        meaning: "Whether the address may have a path, for a proxy that takes it away.",
+        meaning: "Whether the address may have a path, for a proxy that removes it.",
     },
     Setting {
         name: "consoleOrigins",
@@ -33,7 +33,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::List,
         default: Unset::Said,
         asked_where: None,
-        meaning: "The origins that browsers load flyteconsole from; those of its Ingresses and routes where not set.",
+        meaning: "The origins that browsers load flyteconsole from. If not set, they are read from its Ingresses and routes.",
     },
     Setting {
         name: "adminNamespace",
@@ -41,15 +41,15 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::Text,
         default: Unset::Said,
         asked_where: None,
-        meaning: "The namespace of flyteadmin; where not set, flyteconsole's own, or the one that the host of its `ADMIN_API_URL` leads to.",
+        meaning: "The namespace of flyteadmin. If not set, it is flyteconsole's own, or the one that the host in `ADMIN_API_URL` leads to.",
     },
     Setting {
         name: "crossCheck",
-        label: "Check the pair",
+        label: "Check flyteadmin too",
         shape: Shape::Boolean,
         default: Unset::Is("true"),
         asked_where: None,
-        meaning: "Whether flyteconsole and flyteadmin are held against each other; `false` asks the cluster nothing.",
+        meaning: "Whether to check that flyteadmin allows flyteconsole's origin. With `false`, the policy reads nothing from the cluster.",
     },
     Setting {
         name: "requireCrossCheck",
@@ -57,7 +57,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::Boolean,
         default: Unset::Is("false"),
         asked_where: Some(("crossCheck", "true")),
-        meaning: "Whether what keeps the pair from being checked is a violation; a notice else.",
+        meaning: "Whether it is a violation, instead of a notice, if that check cannot be made.",
     },
 ];
 
@@ -121,8 +121,10 @@ impl<'a> Settings<'a> {
     pub(super) fn check(&self) -> Result<(), InvalidSettings> {
         for (index, host) in self.allow_http.iter().flatten().enumerate() {
             if !Origin::read(&format!("http://{}", &**host)).is_ok_and(|origin| origin.host() == &**host) {
-                let problem =
-                    format!("`{}` is no host as browsers write it, e.g. flyte.internal.example.com", shown(host));
+                let problem = format!(
+                    "`{}` is not a host as browsers write it; write it like flyte.internal.example.com",
+                    shown(host)
+                );
                 return Err(InvalidSettings::at(&format!("allowHttp[{index}]"), problem));
             }
         }
@@ -132,17 +134,21 @@ impl<'a> Settings<'a> {
             }
         }
         if self.console_origins.as_ref().is_some_and(Vec::is_empty) {
-            return Err(InvalidSettings::at("consoleOrigins", "an empty list would check no origin"));
+            return Err(InvalidSettings::at(
+                "consoleOrigins",
+                "must not be empty; remove it to read the origins from Ingresses \
+                and routes",
+            ));
         }
         if let Some(namespace) = &self.admin_namespace {
             let is_of_name = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'-';
             if namespace.is_empty() || !namespace.bytes().all(is_of_name) {
-                let problem = "a namespace's name is lower-case letters, digits and dashes";
+                let problem = "must be a namespace name: lower-case letters, digits and dashes";
                 return Err(InvalidSettings::at("adminNamespace", problem));
             }
         }
         if self.requires_cross_check() && !self.cross_checks() {
-            return Err(InvalidSettings::at("requireCrossCheck", "crossCheck is false"));
+            return Err(InvalidSettings::at("requireCrossCheck", "needs crossCheck: true, but crossCheck is false"));
         }
         Ok(())
     }

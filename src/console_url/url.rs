@@ -29,8 +29,8 @@ pub(super) struct Read {
     pub(super) faults: Vec<Fault>,
 }
 
-const WRITE_ADDRESS: &str = "write the address that browsers reach flyteadmin at, e.g. https://flyte.example.com, or remove it \
-                             where flyteconsole is on the same host";
+const WRITE_ADDRESS: &str = "set it to the address where browsers reach flyteadmin, e.g. https://flyte.example.com, or remove it \
+                             if flyteconsole is on the same host";
 
 /// Reads a value that is not empty, of a console in a namespace.
 pub(super) fn read(text: &str, namespace: &str, settings: &Settings) -> Read {
@@ -46,7 +46,7 @@ pub(super) fn read(text: &str, namespace: &str, settings: &Settings) -> Read {
         && let Some(what) = known_to_cluster_alone(origin, [namespace, settings.admin_namespace(namespace)])
     {
         let problem = format!(
-            "`{shown}` is {what}, which only the cluster can resolve, and flyteconsole calls it from people's browsers"
+            "`{shown}` is {what}, which only the cluster can resolve, but flyteconsole calls it from the user's browser"
         );
         return Read {
             origin: None,
@@ -72,7 +72,7 @@ pub(super) fn read(text: &str, namespace: &str, settings: &Settings) -> Read {
     });
     if let Some((rule, problem)) = judged {
         let may_be_meant = if part == Some(Reason::Path) && !settings.allows_path() {
-            ", or set allowPath: true where a proxy takes the path away"
+            ", or set allowPath: true if a proxy removes the path"
         } else {
             ""
         };
@@ -83,8 +83,8 @@ pub(super) fn read(text: &str, namespace: &str, settings: &Settings) -> Read {
     }
     if is_http {
         let problem = format!(
-            "`{shown}` is plain http: flyteconsole up to v1.10 calls it so, which browsers block on a page over https, and else \
-             whoever is on the way can act as its user"
+            "`{shown}` is plain http: on an https page browsers block it (flyteconsole up to v1.10); otherwise anyone on the \
+             network path can act as the user"
         );
         let mend = format!("serve flyteadmin over https, and {mend}");
         faults.push(Fault { rule: rules::PLAIN_HTTP, problem, mend, instead: None });
@@ -97,9 +97,7 @@ fn judge(part: Reason, text: &str, shown: &str, settings: &Settings) -> Option<(
     match part {
         Reason::UpperCase if !text.starts_with("http") => Some((
             rules::NO_URL,
-            format!(
-                "the scheme of `{shown}` is in upper case, where flyteconsole v1.11 and later does not take it off"
-            ),
+            format!("the scheme of `{shown}` is in upper case: flyteconsole v1.11 and later does not recognize it"),
         )),
         Reason::NotPunycode | Reason::UpperCase | Reason::DefaultPort | Reason::OtherwiseWritten => None,
         Reason::Path if settings.allows_path() && !text.ends_with('/') => None,
@@ -107,12 +105,12 @@ fn judge(part: Reason, text: &str, shown: &str, settings: &Settings) -> Option<(
         Reason::Query | Reason::Fragment | Reason::Path | Reason::Slash => Some(glued(part, shown)),
         Reason::User => Some((
             rules::MORE_THAN_ORIGIN,
-            format!("`{shown}` has a user in it, whom flyteconsole shows to everybody who opens it"),
+            format!("`{shown}` contains a user, which flyteconsole shows to everyone who opens it"),
         )),
-        Reason::Placeholder => Some((rules::PLACEHOLDER, format!("`{shown}` {part}: there is no such host"))),
+        Reason::Placeholder => Some((rules::PLACEHOLDER, format!("`{shown}` {part}: the host does not exist"))),
         Reason::NoScheme => Some((
             rules::NO_URL,
-            format!("`{shown}` has no scheme: flyteconsole up to v1.10 takes it for a part of its own address"),
+            format!("`{shown}` has no scheme: flyteconsole up to v1.10 treats it as a relative path"),
         )),
         Reason::WhiteSpace
         | Reason::TwoSchemes
@@ -125,12 +123,12 @@ fn judge(part: Reason, text: &str, shown: &str, settings: &Settings) -> Option<(
 }
 
 fn no_url(shown: &str) -> (RuleName, String) {
-    (rules::NO_URL, format!("`{shown}` is no URL that a browser can call, http or https"))
+    (rules::NO_URL, format!("`{shown}` is not an http or https URL that browsers can call"))
 }
 
 /// What comes of a URL that more is glued to.
 fn glued(part: Reason, shown: &str) -> (RuleName, String) {
-    let problem = format!("`{shown}` {part}, and flyteconsole glues paths to it: browsers call `{shown}/login`");
+    let problem = format!("`{shown}` {part}: flyteconsole appends paths to it, so browsers call `{shown}/login`");
     (rules::MORE_THAN_ORIGIN, problem)
 }
 
@@ -140,14 +138,14 @@ fn known_to_cluster_alone(origin: &Origin, namespaces: [&str; 2]) -> Option<&'st
     if !origin.has_name() || origin.is_loopback() {
         None
     } else if !host.contains('.') {
-        Some("the bare name of a service")
+        Some("a name without a dot")
     } else if host.ends_with(".svc")
         || host.ends_with(".cluster.local")
         || host
             .split_once('.')
             .is_some_and(|(service, rest)| service == flyte::FLYTEADMIN && namespaces.contains(&rest))
     {
-        Some("a service's name")
+        Some("the name of a Service")
     } else {
         None
     }

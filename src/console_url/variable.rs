@@ -162,7 +162,7 @@ fn of_variable(
         return Ok(Some(Value { text: said.text.clone().into_owned(), source: None, is_expanded }));
     };
     let Some(Key { name, key, optional, .. }) = from.config_map.as_ref().filter(|_| settings.cross_checks()) else {
-        return Err("what valueFrom brings is not looked at".to_owned());
+        return Err("its valueFrom is not read".to_owned());
     };
     let (name, key) = (name.as_deref().unwrap_or_default(), key.as_deref().unwrap_or_default());
     match value(name, key, namespace, others)? {
@@ -185,13 +185,13 @@ fn of_source(
         return Ok(None);
     };
     let Some(Reference { name, optional, .. }) = config_map else {
-        let secret = secret.as_ref().map(|_| "a Secret may hold it, and is not looked at".to_owned());
+        let secret = secret.as_ref().map(|_| "a Secret may set it, and this policy does not read Secrets".to_owned());
         return secret.map_or(Ok(None), Err);
     };
     let name = name.as_deref().unwrap_or_default();
     if !settings.cross_checks() {
         // The console's own ConfigMap is judged by itself.
-        return if is_consoles(name) { Ok(None) } else { Err("what envFrom brings is not looked at".to_owned()) };
+        return if is_consoles(name) { Ok(None) } else { Err("envFrom is not read with crossCheck: false".to_owned()) };
     }
     match value(name, key, namespace, others)? {
         Looked::Up(value) => Ok(Some(value)),
@@ -203,7 +203,7 @@ fn of_source(
 
 fn not_there(namespace: &str, config_map: &str) -> String {
     format!(
-        "{}, which flyteconsole takes variables from, is not there",
+        "{}, which flyteconsole takes variables from, was not found",
         title(Listed::ConfigMap, namespace, config_map)
     )
 }

@@ -51,20 +51,19 @@ pub(super) fn judge(request: &AdmissionRequest, host: &dyn Host, verdict: &mut V
         ));
     }
     for place in config.sections("auth") {
-        let problem =
-            "Flyte 2 does not read `auth`, which is Flyte 1's, and authenticates nobody: whoever reaches it is let in";
+        let problem = "Flyte 2 does not read `auth`, a section of Flyte 1, and does not authenticate: anyone who reaches it can use it";
         let mend =
-            "remove it, and authenticate in front of Flyte, e.g. by ingress.httpAnnotations in the chart's values";
+            "remove it, and authenticate in front of Flyte, e.g. with ingress.httpAnnotations in the chart's values";
         verdict.violations.push(Violation::new(rules::NO_AUTHENTICATION, place, problem.to_owned(), mend.to_owned()));
     }
     for place in config.sections("server").filter(|_| is_sure) {
-        let text = "Flyte 2 does not read `server`, which is Flyte 1's, and has no option for CORS; remove it";
+        let text = "Flyte 2 does not read `server`, a section of Flyte 1, and has no option for CORS; remove it";
         verdict.notices.push(Notice { rule: rules::NO_EFFECT, place, text: text.to_owned() });
     }
     if let Some(said) = config.insecure_provider() {
         let then = match said.value.starts_with("http://") {
-            true => "is plain http: whoever is on the way can send clients to another provider",
-            false => "is no absolute URL, so that clients are sent nowhere to log in",
+            true => "is plain http: anyone on the network path can send clients to another provider",
+            false => "is not an absolute URL, so clients cannot log in",
         };
         let problem = format!("`{}` {then}", shown(&said.value));
         let mend = "write https://<the provider's address>".to_owned();

@@ -91,19 +91,19 @@ pub(super) fn judge(
         return Ok(());
     }
     let doubt = match closes {
-        None => Some("a NetworkPolicy with matchExpressions, which are not read, may close them".to_owned()),
-        _ => (!unseen.is_empty()).then(|| format!("it may be told not to by {}", unseen.join(" and "))),
+        None => Some("a NetworkPolicy with matchExpressions, which are not read, may restrict them".to_owned()),
+        _ => (!unseen.is_empty()).then(|| format!("this may be turned off by {}", unseen.join(" and "))),
     };
     let trusts =
-        "believes headers that say who calls, and no NetworkPolicy closes its ports: any pod may act as any user";
+        "trusts headers that name the user, and no NetworkPolicy restricts its ports: any pod can act as any user";
     if let Some(doubt) = doubt {
-        let text = format!("as far as is seen {trusts}; {doubt}");
+        let text = format!("as far as could be checked, {trusts}; {doubt}");
         verdict.notices.push(Notice { rule: rules::NOT_KNOWN, place: placed.place(), text });
         return Ok(());
     }
     let text = format!(
-        "{trusts}; add a NetworkPolicy that lets in the proxy and the pods of tasks alone, or set runs.trustForwardedIdentityHeaders: \
-         false, in the chart's values below configuration.inline"
+        "{trusts}; add a NetworkPolicy that allows only the proxy and task pods, or set runs.trustForwardedIdentityHeaders: \
+         false below configuration.inline in the chart's values"
     );
     verdict.notices.push(Notice { rule: rules::FORGEABLE_IDENTITY, place: placed.place(), text });
     Ok(())

@@ -238,7 +238,7 @@ fn judge_way(
     let place = Place::at("spec");
     found.into_iter().for_each(|found| verdict.add(found, &place));
     if let Err(reason) = known {
-        let text = format!("whether it leads to Flyte 2, and what asks who calls, is not known: {reason}");
+        let text = format!("could not check whether it leads to Flyte 2, and what authenticates callers: {reason}");
         verdict.notices.push(Notice { rule: rules::NOT_KNOWN, place, text });
     }
     Ok(())
@@ -276,9 +276,9 @@ fn of_service(name: &str, spec: &ServiceSpec, leads_to: LeadsTo, settings: &Sett
         Some(kind @ ("LoadBalancer" | "NodePort")) => format!("type {kind}"),
         _ => "externalIPs".to_owned(),
     };
-    let problem = format!("is reached from outside the cluster ({how}) and leads to {}", leads_to.in_words());
-    let mend =
-        "set type: ClusterIP, and let people in by a route that authenticates; or list it in the setting authenticated";
+    let problem = format!("is reachable from outside the cluster ({how}) and leads to {}", leads_to.in_words());
+    let mend = "set type: ClusterIP, and use a route that authenticates; if something else authenticates, list this Service in the \
+         setting authenticated";
     Some(Found::Wrong(rules::OPEN_SERVICE, problem, mend.to_owned()))
 }
 
@@ -334,8 +334,8 @@ fn judge_cluster_role(request: &AdmissionRequest, verdict: &mut Verdict) -> Resu
     verdict.notices.extend(secrets.map(|index| Notice {
         rule: rules::READS_SECRETS,
         place: Place::at(format!("rules[{index}]")),
-        text: "Flyte 2 may read and change the Secrets of every namespace; where its projects are in known namespaces, bind a Role in each \
-               of them instead"
+        text: "Flyte 2 may read and change the Secrets of every namespace; if its projects are in known namespaces, bind a Role \
+               in each of them instead"
             .to_owned(),
     }));
     Ok(())

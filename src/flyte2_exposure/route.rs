@@ -97,7 +97,7 @@ impl Route {
                 }
                 let gate = match in_front::of_route((kind, namespace, name), &route, objects)? {
                     Gate::Open(_) if led.has_extension => {
-                        Gate::NotKnown("a filter that it refers to, which is not read".to_owned())
+                        Gate::NotKnown("a filter that it refers to, which is not checked".to_owned())
                     }
                     gate => gate,
                 };
@@ -154,9 +154,9 @@ impl Route {
                  page's own origin",
             ),
             () if is_of("traefik") => (
-                "name a Middleware with forwardAuth in the annotation traefik.ingress.kubernetes.io/router.middlewares",
-                "name a Middleware with headers.customResponseHeaders: {Access-Control-Allow-Origin: \"\", \
-                 Access-Control-Allow-Credentials: \"\"} too",
+                "add a Middleware with forwardAuth to the annotation traefik.ingress.kubernetes.io/router.middlewares",
+                "also add a Middleware with headers.customResponseHeaders: {Access-Control-Allow-Origin: \"\", \
+                 Access-Control-Allow-Credentials: \"\"}",
             ),
             () if is_of("nginx") => (
                 "add the annotation nginx.ingress.kubernetes.io/auth-url, with the address of an oauth2-proxy",
@@ -198,15 +198,15 @@ impl Route {
             found.extend(self.unasked(&open, mesh));
         }
         if self.passes_identity && (mesh.asks || matches!(self.gate, Gate::Asks)) && believes() {
-            let text = "whoever has logged in may have their runs recorded as another's: headers such as X-Amzn-Oidc-Data go through as \
-                        they are sent, and Flyte 2 believes them unverified; set runs.trustForwardedIdentityHeaders: false, in the chart's \
-                        values below configuration.inline, or have X-Amzn-Oidc-* and Authorization removed here";
+            let text = "any logged-in user can have runs recorded as another user's: headers such as X-Amzn-Oidc-Data pass \
+                        through, and Flyte 2 trusts them; set runs.trustForwardedIdentityHeaders: false below \
+                        configuration.inline in the chart's values, or remove X-Amzn-Oidc-* and Authorization here";
             found.push(Found::Worth(rules::FORGEABLE_IDENTITY, text.to_owned()));
         }
         if let Some(how) = self.how_to_remove {
             let text = format!(
-                "the pages of every website may call Flyte 2 with the credentials that browsers send along, and Flyte has no option against \
-                 it; remove its Access-Control-Allow headers: {how}"
+                "any website can call Flyte 2 with the user's credentials, and Flyte has no option to prevent that; remove its \
+                 Access-Control-Allow headers: {how}"
             );
             found.push(Found::Worth(rules::ANY_ORIGIN, text));
         }
@@ -219,16 +219,23 @@ impl Route {
             Gate::Asks => return None,
             Gate::NotKnown(what) => {
                 let text = format!(
-                    "leads to Flyte 2, and it is not known whether anything asks who calls: that is up to {what}"
+                    "leads to Flyte 2; could not check whether callers are authenticated: that depends on {what}"
                 );
                 return Some(Found::Worth(rules::NOT_KNOWN, text));
             }
             Gate::Open(why) => why,
         };
         let missed = || mesh.missed.as_deref().map(in_front::not_everybody);
-        let reason = reason.clone().or_else(missed).unwrap_or_else(|| "nothing in front asks who calls".to_owned());
-        let problem = format!("leads to Flyte 2, and {reason}: anyone may {}", what_is_open(open));
-        let ask = || format!("{}; or list it in the setting authenticated", self.how_to_ask);
+        let reason =
+            reason.clone().or_else(missed).unwrap_or_else(|| "nothing in front authenticates callers".to_owned());
+        let problem = format!("leads to Flyte 2, and {reason}: anyone can {}", what_is_open(open));
+        let ask = || {
+            format!(
+                "{}; if something else authenticates, list this route in the setting \
+                              authenticated",
+                self.how_to_ask
+            )
+        };
         Some(Found::Wrong(rules::OPEN_ROUTE, problem, mend.clone().unwrap_or_else(ask)))
     }
 }

@@ -5,36 +5,36 @@ use crate::rule::rules;
 rules! {
     "flyte2-exposure":
     Violation OPEN_ROUTE = "open-route",
-        "an Ingress or a route that leads to Flyte 2, with nothing in front that asks who calls",
-        "Flyte 2 authenticates nobody. Whoever reaches the route may start runs, read their data, and read and write secrets, as anyone they say they are. Have the controller authenticate, lead the route to a proxy that does, or name it in `authenticated` where something else does.";
+        "an Ingress or a route that leads to Flyte 2 without authentication in front",
+        "Flyte 2 does not authenticate. Anyone who reaches the route can start runs, read their data, and read and write secrets, as any user. Let the controller authenticate, or point the route at a proxy that does. If something else authenticates, add the route to `authenticated`.";
     Violation OPEN_SERVICE = "open-service",
-        "a Service that is reached from outside the cluster and leads to Flyte 2",
-        "`LoadBalancer`, `NodePort` and `externalIPs` lead around every proxy that authenticates, and Flyte 2 authenticates nobody. Set `type: ClusterIP`, and let people in by a route that authenticates.";
+        "a Service that is reachable from outside the cluster and leads to Flyte 2",
+        "`LoadBalancer`, `NodePort` and `externalIPs` bypass every proxy that authenticates, and Flyte 2 does not authenticate. Set `type: ClusterIP`, and use a route that authenticates.";
     Violation OPEN_PORT = "open-port",
         "a port of Flyte 2 on the node itself, by `hostPort` or `hostNetwork`",
-        "It leads around every proxy that authenticates, and Flyte 2 authenticates nobody. Remove it.";
+        "It bypasses every proxy that authenticates, and Flyte 2 does not authenticate. Remove it.";
     Violation NO_AUTHENTICATION = "no-authentication",
         "a section `auth`, which Flyte 1 reads and Flyte 2 does not",
-        "It looks as if people had to log in, and nobody has to. Remove it, and authenticate in front of Flyte.";
+        "It looks as if users must log in, but they need not. Remove it, and authenticate in front of Flyte.";
     Violation INSECURE_PROVIDER = "insecure-provider",
-        "`runs.authMetadata.externalAuthServerBaseUrl` that is no absolute https URL",
-        "Clients are sent there to log in. Over plain http whoever is on the way gives them another provider; with no absolute URL they are sent nowhere.";
+        "`runs.authMetadata.externalAuthServerBaseUrl` that is not an absolute https URL",
+        "Clients go there to log in. Over plain http, anyone on the network path can send them to another provider. Without an absolute URL, they cannot log in.";
     Violation UNREADABLE_FILE = "unreadable-file",
-        "a file of Flyte 2's configuration that cannot be read, or that reads in two ways",
+        "a file of Flyte 2's configuration that cannot be read, or that is ambiguous",
         "Flyte 2 does not start with it, and nothing in it was checked.";
     Notice FORGEABLE_IDENTITY = "forgeable-identity",
-        "identities from headers that any pod of the cluster can send, or anyone who has logged in",
-        "Flyte 2 takes who ran what from headers, and verifies no token, which is safe only where nothing but the proxy reaches it. Set `runs.trustForwardedIdentityHeaders: false`. Or close its ports by a NetworkPolicy to all but the proxy and the pods of tasks, and have the proxy remove `X-Amzn-Oidc-*` and `Authorization` of whoever calls, as AWS' does when it logs people in.";
+        "user identities from headers that any pod, or any logged-in user, can send",
+        "Flyte 2 reads the user from headers and verifies no token. That is safe only if nothing but the proxy can reach it. Set `runs.trustForwardedIdentityHeaders: false`. Or add a NetworkPolicy that allows only the proxy and task pods, and let the proxy remove the caller's `X-Amzn-Oidc-*` and `Authorization` headers, as AWS's does when it logs users in.";
     Notice ANY_ORIGIN = "any-origin",
         "a route to Flyte 2 that does not remove its CORS headers",
-        "Flyte 2 allows every website that asks, with credentials, and has no option against it. Where browsers send a session along, such as a proxy's cookie, any website may act as the person. Have the controller remove the headers.";
+        "Flyte 2 allows every origin, with credentials, and has no option to change that. If browsers send a session, such as a proxy's cookie, any website can act as the user. Let the controller remove the headers.";
     Notice NO_EFFECT = "no-effect",
         "options of Flyte 1 that Flyte 2 does not read: a section `server` in a file, `ADMIN_API_URL` of the console",
         "They change nothing. Remove them.";
     Notice READS_SECRETS = "reads-secrets",
         "Flyte 2's ClusterRole over the Secrets of all namespaces",
-        "Whoever acts as Flyte reads and changes every Secret of the cluster, and anyone who reaches Flyte acts as it, as far as its services go. Where all of Flyte's projects are in known namespaces, bind a Role in each instead.";
+        "Anyone who can act as Flyte can read and change every Secret of the cluster, and anyone who reaches Flyte can act as it, as far as its services allow. If all of Flyte's projects are in known namespaces, bind a Role in each instead.";
     Notice NOT_KNOWN = "not-known",
-        "what may authenticate in front, or close the ports, and is not seen",
-        "Look yourself, or give the object with the others. Where something authenticates, name the route in `authenticated`.";
+        "authentication or network rules in front that could not be checked",
+        "Check it yourself, or add the missing object. If something authenticates, add the route to `authenticated`.";
 }

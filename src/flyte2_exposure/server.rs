@@ -70,9 +70,9 @@ impl LeadsTo {
     pub(super) fn in_words(self) -> &'static str {
         match self {
             Self::Api => {
-                "Flyte 2, which authenticates nobody: anyone may start runs, read their data, and change secrets"
+                "Flyte 2, which does not authenticate: anyone can start runs, read their data, and change secrets"
             }
-            Self::Webhook => "Flyte 2's webhook, which is for the cluster alone",
+            Self::Webhook => "Flyte 2's webhook, which only the cluster should reach",
         }
     }
 }

@@ -16,7 +16,7 @@ pub(super) const SETTINGS: &[Setting] = &[Setting {
     shape: Shape::List,
     default: Unset::Is("[]"),
     asked_where: None,
-    meaning: "Names of Ingresses, routes, Services and workloads in front of which something authenticates that the policy cannot see, such as a VPN; `*` stands for any characters.",
+    meaning: "Names of Ingresses, routes, Services and workloads that are protected by something the policy cannot see, such as a VPN. `*` matches any characters.",
 }];
 
 view! {
@@ -40,7 +40,7 @@ impl<'a> Settings<'a> {
     pub(super) fn check(&self) -> Result<(), InvalidSettings> {
         for (index, name) in self.authenticated.iter().flatten().enumerate() {
             if name.is_empty() {
-                return Err(InvalidSettings::at(&format!("authenticated[{index}]"), "an object's name is not empty"));
+                return Err(InvalidSettings::at(&format!("authenticated[{index}]"), "must not be empty"));
             }
         }
         Ok(())

@@ -51,8 +51,8 @@ pub(super) fn found(
             && !in_front::of_mesh(objects, namespace, labels)?.asks
         {
             let text = format!(
-                "leads to Flyte 2 by Service {}, which authenticates nobody, and what asks who calls is not read here; see that \
-                 something does, and list it in the setting authenticated",
+                "leads to Flyte 2 through Service {}; this kind of route is not checked, and Flyte 2 does not authenticate; make \
+                 sure that something does, and list this route in the setting authenticated",
                 Shortened(service)
             );
             found = Some(Found::Worth(rules::NOT_KNOWN, text));

@@ -50,7 +50,7 @@ pub(super) fn judge(
             continue;
         }
         if let Err(reason) = judge_beside(&workload, &placed, &ports, request, settings, host, verdict) {
-            let text = format!("who reaches Flyte 2, and who it takes them for, was not judged: {reason}");
+            let text = format!("could not check who can reach Flyte 2, and as which user: {reason}");
             verdict.notices.push(Notice { rule: rules::NOT_KNOWN, place: placed.place(), text });
         }
     }
@@ -67,7 +67,7 @@ fn judge_console(placed: &Placed, verdict: &mut Verdict) -> Result<(), Unjudged>
     let is_it = |variable: &Variable| variable.name.as_deref() == Some(flyte::ADMIN_API_URL);
     if let Some(index) = variables.iter().position(is_it) {
         let place = Place { path: format!("{}.env[{index}]", placed.path()), ..placed.place() };
-        let text = "Flyte 2's console does not read ADMIN_API_URL: it calls Flyte at its own origin, so that both must be behind one \
+        let text = "Flyte 2's console does not read ADMIN_API_URL: it calls Flyte at its own origin, so both must be on one \
                     host; remove it";
         verdict.notices.push(Notice { rule: rules::NO_EFFECT, place, text: text.to_owned() });
     }

@@ -95,7 +95,7 @@ impl Admin {
         if runners.iter().any(|runner| runner.is_flyte_two) {
             runners.retain(|runner| !runner.is_flyte_two);
             if runners.is_empty() {
-                return Err(format!("in namespace {} runs Flyte 2, which has no flyteadmin", Shortened(namespace)));
+                return Err(format!("namespace {} runs Flyte 2, which has no flyteadmin", Shortened(namespace)));
             }
         }
         if runners.iter().any(|runner| runner.is_named) {
@@ -110,9 +110,9 @@ impl Admin {
         let (deployment, overrides, auth, files) = match runner {
             Some(Runner { title, overrides, auth, files, .. }) => {
                 if files.config_maps.is_empty() && files.unseen.is_empty() {
-                    return Err(format!("{title} mounts no file where its flyteadmin reads them"));
+                    return Err(format!("{title} does not mount a configuration file where flyteadmin reads it"));
                 }
-                let unread = auth.map(|said| format!("{title} says {said}, which is not read"));
+                let unread = auth.map(|said| format!("{title} sets {said}, which is not checked"));
                 (Some(title), overrides?, unread, files)
             }
             None => (None, Security::default(), None, by_name(objects, namespace)?),
@@ -129,8 +129,8 @@ impl Admin {
         let (serves_none, doubt) = match own {
             Some((Some(release), tls)) => (serves_none(release, &tls, &mut config), doubt),
             Some((None, tls)) if config.serves_tls(&tls) => {
-                let unknown = "flyteadmin serves TLS itself, and releases before v1.13.3 answer no CORS then; the tag of its image does \
-                               not say its release";
+                let unknown = "flyteadmin serves TLS itself, and releases before v1.13.3 then send no CORS headers; its image \
+                               tag does not show the release";
                 (None, doubt.or_else(|| Some(unknown.to_owned())))
             }
             _ => (None, doubt),
@@ -178,8 +178,7 @@ pub(crate) fn serves_none(release: [u32; 3], tls: &OwnTls, config: &mut Config) 
     let [major, minor, patch] = release;
     (release < [1, 13, 3] && config.serves_tls(tls)).then(|| {
         format!(
-            "flyteadmin v{major}.{minor}.{patch} answers no CORS where server.security.secure is true, whatever it allows; \
-             v1.13.3 and later do"
+            "flyteadmin v{major}.{minor}.{patch} sends no CORS headers when server.security.secure is true; v1.13.3 and later do"
         )
     })
 }
@@ -436,12 +435,12 @@ fn by_name(objects: &Objects, namespace: &str) -> Result<Files, String> {
     })?;
     match &names[..] {
         [] => Err(format!(
-            "there is no ConfigMap of flyteadmin's in namespace {}; if flyteadmin is in another, the settings can say so",
+            "found no ConfigMap of flyteadmin in namespace {}; if flyteadmin is in another namespace, see the policy's settings",
             Shortened(namespace)
         )),
         [one] => Ok(Files { config_maps: vec![Source::whole(one.clone())], ..Files::default() }),
         [one, other, ..] => {
-            Err(format!("no Deployment says whether flyteadmin reads {} or {}", Shortened(one), Shortened(other)))
+            Err(format!("no Deployment shows whether flyteadmin reads {} or {}", Shortened(one), Shortened(other)))
         }
     }
 }
@@ -463,7 +462,7 @@ impl Reading {
                 Some(object) => found.push((source, own.is_some(), object)),
                 None if source.optional => {}
                 None => {
-                    unseen.push(format!("{}, which is not there", title(Listed::ConfigMap, namespace, &source.name)))
+                    unseen.push(format!("{}, which was not found", title(Listed::ConfigMap, namespace, &source.name)))
                 }
             }
         }

@@ -115,7 +115,7 @@ impl<'c> Objects<'c> {
     ) -> Result<Option<T>, String> {
         let list = self.list(kind, namespace.filter(|_| !self.is_everywhere));
         let list = list.as_ref().as_ref().map_err(|reason| {
-            format!("{} objects cannot be listed: {}", kind.kind().1, Shortened(reason.trim_end_matches('.')))
+            format!("could not list {} objects: {}", kind.kind().1, Shortened(reason.trim_end_matches('.')))
         })?;
         let is_in = |own: &str| namespace.is_none_or(|namespace| namespace == own);
         for found in list.iter().filter(|found| is_in(&found.namespace)) {

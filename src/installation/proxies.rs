@@ -274,7 +274,7 @@ pub(super) fn add_hosts(
         };
         for name in proxy.hosts {
             if name.is_empty() {
-                hosts.doubt = Some(format!("{route} leads there, from hosts that are not read"));
+                hosts.doubt = Some(format!("could not read which hosts {route} accepts"));
                 continue;
             }
             hosts.add(RouteHost { name, has_tls: proxy.has_tls, route: route.clone(), cors: cors.clone() })?;

@@ -141,9 +141,9 @@ impl Hosts {
         let is_known = |known: &RouteHost| known.name == *name && known.has_tls == *has_tls && known.cors == *cors;
         if name.is_empty() || name.contains('*') {
             let name = if name.is_empty() { "every host".to_owned() } else { format!("`{}`", Shortened(name)) };
-            self.doubt = Some(format!("{route} leads there from {name}"));
+            self.doubt = Some(format!("{route} accepts requests for {name}"));
         } else if self.named.len() == Self::MOST {
-            return Err(format!("more than {} hosts lead there", Self::MOST));
+            return Err(format!("found more than {} hosts, too many to check", Self::MOST));
         } else if !self.named.iter().any(is_known) {
             self.named.push(host);
         }

@@ -152,7 +152,7 @@ impl Exception<'_> {
         match [&self.init_container, &self.container].map(|name| name.as_deref().map(str::is_empty)) {
             [Some(false), None] | [None, Some(false)] => {}
             [Some(_), Some(_)] => {
-                return refuse(CONTAINER, "an exception is for one container; give initContainer or container");
+                return refuse(CONTAINER, "set either initContainer or container, not both");
             }
             [_, Some(true)] => return refuse(CONTAINER, "required: the exact name of the container"),
             _ => {
@@ -168,7 +168,7 @@ impl Exception<'_> {
         for (index, image) in images.iter().enumerate() {
             if Repository::named(image).is_none() {
                 let problem = match Repository::of(image) {
-                    Some(_) => "write the repository alone, without tag and digest",
+                    Some(_) => "write only the repository, without tag or digest",
                     None => "not the name of an image repository",
                 };
                 return refuse(&format!("images[{index}]"), &format!("\"{}\": {problem}", Shortened(image)));
@@ -176,7 +176,7 @@ impl Exception<'_> {
         }
         for (field, names) in [("workloads", &self.workloads), ("namespaces", &self.namespaces)] {
             if names.as_ref().is_some_and(Vec::is_empty) {
-                return refuse(field, "an empty list matches nothing; leave it out to mean any");
+                return refuse(field, "must not be empty: it would match nothing; remove it to match any");
             }
         }
         Ok(())

@@ -86,9 +86,13 @@ impl Additions {
     /// What is filled in, or would be if the request were let in.
     pub(super) fn notices(self, is_let_in: bool) -> impl Iterator<Item = Notice> {
         self.0.into_iter().map(move |mut notice| {
-            notice.text.push_str(if is_let_in { " filled in" } else { " would be filled in" });
+            notice.text.push_str(if is_let_in {
+                " set by the setting fill"
+            } else {
+                " would be set by the setting fill"
+            });
             if notice.rule == rules::KEPT_ROOT {
-                notice.text.push_str(": it may be root, and would not be under what its pod gets");
+                notice.text.push_str(": this container may be root, and the pod's new values would not allow that");
             }
             notice
         })
@@ -175,25 +179,25 @@ impl Fill<'_> {
             };
             let is_letter = |letter: u8| letter.is_ascii_alphanumeric() || matches!(letter, b'-' | b'.' | b'_');
             if &**name != EVERY && (name.is_empty() || !name.bytes().all(is_letter)) {
-                return refuse("", "not the name of a component, nor `*` alone");
+                return refuse("", "must be the name of a component, or `*`");
             }
             if fields.run_as_user == Some(Id::ROOT) {
-                return refuse(".runAsUser", "0 is root");
+                return refuse(".runAsUser", "must not be 0, which is root");
             }
             for (field, id) in [(".runAsGroup", fields.run_as_group), (".fsGroup", fields.fs_group)] {
                 if id == Some(Id::ROOT) && groups == Groups::NonZero {
-                    return refuse(field, "`groups: nonZero` refuses 0");
+                    return refuse(field, "must not be 0, which `groups: nonZero` rejects");
                 }
             }
             if fields.run_as_non_root == Some(false) {
-                return refuse(".runAsNonRoot", "false lets a container be root");
+                return refuse(".runAsNonRoot", "must not be false, which allows root");
             }
             if fields.fs_group_change_policy.as_deref().is_some_and(|policy| !CHANGE_POLICIES.contains(&policy)) {
-                return refuse(".fsGroupChangePolicy", "expected `Always` or `OnRootMismatch`");
+                return refuse(".fsGroupChangePolicy", "must be `Always` or `OnRootMismatch`");
             }
             if !fields.named().iter().any(|(name, value)| value.is_some() && self.fills(name)) {
-                let ids = if self.leaves_ids { ": with `runAsUser: unset` only `runAsNonRoot` is" } else { "" };
-                return refuse("", &format!("nothing is filled in{ids}"));
+                let ids = if self.leaves_ids { " (with `runAsUser: unset`, only `runAsNonRoot` counts)" } else { "" };
+                return refuse("", &format!("must set at least one field{ids}"));
             }
         }
         Ok(())
@@ -287,12 +291,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fill<'a> {
                         fill.leaves_ids = true;
                     } else {
                         return Err(de::Error::custom(
-                            "`runAsUser` can only be `unset` here; name a component, or `*` for all",
+                            "`runAsUser` can only be `unset` here; to set a user, write it below a component, or below `*` for \
+                             all",
                         ));
                     }
                 }
                 match fill.components.is_empty() && !fill.leaves_ids {
-                    true => Err(de::Error::custom("no component; `flyte` is what Flyte's charts set")),
+                    true => {
+                        Err(de::Error::custom("must name a component; for the values of Flyte's charts, write `flyte`"))
+                    }
                     false => Ok(fill),
                 }
             }

@@ -24,12 +24,12 @@ fn are_judged(pod: &PodSpec) -> bool {
 pub(super) fn judge_pod(pod: &PodSpec) -> impl Iterator<Item = (&'static str, Finding)> {
     let context = pod.security_context();
     let volumes = (are_judged(pod) && context.fs_group == Some(Id::ROOT)).then(|| {
-        let problem = "is 0, so the pod's volumes belong to group 0 and every container has it";
+        let problem = "is 0, so the pod's volumes belong to group 0, and every container is in group 0";
         ("fsGroup", Finding::new(rules::HAS_ROOT_GROUP, problem, "set it to a non-zero gid"))
     });
     let more = context.supplemental_groups.iter().flatten();
     let more = (are_judged(pod) && more.into_iter().any(|group| *group == Id::ROOT)).then(|| {
-        let problem = "has 0, so every container has group 0";
+        let problem = "contains 0, so every container is in group 0";
         ("supplementalGroups", Finding::new(rules::HAS_ROOT_GROUP, problem, "remove the 0"))
     });
     volumes.into_iter().chain(more)

@@ -96,7 +96,7 @@ impl<'c> Images<'c> {
         match (self.user(placed.container.image()), is_non_root) {
             (Ok(User::Number(_)), true) => (finding, None),
             (Ok(User::Number(user)), false) => {
-                noticed(rules::PROVEN_BY_IMAGE, format!("runs as {user}, the USER of its image, which alone says so"))
+                noticed(rules::PROVEN_BY_IMAGE, format!("runs as {user}, which only the USER of its image sets"))
             }
             (Ok(User::Root(user)), true) => found(
                 rules::NEVER_STARTS,
@@ -107,13 +107,13 @@ impl<'c> Images<'c> {
             ),
             (Ok(User::Root(user)), false) => found(
                 rules::RUNS_AS_ROOT,
-                format!("runs as root: runAsUser is not set, and its image is one {}", with(user)),
+                format!("runs as root: runAsUser is not set, and it uses an image {}", with(user)),
             ),
             (Ok(User::Name(user)), true) => found(
                 rules::IMAGE_USER_IS_NAME,
                 format!(
-                    "never starts: the kubelet cannot verify what runAsNonRoot: true{at} asks for, since the image's USER is \
-                     {user}, a name"
+                    "never starts: with runAsNonRoot: true{at} the kubelet needs a numeric user, but the image's USER is {user}, \
+                     a name"
                 ),
             ),
             (Ok(User::Name(user)), false) => found(
@@ -122,15 +122,19 @@ impl<'c> Images<'c> {
             ),
             (Ok(User::NoUid(user)), _) => found(
                 rules::NOT_PROVEN_NON_ROOT,
-                format!("may run as root: runAsUser is not set, and the image's USER is {user}, which is no uid"),
+                format!(
+                    "may run as root: runAsUser is not set, and the image's USER is {user}, which is not a valid uid"
+                ),
             ),
             (Err(reason), true) => noticed(
                 rules::IMAGE_USER_UNKNOWN,
-                format!("does not start unless its image's USER is a number but 0: {reason}"),
+                format!(
+                    "does not start unless its image's USER is a number other than 0, which could not be checked: {reason}"
+                ),
             ),
             (Err(reason), false) => {
                 let decides = finding.map(|finding| finding.problem).unwrap_or_default();
-                found(rules::NOT_PROVEN_NON_ROOT, format!("{decides}, which is not known: {reason}"))
+                found(rules::NOT_PROVEN_NON_ROOT, format!("{decides}, which could not be checked: {reason}"))
             }
         }
     }
@@ -140,7 +144,7 @@ impl<'c> Images<'c> {
             return known.clone();
         }
         if image.is_empty() {
-            return Err("the container names no image".to_owned());
+            return Err("the container has no image".to_owned());
         }
         let user = self.host.image(image).map_err(|reason| reason_of(&reason)).and_then(|answer| User::of(&answer));
         self.known.insert(image.to_owned(), user.clone());
@@ -155,7 +159,7 @@ fn reason_of(refusal: &str) -> String {
     if is_index { format!("{INDEX}: {refusal}") } else { refusal.to_string() }
 }
 
-const INDEX: &str = "it is an index of images for several platforms, of which the host takes none";
+const INDEX: &str = "it is a multi-platform image index, from which the host does not choose an image";
 
 /// The largest uid that Kubernetes takes.
 const MOST_UID: i64 = i32::MAX as i64;
@@ -168,7 +172,8 @@ impl User {
         })?;
         let Some(configuration) = answer.config else {
             let is_index = answer.manifest.is_some_and(|manifest| manifest.manifests.is_some());
-            return Err(if is_index { INDEX } else { "the host's answer has no configuration of the image" }.to_owned());
+            return Err(if is_index { INDEX } else { "the host's answer does not contain the image's configuration" }
+                .to_owned());
         };
         let user = configuration.config.and_then(|config| config.user);
         let written = user.as_deref().unwrap_or_default();

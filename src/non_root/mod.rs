@@ -85,7 +85,7 @@ impl NonRoot {
         match settings.image_user() {
             ImageUser::Check if !self.may_ask_for_images => Err(InvalidSettings::at(
                 "imageUser",
-                "this module may not ask for images; the module flyte-non-root-image-user is the same policy, and may",
+                "this module cannot read images; use flyte-non-root-image-user, the same policy in a module that can",
             )),
             _ => Ok(settings),
         }
@@ -138,7 +138,7 @@ impl Policy for NonRoot {
         };
         let object = RawValue::from_string(object).map_err(|error| Unjudged {
             path: String::new(),
-            reason: format!("what is filled in makes it no JSON: {error}"),
+            reason: format!("with the values of fill it is invalid JSON: {error}"),
         })?;
         let mut verdict = judge(&Workload::read_object(request.kind(), &object)?.with_users()?);
         let is_let_in = verdict.violations.is_empty();
@@ -275,7 +275,7 @@ fn not_needed(placed: &Placed) -> Notice {
 /// Accepted as part of its workload, and then refused in each of its pods: a rollout that never ends.
 fn unknown_to_pods(placed: &Placed, name: &str) -> Notice {
     let text = format!(
-        "its pods will be refused, not known as {0}; label the pod template app.kubernetes.io/name: {0}",
+        "its pods will be rejected, because they are not labeled as {0}; label the pod template app.kubernetes.io/name: {0}",
         Shortened(name)
     );
     notice_at(placed.path(), placed.container.name(), rules::EXCEPTION_UNKNOWN_TO_PODS, text)

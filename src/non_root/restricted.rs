@@ -30,11 +30,11 @@ pub(super) fn judge_pod(pod: &PodSpec) -> impl Iterator<Item = (&'static str, Fi
     let context = pod.security_context();
     let waived = pod.has_own_users();
     let root = (!waived && context.run_as_user == Some(Id::ROOT)).then(|| {
-        let problem = "is 0, which \"restricted\" refuses even where every container overrides it";
+        let problem = "is 0, which \"restricted\" rejects even if every container overrides it";
         ("runAsUser", Finding::new(rules::RUNS_AS_ROOT, problem, "set it to a non-zero uid"))
     });
     let allowed = (!waived && context.run_as_non_root == Some(false)).then(|| {
-        let problem = "is false, which \"restricted\" refuses even where every container overrides it";
+        let problem = "is false, which \"restricted\" rejects even if every container overrides it";
         (
             "runAsNonRoot",
             Finding::new(rules::NOT_PROVEN_NON_ROOT, problem, "set it to true").mended_by("", Scalar::Bool(true)),

@@ -19,7 +19,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::OneOf(&["effective", "restricted"]),
         default: Unset::Is(r#""effective""#),
         asked_where: None,
-        meaning: "What a container is held to - what will really happen, or Pod Security's \"restricted\".",
+        meaning: "The standard for containers. `effective` checks the user that a container will really have, `restricted` checks Pod Security's \"restricted\".",
     },
     Setting {
         name: "exceptions",
@@ -37,7 +37,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::OneOf(&["off", "nonZero"]),
         default: Unset::Is(r#""off""#),
         asked_where: None,
-        meaning: "Whether group 0 is refused too.",
+        meaning: "Whether group 0 is rejected too.",
     },
     Setting {
         name: "imageUser",
@@ -45,7 +45,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::OneOf(&["off", "check"]),
         default: Unset::Is(r#""off""#),
         asked_where: None,
-        meaning: "Whether the image's own USER counts where `runAsUser` is not set. `check` needs the module flyte-non-root-image-user, which the command has built in.",
+        meaning: "Whether the image's own USER counts if `runAsUser` is not set. `check` needs the module flyte-non-root-image-user, which is built into the command.",
     },
     Setting {
         name: "fill",
@@ -53,7 +53,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::OneOf(&["flyte"]),
         default: Unset::Said,
         asked_where: None,
-        meaning: "What a pod's security context gets where it lacks it, before it is judged - `flyte` for what Flyte's charts set, or a map from components to fields; nothing where not set.",
+        meaning: "The values that the policy adds to a pod's security context, if they are not set there, before it checks the pod. Write `flyte` for the values of Flyte's charts, or a map from components to fields. If not set, it adds nothing.",
     },
 ];
 
@@ -72,7 +72,7 @@ const EXCEPTION: &[Setting] = &[
         shape: Shape::Text,
         default: Unset::Said,
         asked_where: None,
-        meaning: "The exact name of a regular container, in place of `initContainer`.",
+        meaning: "The exact name of a regular container, instead of `initContainer`.",
     },
     Setting {
         name: "images",
@@ -88,7 +88,7 @@ const EXCEPTION: &[Setting] = &[
         shape: Shape::List,
         default: Unset::Said,
         asked_where: None,
-        meaning: "Names of workloads, or values of their or their pods' label `app.kubernetes.io/name` or `app`; any where not set.",
+        meaning: "Names of workloads, or values of the label `app.kubernetes.io/name` or `app` on them or on their pods. If not set, any workload.",
     },
     Setting {
         name: "namespaces",
@@ -96,7 +96,7 @@ const EXCEPTION: &[Setting] = &[
         shape: Shape::List,
         default: Unset::Said,
         asked_where: None,
-        meaning: "Names of namespaces; any where not set.",
+        meaning: "Names of namespaces. If not set, any namespace.",
     },
 ];
 

@@ -118,7 +118,7 @@ pub(super) fn is_refused(container: &Container, pod: &PodSpec, level: Level) -> 
 fn not_proven(non_root: &Inherited<bool>) -> Finding {
     let unproven = "may run as administrator: runAsUserName is not set, so the image's USER decides";
     let problem = match non_root.value {
-        Some(true) => format!("{unproven}, and runAsNonRoot does not stop an image that has none"),
+        Some(true) => format!("{unproven}, and runAsNonRoot does not stop an image without a USER"),
         _ => unproven.to_owned(),
     };
     Finding::new(rules::NOT_PROVEN_NON_ROOT, &problem, SET_USER_NAME)

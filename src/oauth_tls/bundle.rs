@@ -5,8 +5,8 @@ use super::{fault::Fault, rules};
 const KEY: &[u8] = b"PRIVATE KEY";
 /// What is found in the place of certificates, now and then.
 const OTHERS: [&str; 4] = ["CERTIFICATE REQUEST", "X509 CRL", "PUBLIC KEY", "TRUSTED CERTIFICATE"];
-const READ: &str = "whoever may read certificates has read it";
-const NEW_KEY: &str = "make a new key and certificate, and put the key into tls.key alone";
+const READ: &str = "anyone who can read the certificates can read it";
+const NEW_KEY: &str = "create a new key and certificate, and put the key only into tls.key";
 
 /// A leaf, the six intermediates that rustls takes, and a root.
 const MOST_CERTIFICATES: usize = 8;
@@ -26,8 +26,8 @@ pub(super) fn certificates(text: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
         if has_key {
             return (Vec::new(), vec![shows_key()]);
         }
-        let mend = "paste the certificates again, every line of them as a line";
-        (Vec::new(), vec![broken(fact, "servers leave out what they do not know for a block", mend)])
+        let mend = "paste the certificates again, with their line breaks";
+        (Vec::new(), vec![broken(fact, "servers ignore text that is not a valid block", mend)])
     };
     let (blocks, has_more_behind) = match read(text) {
         Ok(read) => read,
@@ -44,10 +44,10 @@ pub(super) fn certificates(text: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
             // Of a Secret's value nothing is shown that could be anything.
             let kind = OTHERS.iter().find(|other| **other == tag);
             let what =
-                kind.map_or("no certificate".to_owned(), |kind| format!("a `{kind}` where a certificate belongs"));
+                kind.map_or("not a certificate".to_owned(), |kind| format!("a `{kind}` where a certificate belongs"));
             let fact = format!("block {number} is {what}");
             let mend = "keep the blocks that start with -----BEGIN CERTIFICATE-----";
-            faults.push(broken(fact, "servers leave it out", mend));
+            faults.push(broken(fact, "servers ignore it", mend));
         } else {
             certificates.push(block.into_contents());
         }
@@ -55,16 +55,16 @@ pub(super) fn certificates(text: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
     if certificates.len() > MOST_CERTIFICATES {
         let fact = format!("it holds {} certificates, more than {MOST_CERTIFICATES}", certificates.len());
         let mend = "keep the leaf and its intermediates";
-        return (Vec::new(), vec![broken(fact, "clients such as rustls refuse so long a chain", mend)]);
+        return (Vec::new(), vec![broken(fact, "clients such as rustls reject a chain this long", mend)]);
     }
     if certificates.is_empty() && faults.is_empty() {
-        let mend = "put the certificate there in PEM, its intermediates behind it";
-        faults.push(broken("there is no certificate in it".to_owned(), "the server has none to present", mend));
+        let mend = "add the certificate in PEM, followed by its intermediates";
+        faults.push(broken("it contains no certificate".to_owned(), "the server has no certificate to present", mend));
     } else if has_key && faults.is_empty() {
         faults.push(shows_key());
     } else if has_more_behind {
-        let mend = "remove it; if it is a certificate that was cut off, paste that again";
-        faults.push(broken("there is more text behind the last block".to_owned(), "servers leave it out", mend));
+        let mend = "remove it; if it is an incomplete certificate, paste the whole certificate";
+        faults.push(broken("there is text after the last block".to_owned(), "servers ignore it", mend));
     }
     (certificates, faults)
 }
@@ -72,11 +72,11 @@ pub(super) fn certificates(text: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
 /// The blocks of a text, and whether there is more behind the last; where it is no PEM, what is wrong with it.
 fn read(text: &[u8]) -> Result<(Vec<pem::Pem>, bool), String> {
     let Blocks { count, has_more_behind } = blocks_by_lines(&String::from_utf8_lossy(text))
-        .map_err(|line| format!("line {line} of it neither begins nor ends a block, or not the one it should"))?;
+        .map_err(|line| format!("line {line} is not the BEGIN or END line that is expected there"))?;
     let has_headers = |block: &pem::Pem| block.headers().iter().next().is_some();
     match pem::parse_many(text) {
         Ok(blocks) if blocks.len() == count && !blocks.iter().any(has_headers) => Ok((blocks, has_more_behind)),
-        _ => Err("one of its blocks is no PEM".to_owned()),
+        _ => Err("one of its blocks is not valid PEM".to_owned()),
     }
 }
 

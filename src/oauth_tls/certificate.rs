@@ -98,7 +98,7 @@ impl<'d> Certificate<'d> {
         let certificate = Self::parse(der, number).map_err(|error| error.to_string())?;
         let content = &certificate.content;
         if content.tbs_certificate().signature() != content.signature_algorithm() {
-            return Err("it names two algorithms for its signature".to_owned());
+            return Err("it names two different signature algorithms".to_owned());
         }
         Ok(certificate)
     }

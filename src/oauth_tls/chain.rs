@@ -8,7 +8,7 @@ use super::{
 use crate::host::Pki;
 
 /// What becomes of clients where a link is broken.
-const LOST: &str = "clients need not find their way through the chain";
+const LOST: &str = "clients may not be able to follow the chain";
 
 /// Reads the certificates.
 ///
@@ -21,7 +21,7 @@ pub(super) fn read(ders: &[Vec<u8>]) -> Result<Vec<Certificate<'_>>, Fault> {
         .map(|(number, der)| {
             Certificate::read(der, number).map_err(|error| {
                 let fact = format!("certificate {number} cannot be read ({error})");
-                Fault::new(rules::BROKEN_CHAIN, fact, "clients end the handshake", "paste it again, every line of it")
+                Fault::new(rules::BROKEN_CHAIN, fact, "clients end the handshake", "paste it again, with all its lines")
             })
         })
         .collect()
@@ -33,9 +33,9 @@ pub(super) fn leaf<'c, 'd>(chain: &'c [Certificate<'d>]) -> Option<(&'c Certific
     let Some(leaf) = chain.iter().find(|certificate| first.is_ca && !certificate.is_ca) else {
         return Some((first, None));
     };
-    let fact = format!("{} is the leaf and not the first", leaf.title());
-    let outcome = "servers hold the key against certificate 1, and refuse both";
-    let mend = "put the leaf first, then what signed it, and so on";
+    let fact = format!("{} is the leaf, but is not first", leaf.title());
+    let outcome = "servers compare the key with certificate 1, and reject both";
+    let mend = "put the leaf first, then the certificate that signed it, and so on";
     Some((leaf, Some(Fault::new(rules::BROKEN_CHAIN, fact, outcome, mend))))
 }
 
@@ -51,7 +51,7 @@ pub(super) fn broken_links(chain: &[Certificate], proven: usize, pki: &Pki) -> R
         let (fact, outcome, mend) = if let Some(same) =
             chain[..number - 1].iter().find(|earlier| earlier.der == next.der)
         {
-            let fact = format!("{} is certificate {} once more", next.title(), same.number());
+            let fact = format!("{} repeats certificate {}", next.title(), same.number());
             (fact, LOST, "remove it".to_owned())
         } else if one.issuer() == next.subject() {
             let fact = match if one.number() <= proven { Signed::Yes } else { one.is_signed_by(next, pki) } {
@@ -60,27 +60,34 @@ pub(super) fn broken_links(chain: &[Certificate], proven: usize, pki: &Pki) -> R
                     continue;
                 }
                 Signed::Yes if next.may_sign() => continue,
-                Signed::Yes => format!("{} has signed another, and is no CA's that may", next.title()),
+                Signed::Yes => format!("{} signed another certificate, but is not a CA that may sign", next.title()),
                 Signed::Unknown(_) if one.weak_hash().is_some() => continue,
                 Signed::Unknown(kind) => return Err(unknown_signature(one, &kind)),
                 Signed::No => {
-                    format!("{} names certificate {number} as its issuer, whose key has not signed it", one.title())
+                    format!("{} names certificate {number} as its issuer, but that key did not sign it", one.title())
                 }
             };
-            (fact, "clients refuse it", "use the chain that the CA gave out with it".to_owned())
+            (fact, "clients refuse it", "use the chain that the CA issued with it".to_owned())
         } else if one.is_self_issued() {
-            let fact =
-                format!("{} has signed nothing before it, and certificate {} is a root", next.title(), one.number());
-            (fact, LOST, "remove what is behind the root, or put the root last".to_owned())
+            let fact = format!(
+                "{} did not sign any certificate before it, and certificate {} is a root",
+                next.title(),
+                one.number()
+            );
+            (fact, LOST, "remove the certificates after the root, or put the root last".to_owned())
         } else if let Some(issuer) = chain.iter().find(|other| other.subject() == one.issuer()) {
             let issuer = issuer.number();
             let fact =
-                format!("{} is signed by certificate {issuer}, and certificate {number} comes first", one.title());
-            (fact, LOST, format!("put certificate {issuer} right behind certificate {}", one.number()))
+                format!("{} is signed by certificate {issuer}, but is followed by certificate {number}", one.title());
+            (fact, LOST, format!("put certificate {issuer} directly after certificate {}", one.number()))
         } else {
             let issuer = shown(one.issuer());
-            let fact = format!("{} is signed by {issuer}, and certificate {number} is another's", one.title());
-            (fact, LOST, format!("put the certificate of its issuer in the place of certificate {number}"))
+            let fact = format!(
+                "{} is signed by {issuer}, but is followed by certificate {number}, which has another \
+                                name",
+                one.title()
+            );
+            (fact, LOST, format!("replace certificate {number} with the certificate of its issuer"))
         };
         faults.push(Fault { rule: rules::BROKEN_CHAIN, fact, outcome, mend });
     }
@@ -89,14 +96,16 @@ pub(super) fn broken_links(chain: &[Certificate], proven: usize, pki: &Pki) -> R
 
 /// What is wrong with a certificate that names another key than that of its issuer, which has signed it all the same.
 pub(super) fn other_key(certificate: &Certificate, issuer: &str) -> Fault {
-    let fact = format!(
-        "{} names another key as its issuer's than that of {issuer} (authorityKeyIdentifier)",
-        certificate.title()
-    );
-    let outcome = "OpenSSL, and curl and Python with it, finds no issuer for it";
-    Fault::new(rules::BROKEN_CHAIN, fact, outcome, "have the CA issue it anew, with the identifier of the CA's own key")
+    let fact = format!("the authorityKeyIdentifier of {} does not match the key of {issuer}", certificate.title());
+    let outcome = "OpenSSL, and so curl and Python, cannot find its issuer";
+    Fault::new(
+        rules::BROKEN_CHAIN,
+        fact,
+        outcome,
+        "have the CA issue it again, with the identifier of the CA's own key",
+    )
 }
 
 pub(super) fn unknown_signature(certificate: &Certificate, kind: &str) -> String {
-    format!("{} has a signature of a kind that is not judged here ({kind})", certificate.title())
+    format!("{} has a signature algorithm that cannot be checked here ({kind})", certificate.title())
 }

@@ -28,29 +28,29 @@ const PUBLIC_LIMITS: [(u64, u64); 4] =
     [(1_598_918_400, 398), (1_773_532_800, 200), (1_805_068_800, 100), (1_868_227_200, 47)];
 
 /// How macOS puts it.
-const MACOS: &str = "macOS, and flytectl on it, refuses it as not standards compliant";
+const MACOS: &str = "macOS, and so flytectl on macOS, rejects it as not standards compliant";
 
 /// What is wrong with the size of a key.
 pub(super) fn weak_key(certificate: &Certificate) -> Option<Fault> {
-    const GO: &str = "Go, and flytectl with it, refuses to reckon with it";
+    const GO: &str = "Go programs such as flytectl reject it";
     let RsaKey { bits, has_usual_exponent } = certificate.rsa.as_ref()?;
     let (what, outcome) = if *bits < LEAST_RSA_BITS {
         (format!("of {bits} bits, less than {LEAST_RSA_BITS}"), MACOS)
     } else if *bits > signatures::MOST_RSA_BITS {
         (format!("of {bits} bits, more than {}", signatures::MOST_RSA_BITS), GO)
     } else if !has_usual_exponent {
-        ("with an exponent that is out of range".to_owned(), GO)
+        ("with an invalid exponent".to_owned(), GO)
     } else {
         return None;
     };
     let fact = format!("{} has an RSA key {what}", certificate.title());
-    Some(Fault::new(rules::WEAK_KEY, fact, outcome, "issue it anew with RSA 2048 or ECDSA P-256"))
+    Some(Fault::new(rules::WEAK_KEY, fact, outcome, "issue a new one with RSA 2048 or ECDSA P-256"))
 }
 
 /// What is wrong with how a certificate is written.
 pub(super) fn malformed(certificate: &Certificate) -> Option<Fault> {
     let fact = format!("{} {}", certificate.title(), oddity(certificate)?);
-    Some(Fault::new(rules::MALFORMED, fact, "Go, and flytectl with it, refuses to read it", "issue it anew"))
+    Some(Fault::new(rules::MALFORMED, fact, "Go programs such as flytectl cannot read it", "issue a new one"))
 }
 
 /// What is wrong with the time.
@@ -60,7 +60,7 @@ pub(super) fn not_valid(certificate: &Certificate, now: Duration) -> Option<Faul
         let fact = format!("{title} expired on {}", certificate.last_day());
         Some(Fault::new(rules::EXPIRED, fact, "clients refuse it", "renew it"))
     } else if now < certificate.not_before() {
-        let fact = format!("{title} is valid from {} on", certificate.first_day());
+        let fact = format!("{title} is not valid before {}", certificate.first_day());
         let mend = "wait, or check the clock of the machine that issued it";
         Some(Fault::new(rules::NOT_YET_VALID, fact, "clients refuse it until then", mend))
     } else {
@@ -80,36 +80,46 @@ pub(super) fn faults_of_leaf(leaf: &Certificate, now: Duration, settings: &Setti
     let title = leaf.title();
     let mut faults = Vec::new();
     if leaf.is_ca {
-        let outcome = "clients such as rustls refuse it from a server, and its key could sign for any other";
-        let mend = "have it sign a certificate for the server, with basicConstraints CA:FALSE";
-        faults.push(Fault::new(rules::IS_CA, format!("{title} is a CA's"), outcome, mend));
+        let outcome = "clients such as rustls reject it from a server, and its key can sign for any host";
+        let mend = "use it to sign a certificate for the server, with basicConstraints CA:FALSE";
+        faults.push(Fault::new(rules::IS_CA, format!("{title} is a CA certificate"), outcome, mend));
     }
     if !leaf.has_names() {
         let fact = format!("{title} has no subjectAltName with a DNS name or an IP address");
-        let mend = "issue it anew with subjectAltName DNS:<flyteadmin's host>";
-        faults.push(Fault::new(rules::NO_NAME, fact, "clients refuse it, since they ignore its common name", mend));
+        let mend = "issue a new one with subjectAltName DNS:<flyteadmin's host>";
+        faults.push(Fault::new(rules::NO_NAME, fact, "clients reject it, because they ignore the common name", mend));
     }
     if !leaf.is_ca && !leaf.may_sign_handshakes() {
         let (fact, outcome) = if leaf.may_be_used_for_tls() {
-            ("without digitalSignature", "Chrome refuses it since version 124, and servers sign TLS 1.3 with it")
+            ("without digitalSignature", "Chrome 124 and later reject it, and TLS 1.3 needs digitalSignature")
         } else {
-            ("that allows nothing of TLS", "OpenSSL and browsers refuse it from a server")
+            ("that does not allow TLS", "OpenSSL and browsers refuse it from a server")
         };
         let fact = format!("{title} has a keyUsage {fact}");
-        faults.push(Fault::new(rules::NO_TLS_KEY_USAGE, fact, outcome, "issue it anew with keyUsage digitalSignature"));
+        faults.push(Fault::new(
+            rules::NO_TLS_KEY_USAGE,
+            fact,
+            outcome,
+            "issue a new one with keyUsage digitalSignature",
+        ));
     }
     let is_strict = leaf.not_before() >= STRICT_SINCE;
     let for_servers = leaf.is_for_servers();
     if for_servers == Some(false) {
-        let fact = format!("{title} is not for servers by its extendedKeyUsage");
-        let mend = "issue it anew with extendedKeyUsage serverAuth";
+        let fact = format!("the extendedKeyUsage of {title} does not include serverAuth");
+        let mend = "issue a new one with extendedKeyUsage serverAuth";
         faults.push(Fault::new(rules::NO_SERVER_AUTH, fact, "clients refuse it", mend));
     } else if leaf.is_netscapes_and_not_for_servers() {
-        let fact = format!("{title} is not for servers by its nsCertType");
-        faults.push(Fault::new(rules::NO_SERVER_AUTH, fact, "OpenSSL refuses it", "issue it anew without nsCertType"));
+        let fact = format!("the nsCertType of {title} does not include servers");
+        faults.push(Fault::new(
+            rules::NO_SERVER_AUTH,
+            fact,
+            "OpenSSL refuses it",
+            "issue a new one without nsCertType",
+        ));
     } else if for_servers.is_none() && is_strict {
         let fact = format!("{title} has no extendedKeyUsage");
-        faults.push(Fault::new(rules::NO_SERVER_AUTH, fact, MACOS, "issue it anew with extendedKeyUsage serverAuth"));
+        faults.push(Fault::new(rules::NO_SERVER_AUTH, fact, MACOS, "issue a new one with extendedKeyUsage serverAuth"));
     }
     if is_strict && leaf.lifetime() > Duration::from_secs(MOST_DAYS * DAY) {
         let fact = format!(
@@ -118,13 +128,13 @@ pub(super) fn faults_of_leaf(leaf: &Certificate, now: Duration, settings: &Setti
             leaf.first_day(),
             leaf.last_day()
         );
-        let mend = "issue it for 90 days, and have it renewed by itself, as cert-manager does";
+        let mend = "issue a new one for 90 days and renew it automatically, e.g. with cert-manager";
         faults.push(Fault::new(rules::TOO_LONG, fact, MACOS, mend));
     }
     let left = leaf.not_after().checked_sub(now).filter(|_| now >= leaf.not_before());
     if let Some(left) = left.filter(|left| days(*left) < settings.min_days_left()) {
         let fact = format!(
-            "{title} ends on {}, in {} days, and the settings want {}",
+            "{title} expires on {}, in {} days, but minDaysLeft is {}",
             leaf.last_day(),
             days(left),
             settings.min_days_left()
@@ -139,7 +149,7 @@ pub(super) fn public_limit(leaf: &Certificate) -> Option<String> {
     let most = most_public_days(leaf.not_before())?;
     (leaf.lifetime() > Duration::from_secs(most * DAY)).then(|| {
         format!(
-            "{} is valid for {} days, and browsers take {most} at most from a CA that everybody trusts, issued when it was",
+            "{} is valid for {} days, but for its issue date browsers accept at most {most} days from a public CA",
             leaf.title(),
             started_days(leaf.lifetime())
         )

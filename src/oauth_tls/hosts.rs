@@ -31,7 +31,7 @@ pub(super) struct Hosts {
 ///
 /// Why they are not known.
 pub(super) fn of(settings: &Settings, host: &dyn Host, namespace: &str, secret: &str) -> Result<Hosts, String> {
-    const NAME_THEM: &str = "name them in the setting hosts";
+    const NAME_THEM: &str = "list its hosts in the setting hosts";
     if let Some(hosts) = &settings.hosts {
         let named = hosts.iter().map(|host| (host.to_string(), "the settings".to_owned())).collect();
         return Ok(Hosts { named, doubt: None });
@@ -41,7 +41,7 @@ pub(super) fn of(settings: &Settings, host: &dyn Host, namespace: &str, secret: 
     if named.is_empty() && everywhere.is_none() {
         let namespace = Shortened(namespace);
         return Err(format!(
-            "no Ingress in namespace {namespace} has the Secret under spec.tls, and no Gateway presents it; {NAME_THEM}"
+            "found no Ingress in namespace {namespace} with the Secret under spec.tls, and no Gateway with it; {NAME_THEM}"
         ));
     }
     let doubt =
@@ -61,12 +61,12 @@ fn covers(leaf: &Certificate, server: &EndEntityCert, host: &str) -> bool {
 pub(super) fn unreadable(leaf: &Certificate) -> Option<Fault> {
     let error = EndEntityCert::try_from(&leaf.der).err()?;
     let reason = match error {
-        Error::UnsupportedCertVersion => "it is of version 1, which has no names",
-        Error::UnsupportedCriticalExtension => "an extension of it is critical, and unknown",
-        _ => "it is not what RFC 5280 allows",
+        Error::UnsupportedCertVersion => "it has X.509 version 1, which has no names",
+        Error::UnsupportedCriticalExtension => "it has an unknown critical extension",
+        _ => "it does not follow RFC 5280",
     };
-    let fact = format!("{} cannot be taken for a server's: {reason}", leaf.title());
-    Some(Fault::new(rules::BROKEN_CHAIN, fact, "clients such as rustls refuse it", "issue it anew"))
+    let fact = format!("{} cannot be used for a server: {reason}", leaf.title());
+    Some(Fault::new(rules::BROKEN_CHAIN, fact, "clients such as rustls reject it", "issue a new one"))
 }
 
 /// The hosts that a certificate is not for; nothing where it is [`unreadable`].
@@ -75,14 +75,14 @@ pub(super) fn fault(leaf: &Certificate, hosts: &[Presented]) -> Option<Fault> {
     let missing: Vec<&Presented> = hosts.iter().filter(|(host, _)| !covers(leaf, &server, host)).collect();
     let (_, from) = missing.first()?;
     let named = || missing.iter().map(|(host, _)| Shortened(host).to_string());
-    let fact = format!("{} is for {}, and not for {} ({from})", leaf.title(), leaf.names(), few(named()));
+    let fact = format!("{} is for {}, but not for {} ({from})", leaf.title(), leaf.names(), few(named()));
     let kind = |host: &String| if host.parse::<IpAddr>().is_ok() { "IP" } else { "DNS" };
     let names = few(named().map(|host| format!("{}:{host}", kind(&host))));
-    let mend = format!("issue it anew with {names} added to its subjectAltName");
+    let mend = format!("issue a new one with {names} added to subjectAltName");
     Some(Fault {
         rule: rules::HOST_NOT_COVERED,
         fact,
-        outcome: "clients that call it there refuse the certificate",
+        outcome: "clients that connect there reject the certificate",
         mend,
     })
 }

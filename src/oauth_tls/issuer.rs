@@ -107,9 +107,8 @@ pub(super) fn judge_certificate(
     // Without any the certificate is for others, such as addresses.
     if let Some((missing, from)) = hosts.iter().find(|(host, _)| !names.is_empty() && !covers(host)) {
         let missing = Shortened(missing);
-        let problem = format!(
-            "the certificate will not be for {missing} ({from}): clients that call it there refuse the certificate"
-        );
+        let problem =
+            format!("the certificate will not cover {missing} ({from}): clients that connect there reject it");
         let mend = format!("add {missing} to spec.dnsNames");
         verdict.violations.push(Violation::new(rules::HOST_NOT_COVERED, Place::at("spec.dnsNames"), problem, mend));
     }
@@ -195,22 +194,21 @@ fn judge(
         Ok(Some((true, _))) => Fault {
             rule: rules::SELF_SIGNED,
             fact: format!(
-                "{title} is selfSigned, so that what {secret} presents in front of flyteadmin has signed itself"
+                "{title} is selfSigned, so the certificate in {secret}, in front of flyteadmin, is self-signed"
             ),
-            outcome: "flytectl that is not told of it stops before OAuth begins, with \"certificate signed by unknown authority\", or \
-                      on macOS \"certificate is not standards compliant\"",
-            mend: "name an issuer whose certificates clients trust, such as one of kind acme with Let's Encrypt"
+            outcome: "unless flytectl is told to trust it, it stops before OAuth begins with \"certificate signed by unknown \
+                      authority\", or on macOS \"certificate is not standards compliant\"",
+            mend: "use an issuer whose certificates clients trust, such as an acme issuer with Let's Encrypt"
                 .to_owned()
                 + OR_PROVIDER,
         },
         Ok(Some((_, server))) if server.contains(STAGING) => Fault {
             rule: rules::STAGING_ISSUER,
             fact: format!(
-                "{title} is Let's Encrypt's test environment, which signs what {secret} presents in front of flyteadmin"
+                "{title} uses Let's Encrypt's test environment to sign the certificate in {secret}, in front of flyteadmin"
             ),
             outcome: "no client trusts its roots: flytectl stops before OAuth begins",
-            mend: "write https://acme-v02.api.letsencrypt.org/directory under spec.acme.server of the issuer"
-                .to_owned(),
+            mend: "set spec.acme.server of the issuer to https://acme-v02.api.letsencrypt.org/directory".to_owned(),
         },
         Ok(Some((_, server))) => {
             // The one CA that everybody trusts, and that is known by its address.
@@ -219,9 +217,9 @@ fn judge(
             }
             return;
         }
-        Ok(None) => return report.note(rules::NOT_CHECKED, format!("{title}, which makes {secret}, is not there")),
+        Ok(None) => return report.note(rules::NOT_CHECKED, format!("{title}, which issues {secret}, was not found")),
         Err(reason) => {
-            return report.note(rules::NOT_CHECKED, format!("whether clients trust {title} is not known: {reason}"));
+            return report.note(rules::NOT_CHECKED, format!("could not check whether clients trust {title}: {reason}"));
         }
     };
     add(iter::once(fault).collect(), settings, host, admins, report);

@@ -178,7 +178,8 @@ fn judge_secret(
     let Some(secret) = secret else {
         if let Some(reason) = doubt {
             let text = format!(
-                "whether it is presented in front of flyteadmin is not known: {reason}; name it in the setting secrets"
+                "could not check whether this Secret is used in front of flyteadmin: {reason}; if it is, list it in the setting \
+                 secrets"
             );
             verdict.notices.push(Notice { rule: rules::NOT_CHECKED, place: Place::at("data"), text });
         }
@@ -200,7 +201,7 @@ fn judge_certificates(
 ) -> Result<(), Unjudged> {
     let report = &mut Report { verdict, path: &secret.path };
     let at = |reason| Unjudged { path: secret.path.clone(), reason };
-    let now = host.now().map_err(|reason| at(format!("it is not known what time it is: {reason}")))?;
+    let now = host.now().map_err(|reason| at(format!("could not read the current time: {reason}")))?;
 
     let (ders, mut faults) = bundle::certificates(&secret.certificates);
     let chain = chain::read(&ders).unwrap_or_else(|fault| {
@@ -241,7 +242,7 @@ fn judge_certificates(
             }
             Err(reason) => report.note(
                 rules::NOT_CHECKED,
-                format!("whether it is for the hosts that it is presented for was not checked: {reason}"),
+                format!("could not check whether the certificate covers its hosts: {reason}"),
             ),
         }
     }
@@ -256,7 +257,7 @@ fn add(faults: Vec<Fault>, settings: &Settings, host: &dyn Host, namespace: &str
             None => Tokens::ByFlyteadmin,
             Some(Ok(tokens)) => tokens,
             Some(Err(reason)) => {
-                let text = format!("whether another OAuth provider gives out the tokens is not known: {reason}");
+                let text = format!("could not check whether another OAuth provider issues the tokens: {reason}");
                 report.note(rules::NOT_CHECKED, text);
                 Tokens::ByFlyteadmin
             }
@@ -266,8 +267,8 @@ fn add(faults: Vec<Fault>, settings: &Settings, host: &dyn Host, namespace: &str
             Tokens::ByAnother(provider) if is_about_trust(&fault) => report.note(
                 fault.rule,
                 format!(
-                    "{}; OAuth does not depend on it, since the tokens come from {provider}, but clients must be told whom to trust \
-                     (flytectl: admin.caCertFilePath)",
+                    "{}; OAuth does not depend on it, because the tokens come from {provider}, but clients must be told to trust \
+                     it (flytectl: admin.caCertFilePath)",
                     fault.fact
                 ),
             ),

@@ -26,17 +26,17 @@ pub(super) fn oddity(certificate: &Certificate) -> Option<&'static str> {
     if has_twice(extensions) {
         Some("has an extension twice")
     } else if certificate.serial_number().first().is_some_and(|byte| *byte >= 0x80) {
-        Some("has a serial number below zero")
+        Some("has a negative serial number")
     } else if !certificate.names.iter().all(is_readable_general_name) {
-        Some("has an IP address or a URI in subjectAltName that is written as none")
+        Some("has an invalid IP address or URI in subjectAltName")
     } else if !is_readable_key(content.subject_public_key_info()) {
-        Some("has a key that is not written as points of its curve are")
+        Some("has a key that is not an uncompressed point of its curve")
     } else if ![content.subject(), content.issuer()].into_iter().all(is_readable_name) {
         Some("has a name with characters that its type does not allow")
     } else if !extensions.iter().all(has_its_type) {
-        Some("has an extension of another type than it should have")
+        Some("has an extension of the wrong type")
     } else if !extensions.iter().all(limits_known_names) {
-        Some("has nameConstraints that are empty, or of a kind that is not known")
+        Some("has nameConstraints that are empty or of an unknown kind")
     } else {
         None
     }

@@ -39,7 +39,7 @@ pub(super) enum Tokens {
 pub(super) fn of(settings: &Settings, others: &Others, namespace: &str) -> Result<Tokens, String> {
     match settings.oauth() {
         Oauth::Itself => Ok(Tokens::ByFlyteadmin),
-        Oauth::External => Ok(Tokens::ByAnother("another provider, by the settings".to_owned())),
+        Oauth::External => Ok(Tokens::ByAnother("another provider (setting oauth)".to_owned())),
         Oauth::Detect => {
             let runners = admin::runners(others, namespace).unwrap_or_default();
             if !runners.is_empty() && runners.iter().all(|runner| runner.is_flyte_two) {
@@ -52,7 +52,7 @@ pub(super) fn of(settings: &Settings, others: &Others, namespace: &str) -> Resul
             }
             Ok(match admin.auth.as_ref().map_err(String::clone)? {
                 Auth::Itself => Tokens::ByFlyteadmin,
-                Auth::External(url) => Tokens::ByAnother(format!("{}, by flyteadmin's configuration", shown(url))),
+                Auth::External(url) => Tokens::ByAnother(format!("{} (flyteadmin's configuration)", shown(url))),
             })
         }
     }

@@ -132,8 +132,5 @@ pub(super) fn of<'a>(
 
 /// What is wrong with the type of something in a Secret, without its value: that may be a key.
 fn quietly<T>(read: Result<T, Unjudged>) -> Result<T, Unjudged> {
-    read.map_err(|Unjudged { path, .. }| Unjudged {
-        path,
-        reason: "it has another type than Kubernetes gives it".to_owned(),
-    })
+    read.map_err(|Unjudged { path, .. }| Unjudged { path, reason: "has the wrong type".to_owned() })
 }

@@ -22,7 +22,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::List,
         default: Unset::Is(r#"["*-flyte-tls", "flyte-tls", "flyte-secret-tls"]"#),
         asked_where: None,
-        meaning: "The names of the Secrets that hold the certificate; `*` stands for any characters.",
+        meaning: "The names of the Secrets that hold the certificate. `*` matches any characters.",
     },
     Setting {
         name: "hosts",
@@ -30,7 +30,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::List,
         default: Unset::Said,
         asked_where: None,
-        meaning: "The hosts that the certificate is for, those of Ingresses and Gateways where not set; `*.example.com` is any label before it.",
+        meaning: "The hosts that the certificate must cover. If not set, they are read from Ingresses and Gateways. The `*` in `*.example.com` stands for any label.",
     },
     Setting {
         name: "minDaysLeft",
@@ -38,7 +38,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::Number,
         default: Unset::Is("0"),
         asked_where: None,
-        meaning: "How many whole days the leaf must still be valid.",
+        meaning: "The number of whole days that the leaf must still be valid.",
     },
     Setting {
         name: "trustRoots",
@@ -46,7 +46,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::Lines,
         default: Unset::Said,
         asked_where: None,
-        meaning: "The trusted roots, as PEM, in place of Mozilla's.",
+        meaning: "The trusted roots, as PEM, instead of Mozilla's.",
     },
     Setting {
         name: "trustMozilla",
@@ -54,7 +54,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::Boolean,
         default: Unset::Said,
         asked_where: None,
-        meaning: "Whether Mozilla's roots are trusted beside `trustRoots`; they are not where not set.",
+        meaning: "Whether Mozilla's roots are trusted in addition to `trustRoots`. If not set, they are not.",
     },
     Setting {
         name: "trust",
@@ -70,7 +70,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::OneOf(&["detect", "external", "self"]),
         default: Unset::Is(r#""detect""#),
         asked_where: None,
-        meaning: "Who gives out the tokens - what flyteadmin's configuration says, a provider outside, or flyteadmin. Unless it is `detect`, the configuration is not read.",
+        meaning: "Who issues the tokens. `detect` reads flyteadmin's configuration, `external` is another provider, and `self` is flyteadmin. The configuration is read only with `detect`.",
     },
 ];
 
@@ -168,26 +168,26 @@ impl<'a> Settings<'a> {
     pub(super) fn check(&self) -> Result<(), InvalidSettings> {
         for (field, list) in [("secrets", &self.secrets), ("hosts", &self.hosts)] {
             if list.as_ref().is_some_and(Vec::is_empty) {
-                return Err(InvalidSettings::at(field, "an empty list would judge nothing"));
+                return Err(InvalidSettings::at(field, "must not be empty: nothing would be checked"));
             }
         }
         for (index, pattern) in self.secrets.iter().flatten().enumerate() {
             if pattern.is_empty() {
-                return Err(InvalidSettings::at(&format!("secrets[{index}]"), "a Secret's name is not empty"));
+                return Err(InvalidSettings::at(&format!("secrets[{index}]"), "must not be empty"));
             }
         }
         for (index, host) in self.hosts.iter().flatten().enumerate() {
             if ServerName::try_from(host.strip_prefix("*.").unwrap_or(host)).is_err() {
-                let problem = format!("`{}` is no host, e.g. flyte.example.com", shown(host));
+                let problem = format!("`{}` is not a host; write it like flyte.example.com", shown(host));
                 return Err(InvalidSettings::at(&format!("hosts[{index}]"), problem));
             }
         }
         if self.trust == Some(Trust::None) && (self.trust_roots.is_some() || self.trust_mozilla.is_some()) {
-            return Err(InvalidSettings::at("trust", "none, and there are roots to trust"));
+            return Err(InvalidSettings::at("trust", "`none` cannot be combined with trustRoots or trustMozilla"));
         }
         match &self.trust_roots {
             None if self.trust_mozilla.is_some() => {
-                Err(InvalidSettings::at("trustMozilla", "it says something only beside trustRoots"))
+                Err(InvalidSettings::at("trustMozilla", "has no effect without trustRoots"))
             }
             None => Ok(()),
             Some(text) => check_roots(text).map_err(|problem| InvalidSettings::at("trustRoots", problem)),
@@ -196,15 +196,15 @@ impl<'a> Settings<'a> {
 }
 
 fn check_roots(text: &str) -> Result<(), String> {
-    let roots = pem::parse_many(text).map_err(|_| "one of its blocks is no PEM".to_owned())?;
+    let roots = pem::parse_many(text).map_err(|_| "one of its blocks is not valid PEM".to_owned())?;
     if roots.is_empty() {
-        return Err("there is no certificate in it, e.g. -----BEGIN CERTIFICATE-----".to_owned());
+        return Err("contains no certificate; paste PEM that starts with -----BEGIN CERTIFICATE-----".to_owned());
     }
     for (number, root) in (1..).zip(roots) {
         let is_root =
             root.tag() == "CERTIFICATE" && Certificate::read(root.contents(), number).is_ok_and(|root| root.may_sign());
         if !is_root {
-            return Err(format!("block {number} is no certificate of a CA that may sign"));
+            return Err(format!("block {number} is not the certificate of a CA that may sign"));
         }
     }
     Ok(())

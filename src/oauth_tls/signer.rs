@@ -61,7 +61,7 @@ pub(super) fn of(
         }
     }
     if let Some(kind) = leaf.unknown_key(pki) {
-        return Err(format!("{} has a key of a kind that is not judged here ({kind})", leaf.title()));
+        return Err(format!("{} has a key type that cannot be checked here ({kind})", leaf.title()));
     }
     let is_self_signed = leaf.is_self_issued() && matches!(leaf.is_signed_by(leaf, pki), Signed::Yes);
     // A leaf that has expired is said to have; whom it leads to is judged all the same.
@@ -101,9 +101,9 @@ pub(super) fn of(
 }
 
 fn self_signed(leaf: &Certificate) -> Fault {
-    let outcome = "flytectl that is not told of it stops before OAuth begins, with \"certificate signed by unknown authority\", or \
-                   on macOS \"certificate is not standards compliant\"";
-    let mend =
-        "use a certificate of a CA that clients trust (cert-manager with Let's Encrypt, say)".to_owned() + OR_PROVIDER;
+    let outcome = "unless flytectl is told to trust it, it stops before OAuth begins with \"certificate signed by unknown \
+                   authority\", or on macOS \"certificate is not standards compliant\"";
+    let mend = "use a certificate of a CA that clients trust (e.g. from cert-manager with Let's Encrypt)".to_owned()
+        + OR_PROVIDER;
     Fault { rule: rules::SELF_SIGNED, fact: format!("{} is self-signed", leaf.title()), outcome, mend }
 }

@@ -124,16 +124,16 @@ pub(super) fn why_none(
         Error::UnknownIssuer if end.is_self_issued() && matches!(end.is_signed_by(end, pki), Signed::Yes) => {
             let fact = format!("the chain ends at {}, which is not among {roots_in_words}", end.title());
             let mend =
-                "use a certificate of a CA that clients trust; if yours do trust this one, put it into trustRoots";
+                "use a certificate of a CA that clients trust; if your clients trust this one, add it to trustRoots";
             Some(Fault::new(rules::UNTRUSTED_ROOT, fact, STOPS, mend))
         }
         Error::UnknownIssuer if roots(&ders).any(|root| root.subject() == end.issuer()) => {
             let issuer = shown(end.issuer());
             let fact = format!(
-                "{} is signed by {issuer}, which is in trustRoots and has expired, or may not sign such a chain",
+                "{} is signed by {issuer}, which is in trustRoots but has expired or may not sign this chain",
                 end.title()
             );
-            Some(Fault::new(rules::UNTRUSTED_ROOT, fact, STOPS, "put the root that is valid into trustRoots"))
+            Some(Fault::new(rules::UNTRUSTED_ROOT, fact, STOPS, "put the valid root into trustRoots"))
         }
         Error::UnknownIssuer => {
             let issuer = shown(end.issuer());
@@ -141,15 +141,14 @@ pub(super) fn why_none(
                 "{} is signed by {issuer}, which is neither in the chain nor among {roots_in_words}",
                 end.title()
             );
-            let mend = "put the intermediate that the CA gave out behind it; if its issuer is a root that your clients trust, \
-                        put that into trustRoots";
+            let mend = "add the CA's intermediate after it; if its issuer is a root that your clients trust, add that root to \
+                        trustRoots";
             Some(Fault::new(rules::UNKNOWN_ISSUER, fact, STOPS, mend))
         }
         // The links are good: it is the root's key that has not signed the last of them.
         Error::InvalidSignatureForPublicKey => {
-            let fact =
-                format!("{} is not signed by the trusted root that is named {}", end.title(), shown(end.issuer()));
-            let mend = "if the root has a new key and your clients trust it, put it into trustRoots";
+            let fact = format!("{} is not signed by the trusted root named {}", end.title(), shown(end.issuer()));
+            let mend = "if the root has a new key and your clients trust it, add it to trustRoots";
             Some(Fault::new(rules::UNTRUSTED_ROOT, fact, STOPS, mend))
         }
         _ if is_refused => None,
@@ -161,25 +160,25 @@ pub(super) fn why_none(
 }
 
 fn not_allowed(reason: &str) -> Fault {
-    let fact = format!("the certificates of the chain may not follow one another: {reason}");
+    let fact = format!("the chain is not valid: {reason}");
     Fault::new(
         rules::BROKEN_CHAIN,
         fact,
         "clients refuse it",
-        "have the certificate issued by a CA that may, or mend the CA",
+        "use a CA that may issue this certificate, or fix the CA",
     )
 }
 
 /// What a certificate in the chain does, and may not.
 fn in_words(error: &Error) -> String {
     let known = match error {
-        Error::EndEntityUsedAsCa => "one that is no CA's has signed another",
+        Error::EndEntityUsedAsCa => "a certificate that is not a CA signed another",
         Error::NameConstraintViolation => "a CA in it may not sign for these names (nameConstraints)",
         Error::PathLenConstraintViolated => "a CA in it may have no other CA below it (pathLenConstraint)",
         Error::RequiredEkuNotFoundContext(_) => "a CA in it may not sign for servers (extendedKeyUsage)",
-        Error::UnsupportedCriticalExtension => "a CA in it has an extension that is critical and unknown",
+        Error::UnsupportedCriticalExtension => "a CA in it has an unknown critical extension",
         Error::MaximumPathDepthExceeded => "it has more than six intermediates",
-        error => return format!("rustls-webpki has it as {error}"),
+        error => return format!("rustls-webpki reports {error}"),
     };
     known.to_owned()
 }

@@ -58,8 +58,8 @@ pub(super) fn compose(text: &[u8], wanted: &dyn Fn(&str) -> bool) -> Result<Opti
     match &root.value {
         Value::Map(_) => Ok(Some(root)),
         Value::Scalar(scalar) if scalar.meaning() == Ok(Meaning::Null) => Ok(None),
-        Value::Scalar(_) => Err(broken(root.line, "a text where a map belongs")),
-        Value::List(_) => Err(broken(root.line, "a list where a map belongs")),
+        Value::Scalar(_) => Err(broken(root.line, "this is a text, but must be a map")),
+        Value::List(_) => Err(broken(root.line, "this is a list, but must be a map")),
     }
 }
 
@@ -201,7 +201,7 @@ impl Composer {
                 // viper and what is around it fold such keys in more than one way.
                 return Err(Unreadable::Beyond {
                     line,
-                    reason: "a key that is no text of ordinary letters".to_owned(),
+                    reason: "a key that is not a text of ordinary letters".to_owned(),
                 });
             }
             return self.add_key(text, line, 1, is_merge);
@@ -345,7 +345,7 @@ impl Composer {
             Content::Map { entries, key, .. } => {
                 if let (Some(Key { text, line, is_merge }), Some(value)) = (key.take(), done.node) {
                     if is_merge && !value.is_merged(done.is_alias) {
-                        return Err(broken(line, "<< merges maps, and this is none"));
+                        return Err(broken(line, "the value of << must be a map"));
                     }
                     // A value may be there for its anchor alone.
                     if parent.keeps != Keeps::Nothing {

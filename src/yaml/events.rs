@@ -132,7 +132,7 @@ impl<'t> Events<'t> {
             let parser = self.parser.as_ref();
             (parser, (!parser.problem.is_null()).then(|| CStr::from_ptr(parser.problem.cast())))
         };
-        let problem = problem.map_or("it is no YAML".into(), CStr::to_string_lossy);
+        let problem = problem.map_or("it cannot be parsed".into(), CStr::to_string_lossy);
         let has_tokens = parser.error == libyaml::YAML_PARSER_ERROR;
         let line = match parser.error {
             // What cannot be read as characters has an offset alone.

@@ -188,7 +188,7 @@ pub(super) fn report(policies: &Policies, input: &str, documents: &Documents) ->
     let cluster = Documents::of(objects.clone(), documents);
     let decide = |object| match AdmissionRequest::create(object) {
         Ok(request) if request.kind().name() == REVIEW => {
-            let reason = "an AdmissionReview is no manifest; ask flytewarden/admission about it".to_owned();
+            let reason = "an AdmissionReview is not a manifest; use the entrypoint flytewarden/admission".to_owned();
             Unjudged { path: String::new(), reason }.into()
         }
         Ok(request) => policies.decide(&request, settings, &cluster),

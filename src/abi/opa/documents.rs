@@ -98,13 +98,13 @@ impl<'a> Host for Documents<'a> {
                 _ => of_namespaces(objects, namespace, |objects| Some(names(objects))),
             }
         } else {
-            return Err("there is no cluster to ask".to_owned());
+            return Err("no cluster is available".to_owned());
         };
-        found.map(|found| found.into_iter().flatten().collect()).ok_or_else(|| format!("data holds no {name}"))
+        found.map(|found| found.into_iter().flatten().collect()).ok_or_else(|| format!("data contains no {name}"))
     }
 
     fn now(&self) -> Result<Duration, String> {
-        let now = self.own().and_then(|own| own.now).ok_or("data.flytewarden.now does not say the time")?;
+        let now = self.own().and_then(|own| own.now).ok_or("data.flytewarden.now is not set")?;
         Ok(Duration::from_secs(now))
     }
 

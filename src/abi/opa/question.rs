@@ -45,7 +45,7 @@ impl<'a> Question<'a> {
             (Some(review), _) => ("review", review, true),
             (None, Some(request)) => ("request", request, false),
             (None, None) => {
-                let reason = "the input has no review and no request".to_owned();
+                let reason = "the input has neither a review nor a request".to_owned();
                 return Err(Unjudged { path: String::new(), reason });
             }
         };

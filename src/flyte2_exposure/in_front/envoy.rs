@@ -69,7 +69,7 @@ pub(in crate::flyte2_exposure) fn of_route(
         };
         let asks = spec.asks();
         if spec.external.as_ref().is_some_and(|external| external.fails_open == Some(true)) {
-            missed = Some(format!("{}: failOpen lets all in while its service is away", title()));
+            missed = Some(format!("{}: failOpen allows all callers while its service is down", title()));
         }
         if asks && spec.selectors.as_ref().is_some_and(|selectors| !selectors.is_empty()) {
             selects = Some(format!("{}, whose targetSelectors are not read", title()));
@@ -80,7 +80,7 @@ pub(in crate::flyte2_exposure) fn of_route(
             if target == (kind, name) && is_of_route {
                 match section {
                     None => own = Some(own.unwrap_or(false) || asks),
-                    Some(_) => missed = Some(format!("{} is for one of its rules", title())),
+                    Some(_) => missed = Some(format!("{} covers only one of its rules", title())),
                 }
             }
             for (gateway, of_it) in gateways.iter().zip(&mut of_gateways) {
@@ -89,7 +89,8 @@ pub(in crate::flyte2_exposure) fn of_route(
                     let of_it = &mut of_it[usize::from(section.is_none())];
                     *of_it = Some(of_it.unwrap_or(false) || asks);
                 } else if is_it {
-                    missed = Some(format!("{} is for one listener of Gateway {}", title(), Shortened(gateway.name)));
+                    missed =
+                        Some(format!("{} covers only one listener of Gateway {}", title(), Shortened(gateway.name)));
                 }
             }
         }
@@ -99,7 +100,7 @@ pub(in crate::flyte2_exposure) fn of_route(
     let by_gateways = || of_gateways.iter().all(asks_at);
     let asks = own.unwrap_or_else(|| !gateways.is_empty() && by_gateways());
     if !asks && missed.is_none() && own.is_none() && of_gateways.iter().any(asks_at) {
-        missed = Some("a policy of one of its Gateways does, another's does not".to_owned());
+        missed = Some("the policy of one of its Gateways does, that of another does not".to_owned());
     }
     Ok(match selects {
         _ if asks => Gate::Asks,

@@ -72,7 +72,7 @@ impl<'i> Front<'i> {
                 let range = ranges.into_iter().find(|range| nginx(range).is_some());
                 return Ok(match range.filter(|_| nginx("satisfy") == Some("any")) {
                     Some(range) => Gate::open(
-                        format!("satisfy: any lets in the addresses of {range} without asking"),
+                        format!("satisfy: any allows the addresses of {range} without authentication"),
                         "remove nginx.ingress.kubernetes.io/satisfy",
                     ),
                     None => Gate::Asks,
@@ -104,7 +104,7 @@ impl<'i> Front<'i> {
             return Ok(middlewares.gate.clone());
         }
         if self.get("konghq.com/plugins").is_some() {
-            return Ok(Gate::NotKnown("its plugins of Kong, which are not read".to_owned()));
+            return Ok(Gate::NotKnown("its Kong plugins, which are not read".to_owned()));
         }
         if class.is_some_and(|class| class.contains("gce")) {
             return Ok(Gate::NotKnown("Identity-Aware Proxy, which a BackendConfig turns on".to_owned()));
@@ -132,7 +132,7 @@ impl<'i> Front<'i> {
         }
         if has_login && alb("auth-on-unauthenticated-request") == Some("allow") {
             return Ok(Some(Gate::open(
-                "auth-on-unauthenticated-request: allow lets in whoever has not logged in",
+                "auth-on-unauthenticated-request: allow accepts callers who are not logged in",
                 "set alb.ingress.kubernetes.io/auth-on-unauthenticated-request: authenticate",
             )));
         }
@@ -151,7 +151,7 @@ impl<'i> Front<'i> {
                     "set alb.ingress.kubernetes.io/listen-ports: '[{\"HTTP\": 80}, {\"HTTPS\": 443}]' and ssl-redirect: \"443\""
                 }
             };
-            return Ok(Some(Gate::open("its listener for HTTP authenticates nobody", mend)));
+            return Ok(Some(Gate::open("its HTTP listener does not authenticate", mend)));
         };
         // One of a group redirects for all of it.
         let redirects = self.objects.find(Listed::Ingress, Some(self.namespace), |found| {
@@ -163,9 +163,9 @@ impl<'i> Front<'i> {
         })?;
         Ok(Some(match redirects {
             Some(()) => Gate::Asks,
-            None => {
-                Gate::NotKnown("ssl-redirect of its group, without which its listener for HTTP asks nobody".to_owned())
-            }
+            None => Gate::NotKnown(
+                "ssl-redirect of its group, without which its HTTP listener does not authenticate".to_owned(),
+            ),
         }))
     }
 }

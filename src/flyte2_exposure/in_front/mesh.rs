@@ -102,7 +102,7 @@ pub(in crate::flyte2_exposure) fn of_mesh(
         let rules = spec.rules.unwrap_or_default();
         let some = |missed: &mut Option<String>, asks: bool| {
             if !asks && !rules.is_empty() {
-                *missed = Some(format!("{} asks some alone", title()));
+                *missed = Some(format!("{} authenticates only some callers", title()));
             }
             asks
         };

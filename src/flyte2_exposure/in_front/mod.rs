@@ -48,7 +48,7 @@ impl Gate {
 
 /// That what looks as if it asked does not ask everybody, and why.
 pub(super) fn not_everybody(missed: &str) -> String {
-    format!("nothing in front asks everybody who calls ({missed})")
+    format!("nothing in front authenticates every caller ({missed})")
 }
 
 view! {

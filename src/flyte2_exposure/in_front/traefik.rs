@@ -57,7 +57,7 @@ pub(in crate::flyte2_exposure) fn of_middlewares(names: &str, objects: &Objects)
         })?;
         if is_seen != Some(true) {
             may_rewrite = true;
-            unseen = Some(format!("Traefik's middleware {}, which is not seen", Shortened(name)));
+            unseen = Some(format!("Traefik's middleware {}, which was not found or is not read", Shortened(name)));
         }
     }
     let gate = match unseen {
