@@ -60,7 +60,7 @@ impl Cache {
     /// There is no such folder, or it cannot be made.
     pub fn of_user() -> io::Result<Self> {
         let folders = ProjectDirs::from("", "", "flytewarden")
-            .ok_or_else(|| io::Error::other("there is no home directory to keep downloads in, nor XDG_CACHE_HOME"))?;
+            .ok_or_else(|| io::Error::other("found no home directory for downloads; set XDG_CACHE_HOME"))?;
         let folder = folders.cache_dir().join("sha256");
         fs::create_dir_all(&folder).map_err(|error| at(&folder, &error))?;
         Ok(Self(folder))

@@ -82,7 +82,7 @@ pub fn check(
 
 /// Why nothing is filled in, in a file that was read.
 pub fn not_filled(reason: &str) -> String {
-    format!("nothing is filled in: {reason}")
+    format!("could not set the values of fill: {reason}")
 }
 
 /// Where a file is that was found by a path that somebody named.

@@ -23,9 +23,10 @@ pub fn diff(fixed: &Fixed, file: &Path) -> Result<String, String> {
         hunks.iter().flatten().flat_map(DiffOp::old_range).any(&is_private)
     };
     // With one line around it, a change shows no more of another document than the `---` before it.
-    let context = [3, 2, 1].into_iter().find(|context| !shows_private(context)).ok_or(
-        "the diff would show lines of a Secret, or a URL with a password in it; --write puts it into the file",
-    )?;
+    let context = [3, 2, 1]
+        .into_iter()
+        .find(|context| !shows_private(context))
+        .ok_or("the diff would show lines of a Secret, or a URL with a password; use --write to change the file")?;
     let [before, after] = ["a", "b"].map(|side| quote_for_diff(side, file));
     Ok(diff.unified_diff().context_radius(context).header(&before, &after).to_string())
 }

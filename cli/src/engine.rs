@@ -158,7 +158,7 @@ impl Guest {
     /// The guest trapped, or answered with an error, or took too long: now, or in a call before.
     pub fn call(&self, function: &str, payload: &[u8], cluster: Arc<dyn HostCalls>) -> Result<Vec<u8>, String> {
         if self.is_late.load(Ordering::Relaxed) {
-            return Err(format!("{}, and is not asked again", self.late()));
+            return Err(format!("{}, and will not run again", self.late()));
         }
         let ticks = self.most_time.as_millis().div_ceil(TICK.as_millis()) as u64 + 1;
         let deadlines = EpochDeadlines { wapc_init: ticks, wapc_func: ticks };
@@ -171,7 +171,7 @@ impl Guest {
                 ("kubewarden", "oci") if operation == "v1/oci_manifest_config" => {
                     cluster.image(&serde_json::from_slice::<String>(request)?).map_err(Into::into)
                 }
-                _ => Err(format!("there is no {namespace}/{operation} here").into()),
+                _ => Err(format!("{namespace}/{operation} is not supported").into()),
             });
         let (function, payload) = (function.to_owned(), payload.to_vec());
         let (answered, answer) = mpsc::channel();
@@ -184,7 +184,7 @@ impl Guest {
         match answer.recv_timeout(self.most_time + GRACE) {
             Ok(Ok(answer)) if answer.len() > MOST_ANSWER => {
                 let most = MOST_ANSWER >> 20;
-                Err(format!("the module's answer has {} bytes, more than the {most} MiB that are read", answer.len()))
+                Err(format!("the module's answer has {} bytes, more than the limit of {most} MiB", answer.len()))
             }
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) if error.to_string().contains(INTERRUPTED) => Err(self.too_late()),
@@ -199,7 +199,7 @@ impl Guest {
 
     fn too_late(&self) -> String {
         self.is_late.store(true, Ordering::Relaxed);
-        format!("{}: --timeout sets how long it may take", self.late())
+        format!("{}; to allow more time, set --timeout", self.late())
     }
 
     fn late(&self) -> String {
@@ -219,10 +219,10 @@ impl Module {
     pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, Unusable> {
         let metadata = metadata(bytes)?;
         if metadata.asks_for_nothing() {
-            return Err(Unusable("its metadata has no rules, so it would judge nothing".to_owned()));
+            return Err(Unusable("its metadata has no rules, so it would check nothing".to_owned()));
         }
         if let Some(mode) = metadata.other_execution_mode() {
-            return Err(Unusable(format!("its execution mode is {mode}, and kubewarden-wapc is what runs here")));
+            return Err(Unusable(format!("its execution mode is {mode}, but only kubewarden-wapc is supported")));
         }
         let name = metadata.name().ok_or_else(|| Unusable("its metadata has no title".to_owned()))?.to_owned();
         Ok(Self { metadata, name, guest: Guest::compile(engine, bytes)? })
@@ -269,7 +269,7 @@ impl Policy for Module {
         match serde_json::from_slice(&answer) {
             Ok(Validity { valid: true, .. }) => Ok(()),
             Ok(Validity { message, .. }) => {
-                Err(invalid(message.unwrap_or_else(|| "the policy refuses them".to_owned())))
+                Err(invalid(message.unwrap_or_else(|| "the policy rejects these settings".to_owned())))
             }
             Err(error) => Err(invalid(format!("the module's answer cannot be read: {error}"))),
         }
@@ -315,7 +315,7 @@ fn metadata(bytes: &[u8]) -> Result<Metadata, Unusable> {
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload.map_err(|error| {
             let reason = error.message().lines().next().unwrap_or_default();
-            Unusable(format!("it is no WebAssembly module: {reason}"))
+            Unusable(format!("it is not a WebAssembly module: {reason}"))
         })?;
         if let Payload::CustomSection(section) = payload
             && section.name() == metadata::SECTION
@@ -324,5 +324,5 @@ fn metadata(bytes: &[u8]) -> Result<Metadata, Unusable> {
                 .map_err(|error| Unusable(format!("its metadata cannot be read: {error}")));
         }
     }
-    Err(Unusable("it has no metadata: `kwctl annotate` adds it".to_owned()))
+    Err(Unusable("it has no metadata; add it with `kwctl annotate`".to_owned()))
 }

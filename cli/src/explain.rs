@@ -22,7 +22,7 @@ pub fn rules(name: Option<&str>) -> Result<Vec<Explained>, String> {
         let all: Vec<String> = all().flat_map(|rule| [rule.name.rule.to_owned(), rule.name.to_string()]).collect();
         let hint = nearest(name, all.iter().map(String::as_str)).map(|known| format!("; did you mean `{known}`?"));
         let hint = hint.unwrap_or_else(|| "; `flytewarden explain` lists them".to_owned());
-        return Err(format!("there is no rule `{name}`{hint}"));
+        return Err(format!("unknown rule `{name}`{hint}"));
     }
     Ok(found.into_iter().map(Explained::of).collect())
 }

@@ -22,7 +22,7 @@ pub fn read_at_most(from: impl Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
-        return Err(io::Error::other(format!("it is larger than the {} MiB that are read", most >> 20)));
+        return Err(io::Error::other(format!("it is larger than the limit of {} MiB", most >> 20)));
     }
     Ok(bytes)
 }
@@ -65,10 +65,9 @@ pub fn resolve_below(named: &Path, path: &Path) -> Result<Resolved, String> {
     let folder = if named.is_dir() { named } else { around() };
     let failed = |error: io::Error| error.to_string();
     let (real_folder, real) = (fs::canonicalize(folder).map_err(failed)?, fs::canonicalize(path).map_err(failed)?);
-    let below =
-        real.strip_prefix(&real_folder).map_err(|_| "a link leads out of the folder that was named".to_owned())?;
+    let below = real.strip_prefix(&real_folder).map_err(|_| "a link leads out of the given directory".to_owned())?;
     if !fs::metadata(&real).map_err(failed)?.is_file() {
-        return Err("it is no ordinary file".to_owned());
+        return Err("it is not a regular file".to_owned());
     }
     Ok(Resolved { shown: folder.join(below), path: real })
 }

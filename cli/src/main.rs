@@ -55,9 +55,9 @@ enum Command {
     /// Explains a rule; without RULE, lists all rules.
     #[command(after_help = "Example:\n  flytewarden explain runs-as-root")]
     Explain(ExplainArguments),
-    /// Pushes a compiled policy to an OCI registry, where Kubewarden finds it, or a bundle, where OPA does.
+    /// Pushes a module for Kubewarden, or a bundle for OPA, to an OCI registry.
     ///
-    /// Prints the reference that will always mean it. Credentials are those of `docker login`.
+    /// Prints the digest reference. Uses the credentials of `docker login`.
     #[command(after_help = "Example:\n  flytewarden push flyte-non-root.wasm ghcr.io/owner/flyte-non-root:v1")]
     Push(PushArguments),
 }
@@ -68,23 +68,23 @@ struct CheckArguments {
     #[arg(value_name = "FILE|DIRECTORY|-", required_unless_present = "list")]
     paths: Vec<PathBuf>,
 
-    /// The policies' settings: YAML, a map from policy names to their settings.
+    /// A YAML file that maps each policy's name to its settings.
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
 
-    /// The USER of images, for the setting `imageUser` of flyte-non-root, which is `check` then.
+    /// A YAML file with the USER of each image; sets `imageUser: check` for flyte-non-root.
     ///
-    /// YAML: a map from image references, as manifests write them, to USER, which may be nothing.
+    /// It maps image references, written as in the manifests, to the USER, which may be empty.
     #[arg(long, value_name = "FILE")]
     image_users: Option<PathBuf>,
 
-    /// Prints as a diff what the setting `fill` of flyte-non-root puts into the manifests; `flyte` where it is not set.
+    /// Sets missing users and prints a diff. The setting `fill` of flyte-non-root has the values; the default is `flyte`.
     ///
-    /// The report goes to standard error. An object that is refused all the same is left as it is.
+    /// The report goes to standard error. An object that still has violations is not changed.
     #[arg(long)]
     fix: bool,
 
-    /// With --fix: puts it into the files; of standard input, prints the manifests with it, as a post-renderer of helm does.
+    /// With --fix: changes the files; for standard input, prints the changed manifests, as a Helm post-renderer does.
     #[arg(long, requires = "fix")]
     write: bool,
 
@@ -108,27 +108,27 @@ struct CheckArguments {
     #[arg(long = "module", value_name = "FILE|registry://REF")]
     modules: Vec<String>,
 
-    /// How long a module may take for an object. One that takes longer is not asked again.
+    /// The time limit for a module to check one object. A module that exceeds it is not run again.
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TIME.as_secs(), value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
 
-    /// Registries are asked over plain http.
+    /// Contacts registries over plain http.
     #[arg(long)]
     insecure: bool,
 
-    /// The namespace of objects that name none.
+    /// The namespace of objects that do not set one.
     #[arg(long, short, default_value = "default")]
     namespace: String,
 
-    /// The namespaces to report on, or `all`; those in which something of Flyte's is where not given.
+    /// The namespaces to report on, or `all`. The default is every namespace that contains a Flyte component.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     namespaces: Vec<String>,
 
-    /// The sentences of the "Security Overview" that the manifests must show, or `all`: exits with 2 where one is not shown.
+    /// The requirements of the "Security Overview" that must be shown, or `all`: exits with 2 if one is not shown.
     #[arg(long, value_name = "SENTENCES", value_delimiter = ',', value_parser = sentence)]
     require: Vec<String>,
 
-    /// How to report.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 
@@ -147,7 +147,7 @@ struct CheckArguments {
 
 #[derive(clap::Args)]
 struct ExplainArguments {
-    /// The rule, as reports name it, with its policy's name before it or without.
+    /// The rule's name, e.g. runs-as-root or flyte-non-root/runs-as-root.
     #[arg(value_name = "RULE")]
     rule: Option<String>,
 
@@ -158,15 +158,15 @@ struct ExplainArguments {
 
 #[derive(clap::Args)]
 struct PushArguments {
-    /// The module, with its metadata, or the bundle, a .tar.gz.
+    /// The module with its metadata, or the bundle (.tar.gz).
     #[arg(value_name = "FILE")]
     artifact: PathBuf,
 
-    /// Where to: host/repository:tag.
+    /// The target: host/repository:tag.
     #[arg(value_name = "REF")]
     reference: String,
 
-    /// The registry is asked over plain http.
+    /// Contacts the registry over plain http.
     #[arg(long)]
     insecure: bool,
 }
@@ -245,7 +245,7 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
     };
     let policies = chosen(policies, &arguments.only)?;
     for policy in policies.iter().filter(|policy| !settings.has(policy.name())) {
-        let needed = |problem| format!("settings: {} needs some: {problem}", policy.name());
+        let needed = |problem| format!("{} needs settings: {problem}", policy.name());
         policy.validate_settings("{}").map_err(needed)?;
     }
     let settings = if arguments.fix { settings.or("fill", "flyte", &policies)? } else { settings };
@@ -350,7 +350,7 @@ fn sentence(name: &str) -> Result<String, String> {
         return Ok(name.to_owned());
     }
     let names = Sentence::ALL.map(Sentence::name).join(", ");
-    Err(format!("there are {names}, and {ALL}"))
+    Err(format!("use one of {names}, or {ALL}"))
 }
 
 /// Writes what is filled in to the files, or prints it as a diff; of standard input it prints all. What cannot be is added to the
@@ -370,7 +370,7 @@ fn fix(fixed: &[FixedFile], write: bool, report: &mut Report, out: &mut impl Wri
             Ok(diff) if !write => finish(out.write_all(diff.as_bytes()))?,
             Ok(_) => {
                 let objects = if fixed.objects == 1 { "object" } else { "objects" };
-                anstream::eprintln!("{}: filled in {} {objects}", text::printable(name), fixed.objects);
+                anstream::eprintln!("{}: changed {} {objects}", text::printable(name), fixed.objects);
             }
         }
     }

@@ -28,12 +28,12 @@ pub fn load(arguments: &CheckArguments) -> Result<Vec<Box<dyn Policy>>, Box<dyn 
         let bytes = match reference.split_once("://") {
             None => read_file(Path::new(reference), MOST_BYTES).map_err(Into::into),
             Some(("registry", _)) => pull(reference, arguments.insecure),
-            Some((scheme, _)) => Err(format!("a module is a file, or registry://..., and not {scheme}://").into()),
+            Some((scheme, _)) => Err(format!("a module must be a file or registry://..., not {scheme}://").into()),
         };
         let module = bytes.and_then(|bytes| Module::load(&engine, &bytes).map_err(Into::into));
         let module = module.map_err(|error| format!("module {name}: {error}"))?;
         if modules.iter().any(|other| other.name() == module.name) {
-            return Err(format!("module {name}: there is another {} before it", module.name).into());
+            return Err(format!("module {name}: the policy {} is already loaded", module.name).into());
         }
         modules.push(Box::new(module));
     }

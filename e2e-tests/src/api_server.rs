@@ -315,7 +315,7 @@ impl Response {
         if refusal.is_none() && !is_answer {
             return Err(message);
         }
-        let is_odd = expected.message.as_deref().is_some_and(|message| message.starts_with("cannot be judged"));
+        let is_odd = expected.message.as_deref().is_some_and(|message| message.starts_with("cannot be checked"));
         if is_odd && expected.message.as_deref() != refusal && !self.status.is_success() {
             return Ok(Outcome::Skipped(
                 "the API server makes something else of what cannot be judged, and it is not let in",

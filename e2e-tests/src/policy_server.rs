@@ -15,7 +15,7 @@ use crate::{
 /// What the server says where it has no cluster.
 const NO_CLIENT: &str = "kube::Client was not initialized properly";
 /// What the cases say there.
-const NO_CLUSTER: &str = "there is no cluster to ask";
+const NO_CLUSTER: &str = "no cluster is available";
 
 /// The server's configuration: each policy with each of the settings that cases have, from a registry, and granted what its
 /// metadata asks for.

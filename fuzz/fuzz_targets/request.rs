@@ -70,7 +70,7 @@ fn check_alone_and_together(request: &RawValue, settings: &str, host: &dyn Host)
         let answer = ask(&module, &payload, host);
         if module.validate_settings(settings.as_bytes()).is_ok() {
             let message = answer.message.as_deref().unwrap_or_default();
-            assert!(!message.contains("cannot be judged: settings"), "{message}");
+            assert!(!message.contains("cannot be checked: settings"), "{message}");
         }
         if let Some(filled) = &answer.mutated_object {
             check_filled(&module, request, settings, filled, host);

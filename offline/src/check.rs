@@ -237,7 +237,7 @@ impl<P: Policy> Run<'_, P> {
         let mut objects = manifest::objects(text).peekable();
         if objects.peek().is_none() {
             // An empty pipe is what a failed `helm template` leaves, and no sign that all is well.
-            self.report.add_unread(&file.name, "it contains no Kubernetes object".to_owned());
+            self.report.add_unread(&file.name, "contains no Kubernetes object".to_owned());
         }
         let mut comments = Comments::of(text);
         for object in objects {

@@ -61,7 +61,7 @@ pub trait HostCalls: Send + Sync {
     ///
     /// Why they are not known.
     fn image(&self, _reference: &str) -> Result<Vec<u8>, String> {
-        Err("there is no registry to ask".to_owned())
+        Err("no registry is available".to_owned())
     }
 }
 
@@ -72,12 +72,12 @@ pub struct NoCluster;
 impl HostCalls for NoCluster {
     #[cfg(not(feature = "modules"))]
     fn list(&self, _: Listed, _: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
-        Err("there is no cluster to ask".to_owned())
+        Err("no cluster is available".to_owned())
     }
 
     #[cfg(feature = "modules")]
     fn answer(&self, _: &str, _: &[u8]) -> Result<Vec<u8>, String> {
-        Err("there is no cluster to ask".to_owned())
+        Err("no cluster is available".to_owned())
     }
 }
 
@@ -206,7 +206,7 @@ impl Cluster {
             if held.version != version {
                 // The API server would convert it.
                 return Err(format!(
-                    "{kind} {own}/{name} is of version {}, and is not converted to {version} here",
+                    "{kind} {own}/{name} has version {}, and cannot be converted to {version} here",
                     held.version
                 ));
             }

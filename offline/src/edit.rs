@@ -46,7 +46,7 @@ pub fn mended(text: &str, place: &Place, edits: &[Edit]) -> Result<String, Strin
     for edit in edits {
         let mut found = manifest::objects(&text).flatten().filter(|object| place.is_of(object)).collect::<Vec<_>>();
         let (Some(object), true) = (found.pop(), found.is_empty()) else {
-            return Err("there is no such object on that line, or more than one".to_owned());
+            return Err("found no such object on that line, or more than one".to_owned());
         };
         let change = Change {
             route: object.route().into_iter().chain(yaml::steps(&edit.path)).collect(),
@@ -82,12 +82,12 @@ pub struct Change {
 /// Why they cannot be made.
 pub fn changed(text: &str, changes: &[Change]) -> Result<String, String> {
     if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
-        return Err("it is JSON, which is not edited".to_owned());
+        return Err("JSON is not edited".to_owned());
     }
     // To libyaml these end a line, and to editors not all of them.
     let mut breaks = text.match_indices(['\r', '\u{85}', '\u{2028}', '\u{2029}']);
     if breaks.any(|(at, _)| !text[at..].starts_with("\r\n")) {
-        return Err("its lines end in unusual ways".to_owned());
+        return Err("its line endings are not supported".to_owned());
     }
     let mut expected = only(text).ok_or("it is not one document that can be read")?;
     let root = Spot::of(text).ok_or("it is not one document that can be read")?;
@@ -118,7 +118,7 @@ pub fn changed(text: &str, changes: &[Change]) -> Result<String, String> {
     }
     match only(&edited) == Some(expected) {
         true => Ok(edited),
-        false => Err("edited where it stands it would be another object".to_owned()),
+        false => Err("the edit would change more than this".to_owned()),
     }
 }
 
@@ -167,7 +167,7 @@ fn splice(text: &str, root: &Spot, Change { route, within, value, .. }: &Change)
 fn spot_within(text: &str, spot: &Spot, within: &[Step], value: Option<&Value>) -> Result<Splice, String> {
     let Kind::Scalar { style, text: file } = &spot.kind else { return Err(NO_TEXT.to_owned()) };
     if *style != Style::Block || !text[spot.start..].starts_with('|') {
-        return Err("the file is not written as it is, on the lines below `|`".to_owned());
+        return Err("the file is not a block of lines below `|`".to_owned());
     }
     let change = Change { route: within.to_vec(), within: None, was: None, value: value.cloned() };
     let edited = changed(file, &[change])?;
@@ -196,11 +196,11 @@ fn spot_within(text: &str, spot: &Spot, within: &[Step], value: Option<&Value>) 
 
 fn replaced(text: &str, spot: &Spot, value: &Value) -> Result<Splice, String> {
     let Kind::Scalar { style, .. } = &spot.kind else {
-        return Err("there is no scalar to put it in place of".to_owned());
+        return Err("the value to replace is not a scalar".to_owned());
     };
     let own = &text[spot.start..spot.end];
     let with = match (style, value) {
-        (Style::Block, _) => return Err("a text of several lines is not replaced".to_owned()),
+        (Style::Block, _) => return Err("a text of several lines cannot be replaced".to_owned()),
         (_, Value::Object(_) | Value::Array(_)) if !own.is_empty() => return Err("it is a scalar".to_owned()),
         (Style::Quoted, Value::String(new)) if own.starts_with('\'') && !new.contains(['\'', '\n']) => {
             format!("'{new}'")
@@ -219,7 +219,7 @@ fn removed(text: &str, spot: &Spot, parent: Option<&Spot>) -> Result<Splice, Str
     };
     let index = items.iter().position(|item| item.start == spot.start).ok_or("it is not there")?;
     if items.len() == 1 {
-        return Err("nothing would be left in its list".to_owned());
+        return Err("its list would be empty".to_owned());
     }
     let (start, end) = match (is_flow, items.get(index + 1)) {
         // With the comma behind it; a comment may stand before the next one.
@@ -233,7 +233,7 @@ fn removed(text: &str, spot: &Spot, parent: Option<&Spot>) -> Result<Splice, Str
         (false, _) => (line_start(text, spot.start), line_end(text, spot.end)),
     };
     if !is_flow && text[start..spot.start].trim() != "-" {
-        return Err("it shares its line".to_owned());
+        return Err("it shares its line with other text".to_owned());
     }
     Ok(Splice { start, end, with: String::new() })
 }
@@ -275,8 +275,8 @@ fn added(text: &str, spot: &Spot, keys: &[&str], value: &Value) -> Result<Splice
             let with = format!("{space}{}", flow(&json!({ *key: value })));
             Ok(Splice { start: spot.start, end: spot.end, with })
         }
-        Kind::Alias => Err("it stands elsewhere, and may be another's too".to_owned()),
-        _ => Err("there is no map to add to".to_owned()),
+        Kind::Alias => Err("it is an alias, whose value other fields may share".to_owned()),
+        _ => Err("the place to add it to is not a map".to_owned()),
     }
 }
 
@@ -414,7 +414,7 @@ mod tests {
         assert_eq!(Ok(FILE.replace("http://a/ ", "http://a ")), at("list[1]"));
         assert_eq!(Err("there is no such item".to_owned()), at("list[2]"));
         let quoted = "apiVersion: v1\nkind: ConfigMap\ndata: {a: \"b: 1\"}\n";
-        let reason = "the file is not written as it is, on the lines below `|`";
+        let reason = "the file is not a block of lines below `|`";
         assert_eq!(Err(reason.to_owned()), edited(quoted, "data.a", Some("b"), Some(json!(2))));
     }
 
@@ -427,7 +427,7 @@ mod tests {
             assert_eq!(Ok(text(after)), edited(&text(before), &format!("a[{index}]"), None, None), "{before}");
         }
         let alone = "apiVersion: v1\nkind: Pod\na:\n- x\n";
-        assert_eq!(Err("nothing would be left in its list".to_owned()), edited(alone, "a[0]", None, None));
+        assert_eq!(Err("its list would be empty".to_owned()), edited(alone, "a[0]", None, None));
     }
 
     #[test]
@@ -457,7 +457,7 @@ mod tests {
     #[test]
     fn what_would_be_another_object_is_left() {
         let text = "apiVersion: v1\nkind: Pod\na: &a {b: 1}\nc: *a\n";
-        let reason = "edited where it stands it would be another object";
+        let reason = "the edit would change more than this";
         assert_eq!(Err(reason.to_owned()), edited(text, "a.b", None, Some(json!(2))));
     }
 
@@ -502,7 +502,7 @@ mod tests {
         for odd in ["\r", "\u{85}", "\u{2028}"] {
             let text = FILE.replace("# one\n", &format!("# one{odd}    c: 1\n"));
             let result = edited(&text, "data[\"a.yaml\"]", Some("list[1]"), Some(json!("x")));
-            assert_eq!(Err("its lines end in unusual ways".to_owned()), result, "{odd:?}");
+            assert_eq!(Err("its line endings are not supported".to_owned()), result, "{odd:?}");
         }
     }
 }

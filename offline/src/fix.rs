@@ -123,7 +123,7 @@ fn added(there: &Value, wanted: &Value, route: Vec<Step>, changes: &mut Vec<Chan
             let mut pairs = there.iter().zip(wanted).enumerate();
             pairs.try_for_each(|(index, (own, value))| added(own, value, below(Step::Index(index)), changes))
         }
-        _ => Err("a policy changes more than what it lacks".to_owned()),
+        _ => Err("a policy changes fields that are already set".to_owned()),
     }
 }
 
@@ -234,19 +234,15 @@ mod tests {
 
     #[test]
     fn what_cannot_be_edited_where_it_stands_is_left_and_named() {
-        const OTHER: &str = "edited where it stands it would be another object";
+        const OTHER: &str = "the edit would change more than this";
         for (it, text, reason) in [
             ("a map that several have", "kind: Pod\napiVersion: v1\nspec: &s\n  a: 1\nother: *s\n", OTHER),
             (
                 "a map from elsewhere",
                 "x: &s {a: 1}\nkind: Pod\napiVersion: v1\nspec: *s\n",
-                "it stands elsewhere, and may be another's too",
+                "it is an alias, whose value other fields may share",
             ),
-            (
-                "JSON",
-                "{\"kind\": \"Pod\", \"apiVersion\": \"v1\", \"spec\": {\"a\": 1}}\n",
-                "it is JSON, which is not edited",
-            ),
+            ("JSON", "{\"kind\": \"Pod\", \"apiVersion\": \"v1\", \"spec\": {\"a\": 1}}\n", "JSON is not edited"),
         ] {
             let fixed = fixed(text);
             assert_eq!((text, 0), (&*fixed.text, fixed.objects), "{it}");
@@ -259,6 +255,6 @@ mod tests {
         let text = "kind: Pod\napiVersion: v1\nspec: {a: 1}\n";
         let object = manifest::objects(text).next().unwrap().unwrap();
         let fixed = Fixed::of(text, &[(object, json!({"kind": "Pod", "apiVersion": "v1", "spec": {"a": 2}}))]);
-        assert_eq!(vec![(0, "a policy changes more than what it lacks".to_owned())], fixed.left);
+        assert_eq!(vec![(0, "a policy changes fields that are already set".to_owned())], fixed.left);
     }
 }

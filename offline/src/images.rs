@@ -31,9 +31,9 @@ impl Images {
     pub fn read(text: &str) -> Result<Self, String> {
         // As it is spelled: to a container runtime 0x10 is a name.
         let users = yaml::texts(text).map_err(|malformed| {
-            format!("line {}: {}; a map from images to their USER is expected", malformed.line, malformed.reason)
+            format!("line {}: {}; write a map from images to their USER", malformed.line, malformed.reason)
         })?;
-        users.map(Self::of).ok_or_else(|| "no image is listed".to_owned())
+        users.map(Self::of).ok_or_else(|| "must list at least one image".to_owned())
     }
 
     /// What Kubewarden's host answers of an image's manifest and configuration, as far as its user goes.
@@ -43,11 +43,13 @@ impl Images {
     /// The image is not listed.
     pub fn answer(&self, image: &str) -> Result<Vec<u8>, String> {
         let Some(users) = &self.0 else {
-            return Err("images were not looked at, since nothing lists their users (--image-users FILE of the command, or imageUsers)".to_owned());
+            return Err(
+                "the users of images were not given; list them with --image-users FILE, or imageUsers".to_owned()
+            );
         };
         let user = users.get(image).ok_or_else(|| {
             let image = around_user(image).map_or(image.to_owned(), |[before, after]| format!("{before}...{after}"));
-            format!("{image} is not listed among the users of images")
+            format!("{image} is not in the list of image users")
         })?;
         Ok(json!({"manifest": {}, "digest": "", "config": {"config": {"User": user}}}).to_string().into_bytes())
     }
@@ -66,17 +68,17 @@ mod tests {
             let answer: serde_json::Value = serde_json::from_slice(&images.answer(image).unwrap()).unwrap();
             assert_eq!(user, answer["config"]["config"]["User"]);
         }
-        assert_eq!(Err("z is not listed among the users of images".to_owned()), images.answer("z"));
-        assert!(Images::default().answer("a").unwrap_err().starts_with("images were not looked at"));
+        assert_eq!(Err("z is not in the list of image users".to_owned()), images.answer("z"));
+        assert!(Images::default().answer("a").unwrap_err().starts_with("the users of images were not given"));
     }
 
     #[test]
     fn a_file_that_lists_something_else_is_refused_by_its_line() {
         for (text, problem) in [
-            ("", "no image is listed"),
-            ("- a\n", "line 1: it is no map; a map from images to their USER is expected"),
-            ("a: b\nc: [d]\n", "line 2: a list, and no text; a map from images to their USER is expected"),
-            ("a: b\na: c\n", "line 2: the key a is given twice; a map from images to their USER is expected"),
+            ("", "must list at least one image"),
+            ("- a\n", "line 1: must be a map; write a map from images to their USER"),
+            ("a: b\nc: [d]\n", "line 2: must be a text, not a list; write a map from images to their USER"),
+            ("a: b\na: c\n", "line 2: the key a is given twice; write a map from images to their USER"),
         ] {
             assert_eq!(problem, Images::read(text).unwrap_err(), "{text}");
         }

@@ -130,7 +130,7 @@ fn add(
                 }
             }
             None | Some(Node { value: Value::Null, .. }) => {}
-            Some(items) => objects.push(unreadable(items.line, "the list's items are no list")),
+            Some(items) => objects.push(unreadable(items.line, "items must be a list")),
         }
         return;
     }
@@ -149,7 +149,7 @@ fn add(
         content,
     };
     if !kinds::can_exist(object.group(), &object.kind) {
-        let reason = visible(&format!("Kubernetes has no {} of {}", object.kind, object.api_version));
+        let reason = visible(&format!("Kubernetes has no kind {} in {}", object.kind, object.api_version));
         return objects.push(unreadable(object.line, &reason));
     }
     objects.push(Ok(object));
@@ -210,7 +210,7 @@ metadata: {name: c}
         let described = described(text);
         assert_eq!("line 1: not a Kubernetes object: no apiVersion, no kind", described[0]);
         assert_eq!("line 3: not a Kubernetes object: no apiVersion, no kind", described[1]);
-        assert_eq!("line 7: the list's items are no list", described[2]);
+        assert_eq!("line 7: items must be a list", described[2]);
         assert!(described[3].starts_with("line 9: "), "{described:?}");
         assert!(described[3].ends_with("`helm template` renders it)"), "{described:?}");
     }
@@ -224,7 +224,7 @@ metadata: {name: c}
             ("extensions/v1beta1", "Deployment"),
             ("v1", "list"),
         ] {
-            let expected = format!("line 1: Kubernetes has no {kind} of {api_version}");
+            let expected = format!("line 1: Kubernetes has no kind {kind} in {api_version}");
             assert_eq!(vec![expected], described(&format!("apiVersion: {api_version}\nkind: {kind}\n")));
         }
         assert_eq!(1, objects("apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\n").flatten().count());

@@ -595,7 +595,7 @@ impl Report {
             object: Some(Place::of(object, file).title()),
             policy: None,
             path: String::new(),
-            reason: format!("nothing is filled in: {reason}"),
+            reason: format!("could not set the values of fill: {reason}"),
         });
     }
 

@@ -76,15 +76,15 @@ fn policy_of(sentence: Sentence) -> &'static str {
 fn to_add(sentence: Sentence, is_flyte_two: bool) -> &'static str {
     match sentence {
         Sentence::Origins | Sentence::Address | Sentence::Pair if is_flyte_two => {
-            "this is Flyte 2, which has no such option; flyte2-exposure judges what it has instead"
+            "this is Flyte 2, which has no such option; flyte2-exposure checks Flyte 2"
         }
         Sentence::NonRoot | Sentence::Exception => {
-            "nothing here runs a component of Flyte's; add its workloads, as helm template prints them"
+            "found no workload that runs a Flyte component; add the workloads that helm template prints"
         }
-        Sentence::Origins => "no ConfigMap here is one that flyteadmin reads; add those that it mounts",
-        Sentence::Address | Sentence::Pair => "nothing here runs flyteconsole; add its Deployment",
+        Sentence::Origins => "found no ConfigMap that flyteadmin reads; add those that it mounts",
+        Sentence::Address | Sentence::Pair => "found no flyteconsole; add its Deployment",
         Sentence::Certificate => {
-            "no Ingress or route here presents a certificate in front of flyteadmin; add it, and its Secret"
+            "found no Ingress or route with a certificate in front of flyteadmin; add it and its Secret"
         }
     }
 }
@@ -216,7 +216,7 @@ impl Sentences {
                 open.clone_from(&unchecked);
             } else if open.is_empty() {
                 open.push(match (sentence, is_unread, is_address_broken) {
-                    (Sentence::Pair, _, true) => "flyteconsole's address is broken; fix that first".to_owned(),
+                    (Sentence::Pair, _, true) => "flyteconsole's address has a violation; fix that first".to_owned(),
                     // The object that shows it may be one of those.
                     (Sentence::Address | Sentence::Pair | Sentence::Origins, true, _) => {
                         "some objects could not be checked; see above".to_owned()
@@ -255,9 +255,7 @@ impl Sentences {
                 !has_provider(namespace) && !presented.iter().any(|presented| presented.namespace == *namespace)
             };
             let bare = running.iter().filter(is_bare).map(|Running { deployment, .. }| {
-                format!(
-                    "no Ingress or route here presents a certificate in front of {deployment}; add it, and its Secret"
-                )
+                format!("found no Ingress or route with a certificate in front of {deployment}; add it and its Secret")
             });
             missing.extend(bare);
         }
@@ -269,11 +267,11 @@ fn not_here(Presented { route, held, issuer, .. }: &Presented) -> String {
     let issued = issuer.as_ref().map(|issuer| format!("; it is issued by {issuer}")).unwrap_or_default();
     match held {
         Held::Secret(secret) => format!(
-            "{route} presents Secret {secret}, which is not among these manifests{issued}; add it, without its key"
+            "{route} uses Secret {secret}, which is not in these manifests{issued}; add it, without its private key"
         ),
         Held::LoadBalancer(annotation) => {
             format!(
-                "{route} has its certificate at the cloud's load balancer ({annotation}), where nobody sees it from here"
+                "{route} has its certificate at the cloud's load balancer ({annotation}), where it cannot be checked from here"
             )
         }
         Held::Unsaid => format!(

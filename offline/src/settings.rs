@@ -82,7 +82,7 @@ impl Settings {
             None | Some((_, Value::Null)) => IndexMap::new(),
             Some((_, Value::Map(by_policy))) => by_policy,
             Some((line, _)) => {
-                return Err(wrong(line, "", "expected a map from policy names to their settings".to_owned()));
+                return Err(wrong(line, "", "must be a map from policy names to their settings".to_owned()));
             }
         };
         for (name, own) in &by_policy {
@@ -90,7 +90,7 @@ impl Settings {
                 let hint = nearest(name, policies.iter().map(Policy::name))
                     .map(|known| format!("; did you mean {known}?"))
                     .unwrap_or_default();
-                return Err(wrong(own.line, name, format!("there is no policy {}{hint}", shown(name))));
+                return Err(wrong(own.line, name, format!("unknown policy {}{hint}", shown(name))));
             };
             let json = json!(own).to_string();
             policy.validate_settings(&json).map_err(|invalid| {
@@ -117,7 +117,7 @@ impl Settings {
         let mut names = policies.iter().map(Policy::name).filter(|name| NON_ROOT.contains(name)).peekable();
         names
             .peek()
-            .ok_or_else(|| format!("flyte-non-root has the setting {setting}, and is not among these policies"))?;
+            .ok_or_else(|| format!("the setting {setting} needs flyte-non-root, which is not among these policies"))?;
         for name in names {
             let mut all: Json = serde_json::from_str(self.of(name)).map_err(|error| error.to_string())?;
             let own = if name == WHOLE { &mut all[NON_ROOT[0]] } else { &mut all };

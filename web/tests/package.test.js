@@ -65,7 +65,7 @@ test("one side of a pair is judged by the other, in whatever text it stands", ()
 
 test("every mend for programs takes its finding away, in the example and in every case", () => {
   // Why a text is left as it is, rightly.
-  const LEFT = /not written as it is, on the lines below|it stands elsewhere, and may be another's too/;
+  const LEFT = /not a block of lines below|it is an alias, whose value other fields may share/;
   const texts = CASES.filter(({ manifests }) => manifests !== undefined).map(({ manifests, ...rest }) => {
     const text = manifests.split("\n---\n").map((json) => stringify(JSON.parse(json), { version: "1.1" })).join("---\n");
     return { ...rest, text };
@@ -118,7 +118,7 @@ test("what cannot be edited where it stands is thrown, with its line", () => {
 
 test("wrong settings are thrown, with their path", () => {
   const settings = { "flyte-non-root": { level: "loose" } };
-  const thrown = { name: "Error", file: "settings", path: "flyte-non-root.level", message: /unknown variant `loose`/ };
+  const thrown = { name: "Error", file: "settings", path: "flyte-non-root.level", message: /unknown value `loose`/ };
   assert.throws(() => validateSettings(settings), thrown);
   assert.throws(() => check(BEFORE, settings), thrown);
   assert.throws(() => validateSettings({ "flyte-nonroot": {} }), { message: /did you mean flyte-non-root/ });

@@ -257,7 +257,7 @@ test.describe("the page", () => {
     const policy = await openSettings(page, "flyte-non-root");
     const yaml = policy.getByRole("textbox", { name: /^In the policy's spec/ });
     await yaml.fill("settings:\n  level: loose\n");
-    await expect(policy.locator(".wrong")).toContainText("level: unknown variant loose");
+    await expect(policy.locator(".wrong")).toContainText("level: unknown value loose");
     await expect(status(page)).toContainText("Nothing was checked.");
     await expect(status(page)).toContainText("the settings of flyte-non-root are not valid");
     await expect(status(page)).toHaveAttribute("data-look", "unjudged");

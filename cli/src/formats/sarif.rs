@@ -51,7 +51,7 @@ pub fn sarif(report: &Report, policies: &[impl Policy]) -> Sarif {
         }
         let more = judged.more_violations + judged.more_notices;
         if more > 0 {
-            let text = format!("{}: {more} more findings, counted and not spelt out", judged.place.title());
+            let text = format!("{}: {more} more findings, not listed", judged.place.title());
             notifications.push(notification(
                 "warning",
                 text,

@@ -183,7 +183,7 @@ fn summary(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         )?;
     }
     if report.made_by_others > 0 {
-        write!(out, " {DIM}{} made by others here skipped.{DIM:#}", count(report.made_by_others, "object"))?;
+        write!(out, " {DIM}Skipped {} whose owner is checked here.{DIM:#}", count(report.made_by_others, "object"))?;
     }
     writeln!(out)?;
     for Stale { rule, place } in &report.stale {

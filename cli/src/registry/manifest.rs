@@ -91,11 +91,11 @@ pub(super) fn read_layer(manifest: &[u8]) -> Result<Descriptor, Failed> {
     match (layers.len(), layers.pop()) {
         (1, Some(layer)) if layer.media_type == LAYER => Ok(layer),
         (1, Some(layer)) => Err(no_policy(&layer.media_type)),
-        (number, _) => Err(Failed(format!("a Kubewarden policy has one layer, and this has {number}"))),
+        (number, _) => Err(Failed(format!("a Kubewarden policy has one layer, but this has {number}"))),
     }
 }
 
 fn no_policy(media_type: &str) -> Failed {
     let media_type = first_line(media_type);
-    Failed(format!("it is no Kubewarden policy: its media type is {media_type}, where a policy's is {LAYER}"))
+    Failed(format!("it is not a Kubewarden policy: its media type is {media_type}, but must be {LAYER}"))
 }

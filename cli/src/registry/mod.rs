@@ -76,10 +76,10 @@ impl Artifact {
     pub fn at(reference: &str, insecure: bool) -> Result<Self, Failed> {
         let reference = reference.strip_prefix(SCHEME).unwrap_or(reference);
         if reference.split('/').next().is_some_and(|registry| registry.contains('@')) && reference.contains('/') {
-            return Err(Failed("it has a user in it: credentials are those of `docker login`".to_owned()));
+            return Err(Failed("it contains a user; use `docker login` for credentials".to_owned()));
         }
         let reference = Reference::from_str(reference).map_err(|error| {
-            Failed(format!("it is no reference to a registry, e.g. ghcr.io/owner/policy:v1: {error}"))
+            Failed(format!("it is not a registry reference such as ghcr.io/owner/policy:v1: {error}"))
         })?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(Self { session: Session::open(reference, insecure)?, runtime })
@@ -93,7 +93,7 @@ impl Artifact {
     /// The module has no metadata, or the registry does not take it.
     pub fn push(&self, artifact: &[u8]) -> Result<String, Failed> {
         if self.session.reference.digest().is_some() {
-            return Err(Failed("a digest is what comes of pushing; name a tag".to_owned()));
+            return Err(Failed("cannot push to a digest; use a tag".to_owned()));
         }
         if artifact.len() as u64 > MOST_BYTES {
             return Err(too_large(artifact.len() as u64));
@@ -117,7 +117,7 @@ impl Artifact {
         })?;
         if stored != digest {
             let (stored, digest) = (stored.as_str(), digest.as_str());
-            return Err(Failed(format!("the registry has {stored} at the tag, and was sent {digest}")));
+            return Err(Failed(format!("the registry has {stored} at the tag, but was sent {digest}")));
         }
         Ok(self.immutable(&digest))
     }
@@ -217,13 +217,13 @@ impl Artifact {
                 return Err(Failed(match written {
                     0 => error.0,
                     _ => format!(
-                        "the module stopped after {written} of {size} bytes, and the next try goes on there: {error}"
+                        "the download stopped after {written} of {size} bytes, and the next try continues there: {error}"
                     ),
                 }));
             }
             if written < size {
                 partial.discard()?;
-                return Err(Failed(format!("the module has {written} bytes, where its manifest says {size}")));
+                return Err(Failed(format!("the module has {written} bytes, but its manifest says {size}")));
             }
         }
         let is_longer = partial.written()? > size;
@@ -289,14 +289,14 @@ fn single_lines(annotations: BTreeMap<String, String>) -> BTreeMap<String, Strin
 }
 
 fn sha256(digest: &str) -> Result<Digest, Failed> {
-    Digest::parse(digest).ok_or_else(|| Failed(format!("the digest `{}` is no sha256 one", first_line(digest))))
+    Digest::parse(digest).ok_or_else(|| Failed(format!("the digest `{}` is not a sha256 digest", first_line(digest))))
 }
 
 fn differs(expected: &Digest, actual: &Digest) -> Failed {
     let (expected, actual) = (expected.as_str(), actual.as_str());
-    Failed(format!("its digest differs: {expected} was expected, and the registry sent {actual}"))
+    Failed(format!("its digest differs: expected {expected}, but the registry sent {actual}"))
 }
 
 fn too_large(size: u64) -> Failed {
-    Failed(format!("a module of {size} bytes is larger than the {MOST_BYTES} that one may have"))
+    Failed(format!("the module has {size} bytes, more than the limit of {MOST_BYTES}"))
 }

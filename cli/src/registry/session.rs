@@ -75,7 +75,7 @@ impl Session {
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
         location
             .and_then(|location| self.base.join(location).ok())
-            .ok_or_else(|| Failed(format!("{} names no place to upload to", self.reference.registry())))
+            .ok_or_else(|| Failed(format!("{} did not say where to upload", self.reference.registry())))
     }
 
     /// A request that says who we are, where it is the registry's own address.
@@ -94,7 +94,7 @@ impl Session {
             let reason = innermost(&error.without_url());
             // What TLS says of an answer that is none of TLS.
             let is_plain = reason.contains("InvalidContentType");
-            let hint = if is_plain { "; `--insecure` is for a registry over plain http" } else { "" };
+            let hint = if is_plain { "; for a registry over plain http, use `--insecure`" } else { "" };
             Failed(format!("{} cannot be reached: {reason}{hint}", self.reference.registry()))
         })
     }
@@ -110,7 +110,7 @@ impl Session {
         let registry = self.reference.registry();
         Failed(match status.as_u16() {
             status @ (401 | 403) => {
-                format!("{registry} does not let us in ({status}), {}", self.credentials().origin)
+                format!("{registry} denied access ({status}), {}", self.credentials().origin)
             }
             404 => format!("{registry} has no {} (404)", self.reference),
             status => format!("{registry} answered {status}"),
@@ -144,9 +144,9 @@ impl Session {
             found.map(|(_, value)| value.to_unescaped())
         };
         let realm = parameter("realm").and_then(|realm| Url::parse(&realm).ok());
-        let mut realm = realm.ok_or_else(|| Failed(format!("{registry} names no place that gives out tokens")))?;
+        let mut realm = realm.ok_or_else(|| Failed(format!("{registry} did not say where to get a token")))?;
         if self.base.scheme() == "https" && realm.scheme() != "https" {
-            return Err(Failed(format!("{registry} would have the credentials sent over plain http, for a token")));
+            return Err(Failed(format!("{registry} wants the credentials sent over plain http to get a token")));
         }
         let actions = match access {
             Access::Pull => "pull",
@@ -165,9 +165,9 @@ impl Session {
         let answer = self.expect(request).await?;
         let answer = read(answer, "the answer with a token", MOST_TOKEN).await?;
         // Its text is nobody's to see, so no error shows a part of it.
-        let token = read_token(&answer).ok_or_else(|| Failed(format!("{registry} gives out no token")))?;
+        let token = read_token(&answer).ok_or_else(|| Failed(format!("{registry} returned no token")))?;
         let header = HeaderValue::from_str(&format!("Bearer {token}"));
-        header.map_err(|_| Failed(format!("{registry} gives out a token that no header can hold")))
+        header.map_err(|_| Failed(format!("{registry} returned a token that is not valid in a header")))
     }
 
     /// The user and the password, as a header has them.
@@ -236,9 +236,9 @@ impl Credentials {
             Ok(DockerCredential::IdentityToken(_)) => {
                 anonymous("and Docker's configuration has an identity token, which is not supported")
             }
-            Err(error) => anonymous(&format!(
-                "and there are no credentials for it: {error}; `docker login {registry}` leaves some"
-            )),
+            Err(error) => {
+                anonymous(&format!("and there are no credentials for it: {error}; run `docker login {registry}`"))
+            }
         }
     }
 }

@@ -51,7 +51,7 @@ fn a_fix_that_is_written_leaves_nothing_to_fix() {
     let folder = folder(&[("console.yaml", CONSOLE.as_bytes()), ("good.yaml", GOOD.as_bytes())]);
     let file = path(&folder, "console.yaml");
     let first = run(&["check", "--fix", "--write", folder.path().to_str().unwrap()], "");
-    assert_eq!((Some(0), format!("{file}: filled in 1 object\n")), (first.code, first.err));
+    assert_eq!((Some(0), format!("{file}: changed 1 object\n")), (first.code, first.err));
     assert!(first.out.contains("\n2 objects checked: no violation, 1 notice.\n"), "{}", first.out);
     assert_eq!(format!("{CONSOLE}{FILLED}"), fs::read_to_string(&file).unwrap());
     assert_eq!(GOOD, fs::read_to_string(path(&folder, "good.yaml")).unwrap());
@@ -100,7 +100,7 @@ fn what_cannot_be_edited_is_named_and_is_not_called_good() {
     assert_eq!(Some(2), run.code);
     let file = path(&folder, "pod.json");
     let said = format!(
-        "not checked  {file}:1 (document 1)  Pod flyteconsole\n    nothing is filled in: it is JSON, which is not edited\n"
+        "not checked  {file}:1 (document 1)  Pod flyteconsole\n    could not set the values of fill: JSON is not edited\n"
     );
     assert!(run.out.contains(&said), "{}", run.out);
     assert_eq!(json, fs::read_to_string(&file).unwrap());
@@ -139,7 +139,7 @@ fn nothing_is_written_through_a_link_that_leaves_the_folder() {
         let run = run(&["check", "--fix", "--write", named.to_str().unwrap()], "");
         let is_within = named.ends_with("within.yaml");
         assert_eq!((Some(if is_within { 0 } else { 2 }), diff.code), (run.code, run.code), "{named:?}: {}", run.out);
-        let said = "nothing is filled in: a link leads out of the folder that was named";
+        let said = "could not set the values of fill: a link leads out of the given directory";
         assert_eq!(!is_within, run.out.contains(said) && diff.err.contains(said), "{named:?}: {}", run.out);
         let expected = if written { 1 } else { usize::from(is_within) };
         assert_eq!(expected, diff.out.matches("/a/console.yaml\n+++ ").count(), "{}", diff.out);
@@ -162,7 +162,7 @@ fn nothing_is_written_through_a_link_that_leaves_the_folder() {
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o444)).unwrap();
     let run = run(&["check", "--fix", "--write", closed.to_str().unwrap()], "");
     assert_eq!(Some(2), run.code);
-    assert!(run.out.contains("nothing is filled in: it is read-only"), "{}", run.out);
+    assert!(run.out.contains("could not set the values of fill: it is read-only"), "{}", run.out);
     assert_eq!(CONSOLE, fs::read_to_string(closed).unwrap());
 }
 
@@ -214,7 +214,7 @@ fn a_diff_changes_the_files_that_it_is_about_and_no_others() {
 fn modules_that_fill_in_nothing_cannot_fix() {
     let module = crate::root().join("dist/flyte-admin-cors.wasm");
     let run = run(&["check", "--fix", "--module", module.to_str().unwrap(), "-"], CONSOLE);
-    let problem = "error: flyte-non-root has the setting fill, and is not among these policies\n";
+    let problem = "error: the setting fill needs flyte-non-root, which is not among these policies\n";
     assert_eq!((Some(2), problem), (run.code, &*run.err));
 }
 
@@ -242,13 +242,13 @@ fn standard_input_is_printed_with_what_is_filled_in() {
 #[test]
 fn images_have_the_users_that_are_listed() {
     for (users, code, said) in [
-        ("cr.flyte.org/flyteorg/flyteconsole:v1.21.0: 1000", 0, "runs as 1000, the USER of its image"),
+        ("cr.flyte.org/flyteorg/flyteconsole:v1.21.0: 1000", 0, "runs as 1000, which only the USER of its image sets"),
         (
             "cr.flyte.org/flyteorg/flyteconsole:v1.21.0: root",
             1,
-            "runs as root: runAsUser is not set, and its image is one with USER root",
+            "runs as root: runAsUser is not set, and it uses an image with USER root",
         ),
-        ("other: 1000", 1, "cr.flyte.org/flyteorg/flyteconsole:v1.21.0 is not listed among the users of images"),
+        ("other: 1000", 1, "cr.flyte.org/flyteorg/flyteconsole:v1.21.0 is not in the list of image users"),
     ] {
         let folder = folder(&[("users.yaml", users.as_bytes())]);
         let run = run(&["check", "--image-users", &path(&folder, "users.yaml"), "-"], CONSOLE);
@@ -264,7 +264,7 @@ fn without_a_list_it_is_said_that_images_were_not_looked_at() {
     assert_eq!(Some(1), run.code);
     assert!(
         run.out.contains(
-            "which is not known: images were not looked at, since nothing lists their users (--image-users FILE"
+            "which could not be checked: the users of images were not given; list them with --image-users FILE"
         ),
         "{}",
         run.out
@@ -276,7 +276,6 @@ fn a_list_of_users_that_is_none_is_refused() {
     let folder = folder(&[("users.yaml", b"- a")]);
     let users = path(&folder, "users.yaml");
     let run = run(&["check", "--image-users", &users, "-"], CONSOLE);
-    let problem =
-        format!("error: image users {users}: line 1: it is no map; a map from images to their USER is expected\n");
+    let problem = format!("error: image users {users}: line 1: must be a map; write a map from images to their USER\n");
     assert_eq!((Some(2), problem), (run.code, run.err));
 }

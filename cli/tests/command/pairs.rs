@@ -68,7 +68,7 @@ fn a_mended_pair_is_good() {
 fn a_pair_in_two_namespaces_is_not_checked_and_says_so() {
     let run = check(&format!("{CONSOLE}---\n{ADMIN}"));
     assert_eq!(Some(0), run.code, "{}", run.out);
-    assert!(run.out.contains("there is no ConfigMap of flyteadmin's in namespace default"), "{}", run.out);
+    assert!(run.out.contains("found no ConfigMap of flyteadmin in namespace default"), "{}", run.out);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn what_only_another_environment_has_does_not_count() {
     let paths = [path(&folder, "prod.yaml"), path(&folder, "staging.yaml")];
     let run = run(&["check", "--namespace", "flyte", &paths[0], &paths[1]], "");
     assert!(run.out.contains(&format!("{}:1\n  i ", paths[0])), "{}", run.out);
-    assert!(run.out.contains("no Ingress, HTTPRoute or Route in namespace flyte leads there"), "{}", run.out);
+    assert!(run.out.contains("found no Ingress, HTTPRoute or Route to flyteconsole in namespace flyte"), "{}", run.out);
     assert!(run.out.contains(&format!("{}:1\n  ✗ ", paths[1])), "{}", run.out);
     let parted = format!("2 environments: Deployment flyte/flyteconsole differs in {}:1 and {}:1", paths[0], paths[1]);
     assert!(run.out.contains(&parted), "{}", run.out);
@@ -180,7 +180,7 @@ fn a_certificate_of_one_environment_says_nothing_of_another() {
     assert!(alone.out.contains("holds      OAuth has a certificate"), "{}", alone.out);
     let both = run(&["check", "--namespace", "flyte", &prod, &staging], "");
     assert!(both.out.contains("not shown  OAuth has a certificate"), "{}", both.out);
-    let missing = "Ingress flyte/flyteadmin presents Secret flyte/tls, which is not among these manifests; add it, without its key";
+    let missing = "Ingress flyte/flyteadmin uses Secret flyte/tls, which is not in these manifests; add it, without its private key";
     assert!(both.out.contains(&format!("{missing} (in the environment of {staging})")), "{}", both.out);
 }
 
@@ -287,5 +287,5 @@ fn a_provider_in_a_config_map_that_nobody_mounts_shows_no_certificate() {
         &["check", "--namespace", "flyte", "-"],
         &format!("{}{BEHIND_TLS}---\n{stale}", ADMIN.replace("other", "console")),
     );
-    assert!(run.out.contains("presents Secret flyte/tls, which is not among these manifests"), "{}", run.out);
+    assert!(run.out.contains("uses Secret flyte/tls, which is not in these manifests"), "{}", run.out);
 }

@@ -133,7 +133,7 @@ fn a_manifest_that_cannot_be_read_is_not_kept() {
         ("    ", "its manifest cannot be read"),
         ("{}", "its manifest cannot be read: it has no layers"),
         (r#"{"manifests": []}"#, "it is no Kubewarden policy"),
-        (r#"{"layers": []}"#, "a Kubewarden policy has one layer, and this has 0"),
+        (r#"{"layers": []}"#, "a Kubewarden policy has one layer, but this has 0"),
         (r#"{"layers": [{"mediaType": "x", "digest": "y", "size": -1}]}"#, "its manifest cannot be read"),
         (r#"{"layers": [{"mediaType": "x", "digest": "y", "size": 1}]}"#, "its media type is x"),
     ] {

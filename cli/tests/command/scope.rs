@@ -40,7 +40,7 @@ fn what_another_object_makes_is_judged_there_alone() {
         .replace("name: flyteadmin}\nspec", &format!("name: flyteadmin-1, {owner}}}\nspec"));
     let run = check(&format!("{deployment}---\n{made}"));
     assert!(
-        run.out.contains("\n1 object checked: no violation. 1 object made by others here skipped.\n"),
+        run.out.contains("\n1 object checked: no violation. Skipped 1 object whose owner is checked here.\n"),
         "{}",
         run.out
     );
@@ -53,7 +53,8 @@ fn what_another_object_makes_is_judged_there_alone() {
     assert_eq!(Some(0), check(&format!("{deployment}---\n{kept}")).code, "it is kept for a rollback");
     let both = check(&format!("{}---\n{root}", deployment.replace("runAsUser: 1", "runAsUser: 0")));
     assert!(
-        both.out.contains("\n1 object checked: 1 violation in 1 object. 1 object made by others here skipped.\n"),
+        both.out
+            .contains("\n1 object checked: 1 violation in 1 object. Skipped 1 object whose owner is checked here.\n"),
         "{}",
         both.out
     );
@@ -88,8 +89,8 @@ spec: {{template: {{metadata: {{labels: {{app: flyteadmin}}}}, spec: {{container
     // Of the other one nothing is known, and neither is what stands in front of it.
     let both = check(&format!("{external}{}", admin("b", "")));
     for missing in [
-        "Deployment b/flyteadmin: flyteadmin also reads ConfigMap b/admin, which is not there",
-        "no Ingress or route here presents a certificate in front of Deployment b/flyteadmin",
+        "Deployment b/flyteadmin: flyteadmin also reads ConfigMap b/admin, which was not found",
+        "found no Ingress or route with a certificate in front of Deployment b/flyteadmin",
     ] {
         assert!(both.out.contains(missing), "{missing} {}", both.out);
     }
@@ -104,7 +105,7 @@ fn a_sentence_that_must_be_shown_exits_with_2_where_it_is_not() {
     let unknown = run(&["check", "--require", "everything", "-"], GOOD);
     assert_eq!(Some(2), unknown.code);
     assert!(
-        unknown.err.contains("there are non-root, exception, origins, address, pair, certificate, and all"),
+        unknown.err.contains("use one of non-root, exception, origins, address, pair, certificate, or all"),
         "{}",
         unknown.err
     );

@@ -158,12 +158,15 @@ fn no_user_info_of_a_url_is_shown() {
             all.push(manifests.replace("namespace: flyte", &namespace));
         }
     }
-    assert_hidden(&all, "nothing is filled in: the diff would show lines of a Secret, or a URL with a password in it");
+    assert_hidden(
+        &all,
+        "could not set the values of fill: the diff would show lines of a Secret, or a URL with a password; use --write",
+    );
 }
 
 #[test]
 fn no_user_info_of_a_setting_is_shown() {
-    let policies = linked::policies(|| Err("there is no clock".to_owned()), || Ok(LINKED));
+    let policies = linked::policies(|| Err("no clock is available".to_owned()), || Ok(LINKED));
     for url in URLS {
         for (policy, setting) in [
             ("flyte-admin-cors", "allowHttp"),

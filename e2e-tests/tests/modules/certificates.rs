@@ -39,7 +39,7 @@ struct At(SystemTime, &'static Pki);
 
 impl Host for At {
     fn list(&self, _: Listed, _: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
-        Err("there is no cluster to ask".to_owned())
+        Err("no cluster is available".to_owned())
     }
 
     fn now(&self) -> Result<Duration, String> {

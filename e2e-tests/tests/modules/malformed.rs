@@ -38,7 +38,7 @@ fn answer(module: &Module, payload: &[u8]) -> Answer {
 
 fn is_unjudged(answer: &Answer) -> bool {
     let message = answer.message.as_deref().unwrap_or_default();
-    !answer.accepted && answer.code == Some(400) && message.starts_with("cannot be judged: ")
+    !answer.accepted && answer.code == Some(400) && message.starts_with("cannot be checked: ")
 }
 
 fn root_pod() -> Value {

@@ -81,7 +81,7 @@ impl Package {
     /// What the module says of settings, or the one that it names for them.
     fn refusal_by_any(&self, settings: &Value) -> Option<String> {
         let refusal = self.refusal(settings)?;
-        let is_named = |more: &&&dyn Policy| refusal.contains(&format!("the module {} is the same", more.name()));
+        let is_named = |more: &&&dyn Policy| refusal.contains(&format!("use {}, the same policy", more.name()));
         match VARIANTS.iter().find(is_named) {
             Some(more) => of_policy(*more).refusal(settings.get("flyte-non-root").unwrap_or(settings)),
             None => Some(refusal),

@@ -59,7 +59,7 @@ fn files(size: usize) -> Vec<(&'static str, String, Fate)> {
         ("10,000 brackets", format!("{HEAD}a: {}", "[".repeat(10_000)), NotJudged("more than 128 levels deep")),
         ("10,000 braces", format!("{HEAD}a: {}", "{b: ".repeat(10_000)), NotJudged("more than 128 levels deep")),
         ("10,000 dashes", format!("{HEAD}a:\n  {}x", "- ".repeat(10_000)), NotJudged("more than 128 levels deep")),
-        ("one line of text", "x".repeat(size), Refused("a text where a map belongs")),
+        ("one line of text", "x".repeat(size), Refused("this is a text, but must be a map")),
         (
             "one line in quotes that never end",
             format!("\"{}", "x".repeat(size)),

@@ -127,10 +127,13 @@ fn judge(module: &Module, request: &Value, host: Host) -> Result<(), Failed> {
     let answer = module.validate(&request.to_string(), "{}", &(Arc::new(host) as _))?;
     let warnings = answer.warnings.clone().unwrap_or_default().join("\n");
     let said = match is_secret {
-        true => &["whether another OAuth provider gives out the tokens is not known: ", "was not checked: "][..],
+        true => &[
+            "could not check whether another OAuth provider issues the tokens: ",
+            "could not check whether the certificate covers its hosts: ",
+        ][..],
         // Where no console is known of, none is cut off.
         false if is_update => &[],
-        false => &["whether flyteadmin lets flyteconsole in was not checked: "],
+        false => &["could not check whether flyteadmin allows flyteconsole's origin: "],
     };
     let says_so = said.iter().all(|said| warnings.contains(said));
     if answer.accepted != is_secret && says_so && warnings.len() < 10_000 && !warnings.contains('\u{1b}') {

@@ -92,7 +92,7 @@ impl cases::Engine for Opa {
     fn validate_settings(&self, case: &Case) -> Result<(), String> {
         let question = Question::of(case).ok_or("beyond OPA's engines")?;
         let [violations] = self.ask(&question, ["flytewarden/violation"])?;
-        let of_settings = |text: &String| text.strip_prefix("cannot be judged: settings: ").map(str::to_owned);
+        let of_settings = |text: &String| text.strip_prefix("cannot be checked: settings: ").map(str::to_owned);
         let problem = texts(&violations).iter().find_map(of_settings);
         let own = |problem: String| problem.strip_prefix(&format!("{}: ", case.policy)).unwrap_or(&problem).to_owned();
         problem.map_or(Ok(()), |problem| Err(own(problem)))

@@ -27,7 +27,7 @@ pub(super) fn compose(text: &str, dialect: Dialect) -> Result<Vec<Node>, Malform
         let event = events.read().map_err(|Broken { line, problem, .. }| Malformed {
             // What is not closed is missed behind the end.
             line: line.min(text.trim_end().lines().count().max(1)),
-            reason: problem,
+            reason: format!("invalid YAML: {problem}"),
         })?;
         match event.said() {
             Said::StreamEnd => return Ok(documents),
@@ -253,7 +253,7 @@ impl Composer {
                 }
                 (Some(Key::Merge), node) if is_map(&node) => fields.extend(fields_of(node)),
                 (_, node) => {
-                    return Err(Malformed { line: node.line, reason: "<< merges maps, and this is none".to_owned() });
+                    return Err(Malformed { line: node.line, reason: "the value of << must be a map".to_owned() });
                 }
             },
         }
@@ -288,7 +288,7 @@ fn key(scalar: &Scalar) -> Result<Key, String> {
 /// A scalar as a value.
 fn value(scalar: &Scalar, dialect: Dialect) -> Result<Value, String> {
     if scalar.tag.as_deref() == Some(BINARY_TAG) {
-        return Err("a !!binary value is not read".to_owned());
+        return Err("a !!binary value is not supported".to_owned());
     }
     Ok(match (scalar.bool_of_yaml_1_1(), scalar.meaning()?) {
         (_, Meaning::Null) => Value::Null,

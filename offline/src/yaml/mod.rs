@@ -99,7 +99,7 @@ fn contents(part: &str, above: usize) -> Vec<Result<Node, Malformed>> {
 pub fn settings(text: &str) -> Result<Option<Node>, Malformed> {
     let nodes = compose(text, STRICT)?;
     match &nodes[..] {
-        [_, second, ..] => Err(Malformed { line: second.line, reason: "settings are one document".to_owned() }),
+        [_, second, ..] => Err(Malformed { line: second.line, reason: "settings must be one document".to_owned() }),
         _ => Ok(nodes.into_iter().next()),
     }
 }
@@ -114,13 +114,13 @@ pub fn texts(text: &str) -> Result<Option<BTreeMap<String, Option<String>>>, Mal
     let root = match <[Node; 1]>::try_from(nodes) {
         Ok([root]) => root,
         Err(nodes) if nodes.is_empty() => return Ok(None),
-        Err(nodes) => return Err(Malformed { line: nodes[1].line, reason: "it is more than one document".to_owned() }),
+        Err(nodes) => return Err(Malformed { line: nodes[1].line, reason: "must be one document".to_owned() }),
     };
-    let no_text = |line, what: &str| Malformed { line, reason: format!("{what}, and no text") };
+    let no_text = |line, what: &str| Malformed { line, reason: format!("must be a text, not {what}") };
     let fields = match root.value {
         Value::Null => return Ok(None),
         Value::Map(fields) => fields,
-        _ => return Err(Malformed { line: root.line, reason: "it is no map".to_owned() }),
+        _ => return Err(Malformed { line: root.line, reason: "must be a map".to_owned() }),
     };
     let texts = fields.into_iter().map(|(name, Node { line, value })| match value {
         Value::Null => Ok((name, None)),
