@@ -51,7 +51,7 @@ enum Command {
     ///
     /// Exits with 0 if there are no violations, 1 if there are, and 2 if something could not be checked.
     #[command(after_help = "Example:\n  helm template flyte flyteorg/flyte-core | flytewarden check -")]
-    Check(CheckArguments),
+    Check(Box<CheckArguments>),
     /// Explains a rule; without RULE, lists all rules.
     #[command(after_help = "Example:\n  flytewarden explain runs-as-root")]
     Explain(ExplainArguments),

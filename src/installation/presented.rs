@@ -212,9 +212,9 @@ impl Survey {
     pub fn of(host: &dyn Host) -> Self {
         let objects = &Objects::beside(host).everywhere();
         let mut survey = Self::default();
-        let read: [fn(&mut Self, &Objects) -> Result<(), String>; 6] =
-            [by_ingresses, by_routes, by_proxies, by_mesh, by_flyteadmins, by_gateways];
-        for read in read {
+        type Read = fn(&mut Survey, &Objects) -> Result<(), String>;
+        const READ: [Read; 6] = [by_ingresses, by_routes, by_proxies, by_mesh, by_flyteadmins, by_gateways];
+        for read in READ {
             if let Err(unknown) = read(&mut survey, objects)
                 && !survey.unknown.contains(&unknown)
             {
