@@ -80,7 +80,7 @@ struct CheckArguments {
 
     /// Sets missing users and prints a diff. The setting `fill` of flyte-non-root has the values; the default is `flyte`.
     ///
-    /// The report goes to standard error. An object that still has violations is not changed.
+    /// The report goes to standard error. A workload that flyte-non-root still rejects is not changed.
     #[arg(long)]
     fix: bool,
 
