@@ -1,9 +1,10 @@
-// Many decisions in one instance of OPA's SDK for Node, and a large one: node opa-load.mjs
+// Many decisions in one instance of OPA's SDK for Node, a large one, and one that has not enough memory: node opa-load.mjs
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import opa from "@open-policy-agent/opa-wasm";
 
-const policy = await opa.loadPolicy(readFileSync(new URL("../dist/opa/flyte-non-root.wasm", import.meta.url)));
+const module = readFileSync(new URL("../dist/opa/flyte-non-root.wasm", import.meta.url));
+const policy = await opa.loadPolicy(module);
 policy.setData({});
 const pod = (more) => ({
   request: {
@@ -16,8 +17,8 @@ const pod = (more) => ({
     },
   },
 });
-const decide = (input) => {
-  const [{ result }] = policy.evaluate(input, "flytewarden/violation");
+const decide = (input, by = policy) => {
+  const [{ result }] = by.evaluate(input, "flytewarden/violation");
   assert.match(result[0].msg, /runs as root/);
 };
 
@@ -28,3 +29,9 @@ assert.equal(policy.mem.buffer.byteLength, before, "the memory of 10,000 decisio
 
 decide(pod("x".repeat(3_000_000)));
 console.log(`10,100 decisions in ${before / 1024} KiB, and one about 3 MB in ${policy.mem.buffer.byteLength / 1024} KiB`);
+
+// Without memory there is no answer, and the next question gets one.
+const bounded = await opa.loadPolicy(module, { initial: 5, maximum: 20 });
+bounded.setData({});
+for (let decision = 0; decision < 3; decision += 1) assert.throws(() => decide(pod("x".repeat(3_000_000)), bounded));
+decide(pod(""), bounded);

@@ -35,6 +35,31 @@ setup() {
   [ "$status" -eq 0 ]
 }
 
+# A request about a pod.
+pod() { # USER
+  printf '{"uid": "1", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "resource": {"group": "", "version": "v1", "resource": "pods"}, "userInfo": {}, "operation": "CREATE", "namespace": "flyte", "object": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"name": "a", "image": "a:1", "securityContext": {"runAsUser": %s}}]}}}' "$1"
+}
+
+@test "OPA itself answers with a bundle, on the command line and as a server over HTTPS" {
+  needs opa curl openssl
+  opa version | grep --quiet 'WebAssembly: available' || skip "opa is built without WebAssembly"
+  cd "$BATS_TEST_TMPDIR"
+  bundle=$root/dist/opa/flyte-non-root.tar.gz
+  printf '{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": %s}' "$(pod 0)" >root.json
+  printf '{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": %s}' "$(pod 1000)" >user.json
+  [[ $(opa eval --format raw --bundle "$bundle" --input root.json data.flytewarden.violation) == *'runs as root'* ]]
+  [[ $(opa eval --format raw --bundle "$bundle" --input user.json data.flytewarden.violation) == '[]' ]]
+  openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 1 -subj /CN=localhost -addext subjectAltName=DNS:localhost
+  port=$(free_port)
+  opa run --server --addr "localhost:$port" --tls-cert-file cert.pem --tls-private-key-file key.pem \
+    --bundle "$bundle" --set default_decision=flytewarden/admission >server.log 2>&1 3>&- &
+  wait_for $! curl --silent --fail --cacert cert.pem "https://localhost:$port/health?bundles"
+  ask() { curl --silent --cacert cert.pem --data "@$1" "https://localhost:$port/"; }
+  [[ $(ask root.json) == *'"allowed":false'*'"uid":"1"'* ]]
+  [[ $(ask user.json) == *'"allowed":true'*'"uid":"1"'* ]]
+  kill %1
+}
+
 @test "kwctl runs the modules in Kubewarden's modes gatekeeper and opa" {
   needs kwctl
   cd "$BATS_TEST_TMPDIR"
@@ -43,9 +68,6 @@ setup() {
     printf '%s\nmutating: false\nbackgroundAudit: true\ncontextAwareResources: []\nexecutionMode: %s\n' "$rules" "$mode" >metadata.yml
     kwctl annotate -m metadata.yml -o "$mode.wasm" "$root/dist/opa/flyte-non-root.wasm"
   done
-  pod() { # USER
-    printf '{"uid": "1", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "resource": {"group": "", "version": "v1", "resource": "pods"}, "userInfo": {}, "operation": "CREATE", "namespace": "flyte", "object": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"name": "a", "image": "a:1", "securityContext": {"runAsUser": %s}}]}}}' "$1"
-  }
   pod 0 >root.json
   pod 1000 >user.json
   answers() { # MODULE REQUEST SETTINGS

@@ -119,8 +119,13 @@ pub(super) fn of<'a>(
     let of_key = |entries: Vec<(Text<'a>, Text<'a>)>| {
         entries.into_iter().rev().find(|(own, _)| **own == *key).map(|(_, text)| text.into_bytes())
     };
+    // As SOPS writes it.
+    let is_encrypted = |text: &[u8]| text.starts_with(b"ENC[");
+    let encrypted = |path: String| Unjudged { path, reason: "is encrypted (ENC[...]); decrypt it before the check".to_owned() };
     let (path, certificates) = match (of_key(string_data), of_key(data)) {
+        (Some(text), _) if is_encrypted(&text) => return Err(encrypted(location::key("stringData", &key))),
         (Some(text), _) => (location::key("stringData", &key), text.into_owned()),
+        (None, Some(text)) if is_encrypted(&text) => return Err(encrypted(location::key("data", &key))),
         (None, encoded) => {
             let path = location::key("data", &key);
             let decoded = base64::decode(&encoded.unwrap_or_default());
