@@ -121,7 +121,8 @@ pub(super) fn of<'a>(
     };
     // As SOPS writes it.
     let is_encrypted = |text: &[u8]| text.starts_with(b"ENC[");
-    let encrypted = |path: String| Unjudged { path, reason: "is encrypted (ENC[...]); decrypt it before the check".to_owned() };
+    let encrypted =
+        |path: String| Unjudged { path, reason: "is encrypted (ENC[...]); decrypt it before the check".to_owned() };
     let (path, certificates) = match (of_key(string_data), of_key(data)) {
         (Some(text), _) if is_encrypted(&text) => return Err(encrypted(location::key("stringData", &key))),
         (Some(text), _) => (location::key("stringData", &key), text.into_owned()),
