@@ -122,6 +122,8 @@ fn with_nearest(message: &str) -> String {
     let mut names = message.split('`').skip(1).step_by(2);
     let unknown = names.next().unwrap_or_default();
     match nearest(unknown, names) {
+        // Of one name the message has said it.
+        Some(known) if message.ends_with(&format!("expected `{known}`")) => message.to_owned(),
         Some(known) => format!("{message}; did you mean `{known}`?"),
         None => message.to_owned(),
     }

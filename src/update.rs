@@ -175,7 +175,7 @@ fn allow_as_before(verdict: &mut Verdict, before: &Findings<Violation>) {
             }
             None => {
                 if before.iter().any(|other| violation.is_where(other) && violation.problem == other.problem) {
-                    violation.problem.push_str(", as before, but this request touches it");
+                    violation.problem.push_str(" (the old object has this problem too, but this request changes it)");
                 }
                 verdict.violations.push(violation);
             }

@@ -87,7 +87,8 @@ impl Overrides {
     pub(crate) fn read(placed: &Placed, line: &CommandLine) -> Result<Self, Unjudged> {
         let mut overrides = Self::default();
         for (at, why) in &line.unread {
-            let text = format!("{why}: it may set flags and variables, which override the files");
+            let text =
+                format!("{why}: flags and variables that are set there override the files, and were not checked");
             overrides.not_known(place(placed, *at), text);
         }
         if placed.container.env_from.is_some_and(|list| !server::is_empty(list)) {
@@ -340,7 +341,7 @@ fn is_read_here(Value { text, is_known }: &Value, placed: &Placed) -> bool {
 fn reads_another(Value { text, is_known }: &Value) -> String {
     let file = if *is_known { Shortened(text).to_string() } else { "another file".to_owned() };
     format!(
-        "flyteadmin reads {file}, but only the ConfigMaps at {} were checked",
+        "flyteadmin takes {file} for a file of --config, but only the ConfigMaps at {} were checked",
         flyte::ADMIN_CONFIG_FILES.join(" or ")
     )
 }

@@ -110,9 +110,9 @@ fn text(node: &Node) -> Result<String, String> {
             Meaning::Int(number) => Ok(number.to_string()),
             Meaning::Float(number) => Ok(number.to_owned()),
             Meaning::Text(text) => Ok(text.to_owned()),
-            Meaning::Time => Err("a time is not a text; put it in quotes".to_owned()),
+            Meaning::Time => Err("a time must be in quotes to be a string".to_owned()),
         },
-        Value::List(_) => Err("a list is not a text".to_owned()),
-        Value::Map(_) => Err("a map is not a text".to_owned()),
+        Value::List(_) => Err("this is a list, and must be a string".to_owned()),
+        Value::Map(_) => Err("this is a map, and must be a string".to_owned()),
     }
 }

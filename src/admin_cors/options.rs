@@ -123,7 +123,7 @@ pub(super) fn judge_origin(item: &Item, settings: &Settings, remove: &dyn Fn() -
         return Some(violation(rules::PLAIN_HTTP, place.clone(), problem, &mend));
     }
     if !settings.trusts(text) {
-        let problem = format!("`{shown}` is not in the setting trustedOrigins");
+        let problem = format!("`{shown}` is not in the trustedOrigins setting");
         let mend = format!("{}, or add it to trustedOrigins", remove());
         return Some(violation(rules::UNTRUSTED_ORIGIN, place.clone(), problem, &mend));
     }
@@ -176,8 +176,8 @@ fn judge_required(
         .collect();
     if !missing.is_empty() {
         let missing = missing.join(", ");
-        let problem = format!("browsers get no permission for {missing}, which the setting requiredOrigins lists");
-        let mend = format!("{first}list {missing} in allowedOrigins");
+        let problem = format!("flyteadmin does not allow {missing}, which the requiredOrigins setting requires");
+        let mend = format!("{first}add {missing} to allowedOrigins");
         verdict.violations.push(violation(rules::REQUIRED_ORIGIN_MISSING, place, problem, &mend));
     }
 }

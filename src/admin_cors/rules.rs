@@ -9,7 +9,7 @@ rules! {
         "Any website can read flyteadmin's answers to calls without credentials, but flyteconsole on another domain fails, because browsers reject `*` for calls with credentials. If flyteconsole is on another domain, list only its origin. If both share one domain, set `allowCors: false`.";
     Violation NEVER_MATCHES = "never-matches",
         "an origin that no browser sends",
-        "It has a path, a trailing slash, a query, a user, upper case, the default port, a `*`, no scheme, a host that is not in punycode or is invalid punycode, white space, a placeholder, or two origins in one item. flyteadmin compares origins character by character, so this one never matches, and flyteconsole is not allowed. Write the origin as browsers do: scheme, host, and the port if it is not the default.";
+        "It has a path, a trailing slash, a query, a user, upper case, the default port, a `*`, no scheme, a non-ASCII host that is not in punycode, or invalid punycode, white space, a placeholder, or two origins in one item. flyteadmin compares origins character by character, so this one never matches, and flyteconsole is not allowed. Write the origin as browsers do: scheme, host, and the port if it is not the default.";
     Violation NULL_ORIGIN = "null-origin",
         "`null` as an origin",
         "Sandboxed frames and local files send it, so any website can send `null`. Remove it.";

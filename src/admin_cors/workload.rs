@@ -119,7 +119,7 @@ fn judge_files(asked: &Asked, overrides: Security, settings: &Settings, host: &d
     if unseen.is_empty() {
         verdict.seen.shows(Sentence::Origins);
     } else if first.is_some() {
-        let text = format!("{}; CORS options there count too, and were not checked", admin::not_seen(&unseen));
+        let text = format!("{}, so CORS options there were not checked", admin::not_seen(&unseen));
         verdict.notices.push(not_known(placed, text));
     } else {
         verdict.notices.push(not_known(placed, nothing_seen(&unseen)));

@@ -220,7 +220,9 @@ impl<'a> Reader<'_, 'a> {
                 }
                 Ok(None) => break,
                 Err(what) => {
-                    return self.unread.push((script.at, format!("the shell script has {what}, which is not read")));
+                    return self
+                        .unread
+                        .push((script.at, format!("the shell script uses {what}, which this policy does not read")));
                 }
             }
         }

@@ -40,7 +40,7 @@ pub(super) fn of(
         let mut each = BTreeSet::new();
         each.extend(origins.iter().map(|origin| &**origin));
         let origins = each.into_iter().filter_map(|origin| Origin::read(origin).ok());
-        let pages = origins.map(|origin| Page { origins: vec![origin], from: "the setting consoleOrigins".to_owned() });
+        let pages = origins.map(|origin| Page { origins: vec![origin], from: "the consoleOrigins setting".to_owned() });
         return Ok((pages.collect(), None));
     }
     let unknown = |reason: String| format!("{reason}; {NAME_THEM}");

@@ -225,7 +225,8 @@ pub(super) fn lost(
     let is_led = |origin: &Origin| admin.named.iter().any(|host| host.name == origin.host());
     let there = format!("{} does ({})", Shortened(&known.name), known.route);
     if let Some(calls) = calls {
-        return (!is_led(calls)).then(|| format!("{} does not lead to flyteadmin; {there}", calls.host()));
+        return (!is_led(calls))
+            .then(|| format!("{} does not lead to flyteadmin; {there}: set ADMIN_API_URL to that host", calls.host()));
     }
     let (pages, _) = pages::of(others, settings, namespace, labels).ok()?;
     let lost = pages.iter().map(|page| &page.origins[0]).find(|origin| !is_led(origin))?;
@@ -265,6 +266,9 @@ fn may_be_of_another_port(page: &Page, calls: &Origin, security: &Security) -> b
 
 fn cut_off(console: &Console, pages: &[&Page], why: Answer, admin: &Admin) -> Option<CutOff> {
     let origins = few(pages.iter().map(|page| page.origins[0].to_string()));
+    // All of them, to be pasted.
+    let each: Vec<String> = pages.iter().map(|page| page.origins[0].to_string()).collect();
+    let list = each.join(", ");
     let place = why.place();
     let is_listed = |page: &&Page| {
         let lists = admin.security.allowed_origins.as_ref().map(|list| Answer::of(list, &page.origins[0].to_string()));
@@ -273,18 +277,19 @@ fn cut_off(console: &Console, pages: &[&Page], why: Answer, admin: &Admin) -> Op
     let (reason, mut mend) = match why {
         Answer::Allowed => return None,
         Answer::Off(_) if pages.iter().all(is_listed) => ("allowCors is false", "set allowCors: true there".to_owned()),
-        Answer::Off(_) => ("allowCors is false", format!("set allowCors: true there, and allowedOrigins: [{origins}]")),
+        Answer::Off(_) => ("allowCors is false", format!("set allowCors: true there, and allowedOrigins: [{list}]")),
         Answer::Any(_) if place.is_none() => (
             "allowedOrigins is not set, and browsers reject its default `*` for calls with credentials",
-            format!("set server.security.allowedOrigins: [{origins}] there"),
+            format!("set server.security.allowedOrigins: [{list}] there"),
         ),
         Answer::Any(_) => (
             "allowedOrigins allows every origin, which browsers reject for calls with credentials",
-            format!("set allowedOrigins: [{origins}] there"),
+            format!("set allowedOrigins: [{list}] there"),
         ),
         Answer::NotListed(_) => {
             let dash = if place.is_some_and(|place| place.within.is_some()) { "- " } else { "" };
-            let added = few(pages.iter().map(|page| format!("`{dash}{}`", page.origins[0])));
+            let added: Vec<String> = each.iter().map(|origin| format!("`{dash}{origin}`")).collect();
+            let added = added.join(", ");
             ("allowedOrigins does not list that origin", format!("add {added} to allowedOrigins there"))
         }
     };

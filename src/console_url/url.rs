@@ -97,7 +97,7 @@ fn judge(part: Reason, text: &str, shown: &str, settings: &Settings) -> Option<(
     match part {
         Reason::UpperCase if !text.starts_with("http") => Some((
             rules::NO_URL,
-            format!("the scheme of `{shown}` is in upper case: flyteconsole v1.11 and later does not recognize it"),
+            format!("the scheme of `{shown}` is in upper case: flyteconsole v1.11 and later do not recognize it"),
         )),
         Reason::NotPunycode | Reason::UpperCase | Reason::DefaultPort | Reason::OtherwiseWritten => None,
         Reason::Path if settings.allows_path() && !text.ends_with('/') => None,

@@ -91,13 +91,15 @@ pub(super) fn judge(
         return Ok(());
     }
     let doubt = match closes {
-        None => Some("a NetworkPolicy with matchExpressions, which are not read, may restrict them".to_owned()),
+        None => {
+            Some("a NetworkPolicy with matchExpressions may restrict them, which this policy does not read".to_owned())
+        }
         _ => (!unseen.is_empty()).then(|| format!("this may be turned off by {}", unseen.join(" and "))),
     };
     let trusts =
         "trusts headers that name the user, and no NetworkPolicy restricts its ports: any pod can act as any user";
     if let Some(doubt) = doubt {
-        let text = format!("as far as could be checked, {trusts}; {doubt}");
+        let text = format!("{trusts}, as far as this policy can tell: {doubt}");
         verdict.notices.push(Notice { rule: rules::NOT_KNOWN, place: placed.place(), text });
         return Ok(());
     }

@@ -52,7 +52,7 @@ pub(super) fn found(
         {
             let text = format!(
                 "leads to Flyte 2 through Service {}; this kind of route is not checked, and Flyte 2 does not authenticate; make \
-                 sure that something does, and list this route in the setting authenticated",
+                 sure that something does, and list this route in the authenticated setting",
                 Shortened(service)
             );
             found = Some(Found::Worth(rules::NOT_KNOWN, text));

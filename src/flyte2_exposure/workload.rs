@@ -127,7 +127,7 @@ fn judge_beside(
             verdict.add(
                 match found {
                     Found::Wrong(rule, problem, mend) => {
-                        Found::Wrong(rule, format!("{title} {problem}"), format!("there: {mend}"))
+                        Found::Wrong(rule, format!("{title} {problem}"), format!("in {title}: {mend}"))
                     }
                     Found::Worth(rule, text) => Found::Worth(rule, format!("{title}: {text}")),
                 },

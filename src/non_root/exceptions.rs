@@ -136,7 +136,7 @@ impl Exception<'_> {
                 entry.push_str(&format!(", {name}: [{}]", Shortened(&names.join(", "))));
             }
         }
-        format!("if you trust it, add {{{entry}}} to the setting exceptions, which replaces its default")
+        format!("if you trust it, add {{{entry}}} to the exceptions setting; a list there replaces the default one")
     }
 
     /// The name that the workload's pods would need to be excepted as well: they come to admission by themselves.

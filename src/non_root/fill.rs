@@ -87,9 +87,9 @@ impl Additions {
     pub(super) fn notices(self, is_let_in: bool) -> impl Iterator<Item = Notice> {
         self.0.into_iter().map(move |mut notice| {
             notice.text.push_str(if is_let_in {
-                " set by the setting fill"
+                " added by the fill setting"
             } else {
-                " would be set by the setting fill"
+                " would be added by the fill setting"
             });
             if notice.rule == rules::KEPT_ROOT {
                 notice.text.push_str(": this container may be root, and the pod's new values would not allow that");

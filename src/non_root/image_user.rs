@@ -95,15 +95,13 @@ impl<'c> Images<'c> {
         let at = non_root.origin();
         match (self.user(placed.container.image()), is_non_root) {
             (Ok(User::Number(_)), true) => (finding, None),
-            (Ok(User::Number(user)), false) => {
-                noticed(rules::PROVEN_BY_IMAGE, format!("runs as {user}, which only the USER of its image sets"))
-            }
+            (Ok(User::Number(user)), false) => noticed(
+                rules::PROVEN_BY_IMAGE,
+                format!("runs as {user} only because of its image's USER, which another image can change"),
+            ),
             (Ok(User::Root(user)), true) => found(
                 rules::NEVER_STARTS,
-                format!(
-                    "never starts: the kubelet refuses an image {} together with runAsNonRoot: true{at}",
-                    with(user)
-                ),
+                format!("never starts: the kubelet rejects an image {} if runAsNonRoot is true{at}", with(user)),
             ),
             (Ok(User::Root(user)), false) => found(
                 rules::RUNS_AS_ROOT,

@@ -60,8 +60,8 @@ pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
         .then(|| Finding::new(rules::RUNS_AS_ROOT, "runs as root (runAsUser: 0)", SET_USER).mended_by_user(container));
     let not_proven = match (own.run_as_non_root, inherited.run_as_non_root) {
         (Some(true), _) | (None, Some(true)) => None,
-        (Some(false), _) => Some("runAsNonRoot is false, which \"restricted\" refuses"),
-        (None, _) => Some("runAsNonRoot is not true on the container or on its pod, which \"restricted\" refuses"),
+        (Some(false), _) => Some("runAsNonRoot is false, which \"restricted\" rejects"),
+        (None, _) => Some("neither the container nor its pod sets runAsNonRoot: true, which \"restricted\" requires"),
     }
     .map(|problem| {
         let finding = Finding::new(rules::NOT_PROVEN_NON_ROOT, problem, SET_NON_ROOT);

@@ -97,7 +97,7 @@ pub(super) fn broken_links(chain: &[Certificate], proven: usize, pki: &Pki) -> R
 /// What is wrong with a certificate that names another key than that of its issuer, which has signed it all the same.
 pub(super) fn other_key(certificate: &Certificate, issuer: &str) -> Fault {
     let fact = format!("the authorityKeyIdentifier of {} does not match the key of {issuer}", certificate.title());
-    let outcome = "OpenSSL, and so curl and Python, cannot find its issuer";
+    let outcome = "programs that use OpenSSL, such as curl and Python, cannot find its issuer";
     Fault::new(
         rules::BROKEN_CHAIN,
         fact,

@@ -242,7 +242,7 @@ fn standard_input_is_printed_with_what_is_filled_in() {
 #[test]
 fn images_have_the_users_that_are_listed() {
     for (users, code, said) in [
-        ("cr.flyte.org/flyteorg/flyteconsole:v1.21.0: 1000", 0, "runs as 1000, which only the USER of its image sets"),
+        ("cr.flyte.org/flyteorg/flyteconsole:v1.21.0: 1000", 0, "runs as 1000 only because of its image's USER"),
         (
             "cr.flyte.org/flyteorg/flyteconsole:v1.21.0: root",
             1,

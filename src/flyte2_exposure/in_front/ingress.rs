@@ -151,7 +151,7 @@ impl<'i> Front<'i> {
                     "set alb.ingress.kubernetes.io/listen-ports: '[{\"HTTP\": 80}, {\"HTTPS\": 443}]' and ssl-redirect: \"443\""
                 }
             };
-            return Ok(Some(Gate::open("its HTTP listener does not authenticate", mend)));
+            return Ok(Some(Gate::open("the load balancer's HTTP listener does not authenticate", mend)));
         };
         // One of a group redirects for all of it.
         let redirects = self.objects.find(Listed::Ingress, Some(self.namespace), |found| {

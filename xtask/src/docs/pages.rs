@@ -14,7 +14,7 @@ use crate::Result;
 
 pub fn made(root: &Path, packages: &[Package]) -> Result<Vec<Made>> {
     let mut made = Vec::new();
-    let mut policies = vec![row(["policy", "what it enforces", "its module, at most"])];
+    let mut policies = vec![row(["policy", "what it enforces", "maximum module size"])];
     let mut settings = vec![row(["policy", "setting", "type", "default", "meaning"])];
     let mut asked = vec![row(["module", "may ask its host for", "may change objects"])];
     for package in packages {
