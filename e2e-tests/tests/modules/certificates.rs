@@ -27,7 +27,7 @@ use flytewarden_offline::{
     check::{Check, Policy as _},
     cluster::NoCluster,
     manifest,
-    report::Answer,
+    report::{Answer, Report},
     settings::Settings,
 };
 use proptest::prelude::*;
@@ -350,5 +350,5 @@ fn the_key_is_never_shown() {
         images: flytewarden_offline::images::Images::default(),
         namespaces: flytewarden_offline::report::Namespaces::All,
     };
-    is_silent(&json!(check(&with, &[file], false).report).to_string(), "the command");
+    is_silent(&json!(check(&with, Report::default(), &[file], &[], false).report).to_string(), "the command");
 }

@@ -12,7 +12,7 @@ use flytewarden_offline::{
     check::{Check, Policy},
     images::Images,
     linked::Linked,
-    report::Namespaces,
+    report::{Namespaces, Report},
     settings::Settings,
 };
 use serde_json::json;
@@ -61,7 +61,7 @@ fn report<P: Policy>(policies: &[P], paths: &[PathBuf]) -> String {
         images: Images::default(),
         namespaces: Namespaces::All,
     };
-    let checked = check(&with, paths, true);
+    let checked = check(&with, Report::default(), paths, &[], true);
     let fixed: Vec<&String> = checked.fixed.iter().map(|file| &file.fixed.text).collect();
     assert!(!fixed.is_empty());
     serde_json::to_string_pretty(&json!({"report": checked.report, "fixed": fixed})).expect("a report is JSON")
