@@ -154,7 +154,7 @@ check() { # MODULE [OPTION...]
   printf 'tampered' | dd of="$blob" bs=1 seek=1000 conv=notrunc status=none
   check "registry://$registry/policy:v1"
   [ "$status" -eq 2 ]
-  [[ $output == *"its digest differs: $(digest flyte-non-root) was expected, and the registry sent sha256:"* ]]
+  [[ $output == *"its digest differs: expected $(digest flyte-non-root), but the registry sent sha256:"* ]]
   [ -z "$(find "$XDG_CACHE_HOME" -name '*.partial')" ]
 
   truncate --size 1000 "$blob"
@@ -189,7 +189,7 @@ check() { # MODULE [OPTION...]
   mv "$blob" "$blob.away"
   check "registry://$registry/policy:v1"
   [ "$status" -eq 2 ]
-  [[ $output == *"the module stopped after 5000 of "*", and the next try goes on there: "* ]]
+  [[ $output == *"the download stopped after 5000 of "*", and the next try continues there: "* ]]
   mv "$blob.away" "$blob"
   check "registry://$registry/policy:v1"
   [ "$status" -eq 1 ]
@@ -215,7 +215,7 @@ check() { # MODULE [OPTION...]
     "http://$registry/v2/image/manifests/v1"
   check "registry://$registry/image:v1"
   [ "$status" -eq 2 ]
-  [[ $output == *"it is no Kubewarden policy: its media type is $type"* ]]
+  [[ $output == *"it is not a Kubewarden policy: its media type is $type, but must be "* ]]
 }
 
 @test "a registry that wants credentials gets those of docker login" {
@@ -227,7 +227,7 @@ check() { # MODULE [OPTION...]
   push=("$flytewarden" push --insecure "$root/dist/flyte-non-root.wasm" "$registry/policy:v1")
   run "${push[@]}"
   [ "$status" -eq 2 ]
-  [[ $output == *"$registry does not let us in (401), and there are no credentials for it: "*"; \`docker login $registry\` leaves some" ]]
+  [[ $output == *"$registry denied access (401), and there are no credentials for it: "*"; run \`docker login $registry\`" ]]
   for password in wrong warden; do
     echo "{\"auths\": {\"$registry\": {\"auth\": \"$(printf 'warden:%s' "$password" | base64)\"}}}" >"$DOCKER_CONFIG/config.json"
     run "${push[@]}"
@@ -256,7 +256,7 @@ check() { # MODULE [OPTION...]
 @test "plain http is for whoever asks for it" {
   run "$flytewarden" check --module "$reference" "$root/examples/before.yaml"
   [ "$status" -eq 2 ]
-  [[ $output == *"cannot be reached"*"\`--insecure\` is for a registry over plain http" ]]
+  [[ $output == *"cannot be reached"*"for a registry over plain http, use \`--insecure\`" ]]
 }
 
 @test "a module that does not say what it is is not pushed" {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand, ValueEnum};
-use flytewarden::{oauth_tls::LINKED, sentence::Sentence};
+use flytewarden::{decision, oauth_tls::LINKED, sentence::Sentence};
 use flytewarden_cli::{
     DEFAULT_TIME,
     check::{Checked, FixedFile, STANDARD_INPUT, check as check_files, not_filled},
@@ -272,6 +272,7 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Box<dyn Error>> {
             .map(Report::beyond)
             .map_err(|error| format!("baseline {}: {error}", shown(file)))?,
     };
+    let report = report.knowing(|policy, rule| decision::rule(policy, rule).is_some());
     let Checked { mut report, fixed } =
         check_files(&check, report, &arguments.paths, &arguments.exclude, arguments.fix);
     if let Some(file) = &arguments.write_baseline {

@@ -239,7 +239,7 @@ impl<P: Policy> Run<'_, P> {
             // An empty pipe is what a failed `helm template` leaves, and no sign that all is well.
             self.report.add_unread(&file.name, "contains no Kubernetes object".to_owned());
         }
-        let mut comments = Comments::of(text);
+        let mut comments = Comments::of(text, self.report.knows);
         for object in objects {
             match object {
                 Ok(object) => {

@@ -11,7 +11,6 @@
 //!
 //! Each needs a reason. They are for files alone: in a cluster the policies do not read them.
 
-use flytewarden::decision;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -21,6 +20,10 @@ use crate::{
 
 /// The annotation: a rule and a reason on each line.
 const ANNOTATION: &str = "flytewarden.io/ignore";
+
+/// Whether there is a rule, by its policy's name and its own. Who links the rules' texts can say; a page that need not carry them
+/// takes any.
+pub type Knows = fn(&str, &str) -> bool;
 
 /// What a comment begins with.
 const COMMENT: &str = "flytewarden:ignore";
@@ -50,10 +53,10 @@ struct Directive {
 }
 
 impl Directive {
-    fn read(text: &str) -> Result<Self, String> {
+    fn read(text: &str, knows: Knows) -> Result<Self, String> {
         let (rule, reason) = text.split_once(':').unwrap_or((text, ""));
         let (rule, reason) = (rule.trim(), reason.trim());
-        let is_known = rule.split_once('/').is_some_and(|(policy, rule)| decision::rule(policy, rule).is_some());
+        let is_known = rule.split_once('/').is_some_and(|(policy, rule)| knows(policy, rule));
         match (is_known, reason) {
             (false, _) => Err(format!(
                 "ignores `{rule}`, and there is no such rule; write <policy>/<rule>: <reason>, with a name that `flytewarden explain` lists"
@@ -79,7 +82,7 @@ pub struct Comments {
 
 impl Comments {
     /// Finds the comments of a text.
-    pub fn of(text: &str) -> Self {
+    pub fn of(text: &str, knows: Knows) -> Self {
         let mut comments = Self::default();
         if !text.contains(COMMENT) {
             return comments;
@@ -89,7 +92,7 @@ impl Comments {
             let Some(before) = before.trim_end().strip_suffix('#') else { continue };
             // Alone on a line it is for the next.
             let of = if before.trim().is_empty() { line + 1 } else { line };
-            match Directive::read(directive) {
+            match Directive::read(directive, knows) {
                 Ok(directive) => comments.each.push((line, of, directive, false)),
                 Err(wrong) => comments.wrong.push((line, wrong)),
             }
@@ -233,6 +236,7 @@ pub(crate) fn ignore(
     judged: &mut Judged,
     object: &Object,
     comments: &mut Comments,
+    knows: Knows,
     mut baseline: Option<&mut Baseline>,
     stale: &mut Vec<Stale>,
 ) -> Vec<String> {
@@ -240,7 +244,7 @@ pub(crate) fn ignore(
     let annotation = annotation.and_then(|annotations| annotations.get(ANNOTATION)?.as_str());
     let (mut wrong, mut annotated) = (Vec::new(), Vec::new());
     for line in annotation.unwrap_or_default().lines().filter(|line| !line.trim().is_empty()) {
-        match Directive::read(line) {
+        match Directive::read(line, knows) {
             Ok(directive) => annotated.push((directive, false)),
             Err(reason) => wrong.push(format!("the annotation {ANNOTATION} {reason}")),
         }

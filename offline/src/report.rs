@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::{
     cluster::{Cluster, Names},
     edit::Edit,
-    ignored::{self, Baseline, Comments, Ignored, Stale},
+    ignored::{self, Baseline, Comments, Ignored, Knows, Stale},
     manifest::{Object, Unreadable},
     sentences::{self, Environment, Sentences},
     yaml::{Node, Value as Yaml},
@@ -73,6 +73,9 @@ pub struct Report {
     /// The violations that are known from before.
     #[serde(skip)]
     baseline: Option<Baseline>,
+    /// Which rules there are to be ignored.
+    #[serde(skip)]
+    pub(crate) knows: Knows,
 }
 
 /// The counts of a run.
@@ -422,11 +425,17 @@ impl Default for Report {
             stale: Vec::new(),
             names_flyte: false,
             baseline: None,
+            knows: |_, _| true,
         }
     }
 }
 
 impl Report {
+    /// The report, which can tell whether a rule that somebody ignores exists.
+    pub fn knowing(self, knows: Knows) -> Self {
+        Self { knows, ..self }
+    }
+
     /// A report that ignores the violations of a baseline.
     pub fn beyond(baseline: Baseline) -> Self {
         Self { baseline: Some(baseline), ..Self::default() }
@@ -485,7 +494,7 @@ impl Report {
                 });
             }
         }
-        let wrong = ignored::ignore(&mut judged, object, comments, self.baseline.as_mut(), &mut self.stale);
+        let wrong = ignored::ignore(&mut judged, object, comments, self.knows, self.baseline.as_mut(), &mut self.stale);
         for reason in wrong {
             self.add_line(file, object.content.at("metadata.annotations").line, reason);
         }

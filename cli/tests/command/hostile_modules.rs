@@ -99,7 +99,7 @@ fn other_failures_are_told_too() {
         ("a recursion", "(call $overflow)", MEMORY, "the module failed"),
         ("no answer", "", MEMORY, "the module failed"),
         ("no JSON", "(call $response (i32.const 0) (i32.const 5))", MEMORY, "the module's answer cannot be read"),
-        ("a huge answer", answers, MEMORY, "the module's answer has 200000000 bytes, more than the 32 MiB"),
+        ("a huge answer", answers, MEMORY, "the module's answer has 200000000 bytes, more than the limit of 32 MiB"),
         ("a huge memory", "", r#"(memory (export "memory") 10000)"#, "the module failed"),
         ("no memory", "(call $response (i32.const 0) (i32.const 5))", "(memory 1)", "the module failed"),
         ("a huge table", "", r#"(memory (export "memory") 1) (table 1000000 funcref)"#, "the module failed"),

@@ -274,7 +274,7 @@ fn another_module_takes_the_place_of_the_built_in_ones() {
     assert_eq!(Some(1), all.code);
     assert!(all.out.contains("flyte-non-root/runs-as-root"), "{}", all.out);
     for (module, problem) in [
-        (path(&folder, "text.wasm"), "it is no WebAssembly module"),
+        (path(&folder, "text.wasm"), "it is not a WebAssembly module"),
         (path(&folder, "bare.wasm"), "it has no metadata"),
         (path(&folder, "missing.wasm"), "No such file"),
     ] {

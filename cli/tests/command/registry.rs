@@ -105,7 +105,7 @@ fn no_more_is_read_of_an_answer_than_it_may_have() {
         ("a refusal", "manifests/", "HTTP/1.1 404 Not Found", "(404)"),
         ("a challenge without a scheme", "GET /v2/ ", "HTTP/1.1 401 Unauthorized", "larger than 4096 KiB"),
         ("a token", "/token", "HTTP/1.1 200 OK", "the answer with a token is larger than 256 KiB"),
-        ("no token", "/token", "HTTP/1.1 403 Forbidden", "does not let us in (403)"),
+        ("no token", "/token", "HTTP/1.1 403 Forbidden", "denied access (403)"),
     ] {
         let is_token = path == "/token";
         let registry = Registry::serve(move |line, host| {
@@ -132,7 +132,7 @@ fn a_manifest_that_cannot_be_read_is_not_kept() {
         ("", "its manifest cannot be read"),
         ("    ", "its manifest cannot be read"),
         ("{}", "its manifest cannot be read: it has no layers"),
-        (r#"{"manifests": []}"#, "it is no Kubewarden policy"),
+        (r#"{"manifests": []}"#, "it is not a Kubewarden policy"),
         (r#"{"layers": []}"#, "a Kubewarden policy has one layer, but this has 0"),
         (r#"{"layers": [{"mediaType": "x", "digest": "y", "size": -1}]}"#, "its manifest cannot be read"),
         (r#"{"layers": [{"mediaType": "x", "digest": "y", "size": 1}]}"#, "its media type is x"),
@@ -164,7 +164,7 @@ fn a_manifest_in_the_cache_that_is_none_is_removed() {
 fn a_module_is_no_longer_than_its_manifest_says() {
     let digest = Digest::of(b"a module");
     for (size, problem) in
-        [(8, "the module is longer than the 8 bytes its manifest says"), (1 << 40, "is larger than the 134217728")]
+        [(8, "the module is longer than the 8 bytes its manifest says"), (1 << 40, "more than the limit of 134217728")]
     {
         let manifest = manifest(&digest, size);
         let registry = Registry::serve(move |line, _| match line.contains("/blobs/") {
