@@ -283,7 +283,7 @@ test("what is fetched is small enough, and certificates cost only who has some",
   const root = "ISRG Root X1";
   assert.ok(module("pki").includes(root) && !module("policies").includes(root));
   const most = {
-    policies: { raw: 1_340_000, gzip: 535_000, brotli: 450_000 },
+    policies: { raw: 1_410_000, gzip: 560_000, brotli: 450_000 },
     pki: { raw: 300_000, gzip: 130_000, brotli: 120_000 },
   };
   for (const [name, limits] of Object.entries(most)) {
