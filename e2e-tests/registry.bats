@@ -160,7 +160,7 @@ check() { # MODULE [OPTION...]
   truncate --size 1000 "$blob"
   check "registry://$registry/policy:v1"
   [ "$status" -eq 2 ]
-  [[ $output == *"the module has 1000 bytes, where its manifest says "* ]]
+  [[ $output == *"the module has 1000 bytes, but its manifest says "* ]]
   [ -z "$(find "$XDG_CACHE_HOME" -name '*.partial')" ]
 
   truncate --size 10M "$blob"

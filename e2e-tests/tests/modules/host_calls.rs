@@ -80,12 +80,12 @@ const IMAGE_USER: &str = "flyte-non-root-image-user";
 
 /// What it takes to hold a console against flyteadmin.
 fn of_a_pair(namespace: &str) -> [String; 9] {
-    // Those of one controller lead to other namespaces too.
+    // These lead to other namespaces too.
     [
         ("ConfigMap", namespace),
         ("Deployment", namespace),
         ("HTTPProxy", "everywhere"),
-        ("HTTPRoute", namespace),
+        ("HTTPRoute", "everywhere"),
         ("Ingress", namespace),
         ("IngressRoute", "everywhere"),
         ("Route", namespace),

@@ -99,7 +99,7 @@ fn settings_that_are_none_are_refused_with_the_reason() {
 fn the_settings_of_the_module_with_all_policies_are_by_policy_name() {
     let payload = json!({"request": root_pod(), "settings": {"flyte-non-root": {"level": "restricted"}}}).to_string();
     let answer = answer(&MODULES[1], payload.as_bytes());
-    assert!(answer.message.unwrap().contains("\"restricted\" refuses"));
+    assert!(answer.message.unwrap().contains("\"restricted\" requires"));
     let problem = MODULES[1].validate_settings(r#"{"flyte-nonroot": {}}"#).unwrap_err();
     assert_eq!("unknown policy `flyte-nonroot`; did you mean `flyte-non-root`?", problem.to_string());
     assert_eq!(Ok(()), MODULES[1].validate_settings("null"));
