@@ -74,7 +74,7 @@ fn files(size: usize) -> Vec<(&'static str, String, Fate)> {
         (
             "one line of a map",
             format!("{{{}}}", repeated(size, |number| format!("k{number}: v, "))),
-            Refused("no file sets"),
+            Refused("is not set, and its default"),
         ),
         ("one line of a comment", format!("{HEAD}# {}", "x".repeat(size)), Good),
         ("one line of a key", format!("{HEAD}{}: 1", "x".repeat(size)), Refused("could not find expected ':'")),
@@ -91,7 +91,7 @@ fn files(size: usize) -> Vec<(&'static str, String, Fate)> {
         (
             "one line of an origin",
             format!("server: {{security: {{allowedOrigins: ['https://{}']}}}}", "x".repeat(size)),
-            Refused("longer than names can be"),
+            Refused("that is too long"),
         ),
         ("a block of text", format!("{HEAD}a: |\n{}", "  hello world\n".repeat(size / 14)), Good),
         ("a text of many lines", format!("{HEAD}a:{}", "\n x".repeat(size / 3)), Good),
@@ -146,7 +146,7 @@ fn requests() -> Vec<(&'static str, String, Fate)> {
         (
             "many files",
             config_map((0..60_000).rev().map(|number| (format!("{number:05}.yaml"), ""))),
-            Refused("no file sets"),
+            Refused("is not set, and its default"),
         ),
         (
             "a long name of a file",
