@@ -107,12 +107,17 @@ pub(super) fn add_hosts(
             || tls.contains(host)
             || host.split_once('.').is_some_and(|(_, domain)| tls.contains(&*format!("*.{domain}")))
     };
+    let mut known = None;
     for Rule { host, http, .. } in spec.rules.iter().flatten() {
         let paths = http.as_ref().and_then(|http| http.paths.as_ref());
         let is_grpc = |path: &Path| path.path.as_deref().is_some_and(is_grpc);
         if paths.is_some_and(|paths| paths.iter().any(|path| !is_grpc(path) && leads_there(path.backend.as_ref()))) {
             let name = host.as_deref().unwrap_or_default();
-            let cors = cors(found.object.get(), objects)?;
+            // The whole Ingress is gone through for it: not for each of its rules.
+            if known.is_none() {
+                known = Some(cors(found.object.get(), objects)?);
+            }
+            let cors = known.clone().flatten();
             let (has_tls, route) = (has_tls(name), ingress.clone());
             hosts.add(RouteHost { name: name.to_owned(), has_tls, route, cors })?;
         }
