@@ -200,17 +200,15 @@ impl<P: Policy> Check<'_, P> {
     }
 }
 
-/// Puts the worse of each policy's two answers in the place of the first: what could not be asked about, or was let in with
-/// nothing to say, gives way.
-fn worst(answers: &mut [(String, Result<Answer, String>)], others: Vec<(String, Result<Answer, String>)>) {
+/// Puts the worse of each policy's two answers in the place of the first. One that says something is worse than one that does not.
+fn worse(answers: &mut [(String, Result<Answer, String>)], others: Vec<(String, Result<Answer, String>)>) {
     let badness = |answer: &Result<Answer, String>| match answer {
         Err(_) => 3,
         Ok(answer) if !answer.accepted => 2,
-        Ok(_) => 0,
+        Ok(answer) => u8::from(answer.warnings.as_ref().is_some_and(|warnings| !warnings.is_empty())),
     };
     for ((_, answer), (_, other)) in answers.iter_mut().zip(others) {
-        // The first was asked about all environments together, and so is the last to be believed.
-        if badness(&other) >= badness(answer) {
+        if badness(&other) > badness(answer) {
             *answer = other;
         }
     }
@@ -244,10 +242,15 @@ impl<P: Policy> Run<'_, P> {
             match object {
                 Ok(object) => {
                     let mut answers = self.check.answers(&object, &host);
-                    // What several environments share is checked in each.
-                    for environment in self.host.environments_of(asking) {
+                    // What several environments share is checked in each, and not in all of them together.
+                    for (place, environment) in self.host.environments_of(asking).into_iter().enumerate() {
                         self.host.asking.store(environment, Ordering::Relaxed);
-                        worst(&mut answers, self.check.answers(&object, &host));
+                        let own = self.check.answers(&object, &host);
+                        if place == 0 {
+                            answers = own;
+                        } else {
+                            worse(&mut answers, own);
+                        }
                     }
                     self.host.asking.store(asking.unwrap_or(0), Ordering::Relaxed);
                     let mut answered = answers.iter_mut();
