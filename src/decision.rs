@@ -12,7 +12,7 @@ use crate::{
     host::Host,
     members::Members,
     policy::{Declared, Policy},
-    rule::{Rule, RuleName},
+    rule::{Rule, RuleName, Severity},
     settings::{InvalidSettings, nearest},
     update::{self, NOT_JUDGED},
     verdict::{Shortened, Unjudged, Verdict},
@@ -73,6 +73,23 @@ pub fn rule(policy: &str, rule: &str) -> Option<Rule> {
     let declared = declared().find(|declared| declared.policy.name() == policy)?;
     let of_every_policy = Rule { name: RuleName { policy: declared.policy.name(), ..NOT_JUDGED.name }, ..NOT_JUDGED };
     declared.rules.iter().copied().chain([of_every_policy]).find(|other| other.name.rule == rule)
+}
+
+/// Every policy, with the severity of each of its rules: without the texts that are declared of it.
+const SEVERITIES: &[(&dyn Policy, &[(&str, Severity)])] = &{
+    let mut index = 0;
+    let mut severities = [const { (DECLARED[0].policy, DECLARED[0].severities) }; DECLARED.len()];
+    while index < DECLARED.len() {
+        severities[index] = (DECLARED[index].policy, DECLARED[index].severities);
+        index += 1;
+    }
+    severities
+};
+
+/// How bad the findings of a rule are, by its policy's name and its own.
+pub fn severity(policy: &str, rule: &str) -> Option<Severity> {
+    let (_, rules) = SEVERITIES.iter().find(|(own, _)| own.name() == policy)?;
+    rules.iter().find(|(name, _)| *name == rule).map(|(_, severity)| *severity)
 }
 
 /// How many policies are variants, or are none.

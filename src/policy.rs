@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use crate::{
     admission::{AdmissionRequest, Kind},
     host::{Host, Listed},
-    rule::Rule,
+    rule::{Rule, Severity},
     settings::{InvalidSettings, Setting},
     verdict::{Unjudged, Verdict},
 };
@@ -50,6 +50,8 @@ pub struct Declared {
     pub variant_of: Option<&'static str>,
     /// What it can find.
     pub rules: &'static [Rule],
+    /// How bad the findings of each of its rules are.
+    pub severities: &'static [(&'static str, Severity)],
     /// What it can be told.
     pub settings: &'static [Setting],
     /// The objects that it asks its host for.

@@ -28,7 +28,7 @@ impl fmt::Display for RuleName {
 pub struct Rule {
     /// Its name.
     pub name: RuleName,
-    /// What its findings are.
+    /// How bad its findings are.
     pub severity: Severity,
     /// What it finds, in a line, in Markdown.
     pub summary: &'static str,
@@ -36,21 +36,42 @@ pub struct Rule {
     pub help: &'static str,
 }
 
-/// What a rule's findings are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How bad a rule's findings are. All but notices are violations, which reject the object. A README says where a violation becomes a
+/// notice; so does one that an UPDATE leaves as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Violations, which refuse the object; notices where a policy's README says so, and of what an UPDATE leaves as it was.
-    Violation,
-    /// Notices, which refuse nothing.
+    /// A notice: it rejects nothing.
     Notice,
+    /// Something does not work, or will not for long.
+    Low,
+    /// A protection is weak, or clients are led to turn it off.
+    Medium,
+    /// Somebody gets what they should not: root, a key, calls in another person's name.
+    High,
 }
 
-/// Declares a policy's rules: a constant for the name of each, and `RULES` with what is said of them.
+impl Severity {
+    /// Those of violations, from the worst.
+    pub const VIOLATIONS: [Self; 3] = [Self::High, Self::Medium, Self::Low];
+
+    /// Its stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Notice => "notice",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+/// Declares a policy's rules: a constant for the name of each, `RULES` with what is said of them, and `SEVERITIES` for those who need no
+/// texts.
 ///
 /// ```text
 /// rules! {
 ///     "flyte-non-root":
-///     Violation RUNS_AS_ROOT = "runs-as-root", "what it finds", "what happens, and what to do";
+///     High RUNS_AS_ROOT = "runs-as-root", "what it finds", "what happens, and what to do";
 /// }
 /// ```
 macro_rules! rules {
@@ -71,6 +92,10 @@ macro_rules! rules {
                 help: $help,
             }
         ),*];
+
+        /// How bad the findings of each rule are.
+        pub(super) const SEVERITIES: &[(&str, crate::rule::Severity)] =
+            &[$($(#[$meta])* ($name, crate::rule::Severity::$severity)),*];
     };
 }
 

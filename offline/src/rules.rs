@@ -2,7 +2,7 @@
 
 use flytewarden::{
     decision::declared,
-    rule::{Rule, RuleName, Severity},
+    rule::{Rule, RuleName},
     update::NOT_JUDGED,
 };
 use serde::Serialize;
@@ -18,7 +18,7 @@ pub struct Explained {
     /// Its policy's name, and its own.
     #[serde(flatten)]
     pub name: RuleName,
-    /// `violation` or `notice`: what its findings are.
+    /// How bad its findings are: `high`, `medium` or `low` for violations, or `notice`.
     pub severity: &'static str,
     /// What it finds, in a line.
     pub summary: &'static str,
@@ -31,11 +31,7 @@ pub struct Explained {
 impl Explained {
     /// What is declared of a rule.
     pub fn of(Rule { name, severity, summary, help }: Rule) -> Self {
-        let severity = match severity {
-            Severity::Violation => "violation",
-            Severity::Notice => "notice",
-        };
-        Self { name, severity, summary, help, page: page(name) }
+        Self { name, severity: severity.name(), summary, help, page: page(name) }
     }
 }
 

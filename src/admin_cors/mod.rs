@@ -53,6 +53,7 @@ pub const DECLARED: Declared = Declared {
     policy: &AdminCors,
     variant_of: None,
     rules: rules::RULES,
+    severities: rules::SEVERITIES,
     settings: settings::SETTINGS,
     asks_for: &[Listed::Deployment, Listed::Ingress, Listed::IngressRoute, Listed::ConfigMap, Listed::Service],
     asks_for_images: false,

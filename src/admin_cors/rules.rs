@@ -4,31 +4,31 @@ use crate::rule::rules;
 
 rules! {
     "flyte-admin-cors":
-    Violation ANY_ORIGIN = "any-origin",
+    High ANY_ORIGIN = "any-origin",
         "every origin allowed, by `*`, an empty list, or no list",
         "Any website can read flyteadmin's answers to calls without credentials, but flyteconsole on another domain fails, because browsers reject `*` for calls with credentials. If flyteconsole is on another domain, list only its origin. If both share one domain, set `allowCors: false`.";
-    Violation NEVER_MATCHES = "never-matches",
+    Low NEVER_MATCHES = "never-matches",
         "an origin that no browser sends",
         "It has a path, a trailing slash, a query, a user, upper case, the default port, a `*`, no scheme, a non-ASCII host that is not in punycode, or invalid punycode, white space, a placeholder, or two origins in one item. flyteadmin compares origins character by character, so this one never matches, and flyteconsole is not allowed. Write the origin as browsers do: scheme, host, and the port if it is not the default.";
-    Violation NULL_ORIGIN = "null-origin",
+    High NULL_ORIGIN = "null-origin",
         "`null` as an origin",
         "Sandboxed frames and local files send it, so any website can send `null`. Remove it.";
-    Violation PLAIN_HTTP = "plain-http",
+    Medium PLAIN_HTTP = "plain-http",
         "an origin over `http`, except `localhost`, `*.localhost`, `127.0.0.0/8` and `[::1]`",
         "Anyone on the network path can change the console and act as its user. Serve it over https, or add the origin to `allowHttp`.";
-    Violation CORS_OFF = "cors-off",
+    Low CORS_OFF = "cors-off",
         "origins listed while `allowCors` is false; the charts' default `*` is accepted",
         "They have no effect: flyteadmin sends no CORS headers. Set `allowCors: true`, or remove the origins.";
-    Violation REQUIRED_ORIGIN_MISSING = "required-origin-missing",
+    Low REQUIRED_ORIGIN_MISSING = "required-origin-missing",
         "an origin of the setting `requiredOrigins` that browsers get no permission for",
         "Calls from that origin fail. List it in `allowedOrigins`. `*` is not enough, because browsers reject it for calls with credentials.";
-    Violation UNTRUSTED_ORIGIN = "untrusted-origin",
+    High UNTRUSTED_ORIGIN = "untrusted-origin",
         "an origin that is not in the setting `trustedOrigins`",
         "Its pages can call flyteadmin as the user who opens them. Remove it, or add it to `trustedOrigins`.";
-    Violation NEVER_STARTS = "never-starts",
+    Low NEVER_STARTS = "never-starts",
         "a file, flag or variable that flyteadmin does not start with",
         "For example, the YAML is invalid, a key is given twice, or a value has the wrong type. In a ConfigMap, nothing else is checked until this is fixed. Fix what the finding names.";
-    Violation TWO_MEANINGS = "two-meanings",
+    Medium TWO_MEANINGS = "two-meanings",
         "an option that releases of flyteadmin read in different ways",
         "Examples are `yes` and `on`, which are true up to v1.16.5; keys with dots, which v1.16.7 and later ignore; keys that differ only in case; a `<<` that repeats a key of its map with another value; a value with the tag `!`; a text in one file and a list in a later one; and a variable `SERVER` or `SERVER.SECURITY`, which hides all options. An upgrade can change which origins are allowed. In a ConfigMap, nothing else is checked until this is fixed. Write it so that every release reads the same.";
     Notice DUPLICATE_ORIGIN = "duplicate-origin",

@@ -61,6 +61,7 @@ pub const DECLARED: Declared = Declared {
     policy: &ConsoleUrl,
     variant_of: None,
     rules: rules::RULES,
+    severities: rules::SEVERITIES,
     settings: settings::SETTINGS,
     asks_for: &[
         Listed::Deployment,

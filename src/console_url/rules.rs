@@ -4,25 +4,25 @@ use crate::rule::rules;
 
 rules! {
     "flyte-console-url":
-    Violation CLUSTER_HOST = "cluster-host",
+    Low CLUSTER_HOST = "cluster-host",
         "a host that only the cluster can resolve",
         "This is a name without a dot, `*.svc`, `*.cluster.local` or `flyteadmin.<namespace>`. flyteconsole runs in browsers outside the cluster, which cannot resolve it. Set the address where browsers reach flyteadmin.";
-    Violation PLAIN_HTTP = "plain-http",
+    Medium PLAIN_HTTP = "plain-http",
         "an address over `http`, except `localhost`, `*.localhost`, `127.0.0.0/8` and `[::1]`",
         "Anyone on the network path can read what flyteconsole sends. Serve flyteadmin over https, or add the host to `allowHttp`.";
-    Violation MORE_THAN_ORIGIN = "more-than-origin",
+    Low MORE_THAN_ORIGIN = "more-than-origin",
         "an address with a path, a slash at the end, a query, a fragment or a user",
         "flyteconsole appends paths such as `/login` to it. Set only scheme, host and port. If a proxy removes the path, set `allowPath: true`.";
-    Violation PLACEHOLDER = "placeholder",
+    Low PLACEHOLDER = "placeholder",
         "a placeholder: `<flyte-admin-domain>`, `{{ ... }}`",
         "The placeholder was not replaced. Set flyteadmin's address.";
-    Violation NO_URL = "no-url",
+    Low NO_URL = "no-url",
         "an address that browsers cannot call",
         "It has no host, a punycode host that browsers reject, no scheme, a scheme in upper case, or a scheme other than http and https. Set flyteadmin's address, e.g. `https://flyte.example.com`.";
-    Violation CUT_OFF = "cut-off",
+    Low CUT_OFF = "cut-off",
         "a flyteconsole on another origin than flyteadmin, which flyteadmin does not allow",
         "CORS is off, the origin is not listed, or only `*` allows it, which browsers reject because flyteconsole's calls carry credentials. The page loads, but none of its calls works. Allow the console's origin in flyteadmin's configuration. For pods and ReplicaSets that a controller creates, this is a notice.";
-    Violation NOT_CHECKED = "not-checked",
+    Low NOT_CHECKED = "not-checked",
         "a flyteconsole whose flyteadmin could not be checked",
         "flyteadmin may not allow flyteconsole, and the policy could not check it. Set `consoleOrigins`, or allow the policy to read the objects that it asks for. This is a notice unless the setting `requireCrossCheck` is true.";
     Notice NO_WAY = "no-way",

@@ -52,6 +52,7 @@ pub const DECLARED: Declared = Declared {
     policy: &Flyte2Exposure,
     variant_of: None,
     rules: rules::RULES,
+    severities: rules::SEVERITIES,
     settings: settings::SETTINGS,
     asks_for: &[
         Listed::Deployment,

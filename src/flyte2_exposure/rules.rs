@@ -4,22 +4,22 @@ use crate::rule::rules;
 
 rules! {
     "flyte2-exposure":
-    Violation OPEN_ROUTE = "open-route",
+    High OPEN_ROUTE = "open-route",
         "an Ingress or a route that leads to Flyte 2 without authentication in front",
         "Flyte 2 does not authenticate. Anyone who reaches the route can start runs, read their data, and read and write secrets, as any user. Let the controller authenticate, or point the route at a proxy that does. If something else authenticates, add the route to `authenticated`.";
-    Violation OPEN_SERVICE = "open-service",
+    High OPEN_SERVICE = "open-service",
         "a Service that is reachable from outside the cluster and leads to Flyte 2",
         "`LoadBalancer`, `NodePort` and `externalIPs` bypass every proxy that authenticates, and Flyte 2 does not authenticate. Set `type: ClusterIP`, and use a route that authenticates.";
-    Violation OPEN_PORT = "open-port",
+    High OPEN_PORT = "open-port",
         "a port of Flyte 2 on the node itself, by `hostPort` or `hostNetwork`",
         "It bypasses every proxy that authenticates, and Flyte 2 does not authenticate. Remove it.";
-    Violation NO_AUTHENTICATION = "no-authentication",
+    High NO_AUTHENTICATION = "no-authentication",
         "a section `auth`, which Flyte 1 reads and Flyte 2 does not",
         "It looks as if users must log in, but they need not. Remove it, and authenticate in front of Flyte.";
-    Violation INSECURE_PROVIDER = "insecure-provider",
+    High INSECURE_PROVIDER = "insecure-provider",
         "`runs.authMetadata.externalAuthServerBaseUrl` that is not an absolute https URL",
         "Clients go there to log in. Over plain http, anyone on the network path can send them to another provider. Without an absolute URL, they cannot log in.";
-    Violation UNREADABLE_FILE = "unreadable-file",
+    Medium UNREADABLE_FILE = "unreadable-file",
         "a file of Flyte 2's configuration that cannot be read, or that is ambiguous",
         "Flyte 2 does not start with it, and nothing in it was checked.";
     Notice FORGEABLE_IDENTITY = "forgeable-identity",

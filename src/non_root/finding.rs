@@ -93,7 +93,7 @@ impl Finding {
         let name = Shortened(metadata.name.as_deref().unwrap_or_default());
         // Kustomize reads what begins with a bracket as JSON.
         self.mend.push_str(&format!(
-            "; the chart has no value for this: use `flytewarden check --fix --write -` as a Helm post-renderer, or in kustomize \
+            "; the chart has no value for this: use `flytewarden fix --fill --stdout -` as a Helm post-renderer, or in kustomize \
              set patches: \
              [{{target: {{name: {name}}}, patch: '[{{\"op\": \"add\", \"path\": \"/{}/securityContext\", \"value\": {{\"runAsUser\": {user}}}}}]'}}]",
             pod_path.replace('.', "/")

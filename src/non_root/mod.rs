@@ -57,6 +57,7 @@ pub const DECLARED: Declared = Declared {
     policy: &NonRoot::POLICY,
     variant_of: None,
     rules: rules::RULES,
+    severities: rules::SEVERITIES,
     settings: settings::SETTINGS,
     asks_for: &[],
     asks_for_images: false,

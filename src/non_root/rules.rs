@@ -4,20 +4,20 @@ use crate::rule::rules;
 
 rules! {
     "flyte-non-root":
-    Violation RUNS_AS_ROOT = "runs-as-root",
+    High RUNS_AS_ROOT = "runs-as-root",
         "a container whose user is root",
         "A process that escapes from it is root on the node. Set `securityContext.runAsUser` to the image's non-zero uid.";
-    Violation NOT_PROVEN_NON_ROOT = "not-proven-non-root",
+    Medium NOT_PROVEN_NON_ROOT = "not-proven-non-root",
         "a container that may be root, because only its image decides",
         "A new image can run as root without a warning. Set `securityContext.runAsUser` to the image's non-zero uid. On OpenShift, which assigns users to pods, you can set `runAsNonRoot: true` instead.";
-    Violation NEVER_STARTS = "never-starts",
+    Low NEVER_STARTS = "never-starts",
         "a container that the kubelet never starts: `runAsUser: 0` together with `runAsNonRoot: true`",
         "The pod waits with CreateContainerConfigError. Set another user, or `runAsNonRoot: false` if it may be root.";
-    Violation HAS_ROOT_GROUP = "has-root-group",
+    Medium HAS_ROOT_GROUP = "has-root-group",
         "group 0, where the setting `groups` is `nonZero`",
         "Many files in images belong to group 0, which can write them. Set another group.";
     #[cfg(feature = "flyte-non-root-image-user")]
-    Violation IMAGE_USER_IS_NAME = "image-user-is-name",
+    Low IMAGE_USER_IS_NAME = "image-user-is-name",
         "`runAsNonRoot: true` without `runAsUser`, and an image whose `USER` is a name",
         "The kubelet cannot tell whether a name is root, and never starts it. Set `securityContext.runAsUser` to that user's uid.";
     #[cfg(feature = "flyte-non-root-image-user")]

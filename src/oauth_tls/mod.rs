@@ -65,6 +65,7 @@ pub const DECLARED: Declared = Declared {
     policy: &OauthTls,
     variant_of: None,
     rules: rules::RULES,
+    severities: rules::SEVERITIES,
     settings: settings::SETTINGS,
     asks_for: &[
         Listed::Deployment,

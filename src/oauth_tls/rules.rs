@@ -4,61 +4,61 @@ use crate::rule::rules;
 
 rules! {
     "flyte-oauth-tls":
-    Violation SELF_SIGNED = "self-signed",
+    Medium SELF_SIGNED = "self-signed",
         "a leaf that is signed with its own key (equal names alone do not count), or that cert-manager will sign so",
         "flytectl stops before OAuth begins. Use a certificate of a CA that clients trust. With another OAuth provider, this is a notice.";
-    Violation STAGING_ISSUER = "staging-issuer",
+    Medium STAGING_ISSUER = "staging-issuer",
         "a certificate from Let's Encrypt's test environment",
         "No client trusts its roots. Set `spec.acme.server` of the issuer to the address of the production environment. With another OAuth provider, this is a notice.";
-    Violation UNTRUSTED_ROOT = "untrusted-root",
+    Medium UNTRUSTED_ROOT = "untrusted-root",
         "a chain that ends at a root that is not trusted",
         "The root is unknown, has another key than the trusted root of the same name, has expired, or may not sign the chain. Clients that do not trust the root reject the certificate. If your clients trust it, add it to `trustRoots`. With another OAuth provider, this is a notice.";
-    Violation UNKNOWN_ISSUER = "unknown-issuer",
+    Medium UNKNOWN_ISSUER = "unknown-issuer",
         "a chain that ends before a root",
         "An intermediate is missing, or the root is your own. Browsers may fetch an intermediate, but flytectl does not. Add it after the leaf. With another OAuth provider, this is a notice.";
-    Violation BROKEN_CHAIN = "broken-chain",
+    Low BROKEN_CHAIN = "broken-chain",
         "a chain that servers or clients cannot follow",
         "Servers or clients reject the file as it is. Causes are a certificate that the next one did not sign, a wrong order, a duplicate, a CA that may not sign this (keyUsage, extendedKeyUsage, pathLenConstraint, nameConstraints), an authorityKeyIdentifier that does not match the issuer's key (OpenSSL), more than 8 certificates, blocks that are not certificates, text after the blocks, and other text on a `-----BEGIN` or `-----END` line. Write the leaf first, then each certificate that signed the one before it.";
-    Violation PRIVATE_KEY = "private-key",
+    High PRIVATE_KEY = "private-key",
         "a private key, whole or in part, among the certificates",
         "Anyone who can read the certificates can read the key. Remove it, and get a certificate for a new key.";
-    Violation MALFORMED = "malformed",
+    Low MALFORMED = "malformed",
         "a certificate of the chain that Go refuses to read",
         "It has a duplicate extension, a negative serial number, an invalid IP address, URI or name, a compressed elliptic-curve key, or nameConstraints of an unknown kind. flytectl and propeller are written in Go, and stop. Get another certificate.";
-    Violation WEAK_KEY = "weak-key",
+    Medium WEAK_KEY = "weak-key",
         "RSA under 2048 bits (macOS), or over 8192 (Go); in the whole chain",
         "Clients refuse such keys. Get a certificate for an RSA key of 2048 to 8192 bits, or one on P-256.";
-    Violation WEAK_SIGNATURE = "weak-signature",
+    Medium WEAK_SIGNATURE = "weak-signature",
         "SHA-1 or MD5 in the whole chain, except the root's own signature",
         "Such signatures can be forged, and clients refuse them. Get a certificate that is signed with SHA-2.";
-    Violation EXPIRED = "expired",
+    Medium EXPIRED = "expired",
         "an expired certificate in the chain",
         "Clients reject it. Renew it. A root at the end of the chain is not checked, because clients have their own copy.";
-    Violation NOT_YET_VALID = "not-yet-valid",
+    Low NOT_YET_VALID = "not-yet-valid",
         "a certificate of the chain that is not valid yet",
         "Clients reject it until then. Wait, or check the clock of the machine that issued it.";
-    Violation EXPIRES_SOON = "expires-soon",
+    Low EXPIRES_SOON = "expires-soon",
         "a leaf that is valid for fewer days than the setting `minDaysLeft`",
         "It may expire before the next check. Renew it now.";
-    Violation TOO_LONG = "too-long",
+    Low TOO_LONG = "too-long",
         "a leaf that is valid for more than 825 days, if it was issued since July 2019 (macOS)",
         "macOS calls it \"not standards compliant\", and flytectl stops there. Get one that is valid for fewer days.";
-    Violation NO_NAME = "no-name",
+    Low NO_NAME = "no-name",
         "a leaf without a DNS name or an IP address under subjectAltName",
         "Clients do not look at the common name any more. Get one that names its hosts there.";
-    Violation NO_SERVER_AUTH = "no-server-auth",
+    Low NO_SERVER_AUTH = "no-server-auth",
         "a leaf that is not for servers",
         "Its extendedKeyUsage lacks serverAuth; or it has none, and was issued since July 2019 (macOS); or its Netscape certificate type leaves out servers (OpenSSL). Get one with serverAuth.";
-    Violation NO_TLS_KEY_USAGE = "no-tls-key-usage",
+    Low NO_TLS_KEY_USAGE = "no-tls-key-usage",
         "a leaf whose keyUsage lacks digitalSignature, critical or not; without a keyUsage everything is allowed",
         "OpenSSL and browsers refuse a server whose key may only sign certificates, and Chrome also one whose key may only encrypt. Get one with digitalSignature.";
-    Violation IS_CA = "is-ca",
+    Medium IS_CA = "is-ca",
         "a leaf that is a CA certificate",
         "rustls rejects it, and anyone with its key can sign for every host. Use it to sign a certificate for the server instead.";
-    Violation HOST_NOT_COVERED = "host-not-covered",
+    Medium HOST_NOT_COVERED = "host-not-covered",
         "a leaf that does not cover a host it is used for; `*` matches one label",
         "Clients that connect to that host reject the certificate. Get one that names the host.";
-    Violation NO_PROVIDER = "no-provider",
+    Low NO_PROVIDER = "no-provider",
         "another OAuth provider without an address, in flyteadmin's ConfigMap",
         "`authServerType` is `External`, but neither `auth.appAuth.externalAuthServer.baseUrl` nor its fallback `auth.userAuth.openId.baseUrl` is set, or the one that counts is not an absolute https URL. Or `authServerType` is neither `Self` nor `External`. Or releases of flyteadmin read it in different ways, because keys differ only in case, or a `<<` repeats a key of its map with another value. flyteadmin does not start, or asks nobody. Set the provider's address. The policy checks the merged files that flyteadmin reads, and only if they set `server.security.useAuth: true`.";
     Notice LONG_LIVED = "long-lived",

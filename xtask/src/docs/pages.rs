@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use flytewarden::{
     host::plural,
-    rule::{Rule, Severity},
+    rule::Rule,
     settings::{Setting, Shape, Unset},
 };
 use serde_json::Value;
@@ -55,8 +55,7 @@ fn row<const CELLS: usize>(cells: [&str; CELLS]) -> Vec<String> {
 
 /// A rule's row, to which `help` of SARIF leads.
 fn of_rule(Rule { name, severity, summary, help }: &Rule) -> Vec<String> {
-    let notice = if *severity == Severity::Notice { " (notice)" } else { "" };
-    row([&format!("<a id=\"{0}\"></a>`{0}`{notice}", name.rule), summary, help])
+    row([&format!("<a id=\"{0}\"></a>`{0}` ({1})", name.rule, severity.name()), summary, help])
 }
 
 /// What a module may do besides answering.
