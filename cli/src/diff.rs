@@ -43,14 +43,16 @@ mod tests {
     /// A text in which every Pod gets `runAsUser: 1`.
     fn fixed(text: &str) -> Fixed {
         let pods = manifest::objects(text).flatten().filter(|object| object.kind == "Pod");
-        let wanted: Vec<_> = pods
+        let filled: Vec<_> = pods
             .map(|object| {
                 let mut wanted: Value = json!(object.content);
                 wanted["spec"]["securityContext"] = json!({"runAsUser": 1});
                 (object, wanted)
             })
             .collect();
-        Fixed::of(text, &wanted)
+        let mut fixed = Fixed::of(text);
+        fixed.improve([].into_iter(), &filled);
+        fixed
     }
 
     #[test]

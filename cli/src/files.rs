@@ -46,6 +46,15 @@ pub fn read_text(from: impl Read, most: u64) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to()))
 }
 
+/// Reads the text of a file.
+///
+/// # Errors
+///
+/// As [`read_text`].
+pub fn read_file_text(path: &Path, most: u64) -> Result<String, String> {
+    read_text(File::open(path).map_err(|error| error.to_string())?, most)
+}
+
 /// A file in a folder that somebody named, behind all links.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {

@@ -4,17 +4,22 @@
 //! policies on the crates Kubewarden runs them with, and `registry` and `cache` bring them. What turns text into requests and
 //! answers into a report is in `flytewarden-offline`.
 
+pub mod arguments;
 #[cfg(feature = "modules")]
 pub mod cache;
 pub mod check;
+pub mod config;
 pub mod diff;
 #[cfg(feature = "modules")]
 pub mod engine;
 pub mod explain;
 pub mod files;
+pub mod fix;
 pub mod formats;
+pub mod inputs;
 #[cfg(feature = "modules")]
 pub mod registry;
+pub mod schema;
 
 use std::time::Duration;
 

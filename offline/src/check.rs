@@ -221,7 +221,7 @@ impl<P: Policy> Run<'_, P> {
         let text = match &file.text {
             Ok(text) => text,
             Err(reason) => {
-                self.report.add_unread(&file.name, reason.clone());
+                self.report.add_unread(&file.name, None, reason.clone());
                 return changed;
             }
         };
@@ -235,9 +235,9 @@ impl<P: Policy> Run<'_, P> {
         let mut objects = manifest::objects(text).peekable();
         if objects.peek().is_none() {
             // An empty pipe is what a failed `helm template` leaves, and no sign that all is well.
-            self.report.add_unread(&file.name, "contains no Kubernetes object".to_owned());
+            self.report.add_unread(&file.name, None, "contains no Kubernetes object".to_owned());
         }
-        let mut comments = Comments::of(text, self.report.knows);
+        let mut comments = Comments::of(text, self.report.omissions.knows);
         for object in objects {
             match object {
                 Ok(object) => {
@@ -283,7 +283,8 @@ impl<P: Policy> Run<'_, P> {
         }
         let is_own = |policy: &P| report::is_own(policy.name());
         let Report { unjudged, summary, other_namespaces, .. } = &self.report;
-        if unjudged.is_empty() && summary.violations == 0 && self.check.policies.iter().all(is_own) {
+        let found = summary.violations + summary.ignored + self.report.rules_off.len();
+        if unjudged.is_empty() && found == 0 && self.check.policies.iter().all(is_own) {
             // A thousand other objects say nothing of Flyte, and neither does a namespace with none.
             let reason = if summary.judged == 0 && !other_namespaces.is_empty() {
                 let others: Vec<&str> = other_namespaces.keys().map(String::as_str).collect();
@@ -297,7 +298,7 @@ impl<P: Policy> Run<'_, P> {
                 None
             };
             if let Some(reason) = reason {
-                self.report.add_unread(&self.first, reason);
+                self.report.add_unread(&self.first, None, reason);
             }
         }
         self.report

@@ -1,44 +1,56 @@
-//! What policies fill in, put into the manifests themselves.
+//! Manifests with what can be fixed without a decision: what findings propose, and what policies fill in.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    mem,
     ops::Range,
 };
 
 use serde_json::{Value, json};
 
 use crate::{
-    edit::{Change, changed},
+    edit::{Change, changed, mended},
     manifest::{self, Object},
+    report::{Judged, Place},
     yaml::{self, Document, Step},
 };
 
-/// A text with what was filled in.
+/// A text with what was fixed.
 #[derive(Debug)]
 pub struct Fixed {
     /// As it was.
     pub before: String,
     /// As it is now.
     pub text: String,
-    /// How many of its objects changed.
-    pub objects: usize,
-    /// The objects that are left as they were, by their place in what was wanted, and why.
-    pub left: Vec<(usize, String)>,
+    /// The objects that changed, by their documents and names.
+    objects: BTreeSet<(usize, String)>,
+    /// What could not be fixed the last time.
+    pub left: Vec<Left>,
     /// The documents with Secrets, and those that cannot be read and may be Secrets, by their lines, from 0.
     secret: Vec<Range<usize>>,
 }
 
+/// An object that could not be fixed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Its first line in the text as it is now, from 1.
+    pub line: usize,
+    /// Its document, from 1.
+    pub document: usize,
+    /// Its name for people: `Deployment flyte/flyteadmin`.
+    pub title: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Left {
+    fn of(place: &Place, reason: String) -> Self {
+        Self { line: place.line, document: place.document, title: place.title(), reason }
+    }
+}
+
 impl Fixed {
-    /// A text with each of some of its objects as policies want it.
-    pub fn of(text: &str, wanted: &[(Object, Value)]) -> Self {
-        let left = Vec::new();
-        let mut fixed = Self { before: text.to_owned(), text: text.to_owned(), objects: 0, left, secret: Vec::new() };
-        let mut by_document: BTreeMap<usize, Vec<Wanted>> = BTreeMap::new();
-        for (place, change) in wanted.iter().enumerate() {
-            by_document.entry(change.0.document).or_default().push((place, change));
-        }
-        let documents: Vec<Document> = yaml::documents(text).collect();
+    /// A text in which nothing is fixed yet.
+    pub fn of(text: &str) -> Self {
         let secrets: BTreeSet<usize> = manifest::objects(text)
             .filter_map(|object| match object {
                 Ok(object) => (object.kind == "Secret").then_some(object.document),
@@ -48,22 +60,79 @@ impl Fixed {
         let lines_before = |at: usize| text[..at].matches('\n').count();
         // The last line of a text may end in nothing.
         let end = |at: usize| lines_before(at) + usize::from(!text[..at].ends_with('\n'));
+        let documents: Vec<Document> = yaml::documents(text).collect();
         let secret = documents.iter().filter(|document| secrets.contains(&document.number));
-        fixed.secret = secret.map(|document| lines_before(document.span.start)..end(document.span.end)).collect();
+        Self {
+            before: text.to_owned(),
+            text: text.to_owned(),
+            objects: BTreeSet::new(),
+            left: Vec::new(),
+            secret: secret.map(|document| lines_before(document.span.start)..end(document.span.end)).collect(),
+        }
+    }
+
+    /// How many objects changed.
+    pub fn objects(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Makes the changes that an object's violations propose, and puts in what policies fill in. Says whether something changed.
+    pub fn improve<'j>(&mut self, judged: impl Iterator<Item = &'j Judged>, filled: &[(Object, Value)]) -> bool {
+        let before = self.text.clone();
+        self.left.clear();
+        let mut judged: Vec<&Judged> = judged.collect();
         // From the last, so that what comes before stays where it is.
+        judged.sort_by_key(|judged| std::cmp::Reverse(judged.place.line));
+        for judged in judged {
+            self.edit(judged);
+        }
+        self.fill(filled);
+        self.left.sort_by_key(|left| left.line);
+        self.text != before
+    }
+
+    fn edit(&mut self, Judged { place, violations, is_live, .. }: &Judged) {
+        for violation in violations.iter().filter(|violation| !violation.edits.is_empty()) {
+            let edited = match is_live {
+                true => Err(
+                    "it is from a running cluster (it has a uid); fix the manifest or the chart that it is made from"
+                        .to_owned(),
+                ),
+                false => mended(&self.text, place, &violation.edits),
+            };
+            match edited {
+                Ok(text) => {
+                    self.text = text;
+                    self.objects.insert((place.document, place.title()));
+                }
+                Err(reason) => {
+                    let left = Left::of(place, reason);
+                    if self.left.last() != Some(&left) {
+                        self.left.push(left);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts in what policies fill in: each object as it was, and as they want it.
+    fn fill(&mut self, filled: &[(Object, Value)]) {
+        let mut by_document: BTreeMap<usize, Vec<&(Object, Value)>> = BTreeMap::new();
+        for wanted in filled {
+            by_document.entry(wanted.0.document).or_default().push(wanted);
+        }
+        let text = self.text.clone();
+        let documents: Vec<Document> = yaml::documents(&text).collect();
         for (number, wanted) in by_document.iter().rev() {
             let Some(document) = documents.iter().find(|document| document.number == *number) else { continue };
-            let left = fixed.left.len();
-            let part = edited_where_possible(&text[document.span.clone()], wanted, &mut fixed.left);
-            fixed.objects += wanted.len() - (fixed.left.len() - left);
-            fixed.text.replace_range(document.span.clone(), &part);
+            let mut left = Vec::new();
+            let part = edited_where_possible(&text[document.span.clone()], wanted, &mut left);
+            self.text.replace_range(document.span.clone(), &part);
+            let is_left = |own: &Object| left.iter().any(|(object, _): &(&Object, String)| std::ptr::eq(*object, own));
+            let done = wanted.iter().filter(|(object, _)| !is_left(object));
+            self.objects.extend(done.map(|(object, _)| (object.document, Place::of(object, "").title())));
+            self.left.extend(left.into_iter().map(|(object, reason)| Left::of(&Place::of(object, ""), reason)));
         }
-        let mut left = Vec::with_capacity(fixed.left.len());
-        for own in mem::take(&mut fixed.left) {
-            left.insert(left.partition_point(|other| *other < own), own);
-        }
-        fixed.left = left;
-        fixed
     }
 
     /// Whether a line of the text as it was, from 0, is one of a Secret.
@@ -72,15 +141,16 @@ impl Fixed {
     }
 }
 
-/// An object, how it is wanted, and its place among all that are.
-type Wanted<'w> = (usize, &'w (Object, Value));
-
 /// A document's text with some of its objects as they are wanted, but for those that are added to `left`.
-fn edited_where_possible(text: &str, wanted: &[Wanted], left: &mut Vec<(usize, String)>) -> String {
+fn edited_where_possible<'w>(
+    text: &str,
+    wanted: &[&'w (Object, Value)],
+    left: &mut Vec<(&'w Object, String)>,
+) -> String {
     match (edited(text, wanted), wanted) {
         (Ok(edited), _) => edited,
-        (Err(reason), [(place, _)]) => {
-            left.push((*place, reason));
+        (Err(reason), [(object, _)]) => {
+            left.push((object, reason));
             text.to_owned()
         }
         // Reading is what takes long, so they are only parted to find those that cannot be.
@@ -93,9 +163,9 @@ fn edited_where_possible(text: &str, wanted: &[Wanted], left: &mut Vec<(usize, S
 }
 
 /// A document's text with some of its objects as they are wanted.
-fn edited(text: &str, wanted: &[Wanted]) -> Result<String, String> {
+fn edited(text: &str, wanted: &[&(Object, Value)]) -> Result<String, String> {
     let mut changes = Vec::new();
-    for (_, (object, wanted)) in wanted {
+    for (object, wanted) in wanted {
         added(&json!(object.content), wanted, object.route(), &mut changes)?;
     }
     changed(text, &changes)
@@ -129,14 +199,14 @@ fn added(there: &Value, wanted: &Value, route: Vec<Step>, changes: &mut Vec<Chan
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::Fixed;
-    use crate::manifest;
+    use crate::manifest::{self, Object};
 
     /// A text in which every Pod gets `runAsUser: 1`.
     fn fixed(text: &str) -> Fixed {
-        let wanted: Vec<_> = manifest::objects(text)
+        let filled: Vec<_> = manifest::objects(text)
             .flatten()
             .filter(|object| object.kind == "Pod")
             .map(|object| {
@@ -149,7 +219,13 @@ mod tests {
                 (object, wanted)
             })
             .collect();
-        Fixed::of(text, &wanted)
+        improved(text, &filled)
+    }
+
+    fn improved(text: &str, filled: &[(Object, Value)]) -> Fixed {
+        let mut fixed = Fixed::of(text);
+        fixed.improve([].into_iter(), filled);
+        fixed
     }
 
     #[test]
@@ -245,8 +321,8 @@ mod tests {
             ("JSON", "{\"kind\": \"Pod\", \"apiVersion\": \"v1\", \"spec\": {\"a\": 1}}\n", "JSON is not edited"),
         ] {
             let fixed = fixed(text);
-            assert_eq!((text, 0), (&*fixed.text, fixed.objects), "{it}");
-            assert_eq!(vec![(0, reason.to_owned())], fixed.left, "{it}");
+            assert_eq!((text, 0), (&*fixed.text, fixed.objects()), "{it}");
+            assert_eq!([reason], *fixed.left.iter().map(|left| &*left.reason).collect::<Vec<_>>(), "{it}");
         }
     }
 
@@ -254,7 +330,7 @@ mod tests {
     fn a_change_to_what_is_there_is_not_made() {
         let text = "kind: Pod\napiVersion: v1\nspec: {a: 1}\n";
         let object = manifest::objects(text).next().unwrap().unwrap();
-        let fixed = Fixed::of(text, &[(object, json!({"kind": "Pod", "apiVersion": "v1", "spec": {"a": 2}}))]);
-        assert_eq!(vec![(0, "a policy changes fields that are already set".to_owned())], fixed.left);
+        let fixed = improved(text, &[(object, json!({"kind": "Pod", "apiVersion": "v1", "spec": {"a": 2}}))]);
+        assert_eq!("a policy changes fields that are already set", fixed.left[0].reason);
     }
 }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     manifest::Object,
     report::{Finding, Judged, Report},
+    yaml::Node,
 };
 
 /// The annotation: a rule and a reason on each line.
@@ -44,12 +45,14 @@ pub struct Ignored {
     pub reason: String,
 }
 
-/// That somebody ignores a rule.
+/// An instruction to ignore a rule.
 #[derive(Debug)]
 struct Directive {
     /// The policy and the rule: `flyte-non-root/runs-as-root`.
     rule: String,
     reason: String,
+    /// Whether it has ignored something.
+    is_used: bool,
 }
 
 impl Directive {
@@ -62,22 +65,36 @@ impl Directive {
                 "ignores `{rule}`, and there is no such rule; write <policy>/<rule>: <reason>, with a name that `flytewarden explain` lists"
             )),
             (true, "") => Err(format!("ignores {rule} without a reason; write {rule}: <reason>")),
-            _ => Ok(Self { rule: rule.to_owned(), reason: reason.to_owned() }),
+            _ => Ok(Self { rule: rule.to_owned(), reason: reason.to_owned(), is_used: false }),
         }
     }
 
     fn is_for(&self, finding: &Finding) -> bool {
         self.rule.split_once('/') == Some((&finding.policy, &finding.rule))
     }
+
+    /// The reason, for something that is ignored.
+    fn used(&mut self) -> String {
+        self.is_used = true;
+        self.reason.clone()
+    }
 }
 
 /// The comments of a text that ignore something.
 #[derive(Debug, Default)]
 pub struct Comments {
-    /// The line of each, from 1, the line that it is for, and whether something was ignored by it.
-    each: Vec<(usize, usize, Directive, bool)>,
+    each: Vec<Comment>,
     /// Those that cannot be read, each with its line.
     wrong: Vec<(usize, String)>,
+}
+
+/// A comment that ignores something. Lines count from 1.
+#[derive(Debug)]
+struct Comment {
+    line: usize,
+    /// The line whose findings it ignores.
+    ignores: usize,
+    directive: Directive,
 }
 
 impl Comments {
@@ -91,9 +108,9 @@ impl Comments {
             let Some((before, directive)) = content.split_once(COMMENT) else { continue };
             let Some(before) = before.trim_end().strip_suffix('#') else { continue };
             // Alone on a line it is for the next.
-            let of = if before.trim().is_empty() { line + 1 } else { line };
+            let ignores = if before.trim().is_empty() { line + 1 } else { line };
             match Directive::read(directive, knows) {
-                Ok(directive) => comments.each.push((line, of, directive, false)),
+                Ok(directive) => comments.each.push(Comment { line, ignores, directive }),
                 Err(wrong) => comments.wrong.push((line, wrong)),
             }
         }
@@ -103,11 +120,11 @@ impl Comments {
     /// Reports what of them cannot be read, and what ignored nothing.
     pub(crate) fn finish(self, file: &str, report: &mut Report) {
         for (line, reason) in self.wrong {
-            report.add_line(file, line, format!("the comment {reason}"));
+            report.add_unread(file, Some(line), format!("the comment {reason}"));
         }
-        for (line, _, Directive { rule, .. }, is_used) in self.each {
-            if !is_used {
-                report.stale.push(Stale { rule, place: format!("{file}:{line}") });
+        for Comment { line, directive, .. } in self.each {
+            if !directive.is_used {
+                report.stale.push(Stale { rule: directive.rule, place: format!("{file}:{line}") });
             }
         }
     }
@@ -124,7 +141,7 @@ pub struct Stale {
 }
 
 /// The violations of an earlier run, which are ignored.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Baseline {
     format: String,
@@ -132,7 +149,7 @@ pub struct Baseline {
 }
 
 /// A violation in a baseline. It is known by what does not change where lines and containers are moved.
-#[derive(Debug, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(deny_unknown_fields)]
 struct Known {
     object: String,
@@ -163,11 +180,9 @@ impl Known {
         }
     }
 
-    fn is(&self, other: &Self) -> bool {
-        let key = |known: &Self| {
-            [&known.object, &known.policy, &known.rule, &known.path, &known.container, &known.within].map(String::clone)
-        };
-        key(self) == key(other)
+    /// What it is known by.
+    fn key(&self) -> [&str; 6] {
+        [&self.object, &self.policy, &self.rule, &self.path, &self.container, &self.within]
     }
 }
 
@@ -192,13 +207,8 @@ impl Baseline {
     }
 
     /// How many violations it holds.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.violations.len()
-    }
-
-    /// Whether it holds none.
-    pub fn is_empty(&self) -> bool {
-        self.violations.is_empty()
     }
 
     /// Reads a baseline, which is JSON.
@@ -216,7 +226,7 @@ impl Baseline {
 
     fn find(&mut self, title: &str, finding: &Finding) -> Option<String> {
         let own = Known::of(title, finding);
-        let known = self.violations.iter_mut().find(|known| known.is(&own))?;
+        let known = self.violations.iter_mut().find(|known| known.key() == own.key())?;
         known.is_used = true;
         Some(if known.reason.is_empty() { "in the baseline".to_owned() } else { known.reason.clone() })
     }
@@ -231,48 +241,67 @@ impl Baseline {
     }
 }
 
-/// Moves what somebody ignores out of an object's violations. Returns what cannot be read of its annotation.
-pub(crate) fn ignore(
-    judged: &mut Judged,
-    object: &Object,
-    comments: &mut Comments,
-    knows: Knows,
-    mut baseline: Option<&mut Baseline>,
-    stale: &mut Vec<Stale>,
-) -> Vec<String> {
-    let annotation = object.content.get("metadata").and_then(|metadata| metadata.get("annotations"));
-    let annotation = annotation.and_then(|annotations| annotations.get(ANNOTATION)?.as_str());
-    let (mut wrong, mut annotated) = (Vec::new(), Vec::new());
-    for line in annotation.unwrap_or_default().lines().filter(|line| !line.trim().is_empty()) {
-        match Directive::read(line, knows) {
-            Ok(directive) => annotated.push((directive, false)),
-            Err(reason) => wrong.push(format!("the annotation {ANNOTATION} {reason}")),
+/// Which findings a report leaves out.
+#[derive(Debug, Clone)]
+pub struct Omissions {
+    /// Which rules exist. Whoever links the rules' texts can say; the page takes any name.
+    pub knows: Knows,
+    /// The rules that are on, by their policies' names and their own; all where there is none.
+    pub on: Vec<(String, String)>,
+    /// The rules that are off.
+    pub off: Vec<(String, String)>,
+    /// The violations of an earlier run.
+    pub baseline: Option<Baseline>,
+}
+
+impl Default for Omissions {
+    fn default() -> Self {
+        Self { knows: |_, _| true, on: Vec::new(), off: Vec::new(), baseline: None }
+    }
+}
+
+impl Omissions {
+    fn is_off(&self, finding: &Finding) -> bool {
+        let names = |rules: &[(String, String)]| {
+            rules.iter().any(|(policy, rule)| (policy, rule) == (&finding.policy, &finding.rule))
+        };
+        names(&self.off) || !self.on.is_empty() && !names(&self.on)
+    }
+}
+
+/// Moves what somebody ignores out of an object's violations, and out of all findings those whose rules are off.
+pub(crate) fn ignore(judged: &mut Judged, object: &Object, comments: &mut Comments, report: &mut Report) {
+    for findings in [&mut judged.violations, &mut judged.notices] {
+        let (off, on) = std::mem::take(findings).into_iter().partition(|finding| report.omissions.is_off(finding));
+        *findings = on;
+        judged.off.extend::<Vec<_>>(off);
+    }
+    let annotations = object.content.at("metadata.annotations");
+    let annotation = annotations.get(ANNOTATION).and_then(Node::as_str).unwrap_or_default();
+    let mut annotated = Vec::new();
+    for line in annotation.lines().filter(|line| !line.trim().is_empty()) {
+        match Directive::read(line, report.omissions.knows) {
+            Ok(directive) => annotated.push(directive),
+            Err(reason) => {
+                let reason = format!("the annotation {ANNOTATION} {reason}");
+                report.add_unread(&judged.place.file, Some(annotations.line), reason);
+            }
         }
     }
     let title = judged.place.title();
     for finding in std::mem::take(&mut judged.violations) {
-        let by_comment = comments
-            .each
-            .iter_mut()
-            .find(|(_, line, directive, _)| *line == finding.line && directive.is_for(&finding));
-        let by_annotation = annotated.iter_mut().find(|(directive, _)| directive.is_for(&finding));
-        let found = if let Some((directive, is_used)) = by_annotation {
-            *is_used = true;
-            Some(("annotation", directive.reason.clone()))
-        } else if let Some((.., directive, is_used)) = by_comment {
-            *is_used = true;
-            Some(("comment", directive.reason.clone()))
-        } else {
-            let reason = baseline.as_mut().and_then(|baseline| baseline.find(&title, &finding));
-            reason.map(|reason| ("baseline", reason))
+        let mut by_annotation = || Some(("annotation", annotated.iter_mut().find(|own| own.is_for(&finding))?.used()));
+        let by_comment = || {
+            let is_it = |own: &&mut Comment| own.ignores == finding.line && own.directive.is_for(&finding);
+            Some(("comment", comments.each.iter_mut().find(is_it)?.directive.used()))
         };
-        match found {
+        let by_baseline = || Some(("baseline", report.omissions.baseline.as_mut()?.find(&title, &finding)?));
+        match by_annotation().or_else(by_comment).or_else(by_baseline) {
             Some((by, reason)) => judged.ignored.push(Ignored { finding, by, reason }),
             None => judged.violations.push(finding),
         }
     }
     let place = || format!("{}:{}, annotation of {title}", judged.place.file, judged.place.line);
-    let unused = annotated.into_iter().filter(|(_, is_used)| !is_used);
-    stale.extend(unused.map(|(directive, _)| Stale { rule: directive.rule, place: place() }));
-    wrong
+    let unused = annotated.into_iter().filter(|directive| !directive.is_used);
+    report.stale.extend(unused.map(|directive| Stale { rule: directive.rule, place: place() }));
 }

@@ -9,14 +9,15 @@ use std::{
     mem,
 };
 
-use flytewarden::{decision, shown::visible};
+use flytewarden::{decision, rule::Severity, shown::visible};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
     cluster::{Cluster, Names},
     edit::Edit,
-    ignored::{self, Baseline, Comments, Ignored, Knows, Stale},
+    fix::Left,
+    ignored::{self, Baseline, Comments, Ignored, Omissions, Stale},
     manifest::{Object, Unreadable},
     sentences::{self, Environment, Sentences},
     yaml::{Node, Value as Yaml},
@@ -57,10 +58,22 @@ pub struct Report {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub environments: Vec<[Related; 2]>,
+    /// The configuration file that the command used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", tsify(optional))]
+    pub configuration: Option<String>,
+    /// The settings that are not the defaults, and where they come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", tsify(optional))]
+    pub settings: Option<GivenSettings>,
     /// The files of a directory that hold no Kubernetes object, which were skipped.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub skipped: Vec<String>,
+    /// How many findings are left out because their rule is off, by `<policy>/<rule>`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "typescript", tsify(optional))]
+    pub rules_off: BTreeMap<String, usize>,
     /// What ignores a violation that is not there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
@@ -70,12 +83,19 @@ pub struct Report {
     /// Whether an object that no policy is about has Flyte's name.
     #[serde(skip)]
     names_flyte: bool,
-    /// The violations that are known from before.
+    /// Which findings are left out.
     #[serde(skip)]
-    baseline: Option<Baseline>,
-    /// Which rules there are to be ignored.
-    #[serde(skip)]
-    pub(crate) knows: Knows,
+    pub(crate) omissions: Omissions,
+}
+
+/// Settings that somebody gave.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
+pub struct GivenSettings {
+    /// The file with them, as it was named.
+    pub from: String,
+    /// Their names: `flyte-non-root.level`.
+    pub names: Vec<String>,
 }
 
 /// The counts of a run.
@@ -89,6 +109,12 @@ pub struct Summary {
     pub refused: usize,
     /// Violations.
     pub violations: usize,
+    /// How many of them are of each severity; those that were counted and not spelled out are of none.
+    pub high: usize,
+    /// As `high`.
+    pub medium: usize,
+    /// As `high`.
+    pub low: usize,
     /// Violations that somebody ignores.
     pub ignored: usize,
     /// Notices.
@@ -117,6 +143,9 @@ pub struct Judged {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub ignored: Vec<Ignored>,
+    /// The findings whose rules are off.
+    #[serde(skip)]
+    pub(crate) off: Vec<Finding>,
     /// How many more violations the policies counted and did not spell out.
     pub more_violations: usize,
     /// How many more notices the policies counted and did not spell out.
@@ -127,6 +156,9 @@ pub struct Judged {
     /// The name of the Secret whose certificate it stands for, where it is none itself.
     #[serde(skip)]
     pub(crate) certificate: Option<String>,
+    /// Whether it comes from a running cluster, which gave it a uid.
+    #[serde(skip)]
+    pub(crate) is_live: bool,
     /// Whether it is Flyte's, rather than beside it.
     #[serde(skip)]
     is_flytes: bool,
@@ -188,6 +220,10 @@ pub struct Finding {
     pub policy: String,
     /// The rule's stable name within the policy; empty for other people's modules.
     pub rule: String,
+    /// How bad it is: `high`, `medium`, `low` or `notice`; absent for violations of other people's modules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", tsify(optional, type = r#""high" | "medium" | "low" | "notice""#))]
+    pub severity: Option<&'static str>,
     /// Where in the object; empty for the object as a whole.
     pub path: String,
     /// The line in the file that the path leads to, or the nearest that exists, from 1.
@@ -281,6 +317,13 @@ pub struct Unjudged {
     pub path: String,
     /// Why.
     pub reason: String,
+}
+
+impl Unjudged {
+    fn of_file(file: &str, line: Option<usize>, reason: String) -> Self {
+        let file = file.to_owned();
+        Self { file, line, reason, document: None, object: None, policy: None, path: String::new() }
+    }
 }
 
 /// A policy's answer, as Kubewarden's SDK writes it.
@@ -424,21 +467,18 @@ impl Default for Report {
             summary: Summary::default(),
             stale: Vec::new(),
             names_flyte: false,
-            baseline: None,
-            knows: |_, _| true,
+            configuration: None,
+            settings: None,
+            rules_off: BTreeMap::new(),
+            omissions: Omissions::default(),
         }
     }
 }
 
 impl Report {
-    /// The report, which can tell whether a rule that somebody ignores exists.
-    pub fn knowing(self, knows: Knows) -> Self {
-        Self { knows, ..self }
-    }
-
-    /// A report that ignores the violations of a baseline.
-    pub fn beyond(baseline: Baseline) -> Self {
-        Self { baseline: Some(baseline), ..Self::default() }
+    /// A report that leaves some findings out.
+    pub fn without(omissions: Omissions) -> Self {
+        Self { omissions, ..Self::default() }
     }
 
     /// Adds what the policies answered about an object of a text: each policy's name, and its answer or why there is none.
@@ -460,10 +500,12 @@ impl Report {
             violations: Vec::new(),
             notices: Vec::new(),
             ignored: Vec::new(),
+            off: Vec::new(),
             more_violations: 0,
             more_notices: 0,
             shows: Vec::new(),
             certificate: certificate(object),
+            is_live: object.content.at("metadata.uid").as_str().is_some(),
             is_flytes: false,
             owner: owner(object),
             runs_nothing: matches!(&object.content.at("spec.replicas").value, Yaml::Number(replicas) if replicas.as_u64() == Some(0)),
@@ -494,10 +536,7 @@ impl Report {
                 });
             }
         }
-        let wrong = ignored::ignore(&mut judged, object, comments, self.knows, self.baseline.as_mut(), &mut self.stale);
-        for reason in wrong {
-            self.add_line(file, object.content.at("metadata.annotations").line, reason);
-        }
+        ignored::ignore(&mut judged, object, comments, self);
         let is_read = self.unjudged.len() == unjudged;
         if is_read && judged.policies.is_empty() {
             self.pass_over(object);
@@ -559,8 +598,15 @@ impl Report {
             self.summary.judged += 1;
             self.summary.refused += usize::from(!judged.violations.is_empty());
             self.summary.ignored += judged.ignored.len();
+            for Finding { policy, rule, .. } in &judged.off {
+                *self.rules_off.entry(format!("{policy}/{rule}")).or_default() += 1;
+            }
             self.summary.violations += judged.violations.len() + judged.more_violations;
             self.summary.notices += judged.notices.len() + judged.more_notices;
+            let count = |name| judged.violations.iter().filter(|found| found.severity == Some(name)).count();
+            self.summary.high += count("high");
+            self.summary.medium += count("medium");
+            self.summary.low += count("low");
         }
         // Where nothing leads anywhere, the manifests need not be read once more.
         const ROUTES: [&str; 7] =
@@ -568,7 +614,7 @@ impl Report {
         let leads_somewhere = !self.asked_for.is_empty()
             || ROUTES.iter().any(|kind| self.out_of_scope.contains_key(*kind))
             || self.objects.iter().any(|judged| judged.place.kind == "Ingress");
-        self.stale.extend(self.baseline.iter().flat_map(Baseline::stale));
+        self.stale.extend(self.omissions.baseline.iter().flat_map(Baseline::stale));
         // What could not be checked may be what is ignored.
         if !self.unjudged.is_empty() {
             self.stale.clear();
@@ -595,44 +641,27 @@ impl Report {
         self.names_flyte || self.objects.iter().any(|judged| judged.is_flytes)
     }
 
-    /// Adds that an object does not get what it is let in with, and so is not good as it stands.
-    pub fn add_unfilled(&mut self, file: &str, object: &Object, reason: &str) {
+    /// Adds that an object could not be fixed, so that it is not good as it stands.
+    pub fn add_unfixed(&mut self, file: &str, Left { line, document, title, reason }: &Left) {
         self.add_unjudged(Unjudged {
-            file: file.to_owned(),
-            document: Some(object.document),
-            line: Some(object.line),
-            object: Some(Place::of(object, file).title()),
-            policy: None,
-            path: String::new(),
-            reason: format!("could not set the values of fill: {reason}"),
+            document: Some(*document),
+            object: Some(title.clone()),
+            ..Unjudged::of_file(file, Some(*line), format!("could not be fixed: {reason}"))
         });
     }
 
     /// Adds a document that holds no object.
     pub fn add_unreadable(&mut self, file: &str, unreadable: &Unreadable) {
+        let Unreadable { document, line, reason, .. } = unreadable;
         self.add_unjudged(Unjudged {
-            file: file.to_owned(),
-            document: Some(unreadable.document),
-            line: Some(unreadable.line),
-            object: None,
-            policy: None,
-            path: String::new(),
-            reason: unreadable.reason.clone(),
+            document: Some(*document),
+            ..Unjudged::of_file(file, Some(*line), reason.clone())
         });
     }
 
-    /// Adds a file that cannot be read, or that holds nothing.
-    pub fn add_unread(&mut self, file: &str, reason: String) {
-        let file = file.to_owned();
-        let (document, line, object, policy, path) = (None, None, None, None, String::new());
-        self.add_unjudged(Unjudged { file, document, line, object, policy, path, reason });
-    }
-
-    /// Adds a line of a file that cannot be taken for what it is meant to be.
-    pub(crate) fn add_line(&mut self, file: &str, line: usize, reason: String) {
-        let file = file.to_owned();
-        let (document, object, policy, path) = (None, None, None, String::new());
-        self.add_unjudged(Unjudged { file, document, line: Some(line), object, policy, path, reason });
+    /// Adds a file, or a line of it, that cannot be read.
+    pub fn add_unread(&mut self, file: &str, line: Option<usize>, reason: String) {
+        self.add_unjudged(Unjudged::of_file(file, line, reason));
     }
 
     fn add_unjudged(&mut self, unjudged: Unjudged) {
@@ -685,33 +714,41 @@ impl Judged {
         let judges_all = |policy: &str| policy == ALL_POLICIES || policy.starts_with("flyte-non-root");
         self.is_flytes |= !judges_all(policy) || !shows.is_empty();
         self.shows.extend(shows);
-        let finding = |found: Annotated| Finding {
+        let finding = |found: Annotated, is_notice: bool| {
             // A module with several policies says which of them it was.
-            policy: if found.policy.is_empty() { policy.to_owned() } else { found.policy },
-            line: line(object.content.at(&found.path), found.within.as_ref(), manifest),
-            edits: found.edits.into_iter().map(|edit| edit.at(&found.path, found.within.as_ref())).collect(),
-            rule: found.rule,
-            path: found.path,
-            container: found.container,
-            within: found.within,
-            problem: if found.text.is_empty() { found.problem } else { found.text },
-            mend: found.mend,
-            related: Vec::new(),
+            let policy = if found.policy.is_empty() { policy.to_owned() } else { found.policy };
+            let declared = || decision::severity(&policy, &found.rule);
+            let severity = if is_notice { Some(Severity::Notice) } else { declared() };
+            Finding {
+                severity: severity.map(Severity::name),
+                policy,
+                line: line(object.content.at(&found.path), found.within.as_ref(), manifest),
+                edits: found.edits.into_iter().map(|edit| edit.at(&found.path, found.within.as_ref())).collect(),
+                rule: found.rule,
+                path: found.path,
+                container: found.container,
+                within: found.within,
+                problem: if found.text.is_empty() { found.problem } else { found.text },
+                mend: found.mend,
+                related: Vec::new(),
+            }
         };
-        let plain = |text: String| finding(Annotated { text, ..Annotated::default() });
+        let violation = |found| finding(found, false);
+        let notice = |found| finding(found, true);
+        let plain = |text: String| Annotated { text, ..Annotated::default() };
 
         if !answer.accepted {
             let found = answer.findings("violations").filter(|found| !found.is_empty());
             match found {
-                Some(found) => self.violations.extend(found.into_iter().map(finding)),
-                None => self.violations.push(plain(answer.message.take().unwrap_or_default())),
+                Some(found) => self.violations.extend(found.into_iter().map(violation)),
+                None => self.violations.push(violation(plain(answer.message.take().unwrap_or_default()))),
             }
             self.more_violations += answer.count("moreViolations");
         }
         self.more_notices += answer.count("moreNotices");
         match answer.findings("notices") {
-            Some(found) => self.notices.extend(found.into_iter().map(finding)),
-            None => self.notices.extend(answer.warnings.unwrap_or_default().into_iter().map(plain)),
+            Some(found) => self.notices.extend(found.into_iter().map(notice)),
+            None => self.notices.extend(answer.warnings.unwrap_or_default().into_iter().map(plain).map(notice)),
         }
     }
 }

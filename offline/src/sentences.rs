@@ -138,13 +138,12 @@ impl Sentences {
             let title = format!("{kind} {}/{name}", own.as_deref().unwrap_or(namespace));
             self.certificates.push((title, file.clone()));
         }
-        for ignored in &judged.ignored {
-            let Finding { policy, rule, container, .. } = &ignored.finding;
+        let ignored = judged.ignored.iter().map(|ignored| (&ignored.finding, format!("ignored: {}", ignored.reason)));
+        let off = judged.off.iter().map(|finding| (finding, "off".to_owned()));
+        for (Finding { policy, rule, container, .. }, how) in ignored.chain(off) {
             if let Some(sentence) = Sentence::of(policy, rule, container) {
-                let title = judged.place.title();
-                self.said[sentence as usize]
-                    .open
-                    .push(format!("{title}: {policy}/{rule} is ignored: {}", ignored.reason));
+                let reason = format!("{}: {policy}/{rule} is {how}", judged.place.title());
+                self.said[sentence as usize].open.push(reason);
             }
         }
         for (findings, is_violation) in [(&judged.violations, true), (&judged.notices, false)] {

@@ -1,4 +1,4 @@
-//! The settings file: YAML, a map from policy names to their settings.
+//! The settings file: YAML, a map from policy names to their settings, or the `policy.yaml` that Kubewarden gets.
 //!
 //! ```yaml
 //! flyte-non-root:
@@ -8,10 +8,12 @@
 use std::{collections::BTreeMap, fmt};
 
 use flytewarden::{
+    decision,
     settings::nearest,
     shown::{around_user, visible},
 };
 use indexmap::IndexMap;
+use serde::de::IgnoredAny;
 use serde_json::{Value as Json, json};
 
 use crate::{
@@ -52,6 +54,37 @@ fn shown(name: &str) -> String {
     visible(&around_user(name).map_or(name.to_owned(), |[before, after]| format!("{before}...{after}")))
 }
 
+/// The settings in a ClusterAdmissionPolicy or an AdmissionPolicy, by the name of the policy that its module is; other content as it
+/// is.
+fn of_admission_policy(mut content: Node, policies: &[impl Policy]) -> Result<Node, WrongSettings> {
+    let kind = content.get("kind").and_then(Node::as_str);
+    if !kind.is_some_and(|kind| ["ClusterAdmissionPolicy", "AdmissionPolicy"].contains(&kind)) {
+        return Ok(content);
+    }
+    let module = content.at("spec.module");
+    let (line, reference) = (module.line, module.as_str().unwrap_or_default().to_owned());
+    let settings = content.take("spec").and_then(|mut spec| spec.take("settings"));
+    let settings = settings.unwrap_or(Node { line, key_line: line, value: Value::Null });
+    // registry://ghcr.io/flytewarden/policies/flyte-non-root:v0.1.0
+    let name = reference.rsplit('/').next().and_then(|name| name.split([':', '@']).next()).unwrap_or_default();
+    let name = name.trim_end_matches(".wasm");
+    let variant_of = decision::WITH_VARIANTS.iter().find(|(own, _)| own.name() == name).and_then(|(_, whole)| *whole);
+    let runs = |name: &&str| policies.iter().any(|policy| policy.name() == *name);
+    match [Some(name), variant_of].into_iter().flatten().find(runs) {
+        Some(name) => {
+            let by_policy = IndexMap::from([(name.to_owned(), settings)]);
+            Ok(Node { line, key_line: line, value: Value::Map(by_policy) })
+        }
+        // The module that carries every policy has its settings by policy already.
+        None if name == WHOLE => Ok(settings),
+        None => Err(WrongSettings {
+            line,
+            path: "spec.module".to_owned(),
+            problem: format!("the module {} is not one of the policies that run here", shown(&reference)),
+        }),
+    }
+}
+
 /// Each policy's settings, as JSON.
 #[derive(Debug, Default)]
 pub struct Settings(BTreeMap<String, String>);
@@ -75,9 +108,15 @@ impl Settings {
         Self::checked(yaml::json(text).and_then(|mut values| values.pop()), policies)
     }
 
-    fn checked(content: Option<Node>, policies: &[impl Policy]) -> Result<Self, WrongSettings> {
+    /// Settings that stand in a larger file, as they are read there.
+    ///
+    /// # Errors
+    ///
+    /// The line and what is wrong there.
+    pub fn checked(content: Option<Node>, policies: &[impl Policy]) -> Result<Self, WrongSettings> {
         let mut settings = Self::default();
         let wrong = |line: usize, path: &str, problem: String| WrongSettings { line, path: path.to_owned(), problem };
+        let content = content.map(|content| of_admission_policy(content, policies)).transpose()?;
         let by_policy = match content.map(|content| (content.line, content.value)) {
             None | Some((_, Value::Null)) => IndexMap::new(),
             Some((_, Value::Map(by_policy))) => by_policy,
@@ -90,17 +129,33 @@ impl Settings {
                 let hint = nearest(name, policies.iter().map(Policy::name))
                     .map(|known| format!("; did you mean {known}?"))
                     .unwrap_or_default();
-                return Err(wrong(own.line, name, format!("unknown policy {}{hint}", shown(name))));
+                return Err(wrong(own.key_line, name, format!("unknown policy {}{hint}", shown(name))));
             };
             let json = json!(own).to_string();
             policy.validate_settings(&json).map_err(|invalid| {
-                let (line, problem) = (own.at(&invalid.path).line, format!("{name}: {invalid}"));
+                let at = own.at(&invalid.path);
+                let unknown = invalid.problem.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+                let line = unknown.and_then(|key| at.get(key)).unwrap_or(at).key_line;
                 let path = if invalid.path.is_empty() { name.clone() } else { format!("{name}.{}", invalid.path) };
-                WrongSettings { line, path, problem }
+                WrongSettings { line, path, problem: format!("{name}: {invalid}") }
             })?;
             settings.0.insert(name.clone(), json);
         }
         Ok(settings)
+    }
+
+    /// The settings that are set, by their policies' names: `flyte-non-root.level`.
+    pub fn names(&self) -> Vec<String> {
+        let of_policy = |(policy, settings): (&String, &String)| {
+            let settings: IndexMap<String, IgnoredAny> = serde_json::from_str(settings).unwrap_or_default();
+            settings.into_keys().map(|name| format!("{policy}.{name}")).collect::<Vec<_>>()
+        };
+        self.0.iter().flat_map(of_policy).collect()
+    }
+
+    /// The settings of each policy that has any, as JSON.
+    pub fn by_policy(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(policy, settings)| (&**policy, &**settings))
     }
 
     /// Whether there are any for a policy.

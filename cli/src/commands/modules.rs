@@ -9,6 +9,7 @@ use std::{
 };
 
 use flytewarden_cli::{
+    arguments::{PushArguments, Scope},
     cache::Cache,
     engine::{Engine, MOST_BYTES, Module},
     files::read_file,
@@ -17,10 +18,10 @@ use flytewarden_cli::{
 };
 use flytewarden_offline::check::Policy;
 
-use crate::{CheckArguments, PushArguments, finish, shown};
+use super::{finish, shown};
 
 /// The modules that are named.
-pub fn load(arguments: &CheckArguments) -> Result<Vec<Box<dyn Policy>>, Box<dyn Error>> {
+pub fn load(arguments: &Scope) -> Result<Vec<Box<dyn Policy>>, Box<dyn Error>> {
     let engine = Engine::new(Duration::from_secs(arguments.timeout))?;
     let mut modules: Vec<Box<dyn Policy>> = Vec::new();
     for reference in &arguments.modules {

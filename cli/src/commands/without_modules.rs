@@ -2,15 +2,14 @@
 
 use std::{error::Error, process::ExitCode};
 
+use flytewarden_cli::arguments::{PushArguments, Scope};
 use flytewarden_offline::check::Policy;
-
-use crate::{CheckArguments, PushArguments};
 
 const LEFT_OUT: &str = "this build cannot run compiled policies or contact registries. Use a release, or build with: \
     cargo build --profile shipped --package flytewarden-cli --features modules";
 
 /// Says how to get what is needed.
-pub fn load(_: &CheckArguments) -> Result<Vec<Box<dyn Policy>>, Box<dyn Error>> {
+pub fn load(_: &Scope) -> Result<Vec<Box<dyn Policy>>, Box<dyn Error>> {
     Err(LEFT_OUT.into())
 }
 

@@ -3,6 +3,7 @@
 //! A file is a suite, and an object under a policy a test: violations are failures, and what could not be checked is an
 //! error.
 
+use flytewarden::rule::Severity;
 use flytewarden_offline::{
     report::{Finding, Judged, Report as Checked, Unjudged},
     sentences::{Shown, State},
@@ -56,8 +57,15 @@ fn case(judged: &Judged, policy: &str) -> TestCase {
     } else {
         let rules: IndexSet<&str> = violations.iter().map(|violation| &*violation.rule).collect();
         let rules: Vec<&str> = rules.into_iter().collect();
-        let text = lines(violations.into_iter(), judged.more_violations);
-        non_success(NonSuccessKind::Failure, &rules.join(", "), &text)
+        let text = lines(violations.iter().copied(), judged.more_violations);
+        let mut status = non_success(NonSuccessKind::Failure, &rules.join(", "), &text);
+        if let Some(worst) = Severity::VIOLATIONS
+            .into_iter()
+            .find(|own| violations.iter().any(|found| found.severity == Some(own.name())))
+        {
+            status.set_type(worst.name());
+        }
+        status
     };
     // GitLab takes tests of one name for one, whatever suite they are in.
     let name = format!("{} in {}", judged.place.title(), visible(&judged.place.file));
@@ -117,7 +125,9 @@ fn lines<'f>(findings: impl Iterator<Item = &'f Finding>, more: usize) -> String
 }
 
 fn line(finding: &Finding) -> String {
-    let rule = if finding.rule.is_empty() { String::new() } else { format!("{}: ", finding.rule) };
+    let severity = finding.severity.filter(|severity| *severity != "notice");
+    let severity = severity.map(|severity| format!(" ({severity})")).unwrap_or_default();
+    let rule = if finding.rule.is_empty() { String::new() } else { format!("{}{severity}: ", finding.rule) };
     let mend = if finding.mend.is_empty() { String::new() } else { format!("; {}", finding.mend) };
     format!("line {} {}: {rule}{}{mend}", finding.line, finding.place(), finding.problem)
 }

@@ -6,7 +6,7 @@
 
 use std::path::MAIN_SEPARATOR;
 
-use flytewarden::decision;
+use flytewarden::{decision, rule::Severity};
 use flytewarden_offline::{
     check::Policy,
     ignored::Ignored,
@@ -20,8 +20,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 use serde_sarif::sarif::{
     ArtifactLocation, Invocation, Location, LogicalLocation, Message, MultiformatMessageString, Notification,
-    PhysicalLocation, Region, ReportingDescriptor, Result as Entry, ResultLevel, Run, Sarif, Suppression, Tool,
-    ToolComponent,
+    PhysicalLocation, PropertyBag, Region, ReportingDescriptor, Result as Entry, ResultLevel, Run, Sarif, Suppression,
+    Tool, ToolComponent,
 };
 
 /// What a path may hold in a URI as it is.
@@ -99,13 +99,20 @@ fn id(policy: &str, rule: &str) -> String {
 fn descriptor(policy: &str, rule: &str, metadata: Option<&Metadata>) -> ReportingDescriptor {
     let text = |text: &str| MultiformatMessageString::builder().text(text).build();
     let id = id(policy, rule);
-    let Some(Explained { summary, help, page, .. }) = decision::rule(policy, rule).map(Explained::of) else {
+    let Some(declared) = decision::rule(policy, rule) else {
         let mut descriptor = ReportingDescriptor::builder().short_description(text(&id)).id(id).build();
         descriptor.full_description = metadata.and_then(Metadata::description).map(text);
         descriptor.help_uri = metadata.and_then(|metadata| metadata.annotation("url")).map(str::to_owned);
         return descriptor;
     };
+    let Explained { summary, help, page, .. } = Explained::of(declared);
+    let mut properties = PropertyBag::builder().build();
+    if let Some(score) = security_severity(declared.severity) {
+        properties.tags = Some(vec!["security".to_owned()]);
+        properties.additional_properties.insert("security-severity".to_owned(), json!(score));
+    }
     ReportingDescriptor::builder()
+        .properties(properties)
         .id(id)
         .name(rule)
         .short_description(text(summary))
@@ -113,6 +120,18 @@ fn descriptor(policy: &str, rule: &str, metadata: Option<&Metadata>) -> Reportin
         .help(MultiformatMessageString::builder().text(help).markdown(help).build())
         .help_uri(page)
         .build()
+}
+
+/// The score in the middle of the band that GitHub calls by the severity's name.
+///
+/// Source: [SARIF support for code scanning](https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning#reportingdescriptor-object).
+fn security_severity(severity: Severity) -> Option<&'static str> {
+    match severity {
+        Severity::High => Some("8.0"),
+        Severity::Medium => Some("5.5"),
+        Severity::Low => Some("2.0"),
+        Severity::Notice => None,
+    }
 }
 
 fn entry(judged: &Judged, finding: &Finding, level: ResultLevel, rule: usize) -> Entry {

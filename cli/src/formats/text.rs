@@ -8,7 +8,7 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use flytewarden_offline::{
     ignored::{Ignored, Stale},
-    report::{Finding, Judged, Related, Report, Unjudged},
+    report::{Finding, GivenSettings, Judged, Related, Report, Unjudged},
     sentences::{Shown, State},
     shown::{around_user, is_visible, visible},
 };
@@ -27,17 +27,13 @@ const MEND: Style = AnsiColor::Green.on_default();
 pub fn text(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     for judged in &report.objects {
         if !judged.violations.is_empty() || !judged.notices.is_empty() || !judged.ignored.is_empty() {
-            object(judged, out)?;
+            title(judged, out)?;
+            violations_of(judged, out)?;
+            notices(judged, out)?;
+            writeln!(out)?;
         }
     }
-    // Several policies may stumble over the same thing.
-    let is_same = |one: &Unjudged, other: &Unjudged| {
-        let key = |entry: &Unjudged| (entry.file.clone(), entry.line, entry.path.clone(), entry.reason.clone());
-        one.object.is_some() && key(one) == key(other)
-    };
-    for entries in report.unjudged.chunk_by(is_same) {
-        unjudged(entries, out)?;
-    }
+    not_checked(report, out)?;
     if !report.unjudged.is_empty() {
         writeln!(out)?;
     }
@@ -45,6 +41,33 @@ pub fn text(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> 
         sentences(&report.sentences, out)?;
     }
     summary(report, out)
+}
+
+/// Writes the violations and what could not be checked, and nothing if there is neither.
+///
+/// # Errors
+///
+/// `out` cannot be written to.
+pub fn violations(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    for judged in report.objects.iter().filter(|judged| !judged.violations.is_empty()) {
+        title(judged, out)?;
+        violations_of(judged, out)?;
+        writeln!(out)?;
+    }
+    not_checked(report, out)
+}
+
+/// Writes what could not be checked. Several policies may stumble over the same thing, which is written once.
+///
+/// # Errors
+///
+/// `out` cannot be written to.
+pub fn not_checked(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    fn key(Unjudged { file, line, path, reason, .. }: &Unjudged) -> (&str, Option<usize>, &str, &str) {
+        (file, *line, path, reason)
+    }
+    let is_same = |one: &Unjudged, other: &Unjudged| one.object.is_some() && key(one) == key(other);
+    report.unjudged.chunk_by(is_same).try_for_each(|entries| unjudged(entries, out))
 }
 
 /// What the manifests show of the document, a line for each sentence, and below it what is missing.
@@ -68,19 +91,25 @@ fn sentences(sentences: &[Shown], out: &mut (impl Write + ?Sized)) -> io::Result
     writeln!(out)
 }
 
-fn object(judged: &Judged, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
-    let place = &judged.place;
+fn title(Judged { place, .. }: &Judged, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     write!(out, "{TITLE}{}{TITLE:#}  {DIM}{}:{}", place.title(), visible(&place.file), place.line)?;
     if let Some(source) = &place.source {
         write!(out, ", from {}", printable(source))?;
     }
-    writeln!(out, "{DIM:#}")?;
+    writeln!(out, "{DIM:#}")
+}
+
+fn violations_of(judged: &Judged, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     for violation in &judged.violations {
         finding(violation, "✗", BAD, out)?;
     }
-    if judged.more_violations > 0 {
-        writeln!(out, "  {BAD}✗{BAD:#} and {} more", judged.more_violations)?;
+    match judged.more_violations {
+        0 => Ok(()),
+        more => writeln!(out, "  {BAD}✗{BAD:#} and {more} more"),
     }
+}
+
+fn notices(judged: &Judged, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     for notice in &judged.notices {
         finding(notice, "i", WORTH_KNOWING, out)?;
     }
@@ -96,7 +125,7 @@ fn object(judged: &Judged, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
             finding.line
         )?;
     }
-    writeln!(out)
+    Ok(())
 }
 
 fn finding(finding: &Finding, mark: &str, style: Style, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
@@ -106,7 +135,9 @@ fn finding(finding: &Finding, mark: &str, style: Style, out: &mut (impl Write + 
     } else {
         write!(out, "{}", printable(&finding.place()))?;
         let rule = printable(&format!("{}/{}", finding.policy, finding.rule));
-        writeln!(out, "  {DIM}line {}, {rule}{DIM:#}", finding.line)?;
+        let severity = finding.severity.filter(|severity| *severity != "notice");
+        let severity = severity.map(|severity| format!(", {severity}")).unwrap_or_default();
+        writeln!(out, "  {DIM}line {}, {rule}{severity}{DIM:#}", finding.line)?;
     }
     writeln!(out, "    {style}{}{style:#}", printable(&finding.problem))?;
     if !finding.mend.is_empty() {
@@ -186,6 +217,18 @@ fn summary(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         write!(out, " {DIM}Skipped {} whose owner is checked here.{DIM:#}", count(report.made_by_others, "object"))?;
     }
     writeln!(out)?;
+    if !report.rules_off.is_empty() {
+        let rules: Vec<String> =
+            report.rules_off.iter().map(|(rule, found)| format!("{} ({found})", printable(rule))).collect();
+        writeln!(out, "{WORTH_KNOWING}Not reported, since the rules are off: {}.{WORTH_KNOWING:#}", rules.join(", "))?;
+    }
+    if let Some(GivenSettings { from, names }) = report.settings.as_ref().filter(|given| !given.names.is_empty()) {
+        let names: Vec<String> = names.iter().map(|name| printable(name)).collect();
+        writeln!(out, "{DIM}Settings from {}: {}.{DIM:#}", visible(from), names.join(", "))?;
+    }
+    if let Some(file) = &report.configuration {
+        writeln!(out, "{DIM}Options from {}; flytewarden config prints them.{DIM:#}", visible(file))?;
+    }
     for Stale { rule, place } in &report.stale {
         writeln!(
             out,

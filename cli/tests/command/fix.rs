@@ -1,4 +1,4 @@
-//! Filling in manifests, and images' users.
+//! `flytewarden fix`, and images' users.
 
 use std::{
     fs,
@@ -29,20 +29,21 @@ const FILLED: &str = "      securityContext:
 ";
 
 #[test]
-fn a_fix_is_a_diff_that_can_be_applied_and_the_report_is_beside_it() {
-    for named in [".", "./a b/console.yaml", "a b/console.yaml"] {
+fn a_fix_is_a_diff_that_can_be_applied_from_where_it_was_made() {
+    for named in [".", "./a b/console.yaml", "a b/console.yaml", "*"] {
         let folder = folder(&[("a b/console.yaml", CONSOLE.as_bytes())]);
-        let output = flytewarden().args(["check", "--fix", named]).current_dir(folder.path()).output().unwrap();
-        let [diff, report] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
-        assert_eq!(Some(0), output.status.code());
-        assert_eq!(CONSOLE, fs::read_to_string(path(&folder, "a b/console.yaml")).unwrap());
+        let absolute = path(&folder, "a b/console.yaml");
+        let named = if named == "*" { &*absolute } else { named };
+        let output = flytewarden().args(["fix", "--fill", named]).current_dir(folder.path()).output().unwrap();
+        let [diff, said] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert_eq!((Some(0), ""), (output.status.code(), &*said));
+        assert_eq!(CONSOLE, fs::read_to_string(&absolute).unwrap());
         assert!(diff.contains("\n+        runAsUser: 1000\n"), "{diff}");
-        assert!(report.contains("\n1 object checked: no violation, 1 notice.\n"), "{report}");
 
         fs::write(folder.path().join("fix.diff"), diff).unwrap();
         let applied = Command::new("git").args(["apply", "fix.diff"]).current_dir(folder.path()).status().unwrap();
         assert!(applied.success(), "{named}");
-        assert_eq!(format!("{CONSOLE}{FILLED}"), fs::read_to_string(path(&folder, "a b/console.yaml")).unwrap());
+        assert_eq!(format!("{CONSOLE}{FILLED}"), fs::read_to_string(&absolute).unwrap());
     }
 }
 
@@ -50,16 +51,83 @@ fn a_fix_is_a_diff_that_can_be_applied_and_the_report_is_beside_it() {
 fn a_fix_that_is_written_leaves_nothing_to_fix() {
     let folder = folder(&[("console.yaml", CONSOLE.as_bytes()), ("good.yaml", GOOD.as_bytes())]);
     let file = path(&folder, "console.yaml");
-    let first = run(&["check", "--fix", "--write", folder.path().to_str().unwrap()], "");
-    assert_eq!((Some(0), format!("{file}: changed 1 object\n")), (first.code, first.err));
-    assert!(first.out.contains("\n2 objects checked: no violation, 1 notice.\n"), "{}", first.out);
+    let first = run(&["fix", "--fill", "--write", folder.path().to_str().unwrap()], "");
+    assert_eq!((Some(0), "", format!("{file}: changed 1 object\n")), (first.code, &*first.out, first.err));
     assert_eq!(format!("{CONSOLE}{FILLED}"), fs::read_to_string(&file).unwrap());
     assert_eq!(GOOD, fs::read_to_string(path(&folder, "good.yaml")).unwrap());
 
-    let again = run(&["check", "--fix", "--write", &file], "");
-    assert_eq!((Some(0), ""), (again.code, &*again.err));
-    assert!(again.out.contains("\n1 object checked: no violation.\n"), "{}", again.out);
-    assert_eq!("", run(&["check", "--fix", &file], "").out);
+    for arguments in [&["fix", "--fill", "--write", &file][..], &["fix", "--fill", &file], &["fix", &file]] {
+        let again = run(arguments, "");
+        assert_eq!((Some(0), "", ""), (again.code, &*again.out, &*again.err));
+    }
+    let checked = run(&["check", &file], "");
+    assert!(checked.out.contains("\n1 object checked: no violation.\n"), "{}", checked.out);
+}
+
+/// What the findings of a text propose, and what is left.
+#[test]
+fn a_fix_makes_the_changes_that_findings_propose() {
+    let admin = "\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: flyte-admin-config, namespace: flyte}
+data:
+  server.yaml: |
+    server:
+      security:
+        allowCors: true
+        allowedOrigins: # flyteconsole's
+        - '*'
+        - https://console.example.com/
+        allowedHeaders: [flyte-authorization]
+";
+    let fixed = admin.replace("        - '*'\n", "").replace("console.example.com/", "console.example.com");
+    let run = run(&["fix", "--stdout", "-"], admin);
+    assert_eq!((Some(0), "", &*fixed), (run.code, &*run.err, &*run.out));
+}
+
+#[test]
+fn violations_that_need_a_decision_are_counted_and_the_files_are_fixed_all_the_same() {
+    let folder = folder(&[("a.yaml", CONSOLE.as_bytes()), ("b.yaml", BAD.as_bytes())]);
+    let run = run(&["fix", "--fill", "--stdout", &path(&folder, "a.yaml"), &path(&folder, "b.yaml")], "");
+    assert_eq!((Some(0), "1 violation needs a decision; flytewarden check shows it.\n"), (run.code, &*run.err),);
+    assert_eq!(format!("{CONSOLE}{FILLED}---\n{BAD}"), run.out);
+}
+
+#[test]
+fn objects_of_a_running_cluster_are_not_edited_and_that_is_said() {
+    let admin = "\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: flyte-admin-config, namespace: flyte, uid: 5c0f3bc8-0001-4000-8000-000000000000}
+data: {server.yaml: 'server: {security: {allowCors: true, allowedOrigins: [https://console.example.com/]}}'}
+";
+    let run = run(&["fix", "-"], admin);
+    assert_eq!((Some(2), ""), (run.code, &*run.out));
+    assert!(
+        run.err
+            .starts_with("not fixed  <stdin>:1  ConfigMap flyte/flyte-admin-config\n    it is from a running cluster"),
+        "{}",
+        run.err
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_named_and_nothing_else_is_lost() {
+    let folder = folder(&[("a.yaml", CONSOLE.as_bytes()), ("b.yaml", b"a: [")]);
+    let run = run(&["fix", "--fill", folder.path().to_str().unwrap()], "");
+    assert_eq!(Some(2), run.code);
+    assert!(run.out.contains("\n+        runAsUser: 1000\n"), "{}", run.out);
+    assert!(run.err.starts_with("not checked  "), "{}", run.err);
+}
+
+#[test]
+fn the_former_name_of_fix_still_works_and_says_the_new_one() {
+    let run = run(&["check", "--fix", "-"], CONSOLE);
+    assert_eq!(Some(0), run.code);
+    assert!(run.out.contains("\n+        runAsUser: 1000\n"), "{}", run.out);
+    assert!(run.err.starts_with("warning: check --fix is deprecated; use flytewarden fix --fill\n"), "{}", run.err);
+    assert!(run.err.contains("\n1 object checked: no violation.\n"), "{}", run.err);
 }
 
 #[test]
@@ -68,7 +136,7 @@ fn a_fix_fills_in_what_the_settings_say() {
         "settings.yaml",
         b"flyte-non-root: {level: restricted, fill: {'*': {runAsGroup: 7, runAsNonRoot: true}}}",
     )]);
-    let run = run(&["check", "--fix", "--settings", &path(&folder, "settings.yaml"), "-"], CONSOLE);
+    let run = run(&["fix", "--fill", "--settings", &path(&folder, "settings.yaml"), "-"], CONSOLE);
     assert_eq!(Some(0), run.code, "{}", run.err);
     assert!(run.out.starts_with("--- a/<stdin>\n+++ b/<stdin>\n"), "{}", run.out);
     assert!(
@@ -96,13 +164,11 @@ fn what_a_fix_does_not_mend_is_still_a_violation() {
 fn what_cannot_be_edited_is_named_and_is_not_called_good() {
     let json = "{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"flyteconsole\"}, \"spec\": {\"containers\": [{\"name\": \"a\"}]}}\n";
     let folder = folder(&[("pod.json", json.as_bytes()), ("console.yaml", CONSOLE.as_bytes())]);
-    let run = run(&["check", "--fix", "--write", folder.path().to_str().unwrap()], "");
+    let run = run(&["fix", "--fill", "--write", folder.path().to_str().unwrap()], "");
     assert_eq!(Some(2), run.code);
     let file = path(&folder, "pod.json");
-    let said = format!(
-        "not checked  {file}:1 (document 1)  Pod flyteconsole\n    could not set the values of fill: JSON is not edited\n"
-    );
-    assert!(run.out.contains(&said), "{}", run.out);
+    let said = format!("not fixed  {file}:1  Pod flyteconsole\n    JSON is not edited\n");
+    assert!(run.err.contains(&said), "{}", run.err);
     assert_eq!(json, fs::read_to_string(&file).unwrap());
     assert_eq!(format!("{CONSOLE}{FILLED}"), fs::read_to_string(path(&folder, "console.yaml")).unwrap());
 }
@@ -111,7 +177,7 @@ fn what_cannot_be_edited_is_named_and_is_not_called_good() {
 fn a_file_that_is_given_twice_is_fixed_once() {
     let folder = folder(&[("console.yaml", CONSOLE.as_bytes())]);
     let (file, again) = (path(&folder, "console.yaml"), folder.path().to_str().unwrap().to_owned());
-    let run = run(&["check", "--fix", &file, &again], "");
+    let run = run(&["fix", "--fill", &file, &again], "");
     assert_eq!(1, run.out.matches("\n+        runAsUser: 1000\n").count(), "{}", run.out);
 }
 
@@ -135,12 +201,12 @@ fn nothing_is_written_through_a_link_that_leaves_the_folder() {
     for (named, written) in [("out.yaml", false), ("within.yaml", false), ("", true)] {
         let named = folder.path().join("named").join(named);
         // Without --write, a diff has no more.
-        let diff = run(&["check", "--fix", named.to_str().unwrap()], "");
-        let run = run(&["check", "--fix", "--write", named.to_str().unwrap()], "");
+        let diff = run(&["fix", "--fill", named.to_str().unwrap()], "");
+        let run = run(&["fix", "--fill", "--write", named.to_str().unwrap()], "");
         let is_within = named.ends_with("within.yaml");
-        assert_eq!((Some(if is_within { 0 } else { 2 }), diff.code), (run.code, run.code), "{named:?}: {}", run.out);
-        let said = "could not set the values of fill: a link leads out of the given directory";
-        assert_eq!(!is_within, run.out.contains(said) && diff.err.contains(said), "{named:?}: {}", run.out);
+        assert_eq!((Some(if is_within { 0 } else { 2 }), diff.code), (run.code, run.code), "{named:?}: {}", run.err);
+        let said = "\n    a link leads out of the given directory\n";
+        assert_eq!(!is_within, run.err.contains(said) && diff.err.contains(said), "{named:?}: {}", run.err);
         let expected = if written { 1 } else { usize::from(is_within) };
         assert_eq!(expected, diff.out.matches("/a/console.yaml\n+++ ").count(), "{}", diff.out);
         for file in ["console.yaml", "deep/console.yaml", "hard.yaml"] {
@@ -160,9 +226,9 @@ fn nothing_is_written_through_a_link_that_leaves_the_folder() {
     let closed = inside.join("closed.yaml");
     fs::write(&closed, CONSOLE).unwrap();
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o444)).unwrap();
-    let run = run(&["check", "--fix", "--write", closed.to_str().unwrap()], "");
+    let run = run(&["fix", "--fill", "--write", closed.to_str().unwrap()], "");
     assert_eq!(Some(2), run.code);
-    assert!(run.out.contains("could not set the values of fill: it is read-only"), "{}", run.out);
+    assert!(run.err.contains("it is read-only"), "{}", run.err);
     assert_eq!(CONSOLE, fs::read_to_string(closed).unwrap());
 }
 
@@ -192,7 +258,7 @@ fn a_diff_changes_the_files_that_it_is_about_and_no_others() {
         let folder = folder(&[("victim", b"secret\n"), (name, CONSOLE.as_bytes())]);
         let file = folder.path().join(name);
         let mut check = flytewarden();
-        check.args(["check", "--fix", "."]).current_dir(folder.path());
+        check.args(["fix", "--fill", "."]).current_dir(folder.path());
         let diff = check.output().unwrap().stdout;
         fs::write(folder.path().join("fix.diff"), &diff).unwrap();
         let diff = String::from_utf8(diff).unwrap();
@@ -213,7 +279,7 @@ fn a_diff_changes_the_files_that_it_is_about_and_no_others() {
 #[cfg(feature = "modules")]
 fn modules_that_fill_in_nothing_cannot_fix() {
     let module = crate::root().join("dist/flyte-admin-cors.wasm");
-    let run = run(&["check", "--fix", "--module", module.to_str().unwrap(), "-"], CONSOLE);
+    let run = run(&["fix", "--fill", "--module", module.to_str().unwrap(), "-"], CONSOLE);
     let problem = "error: the setting fill needs flyte-non-root, which is not among these policies\n";
     assert_eq!((Some(2), problem), (run.code, &*run.err));
 }
@@ -223,19 +289,18 @@ fn modules_that_fill_in_nothing_cannot_fix() {
 fn the_module_of_every_policy_fixes_too() {
     for module in ["flytewarden", "flyte-non-root-image-user"] {
         let module = crate::root().join(format!("dist/{module}.wasm"));
-        let run = run(&["check", "--fix", "--module", module.to_str().unwrap(), "-"], CONSOLE);
+        let run = run(&["fix", "--fill", "--module", module.to_str().unwrap(), "-"], CONSOLE);
         assert_eq!(Some(0), run.code, "{}", run.err);
         assert!(run.out.contains("\n+        runAsUser: 1000\n"), "{}", run.out);
     }
 }
 
 #[test]
-fn standard_input_is_printed_with_what_is_filled_in() {
-    let filled = run(&["check", "--fix", "--write", "-"], CONSOLE);
-    assert_eq!(Some(0), filled.code, "{}", filled.err);
-    assert!(filled.out.contains("\n        runAsUser: 1000\n"), "{}", filled.out);
-    assert!(filled.err.contains("no violation"), "{}", filled.err);
-    let again = run(&["check", "--fix", "--write", "-"], &filled.out);
+fn standard_input_is_printed_as_a_post_renderer_of_helm_prints_it() {
+    let filled = run(&["fix", "--fill", "--stdout", "-"], CONSOLE);
+    assert_eq!((Some(0), ""), (filled.code, &*filled.err));
+    assert_eq!(format!("{CONSOLE}{FILLED}"), filled.out);
+    let again = run(&["fix", "--fill", "--stdout", "-"], &filled.out);
     assert_eq!((Some(0), &filled.out), (again.code, &again.out), "as it is, where nothing is left to fill in");
 }
 

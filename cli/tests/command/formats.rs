@@ -13,7 +13,7 @@ fn json_has_every_count_and_place() {
     let report: Value = serde_json::from_str(&run.out).unwrap();
     assert_eq!("flytewarden-report/v1", report["format"]);
     let counts = serde_json::json!({
-        "judged": 2, "refused": 1, "violations": 1, "ignored": 0, "notices": 0, "unjudged": 1, "outOfScope": 1
+        "judged": 2, "refused": 1, "violations": 1, "high": 1, "medium": 0, "low": 0, "ignored": 0, "notices": 0, "unjudged": 1, "outOfScope": 1
     });
     assert_eq!(counts, report["summary"]);
     assert_eq!(serde_json::json!({"Service": 1}), report["outOfScope"]);
@@ -126,7 +126,7 @@ fn junit_has_a_test_for_each_object_under_each_policy() {
     assert_eq!(3, suite.tests);
     let sentences = &report.test_suites[1];
     assert_eq!(("Flyte's Security Overview", 6, 0), (sentences.name.as_str(), sentences.tests, sentences.failures));
-    assert!(run.out.contains("<failure message=\"runs-as-root\">line "), "{}", run.out);
+    assert!(run.out.contains("<failure message=\"runs-as-root\" type=\"high\">line "), "{}", run.out);
     assert!(run.out.contains("<error message=\"not checked\">line "), "{}", run.out);
 }
 

@@ -1,5 +1,6 @@
 //! The command as people use it: what they type, what they read, and the exit code.
 
+mod config;
 mod deployments;
 mod fix;
 mod formats;
@@ -97,7 +98,7 @@ fn violations_exit_with_1_and_name_object_line_path_reason_and_mend() {
     assert_eq!(Some(1), run.code);
     let expected = "\
 Pod bad  <stdin>:6
-  ✗ spec.containers[0] \"a\"  line 11, flyte-non-root/runs-as-root
+  ✗ spec.containers[0] \"a\"  line 11, flyte-non-root/runs-as-root, high
     runs as root (runAsUser: 0)
     → set securityContext.runAsUser to the image's non-zero uid
 
@@ -435,7 +436,7 @@ fn the_picture_of_the_report_is_true() {
 fn rules_are_explained_by_their_names() {
     let one = run(&["explain", "flyte-non-root/runs-as-root"], "");
     assert_eq!((Some(0), ""), (one.code, &*one.err));
-    assert!(one.out.starts_with("flyte-non-root/runs-as-root (violation)\n  finds: "), "{}", one.out);
+    assert!(one.out.starts_with("flyte-non-root/runs-as-root (high)\n  finds: "), "{}", one.out);
     assert_eq!(4, one.out.lines().count(), "{}", one.out);
     let of_two = run(&["explain", "plain-http"], "").out;
     assert!(

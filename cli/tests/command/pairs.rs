@@ -43,7 +43,7 @@ fn a_broken_pair_is_found_across_files_and_said_to_be_found_without_a_cluster() 
     let paths = [path(&folder, "console.yaml"), path(&folder, "admin.yaml")];
     let run = run(&["check", "--namespace", "flyte", &paths[0], &paths[1]], "");
     assert_eq!(Some(1), run.code, "{}", run.out);
-    assert!(run.out.contains("line 11, flyte-console-url/cut-off\n    flyteconsole, loaded from "), "{}", run.out);
+    assert!(run.out.contains("line 11, flyte-console-url/cut-off, low\n    flyteconsole, loaded from "), "{}", run.out);
     assert!(run.out.contains("(Ingress flyte/flyteconsole)"), "{}", run.out);
     assert!(run.out.contains("→ add `- https://console.example.com` to allowedOrigins there"), "{}", run.out);
     for related in [

@@ -17,6 +17,7 @@ use flytewarden_cli::{
     DEFAULT_TIME,
     check::check,
     engine::{self, Module},
+    inputs::Inputs,
 };
 use flytewarden_e2e::{
     cases,
@@ -350,5 +351,5 @@ fn the_key_is_never_shown() {
         images: flytewarden_offline::images::Images::default(),
         namespaces: flytewarden_offline::report::Namespaces::All,
     };
-    is_silent(&json!(check(&with, Report::default(), &[file], &[], false).report).to_string(), "the command");
+    is_silent(&json!(check(&with, Report::default(), &Inputs::find(&[file], &[]))).to_string(), "the command");
 }

@@ -6,10 +6,13 @@ use flytewarden_cli::{
     DEFAULT_TIME,
     check::check,
     engine::{Engine, Module},
+    fix::{Fixes, fix},
+    inputs::Inputs,
 };
 use flytewarden_e2e::{cases, charts, modules, native, reports, root};
 use flytewarden_offline::{
     check::{Check, Policy},
+    ignored::Omissions,
     images::Images,
     linked::Linked,
     report::{Namespaces, Report},
@@ -61,8 +64,10 @@ fn report<P: Policy>(policies: &[P], paths: &[PathBuf]) -> String {
         images: Images::default(),
         namespaces: Namespaces::All,
     };
-    let checked = check(&with, Report::default(), paths, &[], true);
-    let fixed: Vec<&String> = checked.fixed.iter().map(|file| &file.fixed.text).collect();
-    assert!(!fixed.is_empty());
-    serde_json::to_string_pretty(&json!({"report": checked.report, "fixed": fixed})).expect("a report is JSON")
+    let inputs = Inputs::find(paths, &[]);
+    let report = check(&with, Report::default(), &inputs);
+    let Fixes { files, report: after } = fix(&with, &Omissions::default(), &inputs);
+    let fixed: Vec<&String> = files.iter().map(|file| &file.fixed.text).collect();
+    assert!(files.iter().any(|file| file.fixed.objects() > 0));
+    serde_json::to_string_pretty(&json!({"report": report, "fixed": fixed, "after": after})).expect("a report is JSON")
 }

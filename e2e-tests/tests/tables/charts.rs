@@ -3,12 +3,14 @@
 use std::sync::LazyLock;
 
 use flytewarden_cli::{
-    check::{Checked, FixedFile, check},
+    check::check,
     diff::diff,
+    inputs::{Input, Inputs},
 };
 use flytewarden_e2e::{charts, native};
 use flytewarden_offline::{
-    check::Check,
+    check::{Check, File},
+    fix::Fixed,
     images::Images,
     linked::Linked,
     report::{Judged, Namespaces, Report},
@@ -140,7 +142,7 @@ fn check_chart(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> 
         images: Images::default(),
         namespaces: Namespaces::All,
     };
-    let report = check(&with, Report::default(), &[charts().join(chart)], &[], false).report;
+    let report = check(&with, Report::default(), &Inputs::find(&[charts().join(chart)], &[]));
     let mut found = Vec::new();
     for object in &report.objects {
         for violation in object.violations.iter().filter(|violation| violation.policy == policy) {
@@ -165,8 +167,12 @@ fn check_filled() -> Result<(), Failed> {
         images: Images::default(),
         namespaces: Namespaces::All,
     };
-    let Checked { report, fixed } =
-        check(&with, Report::default(), &[charts().join("flyte-v0.13.0-sandbox.yaml")], &[], true);
+    let inputs = Inputs::find(&[charts().join("flyte-v0.13.0-sandbox.yaml")], &[]);
+    let files: Vec<File> = inputs.files.iter().map(Input::read).collect();
+    let mut run = with.start(&files, Report::default());
+    let mut fixed = Fixed::of(files[0].text.as_ref()?);
+    fixed.improve([].into_iter(), &run.add(&files[0]));
+    let report = run.finish();
     let is_filled = |object: &&Judged| object.notices.iter().any(|notice| notice.rule == "filled");
     let filled: Vec<_> = report.objects.iter().filter(is_filled).map(|object| object.place.title()).collect();
     let expected = [
@@ -178,10 +184,9 @@ fn check_filled() -> Result<(), Failed> {
         "CronJob flyte/syncresources",
         "Job flyte/flyte-pod-webhook-secret",
     ];
-    let [FixedFile { fixed, .. }] = &fixed[..] else { return Err("another number of files".into()) };
-    let diff = diff(fixed, "x".as_ref())?;
+    let diff = diff(&fixed, "x".as_ref())?;
     let removed = diff.lines().skip(2).any(|line| line.starts_with('-'));
-    if filled != expected || fixed.objects != expected.len() || !fixed.left.is_empty() || removed {
+    if filled != expected || fixed.objects() != expected.len() || !fixed.left.is_empty() || removed {
         return Err(format!("{filled:#?} {fixed:#?}").into());
     }
     Ok(())

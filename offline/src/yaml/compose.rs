@@ -82,7 +82,8 @@ enum Content {
         fields: IndexMap<String, Node>,
         /// Those that are its own, where none may be given twice.
         own: BTreeSet<String>,
-        key: Option<Key>,
+        /// With its line.
+        key: Option<(Key, usize)>,
     },
 }
 
@@ -123,7 +124,7 @@ impl Composer {
                 if self.expects_key() {
                     let key = key(&scalar).map_err(|reason| Malformed { line, reason })?;
                     if anchor.is_some() {
-                        let node = Node { line, value: Value::String(text.to_owned()) };
+                        let node = Node { line, key_line: line, value: Value::String(text.to_owned()) };
                         self.keep(anchor, &Anchored { node, nodes: 1, weight: NODE_WEIGHT + text.len(), levels: 0 })?;
                     }
                     return self.add_key(key, line);
@@ -131,7 +132,7 @@ impl Composer {
                 let value = value(&scalar, self.dialect).map_err(|reason| Malformed { line, reason })?;
                 self.count(1, line)?;
                 let weight = NODE_WEIGHT + text.len();
-                let done = Anchored { node: Node { line, value }, nodes: 1, weight, levels: 0 };
+                let done = Anchored { node: Node { line, key_line: line, value }, nodes: 1, weight, levels: 0 };
                 self.keep(anchor, &done)?;
                 self.add(done)
             }
@@ -161,7 +162,7 @@ impl Composer {
             return Err(too_much(line));
         }
         let Some(Some(mut anchored)) = self.anchors.get(name).cloned() else { return Ok(()) };
-        anchored.node.line = line;
+        (anchored.node.line, anchored.node.key_line) = (line, line);
         match anchored.node.value {
             _ if !self.expects_key() => self.add(anchored),
             Value::String(text) => self.add_key(Key::Text(text), line),
@@ -191,7 +192,7 @@ impl Composer {
             Content::List(items) => Value::List(items),
             Content::Map { fields, .. } => Value::Map(fields),
         };
-        let done = Anchored { node: Node { line, value }, nodes: self.nodes - nodes, weight, levels };
+        let done = Anchored { node: Node { line, key_line: line, value }, nodes: self.nodes - nodes, weight, levels };
         self.keep(anchor.as_deref(), &done)?;
         self.add(done)
     }
@@ -228,7 +229,7 @@ impl Composer {
             {
                 return Err(Malformed { line, reason: format!("the key {text} is given twice") });
             }
-            *key = Some(next);
+            *key = Some((next, line));
         }
         Ok(())
     }
@@ -244,14 +245,14 @@ impl Composer {
         match &mut parent.content {
             Content::List(items) => items.push(node),
             Content::Map { fields, key, .. } => match (key.take(), node) {
-                (Some(Key::Text(key)), node) => {
-                    fields.insert(key, node);
+                (Some((Key::Text(key), key_line)), node) => {
+                    fields.insert(key, Node { key_line, ..node });
                 }
                 // Over what is there, and under what comes: yaml.v2 puts them in as they come, the first of a list last.
-                (Some(Key::Merge), Node { value: Value::List(maps), .. }) if maps.iter().all(is_map) => {
+                (Some((Key::Merge, _)), Node { value: Value::List(maps), .. }) if maps.iter().all(is_map) => {
                     fields.extend(maps.into_iter().rev().flat_map(fields_of));
                 }
-                (Some(Key::Merge), node) if is_map(&node) => fields.extend(fields_of(node)),
+                (Some((Key::Merge, _)), node) if is_map(&node) => fields.extend(fields_of(node)),
                 (_, node) => {
                     return Err(Malformed { line: node.line, reason: "the value of << must be a map".to_owned() });
                 }

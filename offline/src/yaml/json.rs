@@ -49,6 +49,6 @@ impl<'t> Reader<'t> {
                 float => number(float.as_f64()?)?,
             }),
         };
-        Some(Node { line, value })
+        Some(Node { line, key_line: line, value })
     }
 }

@@ -22,6 +22,8 @@ use serde_json::Number;
 pub struct Node {
     /// The line, from 1, in the text given to [`documents`].
     pub line: usize,
+    /// The line of its key, if it is the value of one; `line` otherwise.
+    pub key_line: usize,
     /// The value.
     pub value: Value,
 }
@@ -122,7 +124,7 @@ pub fn texts(text: &str) -> Result<Option<BTreeMap<String, Option<String>>>, Mal
         Value::Map(fields) => fields,
         _ => return Err(Malformed { line: root.line, reason: "must be a map".to_owned() }),
     };
-    let texts = fields.into_iter().map(|(name, Node { line, value })| match value {
+    let texts = fields.into_iter().map(|(name, Node { line, value, .. })| match value {
         Value::Null => Ok((name, None)),
         Value::String(text) => Ok((name, Some(text))),
         Value::List(_) => Err(no_text(line, "a list")),
@@ -189,6 +191,7 @@ fn number(value: f64) -> Option<Number> {
 impl Node {
     fn shift(&mut self, lines: usize) {
         self.line += lines;
+        self.key_line += lines;
         match &mut self.value {
             Value::List(items) => items.iter_mut().for_each(|item| item.shift(lines)),
             Value::Map(fields) => fields.values_mut().for_each(|value| value.shift(lines)),

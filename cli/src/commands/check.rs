@@ -1,0 +1,155 @@
+//! `flytewarden check`.
+
+use std::{
+    error::Error,
+    ffi::OsString,
+    fs,
+    io::{self, BufWriter, Write},
+    path::Path,
+    process::ExitCode,
+};
+
+use flytewarden::rule::Severity;
+use flytewarden_cli::{
+    arguments::{ALL, CheckArguments, Command, Format},
+    check::check,
+    config::{Config, Unusable},
+    formats::{junit::junit, sarif::sarif, text},
+    inputs::Inputs,
+};
+use flytewarden_offline::{
+    check::Policy,
+    ignored::Baseline,
+    report::{Report, Summary},
+    sentences::State,
+};
+
+use super::{Setup, UNJUDGED, VIOLATIONS, configured, finish, fix, json, shown};
+
+/// Checks manifests.
+pub fn run(arguments: CheckArguments, line: &[OsString]) -> Result<ExitCode, Box<dyn Error>> {
+    let configured = match configured(line, &arguments.scope) {
+        Ok((Command::Check(arguments), config)) => Ok((arguments, config)),
+        Ok(_) => return Err("the configuration file changes the command".into()),
+        Err(error) => Err(error),
+    };
+    match configured {
+        Err(error) => not_started(&arguments, error),
+        Ok((arguments, config)) => {
+            let setup = Setup::of(&arguments.scope, config.as_ref(), arguments.fix);
+            match setup {
+                Err(error) => not_started(&arguments, error),
+                Ok(setup) if arguments.list => list(&setup),
+                Ok(setup) if arguments.fix => fix::former(&arguments, setup),
+                Ok(setup) => checked(&arguments, setup, config.as_ref()),
+            }
+        }
+    }
+}
+
+fn checked(arguments: &CheckArguments, setup: Setup, config: Option<&Config>) -> Result<ExitCode, Box<dyn Error>> {
+    let inputs = Inputs::find(&arguments.scope.paths, &arguments.scope.exclude);
+    let mut report = check(&setup.check(), Report::without(setup.omissions.clone()), &inputs);
+    report.settings.clone_from(&setup.given);
+    report.configuration = config.map(|config| shown(&config.file));
+    if let Some(file) = &arguments.write_baseline {
+        return write_baseline(file, &report);
+    }
+    write(arguments, &report, &setup.policies, &mut anstream::stdout().lock())?;
+    Ok(code(arguments, &report))
+}
+
+/// Writes the report to the files of `--output`, and prints it.
+pub fn write(
+    arguments: &CheckArguments,
+    report: &Report,
+    policies: &[Box<dyn Policy>],
+    out: &mut impl Write,
+) -> Result<(), Box<dyn Error>> {
+    for (format, file) in &arguments.output {
+        let mut text = Vec::new();
+        write_as(*format, arguments.quiet, report, policies, &mut anstream::StripStream::new(&mut text))?;
+        fs::write(file, text).map_err(|error| format!("--output {}: {error}", shown(file)))?;
+    }
+    let mut out = BufWriter::new(out);
+    let written = write_as(arguments.format, arguments.quiet, report, policies, &mut out);
+    finish(written.and_then(|()| out.flush()))
+}
+
+fn write_as(
+    format: Format,
+    is_quiet: bool,
+    report: &Report,
+    policies: &[Box<dyn Policy>],
+    out: &mut impl Write,
+) -> io::Result<()> {
+    match format {
+        Format::Text if is_quiet => text::violations(report, out),
+        Format::Text => text::text(report, out),
+        Format::Json => json(report, out),
+        Format::Sarif => json(&sarif(report, policies), out),
+        Format::Junit => junit(report).map_err(io::Error::other).and_then(|xml| out.write_all(xml.as_bytes())),
+    }
+}
+
+/// The exit code for a report.
+pub fn code(arguments: &CheckArguments, report: &Report) -> ExitCode {
+    let is_required = |name: &str| arguments.require.iter().any(|required| required == ALL || required == name);
+    let mut missing = report.sentences.iter().filter(|shown| shown.state == State::NotShown);
+    let is_missing = missing.any(|shown| is_required(shown.name));
+    let Summary { violations, medium, low, notices, unjudged, .. } = report.summary;
+    let failures = match arguments.fail_on.least() {
+        // Those of other people's modules have no severity, and may be the worst.
+        Some(Severity::High) => violations - medium - low,
+        Some(Severity::Medium) => violations - low,
+        Some(Severity::Low) => violations,
+        Some(Severity::Notice) => violations + notices,
+        None => 0,
+    };
+    match failures {
+        _ if unjudged > 0 || is_missing => ExitCode::from(UNJUDGED),
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(VIOLATIONS),
+    }
+}
+
+/// Says that nothing was checked: people get a message, and programs a report in the format that they asked for.
+fn not_started(arguments: &CheckArguments, error: Box<dyn Error>) -> Result<ExitCode, Box<dyn Error>> {
+    let mut report = Report::default();
+    match error.downcast_ref::<Unusable>() {
+        Some(Unusable { what, file, line, reason }) => report.add_unread(file, *line, format!("{what}: {reason}")),
+        None => report.add_unread("flytewarden", None, error.to_string()),
+    }
+    if arguments.format == Format::Text {
+        write(arguments, &report, &[], &mut io::sink())?;
+        return Err(error);
+    }
+    anstream::eprintln!("error: {}", text::printable(&error.to_string()));
+    write(arguments, &report, &[], &mut anstream::stdout().lock())?;
+    Ok(ExitCode::from(UNJUDGED))
+}
+
+fn list(setup: &Setup) -> Result<ExitCode, Box<dyn Error>> {
+    let mut out = BufWriter::new(anstream::stdout().lock());
+    let width = setup.policies.iter().map(|policy| policy.name().len()).max().unwrap_or(0);
+    for policy in &setup.policies {
+        let description = policy.metadata().description().unwrap_or_default();
+        finish(writeln!(out, "{:width$}  {}", text::printable(policy.name()), text::printable(description)))?;
+    }
+    finish(out.flush()).map(|()| ExitCode::SUCCESS)
+}
+
+/// Writes the violations to a file. If something could not be checked, it prints the report instead.
+fn write_baseline(file: &Path, report: &Report) -> Result<ExitCode, Box<dyn Error>> {
+    let mut out = anstream::stdout().lock();
+    if !report.unjudged.is_empty() {
+        finish(text::text(report, &mut out).and_then(|()| out.flush()))?;
+        return Ok(ExitCode::from(UNJUDGED));
+    }
+    let baseline = Baseline::of(report);
+    fs::write(file, serde_json::to_string_pretty(&baseline)? + "\n")
+        .map_err(|error| format!("{}: {error}", shown(file)))?;
+    let violations = if baseline.count() == 1 { "violation" } else { "violations" };
+    let file = text::printable(&shown(file));
+    finish(writeln!(out, "Wrote {} {violations} to {file}.", baseline.count())).map(|()| ExitCode::SUCCESS)
+}

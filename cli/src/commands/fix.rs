@@ -1,0 +1,126 @@
+//! `flytewarden fix`.
+
+use std::{
+    env,
+    error::Error,
+    ffi::OsString,
+    io::{BufWriter, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use flytewarden_cli::{
+    arguments::{CheckArguments, Command, FixArguments, Scope},
+    diff::diff,
+    files::{Resolved, replace},
+    fix::{FixedFile, Fixes, fix},
+    formats::text::{self, printable},
+    inputs::Inputs,
+};
+use flytewarden_offline::{fix::Left, shown::visible};
+
+use super::{Setup, UNJUDGED, check, configured, finish};
+
+/// What becomes of the fixed manifests.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Target {
+    /// They are printed as a diff.
+    Diff,
+    /// They replace the files.
+    Files,
+    /// They are printed.
+    Stdout,
+}
+
+/// Fixes manifests.
+pub fn run(arguments: FixArguments, line: &[OsString]) -> Result<ExitCode, Box<dyn Error>> {
+    let (Command::Fix(arguments), config) = configured(line, &arguments.scope)? else {
+        return Err("the configuration file changes the command".into());
+    };
+    let setup = Setup::of(&arguments.scope, config.as_ref(), arguments.fill)?;
+    let target = match (arguments.write, arguments.stdout) {
+        (true, _) => Target::Files,
+        (_, true) => Target::Stdout,
+        _ => Target::Diff,
+    };
+    let (Fixes { report, .. }, left) = fixed(&setup, &arguments.scope, target)?;
+    let mut out = anstream::stderr().lock();
+    let written = text::not_checked(&report, &mut out).and_then(|()| {
+        left.iter().try_for_each(|(file, Left { line, title, reason, .. })| {
+            writeln!(out, "not fixed  {}:{line}  {}\n    {}", visible(file), visible(title), printable(reason))
+        })?;
+        match report.summary.violations {
+            0 => Ok(()),
+            1 => writeln!(out, "1 violation needs a decision; flytewarden check shows it."),
+            more => writeln!(out, "{more} violations need a decision; flytewarden check shows them."),
+        }
+    });
+    finish(written)?;
+    let is_done = left.is_empty() && report.unjudged.is_empty();
+    Ok(if is_done { ExitCode::SUCCESS } else { ExitCode::from(UNJUDGED) })
+}
+
+/// Does what `check --fix` did: fixes and fills, and reports on what is left.
+pub fn former(arguments: &CheckArguments, setup: Setup) -> Result<ExitCode, Box<dyn Error>> {
+    let scope = &arguments.scope;
+    let reads_input = Inputs::find(&scope.paths, &scope.exclude).files.iter().any(|input| input.is_standard());
+    let target = match (arguments.write, reads_input) {
+        (true, true) => Target::Stdout,
+        (true, false) => Target::Files,
+        _ => Target::Diff,
+    };
+    anstream::eprintln!("warning: check --fix is deprecated; use flytewarden fix --fill");
+    let (Fixes { mut report, .. }, left) = fixed(&setup, scope, target)?;
+    for (file, left) in &left {
+        report.add_unfixed(file, left);
+    }
+    match target {
+        Target::Files => check::write(arguments, &report, &setup.policies, &mut anstream::stdout().lock())?,
+        _ => check::write(arguments, &report, &setup.policies, &mut anstream::stderr().lock())?,
+    }
+    Ok(check::code(arguments, &report))
+}
+
+/// Fixes manifests, and returns with them what could not be fixed, with the file of each.
+fn fixed(setup: &Setup, scope: &Scope, target: Target) -> Result<(Fixes, Vec<(String, Left)>), Box<dyn Error>> {
+    let fixes = fix(&setup.check(), &setup.omissions, &Inputs::find(&scope.paths, &scope.exclude));
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut left = Vec::new();
+    let mut is_first = true;
+    for FixedFile { name, place, is_standard, fixed } in &fixes.files {
+        let whole = |reason: String| Left { line: 1, document: 1, title: String::new(), reason };
+        left.extend(fixed.left.iter().map(|left| (name.clone(), left.clone())));
+        if target == Target::Stdout || target == Target::Files && *is_standard {
+            let between = if is_first || fixed.text.starts_with("---") { "" } else { "---\n" };
+            let end = if fixed.text.ends_with('\n') { "" } else { "\n" };
+            is_first = false;
+            finish(write!(out, "{between}{}{end}", fixed.text))?;
+        } else if fixed.objects() > 0 {
+            let done = place.as_ref().map_err(Clone::clone).and_then(|place| match target {
+                Target::Files => replace(&place.path, &fixed.before, &fixed.text).map(|()| String::new()),
+                _ => diff(fixed, &from_here(place)),
+            });
+            match done {
+                Err(reason) => left.push((name.clone(), whole(reason))),
+                Ok(_) if target == Target::Files => {
+                    let objects = if fixed.objects() == 1 { "object" } else { "objects" };
+                    anstream::eprintln!("{}: changed {} {objects}", printable(name), fixed.objects());
+                }
+                Ok(diff) => finish(out.write_all(diff.as_bytes()))?,
+            }
+        }
+    }
+    finish(out.flush())?;
+    drop(out);
+    Ok((fixes, left))
+}
+
+/// A file's name in a diff, so that `git apply` and `patch -p1` find it from the working directory; outside of it, from the root.
+fn from_here(Resolved { path, shown }: &Resolved) -> PathBuf {
+    let here = env::current_dir().unwrap_or_default();
+    match shown.strip_prefix(&here) {
+        Ok(below) => below.to_owned(),
+        Err(_) if shown.starts_with("..") => path.clone(),
+        Err(_) => shown.clone(),
+    }
+}

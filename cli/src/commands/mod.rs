@@ -1,0 +1,217 @@
+//! The subcommands, and what several of them need first.
+
+pub mod check;
+pub mod config;
+pub mod fix;
+#[cfg_attr(not(feature = "modules"), path = "without_modules.rs")]
+pub mod modules;
+
+use std::{
+    error::Error,
+    ffi::OsString,
+    io::{self, Write},
+    path::Path,
+    time::SystemTime,
+};
+
+use clap::{CommandFactory, Parser};
+use flytewarden::{decision, oauth_tls::LINKED};
+use flytewarden_cli::{
+    arguments::{ALL, Arguments, Command, Scope},
+    config::{Config, Unusable, problem},
+    explain,
+    files::{MOST_OF_SETTINGS, read_file_text},
+    formats::text::{self, without_user},
+};
+use flytewarden_offline::{
+    check::{Check, Policy},
+    ignored::{Baseline, Omissions},
+    images::Images,
+    linked,
+    report::{GivenSettings, Namespaces},
+    settings::{Settings, WrongSettings},
+};
+use serde::Serialize;
+
+/// The exit code if violations were found.
+pub const VIOLATIONS: u8 = 1;
+/// The exit code if something could not be checked.
+pub const UNJUDGED: u8 = 2;
+
+/// The command line with what the configuration file adds to it.
+pub fn configured(line: &[OsString], scope: &Scope) -> Result<(Command, Option<Config>), Box<dyn Error>> {
+    let command = Arguments::command();
+    let check = command.find_subcommand("check").ok_or("there is no check")?;
+    let config = Config::find(scope.config.as_deref(), check)?;
+    let line = match &config {
+        None => line.to_vec(),
+        Some(config) => config.added_to(line, &command).map_err(|error| problem(&error))?,
+    };
+    let arguments = Arguments::try_parse_from(line).map_err(|error| problem(&error))?;
+    Ok((arguments.command, config))
+}
+
+/// What to check with, once every file of options is read.
+pub struct Setup {
+    /// The policies to run.
+    pub policies: Vec<Box<dyn Policy>>,
+    settings: Settings,
+    namespace: String,
+    namespaces: Namespaces,
+    images: Images,
+    /// What the report leaves out.
+    pub omissions: Omissions,
+    /// The settings that somebody gave, and where.
+    pub given: Option<GivenSettings>,
+}
+
+impl Setup {
+    /// Reads the files of options, and loads the policies. With `fill`, flyte-non-root sets missing users.
+    ///
+    /// # Errors
+    ///
+    /// [`Unusable`], or a policy that cannot be loaded or needs settings.
+    pub fn of(scope: &Scope, config: Option<&Config>, fill: bool) -> Result<Self, Box<dyn Error>> {
+        let policies = policies(scope)?;
+        let (settings, source) = settings(scope, config, &policies)?;
+        let given = source.map(|from| GivenSettings { from, names: settings.names() });
+        let omissions = Omissions {
+            knows: |policy, rule| decision::rule(policy, rule).is_some(),
+            on: rules("--rule", &scope.rules, &policies)?,
+            off: rules("--skip", &scope.skip, &policies)?,
+            baseline: option_file("baseline", scope.baseline.as_deref(), Baseline::read)?,
+        };
+        let policies = chosen(policies, scope)?;
+        for policy in policies.iter().filter(|policy| !settings.has(policy.name())) {
+            let needed = |problem| format!("{} needs settings: {problem}", policy.name());
+            policy.validate_settings("{}").map_err(needed)?;
+        }
+        let settings = if fill { settings.or("fill", "flyte", &policies)? } else { settings };
+        let settings = match &scope.image_users {
+            Some(_) => settings.or("imageUser", "check", &policies)?,
+            None => settings,
+        };
+        let images = option_file("image users", scope.image_users.as_deref(), Images::read)?.unwrap_or_default();
+        let namespaces = match &scope.namespaces[..] {
+            [] => Namespaces::Flytes,
+            named if named.iter().any(|name| name == ALL) => Namespaces::All,
+            named => Namespaces::Named(named.to_vec()),
+        };
+        Ok(Self { policies, settings, namespace: scope.namespace.clone(), namespaces, images, omissions, given })
+    }
+
+    /// The settings of each policy that has any, as JSON.
+    pub fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.settings.by_policy()
+    }
+
+    /// What to check with.
+    pub fn check(&self) -> Check<'_, Box<dyn Policy>> {
+        let Self { policies, settings, namespace, namespaces, images, .. } = self;
+        Check { policies, settings, namespace, images: images.clone(), namespaces: namespaces.clone() }
+    }
+}
+
+/// The settings, and the name of the file that has them.
+fn settings(
+    scope: &Scope,
+    config: Option<&Config>,
+    policies: &[Box<dyn Policy>],
+) -> Result<(Settings, Option<String>), Unusable> {
+    let unusable = |what, file: &Path, WrongSettings { line, problem, .. }| Unusable {
+        what,
+        file: shown(file),
+        line: Some(line),
+        reason: problem,
+    };
+    if let Some(file) = &scope.settings {
+        let unreadable = |reason| Unusable { what: "settings", file: shown(file), line: None, reason };
+        let text = read_file_text(file, MOST_OF_SETTINGS).map_err(unreadable)?;
+        let settings = Settings::read(&text, policies).map_err(|wrong| unusable("settings", file, wrong))?;
+        return Ok((settings, Some(shown(file))));
+    }
+    match config.and_then(|config| Some((&config.file, config.settings()?))) {
+        None => Ok((Settings::default(), None)),
+        Some((file, settings)) => {
+            let settings = Settings::checked(Some(settings.clone()), policies).map_err(|wrong| {
+                let problem = format!("settings: {}", wrong.problem);
+                unusable("configuration", file, WrongSettings { problem, ..wrong })
+            })?;
+            Ok((settings, Some(shown(file))))
+        }
+    }
+}
+
+/// Reads a file of options, if one is named.
+fn option_file<T>(
+    what: &'static str,
+    file: Option<&Path>,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, Unusable> {
+    let of_file = |file: &Path| {
+        let unusable = |reason| Unusable { what, file: shown(file), line: None, reason };
+        read_file_text(file, MOST_OF_SETTINGS).and_then(|text| read(&text)).map_err(unusable)
+    };
+    file.map(of_file).transpose()
+}
+
+/// The policies to run: the modules that are named, or else those that are linked in.
+fn policies(scope: &Scope) -> Result<Vec<Box<dyn Policy>>, Box<dyn Error>> {
+    if !scope.modules.is_empty() {
+        return modules::load(scope);
+    }
+    let linked =
+        linked::policies(|| SystemTime::UNIX_EPOCH.elapsed().map_err(|error| error.to_string()), || Ok(LINKED));
+    Ok(linked.into_iter().map(|policy| Box::new(policy) as Box<dyn Policy>).collect())
+}
+
+/// The policies that `--policy` and `--skip` leave.
+fn chosen(mut policies: Vec<Box<dyn Policy>>, scope: &Scope) -> Result<Vec<Box<dyn Policy>>, Box<dyn Error>> {
+    let known: Vec<&str> = policies.iter().map(|policy| policy.name()).collect();
+    if let Some(unknown) = scope.policies.iter().find(|name| !known.contains(&&***name)) {
+        return Err(format!("--policy: there is no policy {unknown}; the policies are {}", known.join(", ")).into());
+    }
+    let names = |names: &[String], policy: &dyn Policy| names.iter().any(|name| name == policy.name());
+    policies
+        .retain(|policy| !names(&scope.skip, policy) && (scope.policies.is_empty() || names(&scope.policies, policy)));
+    if policies.is_empty() {
+        return Err("--skip and --policy leave no policy to run".into());
+    }
+    Ok(policies)
+}
+
+/// The rules that an option names, each as its policy's name and its own. The names of policies, which `--skip` takes too, are
+/// passed over.
+fn rules(
+    option: &str,
+    names: &[String],
+    policies: &[Box<dyn Policy>],
+) -> Result<Vec<(String, String)>, Box<dyn Error>> {
+    let mut rules = Vec::new();
+    for name in names {
+        if option == "--skip" && policies.iter().any(|policy| policy.name() == name) {
+            continue;
+        }
+        let found = explain::rules(Some(name)).map_err(|error| format!("{option}: {error}"))?;
+        rules.extend(found.iter().map(|rule| (rule.name.policy.to_owned(), rule.name.rule.to_owned())));
+    }
+    Ok(rules)
+}
+
+/// Writes JSON.
+pub fn json(report: &impl Serialize, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    writeln!(out, "{}", text::escaped(&serde_json::to_string_pretty(report)?))
+}
+
+/// Turns an error of writing into one of the command. A reader that closed the pipe has read enough, and the exit code is the same.
+pub fn finish(written: io::Result<()>) -> Result<(), Box<dyn Error>> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// A path as messages name it.
+pub fn shown(path: &Path) -> String {
+    without_user(&path.to_string_lossy())
+}

@@ -1,0 +1,152 @@
+//! The files to check: those that somebody names, those in directories, and standard input.
+
+use std::{
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use flytewarden_offline::{check::File, report::Report};
+use walkdir::WalkDir;
+
+use crate::{
+    files::{MOST_OF_MANIFEST, Resolved, read_text, resolve_below},
+    formats::text::without_user,
+};
+
+/// The path that means standard input.
+pub const STANDARD_INPUT: &str = "-";
+
+/// The files to check, in the order in which they are given and found.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    /// The files.
+    pub files: Vec<Input>,
+    /// The paths that cannot be read, and why.
+    unread: Vec<(String, String)>,
+}
+
+/// A file to check, or standard input.
+#[derive(Debug)]
+pub struct Input {
+    /// Its path, or that of the directory it was found in, as somebody named it.
+    named: PathBuf,
+    path: PathBuf,
+}
+
+impl Inputs {
+    /// Finds the files that paths stand for: `-` for standard input, a file, or every manifest in a directory, by name. In
+    /// directories it leaves out `excluded` files and directories. It reports a directory with a chart or a kustomization as not checked, with the command that
+    /// renders it.
+    pub fn find(paths: &[PathBuf], excluded: &[PathBuf]) -> Self {
+        let mut inputs = Self::default();
+        for path in paths {
+            inputs.add(path, excluded);
+        }
+        inputs
+    }
+
+    /// Adds to a report what cannot be read.
+    pub fn add_unread(&self, report: &mut Report) {
+        for (path, reason) in &self.unread {
+            report.add_unread(path, None, reason.clone());
+        }
+    }
+
+    fn add(&mut self, named: &Path, excluded: &[PathBuf]) {
+        if !named.is_dir() {
+            self.files.push(Input { named: named.to_owned(), path: named.to_owned() });
+            return;
+        }
+        let before = self.files.len() + self.unread.len();
+        let mut entries = WalkDir::new(named).follow_links(true).sort_by_file_name().into_iter();
+        while let Some(entry) = entries.next() {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    self.unread.push((name(error.path().unwrap_or(named)), error.to_string()));
+                    continue;
+                }
+            };
+            let is_hidden = entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
+            let is_folder = entry.file_type().is_dir();
+            if is_hidden && is_folder || excluded.iter().any(|excluded| is_below(entry.path(), excluded)) {
+                if is_folder {
+                    entries.skip_current_dir();
+                }
+            } else if is_folder {
+                if let Some(reason) = needs_a_tool(entry.path()) {
+                    self.unread.push((name(entry.path()), reason));
+                    entries.skip_current_dir();
+                }
+            } else if entry.file_type().is_file() && is_manifest(entry.path()) {
+                self.files.push(Input { named: named.to_owned(), path: entry.into_path() });
+            }
+        }
+        if self.files.len() + self.unread.len() == before {
+            self.unread.push((name(named), "it contains no .yaml, .yml or .json file to check".to_owned()));
+        }
+    }
+}
+
+impl Input {
+    /// Whether it is standard input.
+    pub fn is_standard(&self) -> bool {
+        self.path == Path::new(STANDARD_INPUT)
+    }
+
+    /// Reads it.
+    pub fn read(&self) -> File {
+        let from: io::Result<Box<dyn Read>> = match self.is_standard() {
+            true => Ok(Box::new(io::stdin())),
+            false => std::fs::File::open(&self.path).map(|file| Box::new(file) as _),
+        };
+        let text = from.map_err(|error| error.to_string()).and_then(|from| read_text(from, MOST_OF_MANIFEST));
+        File { is_found: self.named != self.path, ..File::new(name(&self.path), text) }
+    }
+
+    /// Where it really is.
+    ///
+    /// # Errors
+    ///
+    /// A link leads out of the directory that somebody named, or it is not a regular file.
+    pub fn place(&self) -> Result<Resolved, String> {
+        match self.is_standard() {
+            true => Ok(Resolved { path: self.path.clone(), shown: PathBuf::from(name(&self.path)) }),
+            false => resolve_below(&self.named, &self.path),
+        }
+    }
+}
+
+/// A file as reports name it.
+fn name(path: &Path) -> String {
+    match path == Path::new(STANDARD_INPUT) {
+        true => "<stdin>".to_owned(),
+        false => without_user(&path.to_string_lossy()),
+    }
+}
+
+/// Whether a path is another one, or below it, however they are written.
+fn is_below(path: &Path, other: &Path) -> bool {
+    let plain = |path: &Path| path.strip_prefix(".").unwrap_or(path).to_owned();
+    plain(path).starts_with(plain(other))
+}
+
+/// Why a directory cannot be checked as it is.
+fn needs_a_tool(folder: &Path) -> Option<String> {
+    const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+    let shown = name(folder);
+    if folder.join("Chart.yaml").is_file() {
+        return Some(format!(
+            "this is a Helm chart. Check what it renders: helm template flyte {shown} | flytewarden check -"
+        ));
+    }
+    let is_kustomization = KUSTOMIZATIONS.iter().any(|name| folder.join(name).is_file());
+    is_kustomization.then(|| {
+        format!("this is a kustomization. Check what it builds: kubectl kustomize {shown} | flytewarden check -")
+    })
+}
+
+fn is_manifest(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known)))
+}
