@@ -273,3 +273,21 @@ many() { # NAME COUNT LENGTH-OF-KEYS VALUE
   }
   within 90 is_scheduled
 }
+
+@test "the command finds in the cluster what it finds in the manifests of the cluster" {
+  local of_cluster=$BATS_TEST_TMPDIR/cluster.json of_manifests=$BATS_TEST_TMPDIR/manifests.json
+  local kinds=configmaps,deployments,replicasets,jobs,pods
+  run -1 "$flytewarden" check --context e2e --namespaces old --format json
+  echo "$output" >"$of_cluster"
+  kubectl get "$kinds" --namespace old --output yaml >"$BATS_TEST_TMPDIR/old.yaml"
+  run -1 "$flytewarden" check --namespaces old --format json "$BATS_TEST_TMPDIR/old.yaml"
+  echo "$output" >"$of_manifests"
+  python3 - "$of_cluster" "$of_manifests" <<'PYTHON'
+import json, sys
+found = [
+    sorted([judged["kind"], judged["name"], violation["rule"]] for judged in json.load(open(file))["objects"] for violation in judged["violations"])
+    for file in sys.argv[1:]
+]
+assert found[0] == found[1] and found[0], found
+PYTHON
+}

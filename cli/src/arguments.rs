@@ -64,13 +64,9 @@ pub enum Command {
     },
 }
 
-/// What `check` and `fix` look at, and with which policies.
+/// The options that `check` and `fix` share.
 #[derive(clap::Args)]
 pub struct Scope {
-    /// Files, directories with .yaml, .yml and .json files, or - for standard input.
-    #[arg(value_name = "FILE|DIRECTORY|-", required_unless_present = "list", value_hint = ValueHint::AnyPath)]
-    pub paths: Vec<PathBuf>,
-
     /// The configuration file. The default is flytewarden.yaml in the working directory or the nearest directory above it.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
@@ -129,9 +125,17 @@ pub struct Scope {
 /// The options of `check`.
 #[derive(clap::Args)]
 pub struct CheckArguments {
-    /// What to look at.
+    /// Files, directories with .yaml, .yml and .json files, or - for standard input.
+    #[arg(value_name = "FILE|DIRECTORY|-", required_unless_present_any = ["list", "context"], value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+
+    /// The options that both have.
     #[command(flatten)]
     pub scope: Scope,
+
+    /// Checks the objects of a running cluster, by a context of your kubeconfig. Reads them, and changes nothing.
+    #[arg(long, value_name = "NAME", conflicts_with = "fix")]
+    pub context: Option<String>,
 
     /// Writes the violations to a file for --baseline, and exits with 0 if everything could be checked.
     #[arg(long, value_name = "FILE", conflicts_with = "baseline", value_hint = ValueHint::FilePath)]
@@ -173,7 +177,11 @@ pub struct CheckArguments {
 /// The options of `fix`.
 #[derive(clap::Args)]
 pub struct FixArguments {
-    /// What to look at.
+    /// Files, directories with .yaml, .yml and .json files, or - for standard input.
+    #[arg(value_name = "FILE|DIRECTORY|-", required = true, value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+
+    /// The options that both have.
     #[command(flatten)]
     pub scope: Scope,
 
@@ -300,4 +308,16 @@ fn sentence(name: &str) -> Result<String, String> {
     }
     let names = Sentence::ALL.map(Sentence::name).join(", ");
     Err(format!("use one of {names}, or {ALL}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Arguments;
+
+    #[test]
+    fn the_options_fit_together() {
+        Arguments::command().debug_assert();
+    }
 }

@@ -32,8 +32,8 @@ pub const NAME: &str = "flytewarden.yaml";
 /// The key that is no option's value: the settings themselves, or the file that has them.
 pub const SETTINGS: &str = "settings";
 
-/// The options that say nothing about how to check, but what to do instead.
-const NO_KEYS: [&str; 7] = ["config", "fix", "help", "list", "version", "write", "write-baseline"];
+/// The options that say what to do rather than how to check. A file in a repository does not choose a cluster.
+const NO_KEYS: [&str; 8] = ["config", "context", "fix", "help", "list", "version", "write", "write-baseline"];
 
 /// A file of options that cannot be used: the configuration, settings, a baseline, the users of images.
 #[derive(Debug)]

@@ -45,6 +45,11 @@ impl Inputs {
         inputs
     }
 
+    /// Reads the files.
+    pub fn read(&self) -> Vec<File> {
+        self.files.iter().map(Input::read).collect()
+    }
+
     /// Adds to a report what cannot be read.
     pub fn add_unread(&self, report: &mut Report) {
         for (path, reason) in &self.unread {

@@ -8,6 +8,8 @@ pub mod arguments;
 #[cfg(feature = "modules")]
 pub mod cache;
 pub mod check;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 pub mod config;
 pub mod diff;
 #[cfg(feature = "modules")]

@@ -24,7 +24,7 @@ use flytewarden_offline::{
     sentences::State,
 };
 
-use super::{Setup, UNJUDGED, VIOLATIONS, configured, finish, fix, json, shown};
+use super::{Setup, UNJUDGED, VIOLATIONS, cluster, configured, finish, fix, json, shown};
 
 /// Checks manifests.
 pub fn run(arguments: CheckArguments, line: &[OsString]) -> Result<ExitCode, Box<dyn Error>> {
@@ -48,8 +48,14 @@ pub fn run(arguments: CheckArguments, line: &[OsString]) -> Result<ExitCode, Box
 }
 
 fn checked(arguments: &CheckArguments, setup: Setup, config: Option<&Config>) -> Result<ExitCode, Box<dyn Error>> {
-    let inputs = Inputs::find(&arguments.scope.paths, &arguments.scope.exclude);
-    let mut report = check(&setup.check(), Report::without(setup.omissions.clone()), &inputs);
+    let inputs = Inputs::find(&arguments.paths, &arguments.scope.exclude);
+    let mut report = Report::without(setup.omissions.clone());
+    inputs.add_unread(&mut report);
+    let mut files = inputs.read();
+    if let Some(context) = &arguments.context {
+        files.push(cluster::read(context, &setup, &mut report)?);
+    }
+    let mut report = check(&setup.check(), report, &files);
     report.settings.clone_from(&setup.given);
     report.configuration = config.map(|config| shown(&config.file));
     if let Some(file) = &arguments.write_baseline {

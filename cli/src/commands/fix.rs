@@ -10,12 +10,12 @@ use std::{
 };
 
 use flytewarden_cli::{
-    arguments::{CheckArguments, Command, FixArguments, Scope},
+    arguments::{CheckArguments, Command, FixArguments},
     diff::diff,
     files::{Resolved, replace},
     fix::{FixedFile, Fixes, fix},
     formats::text::{self, printable},
-    inputs::Inputs,
+    inputs::{Input, Inputs},
 };
 use flytewarden_offline::{fix::Left, shown::visible};
 
@@ -43,7 +43,8 @@ pub fn run(arguments: FixArguments, line: &[OsString]) -> Result<ExitCode, Box<d
         (_, true) => Target::Stdout,
         _ => Target::Diff,
     };
-    let (Fixes { report, .. }, left) = fixed(&setup, &arguments.scope, target)?;
+    let inputs = Inputs::find(&arguments.paths, &arguments.scope.exclude);
+    let (Fixes { report, .. }, left) = fixed(&setup, &inputs, target)?;
     let mut out = anstream::stderr().lock();
     let written = text::not_checked(&report, &mut out).and_then(|()| {
         left.iter().try_for_each(|(file, Left { line, title, reason, .. })| {
@@ -62,15 +63,15 @@ pub fn run(arguments: FixArguments, line: &[OsString]) -> Result<ExitCode, Box<d
 
 /// Does what `check --fix` did: fixes and fills, and reports on what is left.
 pub fn former(arguments: &CheckArguments, setup: Setup) -> Result<ExitCode, Box<dyn Error>> {
-    let scope = &arguments.scope;
-    let reads_input = Inputs::find(&scope.paths, &scope.exclude).files.iter().any(|input| input.is_standard());
+    let inputs = Inputs::find(&arguments.paths, &arguments.scope.exclude);
+    let reads_input = inputs.files.iter().any(Input::is_standard);
     let target = match (arguments.write, reads_input) {
         (true, true) => Target::Stdout,
         (true, false) => Target::Files,
         _ => Target::Diff,
     };
     anstream::eprintln!("warning: check --fix is deprecated; use flytewarden fix --fill");
-    let (Fixes { mut report, .. }, left) = fixed(&setup, scope, target)?;
+    let (Fixes { mut report, .. }, left) = fixed(&setup, &inputs, target)?;
     for (file, left) in &left {
         report.add_unfixed(file, left);
     }
@@ -82,8 +83,8 @@ pub fn former(arguments: &CheckArguments, setup: Setup) -> Result<ExitCode, Box<
 }
 
 /// Fixes manifests, and returns with them what could not be fixed, with the file of each.
-fn fixed(setup: &Setup, scope: &Scope, target: Target) -> Result<(Fixes, Vec<(String, Left)>), Box<dyn Error>> {
-    let fixes = fix(&setup.check(), &setup.omissions, &Inputs::find(&scope.paths, &scope.exclude));
+fn fixed(setup: &Setup, inputs: &Inputs, target: Target) -> Result<(Fixes, Vec<(String, Left)>), Box<dyn Error>> {
+    let fixes = fix(&setup.check(), &setup.omissions, inputs);
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut left = Vec::new();
     let mut is_first = true;

@@ -1,6 +1,8 @@
 //! The subcommands, and what several of them need first.
 
 pub mod check;
+#[cfg_attr(not(feature = "cluster"), path = "without_cluster.rs")]
+pub mod cluster;
 pub mod config;
 pub mod fix;
 #[cfg_attr(not(feature = "modules"), path = "without_modules.rs")]
@@ -98,6 +100,15 @@ impl Setup {
             named => Namespaces::Named(named.to_vec()),
         };
         Ok(Self { policies, settings, namespace: scope.namespace.clone(), namespaces, images, omissions, given })
+    }
+
+    /// The namespaces that somebody named; none for all of them.
+    #[cfg(feature = "cluster")]
+    pub fn named_namespaces(&self) -> &[String] {
+        match &self.namespaces {
+            Namespaces::Named(names) => names,
+            Namespaces::All | Namespaces::Flytes => &[],
+        }
     }
 
     /// The settings of each policy that has any, as JSON.

@@ -1,5 +1,7 @@
 //! The command as people use it: what they type, what they read, and the exit code.
 
+#[cfg(feature = "cluster")]
+mod cluster;
 mod config;
 mod deployments;
 mod fix;

@@ -2,14 +2,10 @@
 
 use std::sync::LazyLock;
 
-use flytewarden_cli::{
-    check::check,
-    diff::diff,
-    inputs::{Input, Inputs},
-};
+use flytewarden_cli::{check::check, diff::diff, inputs::Inputs};
 use flytewarden_e2e::{charts, native};
 use flytewarden_offline::{
-    check::{Check, File},
+    check::Check,
     fix::Fixed,
     images::Images,
     linked::Linked,
@@ -142,7 +138,7 @@ fn check_chart(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> 
         images: Images::default(),
         namespaces: Namespaces::All,
     };
-    let report = check(&with, Report::default(), &Inputs::find(&[charts().join(chart)], &[]));
+    let report = check(&with, Report::default(), &Inputs::find(&[charts().join(chart)], &[]).read());
     let mut found = Vec::new();
     for object in &report.objects {
         for violation in object.violations.iter().filter(|violation| violation.policy == policy) {
@@ -168,7 +164,7 @@ fn check_filled() -> Result<(), Failed> {
         namespaces: Namespaces::All,
     };
     let inputs = Inputs::find(&[charts().join("flyte-v0.13.0-sandbox.yaml")], &[]);
-    let files: Vec<File> = inputs.files.iter().map(Input::read).collect();
+    let files = inputs.read();
     let mut run = with.start(&files, Report::default());
     let mut fixed = Fixed::of(files[0].text.as_ref()?);
     fixed.improve([].into_iter(), &run.add(&files[0]));

@@ -1,0 +1,21 @@
+//! `flytewarden check --context`.
+
+use std::error::Error;
+
+use flytewarden_cli::cluster::{self, Objects};
+use flytewarden_offline::{
+    check::{File, Policy as _},
+    report::Report,
+};
+
+use super::Setup;
+
+/// Reads what policies read of a cluster. What cannot be read is added to the report.
+pub fn read(context: &str, setup: &Setup, report: &mut Report) -> Result<File, Box<dyn Error>> {
+    let resources = setup.policies.iter().flat_map(|policy| policy.metadata().resources()).collect();
+    let Objects { file, unread } = cluster::read(context, setup.named_namespaces(), resources)?;
+    for reason in unread {
+        report.add_unread(&file.name, None, reason);
+    }
+    Ok(file)
+}
