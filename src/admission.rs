@@ -1,7 +1,7 @@
 //! The parts of a Kubernetes admission request that policies read, borrowed from the request's bytes.
 //!
-//! An object can be a megabyte while a policy reads five fields of it. So the request is never turned into a tree:
-//! `AdmissionRequest::object` stays text until a policy reads from it the fields it names, with [`read`].
+//! An object can be a megabyte while a policy reads five of its fields. So the request is never parsed into a tree:
+//! `AdmissionRequest::object` stays text until a policy reads the fields it needs, with [`read`].
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::{location::Located, text::Text, verdict::Unjudged, view::view};
 
 view! {
-    /// What the engine sends for one decision: the request, and the settings of the policy.
+    /// The engine's message for one decision: the request, and the settings of the policy.
     pub(crate) struct Payload<'a> {
         "request" => pub(crate) request: AdmissionRequest<'a>,
         "settings" => pub(crate) settings: &'a RawValue,
@@ -22,13 +22,13 @@ view! {
         "operation" => operation: Text<'a>,
         "subResource" => sub_resource: Text<'a>,
         "namespace" => namespace: Text<'a>,
-        /// The object as it will be if the request is accepted; absent for DELETE.
+        /// The object that the request would store; absent for DELETE.
         "object" => pub object: &'a RawValue,
-        /// The object as it is before an UPDATE.
+        /// The stored object, before an UPDATE.
         "oldObject" => pub old_object: &'a RawValue,
     }
 
-    /// The kind of an object: `apps`, `Deployment`. The version is left out: no field a policy reads differs by version.
+    /// The kind of an object: `apps`, `Deployment`. No version: the fields that policies read are the same in all versions.
     #[derive(Clone)]
     pub struct Kind<'a> {
         "group" => group: Text<'a>,
@@ -49,7 +49,7 @@ view! {
     }
 }
 
-/// Where objects are that name no namespace.
+/// The namespace of objects that set none.
 #[cfg(feature = "opa")]
 pub(crate) const DEFAULT_NAMESPACE: &str = "default";
 
@@ -61,7 +61,7 @@ impl<'a> AdmissionRequest<'a> {
     ///
     /// # Errors
     ///
-    /// It is no object, or what says which has the wrong type.
+    /// It is not an object, or one of `apiVersion`, `kind` and `metadata` has the wrong type.
     pub(crate) fn create(object: &'a RawValue) -> Result<Self, Unjudged> {
         let Object { api_version, kind, metadata, .. } = read(object)?;
         let api_version = api_version.as_deref().unwrap_or_default();
@@ -76,7 +76,7 @@ impl<'a> AdmissionRequest<'a> {
         })
     }
 
-    /// The same request; one that does not say what it does creates the object.
+    /// Sets a missing operation to CREATE.
     pub(crate) fn or_create(self) -> Self {
         Self { operation: self.operation.or(Some(Self::CREATE)), ..self }
     }
@@ -98,26 +98,26 @@ impl<'a> AdmissionRequest<'a> {
         self.sub_resource.as_deref().unwrap_or_default()
     }
 
-    /// The namespace of the object; empty where there is none.
+    /// The namespace of the object; empty if it has none.
     pub fn namespace(&self) -> &str {
         self.namespace.as_deref().unwrap_or_default()
     }
 
-    /// Whether the object was there before, and the request changes it.
+    /// Whether the request changes an existing object.
     pub fn is_update(&self) -> bool {
         self.operation() == "UPDATE"
     }
 
-    /// The object as it will be.
+    /// The object that the request would store.
     ///
     /// # Errors
     ///
-    /// There is none.
+    /// The request has no object.
     pub(crate) fn object(&self) -> Result<&'a RawValue, Unjudged> {
         self.object.ok_or_else(|| Unjudged { path: String::new(), reason: "the request has no object".to_owned() })
     }
 
-    /// For an UPDATE, the request that would leave the object as it is.
+    /// For an UPDATE, the request that would leave the object unchanged.
     pub(crate) fn unchanged(&self) -> Option<Self> {
         let old = self.old_object.filter(|_| self.is_update());
         old.map(|old| Self { object: Some(old), ..self.clone() })
@@ -140,12 +140,12 @@ impl Kind<'_> {
 ///
 /// # Errors
 ///
-/// A field has another type than Kubernetes gives it: the path to it and what was expected.
+/// A field has the wrong type: the error has its path and the expected type.
 pub fn read<'a, T: Deserialize<'a>>(object: &'a RawValue) -> Result<T, Unjudged> {
     read_str(object.get())
 }
 
-/// [`read`] for text that may be no JSON at all.
+/// [`read`] for text that is not always JSON.
 pub(crate) fn read_str<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unjudged> {
     serde_json::from_str(text).map_err(|error| {
         let Located { path, problem } = Located::of(&error, text);

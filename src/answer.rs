@@ -1,4 +1,4 @@
-//! What policies say of a request, put into words.
+//! The answer to a request, in words for people.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -10,29 +10,29 @@ use crate::{
     verdict::{self, Unjudged},
 };
 
-/// HTTP's "Bad Request": the code of an answer to what cannot be judged.
+/// HTTP's "Bad Request": the code for a request that cannot be checked.
 const BAD_REQUEST: u16 = 400;
 
-/// The answer to `validate`: Kubewarden's `ValidationResponse`. The SDK's own would hold the changed object as a tree, which
-/// forgets how numbers were written.
+/// The answer to `validate`: Kubewarden's `ValidationResponse`. The SDK's type would hold the changed object as a tree, which
+/// loses how numbers were written.
 #[derive(Debug, Default, Serialize)]
 pub struct Answer {
-    /// Whether the request is let in.
+    /// Whether the request is allowed.
     pub accepted: bool,
-    /// Why not.
+    /// Why it is rejected.
     pub message: Option<String>,
-    /// The HTTP status code of a refusal.
+    /// The HTTP status code of a rejection.
     pub code: Option<u16>,
-    /// The object in place of the request's, as JSON. A refusal has none: Kubewarden would not say the reason.
+    /// The object that replaces the request's, as JSON. A rejection has none: Kubewarden would not show the reason.
     pub mutated_object: Option<Box<RawValue>>,
-    /// For the audit log.
+    /// Annotations for the audit log.
     pub audit_annotations: Option<BTreeMap<Cow<'static, str>, String>>,
-    /// For whoever makes the request.
+    /// Warnings for the client that sent the request.
     pub warnings: Option<Vec<String>>,
 }
 
 impl Answer {
-    /// Puts what the policies said into words.
+    /// Puts the policies' decision into words.
     pub(crate) fn of(Decision { verdict, unjudged }: Decision) -> Self {
         let accepted = verdict.violations.is_empty() && unjudged.is_empty();
         let mut lines: Vec<String> = unjudged.iter().map(Unjudged::to_string).collect();

@@ -6,11 +6,11 @@ use serde::{
     de::{self, IntoDeserializer, value::StrDeserializer},
 };
 
-/// Decodes base64; like Go's, it may be in lines.
+/// Decodes base64, ignoring line breaks as Go does.
 ///
 /// # Errors
 ///
-/// It is none.
+/// It is not valid base64.
 pub(crate) fn decode(base64: &[u8]) -> Result<Vec<u8>, String> {
     let base64: String =
         base64.iter().map(|byte| *byte as char).filter(|letter| !matches!(letter, '\r' | '\n')).collect();

@@ -1,4 +1,4 @@
-//! From the bytes of a question to an answer, whoever carries both: which policies a request concerns, and their settings.
+//! Turns the bytes of a question into an answer, for every engine: selects the policies and passes each its own settings.
 
 use std::fmt;
 
@@ -18,15 +18,15 @@ use crate::{
     verdict::{Shortened, Unjudged, Verdict},
 };
 
-/// The policies that are asked together, and so the shape of their settings.
+/// The policies that are asked together, which determines the shape of their settings.
 pub enum Policies<'p> {
     /// One policy. The settings are its own.
     One(&'p dyn Policy),
-    /// Several policies; each request goes to those it concerns. The settings are a map by policy name.
+    /// Several policies; each request goes to those that it concerns. The settings are a map by policy name.
     Several(&'p [&'p dyn Policy]),
 }
 
-/// Every policy this build carries, as it is declared. A variant comes behind what it is a variant of.
+/// Every policy of this build with its description. A variant comes after the policy that it is a variant of.
 pub const DECLARED: &[Declared] = &[
     #[cfg(feature = "flyte-admin-cors")]
     crate::admin_cors::DECLARED,
@@ -42,17 +42,17 @@ pub const DECLARED: &[Declared] = &[
     crate::flyte2_exposure::DECLARED,
 ];
 
-/// The most bytes that the module which carries every policy may have, as [`Declared::most_bytes`].
+/// The largest size of the module with every policy, in bytes, as [`Declared::most_bytes`].
 pub const MOST_BYTES_OF_ALL: usize = 1_350_000;
 
-/// Every policy but the variants: those that a module carries together. Apart from what is declared of them, so that a module
-/// does not carry that too.
+/// Every policy except the variants: the policies of the module that has all. Separate from [`DECLARED`], so that a module does
+/// not contain the descriptions too.
 pub const POLICIES: &[&dyn Policy] = &policies::<{ count(false) }>(false);
 
-/// The variants, each of which is a module by itself.
+/// The variants. Each has a module of its own.
 pub const VARIANTS: &[&dyn Policy] = &policies::<{ count(true) }>(true);
 
-/// Every policy, with the name of the one that it is a variant of, if it is one: without the texts that are declared of it.
+/// Every policy, with the name of the policy that it is a variant of, if any. Without their descriptions.
 pub const WITH_VARIANTS: &[(&dyn Policy, Option<&str>)] = &{
     let mut index = 0;
     let mut policies = [const { (DECLARED[0].policy, DECLARED[0].variant_of) }; DECLARED.len()];
@@ -63,19 +63,19 @@ pub const WITH_VARIANTS: &[(&dyn Policy, Option<&str>)] = &{
     policies
 };
 
-/// Every policy but the variants, as it is declared.
+/// Every policy except the variants, with its description.
 pub fn declared() -> impl Iterator<Item = &'static Declared> {
     DECLARED.iter().filter(|declared| declared.variant_of.is_none())
 }
 
-/// What is declared of a rule, by its policy's name and its own.
+/// The documentation of a rule, by the names of its policy and of the rule.
 pub fn rule(policy: &str, rule: &str) -> Option<Rule> {
     let declared = declared().find(|declared| declared.policy.name() == policy)?;
     let of_every_policy = Rule { name: RuleName { policy: declared.policy.name(), ..NOT_JUDGED.name }, ..NOT_JUDGED };
     declared.rules.iter().copied().chain([of_every_policy]).find(|other| other.name.rule == rule)
 }
 
-/// Every policy, with the severity of each of its rules: without the texts that are declared of it.
+/// Every policy, with the severity of each of its rules. A build that needs no more does not contain the rules' texts.
 const SEVERITIES: &[(&dyn Policy, &[(&str, Severity)])] = &{
     let mut index = 0;
     let mut severities = [const { (DECLARED[0].policy, DECLARED[0].severities) }; DECLARED.len()];
@@ -86,13 +86,13 @@ const SEVERITIES: &[(&dyn Policy, &[(&str, Severity)])] = &{
     severities
 };
 
-/// How bad the findings of a rule are, by its policy's name and its own.
+/// Looks up the severity of a rule, by the names of its policy and its own.
 pub fn severity(policy: &str, rule: &str) -> Option<Severity> {
     let (_, rules) = SEVERITIES.iter().find(|(own, _)| own.name() == policy)?;
     rules.iter().find(|(name, _)| *name == rule).map(|(_, severity)| *severity)
 }
 
-/// How many policies are variants, or are none.
+/// The number of variants, or of the other policies.
 const fn count(variants: bool) -> usize {
     let (mut index, mut count) = (0, 0);
     while index < DECLARED.len() {
@@ -118,7 +118,7 @@ const fn policies<const COUNT: usize>(variants: bool) -> [&'static dyn Policy; C
 }
 
 impl Policies<'static> {
-    /// The module this build is, by its cargo features: `all`, or one policy's.
+    /// The policies of the module that this build makes, by its cargo features: `all`, or one policy's.
     pub const BUILT: Self = match (POLICIES, VARIANTS) {
         _ if cfg!(feature = "all") => Self::Several(POLICIES),
         ([policy, ..], _) | (_, [policy, ..]) => Self::One(*policy),
@@ -129,10 +129,10 @@ impl Policies<'static> {
 impl Policies<'_> {
     /// Answers `validate`: `{"request": ..., "settings": ...}`.
     ///
-    /// Never an error and never a panic: an engine turns both into a failure that tells nobody why. What cannot be
-    /// judged is refused, with code 400 and the reason. The audit annotations `violations`, `notices` and `unjudged` hold
-    /// as JSON what the message says in words. `judged` holds the names of the [sentences](crate::sentence::Sentence) that the
-    /// object shows, and is not there where every policy passed the object over.
+    /// Never returns an error and never panics: an engine turns both into a failure without a reason. A request that cannot be
+    /// checked is rejected with code 400 and the reason. The audit annotations `violations`, `notices` and `unjudged` hold the
+    /// message's content as JSON. `judged` holds the names of the [sentences](crate::sentence::Sentence) that the object proves;
+    /// it is absent if no policy checked the object.
     pub fn validate(&self, payload: &[u8], host: &dyn Host) -> Answer {
         let fail = |path: &str, reason: String| Unjudged { path: path.to_owned(), reason };
         let decided =
@@ -144,7 +144,7 @@ impl Policies<'_> {
         Answer::of(decided.unwrap_or_else(Decision::from))
     }
 
-    /// Has every policy that a request concerns decide about it.
+    /// Runs every policy that a request concerns.
     pub(crate) fn decide(&self, request: &AdmissionRequest, settings: Option<&RawValue>, host: &dyn Host) -> Decision {
         let mut decision = Decision::default();
         if let Err(failure) = self.judge(request, settings, host, &mut decision) {
@@ -153,7 +153,7 @@ impl Policies<'_> {
         decision
     }
 
-    /// Adds what every concerned policy says to a decision.
+    /// Adds the verdict of every concerned policy to a decision.
     fn judge(
         &self,
         request: &AdmissionRequest,
@@ -180,7 +180,7 @@ impl Policies<'_> {
                         verdict.seen.and(judged.seen);
                         verdict.object = judged.object.or(verdict.object.take());
                     }
-                    // Two policies that read the same field say the same of it.
+                    // Two policies that read the same field report the same failure.
                     Err(failure) if unjudged.contains(&failure) => {}
                     Err(failure) => unjudged.push(failure),
                 }
@@ -189,11 +189,11 @@ impl Policies<'_> {
         Ok(())
     }
 
-    /// Answers `validate_settings`: whether the settings, as JSON, mean something.
+    /// Answers `validate_settings`: checks the settings, as JSON.
     ///
     /// # Errors
     ///
-    /// What is wrong, with the path to it.
+    /// The first problem, with its path.
     pub fn validate_settings(&self, payload: &[u8]) -> Result<(), InvalidSettings> {
         let no_json = |error: &dyn fmt::Display| InvalidSettings::at("", format!("the settings are not JSON: {error}"));
         let text = str::from_utf8(payload).map_err(|error| no_json(&error))?;
@@ -234,9 +234,9 @@ impl Policies<'_> {
 /// What the policies decided about a request.
 #[derive(Default)]
 pub(crate) struct Decision {
-    /// What they say of it.
+    /// Their verdicts, merged.
     pub(crate) verdict: Verdict,
-    /// What of it could not be judged.
+    /// The reasons of policies that could not check it.
     pub(crate) unjudged: Vec<Unjudged>,
 }
 

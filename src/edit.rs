@@ -1,21 +1,20 @@
-//! Changes to a JSON text that leave the rest of it as it is, byte for byte: fields that nobody knows, the spelling of
-//! numbers, the order.
+//! Changes to a JSON text that keep the rest byte for byte: unknown fields, the spelling of numbers, the order.
 
 use serde_json::value::RawValue;
 
 use crate::members::Members;
 
-/// The members of an object; none where the text is something else.
+/// The members of an object; empty if the text is not an object.
 pub(crate) fn members(text: &str) -> Members<'_, &RawValue> {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-/// The items of a list; `None` where the text is something else.
+/// The items of a list; `None` if the text is not a list.
 pub(crate) fn items(text: &str) -> Option<Vec<&RawValue>> {
     serde_json::from_str(text).ok()
 }
 
-/// What a path of keys and indices leads to.
+/// The part of the text at a path of keys and indices.
 pub(crate) fn at<'t>(text: &'t str, path: &[&str]) -> Option<&'t str> {
     let Some((step, rest)) = path.split_first() else { return Some(text) };
     at(below(text, step)?, rest)
@@ -29,13 +28,13 @@ fn below<'t>(text: &'t str, step: &str) -> Option<&'t str> {
     part.map(RawValue::get)
 }
 
-/// An object in which a member, if it is there, is null.
+/// The object with a member set to null, if it has that member.
 pub(crate) fn without(text: &str, member: &str) -> String {
     below(text, member).map_or_else(|| text.to_owned(), |part| replaced(text, part, "null"))
 }
 
-/// An object with more members in the object at a path, which is made where it is absent or null. So is a member that is
-/// null; one that has a value keeps it.
+/// The object with more members in the object at a path, which is created if it is absent or null. A member that is null is
+/// set too; one that has a value keeps it.
 pub(crate) fn with(text: &str, path: &[&str], more: &[(&str, String)]) -> String {
     let Some((step, rest)) = path.split_first() else {
         return more.iter().fold(text.to_owned(), |text, (key, value)| with_member(&text, key, value));
@@ -58,15 +57,15 @@ fn with_member(text: &str, key: &str, value: &str) -> String {
     }
 }
 
-/// What is added to make another version of an object.
+/// An addition that turns one version of an object into another.
 #[cfg(feature = "opa")]
 pub(crate) struct Addition<'t> {
-    /// Where, as a JSON pointer.
+    /// The place, as a JSON pointer.
     pub(crate) path: String,
     pub(crate) value: &'t RawValue,
 }
 
-/// What a version of an object has more than another, where nothing else differs: members, in place of null too.
+/// The members that a new version of an object adds, also in place of null. Nothing else differs between the versions.
 #[cfg(feature = "opa")]
 pub(crate) fn added<'t>(old: &str, new: &'t RawValue) -> Vec<Addition<'t>> {
     let below = |step: &str, old: &str, new: &'t RawValue| {
@@ -90,7 +89,7 @@ pub(crate) fn added<'t>(old: &str, new: &'t RawValue) -> Vec<Addition<'t>> {
     }
 }
 
-/// A text with another in place of a part of it.
+/// The text with one part of it replaced.
 fn replaced(text: &str, part: &str, other: &str) -> String {
     let start = part.as_ptr() as usize - text.as_ptr() as usize;
     [&text[..start], other, &text[start + part.len()..]].concat()
@@ -104,7 +103,7 @@ mod tests {
 
     #[test]
     #[cfg(feature = "opa")]
-    fn what_was_added_is_found() {
+    fn added_members_are_found() {
         let old = r#"{"a/b":[{"c":null,"x":1e3},{}],"d":1}"#;
         let new = r#"{"a/b":[{"c":{"e":2},"x":1e3},{"f":3}],"d":1,"g":{}}"#.to_owned();
         let new = RawValue::from_string(new).expect("it is JSON");
@@ -114,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_added_where_there_is_none_and_the_rest_stays_as_it_is() {
+    fn absent_members_are_added_and_the_rest_stays_unchanged() {
         for (text, path, expected) in [
             ("{}", &[][..], r#"{"k":1}"#),
             (r#"{ "a" : 1e3 }"#, &[], r#"{ "a" : 1e3 ,"k":1}"#),

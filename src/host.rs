@@ -1,4 +1,4 @@
-//! What a policy can ask beside the request: for other objects, images, the time, and what certificates are checked with.
+//! What a policy can ask its host for: other objects, images, the time, and the means to check certificates.
 
 #[cfg(feature = "admin-config")]
 use std::cell::RefCell;
@@ -18,13 +18,13 @@ use serde_json::value::RawValue;
 
 use crate::admission::Kind;
 
-/// What calls a policy, as far as the policy asks it something.
+/// The caller of a policy, which answers the policy's questions.
 pub trait Host {
     /// The objects of a kind in a namespace, or in all of them, with the [fields](Listed::fields) that policies read.
     ///
     /// # Errors
     ///
-    /// Why the cluster does not say: there is none, it cannot be reached, or the policy has no permission.
+    /// Why there is no answer: no cluster, an unreachable cluster, or a missing permission.
     fn list(&self, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String>;
 
     /// The manifest and the configuration of an image, as Kubewarden's hosts give them:
@@ -32,40 +32,40 @@ pub trait Host {
     ///
     /// # Errors
     ///
-    /// Why they are not known.
+    /// Why they are not available.
     fn image(&self, _reference: &str) -> Result<Box<RawValue>, String> {
         Err("no registry is available".to_owned())
     }
 
-    /// The time, since 1970-01-01T00:00:00Z.
+    /// The time since 1970-01-01T00:00:00Z.
     ///
     /// # Errors
     ///
-    /// There is no clock.
+    /// The host has no clock.
     fn now(&self) -> Result<Duration, String>;
 
-    /// What certificates are checked with.
+    /// The algorithms and roots to check certificates with.
     ///
     /// # Errors
     ///
-    /// It is not there.
+    /// The host has none.
     #[cfg(feature = "flyte-oauth-tls")]
     fn pki(&self) -> Result<&'static Pki, String> {
         Err("this host cannot check certificates".to_owned())
     }
 }
 
-/// The signatures that can be verified, and the roots that browsers trust.
+/// The signature algorithms that can be verified, and the roots that browsers trust.
 #[cfg(feature = "flyte-oauth-tls")]
 #[derive(Debug)]
 pub struct Pki {
-    /// The ways to sign, by the names they have in certificates.
+    /// The signature algorithms, with their identifiers in certificates.
     pub signatures: &'static [&'static dyn SignatureVerificationAlgorithm],
     /// Mozilla's roots.
     pub roots: &'static [TrustAnchor<'static>],
 }
 
-/// A host that knows nothing.
+/// A host that answers no question.
 #[derive(Debug)]
 pub struct NoHost;
 
@@ -79,14 +79,14 @@ impl Host for NoHost {
     }
 }
 
-/// A host that is asked for each list once, however many policies or parts of one want it.
+/// A host that remembers each list, so that policies and their parts do not ask for it twice.
 #[cfg(feature = "admin-config")]
 pub(crate) struct Remembering<'h> {
     host: &'h dyn Host,
     lists: RefCell<Vec<(Question, Answer)>>,
 }
 
-/// A kind, and a namespace or all.
+/// A kind, and a namespace or `None` for all.
 #[cfg(feature = "admin-config")]
 type Question = (Listed, Option<String>);
 #[cfg(feature = "admin-config")]
@@ -125,7 +125,7 @@ impl Host for Remembering<'_> {
     }
 }
 
-/// The kinds that can be listed.
+/// The kinds of objects that policies list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are Kubernetes'")]
 pub enum Listed {
@@ -160,13 +160,13 @@ pub enum Listed {
     VirtualService,
 }
 
-/// cert-manager's API, of which k8s-openapi has nothing.
+/// cert-manager's API, which k8s-openapi lacks.
 const CERT_MANAGER: &str = "cert-manager.io/v1";
 /// Gateway API.
 const GATEWAY: &str = "gateway.networking.k8s.io/v1";
 
-/// The plural of a kind, under which the API server has its objects, in lower case there: by the rule that kubectl falls back on,
-/// `meta.UnsafeGuessKindToResource` of [kubernetes/apimachinery](https://github.com/kubernetes/apimachinery), and right of Gateways too.
+/// The plural of a kind, which in lower case is the API server's name for it. By kubectl's fallback rule, corrected for Gateway:
+/// `meta.UnsafeGuessKindToResource` of [kubernetes/apimachinery](https://github.com/kubernetes/apimachinery).
 pub fn plural(kind: &str) -> String {
     match kind.strip_suffix('y') {
         _ if kind.ends_with("ndpoints") => kind.to_owned(),
@@ -203,14 +203,14 @@ impl Listed {
         }
     }
 
-    /// Whether it is that kind, of whatever version.
+    /// Whether it is that kind, in any version.
     pub(crate) fn is(self, kind: &Kind) -> bool {
         let (api_version, name) = self.kind();
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
         (kind.group(), kind.name()) == (group, name)
     }
 
-    /// Whether a cluster may know the kind, and has none of it where it does not.
+    /// Whether the kind is optional: a cluster that does not know it has no such objects.
     pub(crate) fn is_extra(self) -> bool {
         matches!(
             self,
@@ -227,8 +227,8 @@ impl Listed {
         )
     }
 
-    /// The fields that policies read, as Kubewarden's hosts take them: lists are passed through. A host keeps what is
-    /// listed in memory, so what is not here costs nothing. In order, as the SDK sends them.
+    /// The fields that policies read, as Kubewarden's hosts take them: paths pass through lists. Hosts keep the listed fields in
+    /// memory, so leaving one out saves memory. Sorted, as the SDK sends them.
     pub fn fields(self) -> &'static [&'static str] {
         match self {
             Self::ConfigMap => &["binaryData", "data", "metadata.name", "metadata.namespace"],
@@ -254,7 +254,7 @@ impl Listed {
             Self::GrpcRoute | Self::HttpRoute => {
                 &["metadata.name", "metadata.namespace", "spec.hostnames", "spec.parentRefs", "spec.rules"]
             }
-            // Its key may be beside its certificate.
+            // Not all of `spec.tls`: it can hold the private key.
             Self::Route => &[
                 "metadata.name",
                 "metadata.namespace",
@@ -303,7 +303,7 @@ impl Listed {
                 "spec.selector",
                 "spec.targetRefs",
             ],
-            // What it says of clients, with no Secret in it.
+            // All of it: its rules for clients contain no Secret.
             Self::SecurityPolicy => &["metadata.name", "metadata.namespace", "spec"],
             Self::Middleware => &["metadata.name", "metadata.namespace", "spec"],
             Self::IngressRoute => &["metadata.name", "metadata.namespace", "spec.routes", "spec.tls"],

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
-/// A uid or gid as Kubernetes takes them: a whole number from 0 to 2147483647.
+/// A uid or gid that Kubernetes accepts: a whole number from 0 to 2147483647.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Id(pub u32);
 

@@ -1,9 +1,9 @@
 //! Flyte's security guidance as decisions about Kubernetes objects.
 //!
-//! Flyte's "Security Overview" says in prose how a deployment should be. Each sentence is a [`policy::Policy`] here: a
-//! pure decision from an [`admission::AdmissionRequest`], settings, and what a [`host::Host`] says of other objects,
-//! to a [`verdict::Verdict`]. Nothing in these modules reads a file, a socket or a clock, or knows which engine calls it;
-//! [`decision`] asks the policies that a request concerns, and words the [`answer::Answer`]; `abi/` holds the doors to the engines.
+//! Flyte's "Security Overview" describes in prose how to deploy Flyte. Each sentence of it is a [`policy::Policy`] here: a
+//! pure function from an [`admission::AdmissionRequest`], settings, and the other objects that a [`host::Host`] returns,
+//! to a [`verdict::Verdict`]. These modules read no file, socket or clock, and do not know which engine calls them.
+//! [`decision`] runs the policies that a request concerns and builds the [`answer::Answer`]. `abi/` holds the engines' interfaces.
 //!
 //! ```
 //! use flytewarden::{decision::Policies, host::NoHost, non_root::NonRoot};
@@ -17,7 +17,7 @@
 //! assert!(answer.message.unwrap().starts_with(r#"spec.containers[0] "flyteadmin": runs as root"#));
 //! ```
 //!
-//! What is not here: reading manifests and writing reports without a cluster (`offline/`), the command (`cli/`).
+//! Other crates read manifests and write reports without a cluster (`offline/`), and hold the command (`cli/`).
 
 #![cfg_attr(not(feature = "all"), allow(dead_code, reason = "a module needs what its policy needs"))]
 

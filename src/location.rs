@@ -1,4 +1,4 @@
-//! Where in a JSON text something is wrong, as a path a person can follow.
+//! Locates an error in a JSON text, as a path that a person can follow.
 use serde::de::IgnoredAny;
 use serde_json::{error::Category, value::RawValue};
 
@@ -6,7 +6,7 @@ use crate::{members::Members, verdict::Shortened};
 
 /// A problem in a JSON text, and the path to it: `spec.containers[0].securityContext`.
 pub(crate) struct Located {
-    /// Empty where the text as a whole is wrong.
+    /// Empty if the text as a whole is wrong.
     pub(crate) path: String,
     pub(crate) problem: String,
 }
@@ -22,18 +22,18 @@ pub(crate) fn key(path: &str, key: &str) -> String {
     }
 }
 
-/// No object of Kubernetes is read deeper than this.
+/// Policies read no object of Kubernetes deeper than this.
 const MOST_LEVELS: usize = 32;
 
 impl Located {
-    /// Turns serde_json's position, which means nothing to a person in JSON that an engine wrote, into a path.
+    /// Turns serde_json's position into a path. The position means nothing to a person: an engine wrote the JSON.
     ///
-    /// Deserializing once more with a crate that keeps the path would do it too, and doubles the size of a module.
+    /// A crate that tracks the path while it deserializes would double the size of a module.
     pub(crate) fn of(error: &serde_json::Error, text: &str) -> Self {
         let problem = in_words(error, text);
         let lines_before = error.line().saturating_sub(1);
         let line_start: usize = text.split_inclusive('\n').take(lines_before).map(str::len).sum();
-        // The column counts the bytes read of the line: up to the end of a wrong text or number, up to the start of a
+        // The column counts the bytes read of the line: to the end of a wrong string or number, or to the start of a
         // wrong object or list.
         let position = line_start + error.column();
 
@@ -62,14 +62,14 @@ impl Located {
     }
 }
 
-/// What is wrong, in the words of the messages: `must be a list` for serde's `invalid type: string "x", expected a sequence`.
+/// The problem in words for users: `must be a list` for serde's `invalid type: string "x", expected a sequence`.
 ///
-/// The value is left out: the path leads to it, and it may be a URL with a password in it.
+/// Without the value: the path leads to it, and it may be a URL with a password.
 fn in_words(error: &serde_json::Error, text: &str) -> String {
     let problem = error.to_string();
     let problem = problem.rsplit_once(" at line ").map_or(&*problem, |(problem, _)| problem);
     if error.classify() != Category::Data {
-        // Where JSON itself is in order, serde_json says this of a number or a boolean in place of one of some words.
+        // In valid JSON, serde_json reports this for a number or a boolean where one of some words is expected.
         let is_no_word = problem == "expected value" && serde_json::from_str::<IgnoredAny>(text).is_ok();
         return if is_no_word { "must be a string".to_owned() } else { format!("invalid JSON: {problem}") };
     }

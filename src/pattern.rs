@@ -1,6 +1,6 @@
-//! Patterns of names, in settings.
+//! Patterns for names, in settings.
 
-/// Whether a name matches a pattern in which `*` stands for any characters.
+/// Whether a name matches a pattern, in which `*` matches any characters.
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
@@ -28,7 +28,7 @@ mod tests {
     use super::matches;
 
     #[test]
-    fn a_star_stands_for_any_characters() {
+    fn a_star_matches_any_characters() {
         for (pattern, name) in [
             ("a", "a"),
             ("*", ""),

@@ -1,4 +1,4 @@
-//! What a policy is, and what it declares of itself.
+//! The trait that every policy implements, and the data that describes a policy.
 
 use serde_json::value::RawValue;
 
@@ -10,17 +10,17 @@ use crate::{
     verdict::{Unjudged, Verdict},
 };
 
-/// One rule of Flyte's "Security Overview": a pure decision about one admission request, and where it says so about what
-/// the cluster holds beside.
+/// One rule of Flyte's "Security Overview": a pure decision about one admission request. Some policies also read other
+/// objects of the cluster, and say so.
 pub trait Policy: Sync {
     /// The policy's name: its folder in `policies/`, its cargo feature, and its key in the settings of the module that
     /// carries all policies.
     fn name(&self) -> &'static str;
 
-    /// Whether the policy has an opinion on objects of this kind.
+    /// Whether the policy checks objects of this kind.
     fn concerns(&self, kind: &Kind) -> bool;
 
-    /// Decides about a request whose kind [concerns](Self::concerns) the policy. Absent settings are the defaults.
+    /// Checks a request whose kind [concerns](Self::concerns) the policy. Without settings the defaults apply.
     ///
     /// # Errors
     ///
@@ -32,32 +32,32 @@ pub trait Policy: Sync {
         host: &dyn Host,
     ) -> Result<Verdict, Unjudged>;
 
-    /// Whether `settings` mean something: known keys, right types, values that can work.
+    /// Checks that `settings` are valid: known keys, right types, values that can work.
     ///
     /// # Errors
     ///
-    /// What is wrong, with the path to it.
+    /// The first problem, with its path.
     fn check_settings(&self, settings: Option<&RawValue>) -> Result<(), InvalidSettings>;
 }
 
-/// A policy with what it declares of itself, once: from this, and from its `metadata.yml`, comes all that is said of it elsewhere.
+/// A policy with its description. The docs, help and metadata of the policy are generated from this and from its `metadata.yml`.
 #[derive(Clone, Copy)]
 pub struct Declared {
-    /// What decides.
+    /// The implementation.
     pub policy: &'static dyn Policy,
-    /// The name of the policy that this one is too, with more to ask its host; it stands in for that one where nobody has to
-    /// allow it first, and has its rules and settings.
+    /// The name of the policy that this one extends with more questions to the host. It has the same rules and settings, and
+    /// replaces that policy where nobody must first allow these questions.
     pub variant_of: Option<&'static str>,
-    /// What it can find.
+    /// The rules that its findings name.
     pub rules: &'static [Rule],
-    /// How bad the findings of each of its rules are.
+    /// The severity of each of its rules.
     pub severities: &'static [(&'static str, Severity)],
-    /// What it can be told.
+    /// The settings that it takes.
     pub settings: &'static [Setting],
-    /// The objects that it asks its host for.
+    /// The kinds of objects that it lists through its host.
     pub asks_for: &'static [Listed],
     /// Whether it asks its host for images.
     pub asks_for_images: bool,
-    /// The most bytes that its module may have, annotated: an engine fetches, compiles and keeps every policy it runs.
+    /// The largest size of its annotated module, in bytes: an engine fetches, compiles and keeps every policy it runs.
     pub most_bytes: usize,
 }

@@ -1,8 +1,8 @@
-//! What policies can find, declared once.
+//! The rules of the policies, declared once.
 //!
-//! Findings are made from the rules' names, so a rule that is not declared does not compile. The READMEs' tables, `flytewarden
-//! explain`, SARIF's descriptions and the page's help are made from what is said of them. No module carries that: it needs the
-//! names alone.
+//! Findings refer to the declared names, so a rule that is not declared does not compile. The READMEs' tables, `flytewarden
+//! explain`, SARIF's descriptions and the page's help come from the declared texts. Modules do not contain these texts: they
+//! need only the names.
 
 use std::fmt;
 
@@ -23,24 +23,24 @@ impl fmt::Display for RuleName {
     }
 }
 
-/// What is said of a rule.
+/// A rule with its documentation.
 #[derive(Debug, Clone, Copy)]
 pub struct Rule {
     /// Its name.
     pub name: RuleName,
     /// How bad its findings are.
     pub severity: Severity,
-    /// What it finds, in a line, in Markdown.
+    /// What it finds: one line of Markdown.
     pub summary: &'static str,
-    /// What happens then and what to do, in Markdown.
+    /// The consequences and the fix, in Markdown.
     pub help: &'static str,
 }
 
-/// How bad a rule's findings are. All but notices are violations, which reject the object. A README says where a violation becomes a
-/// notice; so does one that an UPDATE leaves as it was.
+/// How bad a rule's findings are. All but notices are violations, which reject the object. A violation becomes a notice where a policy's
+/// README says so, and where an UPDATE leaves the problem unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// A notice: it rejects nothing.
+    /// A notice, which rejects nothing.
     Notice,
     /// Something does not work, or will not for long.
     Low,
@@ -65,8 +65,8 @@ impl Severity {
     }
 }
 
-/// Declares a policy's rules: a constant for the name of each, `RULES` with what is said of them, and `SEVERITIES` for those who need no
-/// texts.
+/// Declares a policy's rules: a constant for the name of each, `RULES` with their documentation, and `SEVERITIES` for code that needs
+/// no texts.
 ///
 /// ```text
 /// rules! {

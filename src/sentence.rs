@@ -1,18 +1,18 @@
-//! The sentences of Flyte's "Security Overview" that policies hold an installation to.
+//! The sentences of Flyte's "Security Overview" that policies check.
 //!
-//! What is wrong breaks a sentence; that it holds somebody must have seen: a policy says which sentences the object in a request
-//! shows, and a report says of the others what is missing.
+//! A finding shows that a sentence is broken. That a sentence holds needs evidence too: a policy records which sentences the
+//! object in a request proves, and a report lists what is missing for the others.
 
-/// A sentence.
+/// A sentence of the "Security Overview".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sentence {
     /// Components run as a non-root user.
     NonRoot,
-    /// The init container that may be root is the documented one.
+    /// Only the documented init container runs as root.
     Exception,
     /// flyteadmin allows CORS for origins that browsers send, and for no others.
     Origins,
-    /// flyteconsole is told an address of flyteadmin that browsers can call.
+    /// flyteconsole is configured with an address of flyteadmin that browsers can call.
     Address,
     /// flyteadmin lets in the origin that flyteconsole is loaded from.
     Pair,
@@ -21,7 +21,7 @@ pub enum Sentence {
 }
 
 impl Sentence {
-    /// All of them, as the document has them.
+    /// All sentences, in the order of the document.
     pub const ALL: [Self; 6] =
         [Self::NonRoot, Self::Exception, Self::Origins, Self::Address, Self::Pair, Self::Certificate];
 
@@ -37,7 +37,7 @@ impl Sentence {
         }
     }
 
-    /// The sentence that a finding of a policy is about; of another's it is none.
+    /// The sentence that a policy's finding breaks; `None` for findings of other policies.
     pub fn of(policy: &str, rule: &str, container: &str) -> Option<Self> {
         Some(match policy {
             "flyte-non-root" if container == crate::flyte::CHECK_DB_READY => Self::Exception,
@@ -51,7 +51,7 @@ impl Sentence {
     }
 }
 
-/// What a policy saw of an object in a request.
+/// Which sentences a policy saw to hold, in the object of a request.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
     is_judged: bool,
@@ -60,24 +60,24 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// It read the object and came to a verdict.
+    /// Records that the policy checked the object.
     pub(crate) fn judged(&mut self) {
         self.is_judged = true;
     }
 
-    /// It did, and the object shows that a sentence holds, unless something found breaks it.
+    /// Records that the policy checked the object, and that it proves a sentence unless a finding breaks it.
     pub(crate) fn shows(&mut self, sentence: Sentence) {
         self.judged();
         self.shown |= 1 << sentence as u8;
     }
 
-    /// With what another policy saw.
+    /// Adds what another policy saw.
     pub(crate) fn and(&mut self, other: Self) {
         self.is_judged |= other.is_judged;
         self.shown |= other.shown;
     }
 
-    /// The names of the sentences that are shown; nothing where the object was passed over.
+    /// The names of the sentences that the object proves; `None` if no policy checked it.
     pub(crate) fn names(self) -> Option<Vec<&'static str>> {
         let is_shown = |sentence: &Sentence| self.shown & (1 << *sentence as u8) != 0;
         self.is_judged.then(|| Sentence::ALL.into_iter().filter(is_shown).map(Sentence::name).collect())

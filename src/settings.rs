@@ -1,4 +1,4 @@
-//! A policy's settings: how they are declared, how they are read, and what is wrong with them.
+//! A policy's settings: how they are declared and read, and the errors in them.
 
 use std::fmt;
 
@@ -12,19 +12,19 @@ use crate::{location::Located, verdict::Unjudged};
 pub struct Setting {
     /// Its key.
     pub name: &'static str,
-    /// What a form calls it.
+    /// Its label in a form.
     pub label: &'static str,
-    /// What it takes.
+    /// The values that it takes.
     pub shape: Shape,
-    /// What holds where it is not set.
+    /// Its default.
     pub default: Unset,
-    /// The setting of which a form asks first, and its value with which it asks for this one.
+    /// Another setting and a value: a form asks for this setting only when that one has that value.
     pub asked_where: Option<(&'static str, &'static str)>,
-    /// What it means, in a line, in Markdown.
+    /// Its meaning: one line of Markdown.
     pub meaning: &'static str,
 }
 
-/// What a setting takes.
+/// The values that a setting takes.
 #[derive(Debug, Clone, Copy)]
 pub enum Shape {
     /// `true` or `false`.
@@ -37,29 +37,29 @@ pub enum Shape {
     Lines,
     /// A list of texts.
     List,
-    /// One of some words. A setting may take more than a form can offer.
+    /// One of these words. Some settings take more values than a form can offer.
     OneOf(&'static [&'static str]),
     /// A list of maps with these fields.
     Maps(&'static [Setting]),
 }
 
-/// What holds where a setting is not set.
+/// The default of a setting.
 #[derive(Debug, Clone, Copy)]
 pub enum Unset {
-    /// It has to be.
+    /// None: it has to be set.
     Required,
-    /// What the setting's meaning says.
+    /// The one that the setting's meaning describes.
     Said,
-    /// As if it were this, in JSON.
+    /// This value, in JSON.
     Is(&'static str),
 }
 
-/// Why settings are refused, e.g. ``exceptions[0]: unknown field `image`, did you mean `images`?``.
+/// Why settings are rejected, e.g. ``exceptions[0]: unknown field `image`, did you mean `images`?``.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidSettings {
-    /// Where; empty for the settings as a whole.
+    /// The path to the problem; empty for the settings as a whole.
     pub path: String,
-    /// What is wrong there.
+    /// The problem.
     pub problem: String,
 }
 
@@ -70,18 +70,18 @@ impl From<InvalidSettings> for Unjudged {
 }
 
 impl InvalidSettings {
-    /// A problem at a path of the settings; an empty path is the settings as a whole.
+    /// A problem at a path of the settings; an empty path means the settings as a whole.
     pub fn at(path: &str, problem: impl fmt::Display) -> Self {
         Self::new(path, &problem)
     }
 
-    /// [`Self::at`], which would stand in a module once for each type.
+    /// [`Self::at`] without its type parameter, so that a module contains it once and not once for each type.
     #[inline(never)]
     fn new(path: &str, problem: &dyn fmt::Display) -> Self {
         Self { path: path.to_owned(), problem: problem.to_string() }
     }
 
-    /// The same, of a map in which these settings have a name.
+    /// The same problem, with a path that starts at the map that holds these settings under `name`.
     pub(crate) fn below(self, name: &str) -> Self {
         let path = if self.path.is_empty() { name.to_owned() } else { format!("{name}: {}", self.path) };
         Self { path, ..self }
@@ -97,13 +97,13 @@ impl fmt::Display for InvalidSettings {
     }
 }
 
-/// Reads settings; absent ones are the defaults.
+/// Reads settings; without any, returns the defaults.
 ///
 /// `T` must be a strict view: a misspelt key that is silently ignored leaves a rule off.
 ///
 /// # Errors
 ///
-/// A key or value that `T` does not know, with its path and the nearest right one, or a wrong type.
+/// A key or value that `T` does not know, with its path and the nearest known one, or a wrong type.
 pub fn read<'a, T: Deserialize<'a> + Default>(settings: Option<&'a RawValue>) -> Result<T, InvalidSettings> {
     let Some(settings) = settings else {
         return Ok(T::default());
@@ -114,7 +114,7 @@ pub fn read<'a, T: Deserialize<'a> + Default>(settings: Option<&'a RawValue>) ->
     })
 }
 
-/// Adds the nearest right name to serde's "unknown field `levle`, expected `level` or `groups`".
+/// Adds the nearest known name to serde's "unknown field `levle`, expected `level` or `groups`".
 fn with_nearest(message: &str) -> String {
     if !message.starts_with("unknown ") {
         return message.to_owned();
@@ -122,14 +122,14 @@ fn with_nearest(message: &str) -> String {
     let mut names = message.split('`').skip(1).step_by(2);
     let unknown = names.next().unwrap_or_default();
     match nearest(unknown, names) {
-        // Of one name the message has said it.
+        // If there is only one name, the message already contains it.
         Some(known) if message.ends_with(&format!("expected `{known}`")) => message.to_owned(),
         Some(known) => format!("{message}; did you mean `{known}`?"),
         None => message.to_owned(),
     }
 }
 
-/// The name most like `unknown`, if any is like it at all.
+/// The name most like `unknown`, if one is similar enough.
 pub fn nearest<'n>(unknown: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let unknown = unknown.to_ascii_lowercase();
     known

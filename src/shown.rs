@@ -1,10 +1,10 @@
-//! What people wrote, as messages show it: with what cannot be seen as escapes, and without the user and the password of a URL.
+//! Makes text safe for messages: escapes invisible characters, and hides the user and the password of a URL.
 
-/// Whether a character is seen as what it is: it neither moves a terminal's cursor, nor reorders a line, nor is invisible, nor
-/// looks like an ordinary space.
+/// Whether a character shows as itself: it is visible, does not look like an ordinary space, and neither moves a terminal's
+/// cursor nor reorders a line.
 ///
-/// Beside controls these are Unicode's formats (Cf) outside scripts, its spaces (Zs) and fillers, listed: its tables would be
-/// larger than a module may be.
+/// The others are controls, Unicode's formats (Cf) outside scripts, its spaces (Zs) and its fillers. They are listed here
+/// because Unicode's tables are larger than the limit of a module.
 pub fn is_visible(character: char) -> bool {
     let is_hidden = matches!(character, '\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{1680}'
         | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}'
@@ -14,7 +14,7 @@ pub fn is_visible(character: char) -> bool {
     !is_hidden && !character.is_control()
 }
 
-/// A text on one line, with escapes for what cannot be seen.
+/// A text on one line, with escapes for invisible characters.
 pub fn visible(text: &str) -> String {
     let mut shown = String::new();
     for character in text.chars() {
@@ -27,7 +27,7 @@ pub fn visible(text: &str) -> String {
     shown
 }
 
-/// What stands before and behind the user and the password of a URL: `https://` and `@host`; `None` where it has none.
+/// The parts before and after the user and the password of a URL: `https://` and `@host`; `None` if it has no user.
 pub fn around_user(text: &str) -> Option<[&str; 2]> {
     let user = text.find("://")? + "://".len();
     let host = user + text[user..].rfind('@')?;
@@ -39,7 +39,7 @@ mod tests {
     use super::{around_user, is_visible};
 
     #[test]
-    fn what_cannot_be_seen_is_not_shown_as_it_is() {
+    fn invisible_characters_are_recognized() {
         for hidden in "\u{0}\t\n\u{1b}\u{7f}\u{85}\u{a0}\u{ad}\u{200b}\u{202e}\u{2028}\u{2066}\u{feff}\u{e0041}".chars()
         {
             assert!(!is_visible(hidden), "{hidden:?}");
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn all_up_to_the_last_at_may_be_a_password() {
+    fn the_user_of_a_url_ends_at_the_last_at_sign() {
         for (text, around) in [
             ("https://a:b@c.example", Some(["https://", "@c.example"])),
             ("https://a:b@c@d/e", Some(["https://", "@d/e"])),

@@ -1,4 +1,4 @@
-//! A JSON string, borrowed from the request wherever it holds no escape.
+//! A JSON string, borrowed from the request unless it contains an escape.
 
 use std::{
     borrow::{Borrow, Cow},
@@ -10,17 +10,17 @@ use serde::{Deserialize, Deserializer, de};
 
 /// A string of the request or of the settings.
 ///
-/// `Cow` alone does not do: inside an `Option` or a `Vec` serde always makes it an owned copy.
+/// `Cow` alone is not enough: inside an `Option` or a `Vec` serde always makes it an owned copy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Text<'a>(Cow<'a, str>);
 
 impl<'a> Text<'a> {
-    /// A text known when the program is written.
+    /// A constant text.
     pub const fn constant(text: &'a str) -> Self {
         Self(Cow::Borrowed(text))
     }
 
-    /// A text of its own.
+    /// An owned copy of a text.
     #[cfg(feature = "opa")]
     pub(crate) fn owned(text: &str) -> Self {
         Self(Cow::Owned(text.to_owned()))

@@ -1,23 +1,24 @@
-//! What an UPDATE is refused for, decided once for every policy: what it makes wrong, and what was wrong and it touches.
+//! Decides for every policy which problems reject an UPDATE: those that it adds, and old ones that it changes.
 //!
-//! Objects may be older than a policy, and controllers must be able to go on with them. A refused request of a controller is
-//! seen by nobody: a Job that cannot drop its finalizer never completes, and a ReplicaSet that cannot be scaled keeps a
+//! Some objects are older than a policy, and controllers must still be able to update them. Nobody sees it when a controller's
+//! request is rejected: a Job that cannot drop its finalizer never completes, and a ReplicaSet that cannot be scaled keeps a
 //! Deployment from replacing it.
 //!
 //! | the request | is |
 //! | --- | --- |
-//! | changes metadata alone, its labels excepted: annotations, finalizers, owners | allowed |
-//! | leaves what is wrong, and what that rests on, as it was: `scale`, `rollout restart`, labels | allowed, with a notice |
-//! | makes something wrong | refused |
-//! | changes what is wrong, and leaves it wrong | refused |
+//! | changes only metadata other than labels: annotations, finalizers, owners | allowed |
+//! | leaves a problem, and all that it depends on, unchanged: `scale`, `rollout restart`, labels | allowed, with a notice |
+//! | adds a problem | rejected |
+//! | changes a problem without fixing it | rejected |
 //!
-//! What is wrong is as it was if the policy finds all of it in `oldObject`, wherever it stands in its list: see
-//! [`Violation::faults`]. What changes neither the pods of a workload nor its labels leaves all as it was, however much is wrong,
-//! and whatever cannot be read; so does what changes labels or other fields of an object that cannot be read either way. For comparison: Pod Security's `isSignificantPodUpdate` in
+//! A problem is unchanged if the policy finds all of it in `oldObject` too, at any index of its list: see
+//! [`Violation::faults`]. A request that changes neither the pods of a workload nor its labels leaves every problem unchanged,
+//! however many there are, even where the object cannot be read. So does a request that changes labels or other fields of an
+//! object that could not be read before and after for the same reason. For comparison: Pod Security's `isSignificantPodUpdate` in
 //! `admission/admission.go` of [kubernetes/pod-security-admission](https://github.com/kubernetes/pod-security-admission), and
 //! `allowExistingViolations` of [Kyverno](https://kyverno.io/docs/policy-types/cluster-policy/validate/#allow-existing-violations).
 //!
-//! Kubewarden's audit sends objects that exist as CREATE, so it reports all of this.
+//! Kubewarden's audit sends existing objects as CREATE, so it reports all of these problems.
 
 use std::mem;
 
@@ -34,7 +35,7 @@ use crate::{
     workload,
 };
 
-/// Has a policy judge a request, and allows what an UPDATE leaves as it was.
+/// Lets a policy judge a request, and allows the problems that an UPDATE leaves unchanged.
 ///
 /// # Errors
 ///
@@ -53,14 +54,14 @@ pub(crate) fn judge(
     let Some((new, old)) = request.object.zip(unchanged.object).map(|(new, old)| (new.get(), old.get())) else {
         return judged;
     };
-    // Nor is the object changed then: whoever takes a finalizer off does not start a rollout.
+    // The object is not filled in then either: removing a finalizer must not start a rollout.
     if is_same(new, old) {
         return Ok(Verdict::default());
     }
     if judged.as_ref().is_ok_and(Verdict::accepts) {
         return judged;
     }
-    // Whatever it is, and however many: a ReplicaSet must be scaled down for its Deployment to go on.
+    // All problems of any kind are allowed here: a Deployment can only go on if its ReplicaSet can be scaled down.
     if has_same_pods(request.kind(), new, old) {
         return Ok(allow_all(policy, judged));
     }
@@ -77,7 +78,7 @@ pub(crate) fn judge(
     Ok(verdict)
 }
 
-/// [`Policy::judge`], which would stand twice in a module that has one policy.
+/// [`Policy::judge`], not inlined: a module with one policy would contain it twice.
 #[inline(never)]
 fn ask(
     policy: &dyn Policy,
@@ -88,8 +89,8 @@ fn ask(
     policy.judge(request, settings, host)
 }
 
-/// Whether two versions of an object are the same in all that policies read: everything but the status, and of the metadata
-/// the labels. The API server writes both versions in one way, so what is the same is the same text.
+/// Whether two versions of an object are the same in all that policies read: everything except the status and the metadata
+/// other than labels. The API server writes both versions the same way, so equal values are equal texts.
 fn is_same(new: &str, old: &str) -> bool {
     let rest = |object: &str| edit::without(&edit::without(object, "metadata"), "status");
     labels(new) == labels(old) && rest(new) == rest(old)
@@ -99,7 +100,7 @@ fn labels(object: &str) -> Option<&str> {
     edit::at(object, &["metadata", "labels"])
 }
 
-/// Whether two versions of a workload make the same pods, and have the same labels: of a workload policies read nothing else.
+/// Whether two versions of a workload make the same pods and have the same labels: policies read nothing else of a workload.
 fn has_same_pods(kind: &Kind, new: &str, old: &str) -> bool {
     workload::template_path(kind).is_some_and(|path| {
         let template = edit::at(new, path);
@@ -107,7 +108,7 @@ fn has_same_pods(kind: &Kind, new: &str, old: &str) -> bool {
     })
 }
 
-/// The rule that every policy has; its name is without the policy's.
+/// The rule that every policy has. Its name lacks the policy's name.
 pub const NOT_JUDGED: Rule = Rule {
     name: RuleName { policy: "", rule: "not-judged" },
     severity: Severity::Notice,
@@ -115,7 +116,8 @@ pub const NOT_JUDGED: Rule = Rule {
     help: "It was not checked, and is allowed so that controllers can continue. A CREATE of it is rejected. Fix what the finding names.",
 };
 
-/// Whether two versions of an object have the same text where policies cannot read one of them: what is changed is elsewhere.
+/// Whether two versions have the same text in the parts that policies read, so that the change is elsewhere. For objects that
+/// policies cannot read.
 fn has_same_contents(kind: &Kind, new: &str, old: &str) -> bool {
     let parts: &[&[&str]] = match kind.name() {
         "Pod" => return lasting(new) == lasting(old),
@@ -128,7 +130,7 @@ fn has_same_contents(kind: &Kind, new: &str, old: &str) -> bool {
     parts.iter().all(|part| edit::at(new, part) == edit::at(old, part))
 }
 
-/// What of a Pod's `spec` policies may read and an UPDATE leaves alone, but for what waits for it to be scheduled.
+/// The fields of a Pod's `spec`, except those that an UPDATE changes for scheduling.
 fn lasting(pod: &str) -> Vec<(Text<'_>, &str)> {
     let spec = edit::at(pod, &["spec"]).map(edit::members).unwrap_or_default();
     let lasting = spec.0.into_iter().filter(|(name, _)| !matches!(&**name, "schedulingGates" | "tolerations"));
@@ -137,7 +139,7 @@ fn lasting(pod: &str) -> Vec<(Text<'_>, &str)> {
 
 const AS_IT_WAS: &str = "this request does not change it";
 
-/// Turns all that a policy says into notices.
+/// Turns a policy's violations, or its failure, into notices.
 fn allow_all(policy: &dyn Policy, judged: Result<Verdict, Unjudged>) -> Verdict {
     let mut verdict = match judged {
         Ok(verdict) => verdict,
@@ -158,9 +160,9 @@ fn allow_all(policy: &dyn Policy, judged: Result<Verdict, Unjudged>) -> Verdict 
     verdict
 }
 
-/// Turns violations that were there before into notices.
+/// Turns violations that the old object has too into notices.
 fn allow_as_before(verdict: &mut Verdict, before: &Findings<Violation>) {
-    // Those that are only counted cannot be compared.
+    // Violations that are only counted cannot be compared.
     if verdict.violations.counted() > 0 {
         return;
     }
@@ -170,7 +172,7 @@ fn allow_as_before(verdict: &mut Verdict, before: &Findings<Violation>) {
             Some(index) => {
                 before.swap_remove(index);
                 verdict.notices.push(violation.allowed(AS_IT_WAS));
-                // As with what is refused: what is wrong with it comes first.
+                // As for rejected objects, nothing is filled in before the problems are fixed.
                 verdict.object = None;
             }
             None => {

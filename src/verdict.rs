@@ -1,4 +1,4 @@
-//! What a policy answers, and how it is put into words.
+//! A policy's verdict, and its text for people.
 
 use std::{
     fmt::{self, Write},
@@ -15,16 +15,16 @@ use crate::{
     shown::{around_user, is_visible},
 };
 
-/// What a policy thinks of an object. Accepted when there is no violation.
+/// A policy's verdict on an object. The object is accepted when there is no violation.
 #[derive(Debug, Default)]
 pub struct Verdict {
-    /// What is wrong, in the object's own order.
+    /// The problems, in the object's own order.
     pub violations: Findings<Violation>,
-    /// What is worth knowing and refuses nothing.
+    /// Remarks that reject nothing.
     pub notices: Findings<Notice>,
-    /// The object as the policy wants it, where it changes it: as JSON.
+    /// The changed object as JSON, if the policy changes it.
     pub object: Option<Box<RawValue>>,
-    /// What the policy saw.
+    /// Whether the policy checked the object, and which sentences it proves.
     pub seen: Seen,
 }
 
@@ -35,31 +35,31 @@ impl Verdict {
     }
 }
 
-/// Where in a file that is a value of an object: an entry of a ConfigMap.
+/// A place in a file that is a value of an object: an entry of a ConfigMap.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Within {
-    /// Where in the file, e.g. `server.security.allowedOrigins[0]`; empty for no part of it.
+    /// The path in the file, e.g. `server.security.allowedOrigins[0]`; empty for no particular part.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub path: String,
-    /// The line of the file, from 1.
+    /// The line in the file, from 1.
     pub line: usize,
 }
 
-/// Where a finding is.
+/// The place of a finding.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Place {
-    /// Where in the object, e.g. `spec.template.spec.initContainers[2]`.
+    /// The path in the object, e.g. `spec.template.spec.initContainers[2]`.
     pub path: String,
-    /// The name of the container the path leads to; empty where it leads to none.
+    /// The name of the container at the path; empty if it is not a container.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub container: String,
-    /// Where in the file that the path leads to, if it leads to one.
+    /// The place in the file at the path, if it is a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub within: Option<Within>,
 }
 
 impl Place {
-    /// Where in the object a path leads, to no container and no file.
+    /// A path in the object, to neither a container nor a file.
     pub(crate) fn at(path: impl Into<String>) -> Self {
         Self { path: path.into(), ..Self::default() }
     }
@@ -81,41 +81,41 @@ impl fmt::Display for Place {
     }
 }
 
-/// What is wrong with an object in one place.
+/// A problem in one place of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Violation {
-    /// What finds it.
+    /// The rule that finds it.
     #[serde(flatten)]
     pub rule: RuleName,
-    /// Where it is.
+    /// Its place.
     #[serde(flatten)]
     pub place: Place,
-    /// What will really happen.
+    /// What is wrong, or what will happen.
     pub problem: String,
-    /// The line that mends it.
+    /// The line that fixes it.
     pub mend: String,
-    /// The same for programs; nothing where a person must decide something first.
+    /// The same fix for programs; empty if a person must decide something first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,
-    /// A hash for each thing that is wrong, with what it rests on and does not say, such as the image of a container that may
-    /// be root. An UPDATE that brings another makes something wrong, or touches what is.
+    /// A hash for each problem, together with what the problem depends on but does not mention, such as the image of a container
+    /// that may be root. An UPDATE that adds a new hash adds a problem, or changes an existing one.
     #[serde(skip)]
     pub faults: Vec<u64>,
 }
 
 impl Violation {
-    /// One thing that is wrong at a place.
+    /// One problem at a place.
     pub(crate) fn new(rule: RuleName, place: Place, problem: String, mend: String) -> Self {
         let faults = vec![hash((rule.rule, &problem))];
         Self { rule, place, problem, mend, edits: Vec::new(), faults }
     }
 
-    /// Whether another version of the object has all that is wrong here too, wherever it stands in its list.
+    /// Whether the same place in another version of the object has all these problems too. The index in a list does not matter.
     pub(crate) fn is_as_in(&self, other: &Self) -> bool {
         self.is_where(other) && self.faults.iter().all(|fault| other.faults.contains(fault))
     }
 
-    /// Whether another version of the object has a violation in the same place, wherever that stands in its list.
+    /// Whether the other violation has the same policy and place. The index in a list does not matter.
     pub(crate) fn is_where(&self, other: &Self) -> bool {
         let file = |place: &Place| place.within.as_ref().map(|within| without_indices(&within.path));
         let (place, others) = (&self.place, &other.place);
@@ -124,25 +124,25 @@ impl Violation {
             && file(place) == file(others)
     }
 
-    /// Has all that is wrong rest on something.
+    /// Makes every problem depend on something.
     pub(crate) fn rest_on(&mut self, grounds: u64) {
         self.rest_on_each(&[grounds]);
     }
 
-    /// Has all that is wrong rest on each of some things.
+    /// Makes every problem depend on each of some things.
     fn rest_on_each(&mut self, grounds: &[u64]) {
         let faults = self.faults.iter();
         self.faults = faults.flat_map(|fault| grounds.iter().map(move |ground| hash((*fault, *ground)))).collect();
     }
 
-    /// The notice in place of a violation that refuses nothing, with the reason.
+    /// The notice that replaces a violation, with the reason why the violation is allowed.
     pub(crate) fn allowed(self, reason: &str) -> Notice {
         let Self { rule, place, problem, mend, .. } = self;
         Notice { rule, place, text: format!("{problem}; allowed, because {reason}; {mend}") }
     }
 }
 
-/// A path without the places in lists: `spec.containers[0]` is `spec.containers[]`.
+/// A path without the indices of lists: `spec.containers[0]` becomes `spec.containers[]`.
 fn without_indices(path: &str) -> String {
     let part = |part: &str| match part.split_once(']') {
         Some((index, rest)) if index.bytes().all(|byte| byte.is_ascii_digit()) => format!("]{rest}"),
@@ -154,18 +154,18 @@ fn without_indices(path: &str) -> String {
 /// A change at the place of a violation, or below it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Edit {
-    /// Where below it, e.g. `securityContext.runAsUser`; empty for the place itself.
+    /// The path below that place, e.g. `securityContext.runAsUser`; empty for the place itself.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub below: &'static str,
-    /// What is there now, where another change before this one could have put something else there.
+    /// The current value, where an earlier edit could have changed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub was: Option<Scalar>,
-    /// What is to be there; where absent, what is there is removed.
+    /// The new value; without one, the edit removes the current value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Scalar>,
 }
 
-/// What an edit puts there.
+/// The value of an edit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 #[allow(missing_docs, reason = "the names are JSON's")]
@@ -175,37 +175,37 @@ pub enum Scalar {
     String(String),
 }
 
-/// One thing worth knowing about an object.
+/// A remark about an object, which does not reject it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Notice {
-    /// What finds it.
+    /// The rule that finds it.
     #[serde(flatten)]
     pub rule: RuleName,
-    /// Where it is.
+    /// Its place.
     #[serde(flatten)]
     pub place: Place,
-    /// What is worth knowing.
+    /// The remark.
     pub text: String,
 }
 
-/// A request no verdict can be given on. Never an acceptance: what cannot be judged is not good.
+/// A request that cannot be checked. It is never accepted: an object that cannot be checked is not known to be good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unjudged {
-    /// Where in the object, or in the request or the settings; empty for the request as a whole.
+    /// The path in the object, the request or the settings; empty for the request as a whole.
     pub path: String,
-    /// Why it cannot be judged.
+    /// Why it cannot be checked.
     pub reason: String,
 }
 
 impl Unjudged {
-    /// The same, of an object in which what it is about stands at a path.
+    /// The same problem, with a path that starts at the object that holds this one at `at`.
     pub(crate) fn below(self, at: &str) -> Self {
         let Self { path, reason } = self;
         let dot = if path.is_empty() || path.starts_with('[') { "" } else { "." };
         Self { path: format!("{at}{dot}{path}"), reason }
     }
 
-    /// Why, with where in front of it.
+    /// The reason, with the path in front of it.
     pub(crate) fn in_words(self) -> String {
         let Self { path, reason } = self;
         if path.is_empty() { reason } else { format!("{path}: {reason}") }
@@ -234,15 +234,15 @@ impl fmt::Display for Notice {
     }
 }
 
-/// The most violations or notices one answer spells out. An answer ends up in a terminal and in the cluster's audit
-/// log; the hundredth container says what the twentieth said.
+/// The most violations or notices that one answer lists. An answer ends up in a terminal and in the cluster's audit log;
+/// the hundredth container tells nothing that the twentieth did not.
 pub const MOST_LISTED: usize = 20;
 
-/// The most findings that are kept to be compared with those of another version of the object.
+/// The most findings that are kept, to compare them with those of another version of the object.
 const MOST_KEPT: usize = 200;
 
-/// Findings, of which the first [`MOST_LISTED`] are listed, some more kept, and the others counted: a megabyte has room for a
-/// hundred thousand containers that are all wrong.
+/// Findings. The first [`MOST_LISTED`] are listed, some more are kept, and the rest are only counted: a megabyte has room for
+/// a hundred thousand wrong containers.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Findings<T> {
     listed: Vec<T>,
@@ -251,7 +251,7 @@ pub struct Findings<T> {
 }
 
 impl<T> Findings<T> {
-    /// Adds one.
+    /// Adds a finding.
     pub fn push(&mut self, finding: T) {
         if self.listed.len() < MOST_LISTED {
             self.listed.push(finding);
@@ -262,64 +262,65 @@ impl<T> Findings<T> {
         }
     }
 
-    /// Adds those of another part of the object.
+    /// Adds the findings of another part of the object.
     pub(crate) fn merge(&mut self, mut other: Self) {
         other.take().into_iter().for_each(|finding| self.push(finding));
         self.counted += other.counted;
     }
 
-    /// Adds those of another policy, which keeps no more than its own share.
+    /// Adds the findings of another policy, which has its own limits.
     pub fn append(&mut self, other: Self) {
         self.listed.extend(other.listed);
         self.kept.extend(other.kept);
         self.counted += other.counted;
     }
 
-    /// Whether there is none.
+    /// Whether there are no findings.
     pub fn is_empty(&self) -> bool {
         self.listed.is_empty()
     }
 
-    /// Those that are spelled out.
+    /// The findings that an answer lists.
     pub fn listed(&self) -> &[T] {
         &self.listed
     }
 
-    /// How many more there are.
+    /// How many more findings there are.
     pub fn more(&self) -> usize {
         self.kept.len() + self.counted
     }
 
-    /// All that are kept.
+    /// All findings that are listed or kept.
     pub(crate) fn kept(&self) -> impl Iterator<Item = &T> {
         self.listed.iter().chain(&self.kept)
     }
 
-    /// Takes all that are kept, and counts on.
+    /// Takes out all findings that are listed or kept; the count of the others stays.
     pub(crate) fn take(&mut self) -> Vec<T> {
         let mut taken = mem::take(&mut self.listed);
         taken.append(&mut self.kept);
         taken
     }
 
-    /// How many are only counted.
+    /// How many findings are only counted.
     pub(crate) fn counted(&self) -> usize {
         self.counted
     }
 
-    /// Counts more.
+    /// Counts more findings, without keeping them.
     pub(crate) fn count(&mut self, more: usize) {
         self.counted += more;
     }
 }
 
 impl Findings<Violation> {
-    /// Has all of them rest on something.
+    /// Makes all violations depend on something.
     pub(crate) fn rest_on(&mut self, grounds: impl Hash) {
         self.rest_on_each(&[hash(grounds)]);
     }
 
-    /// Has all of them rest on each of some things, so that another version may have fewer of these; of many on all together.
+    /// Makes all violations depend on each of some things, so that another version can have fewer of these. If there are more than
+    /// [`MOST_KEPT`], makes them depend on all of them together.
     pub(crate) fn rest_on_each(&mut self, grounds: &[u64]) {
         let all = grounds.iter().fold(0, |all: u64, ground| all.wrapping_add(*ground));
         let grounds = if grounds.len() > MOST_KEPT { &[all][..] } else { grounds };
@@ -327,7 +328,7 @@ impl Findings<Violation> {
     }
 }
 
-/// The hash of what a violation rests on.
+/// The hash of what a violation depends on.
 pub(crate) fn hash(grounds: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     grounds.hash(&mut hasher);
@@ -346,7 +347,7 @@ impl<T> Extend<T> for Findings<T> {
     }
 }
 
-/// One line for each violation that is kept, and a last line that counts the others.
+/// One line for each listed violation, and a last line that counts the others.
 pub fn message(violations: &Findings<Violation>) -> String {
     let mut message = String::new();
     for (index, violation) in violations.listed.iter().enumerate() {
@@ -359,11 +360,11 @@ pub fn message(violations: &Findings<Violation>) -> String {
     message
 }
 
-/// A text from the request, safe to put into an answer: one line, at most [`Self::MOST`] characters, those that cannot be
-/// seen as escapes, and without the user and the password of a URL.
+/// A text from the request, made safe for an answer: one line of at most [`Self::MOST`] characters, with escapes for
+/// invisible characters, and without the user and the password of a URL.
 ///
-/// Names in Kubernetes have at most 253 characters and no control characters, but not everything that asks for a
-/// verdict has been through the API server.
+/// Names in Kubernetes have at most 253 characters and no control characters, but not every request has been through the
+/// API server.
 pub(crate) struct Shortened<'a>(pub(crate) &'a str);
 
 impl Shortened<'_> {
@@ -388,7 +389,7 @@ impl fmt::Display for Shortened<'_> {
     }
 }
 
-/// The first few texts, and how many more there are.
+/// The first three texts, and the number of the others.
 pub(crate) fn few(texts: impl ExactSizeIterator<Item = String>) -> String {
     const FEW: usize = 3;
     let more = texts.len().saturating_sub(FEW);

@@ -1,4 +1,4 @@
-//! Views: structs that read from a JSON object the fields they name, and skip the rest of it unread.
+//! Views: structs that read only the fields they declare from a JSON object, and skip the rest.
 
 use serde::de::{self, IgnoredAny, MapAccess};
 
@@ -16,15 +16,15 @@ use crate::text::Text;
 /// }
 /// ```
 ///
-/// A field that only some policies read names their features, `"env" if "admin-config" => env: ...`: a module without any
-/// of them skips it as any other. It is one that is yet to be read, a `RawValue` say: where policies are linked together, what is
-/// wrong with it must stop only those that read it.
+/// A field that only some policies read names their features: `"env" if "admin-config" => env: ...`. A module without any of
+/// these features skips the field. Such a field should be parsed later, such as a `RawValue`: where policies are linked
+/// together, an error in it must stop only the policies that read it.
 ///
-/// A `struct Name<'a>: strict` refuses other fields, and null: in settings, a misspelt key would leave a rule off, and
-/// nobody can tell whether nothing means the default or none.
+/// A `struct Name<'a>: strict` rejects unknown fields, and null: in settings, a misspelt key would leave a rule off, and
+/// null could mean the default or nothing at all.
 ///
-/// Not serde's derive: that would also read the struct from an array, which is no object to Kubernetes, and makes a
-/// module twice as large.
+/// This is not serde's derive, which would also read the struct from an array, which Kubernetes does not accept as an object,
+/// and would make a module twice as large.
 macro_rules! view {
     (@is_strict strict) => { true };
     (@is_strict) => { false };
@@ -42,7 +42,7 @@ macro_rules! view {
         }
 
         impl $name<'static> {
-            /// The view of an object without any of the fields.
+            /// The view of an object that has none of the fields.
             #[allow(dead_code, reason = "not every view needs it")]
             $visibility const EMPTY: &'static Self = &Self {
                 $($(#[cfg(any($(feature = $feature),+))])? $field: None,)*
@@ -93,12 +93,12 @@ macro_rules! view {
 
 pub(crate) use view;
 
-/// What takes the value of a field from a map, by its place among the names.
+/// Reads the value of a field from a map, given the index of its name.
 type Take<'t, A, E> = dyn FnMut(&mut A, usize) -> Result<(), E> + 't;
 
-/// Gives each of some fields of a map to `take`, by its place among their names, and skips the others or refuses them.
+/// Passes each field in `names` to `take`, with the index of its name, and skips or rejects the other fields.
 ///
-/// One function for all views, since most of a view would be this.
+/// One function for all views: otherwise this code would be most of every view.
 #[inline(never)]
 pub(crate) fn each_field<'de, A: MapAccess<'de>>(
     map: &mut A,

@@ -1,4 +1,4 @@
-//! The doors: how engines ask the policies. What is the same behind all of them is in [`decision`](crate::decision).
+//! The interfaces through which engines call the policies. [`decision`](crate::decision) holds the code that they share.
 
 #[cfg(feature = "opa")]
 pub mod opa;

@@ -1,4 +1,4 @@
-//! The cluster and the registries, as a Kubewarden host answers for them.
+//! Access to the cluster and to registries through a Kubewarden host.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,7 @@ use crate::host::{self, Listed};
 #[cfg(feature = "flyte-oauth-tls")]
 use crate::{host::Pki, oauth_tls::LINKED};
 
-/// The host.
+/// The Kubewarden host that runs the module.
 pub(super) struct Host;
 
 impl host::Host for Host {
@@ -26,8 +26,8 @@ impl host::Host for Host {
         Err("this module asks for no objects".to_owned())
     }
 
-    /// Not with the SDK's `get_manifest_and_config`: that reads all of both into types, and takes none that lack a field its
-    /// types have.
+    /// Not with the SDK's `get_manifest_and_config`: that parses all of both into types, and fails if a field of its types is
+    /// missing.
     #[cfg(feature = "flyte-non-root-image-user")]
     fn image(&self, reference: &str) -> Result<Box<RawValue>, String> {
         let unreadable = |error: &dyn std::fmt::Display| format!("the host's answer cannot be read: {error}");
@@ -48,7 +48,7 @@ impl host::Host for Host {
     }
 }
 
-/// What went wrong, without who passed it on and how: waPC, Kubewarden's hosts, and where they are told to trace errors.
+/// The reason of an error, without what waPC and Kubewarden's hosts add: prefixes, and a trace if hosts are told to trace errors.
 pub(super) fn reason(error: &str) -> String {
     let first = error.lines().next().unwrap_or_default();
     first.trim_start_matches("Host error: ").trim_start_matches("Callback evaluation failure: ").to_owned()

@@ -1,7 +1,7 @@
-//! Objects of the cluster, as a Kubewarden host lists them.
+//! Lists objects of the cluster through a Kubewarden host.
 //!
-//! Not with the SDK's functions, which would stand in a module once for each kind; the request is as its
-//! `host_capabilities::kubernetes` writes it.
+//! Not with the SDK's functions, which a module would contain once for each kind. The request has the same form as in its
+//! `host_capabilities::kubernetes`.
 
 use kubewarden_policy_sdk::wapc_guest::host_call;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::host::reason;
 use crate::host::Listed;
 
-/// What a host is asked.
+/// The question to a host.
 #[derive(Serialize)]
 struct Request<'r> {
     api_version: &'r str,
@@ -22,7 +22,7 @@ struct Request<'r> {
     field_masks: &'r [&'r str],
 }
 
-/// What a host answers.
+/// The answer of a host.
 #[derive(Deserialize)]
 struct List {
     items: Vec<Box<RawValue>>,
@@ -45,7 +45,7 @@ pub(super) fn list(kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawV
     let request = serde_json::to_vec(&request).map_err(|error| error.to_string())?;
     let answer =
         host_call("kubewarden", "kubernetes", operation, &request).map_err(|error| reason(&error.to_string()))?;
-    // From text, as all else is read: from bytes, a module would hold serde_json's reader twice.
+    // Parsed from text like everything else: to parse bytes too, a module would contain serde_json's reader twice.
     let answer = str::from_utf8(&answer).map_err(|error| error.to_string())?;
     let list: List = serde_json::from_str(answer).map_err(|error| error.to_string())?;
     Ok(list.items)

@@ -1,4 +1,4 @@
-//! The door for waPC hosts, which Kubewarden's engines are: bytes in, bytes out, by function name.
+//! The interface for waPC hosts, such as Kubewarden's engines: functions by name, with bytes in and bytes out.
 
 #[cfg(any(feature = "admin-config", feature = "flyte-non-root-image-user"))]
 mod host;

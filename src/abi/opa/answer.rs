@@ -1,4 +1,4 @@
-//! What an engine gets for an answer.
+//! The answers to an engine.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -17,7 +17,7 @@ use crate::{
     view::view,
 };
 
-/// A finding, as Gatekeeper's policies answer it.
+/// A finding in the form of Gatekeeper's policies.
 #[derive(Serialize)]
 pub(super) struct Finding<'d> {
     msg: String,
@@ -30,7 +30,7 @@ enum Details<'d> {
     Violation(&'d Violation),
     Notice(&'d Notice),
     Unjudged(&'d Unjudged),
-    /// How many more there are.
+    /// The number of findings that are not listed.
     More {
         more: usize,
     },
@@ -41,7 +41,7 @@ impl<'d> Finding<'d> {
         Self { msg: text.to_string(), details }
     }
 
-    /// The violations, and the reasons why something could not be judged.
+    /// The violations, and the reasons why policies could not check the object.
     pub(super) fn violations(decision: &'d Decision) -> Vec<Self> {
         let unjudged = decision.unjudged.iter().map(|unjudged| Self::new(unjudged, Details::Unjudged(unjudged)));
         let violations = &decision.verdict.violations;
@@ -51,7 +51,7 @@ impl<'d> Finding<'d> {
             .collect()
     }
 
-    /// What is worth knowing.
+    /// The notices.
     pub(super) fn notices(decision: &'d Decision) -> Vec<Self> {
         let notices = &decision.verdict.notices;
         let listed = notices.listed().iter().map(|notice| Self::new(notice, Details::Notice(notice)));
@@ -66,7 +66,7 @@ impl<'d> Finding<'d> {
 
 /// An answer as JSON.
 pub(super) fn json(answer: &impl Serialize) -> String {
-    // Texts, numbers and lists of them.
+    // Cannot fail: only texts, numbers and lists of them.
     serde_json::to_string(answer).unwrap_or_default()
 }
 
@@ -151,7 +151,7 @@ view! {
     }
 }
 
-/// What is said of one manifest.
+/// The report on one manifest.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Reported<'r> {
@@ -159,17 +159,17 @@ struct Reported<'r> {
     kind: Option<Text<'r>>,
     namespace: Option<Text<'r>>,
     name: Option<Text<'r>>,
-    /// The names of the sentences that it shows to hold; `None` if no policy judges its kind.
+    /// The names of the sentences that it proves; `None` if no policy checks its kind.
     judged: Option<Vec<&'static str>>,
     violations: Vec<Finding<'r>>,
     notices: Vec<Finding<'r>>,
 }
 
-/// What is said of manifests, each of which is created beside the others.
+/// The report on manifests, each checked as if all of them were in the cluster.
 ///
 /// # Errors
 ///
-/// The input is none, or the settings mean nothing.
+/// The input is not valid JSON, or the settings are invalid.
 pub(super) fn report(policies: &Policies, input: &str, documents: &Documents) -> Result<String, Unjudged> {
     let settings = checked(policies, documents.settings())?;
     let given = match admission::read_str::<Vec<&RawValue>>(input) {

@@ -1,4 +1,4 @@
-//! What an engine has put into `data`: settings, the objects of the cluster, the time.
+//! The content of `data`, from the engine: settings, the objects of the cluster, the time.
 
 use std::{cell::OnceCell, time::Duration};
 
@@ -19,27 +19,27 @@ view! {
     /// OPA's `data`.
     struct Data<'a> {
         "flytewarden" => flytewarden: Own<'a>,
-        /// What Gatekeeper syncs: `namespace.<namespace>.<API version>.<kind>.<name>`, and `cluster.<API version>.<kind>.<name>`.
+        /// Gatekeeper's objects: `namespace.<namespace>.<API version>.<kind>.<name>`, and `cluster.<API version>.<kind>.<name>`.
         "inventory" => inventory: &'a RawValue,
-        /// What kube-mgmt and Kubewarden sync: `<plural>.<namespace>.<name>`, and `<plural>.<name>`.
+        /// The objects that kube-mgmt and Kubewarden sync: `<plural>.<namespace>.<name>`, and `<plural>.<name>`.
         "kubernetes" => kubernetes: &'a RawValue,
     }
 
     struct Own<'a> {
         "settings" => settings: &'a RawValue,
-        /// Objects of the cluster, as many as there are of the kinds that policies ask for.
+        /// All objects of the cluster, of the kinds that policies ask for.
         "objects" => objects: Vec<&'a RawValue>,
         /// The time, in seconds since 1970-01-01T00:00:00Z.
         "now" => now: u64,
-        /// `review` where the first entrypoint is to answer an AdmissionReview, as Kubewarden's mode `opa` wants it.
+        /// `review` to make the first entrypoint answer with an AdmissionReview, as Kubewarden's mode `opa` requires.
         "answer" => answer: Text<'a>,
     }
 }
 
-/// What is in `data`, as the policies' host.
+/// The host that answers policies from `data`.
 pub(super) struct Documents<'a> {
     data: Data<'a>,
-    /// The objects of `flytewarden.objects`, each as the request that would create it: read once, and only where a policy asks.
+    /// The objects of `flytewarden.objects`, each as the request that would create it. Read once, when a policy first asks.
     objects: OnceCell<Result<Vec<AdmissionRequest<'a>>, String>>,
 }
 
@@ -48,13 +48,13 @@ impl<'a> Documents<'a> {
     ///
     /// # Errors
     ///
-    /// What is in the wrong shape there.
+    /// A part of it has the wrong type.
     pub(super) fn read(data: &'a str) -> Result<Self, Unjudged> {
         let data = admission::read_str(data).map_err(|unjudged| unjudged.below("data"))?;
         Ok(Self { data, objects: OnceCell::new() })
     }
 
-    /// Manifests that are all there is.
+    /// A host whose cluster contains exactly these manifests.
     pub(super) fn of(objects: Vec<&'a RawValue>, beside: &Documents) -> Self {
         let now = beside.own().and_then(|own| own.now);
         let own = Own { objects: Some(objects), now, ..Own::default() };
@@ -70,7 +70,7 @@ impl<'a> Documents<'a> {
         self.own()?.settings
     }
 
-    /// Whether the first entrypoint is to answer an AdmissionReview.
+    /// Whether the first entrypoint answers with an AdmissionReview.
     pub(super) fn wants_reviews(&self) -> bool {
         self.own().and_then(|own| own.answer.as_deref()) == Some("review")
     }
@@ -114,7 +114,7 @@ impl<'a> Host for Documents<'a> {
     }
 }
 
-/// The objects of a kind among others.
+/// Selects the objects of a kind, and of a namespace if one is given.
 fn among(objects: &[AdmissionRequest], kind: Listed, namespace: Option<&str>) -> Vec<Box<RawValue>> {
     let is_there = |it: &&AdmissionRequest| {
         kind == Listed::ClusterIssuer || namespace.is_none_or(|namespace| namespace == it.namespace())
@@ -123,8 +123,7 @@ fn among(objects: &[AdmissionRequest], kind: Listed, namespace: Option<&str>) ->
     found.filter_map(|it| it.object).map(ToOwned::to_owned).collect()
 }
 
-/// What is found in a namespace, or in each. `None` where there is nothing of the kind in any, so that nobody knows whether it is
-/// synced.
+/// The objects of a kind in one namespace or in all. `None` if no namespace has any, because the kind is perhaps not synced.
 fn of_namespaces<T>(
     namespaces: Option<&str>,
     namespace: Option<&str>,

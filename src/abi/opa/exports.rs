@@ -1,8 +1,8 @@
-//! OPA's ABI: the memory that a host and a module share, and the functions that it calls. All that is unsafe is here.
+//! OPA's ABI: the memory that a host and a module share, and the functions that the host calls. All unsafe code is here.
 //!
-//! The heap grows upwards from `__heap_base`. Hosts write into it themselves, above the heap pointer, and set the pointer back to
-//! free what an evaluation took; so nothing is kept there between calls. A value is the address of its text in JSON, which ends
-//! with a zero byte: to parse is to copy, to dump gives it back.
+//! The heap grows upwards from `__heap_base`. Hosts write above the heap pointer themselves, and set the pointer back to free the
+//! memory of an evaluation, so the module keeps nothing there between calls. A value is the address of its JSON text, which ends
+//! with a zero byte: parsing copies the text, and dumping returns it.
 
 #![allow(unsafe_code, reason = "memory is shared with the host, and the names are OPA's")]
 
@@ -19,13 +19,13 @@ use crate::decision::Policies;
 
 const PAGE: usize = 1 << 16;
 
-/// Gives out what is above the heap pointer, and takes back what was given out last.
+/// Allocates above the heap pointer, and frees only the last allocation.
 struct Heap;
 
 #[global_allocator]
 static HEAP: Heap = Heap;
 
-/// The heap pointer; 0 until it is asked for.
+/// The heap pointer; 0 before it is first moved, which stands for `__heap_base`.
 static TOP: AtomicUsize = AtomicUsize::new(0);
 
 unsafe extern "C" {
@@ -39,7 +39,7 @@ fn top() -> usize {
     }
 }
 
-/// Moves the heap pointer, to where there is memory. Whether there is.
+/// Moves the heap pointer, and grows the memory if necessary. Returns whether there is enough memory.
 fn set_top(top: usize) -> bool {
     let missing = top.saturating_sub(memory_size(0) * PAGE).div_ceil(PAGE);
     let is_there = missing == 0 || memory_grow(0, missing) != usize::MAX;
@@ -49,7 +49,7 @@ fn set_top(top: usize) -> bool {
     is_there
 }
 
-// SAFETY: what is given out is above all that was given out before, aligned, and memory there is. A module has one thread.
+// SAFETY: each allocation is aligned, above all live ones, and within the memory. A module has one thread.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let start = top().next_multiple_of(layout.align());
@@ -71,7 +71,7 @@ unsafe impl GlobalAlloc for Heap {
         if size <= layout.size() {
             return start;
         }
-        // SAFETY: as the caller says of `start`, `layout` and `size`; the new memory is above the old.
+        // SAFETY: the caller vouches for `start`, `layout` and `size`; the new memory is above the old.
         unsafe {
             let moved = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
             if !moved.is_null() {
@@ -82,10 +82,10 @@ unsafe impl GlobalAlloc for Heap {
     }
 }
 
-/// The address of a text in JSON, with a zero byte behind it.
+/// The address of a JSON text that ends with a zero byte.
 type Value = *const c_char;
 
-/// Keeps a text until the host sets the heap pointer back.
+/// Copies a text to the heap, where it stays until the host sets the heap pointer back.
 fn value(text: &str) -> Value {
     let mut bytes = Vec::with_capacity(text.len() + 1);
     bytes.extend_from_slice(text.as_bytes());
@@ -93,32 +93,32 @@ fn value(text: &str) -> Value {
     bytes.leak().as_ptr().cast()
 }
 
-/// The text at an address, without what is behind its zero byte; `None` where it is no UTF-8.
+/// The text at an address, up to its zero byte; `None` if it is not UTF-8.
 ///
 /// # Safety
 ///
-/// The host has written so many bytes there.
+/// The host has written `length` bytes there.
 unsafe fn text<'h>(start: *const u8, length: usize) -> Option<&'h str> {
-    // SAFETY: as the caller says.
+    // SAFETY: the caller guarantees it.
     let bytes = unsafe { std::slice::from_raw_parts(start, length) };
-    // Some hosts count the zero byte at its end.
+    // Some hosts include the zero byte in the length.
     str::from_utf8(bytes.split(|byte| *byte == 0).next().unwrap_or_default()).ok()
 }
 
-/// The text of a value; `null` for none.
+/// The text of a value; `null` for a null pointer.
 ///
 /// # Safety
 ///
-/// It is 0, or what [`value`] gave out since the heap pointer was last set to something below it.
+/// It is 0, or [`value`] returned it and the heap pointer has not been below it since.
 unsafe fn text_of<'h>(value: Value) -> Option<&'h str> {
     if value.is_null() {
         return Some("null");
     }
-    // SAFETY: as the caller says.
+    // SAFETY: the caller guarantees it.
     unsafe { CStr::from_ptr(value) }.to_str().ok()
 }
 
-/// What an entrypoint answers to an input; of what is no UTF-8, that it cannot be read.
+/// The answer of an entrypoint to an input. For invalid UTF-8, the answer says that the input cannot be read.
 fn answer(entrypoint: usize, input: Option<&str>, data: Option<&str>) -> String {
     evaluate(&Policies::BUILT, entrypoint, input.unwrap_or_default(), data.unwrap_or_default())
 }
@@ -128,7 +128,7 @@ extern "C" fn opa_malloc(size: usize) -> *mut u8 {
     Vec::with_capacity(size).leak().as_mut_ptr()
 }
 
-/// What is freed is freed when the heap pointer is set back.
+/// Does nothing: the host frees memory when it sets the heap pointer back.
 #[unsafe(no_mangle)]
 extern "C" fn opa_free(_: *mut u8) {}
 
@@ -156,7 +156,7 @@ extern "C" fn opa_heap_stash_clear() {}
 /// The host has written a text there.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn opa_json_parse(start: *const u8, length: usize) -> Value {
-    // SAFETY: as the caller says.
+    // SAFETY: the caller guarantees it.
     unsafe { text(start, length) }.map_or(ptr::null(), value)
 }
 
@@ -165,7 +165,7 @@ unsafe extern "C" fn opa_json_parse(start: *const u8, length: usize) -> Value {
 /// As for [`opa_json_parse`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn opa_value_parse(start: *const u8, length: usize) -> Value {
-    // SAFETY: as the caller says.
+    // SAFETY: the caller guarantees it.
     unsafe { opa_json_parse(start, length) }
 }
 
@@ -179,7 +179,7 @@ extern "C" fn opa_value_dump(value: Value) -> Value {
     value
 }
 
-/// OPA's number for what is not implemented: data comes as a whole.
+/// OPA's number for "not implemented": `data` can only be set as a whole.
 const NOT_IMPLEMENTED: i32 = 4;
 
 #[unsafe(no_mangle)]
@@ -192,7 +192,7 @@ extern "C" fn opa_value_remove_path(_: Value, _: Value) -> i32 {
     NOT_IMPLEMENTED
 }
 
-/// The functions of Rego that the host is to have: none.
+/// The Rego functions that the host must provide: none.
 #[unsafe(no_mangle)]
 extern "C" fn builtins() -> Value {
     c"{}".as_ptr()
@@ -204,7 +204,7 @@ extern "C" fn entrypoints() -> Value {
     value(&format!("{{{}}}", numbered.collect::<Vec<_>>().join(",")))
 }
 
-/// An evaluation in steps, as engines do it that know no `opa_eval`.
+/// An evaluation in steps, for engines that do not use `opa_eval`.
 struct Context {
     input: Value,
     data: Value,
@@ -220,10 +220,10 @@ extern "C" fn opa_eval_ctx_new() -> *mut Context {
 
 /// # Safety
 ///
-/// The context is of [`opa_eval_ctx_new`], as for all that follow.
+/// The context comes from [`opa_eval_ctx_new`]. The same holds for the functions below.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn opa_eval_ctx_set_input(context: *mut Context, input: Value) {
-    // SAFETY: as the caller says.
+    // SAFETY: the caller guarantees it.
     unsafe { (*context).input = input }
 }
 
@@ -232,7 +232,7 @@ unsafe extern "C" fn opa_eval_ctx_set_input(context: *mut Context, input: Value)
 /// See [`opa_eval_ctx_set_input`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn opa_eval_ctx_set_data(context: *mut Context, data: Value) {
-    // SAFETY: as the caller says.
+    // SAFETY: the caller guarantees it.
     unsafe { (*context).data = data }
 }
 
@@ -241,7 +241,7 @@ unsafe extern "C" fn opa_eval_ctx_set_data(context: *mut Context, data: Value) {
 /// See [`opa_eval_ctx_set_input`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn opa_eval_ctx_set_entrypoint(context: *mut Context, entrypoint: usize) {
-    // SAFETY: as the caller says.
+    // SAFETY: the caller guarantees it.
     unsafe { (*context).entrypoint = entrypoint }
 }
 
@@ -250,22 +250,22 @@ unsafe extern "C" fn opa_eval_ctx_set_entrypoint(context: *mut Context, entrypoi
 /// See [`opa_eval_ctx_set_input`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn opa_eval_ctx_get_result(context: *mut Context) -> Value {
-    // SAFETY: as the caller says.
+    // SAFETY: the caller guarantees it.
     unsafe { (*context).result }
 }
 
 /// # Safety
 ///
-/// See [`opa_eval_ctx_set_input`]; what was set are values.
+/// See [`opa_eval_ctx_set_input`]; the input and the data are values.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn eval(context: *mut Context) -> i32 {
-    // SAFETY: as the caller says.
+    // SAFETY: the caller guarantees it.
     let (context, input, data) = unsafe { (&mut *context, text_of((*context).input), text_of((*context).data)) };
     context.result = value(&format!("[{{\"result\":{}}}]", answer(context.entrypoint, input, data)));
     0
 }
 
-/// Evaluates in one step. The heap pointer, above which nothing is kept, comes with it; so does the format: 0 for a list in JSON, 1
+/// Evaluates in one step. The caller passes the heap pointer, above which nothing is kept, and the format: 0 for a JSON list, 1
 /// for a set as Rego writes it.
 ///
 /// # Safety
@@ -282,7 +282,7 @@ unsafe extern "C" fn opa_eval(
     format: i32,
 ) -> Value {
     set_top(heap);
-    // SAFETY: as the caller says.
+    // SAFETY: the caller guarantees it.
     let (input, data) = unsafe { (text(input, length), text_of(data)) };
     let answer = answer(entrypoint, input, data);
     value(&if format == 0 { format!("[{{\"result\":{answer}}}]") } else { format!("{{{{\"result\":{answer}}}}}") })

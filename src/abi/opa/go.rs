@@ -1,10 +1,10 @@
-//! JSON as OPA's Go engine writes it for a module: texts are quoted as Go quotes them.
+//! Reads JSON as OPA's Go engine writes it for a module, with texts quoted as Go quotes them.
 //!
 //! Source: `strconv.Quote` of Go's `src/strconv/quote.go`, which `ast.String` of OPA prints with.
 
 use std::borrow::Cow;
 
-/// JSON with the escapes that Go has and JSON has not: `\a`, `\v`, `\x7f` and `\U0001f600`.
+/// Replaces the escapes that Go has and JSON lacks: `\a`, `\v`, `\x7f` and `\U0001f600`.
 pub(super) fn json(text: &str) -> Cow<'_, str> {
     let is_foreign = |pair: &[u8]| pair[0] == b'\\' && matches!(pair[1], b'a' | b'v' | b'x' | b'U');
     if !text.as_bytes().windows(2).any(is_foreign) {
@@ -45,7 +45,7 @@ mod tests {
     use super::json;
 
     #[test]
-    fn texts_as_go_quotes_them_are_read() {
+    fn texts_quoted_by_go_are_read() {
         for (go, expected) in [
             (r#"{"a":"\u00e4\n"}"#, "{\"a\":\"\u{e4}\n\"}"),
             (r#"["\a\v\x7f\U0001f600\\x41"]"#, "[\"\u{7}\u{b}\u{7f}\u{1f600}\\\\x41\"]"),

@@ -1,8 +1,7 @@
-//! The door for OPA: a module that engines which load compiled Rego load too.
+//! The interface for OPA: a module for any engine that loads compiled Rego.
 //!
-//! `question` reads an input in any of the shapes that such engines send, `documents` finds in `data` what policies ask
-//! their host, and `answer` words what they say. None of it knows of memory: that, and the functions that OPA's ABI wants, are in
-//! `exports`.
+//! `question` reads an input in any of the shapes that such engines send. `documents` answers the policies' questions from `data`.
+//! `answer` writes the answers. Only `exports` deals with memory: it has the functions that OPA's ABI requires.
 //!
 //! Source: `docs/docs/wasm.md` of [open-policy-agent/opa](https://github.com/open-policy-agent/opa).
 
@@ -23,20 +22,20 @@ use crate::{
     verdict::Unjudged,
 };
 
-/// What refuses a request, as Gatekeeper's policies answer it.
+/// The violations of a request, in the form of Gatekeeper's policies.
 const VIOLATION: &str = "flytewarden/violation";
-/// What is worth knowing, in the same shape.
+/// The notices, in the same form.
 const WARN: &str = "flytewarden/warn";
-/// An AdmissionReview for an AdmissionReview.
+/// Answers an AdmissionReview with an AdmissionReview.
 const ADMISSION: &str = "flytewarden/admission";
-/// What is said of manifests.
+/// The report on manifests.
 const REPORT: &str = "flytewarden/report";
 
-/// What can be asked, in the order of its numbers.
+/// The entrypoints, in the order of their numbers.
 pub const ENTRYPOINTS: [&str; 4] = [VIOLATION, WARN, ADMISSION, REPORT];
 
-/// Answers an entrypoint, by its number, as JSON. What cannot be read is a violation: an engine that gets no answer lets
-/// everything in.
+/// Answers an entrypoint, by its number, as JSON. Unreadable input is a violation: an engine that gets no answer allows
+/// everything.
 pub fn evaluate(policies: &Policies, entrypoint: usize, input: &str, data: &str) -> String {
     let (input, data) = (&*go::json(input), &*go::json(data));
     let documents = Documents::read(data);
@@ -65,7 +64,7 @@ fn decide(policies: &Policies, question: &Question, documents: &Documents) -> Re
     Ok(policies.decide(&question.request, settings, documents))
 }
 
-/// Settings that mean something. Kubewarden asks a policy for that once; here nobody does before a request comes.
+/// Checks the settings. Kubewarden asks a policy to check them once; OPA's engines do not, so this happens for each request.
 fn checked<'s>(policies: &Policies, settings: Option<&'s RawValue>) -> Result<Option<&'s RawValue>, Unjudged> {
     if let Some(settings) = settings {
         policies.validate_settings(settings.get().as_bytes())?;
@@ -98,7 +97,7 @@ mod tests {
             (json!({"apiVersion": "v1", "kind": "List", "items": [pod(1), pod(0), 5]}), vec![0, 1, 1]),
             (pod(0), vec![1]),
             (json!("text"), vec![1]),
-            // The answer to it is not "nothing is wrong".
+            // Must not be reported as free of problems.
             (json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {}}), vec![1]),
         ] {
             let report = ask(REPORT, &manifests, &json!({}));
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_objects_of_the_cluster_are_found_in_whatever_document_has_them() {
+    fn the_objects_of_the_cluster_are_found_in_any_document() {
         let flyteadmin = json!({
             "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "admin", "namespace": "flyte"},
             "spec": {"template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{
@@ -129,7 +128,7 @@ mod tests {
             "metadata": {"name": "a", "annotations": {"nginx.ingress.kubernetes.io/enable-cors": "true"}},
             "spec": {"rules": [{"host": "flyte.example.com", "http": {"paths": [backend]}}]}
         });
-        // As Gatekeeper's audit sends it.
+        // In the form that Gatekeeper's audit sends.
         let kind = json!({"group": "networking.k8s.io", "version": "v1", "kind": "Ingress"});
         let input = json!({"review": {"kind": kind, "namespace": "flyte", "object": ingress}});
         for data in [
@@ -143,7 +142,7 @@ mod tests {
         ] {
             assert_eq!("any-origin", ask(VIOLATION, &input, &data)[0]["details"]["rule"], "{data}");
         }
-        // Nobody knows where it leads.
+        // Without `data`, the Ingress's backend is unknown.
         assert_eq!(json!([]), ask(VIOLATION, &input, &json!({})));
     }
 
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_the_wrong_shape_refuses() {
+    fn values_of_the_wrong_type_are_rejected() {
         let pod = json!({"request": {
             "operation": "CREATE", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "object": pod(1)
         }});

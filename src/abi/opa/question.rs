@@ -1,4 +1,4 @@
-//! What is asked, in any of the shapes in which engines ask it.
+//! The question, in any of the shapes that engines send.
 
 use serde_json::value::RawValue;
 
@@ -22,11 +22,11 @@ view! {
 /// A request with its settings.
 pub(super) struct Question<'a> {
     pub(super) request: AdmissionRequest<'a>,
-    /// The settings that come with it; `data` may hold others.
+    /// The settings of this request. Without them, those in `data` apply.
     pub(super) settings: Option<&'a RawValue>,
 }
 
-/// What the answer to an input is to be known by, even if its request cannot be read: the API server throws away one without.
+/// The `uid` for the answer, even if the request cannot be read: the API server discards an answer without it.
 pub(super) fn uid(input: &str) -> Text<'_> {
     let text = |request| serde_json::from_str(edit::at(input, &[request, "uid"])?).ok();
     text("request").or_else(|| text("review")).unwrap_or(Text::constant(""))
@@ -37,10 +37,10 @@ impl<'a> Question<'a> {
     ///
     /// # Errors
     ///
-    /// It has none of the shapes.
+    /// It has none of these shapes.
     pub(super) fn read(input: &'a str) -> Result<Self, Unjudged> {
         let Input { review, request, parameters, .. } = admission::read_str(input)?;
-        // Gatekeeper's audit sends what is there already, and no operation.
+        // Gatekeeper's audit sends existing objects without an operation.
         let (at, request, is_audited) = match (review, request) {
             (Some(review), _) => ("review", review, true),
             (None, Some(request)) => ("request", request, false),
