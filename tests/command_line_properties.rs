@@ -1,4 +1,4 @@
-//! What holds of every command line in front of flyteadmin, not just of the cases.
+//! Properties of every command line in front of flyteadmin, not just of the cases.
 #![cfg(feature = "flyte-admin-cors")]
 
 use flytewarden::{admin_cors::AdminCors, answer::Answer, decision::Policies, host::NoHost};
@@ -16,7 +16,7 @@ fn judge(container: &Value) -> Answer {
 
 const STAR: &str = "--server.security.allowedOrigins=*";
 
-/// Words that mean something to a wrapper, to a shell, to the kubelet or to flyteadmin, and pieces of such words.
+/// Words with a meaning for a wrapper, a shell, the kubelet or flyteadmin, and pieces of such words.
 const WORDS: [&str; 44] = [
     "tini",
     "dumb-init",
@@ -64,7 +64,7 @@ const WORDS: [&str; 44] = [
     "é",
 ];
 
-/// Letters that mean something to a shell.
+/// Scripts of words and of characters that are special in a shell.
 fn scripts() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         2 => prop::sample::select(&WORDS[..]).prop_map(str::to_owned),
@@ -96,18 +96,18 @@ fn environments() -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever stands there, there is an answer.
+    /// Every command line gets an answer.
     #[test]
     fn any_command_line_is_answered(command in words(), args in words(), env in environments()) {
         let answer = judge(&json!({"name": "flyteadmin", "command": command, "args": args, "env": env}));
         prop_assert!(answer.accepted || answer.message.is_some());
     }
 
-    /// A star that flyteadmin may get is never let in without a word, whatever stands in front of it.
+    /// A star that flyteadmin may receive is never accepted silently, whatever is in front of it.
     #[test]
-    fn no_star_is_let_in_in_silence(mut command in words(), is_script: bool) {
-        // Behind flyteadmin itself the star may be hidden, by `--` for example, and behind a script of another shell it is no
-        // word of flyteadmin's.
+    fn no_star_is_accepted_silently(mut command in words(), is_script: bool) {
+        // After flyteadmin itself the star can be hidden, by `--` for example. After a script of another shell, flyteadmin does
+        // not receive it.
         command.retain(|word| !(word.contains("flyte") || word.starts_with('-') && word.contains('c')));
         if is_script {
             command.extend(["sh".into(), "-c".into(), format!("exec flyteadmin serve '{STAR}'")]);

@@ -1,4 +1,4 @@
-//! What holds of `fill` for every object: fields that no API knows, however numbers are spelled and members are ordered.
+//! Properties of `fill` for every object, with unknown fields, any spelling of numbers and any order of members.
 #![cfg(feature = "flyte-non-root")]
 
 use std::fmt;
@@ -18,7 +18,7 @@ fn judge(object: &str) -> Answer {
     Policies::One(&NonRoot::POLICY).validate(payload.as_bytes(), &NoHost)
 }
 
-/// The members of an object in their order.
+/// The members of an object, in order.
 struct Members(Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Members {
@@ -45,7 +45,7 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-/// Every leaf in its order, by its path and as it is spelled. What has nothing in it is a leaf.
+/// Every leaf in order: its path and its exact text. Empty lists and maps are leaves.
 fn leaves(path: &str, text: &str, found: &mut Vec<(String, String)>) {
     let before = found.len();
     if let Ok(Members(members)) = serde_json::from_str(text) {
@@ -68,7 +68,7 @@ fn leaves_of(text: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Where something may be filled in.
+/// Whether `fill` may change the value at a path.
 fn may_change(path: &str) -> bool {
     const POD: &str = ".spec.securityContext";
     const INIT: &str = ".spec.initContainers.0.securityContext";
@@ -79,7 +79,7 @@ fn may_change(path: &str) -> bool {
     is_of(POD, &OF_POD) || is_of(INIT, &OF_POD[..2])
 }
 
-/// JSON that no API knows, spelled in ways that few programs write it.
+/// JSON that no API knows, in spellings that few programs write.
 fn anything() -> impl Strategy<Value = String> {
     let leaf = prop::sample::select(vec![
         "1e3",
@@ -108,7 +108,7 @@ fn anything() -> impl Strategy<Value = String> {
     })
 }
 
-/// An object with known members, each perhaps absent, and others, in any order.
+/// An object with known members, some of them absent, and unknown ones, in any order.
 fn object(known: Vec<(&'static str, BoxedStrategy<Option<String>>)>) -> impl Strategy<Value = String> {
     let known: Vec<_> =
         known.into_iter().map(|(name, value)| value.prop_map(move |value| Some((name.to_owned(), value?)))).collect();
@@ -164,11 +164,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_filled_object_differs_from_the_submitted_one_in_the_filled_fields_alone(object in pods()) {
+    fn filling_changes_only_the_filled_fields(object in pods()) {
         let answer = judge(&object);
         prop_assert!(answer.code.is_none(), "{:?}", answer.message);
         let Some(filled) = answer.mutated_object else { return Ok(()) };
-        // What was absent or null may be there now, and nothing else is another.
+        // Absent or null values may be filled in, and nothing else changes.
         let is_open = |(path, value): &(String, String)| may_change(path) && (value == "null" || value.starts_with('{'));
         let written: Vec<_> = leaves_of(&object).into_iter().filter(|leaf| !is_open(leaf)).collect();
         let kept: Vec<_> = leaves_of(filled.get()).into_iter().filter(|leaf| {
@@ -178,7 +178,7 @@ proptest! {
     }
 
     #[test]
-    fn to_fill_twice_is_to_fill_once(object in pods()) {
+    fn filling_twice_equals_filling_once(object in pods()) {
         if let Some(filled) = judge(&object).mutated_object {
             let again = judge(filled.get());
             prop_assert!(again.accepted, "{:?}", again.message);
@@ -187,7 +187,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_filled_and_let_in_is_what_the_policy_accepts_without_the_setting(object in pods()) {
+    fn the_policy_accepts_a_filled_object_without_the_setting(object in pods()) {
         if let Some(filled) = judge(&object).mutated_object {
             let payload = format!(
                 r#"{{"request":{{"operation":"CREATE","kind":{{"group":"","version":"v1","kind":"Pod"}},"object":{}}}}}"#,

@@ -1,4 +1,4 @@
-//! What holds of `flyte-non-root` for every pod, not just for the cases.
+//! Properties of `flyte-non-root` for every pod, not just for the cases.
 #![cfg(feature = "flyte-non-root")]
 
 use flytewarden::{answer::Answer, decision::Policies, host::NoHost, non_root::NonRoot};
@@ -120,7 +120,7 @@ fn is_restricted(pod: &PodSpec) -> bool {
             .all(|own| own.run_as_user != Some(0) && own.run_as_non_root.or(context.run_as_non_root) == Some(true))
 }
 
-/// What the kubelet starts as another user than root, on the typed pod spec of a Linux pod.
+/// Whether the kubelet starts no container as root, on the typed pod spec of a Linux pod.
 fn is_effectively_non_root(pod: &PodSpec) -> bool {
     let context = pod.security_context.clone().unwrap_or_default();
     own_contexts(pod).all(|own| {
@@ -151,14 +151,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn restricted_without_exceptions_is_pod_security_standards(pod in pods()) {
+    fn restricted_without_exceptions_equals_pod_security_standards(pod in pods()) {
         let typed: PodSpec = serde_json::from_value(pod.clone()).unwrap();
         let answer = judge(&pod, &json!({"level": "restricted", "exceptions": []}));
         prop_assert_eq!(is_restricted(&typed), answer.accepted, "{:?}", answer.message);
     }
 
     #[test]
-    fn effective_without_exceptions_is_what_the_kubelet_does(mut pod in pods()) {
+    fn effective_without_exceptions_equals_the_kubelet(mut pod in pods()) {
         pod["os"] = json!({"name": "linux"});
         let typed: PodSpec = serde_json::from_value(pod.clone()).unwrap();
         let answer = judge(&pod, &json!({"exceptions": []}));
@@ -170,7 +170,7 @@ proptest! {
         pod in pods(), settings in settings(), list in prop::sample::select(vec!["initContainers", "containers", "ephemeralContainers"]),
         index in 0..4_usize,
     ) {
-        // About one in three is.
+        // About one pod in three is accepted.
         if !judge(&pod, &settings).accepted {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! What holds where an engine asks for a verdict with settings that it never had validated.
+//! Engines may ask for a verdict with settings that they never validated.
 #![cfg(feature = "flyte-admin-cors")]
 
 use flytewarden::{admin_cors::AdminCors, decision::Policies, host::NoHost};
