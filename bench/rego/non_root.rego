@@ -1,12 +1,12 @@
-# Rule one of the "Security Overview" as people would write it: no container of a Deployment may be root. It knows no exception,
-# no settings, no other kind of workload, and does not say what mends it.
+# Rule one of the "Security Overview" as people would write it: no container of a Deployment may be root. It has no exceptions and
+# no settings, knows no other kind of workload, and does not say how to fix a violation.
 package non_root
 
 pod := input.request.object.spec.template.spec
 
 containers := array.concat(object.get(pod, "initContainers", []), pod.containers)
 
-# What holds for a container, where the container and its pod may say it.
+# The value of a field that a container can set, or its pod for it.
 effective(container, field) := object.get(object.get(container, "securityContext", {}), field, of_pod) if {
 	of_pod := object.get(object.get(pod, "securityContext", {}), field, null)
 }

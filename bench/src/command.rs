@@ -1,4 +1,4 @@
-//! What it costs to check many objects, beside a bare parse of the same text, which makes nothing of libyaml's events.
+//! The cost of checking many objects, compared with a bare parse of the same text, which discards libyaml's events.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use flytewarden_offline::{
     settings::Settings,
 };
 
-/// The documents of a stream.
+/// The number of documents in a stream.
 const DOCUMENTS: usize = 20_000;
 
 /// A Deployment of 400 bytes, as charts write them.
@@ -27,7 +27,7 @@ fn deployment(number: usize, user: u32) -> String {
     )
 }
 
-/// Prints a row for Deployments that are good, and one for as many that are not. All runs on one thread, so the time is CPU time.
+/// Prints a row for good Deployments, and one for as many with violations. All runs on one thread, so the time is CPU time.
 pub fn print() {
     println!("\n{:<46} {:>8} {:>9} {:>9} {:>7} {:>9}", "stream, command", "bytes", "parse", "time", "ratio", "memory");
     for (title, user) in [("20,000 Deployments", 1000), ("20,000 Deployments as root", 0)] {
@@ -67,21 +67,21 @@ fn check(text: &str) {
     assert_eq!(DOCUMENTS, run.finish().summary.judged);
 }
 
-/// The most memory that a run takes beside what is there already, in bytes, where Linux says it.
+/// The most memory that a run takes in addition to the memory in use, in bytes. `None` if Linux does not report it.
 fn memory(run: impl Fn()) -> Option<u64> {
     let said = |field: &str| {
         let status = fs::read_to_string("/proc/self/status").ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix(field))?;
         line.trim_matches([':', ' ', '\t', 'k', 'B']).parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
     };
-    // Forgets the peak so far.
+    // Resets the peak.
     fs::write("/proc/self/clear_refs", "5").ok()?;
     let before = said("VmRSS")?;
     run();
     Some(said("VmHWM")?.saturating_sub(before))
 }
 
-/// The median of five.
+/// The median time of five runs.
 fn median(run: impl Fn()) -> Duration {
     let mut times = [(); 5].map(|()| {
         let start = Instant::now();

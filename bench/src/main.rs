@@ -1,9 +1,9 @@
 //! `make bench`: the cost of a decision, on Kubewarden's engine and on [`opa`]'s, and of a run of the [`command`].
 //!
-//! Each request is given to each module, in a fresh instance as Kubewarden does, in turns with the floor: a guest that
-//! accepts without reading. Times are medians and depend on the machine; the ratio to the floor of the same run does so
-//! less. Fuel does not: it counts the WebAssembly instructions of the guest's own work, the start of the instance not
-//! included.
+//! Each request goes to each module in a fresh instance, as in Kubewarden, alternating with the floor: a guest that accepts
+//! without reading. Times are medians and depend on the machine; the ratio to the floor of the same run depends on it less.
+//! Fuel does not depend on it: it counts the WebAssembly instructions of the guest's own work, without the start of the
+//! instance.
 
 mod command;
 mod opa;
@@ -24,7 +24,7 @@ use flytewarden_offline::cluster::NoCluster;
 use requests::Asked;
 use serde_json::json;
 
-/// How often a request is given to a module: by its size, so that each row takes a few seconds.
+/// How often a module gets a request. Depends on the request's size, so that each row takes a few seconds.
 fn rounds(payload: &[u8]) -> usize {
     (40_000_000 / payload.len()).clamp(50, 2_000)
 }

@@ -1,4 +1,4 @@
-//! Modules for OPA in its SDK for Rust, beside the same policy's module for Kubewarden, in turns.
+//! Compares a policy's module for OPA, in OPA's SDK for Rust, with its module for Kubewarden. The two alternate.
 //!
 //! OPA keeps one instance for all its decisions, Kubewarden makes one for each.
 
@@ -15,7 +15,7 @@ use tokio::runtime;
 
 use crate::{Asked, rounds};
 
-/// A module for OPA, with its one instance.
+/// A module for OPA, with its only instance.
 pub struct Opa {
     executor: runtime::Runtime,
     store: Store<()>,
@@ -36,7 +36,7 @@ impl Opa {
         Ok(Self { executor, store, policy })
     }
 
-    /// Prints the median time of a decision, beside that of Kubewarden's module.
+    /// Prints the median time of a decision, next to that of Kubewarden's module.
     pub fn print(&mut self, asked: &Asked, kubewarden: &Guest) -> Result<(), Box<dyn Error>> {
         let Asked { policy, title, request, settings } = asked;
         let payload = format!(r#"{{"request":{request},"settings":{settings}}}"#);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 pub struct Asked {
     /// The policy it is for.
     pub policy: &'static str,
-    /// What people call it.
+    /// Its title in the table.
     pub title: &'static str,
     /// The admission request, as JSON.
     pub request: String,
@@ -22,7 +22,7 @@ pub fn all() -> Vec<Asked> {
     without_certificates().into_iter().map(without_settings).chain([filled()]).chain(chains()).collect()
 }
 
-/// What a policy changes.
+/// A request whose object the policy changes.
 fn filled() -> Asked {
     let deployment = of_example("Deployment", "flyteadmin");
     Asked {
@@ -33,7 +33,7 @@ fn filled() -> Asked {
     }
 }
 
-/// Chains of three certificates, of which nothing is wrong.
+/// Chains of three valid certificates.
 fn chains() -> impl Iterator<Item = Asked> {
     let chains = [
         ("a chain of three, P-256", "${leaf}${intermediate}${root}", "${root}"),
@@ -89,7 +89,7 @@ fn of_example(kind: &str, name: &str) -> Value {
     json!(object.expect("the example has it").content)
 }
 
-/// A ConfigMap whose files are repeated, their sections numbered, until they have so many bytes together.
+/// A ConfigMap whose files are repeated, with numbered sections, until together they have `size` bytes.
 fn repeated(config_map: &Value, size: usize) -> Value {
     let mut repeated = config_map.clone();
     let files = config_map["data"].as_object().expect("there are files");
@@ -129,7 +129,7 @@ fn small_pod() -> Value {
     })
 }
 
-/// A pod whose 100 containers carry 2 KB each that says nothing of users.
+/// A pod with 100 containers, each with 2 KB of fields that have nothing to do with users.
 fn hundred_containers() -> Value {
     let variables: Vec<Value> =
         (0..32).map(|number| json!({"name": format!("VARIABLE_{number}"), "value": "x".repeat(24)})).collect();
