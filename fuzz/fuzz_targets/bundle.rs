@@ -1,4 +1,4 @@
-//! The `tls.crt` of a Secret: settings and a host as JSON on the first line, the bundle below it.
+//! Fuzzes the `tls.crt` of a Secret: settings and a host as JSON on the first line, the bundle below it.
 #![no_main]
 
 use flytewarden::{decision::Policies, oauth_tls::OauthTls};

@@ -1,6 +1,7 @@
-//! Changes to texts that leave the rest of them as it is: of JSON by `fill`, and of manifests.
+//! Fuzzes changes to texts, which must keep the rest of the text: to JSON by `fill`, and to manifests by edits.
 //!
-//! An input whose first line is a list is edits, with a manifest below it; any other is a payload as for `request`.
+//! If the first line of an input is a list, it holds edits, and the manifest is below it. Any other input is a payload as for
+//! `request`.
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -43,7 +44,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     write_or_mutate(data, size, max_size, mutated)
 });
 
-/// Checks that what is filled in leaves everything else as it was written.
+/// Checks that filling in leaves everything else as it was written.
 fn check_fill(payload: &str) {
     let answer = ask(&Policies::One(&NonRoot::POLICY), payload, &NoHost);
     let Some(filled) = answer.mutated_object else { return };
@@ -53,10 +54,10 @@ fn check_fill(payload: &str) {
     leaves::check_filled(request["object"].get(), filled.get());
 }
 
-/// Checks that edits of an object leave every other object, and the text around it, as they were.
+/// Checks that edits of an object leave every other object, and the text around it, unchanged.
 fn check_edits(text: &str, edits: &[Edit]) {
     let objects: Vec<Object> = manifest::objects(text).flatten().collect();
-    // What these change may be no object any more.
+    // After these edits it is perhaps not an object any more.
     if edits.iter().any(|edit| ["apiVersion", "kind", "items"].iter().any(|field| edit.path.starts_with(field))) {
         return;
     }
@@ -74,8 +75,8 @@ fn check_edits(text: &str, edits: &[Edit]) {
     }
 }
 
-/// Checks that at most one line is another or gone, and those that came stand together: a value that is written on several
-/// lines is not replaced.
+/// Checks that at most one line is changed or removed, and that added lines are adjacent: a value that spans several lines is
+/// not replaced.
 fn check_lines(text: &str, edited: &str) {
     let (old, new): (Vec<&str>, Vec<&str>) = (text.lines().collect(), edited.lines().collect());
     let before = old.iter().zip(&new).take_while(|(old, new)| old == new).count();

@@ -1,4 +1,4 @@
-//! Lines as origins: in settings, and in flyteadmin's configuration.
+//! Fuzzes origins, one a line: in settings, and in flyteadmin's configuration.
 #![no_main]
 
 use flytewarden::{admin_cors::AdminCors, answer::Answer, console_url::ConsoleUrl, decision::Policies, host::NoHost};
@@ -15,7 +15,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// Checks what holds of an origin alone.
+/// Checks the properties of a single origin.
 fn check_one(origin: &str) {
     let answer = ask_with(&[origin], &json!({}));
     if answer.accepted {
@@ -23,13 +23,13 @@ fn check_one(origin: &str) {
     }
     check_suggestions(&answer);
 
-    // What a domain's pattern trusts is below the domain.
+    // A domain's pattern trusts only origins below the domain.
     let trusted = ask_with(&[origin], &json!({"trustedOrigins": ["https://*.example.com"]}));
     if trusted.accepted {
         check_sent(origin);
         assert!(origin.starts_with("https://") && origin.ends_with(".example.com"), "{origin:?}");
     }
-    // What may be required is let in where it stands.
+    // An origin that settings can require is accepted in the configuration.
     for list in ["requiredOrigins", "trustedOrigins", "allowHttp"] {
         let settings = json!({ list: [origin] });
         let is_valid = |module: Policies| module.validate_settings(settings.to_string().as_bytes()).is_ok();
@@ -37,13 +37,13 @@ fn check_one(origin: &str) {
         if is_valid(Policies::One(&AdminCors)) && !origin.contains('*') {
             check_sent(origin);
             let answer = ask_with(&[origin], &settings);
-            // Trusted is not yet let in over plain http.
+            // A trusted origin is not automatically accepted over plain http.
             assert!(answer.accepted || list == "trustedOrigins" && origin.starts_with("http:"), "{answer:?}");
         }
     }
 }
 
-/// Checks that browsers send a text as an origin, as far as a look at it tells.
+/// Checks that browsers could send a text as an origin, as far as its characters tell.
 fn check_sent(origin: &str) {
     let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
     let host = host.unwrap_or_else(|| panic!("{origin:?} has another scheme"));
@@ -56,7 +56,7 @@ fn check_sent(origin: &str) {
     assert_eq!(origin, url.origin().ascii_serialization());
 }
 
-/// Checks that an origin which a violation names in place of another is one.
+/// Checks that an origin which a violation suggests is valid.
 fn check_suggestions(answer: &Answer) {
     let violations = answer.audit_annotations.iter().filter_map(|all| all.get("violations"));
     let violations = violations.filter_map(|json| serde_json::from_str::<Vec<Value>>(json).ok()).flatten();

@@ -1,6 +1,6 @@
-//! A whole request through every policy, alone and together: `{"request": ..., "settings": ..., "host": ...}`.
+//! Fuzzes whole requests to every policy, alone and together: `{"request": ..., "settings": ..., "host": ...}`.
 //!
-//! The settings are given to each policy; those that do not know them refuse.
+//! Each policy gets the settings; those that do not know them reject the request.
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ fuzz_target!(|data: &[u8]| {
     };
     let host = &Scripted::of(input);
     ask(&Policies::Several(POLICIES), input, host);
-    // Not as a list, which serde takes too.
+    // Not a list, which serde would accept too.
     let is_object = input.trim_start().starts_with('{');
     match serde_json::from_str(input).ok().filter(|_| is_object) {
         Some(Parts { request: Some(request), settings }) => {
@@ -61,7 +61,7 @@ fuzz_crossover!(|data1: &[u8], data2: &[u8], out: &mut [u8], seed: u32| {
     crossed.len()
 });
 
-/// Checks each policy alone, and that all of them together say the same.
+/// Checks each policy alone, and that all policies together say the same.
 fn check_alone_and_together(request: &RawValue, settings: &str, host: &dyn Host) {
     let request = request.get();
     let payload = format!(r#"{{"request":{request},"settings":{settings}}}"#);
@@ -92,13 +92,13 @@ fn check_alone_and_together(request: &RawValue, settings: &str, host: &dyn Host)
         let lines = answer.message.iter().flat_map(|message| message.lines());
         for line in lines.chain(answer.warnings.iter().flatten().map(String::as_str)) {
             let json = serde_json::to_string(line).expect("a text is JSON");
-            // How many more there are is counted together.
+            // The numbers of findings that are not listed are added up.
             assert!(line.starts_with("... and ") || said.contains(json.trim_matches('"')), "{line} is not in {said}");
         }
     }
 }
 
-/// Checks that what a policy fills in satisfies it: without the setting, and with it once more.
+/// Checks that the policy accepts an object that it has filled: without the setting, and again with it.
 fn check_filled(module: &Policies, request: &str, settings: &str, filled: &RawValue, host: &dyn Host) {
     let mut request: BTreeMap<String, &RawValue> = serde_json::from_str(request).expect("it was read before");
     request.insert("object".to_owned(), filled);

@@ -1,4 +1,4 @@
-//! A text as YAML: libyaml's events, kubectl's manifests, settings, and flyteadmin's configuration in a ConfigMap.
+//! Fuzzes YAML: libyaml's events, kubectl's manifests, settings, and flyteadmin's configuration in a ConfigMap.
 #![no_main]
 
 use flytewarden::{
@@ -22,11 +22,11 @@ fuzz_target!(|data: &[u8]| {
     check_configuration(text);
 });
 
-/// Checks that the events end, and stand in the text, if it is UTF-8.
+/// Checks that the events end, and that their spans are within the text, if it is UTF-8.
 fn check_events(text: &[u8]) {
     let is_utf8 = str::from_utf8(text).is_ok();
     let mut events = Events::of(text);
-    // Each event but for a few takes a byte or more.
+    // All but a few events take a byte or more.
     for _ in 0..=2 * text.len() + 16 {
         let Ok(event) = events.read() else { return };
         let span = event.span();
@@ -40,7 +40,7 @@ fn check_events(text: &[u8]) {
     panic!("the events do not end");
 }
 
-/// Checks that documents stand in the text, and mean the same when they are written as JSON.
+/// Checks that the lines of documents are within the text, and that the documents mean the same when written as JSON.
 fn check_documents(text: &str) {
     let lines = text.lines().count().max(1);
     let check_line = |line: usize| assert!((1..=lines + 1).contains(&line), "line {line} of {lines}");
@@ -71,8 +71,8 @@ fn check_documents(text: &str) {
     manifest::objects(text).for_each(drop);
 }
 
-/// Whether two values differ in the last digit of floats at most: serde_json takes the nearest but one now and then, and to read
-/// them to the end is 18 KB of the page for nothing that a rule reads.
+/// Whether two values differ at most in the last digit of floats. serde_json sometimes reads not the nearest float but the next
+/// one: exact reading would add 18 KB to the page, and no rule reads floats.
 fn are_alike(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => {
@@ -90,7 +90,7 @@ fn are_alike(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// Checks what the core reads.
+/// Checks how the policies read the text as flyteadmin's configuration.
 fn check_configuration(text: &str) {
     let object = json!({"metadata": {"name": "flyte-admin-config"}, "data": {"server.yaml": text}});
     let kind = json!({"group": "", "version": "v1", "kind": "ConfigMap"});

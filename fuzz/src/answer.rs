@@ -1,11 +1,11 @@
-//! What holds of every answer.
+//! Checks for every answer.
 
 use std::collections::BTreeMap;
 
 use flytewarden::{answer::Answer, decision::Policies, host::Host};
 use serde_json::{Value, value::RawValue};
 
-/// The answer of a module to a request with settings. It is the same when asked again, and what [`check`] wants.
+/// The answer of a module to a request with settings. Checks that it passes [`check`] and is the same when asked again.
 pub fn ask(module: &Policies, payload: &str, cluster: &dyn Host) -> Answer {
     let answer = module.validate(payload.as_bytes(), cluster);
     check(&answer);
@@ -19,7 +19,7 @@ pub fn shown(answer: &Answer) -> String {
     serde_json::to_string(answer).expect("an answer can be written")
 }
 
-/// Checks that an answer either accepts or refuses, says why, and can be shown to people.
+/// Checks that an answer either accepts or rejects, gives the reason, and can be shown to people.
 fn check(answer: &Answer) {
     let annotations = answer.audit_annotations.iter().flatten();
     let is_refused = annotations.clone().any(|(name, _)| ["violations", "unjudged"].contains(name));

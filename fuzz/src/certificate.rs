@@ -1,5 +1,5 @@
-//! Mutations of certificates: a field of one is changed, the lengths around it fit, and it is signed again, by a CA of the case
-//! tables. Otherwise nearly every mutation would end at the signature.
+//! Mutates certificates: changes a field, adapts the lengths around it, and signs the certificate again by a CA of the case
+//! tables. Otherwise the signature check would reject nearly every mutation.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use p256::ecdsa::{DerSignature, SigningKey, signature::Signer};
@@ -12,7 +12,7 @@ use crate::random::{Random, mutate_bytes};
 enum Element {
     /// Its tag and its bytes.
     Primitive(u8, Vec<u8>),
-    /// Its tag and what is in it.
+    /// Its tag and the elements in it.
     Constructed(u8, Vec<Element>),
 }
 
@@ -20,10 +20,10 @@ const CONSTRUCTED: u8 = 0x20;
 const OCTET_STRING: u8 = 0x04;
 const BIT_STRING: u8 = 0x03;
 
-/// The CAs of the case tables whose keys sign what was changed.
+/// The CAs of the case tables whose keys sign the mutated certificates.
 const SIGNERS: [&str; 4] = ["intermediate", "root", "self-signed", "leaf"];
 
-/// A bundle with one of its certificates changed; `None` where there is none in it.
+/// A bundle with one of its certificates changed; `None` if it contains none.
 pub fn mutate(bundle: &str, random: &mut Random) -> Option<String> {
     let mut blocks = pem::parse_many(bundle).ok()?;
     let index = random.below(blocks.len());
@@ -81,7 +81,7 @@ fn changed(der: &[u8], random: &mut Random) -> Option<Vec<u8>> {
     Some(der)
 }
 
-/// Signs a certificate of three parts, its signature the last.
+/// Signs a certificate of three parts, the last of which is the signature.
 fn sign(parts: &mut [Element], random: &mut Random) {
     let [signed, _, signature] = parts else { return };
     let mut message = Vec::new();
@@ -92,7 +92,7 @@ fn sign(parts: &mut [Element], random: &mut Random) {
     *signature = Element::Primitive(BIT_STRING, [&[0], made.as_bytes()].concat());
 }
 
-/// The bytes that make the key of a certificate of the case tables: `certificates.rs` of `e2e-tests/`.
+/// The seed for the key of a certificate of the case tables, as in `certificates.rs` of `e2e-tests/`.
 fn seed(name: &str) -> [u8; 32] {
     let mut seed = [1u8; 32];
     name.bytes().cycle().take(32 * name.len()).enumerate().for_each(|(index, byte)| {
@@ -104,7 +104,7 @@ fn seed(name: &str) -> [u8; 32] {
 }
 
 impl Element {
-    /// Every element of some bytes; `None` where they are no DER.
+    /// Every element of some bytes; `None` if they are not DER.
     fn read_all(mut bytes: &[u8]) -> Option<Vec<Self>> {
         let mut elements = Vec::new();
         while let [tag, rest @ ..] = bytes {
@@ -163,7 +163,7 @@ impl Element {
     }
 }
 
-/// A length, and what is behind it.
+/// A length, and the bytes after it.
 fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     match bytes {
         [short, rest @ ..] if *short < 0x80 => Some((usize::from(*short), rest)),
@@ -175,7 +175,7 @@ fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     }
 }
 
-/// A bundle as the API server holds it: in base64.
+/// A bundle in base64, as the API server stores it.
 pub fn in_base64(bundle: &str) -> String {
     BASE64_STANDARD.encode(bundle)
 }

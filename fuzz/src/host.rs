@@ -1,4 +1,4 @@
-//! What policies ask, answered by the input.
+//! A host that answers policies from the input.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,17 +6,17 @@ use flytewarden::host::{Host, Listed};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-/// Where the input does not say what time it is: 2026-01-01.
+/// The time if the input sets none: 2026-01-01.
 pub const NOW: u64 = 1_767_225_600;
 
-/// A host that answers as the member `host` of an input says:
-/// `{"ConfigMap": [...], "Deployment": "why not", "images": {"a:1": {...}}, "now": 1767225600}`. Of what is absent it knows
-/// nothing.
+/// A host that answers from the member `host` of an input:
+/// `{"ConfigMap": [...], "Deployment": "why not", "images": {"a:1": {...}}, "now": 1767225600}`. It has no answer for absent
+/// members.
 #[derive(Debug, Default)]
 pub struct Scripted<'i>(BTreeMap<String, &'i RawValue>);
 
 impl<'i> Scripted<'i> {
-    /// The host of an input; one that knows nothing where the input has none.
+    /// The host of an input; if the input has none, a host without answers.
     pub fn of(input: &'i str) -> Self {
         let members: BTreeMap<String, &RawValue> = serde_json::from_str(input).unwrap_or_default();
         Self(members.get("host").map(|host| read(host)).unwrap_or_default())

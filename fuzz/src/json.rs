@@ -1,4 +1,4 @@
-//! Mutations of JSON as a tree: a flipped bit seldom leaves JSON that a policy reads on.
+//! Mutates JSON as a tree: after a flipped bit, a policy seldom still reads the JSON.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::random::{Random, mutate_bytes};
 /// The words of the dictionaries, as libFuzzer reads them: `"word"` on a line.
 const DICTIONARY: &str = include_str!("../kubernetes.dict");
 
-/// A text of JSON with a change or a few; `None` where it is no JSON.
+/// A JSON text with one to three changes; `None` if it is not JSON.
 pub fn mutate(text: &[u8], random: &mut Random) -> Option<Vec<u8>> {
     let mut root: Value = serde_json::from_slice(text).ok()?;
     for _ in 0..=random.below(3) {
@@ -17,7 +17,7 @@ pub fn mutate(text: &[u8], random: &mut Random) -> Option<Vec<u8>> {
     serde_json::to_vec(&root).ok()
 }
 
-/// A text of JSON with a part of another in it; `None` where one of them is no JSON.
+/// A JSON text with a part of another in it; `None` if one of them is not JSON.
 pub fn cross(text: &[u8], other: &[u8], random: &mut Random) -> Option<Vec<u8>> {
     let mut root: Value = serde_json::from_slice(text).ok()?;
     let mut other: Value = serde_json::from_slice(other).ok()?;
@@ -56,7 +56,7 @@ fn change(value: &mut Value, other: Value, random: &mut Random) {
     }
 }
 
-/// A value that something treats in a way of its own.
+/// A value that some code treats specially.
 fn leaf(random: &mut Random) -> Value {
     match random.below(16) {
         0 => Value::Null,

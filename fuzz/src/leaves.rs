@@ -1,4 +1,4 @@
-//! Where two texts of JSON differ.
+//! Finds the differences between two JSON texts.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// The members of an object in their order, those given twice included.
+/// The members of an object in order, including repeated ones.
 struct Members(Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Members {
@@ -35,10 +35,10 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-/// Deeper is not looked into: it is a leaf.
+/// Any value this deep counts as a leaf.
 const MOST_LEVELS: usize = 24;
 
-/// Every leaf of a text of JSON in its order, by its path and as it is spelled. What has nothing in it is a leaf.
+/// Every leaf of a JSON text in order: its path and its exact text. Empty lists and maps are leaves.
 pub fn leaves(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     add("", text, MOST_LEVELS, &mut found);
@@ -62,7 +62,7 @@ fn add(path: &str, text: &str, levels: usize, found: &mut Vec<(String, String)>)
     }
 }
 
-/// Whether `fill` may put something at a path: into the security context of a pod or of a container.
+/// Whether `fill` may set the value at a path: in the security context of a pod or of a container.
 fn may_fill(path: &str) -> bool {
     const OF_POD: [&str; 5] = ["runAsNonRoot", "runAsUser", "runAsGroup", "fsGroup", "fsGroupChangePolicy"];
     let Some((place, field)) = path.rsplit_once(".securityContext") else { return false };
@@ -74,10 +74,10 @@ fn may_fill(path: &str) -> bool {
     is_pod && may_hold(&OF_POD) || is_container && may_hold(&OF_POD[..2])
 }
 
-/// Checks that a filled object is the submitted one but for the filled fields: every other leaf is there, in its order and
-/// as it was spelled.
+/// Checks that a filled object differs from the submitted one only in the filled fields: every other leaf is there, in order
+/// and with the same text.
 pub fn check_filled(submitted: &str, filled: &str) {
-    // What was null or empty may hold something now, and so may an empty pod or container.
+    // Null or empty values may now hold something, and so may an empty pod or container.
     let is_open = |(path, value): &(String, String)| {
         let within = format!("{path}.securityContext");
         may_fill(path) && (value == "null" || value.starts_with('{')) || value.starts_with('{') && may_fill(&within)

@@ -1,5 +1,5 @@
-//! What the fuzz targets share: a host that the input speaks for, what holds of every answer, and mutations that know JSON
-//! and certificates.
+//! Code that the fuzz targets share: a host that answers from the input, checks for every answer, and mutations of JSON and
+//! certificates.
 
 pub mod answer;
 pub mod certificate;

@@ -1,4 +1,4 @@
-//! Small choices from one seed, which libFuzzer gives for each mutation.
+//! Random choices from the seed that libFuzzer gives for each mutation.
 
 use libfuzzer_sys::fuzzer_mutate;
 
@@ -6,12 +6,12 @@ use libfuzzer_sys::fuzzer_mutate;
 pub struct Random(u64);
 
 impl Random {
-    /// The choices that a seed stands for.
+    /// The choices of a seed.
     pub fn from_seed(seed: u32) -> Self {
         Self(u64::from(seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    /// A number below a limit; 0 where that is 0.
+    /// A number below a limit; 0 if the limit is 0.
     pub fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -25,7 +25,7 @@ impl Random {
     }
 }
 
-/// Bytes as libFuzzer mutates them, with room for a few more.
+/// Bytes mutated by libFuzzer, with room to grow by 64.
 pub fn mutate_bytes(bytes: &[u8]) -> Vec<u8> {
     let mut room = bytes.to_vec();
     room.resize(bytes.len() + 64, 0);
