@@ -1,11 +1,11 @@
-//! `cargo xtask modules`: compiles every policy module, annotates it, weighs it, and leaves it in `dist/`.
+//! `cargo xtask modules`: compiles every policy module, annotates it, checks its size, and puts it into `dist/`.
 //! `cargo xtask opa`: the same for OPA's engines: see [`opa`].
-//! `cargo xtask reproducible`: does so again from a copy of the sources elsewhere with the smallest module, and compares every
-//! byte. Its dependencies are those that are compiled already: cargo keeps their sources in one place.
+//! `cargo xtask reproducible`: builds the smallest module again from a copy of the sources in another folder, and compares every
+//! byte. It reuses the compiled dependencies: cargo keeps their sources in one place.
 //! `cargo xtask docs` and `cargo xtask web`: see [`docs`] and [`web`].
 //!
-//! An artifact is a folder of `policies/` with a `metadata.yml`, built with the cargo feature of that name; the
-//! `metadata.yml` at the top level is the module that carries every policy.
+//! An artifact is a folder of `policies/` with a `metadata.yml`, built with the cargo feature of that name. The
+//! `metadata.yml` at the top level is for the module with every policy.
 
 mod docs;
 mod opa;
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
 struct Artifact {
     name: String,
     feature: String,
-    /// Where its `metadata.yml` and `README.md` are.
+    /// The folder of its `metadata.yml` and `README.md`.
     folder: PathBuf,
 }
 
@@ -66,7 +66,7 @@ fn modules(root: &Path, target: &Path, artifacts: &[Artifact]) -> Result<()> {
         let features = format!("kubewarden,{feature}");
         let build = Build { features: Some(&features), ..Build::of(&CORE, "wasm32-wasip1") };
         let bare = compile(root, target, &build)?.swap_remove(0);
-        // What `kwctl annotate` is compared on.
+        // The input for the comparison with `kwctl annotate`.
         fs::create_dir_all(target.join("bare"))?;
         fs::write(target.join("bare").join(format!("{name}.wasm")), &bare)?;
         let module = annotate(bare, &metadata_of(folder)?)?;
@@ -79,7 +79,7 @@ fn modules(root: &Path, target: &Path, artifacts: &[Artifact]) -> Result<()> {
     Ok(())
 }
 
-/// The module that is built once more from elsewhere. That no module names a folder of this machine, [`compile`] sees to.
+/// The module that is built again in another folder. [`compile`] ensures that no module contains a path of this machine.
 const SMALLEST: &str = "flyte-non-root";
 
 fn reproducible(root: &Path, target: &Path) -> Result<()> {
@@ -102,7 +102,7 @@ fn reproducible(root: &Path, target: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Copies the sources that modules are made of; what is made from them stays behind.
+/// Copies the sources of the modules, without anything that is built from them.
 fn copy(from: &Path, to: &Path, target: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
@@ -119,7 +119,7 @@ fn copy(from: &Path, to: &Path, target: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Copies what cargo compiled, but for this project's own crates, with the times that cargo goes by.
+/// Copies the crates that cargo compiled, except this project's own, with the file times that cargo compares.
 fn copy_built(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
@@ -139,7 +139,7 @@ fn copy_built(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The artifacts that the command line names; all where it names none.
+/// The artifacts that the command line names; all if it names none.
 fn named(root: &Path) -> Result<Vec<Artifact>> {
     let named: Vec<String> = env::args().skip(2).collect();
     let mut artifacts = artifacts(root)?;
@@ -164,26 +164,26 @@ fn artifacts(root: &Path) -> Result<Vec<Artifact>> {
     Ok(artifacts)
 }
 
-/// The module that carries every policy.
+/// The module with every policy.
 fn whole(root: &Path) -> Artifact {
     Artifact { name: "flytewarden".to_owned(), feature: "all".to_owned(), folder: root.to_owned() }
 }
 
-/// What engines without WASI are compiled for: browsers, and OPA's.
+/// The target for engines without WASI: browsers, and OPA's.
 const UNKNOWN: &str = "wasm32-unknown-unknown";
 
-/// What is optimised for time in Kubewarden's modules, and must be small in those that are fetched by people. Those for OPA are the
-/// same: what they have in common is compiled once.
+/// Crates that are optimised for time in Kubewarden's modules, but for size in the modules that people download. OPA's modules are
+/// built like the latter, so that the shared code is compiled once.
 const SMALL: [&str; 7] = ["crypto-bigint", "elliptic-curve", "libyaml-rs", "p256", "p384", "primeorder", "serde_json"];
 
-/// What is compiled to WebAssembly, and how.
+/// The crates to compile to WebAssembly, and the options.
 struct Build<'b> {
-    /// The crates: modules by themselves, or the core alone, which becomes one.
+    /// The crates: each is a module, or the core is, alone.
     packages: &'b [&'b str],
     target: &'b str,
-    /// The features it gets; its default ones where absent.
+    /// The cargo features; `None` for the default ones.
     features: Option<&'b str>,
-    /// What the linker is told beside.
+    /// More options for the linker.
     link: &'b [&'b str],
 }
 
@@ -196,24 +196,24 @@ impl<'b> Build<'b> {
 /// The crate of the policies.
 const CORE: [&str; 1] = ["flytewarden"];
 
-/// Compiles crates in one go, so that what they share is compiled once. The modules come in the order of the crates.
+/// Compiles crates together, so that shared dependencies are compiled once. Returns the modules in the order of the crates.
 fn compile(root: &Path, target: &Path, build: &Build) -> Result<Vec<Vec<u8>>> {
     let home = |variable: &str, folder: &str| {
         env::var_os(variable).map_or_else(|| env::home_dir().unwrap_or_default().join(folder), PathBuf::from)
     };
-    // Paths of the machine that builds would otherwise be in the module, in the places panics name. Where rustup has the
-    // sources of std, the compiler names them, and not as it names those that it has not.
+    // Otherwise the module would contain paths of this machine, in the locations of panics. If rustup has installed the sources
+    // of std, the compiler names their paths there instead of its usual names.
     let version = rustc(root, "-vV")?;
     let commit = version.lines().find_map(|line| line.strip_prefix("commit-hash: "));
     let std_name = format!("/rustc/{}", commit.ok_or("rustc does not say which commit it is of")?);
     let std = Path::new(rustc(root, "--print=sysroot")?.trim()).join("lib/rustlib/src/rust");
     let cargo_home = home("CARGO_HOME", ".cargo");
     let renamed = |path: &Path, name: &str| format!("--remap-path-prefix={}={name}", path.display());
-    // The linker leaves room in every reference to a function or to memory; a tenth of a module.
+    // By default the linker pads every reference to a function or to memory, which is a tenth of a module.
     let compress = "-Clink-arg=--compress-relocations".to_owned();
     let mut flags = vec![renamed(&cargo_home, "cargo"), renamed(&std, &std_name), compress];
     let own = renamed(root, "flytewarden");
-    // Names and features stay where no WASI is: wasm-bindgen wants to know of these, and removes those.
+    // Without WASI, names and features stay in the module: wasm-bindgen needs the features, and removes the names.
     let of_unknown = SMALL.map(|name| format!("package.{name}.opt-level=\"z\""));
     let of_unknown =
         of_unknown.into_iter().chain(["strip=\"debuginfo\"".to_owned()]).filter(|_| build.target == UNKNOWN);
@@ -234,13 +234,13 @@ fn compile(root: &Path, target: &Path, build: &Build) -> Result<Vec<Vec<u8>>> {
         // The page's module has several crates of this project.
         flags.push(own);
     } else {
-        // Told to the one crate of this project alone, its dependencies are the same wherever it is.
+        // Set only for the one crate of this project, so that its dependencies are the same in every folder.
         cargo.arg(own);
     }
     cargo.args(build.link.iter().map(|flag| format!("-Clink-arg={flag}")));
     let status = cargo
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
-        // What is shipped is made by the compiler alone, and not by one that lints.
+        // Releases are built by the plain compiler, not by the wrapper that lints.
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env("CARGO_TARGET_DIR", target)
         .current_dir(root)
@@ -262,7 +262,7 @@ fn compile(root: &Path, target: &Path, build: &Build) -> Result<Vec<Vec<u8>>> {
     build.packages.iter().map(module).collect()
 }
 
-/// What the compiler says when it is asked something.
+/// The compiler's answer to a question.
 fn rustc(root: &Path, question: &str) -> Result<String> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc).arg(question).current_dir(root).output()?;
@@ -272,7 +272,7 @@ fn rustc(root: &Path, question: &str) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// The metadata as the engines read it: `metadata.yml` in JSON, with the protocol the module speaks, and the README as
+/// The metadata that engines read: `metadata.yml` as JSON, with the protocol that the module speaks, and the README as
 /// the policy's usage.
 fn metadata_of(folder: &Path) -> Result<Value> {
     let mut metadata: Map<String, Value> = serde_json::from_value(read_yaml(&folder.join("metadata.yml"))?)?;

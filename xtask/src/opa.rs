@@ -1,4 +1,4 @@
-//! `cargo xtask opa`: compiles every policy for OPA's engines, and leaves it in `dist/opa/` as a module and as a bundle.
+//! `cargo xtask opa`: compiles every policy for OPA's engines, and puts it into `dist/opa/` as a module and as a bundle.
 
 use std::{convert::Infallible, fs, io::Write, path::Path};
 
@@ -18,17 +18,17 @@ use wasmparser::{
 
 use crate::{Artifact, Build, CORE, Result, UNKNOWN, compile, docs};
 
-/// The module imports the host's memory, and gives it back as its own. Hosts bring 5 pages, which Rust's stack of a mebibyte
-/// would not leave room in.
+/// The module imports the host's memory, and exports it as its own. Hosts provide 5 pages, which is too little for Rust's
+/// default stack of 1 MiB.
 const LINK: [&str; 3] = ["--import-memory", "--export-memory", "-zstack-size=131072"];
 
-/// How many pages a module asks for at first, as OPA's own do.
+/// The number of pages that a module requires at first, as OPA's own modules do.
 const LEAST_PAGES: u64 = 2;
 
-/// The version of OPA's ABI: its Go engine takes these alone.
+/// The version of OPA's ABI. Its Go engine accepts only this one.
 const VERSION: [(&str, i32); 2] = [("opa_wasm_abi_version", 1), ("opa_wasm_abi_minor_version", 3)];
 
-/// How many bytes more than its module for Kubewarden a module may have, in a hundred.
+/// How much larger a module may be than its module for Kubewarden, in percent.
 const MORE: usize = 10;
 
 pub fn write(root: &Path, target: &Path, artifacts: &[Artifact]) -> Result<()> {
@@ -49,20 +49,20 @@ pub fn write(root: &Path, target: &Path, artifacts: &[Artifact]) -> Result<()> {
     Ok(())
 }
 
-/// Whether a policy asks its host for images, of which OPA's engines know nothing.
+/// Whether a policy asks its host for images, which OPA's engines cannot provide.
 fn asks_for_images(policy: &str) -> bool {
     DECLARED.iter().any(|declared| declared.policy.name() == policy && declared.asks_for_images)
 }
 
-/// What is where in a module.
+/// The layout of a module.
 #[derive(Default)]
 struct Layout {
     types: u32,
-    /// Those that are imported among them.
+    /// How many functions are imported.
     functions: u32,
     globals: u32,
     pages: u64,
-    /// Where data goes, and how many bytes.
+    /// The address of each data segment, and its length in bytes.
     data: Vec<(i32, i32)>,
     counts_data: bool,
     /// The linker's start function, which clears the memory that holds no data.
@@ -106,7 +106,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Makes the memory as large as the module needs it, and puts the data there.
+    /// Grows the memory to the size that the module needs, and copies the data into it.
     fn start(&self) -> Result<Function> {
         let pages: i32 = self.pages.try_into()?;
         let mut start = Function::new([]);
@@ -121,9 +121,9 @@ impl Layout {
     }
 }
 
-/// A module as OPA's engines expect it: with the globals that say which version of the ABI it speaks, where Rust's would hold
-/// their address; and content with a memory of few pages, which it enlarges when it starts. Hosts bring as many as it asks for,
-/// or a number of their own, of which it may ask for no more.
+/// Turns a module into the form that OPA's engines expect. Globals hold the version of the ABI itself, where Rust's globals would
+/// hold its address. The module requires few pages of memory, and grows the memory when it starts: hosts provide as many pages as
+/// it requires, or a number of their own, and then it must not require more.
 fn finished(module: &[u8]) -> Result<Vec<u8>> {
     struct Finish {
         layout: Layout,
@@ -207,7 +207,7 @@ fn finished(module: &[u8]) -> Result<Vec<u8>> {
             Ok(())
         }
 
-        /// Names are for people who debug.
+        /// Removes custom sections: their names only help to debug.
         fn parse_custom_section(
             &mut self,
             _: &mut Module,
@@ -236,7 +236,7 @@ fn finished(module: &[u8]) -> Result<Vec<u8>> {
     Ok(finished.finish())
 }
 
-/// A bundle, as `opa run --bundle` takes it. Its roots leave room for another with the settings, below `data.flytewarden`.
+/// A bundle for `opa run --bundle`. Its roots allow another bundle to hold the settings, below `data.flytewarden`.
 fn bundle(module: &[u8]) -> Result<Vec<u8>> {
     let resolvers = ENTRYPOINTS.map(|entrypoint| json!({"entrypoint": entrypoint, "module": "/policy.wasm"}));
     let manifest: Value = json!({
@@ -263,7 +263,7 @@ mod tests {
     use super::bundle;
 
     #[test]
-    fn a_bundle_has_nothing_of_the_time_it_was_made() {
+    fn a_bundle_does_not_depend_on_the_time_of_the_build() {
         let made = bundle(b"a module").unwrap();
         assert_eq!([0; 4], made[4..8], "the time of gzip");
         assert_eq!(made, bundle(b"a module").unwrap());

@@ -1,8 +1,8 @@
-//! `cargo xtask web`: compiles the policies, and what certificates are checked with, for JavaScript, and leaves the npm package
-//! in `dist/npm`. What the rules find is beside them, in `rules.json`.
+//! `cargo xtask web`: compiles the policies and the module that checks certificates for JavaScript, and puts the npm package into
+//! `dist/npm`. The descriptions of the rules are in its `rules.json`.
 //!
-//! The JavaScript is by wasm-bindgen's own library for that, the one that `wasm-bindgen-cli` puts arguments in front of:
-//! `Cargo.lock` holds it to the version of the crate, without which neither works.
+//! wasm-bindgen's own library generates the JavaScript, the library behind `wasm-bindgen-cli`. `Cargo.lock` pins it to the
+//! version of the crate, because they only work together.
 
 use std::{fs, path::Path};
 
@@ -11,10 +11,10 @@ use wasm_bindgen_cli_support::Bindgen;
 
 use crate::{Build, Result, UNKNOWN, compile};
 
-/// The modules: the folder of each in the package, and the crate that it is made of.
+/// The modules: the folder of each in the package, and its crate.
 const MODULES: [(&str, &str); 2] = [("policies", "flytewarden-web"), ("pki", "flytewarden-web-pki")];
 
-/// The ways to load a module, and what the script for it is called. They share the module.
+/// The ways to load a module, each with the name of its script. They share the module.
 type Target = fn(&mut Bindgen) -> Result<&mut Bindgen>;
 const TARGETS: [(&str, Target); 3] = [
     ("bundler", |bindgen| Ok(bindgen.bundler(true)?)),
@@ -22,7 +22,7 @@ const TARGETS: [(&str, Target); 3] = [
     ("web", |bindgen| Ok(bindgen.web(true)?)),
 ];
 
-/// What is in the package as it is in `web/npm`.
+/// The files that the package takes unchanged from `web/npm`.
 const FILES: [&str; 7] =
     ["README.md", "flytewarden.d.ts", "flytewarden.js", "node.d.ts", "node.js", "web.d.ts", "web.js"];
 
@@ -52,7 +52,7 @@ pub(crate) fn write(root: &Path, target: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Leaves a module and the scripts that load it in a folder.
+/// Writes a module and the scripts that load it to a folder.
 fn bind(name: &str, wasm: &[u8], bound: &Path, folder: &Path) -> Result<()> {
     let mut shared = None;
     for (script, set) in TARGETS {
@@ -60,7 +60,7 @@ fn bind(name: &str, wasm: &[u8], bound: &Path, folder: &Path) -> Result<()> {
         bindgen.input_bytes(name, wasm.to_owned()).typescript(true).omit_default_module_path(false);
         set(bindgen.remove_name_section(true).remove_producers_section(true))?.generate(bound)?;
         for end in [".js", ".d.ts"] {
-            // It names the file of its types, for Deno.
+            // The script names the file of its types, for Deno.
             let text = fs::read_to_string(bound.join(format!("{name}{end}")))?;
             fs::write(
                 folder.join(format!("{script}{end}")),

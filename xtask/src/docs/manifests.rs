@@ -1,4 +1,4 @@
-//! What is applied to a cluster, and what the module with all policies asks for: `policy.yaml`, `kustomization.yaml`,
+//! Generates the manifests for a cluster, and the metadata of the module with all policies: `policy.yaml`, `kustomization.yaml`,
 //! `policy-server-rbac.yaml` and the top-level `metadata.yml`, from the policies' `metadata.yml`.
 
 use std::{
@@ -26,7 +26,7 @@ pub fn made(root: &Path, packages: &[Package]) -> Result<Vec<Made>> {
     Ok(made)
 }
 
-/// A list of maps as they stand in these files: each map's fields in a line each, or all in one.
+/// A list of maps in the style of these files: a line for each field of a map, or one line for the map.
 fn list(items: &Value, indent: usize) -> Result<String> {
     let mut text = String::new();
     for item in items.as_array().into_iter().flatten() {
@@ -52,7 +52,7 @@ fn flow(value: &Value) -> String {
     }
 }
 
-/// What of these maps is there, each once, in the order of their first appearance.
+/// The different maps in a field of all packages, in the order of their first appearance.
 fn union(packages: &[Package], field: &str) -> Value {
     let mut all: Vec<Value> = Vec::new();
     for package in of_whole(packages) {
@@ -65,7 +65,7 @@ fn union(packages: &[Package], field: &str) -> Value {
     all.into()
 }
 
-/// `metadata.yml` of the module with all policies: what any of them asks for, above annotations that are written by hand.
+/// `metadata.yml` of the module with all policies: everything that any policy asks for, above annotations written by hand.
 fn whole(root: &Path, packages: &[Package]) -> Result<Made> {
     let path = root.join("metadata.yml");
     let written = fs::read_to_string(&path)?;
@@ -104,7 +104,7 @@ fn whole(root: &Path, packages: &[Package]) -> Result<Made> {
     Ok((path, text))
 }
 
-/// The settings in a `policy.yaml`, which are written by hand, and what comes behind them.
+/// Start of the part of a `policy.yaml` that is written by hand: the settings, and everything after them.
 const SETTINGS: &str = "\n  settings:";
 
 fn policy(name: &str, folder: &Path, metadata: &Value, conditions: &Value) -> Result<Made> {
@@ -150,7 +150,7 @@ fn policy(name: &str, folder: &Path, metadata: &Value, conditions: &Value) -> Re
     Ok((path, text))
 }
 
-/// The conditions that are about what the policy asks for.
+/// The conditions that concern the policy's resources.
 fn match_conditions(metadata: &Value, conditions: &Value) -> Result<String> {
     let rules = metadata["rules"].as_array().into_iter().flatten();
     let resources: Vec<&Value> = rules.flat_map(|rule| rule["resources"].as_array().into_iter().flatten()).collect();
@@ -190,7 +190,7 @@ fn kustomization(root: &Path, packages: &[Package]) -> Made {
     (root.join("policies/kustomization.yaml"), text)
 }
 
-/// What policy-server's own account must be allowed to see.
+/// The permissions to read objects that policy-server's own account needs.
 fn rbac(root: &Path, packages: &[Package]) -> Result<Made> {
     let mut by_group: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let resources = union(packages, "contextAwareResources");

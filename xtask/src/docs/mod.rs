@@ -1,5 +1,5 @@
-//! `cargo xtask docs`: writes all that follows from what the policies declare, in Rust and in their `metadata.yml`: what people
-//! read ([`pages`]), the forms for the settings ([`questions`]), and what is applied to a cluster ([`manifests`]).
+//! `cargo xtask docs`: generates files from the policies' declarations, in Rust and in their `metadata.yml`: tables for people
+//! ([`pages`]), forms for the settings ([`questions`]), and manifests for a cluster ([`manifests`]).
 
 mod manifests;
 mod pages;
@@ -18,26 +18,26 @@ use serde_json::Value;
 
 use crate::{Result, read_yaml};
 
-/// A file, and what is to be in it.
+/// A file and its generated content.
 type Made = (PathBuf, String);
 
-/// What stands in the first line of a file that is made as a whole.
+/// The first line of a file that is generated as a whole.
 const MADE: &str = "# Made by `make docs`.\n";
 
-/// A policy with what stands in its folder.
+/// A policy with the content of its folder.
 pub struct Package {
     /// Its name.
     pub name: &'static str,
     /// Its folder in `policies/`.
     pub folder: PathBuf,
-    /// What it declares in Rust.
+    /// Its declaration in Rust.
     pub declared: &'static Declared,
     /// Its `metadata.yml`.
     pub metadata: Value,
 }
 
 impl Package {
-    /// Of every policy, by name.
+    /// The packages of every policy, by name.
     pub fn all(root: &Path) -> Result<Vec<Self>> {
         let package = |declared: &'static Declared| {
             let name = declared.policy.name();
@@ -48,24 +48,24 @@ impl Package {
         DECLARED.iter().map(package).collect()
     }
 
-    /// Whether the module with all policies carries it.
+    /// Whether the module with all policies contains it.
     fn is_of_whole(&self) -> bool {
         self.declared.variant_of.is_none()
     }
 }
 
-/// Those of the policies that the module with all policies carries.
+/// The policies that the module with all policies contains.
 fn of_whole(packages: &[Package]) -> impl Iterator<Item = &Package> {
     packages.iter().filter(|package| package.is_of_whole())
 }
 
-/// The most bytes that a module may have.
+/// The largest size of a module, in bytes.
 pub fn most_bytes(name: &str) -> Option<usize> {
     let declared = DECLARED.iter().find(|declared| declared.policy.name() == name);
     declared.map(|declared| declared.most_bytes).or((name == "flytewarden").then_some(MOST_BYTES_OF_ALL))
 }
 
-/// Writes what is made.
+/// Writes the generated files.
 pub fn write(root: &Path) -> Result<()> {
     for (path, content) in made(root)? {
         fs::write(path, content)?;
@@ -73,7 +73,7 @@ pub fn write(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The files that are made as a whole or in part, as they should be.
+/// The files that are generated as a whole or in part, with their expected content.
 fn made(root: &Path) -> Result<Vec<Made>> {
     let packages = Package::all(root)?;
     let mut made = pages::made(root, &packages)?;
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_made_is_up_to_date() {
+    fn generated_files_are_up_to_date() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let stale: Vec<String> = made(root)
             .unwrap()

@@ -32,7 +32,7 @@ pub fn made(root: &Path, packages: &[Package]) -> Result<Vec<Made>> {
             }
         }
         let mut parts = vec![("settings", table(&own))];
-        // A variant has those of what it is a variant of.
+        // A variant has the rules and settings of its base policy.
         if package.is_of_whole() {
             let rules = declared.rules.iter().map(of_rule);
             parts.push((
@@ -53,12 +53,12 @@ fn row<const CELLS: usize>(cells: [&str; CELLS]) -> Vec<String> {
     cells.map(str::to_owned).to_vec()
 }
 
-/// A rule's row, to which `help` of SARIF leads.
+/// A rule's row. The `help` in SARIF links to it.
 fn of_rule(Rule { name, severity, summary, help }: &Rule) -> Vec<String> {
     row([&format!("<a id=\"{0}\"></a>`{0}` ({1})", name.rule, severity.name()), summary, help])
 }
 
-/// What a module may do besides answering.
+/// What a module can do in addition to answering.
 fn may(name: &str, package: &Package) -> Vec<String> {
     let kinds = package.declared.asks_for.iter().map(|listed| plural(listed.kind().1));
     let asked: Vec<String> =
@@ -68,7 +68,7 @@ fn may(name: &str, package: &Package) -> Vec<String> {
     row([name, &asked, if changes { "where the setting `fill` says so" } else { "no" }])
 }
 
-/// A setting's row, and those of the fields of its items.
+/// A setting's row, and the rows of the fields of its items.
 fn with_fields(setting: &Setting, prefix: &str) -> Vec<Vec<String>> {
     let fields = format!("{prefix}{}[].", setting.name);
     let below: &[Setting] = if let Shape::Maps(below) = setting.shape { below } else { &[] };
@@ -92,7 +92,7 @@ fn of_setting(setting: &Setting, prefix: &str) -> Vec<String> {
     row([&format!("`{prefix}{}`", setting.name), &kind, &default, setting.meaning])
 }
 
-/// A default as code; of maps the first text, which names them.
+/// A default as code. For maps, the first text, which is their name.
 fn in_words(default: &Value) -> String {
     match default {
         Value::Array(items) if items.is_empty() => "none".to_owned(),

@@ -1,4 +1,4 @@
-//! The settings as Rancher's UI asks for them, and the page: `questions-ui.yml`.
+//! The settings as questions of Rancher's UI and of the page: `questions-ui.yml`.
 
 use std::{fmt::Write, path::Path};
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{MADE, Made, Package, annotation, of_whole};
 use crate::Result;
 
-/// One for each policy, and one for the module with all of them, whose settings are a map by policy name.
+/// A file for each policy, and one for the module with all of them, whose settings are a map by policy name.
 pub fn made(root: &Path, packages: &[Package]) -> Result<Vec<Made>> {
     let mut made = Vec::new();
     let mut all = format!("{MADE}questions:\n");
@@ -30,13 +30,13 @@ pub fn made(root: &Path, packages: &[Package]) -> Result<Vec<Made>> {
     Ok(made)
 }
 
-/// Where a question stands.
+/// The place of a question.
 struct Asked<'a> {
-    /// What comes before the names of settings.
+    /// The prefix of the names of settings.
     before: &'a str,
     /// The heading.
     group: &'a str,
-    /// How far it is indented.
+    /// Its indentation, in spaces.
     indent: usize,
 }
 
@@ -63,7 +63,7 @@ fn question(setting: &Setting, asked: &Asked) -> Result<String> {
         fields.push(format!("options: {}", serde_json::to_string(words)?));
     }
     if let Unset::Is(json) = default {
-        // JSON is YAML, and what is quoted nobody reads as a boolean.
+        // JSON is YAML, and nobody reads a quoted text as a boolean.
         fields.push(format!("default: {}", serde_json::from_str::<Value>(json)?));
     }
     fields.push(format!("required: {}", matches!(default, Unset::Required)));
