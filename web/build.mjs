@@ -33,13 +33,13 @@ const { metafile } = await build({
   logLevel: "warning",
 });
 for (const name of ["index.html", "style.css", "icon.svg"]) await cp(join(here, "page", name), join(out, name));
-// The package looks for its modules beside the script that it is bundled into.
+// The package looks for its modules next to the script that it is bundled into.
 for (const name of ["policies", "pki"]) await cp(join(flytewarden, name, `${name}_bg.wasm`), join(out, `${name}_bg.wasm`));
 for (const name of await readdir(join(root, "examples"))) {
   if (name.endsWith(".yaml")) await cp(join(root, "examples", name), join(out, "examples", name));
 }
 
-// Their licences ask to go where their code goes.
+// The licences of the bundled packages must be distributed with their code.
 const PACKAGE = /node_modules\/((?:@[^/]+\/)?[^/]+)/;
 const bundled = Object.keys(metafile.inputs).flatMap((path) => PACKAGE.exec(path)?.[1] ?? []);
 const licences = [...new Set(bundled)].sort().map(async (name) => {

@@ -1,4 +1,4 @@
 export * from "./policies/node.js";
 
-/** Does nothing: what certificates are checked with is loaded with the package. It is there for code that runs elsewhere too. */
+/** Does nothing: in Node, the package already contains the module that checks certificates. For code that also runs elsewhere. */
 export function loadPki(): Promise<void>;

@@ -1,4 +1,4 @@
-// For pages without a bundler, and for bundlers that do not take WebAssembly as a module.
+// For pages without a bundler, and for bundlers that do not import WebAssembly as a module.
 
 import initPki, * as pki from "./pki/web.js";
 import { usePki } from "./policies/web.js";

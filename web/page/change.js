@@ -2,7 +2,7 @@
 
 /**
  * The smallest single change that turns one text into another, so that an editor keeps its cursor and its scroll
- * position, and undoes no more than what was done.
+ * position, and undoes only that change.
  *
  * @param {string} before
  * @param {string} after

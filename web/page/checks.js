@@ -1,10 +1,10 @@
 /** @typedef {import("./policies.js").Policies} Policies */
 
-/** How long a check may go on that nobody waits for any more; a fresh worker starts faster than a long one ends. */
+/** How long an outdated check may still run, in ms: a fresh worker starts faster than a long check ends. */
 const PATIENCE = 2000;
 
 /**
- * Checks one state after another, and of those that come while one is checked only the last.
+ * Checks one state after another. Of the states that arrive during a check, checks only the last.
  *
  * @template Subject
  */

@@ -1,11 +1,11 @@
 /** @typedef {Node | string | false | undefined} Child */
 
-// Controls but line breaks, and what reorders a line, cannot be seen or looks like an ordinary space, as src/shown.rs has it.
+// Controls (except line breaks), and characters that are invisible, reorder a line or look like a space. As in src/shown.rs.
 const HIDDEN =
   /[\u0000-\u0009\u000b-\u001f\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
 
 /**
- * A text as it can be shown: with escapes for what reorders a line or cannot be seen, as the command prints it.
+ * A text made safe to show: characters that are invisible or reorder a line become escapes, as in the command's output.
  *
  * @param {string} text
  */
@@ -14,8 +14,8 @@ export function printable(text) {
 }
 
 /**
- * An element with attributes and children. Attributes that are `false` or `undefined` are left out; those that are
- * functions are event listeners.
+ * Creates an element with attributes and children. Leaves out attributes that are `false` or `undefined`, and adds functions
+ * as event listeners.
  *
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
@@ -36,20 +36,20 @@ export function h(tag, attributes = {}, ...children) {
 }
 
 /**
- * What the policies write, with what stands in backticks as code.
+ * Renders a policy's text, with the parts in backticks as code.
  *
  * @param {string} text
  * @returns {Node[]}
  */
 export function prose(text) {
-  // A backtick without a partner is a character like any other.
+  // A backtick without a partner is an ordinary character.
   return text
     .split(/(`[^`]+`)/)
     .map((part, index) => (index % 2 ? h("code", {}, part.slice(1, -1)) : document.createTextNode(printable(part))));
 }
 
 /**
- * The element that index.html has under an id.
+ * The element of index.html with an id.
  *
  * @param {string} id
  */

@@ -12,19 +12,19 @@ import { tags } from "@lezer/highlight";
 import { h, printable } from "./dom.js";
 
 /**
- * Something to say about a line.
+ * A remark on a line.
  *
  * @typedef {object} Mark
  * @property {number} line
  * @property {"violation" | "notice" | "unjudged"} kind
- * @property {string} source who says it
+ * @property {string} source where it comes from
  * @property {string} message
  * @property {{ name: string, run: () => void }} [action]
  *
  * @typedef {{ lines: import("@codemirror/view").DecorationSet, gutter: RangeSet<GutterMarker> }} Shown
  */
 
-/** How each kind is told from the others without its colour. */
+/** The sign of each kind, so that kinds can be told apart without colour. */
 export const SIGNS = { violation: "✗", notice: "i", unjudged: "!" };
 const WORST_FIRST = /** @type {const} */ (["unjudged", "violation", "notice"]);
 const LONGEST_MESSAGE = 110;
@@ -130,7 +130,7 @@ function diagnostic(doc, { line: number, kind, source, message, action }) {
 }
 
 const highlighting = HighlightStyle.define([
-  // Keys are atoms to this reader of YAML, and what separates documents is a definition.
+  // This YAML mode marks keys as atoms, and document separators as definitions.
   { tag: tags.atom, color: "var(--yaml-key)" },
   { tag: tags.string, color: "var(--text)" },
   { tag: [tags.comment, tags.meta, tags.definition(tags.variableName)], color: "var(--muted)" },
@@ -156,10 +156,10 @@ const theme = EditorView.theme({
   ".violation": { "--kind": "var(--violation)" },
   ".notice": { "--kind": "var(--notice)" },
   ".unjudged": { "--kind": "var(--unjudged)" },
-  // Translucent, since what is selected is drawn behind it.
+  // Translucent, since the selection is drawn behind it.
   ".marked": { backgroundColor: "color-mix(in srgb, var(--kind) 10%, transparent)" },
   ".message": { marginLeft: "1.5rem", color: "var(--kind)", fontFamily: "var(--sans)", fontSize: "0.75rem" },
-  // The package's own underlines are images, which the page's policy does not let in; the line is marked as it is.
+  // The package's own underlines are images, which the page's policy blocks. The line is marked anyway.
   ".cm-lintRange": { backgroundImage: "none", paddingBottom: "0" },
   ".cm-lintRange-active": { backgroundColor: "transparent", outline: "1px solid var(--muted)" },
   ".cm-diagnostic": { borderLeftColor: "var(--line)", padding: "0.375rem 0.75rem", maxWidth: "40rem" },
@@ -189,15 +189,15 @@ const theme = EditorView.theme({
   ".cm-searchMatch-selected": { backgroundColor: "var(--selection)" },
 });
 
-/** The editor: the manifests, and what is said about their lines. */
+/** The editor: the manifests, and the remarks on their lines. */
 export class Editor {
   /**
    * @param {HTMLElement} host
    * @param {() => void} onChange
    */
   constructor(host, onChange) {
-    // In a shadow root the editor's styles are constructed sheets. In the page they would be style elements, which its
-    // Content-Security-Policy refuses.
+    // In a shadow root the editor's styles are constructed sheets. In the page they would be style elements, which the page's
+    // Content-Security-Policy blocks.
     const root = host.attachShadow({ mode: "open" });
     this.view = new EditorView({
       root,
@@ -211,7 +211,7 @@ export class Editor {
           bracketMatching(),
           highlightSelectionMatches({ minSelectionLength: 3 }),
           search({ top: true }),
-          // It builds no tree, which of brackets without end would exhaust the stack.
+          // It builds no tree: a tree of endless brackets would exhaust the stack.
           StreamLanguage.define(yaml),
           syntaxHighlighting(highlighting),
           theme,
@@ -226,13 +226,13 @@ export class Editor {
     });
   }
 
-  /** The text as it stands: the same value as long as nobody changes it. */
+  /** The current text: the same value until somebody changes it. */
   get doc() {
     return this.view.state.doc;
   }
 
   /**
-   * Makes one change that is undone by itself.
+   * Makes one change as a separate undo step.
    *
    * @param {import("./change.js").Change} change
    * @param {string} event
@@ -258,7 +258,7 @@ export class Editor {
   }
 
   /**
-   * Goes to what was said about a line, wherever that line is by now.
+   * Goes to the remark on a line, even if that line has moved since.
    *
    * @param {number} line
    */

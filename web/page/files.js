@@ -1,5 +1,5 @@
 /**
- * Files as they were given, and what to tell about those that were not taken.
+ * Files as the user gave them, and the message about those that were left out.
  *
  * @typedef {{ path: string, file: File }} Given
  * @typedef {{ text: string, message: string, problem: boolean } | { message: string, problem: true }} Read
@@ -8,7 +8,7 @@
 const MANIFEST = /\.(ya?ml|json)$/i;
 
 /**
- * What stands in a folder, of which only manifests are wanted.
+ * The files of a chosen folder, of which only the manifests are read.
  *
  * @param {FileList} list
  * @returns {Given[]}
@@ -18,13 +18,13 @@ export function fromFolder(list) {
 }
 
 /**
- * What was dropped: files, whatever their names are, and what is in folders.
+ * The dropped files, with any name, and the files in dropped folders.
  *
  * @param {DataTransfer} transfer
  * @returns {Promise<{ files: Given[], inFolders: Given[] }>}
  */
 export async function fromDrop(transfer) {
-  // The list of items is empty as soon as the event is over, so they are looked at before anything is awaited.
+  // The list of items is empty as soon as the event is over, so read them before the first await.
   const items = [...transfer.items].filter(({ kind }) => kind === "file");
   const folders = items.map((item) => item.webkitGetAsEntry()).filter((entry) => entry?.isDirectory);
   const files = items.filter((item) => !item.webkitGetAsEntry()?.isDirectory).flatMap((item) => item.getAsFile() ?? []);
@@ -44,7 +44,7 @@ async function walk(entry) {
   }
   const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
   const inside = [];
-  // A reader gives a folder's entries in portions, and an empty one at the end.
+  // A reader returns a folder's entries in portions, and an empty portion at the end.
   for (;;) {
     /** @type {FileSystemEntry[]} */
     const portion = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
@@ -57,8 +57,8 @@ async function walk(entry) {
 /**
  * Reads files into one text.
  *
- * @param {Given[]} files taken whatever their names are
- * @param {Given[]} inFolders taken if their names say that they are YAML or JSON
+ * @param {Given[]} files read with any name
+ * @param {Given[]} inFolders read only if their names end as YAML or JSON
  * @returns {Promise<Read>}
  */
 export async function read(files, inFolders) {
@@ -101,8 +101,8 @@ async function decode({ path, file }) {
 }
 
 /**
- * One text out of several. Each document says which file it is from in helm's way, which reports repeat. A file alone stays
- * as it is, and so do the numbers of its lines.
+ * Joins several texts into one. Each document names its file as helm does, and reports repeat that name. A single file stays
+ * unchanged, and so do its line numbers.
  *
  * @param {{ path: string, text: string }[]} parts
  */
@@ -126,7 +126,7 @@ function withSources(path, text) {
 const OPENING = /^---\s*(#.*)?$/;
 
 /**
- * Whether the document that a line opens says where it is from.
+ * Whether the document that starts at a line names its source file.
  *
  * @param {string[]} lines
  * @param {number} opening

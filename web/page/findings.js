@@ -11,13 +11,13 @@ import { actionOf, count, placeOf, titleOf } from "./words.js";
  *
  * @typedef {object} Handlers
  * @property {(line: number) => void} jump
- * @property {(object: Judged, finding: Finding) => Promise<void>} apply throws where it cannot be
+ * @property {(object: Judged, finding: Finding) => Promise<void>} apply throws if it cannot be applied
  */
 
-/** How many reasons are listed why a sentence is not shown. */
+/** The most reasons to list why a sentence is not proven. */
 const MOST_MISSING = 3;
 
-/** How many findings are listed at a time: a page of thousands of them is slow, and nobody reads it. */
+/** How many findings are listed at a time: a page with thousands of them is slow, and nobody reads it. */
 const PAGE = 100;
 
 const RULES = new Map(rules.map((rule) => [`${rule.policy}/${rule.rule}`, rule]));
@@ -37,7 +37,7 @@ const STATES = {
 };
 
 /**
- * What the manifests show of each sentence of the "Security Overview".
+ * Whether each sentence of the "Security Overview" holds, as far as the manifests show.
  *
  * @param {Report["sentences"]} sentences
  */
@@ -85,7 +85,7 @@ export class Findings {
     if (report.objects.length > 0) this.#root.append(sentences(report.sentences));
     this.#add(parts);
     if (quiet.length > 0) this.#root.append(this.#quiet(quiet));
-    // Who works through the list by keyboard goes on where they were, though what was there is mended.
+    // Keyboard users continue where they were in the list, even if the finding there is fixed.
     if (focused >= 0) (this.#buttons()[focused] ?? this.#buttons().at(-1) ?? this.#root).focus();
   }
 
@@ -94,10 +94,10 @@ export class Findings {
   }
 
   /**
-   * Shows a page of the list, and a button for what is left.
+   * Shows a page of the list, and a button for the rest.
    *
    * @param {Part[]} parts
-   * @param {Element} [button] what stands where they go
+   * @param {Element} [button] replaced by the new page
    */
   #add(parts, button) {
     let findings = 0;
@@ -169,7 +169,7 @@ export class Findings {
   }
 
   /**
-   * What a rule finds, for who wants to know.
+   * The explanation of a rule, collapsed.
    *
    * @param {string} name
    * @param {(typeof rules)[number]} rule

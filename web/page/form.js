@@ -1,4 +1,4 @@
-// Controls for the questions that a policy asks about its settings.
+// Controls for the questions about a policy's settings.
 
 import { h, prose } from "./dom.js";
 import { isMap } from "./link.js";
@@ -6,22 +6,22 @@ import { isMap } from "./link.js";
 /**
  * @typedef {import("flytewarden").Question} Question
  *
- * Where a control's value is kept; `undefined` is not set.
+ * The place of a control's value; `undefined` means not set.
  * @typedef {{ get: () => unknown, set: (value: unknown) => void }} Slot
  *
  * @typedef {{ element: HTMLElement, refresh: () => void }} Control
  */
 
-/** What a control shows whose value only YAML can say. */
+/** The text of a control whose value only YAML can express. */
 const IN_YAML = "set in YAML";
 
 /**
- * The controls for some questions about one map.
+ * The controls for the questions about one map.
  *
  * @param {Question[]} questions
  * @param {Record<string, unknown>} values
- * @param {() => void} onChange called after `values` was changed
- * @param {string} prefix what the controls' ids begin with
+ * @param {() => void} onChange called after `values` has changed
+ * @param {string} prefix the prefix of the controls' ids
  * @returns {HTMLElement[]}
  */
 export function controls(questions, values, onChange, prefix) {
@@ -50,7 +50,7 @@ export function controls(questions, values, onChange, prefix) {
 }
 
 /**
- * Whether a question matters, given the answers to others.
+ * Whether a question applies, given the answers to others.
  *
  * @param {Question} question
  * @param {Question[]} questions
@@ -101,7 +101,7 @@ function defaultText(value) {
 }
 
 /**
- * A choice, of which one is that nothing is set.
+ * A choice, with an option to leave the setting unset.
  *
  * @param {Question} question
  * @param {Slot} slot
@@ -131,14 +131,14 @@ function choice({ type, options = [], default: value }, slot, id) {
   };
 }
 
-/** How what is typed becomes a value, and back; `undefined` where it cannot be typed. */
+/** Converts typed text into a value, and back; `undefined` if it cannot be typed. */
 const TYPED = {
   string: {
     rows: 0,
     parse: (/** @type {string} */ text) => text || undefined,
     show: (/** @type {unknown} */ value) => (typeof value === "string" && !value.includes("\n") ? value : undefined),
   },
-  // What is no whole number is kept as it is: the policy says what is wrong with it.
+  // Text that is not a whole number is kept: the policy reports the error.
   int: {
     rows: 0,
     parse: (/** @type {string} */ text) => (/^-?\d{1,15}$/.test(text.trim()) ? Number(text) : text.trim() || undefined),
@@ -164,7 +164,7 @@ const TYPED = {
 };
 
 /**
- * A control to type into: a line, several lines, or a list with one entry a line.
+ * A text control: a line, several lines, or a list with one entry per line.
  *
  * @param {Question} question
  * @param {Slot} slot
@@ -189,7 +189,7 @@ function typed(question, slot, id) {
       const value = slot.get();
       const text = value === undefined ? "" : show(value);
       input.disabled = text === undefined;
-      // What is being typed may still differ from what it means, by a blank at the end say.
+      // While the user types, the text can differ from its value, for example by a trailing blank.
       if (text === undefined) input.value = IN_YAML;
       else if (document.activeElement !== input) input.value = text;
       if (isList) empty.refresh();
@@ -198,7 +198,7 @@ function typed(question, slot, id) {
 }
 
 /**
- * A box that tells a list with nothing in it from one that is not set.
+ * A box that distinguishes an empty list from one that is not set.
  *
  * @param {Question} question
  * @param {Slot} slot
@@ -219,7 +219,7 @@ function emptyList(question, slot) {
 }
 
 /**
- * A list of maps, each with questions of its own.
+ * A list of maps, each with its own questions.
  *
  * @param {Question} question
  * @param {Slot} slot
@@ -231,7 +231,7 @@ function sequence(question, slot, id, hint) {
   const questions = question.sequence_questions ?? [];
   const known = new Set(questions.map(({ variable }) => variable));
   const canShow = (/** @type {unknown} */ entry) => isMap(entry) && Object.keys(entry).every((key) => known.has(key));
-  /** @returns {Record<string, unknown>[] | undefined} nothing where only YAML can say what is set */
+  /** @returns {Record<string, unknown>[] | undefined} `undefined` if only YAML can express the value */
   const shown = () => {
     const value = slot.get() ?? [];
     return Array.isArray(value) && value.every(canShow) ? value : undefined;
@@ -248,7 +248,7 @@ function sequence(question, slot, id, hint) {
 
   /**
    * @param {Record<string, unknown>[]} value
-   * @param {boolean} focus whether to go on in the last entry
+   * @param {boolean} focus whether to move the focus to the last entry
    */
   const change = (value, focus) => {
     slot.set(value.length > 0 ? value : undefined);

@@ -1,5 +1,5 @@
 /**
- * What a link carries: the settings, and never the manifests.
+ * The content of a link: the settings, and never the manifests.
  *
  * @typedef {{ settings: import("flytewarden").Settings, namespace: string }} Shared
  */
@@ -17,7 +17,7 @@ export function linkTo(shared, page) {
 }
 
 /**
- * What is in a link's fragment, if that is about settings.
+ * The content of a link's fragment; `undefined` if it contains no settings.
  *
  * @param {string} fragment
  * @returns {Shared | undefined}

@@ -16,17 +16,17 @@ import { actionOf, lookOf, summaryOf } from "./words.js";
  * @typedef {import("flytewarden").Finding} Finding
  * @typedef {import("./worker.js").Wrong} Wrong
  *
- * What is checked: everything that a verdict depends on, as it was at some moment.
+ * The subject of a check: everything that a verdict depends on, as it was at some moment.
  * @typedef {{ version: number, doc: import("@codemirror/state").Text, broken: Wrong[] }
  *   & import("./link.js").Shared} Subject
  */
 
-/** How long nothing must have been typed before it is checked. */
+/** How long to wait after the last keystroke before a check, in ms. */
 const PAUSE = 150;
 
 const policies = new Policies(told);
 const editor = new Editor(byId("editor"), () => {
-  // It was about another text.
+  // The message was about the old text.
   say("");
   changed();
 });
@@ -36,9 +36,9 @@ const checks = new Checks(policies, run, done);
 
 /** @type {Settings | undefined} */
 let settings;
-/** Counts the states of the page: a verdict about another than the last is of no use. */
+/** Counts the states of the page: only a verdict on the last one is useful. */
 let version = 0;
-/** The state that the findings shown are about. */
+/** The state that the shown findings belong to. */
 let shown = -1;
 /** @type {import("./worker.js").Verdict | undefined} */
 let lastVerdict;
@@ -82,9 +82,9 @@ function done(subject, { verdict, error }) {
   else showNothing();
 }
 
-/** @param {string | undefined} missing why something is still missing for a verdict, if it is */
+/** @param {string | undefined} missing why something is still missing for a verdict; `undefined` if nothing is */
 function told(missing) {
-  // Another text than the last one shown is checked anew anyway.
+  // If the text has changed since, it is checked again anyway.
   if (shown !== version || !lastVerdict?.report || !lastVerdict.missing) return;
   if (missing === undefined) submit();
   else showSummary(lastVerdict.report, missing);
@@ -92,7 +92,7 @@ function told(missing) {
 
 /**
  * @param {Report} report
- * @param {string} [missing] why something was missing for it
+ * @param {string} [missing] why something is missing for the verdict
  */
 function showSummary(report, missing) {
   const { headline, rest } = summaryOf(report);
@@ -117,7 +117,7 @@ function showReport(report, missing) {
 
 /**
  * @param {import("flytewarden").Unjudged} entry
- * @returns {import("./editor.js").Mark[]} none where the entry is about no line
+ * @returns {import("./editor.js").Mark[]} empty if the entry has no line
  */
 function markOfUnjudged({ line, path, policy = "not checked", reason }) {
   if (line === undefined) return [];
@@ -164,7 +164,7 @@ function showFailure(error) {
 }
 
 /**
- * Shows something in place of findings, none of which hold any more.
+ * Shows something in place of the findings, which are no longer valid.
  *
  * @param {string} text
  * @param {HTMLElement} [button]
@@ -222,7 +222,7 @@ function restoreLink() {
 /**
  * @param {string} text
  * @param {string} what
- * @param {string} otherwise what to do where the browser does not let it
+ * @param {string} otherwise what to do if the browser does not allow it
  */
 async function copy(text, what, otherwise = `copy this: ${text}`) {
   try {
@@ -256,7 +256,7 @@ byId("skip").addEventListener("click", (event) => {
   byId("panel-findings").focus();
 });
 
-// Undoing works wherever one is, after pressing Apply in the list say, but for fields that undo what is typed there.
+// Undo works everywhere, for example after pressing Apply in the list, except in fields with their own undo.
 addEventListener("keydown", (event) => {
   const target = /** @type {Element} */ (event.target);
   if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z" || event.defaultPrevented) return;

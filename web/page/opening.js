@@ -5,9 +5,9 @@ import { say } from "./status.js";
 /** @typedef {import("./files.js").Given} Given */
 
 /**
- * Makes the page take in files that are chosen or dropped, folders, and the examples.
+ * Lets the page open chosen or dropped files, folders, and the examples.
  *
- * @param {(text: string) => void} replace puts a text in place of the one there is
+ * @param {(text: string) => void} replace replaces the current text
  */
 export function opening(replace) {
   /**
@@ -37,7 +37,7 @@ export function opening(replace) {
     });
   }
 
-  // Ahead of the editor, which would put a file's text where it is dropped.
+  // Runs before the editor, which would insert a file's text where it is dropped.
   addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault(), true);
   addEventListener("drop", async (event) => {
     if (!event.dataTransfer || !hasFiles(event)) return;
@@ -58,7 +58,7 @@ function hasFiles(event) {
 }
 
 /**
- * Opens what is chosen in a hidden file input by pressing a button.
+ * Makes a button open a hidden file input, and passes on the chosen files.
  *
  * @param {string} button
  * @param {string} input

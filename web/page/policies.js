@@ -4,7 +4,7 @@
  * @typedef {import("./worker.js").News} News
  */
 
-/** The policies are gone, and with them the answer; the next question is put to fresh ones. */
+/** The policies crashed before they answered; the next question goes to fresh ones. */
 export class Crash extends Error {}
 
 /** The policies in their worker. */
@@ -16,7 +16,7 @@ export class Policies {
   #lastId = 0;
   #told;
 
-  /** @param {(missing: string | undefined) => void} told is told why something is still missing, or that it is there */
+  /** @param {(missing: string | undefined) => void} told gets the reason why something is missing, `undefined` once it is there */
   constructor(told) {
     this.#told = told;
   }
@@ -35,7 +35,7 @@ export class Policies {
   }
 
   /**
-   * Ends the worker, and everything that waits for it.
+   * Ends the worker, and rejects everything that waits for it.
    *
    * @param {string} reason
    */
@@ -57,7 +57,7 @@ export class Policies {
       if (data.refused !== undefined) waiting?.reject(new Error(data.refused));
       else waiting?.resolve(data.value);
     });
-    // An ended worker may still report; what it says is no longer about the one that works now.
+    // An ended worker may still report an error, which does not concern the current worker.
     worker.addEventListener("error", (event) => {
       if (worker === this.#worker) this.stop(event.message || "the policies could not be loaded");
     });

@@ -1,10 +1,10 @@
-// The settings of a policy as they stand in the spec of its ClusterAdmissionPolicy.
+// Reads and writes the settings of a policy as in the spec of its ClusterAdmissionPolicy.
 
 import { YAMLParseError, parse, stringify } from "yaml";
 
 import { isMap } from "./link.js";
 
-// What reads a ClusterAdmissionPolicy reads YAML 1.1, in which a plain `off` is false. Its dates are texts there.
+// A ClusterAdmissionPolicy is read as YAML 1.1, in which a plain `off` is false. Its dates are read as texts.
 /** @type {import("yaml").SchemaOptions & import("yaml").DocumentOptions} */
 const AS_KUBECTL = {
   version: "1.1",

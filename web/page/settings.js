@@ -9,11 +9,11 @@ import { count } from "./words.js";
  * @typedef {import("./link.js").Shared} Shared
  */
 
-/** One policy's settings: a form, and beside it the same as YAML. */
+/** One policy's settings: a form, and next to it the same as YAML. */
 class PolicySettings {
   /** @type {Record<string, unknown>} */
   values = {};
-  /** @type {string | undefined} what is wrong with the YAML, while that cannot be read */
+  /** @type {string | undefined} the error in the YAML, while it cannot be read */
   broken;
   #info;
   #onChange;
@@ -94,7 +94,7 @@ class PolicySettings {
       this.#drawForm();
     } catch (error) {
       this.broken = /** @type {Error} */ (error).message;
-      // What the form would show is no longer what is set.
+      // The form would show outdated settings.
       this.#form.hidden = true;
       this.explain(this.broken);
     }
@@ -130,7 +130,7 @@ export class Settings {
     );
   }
 
-  /** What is set, without the policies that are left at their defaults. */
+  /** The settings that are set, without the policies that have none. */
   get shared() {
     const set = this.#policies.filter(({ values }) => Object.keys(values).length > 0);
     return {
@@ -140,10 +140,10 @@ export class Settings {
   }
 
   /**
-   * Takes over what a link carries.
+   * Applies the settings of a link.
    *
    * @param {Shared} shared
-   * @returns {string[]} the policies among them that do not exist
+   * @returns {string[]} the policies in the link that do not exist
    */
   restore({ settings, namespace }) {
     for (const policy of this.#policies) {

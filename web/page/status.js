@@ -6,7 +6,7 @@ const SIGN_OF = { ...SIGNS, good: "✓", neutral: "" };
 let said = "";
 
 /**
- * Says how things stand. What is said already is not said again, since it is read out.
+ * Shows the status. Does not repeat the same status, because screen readers read it out.
  *
  * @param {keyof typeof SIGN_OF} look
  * @param {string} headline
@@ -27,14 +27,14 @@ export function showStatus(look, headline, rest) {
   );
 }
 
-/** Takes back how things look until the next status, without saying anything. */
+/** Marks the status as outdated until the next one, without announcing anything. */
 export function outdateStatus() {
   byId("status").dataset.stale = "";
   byId("busy").textContent = "Checking…";
 }
 
 /**
- * Says what came of something that was done.
+ * Shows the result of an action.
  *
  * @param {string} text
  * @param {boolean} [problem]

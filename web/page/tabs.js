@@ -1,10 +1,10 @@
 import { byId } from "./dom.js";
 
 /**
- * Makes a list of tabs work as such: one is shown, and arrow keys go from one to the next.
+ * Makes a list of tabs work: shows one panel, and lets arrow keys move between the tabs.
  *
- * @param {string[]} names of which each has a tab and a panel in the page
- * @returns {(name: string) => void} shows one
+ * @param {string[]} names each with a tab and a panel in the page
+ * @returns {(name: string) => void} shows one of them
  */
 export function tabs(names) {
   const all = names.map((name) => ({ name, tab: byId(`tab-${name}`), panel: byId(`panel-${name}`) }));

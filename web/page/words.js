@@ -22,7 +22,7 @@ export function titleOf(place) {
 }
 
 /**
- * Where in its object a finding is, as the command says it.
+ * The place of a finding in its object, as the command writes it.
  *
  * @param {Finding} finding
  */
@@ -32,7 +32,7 @@ export function placeOf({ path, within, container }) {
 }
 
 /**
- * What pressing a finding's button does, if its mend can be applied at all.
+ * The label of a finding's button; `undefined` if the fix cannot be applied.
  *
  * @param {Finding} finding
  * @returns {string | undefined}
@@ -44,7 +44,7 @@ export function actionOf(finding) {
   const steps = edits.map(({ path, within, value }) => {
     const place = within ?? path;
     const text = typeof value === "string" ? value : JSON.stringify(value);
-    // The place of the finding itself goes without saying.
+    // The finding already shows its own place.
     if (place === base) return value === undefined ? "remove it" : `write ${text}`;
     return `set ${place.startsWith(`${base}.`) ? place.slice(base.length + 1) : place}: ${text}`;
   });
@@ -52,7 +52,7 @@ export function actionOf(finding) {
 }
 
 /**
- * How a report may look. Only what was judged, all of it, without a violation, may look good.
+ * The look of a report. It is good only if everything was checked and there is no violation.
  *
  * @param {Report} report
  * @returns {"good" | "violation" | "unjudged" | "neutral"}
@@ -64,7 +64,7 @@ export function lookOf({ summary }) {
 }
 
 /**
- * A report in the command's sentences, the one that matters first.
+ * A report in the command's sentences, with the most important one first.
  *
  * @param {Report} report
  * @returns {{ headline: string, rest: string[] }}

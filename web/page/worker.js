@@ -1,4 +1,4 @@
-// Runs the policies away from the page, which so stays responsive however much there is to judge.
+// Runs the policies in a worker, so that the page stays responsive however much there is to check.
 
 import init, { check, loadPki, mend, policies, validateSettings } from "flytewarden";
 
@@ -17,10 +17,10 @@ import { smallestChange } from "./change.js";
  *
  * @typedef {{ id: number, call: keyof Calls, parameters: unknown[] }} Request
  * @typedef {{ id: number, value?: unknown, refused?: string, crashed?: string }} Reply
- * @typedef {{ missing: string | undefined }} News of what was missing: why it still is, or that it is there
+ * @typedef {{ missing: string | undefined }} News why something is still missing; `undefined` once it is there
  */
 
-/** Whether what certificates are checked with is there. It is fetched for the first text that flyte-oauth-tls could not judge. */
+/** Whether the module that checks certificates is loaded. The first text that flyte-oauth-tls cannot check fetches it. */
 let hasPki = false;
 let isFetching = false;
 
@@ -72,7 +72,7 @@ function wrongSettings(policy, own) {
 }
 
 /**
- * What is wrong, and where among the policy's settings.
+ * The problem, and its path in the policy's settings.
  *
  * @param {string} policy
  * @param {Error & { path?: string }} error
@@ -85,7 +85,7 @@ function inPolicy(policy, { message, path = "" }) {
 }
 
 /**
- * Whether the package threw this on purpose. Anything else, a trap or an exhausted stack say, leaves its memory in an
+ * Whether the package threw this on purpose. Anything else, such as a trap or an exhausted stack, leaves its memory in an
  * unknown state.
  *
  * @param {unknown} error

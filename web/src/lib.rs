@@ -1,7 +1,7 @@
-//! The door for JavaScript: the policies in a browser and in Node, for whoever has manifests and no engine.
+//! The interface for JavaScript: the policies in a browser and in Node, for people who have manifests and no engine.
 //!
-//! A thin one: what turns text into objects and answers into a report is `flytewarden-offline`'s, as for the command. Values
-//! cross as JSON; `wasm-bindgen` writes the JavaScript around that, and `tsify` TypeScript's types from the Rust ones.
+//! It is thin: `flytewarden-offline` turns text into objects and answers into a report, as for the command. Values cross as
+//! JSON; `wasm-bindgen` generates the JavaScript, and `tsify` generates TypeScript's types from the Rust types.
 
 mod pki;
 mod policies;
@@ -37,38 +37,38 @@ export interface FlytewardenError extends Error {
 }
 "#;
 
-/// A text that holds manifests.
+/// A text with manifests.
 #[derive(Deserialize, Tsify)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// What reports call it.
+    /// Its name in reports.
     pub name: String,
-    /// All of it.
+    /// The text.
     pub text: String,
 }
 
-/// What to check with, beside settings.
+/// Options of a check, in addition to settings.
 #[derive(Default, Deserialize, Tsify)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Options {
-    /// The namespace of objects that name none; `default` where absent.
+    /// The namespace of objects that set none. Default: `default`.
     #[tsify(optional)]
     pub namespace: Option<String>,
-    /// The USER of images, for the setting `imageUser` of flyte-non-root, which is `check` then; `null` where an image has none.
+    /// The USER of images; `null` for an image without one. Sets `imageUser` of flyte-non-root to `check`.
     #[tsify(optional, type = "Record<string, string | null>")]
     pub image_users: Option<BTreeMap<String, Option<String>>>,
-    /// The namespaces to report on, `all` for every one; those in which something of Flyte's is where absent.
+    /// The namespaces to report on; `all` for every one. Default: the namespaces with parts of Flyte.
     #[tsify(optional)]
     pub namespaces: Option<Vec<String>>,
 }
 
-/// What the command calls a text without a name.
+/// The command's name for a text without a name.
 const UNNAMED: &str = "<stdin>";
 
-/// Says what is wrong with manifests, and what mends it. What policies ask about other objects, all the manifests together
-/// answer. A document that cannot be read, or an object that cannot be judged, is in the report's `unjudged`.
+/// Checks manifests, and reports problems with their fixes. When policies ask about other objects, they see all the manifests
+/// together. A document that cannot be read, or an object that cannot be checked, is in the report's `unjudged`.
 ///
-/// Throws a `FlytewardenError` where the settings are wrong, or a parameter has another type.
+/// Throws a `FlytewardenError` if the settings are invalid, or a parameter has the wrong type.
 #[wasm_bindgen(unchecked_return_type = "Report")]
 pub fn check(
     #[wasm_bindgen(unchecked_param_type = "string | Manifest[]")] manifests: JsValue,
@@ -109,31 +109,31 @@ pub fn check(
     to_js(&run.finish())
 }
 
-/// The policies, and the settings each of them takes.
+/// The policies, with the settings that each of them takes.
 #[wasm_bindgen(unchecked_return_type = "PolicyInfo[]")]
 pub fn policies() -> JsValue {
     JSON::parse(&info()).unwrap_or_default()
 }
 
-/// Has certificates checked with what the other module of the package exports. It is for the package's own scripts.
+/// Sets the package's other module as the one that checks certificates. Only for the package's own scripts.
 ///
-/// Throws an `Error` where that is of another version.
+/// Throws an `Error` if that module has another version.
 #[wasm_bindgen(js_name = usePki, skip_typescript)]
 pub fn use_pki(module: pki::Module) -> Result<(), Error> {
     pki::set(module).map_err(|reason| Error::new(&reason))
 }
 
-/// Has each policy check its own settings.
+/// Checks the settings of each policy.
 ///
-/// Throws a `FlytewardenError` where a policy does not take them, or where there is no such policy.
+/// Throws a `FlytewardenError` if a policy rejects its settings, or if a policy does not exist.
 #[wasm_bindgen(js_name = validateSettings)]
 pub fn validate_settings(#[wasm_bindgen(unchecked_param_type = "Settings")] settings: JsValue) -> Result<(), Error> {
     read(&settings, &policies::linked()).map(|_| ())
 }
 
-/// A manifest's text with the edits of a finding made to the object it is about. All else stays as it is.
+/// Applies a finding's edits to its object, and returns the manifest's new text. Everything else stays unchanged.
 ///
-/// Throws a `FlytewardenError` where they cannot be made.
+/// Throws a `FlytewardenError` if the edits cannot be applied.
 #[wasm_bindgen]
 pub fn mend(
     #[wasm_bindgen(unchecked_param_type = "string")] manifest: JsValue,
@@ -155,7 +155,7 @@ fn json_of(value: &JsValue, name: &str) -> Result<String, Error> {
     if value.is_undefined() {
         return Ok("null".to_owned());
     }
-    // JSON has a Map, a Promise and what else there is for an empty object, and leaves functions out.
+    // JSON turns a Map, a Promise and the like into an empty object, and leaves out functions.
     let mut lost = None;
     let mut look = |_: JsString, value: JsValue| {
         lost = lost.take().or_else(|| foreign(&value));
@@ -170,7 +170,7 @@ fn json_of(value: &JsValue, name: &str) -> Result<String, Error> {
     Err(error(&problem, name, None, ""))
 }
 
-/// What an object is called that is no plain one and no list.
+/// The type name of a value that is neither a plain object nor a list.
 fn foreign(value: &JsValue) -> Option<String> {
     if value.is_function() {
         return Some("function".to_owned());
@@ -194,7 +194,7 @@ fn to_js(value: &impl Serialize) -> Result<JsValue, Error> {
 
 fn error(message: &str, file: &str, line: Option<usize>, path: &str) -> Error {
     let error = Error::new(message);
-    // An object that was just made takes any property.
+    // Cannot fail: a new object takes any property.
     let set = |name: &str, value: JsValue| Reflect::set(&error, &name.into(), &value).is_ok();
     set("file", file.into());
     if let Some(line) = line {

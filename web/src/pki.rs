@@ -1,4 +1,4 @@
-//! What certificates are checked with: `web/pki/`, a module of its own, which may be there or not.
+//! Checks certificates with `web/pki/`, a separate module that is not always loaded.
 
 use std::cell::OnceCell;
 
@@ -9,8 +9,8 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
 extern "C" {
-    /// What `web/pki/` exports. What its functions throw, a trap say, goes to whoever called this module: that a signature is bad
-    /// is not what it means.
+    /// The exports of `web/pki/`. An exception in them, such as a trap, goes to the caller of this module: it does not mean that a
+    /// signature is bad.
     pub type Module;
 
     #[wasm_bindgen(method)]
@@ -30,11 +30,11 @@ thread_local! {
     static LOADED: OnceCell<(Module, &'static Pki)> = const { OnceCell::new() };
 }
 
-/// Has certificates checked with a module from now on.
+/// Sets the module that checks certificates from now on.
 ///
 /// # Errors
 ///
-/// It is of another version.
+/// The module has another version.
 pub(crate) fn set(module: Module) -> Result<(), String> {
     const OWN: &str = env!("CARGO_PKG_VERSION");
     let version = module.version();
@@ -45,7 +45,7 @@ pub(crate) fn set(module: Module) -> Result<(), String> {
     }
     LOADED.with(|loaded| {
         loaded.get_or_init(|| {
-            // Once for as long as this module lives.
+            // Leaked only once in the life of this module.
             let pki = Pki { signatures: signatures(&module).leak(), roots: roots(&module).leak() };
             (module, Box::leak(Box::new(pki)))
         });
@@ -53,11 +53,11 @@ pub(crate) fn set(module: Module) -> Result<(), String> {
     Ok(())
 }
 
-/// What certificates are checked with.
+/// The algorithms and roots to check certificates with.
 ///
 /// # Errors
 ///
-/// It is not there.
+/// The module is not loaded.
 pub(crate) fn loaded() -> Result<&'static Pki, String> {
     let pki = LOADED.with(|loaded| loaded.get().map(|(_, pki)| *pki));
     pki.ok_or_else(|| "what certificates are checked with is not loaded".to_owned())
@@ -83,10 +83,10 @@ fn leaked(bytes: &Uint8Array) -> &'static [u8] {
     bytes.to_vec().leak()
 }
 
-/// A way to sign. The module it is of is in [`LOADED`]: JavaScript's values stay in their thread, and webpki wants what need not.
+/// A signature algorithm. Its module is in [`LOADED`]: webpki requires values that can leave their thread, and JavaScript's cannot.
 #[derive(Debug)]
 struct Way {
-    /// Its number.
+    /// Its index in `signatures`.
     way: usize,
     key: AlgorithmIdentifier,
     own: AlgorithmIdentifier,

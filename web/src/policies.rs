@@ -1,4 +1,4 @@
-//! The policies that are linked in: those of the command, under the same names.
+//! The linked policies: those of the command, with the same names.
 
 use std::time::Duration;
 
@@ -9,24 +9,24 @@ use tsify::Tsify;
 
 use crate::pki;
 
-/// What a policy says of itself.
+/// The description of a policy.
 #[derive(Tsify)]
 #[cfg_attr(test, derive(serde::Deserialize), serde(deny_unknown_fields))]
 #[allow(dead_code, reason = "it is JavaScript that reads it")]
 pub struct PolicyInfo {
     /// Its name, and its key in settings.
     pub name: String,
-    /// What it is for, in a line.
+    /// Its purpose, in a line.
     pub description: String,
     /// Its version.
     pub version: String,
-    /// How bad its violations are: `low`, `medium`, `high` or `critical`.
+    /// The severity of its violations: `low`, `medium`, `high` or `critical`.
     pub severity: String,
     /// The settings it takes.
     pub questions: Vec<Question>,
 }
 
-/// A setting, as a form asks for it. The names are those of Rancher's `questions-ui.yml`.
+/// A setting, as a question of a form. The field names are those of Rancher's `questions-ui.yml`.
 #[derive(Tsify)]
 #[cfg_attr(test, derive(serde::Deserialize), serde(deny_unknown_fields))]
 #[allow(dead_code, reason = "it is JavaScript that reads it")]
@@ -35,18 +35,18 @@ pub struct Question {
     pub variable: String,
     /// Its name for people.
     pub label: String,
-    /// What it is for.
+    /// Its meaning.
     pub description: String,
-    /// The heading it stands under.
+    /// The heading of its group.
     pub group: String,
     /// `string`, `int`, `boolean`, `enum`, `multiline`, `array[` of texts, or `sequence[` of maps.
     #[serde(rename = "type")]
     #[tsify(type = r#""string" | "int" | "boolean" | "enum" | "multiline" | "array[" | "sequence[""#)]
     pub kind: String,
-    /// What holds where it is not set.
+    /// Its default.
     #[tsify(optional, type = "unknown")]
     pub default: Option<Value>,
-    /// What an `enum` can be.
+    /// The values of an `enum`.
     #[tsify(optional)]
     pub options: Option<Vec<String>>,
     /// Whether it must be set.

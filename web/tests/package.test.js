@@ -1,4 +1,4 @@
-// The npm package in Node: what it says of the examples and of every case is what the command says.
+// The npm package in Node: its reports on the examples and on every case equal the command's.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -25,7 +25,7 @@ function module(name) {
   return readFileSync(`${root}dist/npm/${name}/${name}_bg.wasm`);
 }
 
-/** What a program of the workspace prints, whatever it exits with. */
+/** The output of a program of the workspace, whatever its exit code. */
 function run(program, ...parameters) {
   const options = { cwd: root, encoding: "utf8", maxBuffer: 1 << 28, stdio: ["ignore", "pipe", "ignore"] };
   try {
@@ -64,7 +64,7 @@ test("one side of a pair is judged by the other, in whatever text it stands", ()
 });
 
 test("every mend for programs takes its finding away, in the example and in every case", () => {
-  // Why a text is left as it is, rightly.
+  // The valid reasons for leaving a text unchanged.
   const LEFT = /not a block of lines below|it is an alias, whose value other fields may share/;
   const texts = CASES.filter(({ manifests }) => manifests !== undefined).map(({ manifests, ...rest }) => {
     const text = manifests.split("\n---\n").map((json) => stringify(JSON.parse(json), { version: "1.1" })).join("---\n");
@@ -194,7 +194,7 @@ test("the package's scripts for bundlers and for pages say the same, once they h
 });
 
 test("the package has the same in it for Node, for pages and for bundlers", () => {
-  /** What a script of somebody who has the package gets under a name. */
+  /** The names that a script gets when it imports the package under a name. */
   const exported = (name, ...flags) => {
     const script = `console.log(JSON.stringify(Object.keys(await import("${name}"))))`;
     const parameters = [...flags, "--no-warnings", "--input-type=module", "--eval", script];
@@ -206,7 +206,7 @@ test("the package has the same in it for Node, for pages and for bundlers", () =
   assert.deepEqual(exported("flytewarden/web"), ["check", "default", "initSync", ...all.slice(1)]);
 });
 
-/** What a report says of certificates while nothing is there that they could be checked with: that they were not checked. */
+/** Checks a report made without the module that checks certificates: it says that they were not checked. */
 function withoutPki({ objects, unjudged }) {
   assert.equal(unjudged.length, 1);
   const [{ policy, object, path, reason }] = unjudged;
@@ -224,7 +224,7 @@ test("certificates are checked with the roots that the other module brings", asy
   const { manifests, settings } = CASES.find(accepts);
   const { trustRoots, ...own } = settings["flyte-oauth-tls"];
   const root = anchorOf(new X509Certificate(trustRoots).raw);
-  /** What is wrong with the chain under some roots. */
+  /** The rules that the chain breaks under some roots. */
   const rules = async (roots) => {
     const policies = await freshPolicies();
     policies.usePki({ ...pki, roots: () => roots });
@@ -237,7 +237,7 @@ test("certificates are checked with the roots that the other module brings", asy
   assert.match((await rules(pki.roots())).join(), /^(unknown-issuer|untrusted-root)$/);
 });
 
-/** Another instance of the policies, which has been given nothing yet: to Node, each name is another module. */
+/** A fresh instance of the policies, without the other module: Node loads a module again for each new name. */
 function freshPolicies() {
   return import(`../../dist/npm/policies/node.js?${randomUUID()}`);
 }
@@ -257,7 +257,7 @@ test("what certificates are checked with must be of the policies' version", asyn
 
 const hex = (bytes) => Buffer.from(bytes).toString("hex");
 
-/** The name and the key of a root, as webpki has them: without the tag and the length in front. */
+/** The name and the key of a root, as webpki stores them: without the leading tag and length. */
 function anchorOf(certificate) {
   const [content] = elements(certificate);
   const [signed] = elements(content);
@@ -265,7 +265,7 @@ function anchorOf(certificate) {
   return [subject, key];
 }
 
-/** The contents of the elements that DER consists of. */
+/** The contents of the elements of some DER. */
 function elements(der) {
   const contents = [];
   for (let at = 0; at < der.length;) {

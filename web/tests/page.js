@@ -1,4 +1,4 @@
-// What the tests do on the page, in the words of who uses it.
+// Actions of the tests on the page, in a user's words.
 
 import { readFileSync } from "node:fs";
 
@@ -50,7 +50,7 @@ export async function openFile(page, name, text) {
 }
 
 /**
- * The whole text, of which the editor draws only the part in view.
+ * The whole text. The editor draws only the part in view.
  *
  * @param {Page} page
  */

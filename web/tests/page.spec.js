@@ -25,7 +25,7 @@ test.beforeEach(async ({ page }) => {
 
 test.describe("the page", () => {
   test.beforeEach(({ page }) => page.goto(""));
-  // Whatever a test does, nothing of it is an error, or against the page's policy.
+  // No test may cause an error, or break the page's Content-Security-Policy.
   test.afterEach(() => expect(complaints).toEqual([]));
 
   test("starts neutral, with nothing to check", async ({ page }) => {
@@ -93,7 +93,7 @@ test.describe("the page", () => {
     await expect(message(page)).toContainText("Undo takes it back");
     await page.keyboard.press("Control+z");
     await expect(status(page)).toContainText("10 violations");
-    // It is taken back.
+    // The message is removed.
     await expect(message(page)).toHaveText("");
   });
 
@@ -203,7 +203,7 @@ test.describe("the page", () => {
     await expect(yaml).toHaveValue("  settings:\n    level: restricted");
     await expect(status(page)).not.toContainText("10 violations");
     await expect(policy.locator("summary")).toContainText("1 setting");
-    // A plain off is false to what reads YAML 1.1, as kubectl does.
+    // YAML 1.1, which kubectl reads, takes a plain off for false.
     await policy.getByRole("combobox", { name: "Groups" }).selectOption("off");
     await expect(yaml).toHaveValue('  settings:\n    level: restricted\n    groups: "off"');
     await policy.getByRole("combobox", { name: "Level" }).selectOption("not set (default: effective)");
@@ -309,7 +309,7 @@ test.describe("the page", () => {
     await tabTo(page, WRITE_ORIGIN);
     await page.keyboard.press("Enter");
     await expect(status(page)).toContainText("9 violations");
-    // The next thing to do is where the last one was.
+    // The focus stays where the fixed finding was.
     await expect(page.locator("#panel-findings :focus")).toHaveCount(1);
     await tabTo(page, "Apply: write https://flyte.example.com");
   });
@@ -380,7 +380,7 @@ test.describe("the page", () => {
     const chart = Array(Math.ceil(50_000 / BEFORE.split("\n").length)).fill(BEFORE).join("---\n");
     await openFile(page, "large.yaml", chart);
     await expect(status(page)).toContainText(/[\d,]{5} violations/, { timeout: 60_000 });
-    // Not all of them are listed at once.
+    // The list does not show all findings at once.
     const listed = await findings(page).count();
     expect(listed).toBeLessThan(150);
     await page.getByRole("button", { name: "Show more" }).click();
@@ -394,7 +394,7 @@ test.describe("the page", () => {
     console.log(`${chart.split("\n").length} lines: from a key to the next frame ${large.median.toFixed(1)} ms (median), ` +
       `${large.longest.toFixed(1)} ms (longest); in an empty text ${empty.median.toFixed(1)} ms (median)`);
     expect(large.while).toEqual(["Checking…"]);
-    // What a key takes in an empty text says how busy the machine is with others.
+    // The time of a key in an empty text shows how busy the machine is.
     expect(large.median).toBeLessThan(Math.max(100, 4 * empty.median));
   });
 });
@@ -408,7 +408,7 @@ async function delaysOfKeys(page) {
   await page.evaluate(() => {
     Object.assign(globalThis, { delays: [], seen: [] });
     globalThis.measure ??= addEventListener("keydown", ({ timeStamp }) =>
-      // What comes after the next frame has been drawn.
+      // Runs after the next frame has been drawn.
       requestAnimationFrame(() => setTimeout(() => {
         delays.push(performance.now() - timeStamp);
         seen.push(document.getElementById("busy").textContent);
@@ -430,7 +430,7 @@ test("says so when the policies cannot be loaded, and recovers", async ({ page }
   await expect(status(page)).toContainText("the policies could not be loaded");
   await openFile(page, "after.yaml", example("after.yaml"));
   await expect(status(page)).toHaveAttribute("data-look", "unjudged");
-  // Else what the file started would find the policies, and nothing need be tried again.
+  // Otherwise the check of the file would find the policies, and there would be nothing to try again.
   await expect(status(page)).not.toHaveAttribute("data-stale", "");
   await page.unroute("**/*.wasm");
   await page.getByRole("button", { name: "Try again" }).click();
@@ -478,10 +478,10 @@ for (const [how, end, reason] of /** @type {const} */ ([
 /** @typedef {(route: import("@playwright/test").Route) => Promise<void>} Answer */
 
 /**
- * Opens the example on a slow line, and waits for what can be said of it meanwhile.
+ * Opens the example while the module for certificates is still loading, and waits for the first report.
  *
  * @param {import("@playwright/test").Page} page
- * @returns {Promise<(answer: Answer) => void>} what answers at last
+ * @returns {Promise<(answer: Answer) => void>} answers the pending request
  */
 async function openWhilePkiIsFetched(page) {
   /** @type {(answer: Answer) => void} */
@@ -542,8 +542,8 @@ const TRAPPING_MODULE = Buffer.from([
 const UNREACHABLE = `new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array([${[...TRAPPING_MODULE]}])));`;
 
 /**
- * Does something when the package takes in a text with a mark. What is not ASCII goes through an encoder, so the text
- * must not be.
+ * Runs code when the package reads a text with a mark. The text must contain non-ASCII characters: only those go through
+ * the encoder.
  *
  * @param {string} mark
  * @param {string} code
@@ -559,7 +559,7 @@ function atTexts(mark, code) {
 }
 
 /**
- * Has the worker run something ahead of its own code.
+ * Makes the worker run some code before its own.
  *
  * @param {import("@playwright/test").Page} page
  * @param {string} code
@@ -580,7 +580,7 @@ async function choose(page, folder) {
 }
 
 /**
- * Drops a file or a folder, as from a file manager: no script of a page could make such an event.
+ * Drops a file or a folder, as from a file manager: scripts in a page cannot create such an event.
  *
  * @param {import("@playwright/test").Page} page
  * @param {string} path
@@ -594,7 +594,7 @@ async function drop(page, path) {
 }
 
 /**
- * The number that the editor shows beside a line.
+ * The number that the editor shows next to a line.
  *
  * @param {import("@playwright/test").Page} page
  * @param {import("@playwright/test").Locator} line

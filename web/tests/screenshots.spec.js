@@ -1,4 +1,4 @@
-// Pictures of the page, where SCREENSHOTS names a folder for them.
+// Takes pictures of the page into the folder in SCREENSHOTS.
 
 import { join } from "node:path";
 

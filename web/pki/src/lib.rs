@@ -1,18 +1,18 @@
-//! What certificates are checked with, for `web/src/pki.rs`: a module of its own, to be fetched where there are certificates.
-//! It is a fifth of the whole, and few charts hold any.
+//! The algorithms and roots to check certificates, for `web/src/pki.rs`. A separate module, fetched only if there are certificates:
+//! it is a fifth of the whole, and few charts contain any.
 
 use flytewarden::oauth_tls::LINKED;
 use js_sys::Uint8Array;
 use rustls_pki_types::{SignatureVerificationAlgorithm, TrustAnchor};
 use wasm_bindgen::prelude::*;
 
-/// Its version, which must be that of the policies' module.
+/// The version of this module, which must equal that of the policies' module.
 #[wasm_bindgen]
 pub fn version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
 }
 
-/// The ways to sign: of each the name of its keys' kind and its own, as certificates have them.
+/// The signature algorithms: for each, the identifiers of its key's kind and of the algorithm, as in certificates.
 #[wasm_bindgen]
 pub fn signatures() -> Vec<Uint8Array> {
     let names = |way: &&dyn SignatureVerificationAlgorithm| {
@@ -21,7 +21,7 @@ pub fn signatures() -> Vec<Uint8Array> {
     LINKED.signatures.iter().flat_map(names).collect()
 }
 
-/// Mozilla's roots: of each its name, its key, and the names it may sign for, which is empty where that is any.
+/// Mozilla's roots: for each, its name, its key, and the names that it may sign for, which is empty for any name.
 #[wasm_bindgen]
 pub fn roots() -> Vec<Uint8Array> {
     let parts = |root: &TrustAnchor| {
@@ -31,7 +31,7 @@ pub fn roots() -> Vec<Uint8Array> {
     LINKED.roots.iter().flat_map(parts).collect()
 }
 
-/// Whether a key has signed a message in a way of the list `signatures`, which counts from 0.
+/// Whether a key has signed a message, with an algorithm given by its index in `signatures`, from 0.
 #[wasm_bindgen]
 pub fn verify(way: usize, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
     let way = LINKED.signatures.get(way);
