@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""As much of a Kubernetes API server as policy-server asks for a cluster's objects: discovery, list and watch.
+"""The part of a Kubernetes API server that policy-server uses to read a cluster's objects: discovery, list and watch.
 
-PUT / takes the objects that the cluster holds from then on, as a JSON list, and tells whoever watches.
+PUT / sets the objects of the cluster, as a JSON list, and notifies the watchers.
 Usage: api-server.py PORT, on loopback.
 """
 
@@ -25,7 +25,7 @@ RESOURCES = {
     "/apis/security.istio.io/v1": {"authorizationpolicies": "AuthorizationPolicy"},
     "/apis/traefik.io/v1alpha1": {"ingressroutes": "IngressRoute", "middlewares": "Middleware"},
 }
-# All others are in namespaces.
+# All other kinds are in namespaces.
 CLUSTER_WIDE = {"ClusterIssuer"}
 
 lock = threading.Lock()
@@ -35,7 +35,7 @@ watchers = []
 
 
 def stored(obj):
-    """An object as the API server keeps it: in a namespace, with a version and an identity."""
+    """An object as the API server stores it: in a namespace, with a version and an identity."""
     namespace = {} if obj["kind"] in CLUSTER_WIDE else {"namespace": "default"}
     metadata = {**namespace, **obj.get("metadata", {}), "resourceVersion": str(version)}
     metadata["uid"] = "/".join([obj["kind"], metadata.get("namespace", ""), metadata.get("name", ""), str(version)])
@@ -111,7 +111,7 @@ class Handler(BaseHTTPRequestHandler):
         with lock:
             watchers.append((selects, events))
             if since != str(version):
-                # Who has missed something lists again.
+                # A client that has missed events must list again.
                 status = {"kind": "Status", "status": "Failure", "reason": "Expired", "code": 410, "message": "too old"}
                 events.put({"type": "ERROR", "object": status})
         try:

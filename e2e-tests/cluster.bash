@@ -1,14 +1,14 @@
 # A real cluster, as far as admission goes: etcd, kube-apiserver and kube-controller-manager on loopback, and policy-server behind
-# the webhooks that Kubewarden's controller makes of each policy.yaml. There are no nodes: a loop says of pods what a kubelet
-# would.
+# the webhooks that Kubewarden's controller makes from each policy.yaml. There are no nodes: a loop sets the status of pods like
+# a kubelet.
 
-# Starts a program in the background, with its process in NAME.pid and its output in NAME.log.
+# Starts a program in the background, with its process id in NAME.pid and its output in NAME.log.
 start() { # NAME PROGRAM [OPTION...]
   "${@:2}" >"$1.log" 2>&1 3>&- &
   echo $! >"$1.pid"
 }
 
-# Waits until what was started answers at a URL.
+# Waits until a started program answers at a URL.
 await() { # NAME URL
   wait_for "$(cat "$1.pid")" curl --silent --fail --cacert ca.pem "$2" || { tail -20 "$1.log"; return 1; }
 }
@@ -28,7 +28,7 @@ kubeconfig() { # USER
 CONFIG
 }
 
-# Starts all but policy-server. Sets `api_server` to the URL, and leaves that of a proxy in front of it, which speaks plain http, in
+# Starts everything except policy-server. Sets `api_server` to the URL, and writes the URL of a plain http proxy in front of it to
 # proxy.url.
 start_cluster() {
   local etcd peers port
@@ -41,7 +41,7 @@ start_cluster() {
   port=$(free_port)
   api_server=https://127.0.0.1:$port
   echo 'token,admin,admin,"system:masters"' >tokens.csv
-  # Pods need no service accounts here, which further controllers would have to make.
+  # Pods need no service accounts here: more controllers would have to run to create them.
   start api-server kube-apiserver --etcd-servers "$etcd" --bind-address 127.0.0.1 --advertise-address 127.0.0.1 --secure-port "$port" \
     --tls-cert-file server.pem --tls-private-key-file server.key --token-auth-file tokens.csv --authorization-mode RBAC \
     --service-account-issuer https://e2e --service-account-key-file server.pem --service-account-signing-key-file server.key \
@@ -62,7 +62,7 @@ start_cluster() {
   start kubelet be_kubelet
 }
 
-# Ends all that was started. kube-apiserver would wait for an etcd that is gone.
+# Ends all started programs. kube-apiserver would wait for an etcd that is gone.
 stop_cluster() {
   local file
   stop_all .
@@ -75,7 +75,7 @@ stop_cluster() {
   done
 }
 
-# Says of pods what a kubelet would: those of Jobs have done their work, others run and are ready. Those labelled `held` wait.
+# Sets the status of pods like a kubelet: pods of Jobs have succeeded, others run and are ready. Pods labelled `held` wait.
 be_kubelet() {
   local namespace pod job
   while sleep 0.3; do
@@ -96,7 +96,7 @@ run_pod() { # NAMESPACE POD
     --patch '{"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}'
 }
 
-# Starts policy-server with policies, and with what the cases in this folder need. It has the permissions of
+# Starts policy-server with some policies, and with those that the cases in this folder need. It has the permissions of
 # policy-server-rbac.yaml.
 start_policy_server() { # POLICY.YAML...
   local url readiness
@@ -122,19 +122,19 @@ within() { # SECONDS COMMAND...
   done
 }
 
-# Sends an object as a verb of kubectl does. What starts with a brace is JSON to kubectl, unless it is a document of several.
+# Sends an object with a verb of kubectl. kubectl takes text that starts with a brace for JSON, unless it has several documents.
 create() { printf -- '---\n%s' "$2" | kubectl create --namespace "$1" "${@:3}" --filename -; } # NAMESPACE MANIFEST [OPTION...]
 apply() { printf -- '---\n%s' "$2" | kubectl apply --namespace "$1" "${@:3}" --filename -; } # NAMESPACE MANIFEST [OPTION...]
 replace() { printf -- '---\n%s' "$2" | kubectl replace --namespace "$1" "${@:3}" --filename -; } # NAMESPACE MANIFEST [OPTION...]
 
-# Whether the API server takes what a command sends, whatever policies warn of.
+# Whether the API server accepts what a command sends, even with warnings of policies.
 taken() { # COMMAND...
   run "$@"
   echo "$output"
   [ "$status" -eq 0 ]
 }
 
-# Whether a policy refuses what a command sends.
+# Whether a policy rejects what a command sends.
 refused() { # COMMAND...
   run "$@"
   echo "$output"
@@ -150,7 +150,7 @@ is_gone() { # NAMESPACE KIND/NAME
   [ -z "$(kubectl get --namespace "$1" "$2" --ignore-not-found --output name)" ]
 }
 
-# The manifest of a workload with one container that has some fields.
+# The manifest of a workload with one container that has the given fields.
 workload() { # KIND NAME FIELDS
   echo "{apiVersion: apps/v1, kind: $1, metadata: {name: $2}, spec: {replicas: 1, selector: {matchLabels: {app: $2}},
     template: {metadata: {labels: {app: $2}}, spec: {containers: [{name: $2, image: 'example.com/$2:1', $3}]}}}}"

@@ -2,9 +2,9 @@
 # Kubernetes' own API server and controllers, with every policy applied.
 
 programs=(etcd kube-apiserver kube-controller-manager policy-server kubectl openssl)
-# The last is flyte-non-root a second time, mutating, with the setting `fill`.
+# `fill` is a second flyte-non-root: mutating, with the setting `fill`.
 applied=(flyte-admin-cors flyte-console-url flyte-oauth-tls flyte-non-root fill)
-# Where the policies are asked. What is in `old` was there before them, and `filled` is the namespace that `fill` is for.
+# The namespaces of the policies. The objects in `old` are older than the policies, and `fill` applies to `filled`.
 namespaces=(flyte scaled large old filled)
 as_root='securityContext: {runAsUser: 0}'
 as_flyte='securityContext: {runAsUser: 1001}'
@@ -22,7 +22,7 @@ setup_file() {
   write_policies
   start_policy_server "${applied[@]/%/.yaml}"
   kubectl apply --filename webhooks-of-cases.json --filename webhooks.json >/dev/null
-  # The API server hears of the webhooks one after the other, and of those that are mutating by themselves.
+  # The API server learns of the webhooks one after the other, and of the mutating ones separately.
   within 30 refused create flyte "$(workload Deployment probe "$as_root")" --dry-run=server
   within 30 is_filled
 }
@@ -57,7 +57,7 @@ is_filled() {
   create filled "$(workload Deployment flyteadmin 'imagePullPolicy: Always')" --dry-run=server --output yaml | grep 'runAsUser: 1001'
 }
 
-# flyteadmin as root, which allows every origin.
+# A flyteadmin that runs as root and allows every origin.
 old_flyteadmin() {
   workload Deployment flyteadmin "command: [flyteadmin, serve, '--server.security.allowedOrigins=*'], $as_root"
 }
@@ -74,7 +74,7 @@ make_old_objects() {
   within 20 is 1 old job/migrate .status.active
 }
 
-@test "the API server takes the webhook of every policy.yaml" {
+@test "the API server accepts the webhook of every policy.yaml" {
   mkdir "$BATS_TEST_TMPDIR/all"
   cp cases.jsonl "$BATS_TEST_TMPDIR/all"
   "$corpus" webhooks "$BATS_TEST_TMPDIR/all" https://127.0.0.1 ca.pem "$root"/policies/*/policy.yaml "$root/policy.yaml"
@@ -82,8 +82,8 @@ make_old_objects() {
   [ "$(grep --count '(server dry run)' <<<"$output")" -eq "${#artifacts[@]}" ]
 }
 
-@test "each object of examples/before.yaml with a violation is refused, and all of examples/after.yaml is let in" {
-  # flyteconsole and flyteadmin are held against each other only when both are there.
+@test "each object with a violation in examples/before.yaml is rejected, and all of examples/after.yaml is accepted" {
+  # flyteconsole and flyteadmin are compared only when both are there.
   echo 'flyte-console-url: {crossCheck: false}' >settings.yaml
   run "$flytewarden" check --format json --settings settings.yaml "$root/examples/before.yaml"
   wrong=$(sed -n 's/^ *"refused": \([0-9]*\),$/\1/p' <<<"$output")
@@ -91,14 +91,14 @@ make_old_objects() {
   echo "$output"
   [ "$(grep --count 'denied the request: ' <<<"$output")" -eq "$wrong" ]
 
-  # Only cert-manager knows its kind.
+  # The kind of one object exists only with cert-manager.
   run kubectl apply --filename "$root/examples/after.yaml"
   echo "$output"
   [[ $output != *"denied the request"* ]]
   [ "$(grep --count ' created$\| configured$\| unchanged$' <<<"$output")" -eq 10 ]
 }
 
-@test "the command's report on the examples is what the cluster says of them" {
+@test "the command's report on the examples matches the cluster's answers" {
   for example in before after; do
     "$flytewarden" check --format json "$root/examples/$example.yaml" >report.json || [ "$?" -eq 1 ]
     run "$corpus" compare . "$(cat proxy.url)" "$root/examples/$example.yaml" <report.json
@@ -117,7 +117,7 @@ make_old_objects() {
   console() { # KIND
     workload "$1" flyteconsole "env: [{name: ADMIN_API_URL, value: 'https://flyte.example.com'}], $as_flyte"
   }
-  # In this order nothing is refused, since what is missing yet is a notice.
+  # In this order nothing is rejected, since objects that are still missing only cause notices.
   taken create scaled "$(console Deployment)"
   taken create scaled "$(cors https://other.example.com)"
   taken create scaled '{apiVersion: v1, kind: Service, metadata: {name: flyteconsole}, spec: {selector: {app: flyteconsole}, ports: [{port: 80}]}}'
@@ -130,7 +130,7 @@ make_old_objects() {
 }
 
 @test "a Deployment from before the policies can be scaled, labelled, annotated and applied again" {
-  # Its new pods are refused, though.
+  # Its new pods are rejected, though.
   replicas=$(kubectl get replicaset --namespace old --selector app=flyteadmin --output name)
   taken kubectl scale --namespace old deployment/flyteadmin --replicas 2
   within 20 is 2 old "$replicas" .spec.replicas
@@ -142,7 +142,7 @@ make_old_objects() {
   within 20 is 1 old "$replicas" .spec.replicas
   taken apply old "$(old_flyteadmin)"
   [[ $output == *unchanged* ]]
-  # As `helm upgrade` to another version of the chart.
+  # Like `helm upgrade` to another version of the chart.
   taken replace old "$(old_flyteadmin | sed 's/metadata: {name: flyteadmin}/metadata: {name: flyteadmin, labels: {chart: "2"}}/')"
   taken kubectl rollout restart --namespace old deployment/flyteadmin
 }
@@ -152,13 +152,13 @@ make_old_objects() {
     kubectl patch --namespace old deployment/flyteadmin --type json --patch "$1"
   }
   container=/spec/template/spec/containers
-  # Another origin that no browser sends, another container as root, another image for the one that is root.
+  # Adds an origin that no browser sends, adds a container as root, changes the image of the container as root.
   refused change "[{op: add, path: $container/0/command/-, value: '--server.security.allowedOrigins=https://a.example.com/'}]"
   refused change "[{op: add, path: $container/-, value: {name: another, image: 'example.com/another:1', $as_root}}]"
   refused change "[{op: replace, path: $container/0/image, value: 'example.com/flyteadmin:2'}]"
 }
 
-@test "a rollout from a bad Deployment to a good one ends" {
+@test "a rollout from a bad Deployment to a good one completes" {
   taken apply old "$(workload Deployment rolling "$as_flyte")"
   taken kubectl rollout status --namespace old deployment/rolling --timeout 30s
   within 20 is 1 old deployment/rolling .status.replicas
@@ -184,7 +184,7 @@ make_old_objects() {
   [ "$(kubectl get pods --namespace old --selector app=orphaned --output jsonpath='{.items[*].metadata.ownerReferences}')" = "" ]
 }
 
-@test "a ConfigMap that is being deleted is judged, and can lose its finalizers" {
+@test "a ConfigMap that is being deleted is checked, and can lose its finalizers" {
   create flyte "$(cors https://console.example.com 'finalizers: [e2e.example.com/hold], labels: {e2e: held}' | sed s/admin-base/admin/)"
   kubectl delete configmap --namespace flyte flyte-admin-config --wait=false
   refused kubectl patch configmap --namespace flyte flyte-admin-config \
@@ -193,7 +193,7 @@ make_old_objects() {
   within 20 is_gone flyte configmap/flyte-admin-config
 }
 
-@test "what is filled in stays as it is when it is applied again" {
+@test "filled-in fields stay when the manifest is applied again" {
   taken apply filled "$(workload Deployment flyteadmin 'imagePullPolicy: Always')"
   within 20 is 1 filled deployment/flyteadmin .status.availableReplicas
   is 1001 filled deployment/flyteadmin .spec.template.spec.securityContext.runAsUser
@@ -203,7 +203,7 @@ make_old_objects() {
   is "$version" filled deployment/flyteadmin .metadata.resourceVersion
 }
 
-# Somewhat less than 1 MiB, in lines.
+# Lines of text, slightly less than 1 MiB together.
 large() { # CHARACTER
   yes "$1$1$1$1$1$1$1$1$1" | head --bytes 1048000
 }
@@ -224,7 +224,7 @@ large() { # CHARACTER
   updated x y secret generic sh.helm.release.v1.flyte.v1 --type=helm.sh/release.v1 --from-file=release=large
 }
 
-@test "flyteadmin's files near 1 MiB can stay as they are, but policy-server cannot read a change of them" {
+@test "flyteadmin's files near 1 MiB can stay unchanged, but policy-server cannot read a change to them" {
   { echo 'server: {security: {allowedOrigins: ["https://console.example.com"]}}'; large x | sed 's/^/# /' | head --bytes 1040000; } >server.yaml
   taken kubectl create configmap --namespace large flyte-admin-config --from-file=server.yaml
   taken kubectl label configmap --namespace large flyte-admin-config e2e=yes
@@ -237,7 +237,7 @@ large() { # CHARACTER
   [[ $output == *413* ]]
 }
 
-# A ConfigMap of many files.
+# A ConfigMap with many files.
 many() { # NAME COUNT LENGTH-OF-KEYS VALUE
   awk -v name="$1" -v count="$2" -v digits="$(($3 - 5))" -v value="$4" 'BEGIN {
     printf "{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\", \"metadata\": {\"name\": \"%s\"}, \"data\": {", name
@@ -245,7 +245,7 @@ many() { # NAME COUNT LENGTH-OF-KEYS VALUE
     print "}}" }'
 }
 
-@test "to compare two versions never costs CEL more than it may" {
+@test "comparing two versions never exceeds CEL's cost limit" {
   compared() { # NAME COUNT LENGTH-OF-KEYS VALUE
     many "$@" >many.json
     taken kubectl create --namespace large --filename many.json
@@ -263,10 +263,10 @@ many() { # NAME COUNT LENGTH-OF-KEYS VALUE
   taken kubectl patch --namespace large configmap/without --patch '{"data": null}'
 }
 
-@test "a Job that a CronJob makes completes" {
+@test "a Job of a CronJob completes" {
   taken kubectl create job --namespace flyte manual --from=cronjob/syncresources
   within 30 is True flyte job/manual '.status.conditions[?(@.type=="Complete")].status'
-  # The CronJob of examples/after.yaml makes one each minute.
+  # The CronJob of examples/after.yaml creates a Job each minute.
   is_scheduled() {
     kubectl get jobs --namespace flyte --output jsonpath='{range .items[*]}{.metadata.name} {.status.succeeded}{"\n"}{end}' |
       grep '^syncresources-.* 1$'

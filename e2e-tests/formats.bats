@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Reports for other programs, and manifests for kubectl.
+# Tests reports for other programs, and manifests for kubectl.
 
 bats_require_minimum_version 1.5.0
 
@@ -7,12 +7,12 @@ setup() {
   load helpers.bash
 }
 
-# Whether the SARIF on standard input is valid by its schema.
+# Validates the SARIF on standard input against its schema.
 validate() {
   node "$root/e2e-tests/sarif.mjs"
 }
 
-@test "SARIF is valid by the schema of 2.1.0" {
+@test "SARIF is valid against the schema of 2.1.0" {
   needs node
   [ -d "$root/e2e-tests/node_modules" ] || skip "npm has installed no schema"
   cd "$root"
@@ -22,12 +22,12 @@ validate() {
     validate <<<"$output"
   done
   [[ $output == *'"ruleId": "flyte-non-root/runs-as-root"'* ]]
-  # The schema refuses something.
+  # The schema does reject invalid SARIF.
   run validate <<<"${output/\"level\": \"error\"/\"level\": \"bad\"}"
   [ "$status" -eq 1 ]
 }
 
-@test "JUnit is XML, with a failure for each object that is refused" {
+@test "JUnit is XML, with a failure for each rejected object" {
   needs python3
   cd "$root"
   run "$flytewarden" check --format junit examples/before.yaml
@@ -45,7 +45,7 @@ assert len(failed) == int(suites.get("failures")) > 0 and len(cases) == int(suit
   needs kubectl
   run kubectl kustomize "$root/policies"
   [ "$status" -eq 0 ]
-  # A policy that may also ask for images stands in for another, and is applied in its place or not at all.
+  # The policy that also asks for images replaces another, so kustomization.yaml leaves it out.
   applied=$(printf '%s\n' "${policies[@]}" | grep --count --invert-match -- '-image-user$')
   [ "$(grep --count '^kind: ClusterAdmissionPolicy$' <<<"$output")" -eq "$applied" ]
 }

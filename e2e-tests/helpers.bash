@@ -1,4 +1,4 @@
-# What the tests share: where things are, and servers on loopback that end with the file that started them.
+# Code that the tests share: paths, and servers on loopback that end with the test file that started them.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 flytewarden=$root/target/release/flytewarden
@@ -15,20 +15,20 @@ has() { # PROGRAM...
   for program in "$@"; do command -v "$program" >/dev/null || return 1; done
 }
 
-# Skips the test where a program is not on PATH; e2e-tests/run names it at the end.
+# Skips the test if a program is not on PATH; e2e-tests/run lists it at the end.
 needs() { # PROGRAM...
   local program
   for program in "$@"; do has "$program" || skip "$program is not on PATH"; done
 }
 
-# A port that nobody listens on.
+# A free port.
 free_port() {
   local port
   while port=$((20000 + RANDOM % 10000)); (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
   echo "$port"
 }
 
-# Waits up to 60 s for a command to succeed, as long as a process lives.
+# Waits up to 60 s for a command to succeed, while a process lives.
 wait_for() { # PID COMMAND...
   local pid=$1
   shift
@@ -61,7 +61,7 @@ CONFIG
   wait_for "$registry_pid" curl --silent --insecure "${3-http}://$registry/v2/"
 }
 
-# Ends what was started with its process in FOLDER/*.pid or FOLDER/*/pid, if it still runs.
+# Ends the processes whose ids are in FOLDER/*.pid or FOLDER/*/pid, if they still run.
 stop_all() { # FOLDER
   local file
   for file in "$1"/*.pid "$1"/*/pid; do
@@ -69,7 +69,7 @@ stop_all() { # FOLDER
   done
 }
 
-# Where the registry in FOLDER keeps a blob.
+# The file of a blob of the registry in FOLDER.
 blob() { # FOLDER DIGEST
   local digits=${2#sha256:}
   echo "$1/data/docker/registry/v2/blobs/sha256/${digits:0:2}/$digits/data"
@@ -80,7 +80,7 @@ digest() { # ARTIFACT
   echo "sha256:$(sha256sum "$root/dist/$1.wasm" | cut -d' ' -f1)"
 }
 
-# A folder for downloads that nothing else has.
+# An empty cache folder for downloads.
 fresh_cache() {
   export XDG_CACHE_HOME=$BATS_TEST_TMPDIR/cache
 }
@@ -92,8 +92,8 @@ push_all() {
   done
 }
 
-# Pushes an image without layers that has a USER, as NAME:1, an index with it as NAME:index, and one with it for a platform that
-# this is not as NAME:elsewhere.
+# Pushes an image with a USER and without layers as NAME:1, an index with it as NAME:index, and an index with it only for another
+# platform as NAME:elsewhere.
 push_image() { # NAME USER
   local config digest location manifest here tagged platform index at=http://$registry/v2/$1
   case $(uname -m) in aarch64) here=arm64 ;; *) here=amd64 ;; esac
@@ -113,12 +113,12 @@ push_image() { # NAME USER
   done
 }
 
-# What refers to a content in a manifest.
+# The descriptor of a content, for a manifest.
 described() { # TYPE CONTENT
   printf '{"mediaType":"application/%s","digest":"sha256:%s","size":%d}' "$1" "$(printf %s "$2" | sha256sum | cut -d' ' -f1)" "${#2}"
 }
 
-# The corpus's answer, with what was skipped named aloud.
+# Prints the corpus's answer, and the numbers of skipped cases to the terminal.
 tell() {
   echo "$output"
   grep '^SKIPPED' <<<"$output" | cut --delimiter : --fields 1 | sort | uniq --count | sed 's/^/# /' >&3 || true

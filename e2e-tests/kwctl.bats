@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Kubewarden's kwctl, on the modules as they ship and as a registry has them.
+# Tests Kubewarden's kwctl, with the released modules from files and from a registry.
 
 setup_file() {
   load helpers.bash
@@ -21,18 +21,18 @@ teardown_file() {
 setup() {
   load helpers.bash
   needs kwctl docker-registry python3
-  # kwctl keeps what it pulls; these are of this run alone.
+  # kwctl keeps pulled modules; each test has its own folders for them.
   export XDG_CACHE_HOME=$BATS_TEST_TMPDIR/cache XDG_DATA_HOME=$BATS_TEST_TMPDIR/data XDG_CONFIG_HOME=$BATS_TEST_TMPDIR/config
   sources=$folder/sources.yml
 }
 
-# Whether two texts are the same, and some at all.
+# Whether two texts are the same, and not empty.
 same() { # TEXT TEXT
   [ -n "$1" ]
   diff <(echo "$1") <(echo "$2")
 }
 
-# Where an artifact's metadata is.
+# The folder of an artifact's metadata.
 folder_of() { # ARTIFACT
   if [ "$1" = flytewarden ]; then echo "$root"; else echo "$root/policies/$1"; fi
 }
@@ -43,12 +43,12 @@ folder_of() { # ARTIFACT
       -o "$BATS_TEST_TMPDIR/annotated.wasm" "$root/target/bare/$artifact.wasm"
     built=$(kwctl inspect --output yaml "$root/dist/$artifact.wasm")
     annotated=$(kwctl inspect --output yaml "$BATS_TEST_TMPDIR/annotated.wasm")
-    # kwctl adds which kwctl it was.
+    # kwctl adds its own version.
     same "$built" "$(grep -v '^  io.kubewarden.kwctl:' <<<"$annotated")"
   done
 }
 
-@test "kwctl inspect shows who a module is from" {
+@test "kwctl inspect shows a module's origin" {
   for artifact in "${artifacts[@]}"; do
     run kwctl inspect "$root/dist/$artifact.wasm"
     [ "$status" -eq 0 ]
@@ -58,14 +58,14 @@ folder_of() { # ARTIFACT
   done
 }
 
-@test "kwctl pulls what flytewarden pushed, and flytewarden what kwctl pushed" {
+@test "kwctl pulls a module that flytewarden pushed, and the other way round" {
   kwctl pull --sources-path "$sources" --output-path "$BATS_TEST_TMPDIR/pulled.wasm" "registry://$registry/policies/flyte-non-root:$tag"
   cmp "$root/dist/flyte-non-root.wasm" "$BATS_TEST_TMPDIR/pulled.wasm"
   kwctl push --sources-path "$sources" "$root/dist/flyte-non-root.wasm" "$registry/by-kwctl:v1"
   run "$flytewarden" check --insecure --module "registry://$registry/by-kwctl:v1" "$root/examples/before.yaml"
   [ "$status" -eq 1 ]
   [[ $output == *flyte-non-root/runs-as-root* ]]
-  # Both write the same manifest; but ours says what it is, as OCI asks.
+  # Both write the same manifest, except that ours has a media type, as OCI requires.
   manifest() {
     curl --silent --fail --header 'Accept: application/vnd.oci.image.manifest.v1+json' "http://$registry/v2/$1" >manifest.json
     python3 -c 'import json; manifest = json.load(open("manifest.json")); manifest.pop("mediaType", 0)
@@ -77,7 +77,7 @@ print(json.dumps(manifest, indent=1, sort_keys=True))'
   same "$ours" "$theirs"
 }
 
-@test "the committed packages are what kwctl makes for Artifact Hub" {
+@test "the committed packages equal kwctl's for Artifact Hub" {
   for artifact in "${artifacts[@]}"; do
     own=$(folder_of "$artifact")
     made=$(kwctl scaffold artifacthub -m "$own/metadata.yml" -q "$own/questions-ui.yml")
@@ -85,7 +85,7 @@ print(json.dumps(manifest, indent=1, sort_keys=True))'
   done
 }
 
-@test "kwctl makes the policies to apply that are committed, but for what a person decides" {
+@test "the committed policy.yaml files equal kwctl's, except what a person decides" {
   needs kubectl
   for artifact in "${artifacts[@]}"; do
     kwctl scaffold manifest -t ClusterAdmissionPolicy --allow-context-aware --sources-path "$sources" \
@@ -102,7 +102,7 @@ print(json.dumps(manifest, indent=1, sort_keys=True))'
   done
 }
 
-@test "what the READMEs have people paste is refused, with a reason" {
+@test "the examples to paste in the READMEs are rejected, with a reason" {
   cd "$BATS_TEST_TMPDIR"
   push_image library/nginx ""
   for policy in "${policies[@]}"; do
@@ -112,7 +112,7 @@ print(json.dumps(manifest, indent=1, sort_keys=True))'
     run bash -e paste
     [ "$status" -eq 0 ]
     [[ $output == *'"allowed":false'* ]]
-    # The module that may also ask for images is the same policy.
+    # The module that also asks for images is the same policy.
     [[ $output == *"\\\"policy\\\":\\\"${policy%-image-user}\\\""* ]]
   done
 }

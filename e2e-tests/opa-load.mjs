@@ -1,4 +1,4 @@
-// Many decisions in one instance of OPA's SDK for Node, a large one, and one that has not enough memory: node opa-load.mjs
+// Many decisions in one instance of OPA's SDK for Node, a large one, and one without enough memory: node opa-load.mjs
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import opa from "@open-policy-agent/opa-wasm";

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# OPA's SDKs, and Kubewarden's modes for its policies, on the modules for OPA. The SDK for Rust runs in `cargo test`.
+# Tests the modules for OPA in OPA's SDKs, and in Kubewarden's modes for OPA's policies. The SDK for Rust runs in `cargo test`.
 
 setup_file() {
   load helpers.bash
@@ -79,6 +79,6 @@ pod() { # USER
   review='{"flytewarden": {"answer": "review"}}'
   [[ $(answers opa.wasm root.json "$review") == *'"allowed":false'*'runs as root'* ]]
   [[ $(answers opa.wasm user.json "$review") == *'"allowed":true'* ]]
-  # Without it Kubewarden gets an answer that it cannot read, and refuses.
+  # Without it Kubewarden gets an answer that it cannot read, and rejects the request.
   [[ $(answers opa.wasm user.json '{}') == *'"allowed":false'* ]]
 }

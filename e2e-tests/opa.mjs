@@ -1,4 +1,4 @@
-// Every case in OPA's SDK for Node: node opa.mjs CASES
+// Runs every case in OPA's SDK for Node: node opa.mjs CASES
 import { readFileSync } from "node:fs";
 import opa from "@open-policy-agent/opa-wasm";
 
@@ -9,7 +9,7 @@ let failed = 0;
 for (const { module: name, title, input, data, violations, warnings } of cases) {
   policies[name] ??= await opa.loadPolicy(readFileSync(new URL(`${name}.wasm`, modules)));
   policies[name].setData(data);
-  // How many more there are is in an annotation elsewhere.
+  // The expected answer has the number of further notices in an annotation, not in a text.
   const texts = (entrypoint) =>
     policies[name].evaluate(input, entrypoint)[0].result
       .map(({ msg }) => msg).filter((msg) => entrypoint !== "flytewarden/warn" || !msg.startsWith("... and ")).join("\n");

@@ -1,4 +1,4 @@
-"""Every case in OPA's SDK for Python: python3 opa.py CASES"""
+"""Runs every case in OPA's SDK for Python: python3 opa.py CASES"""
 
 import json
 import pathlib
@@ -20,7 +20,7 @@ for line in open(sys.argv[1], encoding="utf-8"):
     def texts(entrypoint):
         found = policies[name].evaluate(case["input"], entrypoint=f"flytewarden/{entrypoint}")
         texts = (finding["msg"] for finding in found)
-        # How many more there are is in an annotation elsewhere.
+        # The expected answer has the number of further notices in an annotation, not in a text.
         return "\n".join(text for text in texts if entrypoint != "warn" or not text.startswith("... and "))
 
     if (texts("violation"), texts("warn")) == (case["violations"], case["warnings"]):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Kubewarden's policy-server, with all modules from a registry.
+# Tests Kubewarden's policy-server, with all modules from a registry.
 
 setup_file() {
   load helpers.bash
@@ -26,7 +26,7 @@ setup() {
   url=$(cat server.url)
 }
 
-# Leaves the server's address in NAME.url and its process in NAME.pid.
+# Writes the server's address to NAME.url and its process id to NAME.pid.
 start_policy_server() { # NAME [OPTION...]
   local name=$1 port readiness
   port=$(free_port)
@@ -40,7 +40,7 @@ start_policy_server() { # NAME [OPTION...]
   echo "http://127.0.0.1:$port" >"$name.url"
 }
 
-# Says how much memory the server has.
+# Prints the server's memory.
 memory() { # WHEN
   echo "# policy-server has $(sed -n 's/^VmRSS:[[:space:]]*//p' "/proc/$(cat server.pid)/status") at $1" >&3
 }
@@ -66,7 +66,7 @@ CONFIG
   [ "$status" -eq 0 ]
 }
 
-# 10,000, or as many as FLYTEWARDEN_REQUESTS says.
+# 10,000 requests, or the number in FLYTEWARDEN_REQUESTS.
 @test "many requests from 16 connections get no wrong answer" {
   half=$((${FLYTEWARDEN_REQUESTS:-10000} / 2))
   for part in "the start" "the middle"; do
@@ -78,7 +78,7 @@ CONFIG
   memory "the end"
 }
 
-@test "malformed bodies are refused, and the server goes on" {
+@test "malformed bodies are rejected, and the server goes on" {
   head --bytes 1048576 /dev/zero >zeros
   for body in '' '{' '[]' '{"request": null}' '{"request": {}}' @zeros; do
     code=$(curl --silent --output answer --write-out '%{http_code}' --header 'Content-Type: application/json' --data "$body" \

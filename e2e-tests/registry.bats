@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Modules in an OCI registry: Debian's docker-registry on loopback.
+# Tests modules in an OCI registry: Debian's docker-registry on loopback.
 
 setup_file() {
   load helpers.bash
@@ -26,7 +26,7 @@ teardown() {
   stop_all "$BATS_TEST_TMPDIR"
 }
 
-# How often the registry was asked for what PATTERN says.
+# The number of requests to the registry that match PATTERN.
 asked() { # PATTERN
   grep --count -- "$1" "$folder/log" || true
 }
@@ -35,7 +35,7 @@ check() { # MODULE [OPTION...]
   run "$flytewarden" check --insecure --module "$@" "$root/examples/before.yaml"
 }
 
-@test "all modules are in the catalogue, by their tag" {
+@test "all modules are in the catalogue, with their tag" {
   run curl --silent "http://$registry/v2/_catalog"
   for artifact in "${artifacts[@]}"; do
     [[ $output == *"\"policies/$artifact\""* ]]
@@ -43,7 +43,7 @@ check() { # MODULE [OPTION...]
   done
 }
 
-@test "push prints a reference by digest, which means the same module" {
+@test "push prints a reference by digest to the same module" {
   run "$flytewarden" push --insecure "$root/dist/flyte-non-root.wasm" "$registry/policies/flyte-non-root:$tag"
   [ "$status" -eq 0 ]
   [[ $output == "$registry/policies/flyte-non-root@sha256:"* ]]
@@ -55,13 +55,13 @@ check() { # MODULE [OPTION...]
   [[ $output == *flyte-non-root/runs-as-root* ]]
 }
 
-@test "a tag's digest is told" {
+@test "check prints the digest of a tag" {
   check "$reference"
   [[ $output == "$reference is $registry/policies/flyte-non-root@sha256:"* ]]
 }
 
-# That the registry has the bytes of the others, skopeo says.
-@test "verdicts are those of the same module from a file" {
+# The test with skopeo compares the bytes of the other modules.
+@test "a module from a registry gives the same verdicts as from a file" {
   artifact=flyte-non-root
   from_file=$("$flytewarden" check --module "$root/dist/$artifact.wasm" "$root/examples/before.yaml") || true
   from_registry=$("$flytewarden" check --insecure --module "registry://$registry/policies/$artifact:$tag" \
@@ -99,14 +99,14 @@ check() { # MODULE [OPTION...]
   cmp "$bundle" <(curl --silent "http://$registry/v2/policies/opa/flyte-non-root/blobs/$digest")
 }
 
-@test "what the registry has is not sent again" {
+@test "push does not send a blob that the registry already has" {
   before=$(asked 'http.request.method=POST')
   [ "$before" -gt 0 ]
   "$flytewarden" push --insecure "$root/dist/flyte-oauth-tls.wasm" "$registry/policies/flyte-oauth-tls:again"
   [ "$(asked 'http.request.method=POST')" -eq "$before" ]
 }
 
-@test "a module is downloaded once, whatever number of processes ask at once" {
+@test "a module is downloaded once, even for several processes at once" {
   before=$(asked 'http.request.method=GET .*blobs/sha256')
   for number in 1 2 3 4; do
     "$flytewarden" check --insecure --module "$reference" "$root/examples/before.yaml" >"$BATS_TEST_TMPDIR/$number" 2>/dev/null &
@@ -121,7 +121,7 @@ check() { # MODULE [OPTION...]
   [ "$(asked 'http.request.method=GET .*blobs/sha256')" -eq $((before + 1)) ]
 }
 
-@test "a download that stopped goes on where it stopped" {
+@test "an interrupted download resumes where it stopped" {
   sha=$(digest flyte-non-root)
   mkdir -p "$XDG_CACHE_HOME/flytewarden/sha256"
   head --bytes 100000 "$root/dist/flyte-non-root.wasm" >"$XDG_CACHE_HOME/flytewarden/sha256/${sha#sha256:}.partial"
@@ -132,7 +132,7 @@ check() { # MODULE [OPTION...]
   cmp "$root/dist/flyte-non-root.wasm" "$XDG_CACHE_HOME/flytewarden/sha256/${sha#sha256:}"
 }
 
-@test "what is in the cache by its digest needs no registry, and is checked" {
+@test "a cached module by digest needs no registry, and is verified" {
   start_registry "$BATS_TEST_TMPDIR/registry"
   immutable=$("$flytewarden" push --insecure "$root/dist/flyte-non-root.wasm" "$registry/policy:v1")
   check "registry://$immutable"
@@ -147,7 +147,7 @@ check() { # MODULE [OPTION...]
   [[ $output == *"cannot be reached"* ]]
 }
 
-@test "a blob that was tampered with is refused" {
+@test "a tampered blob is rejected" {
   start_registry "$BATS_TEST_TMPDIR/registry"
   "$flytewarden" push --insecure "$root/dist/flyte-non-root.wasm" "$registry/policy:v1"
   blob=$(blob "$BATS_TEST_TMPDIR/registry" "$(digest flyte-non-root)")
@@ -169,7 +169,7 @@ check() { # MODULE [OPTION...]
   [[ $output == *"the module is longer than the "*" bytes its manifest says"* ]]
 }
 
-@test "what an earlier try left is fetched again where it is damaged" {
+@test "a damaged partial download is fetched again" {
   sha=$(digest flyte-non-root)
   mkdir -p "$XDG_CACHE_HOME/flytewarden/sha256"
   printf 'tampered' >"$XDG_CACHE_HOME/flytewarden/sha256/${sha#sha256:}.partial"
@@ -178,7 +178,7 @@ check() { # MODULE [OPTION...]
   cmp "$root/dist/flyte-non-root.wasm" "$XDG_CACHE_HOME/flytewarden/sha256/${sha#sha256:}"
 }
 
-@test "what a registry cannot send now, the next try goes on with" {
+@test "the next try resumes a download that the registry broke off" {
   start_registry "$BATS_TEST_TMPDIR/registry"
   "$flytewarden" push --insecure "$root/dist/flyte-non-root.wasm" "$registry/policy:v1"
   sha=$(digest flyte-non-root)
@@ -195,7 +195,7 @@ check() { # MODULE [OPTION...]
   [ "$status" -eq 1 ]
 }
 
-@test "what is not there is said to be missing" {
+@test "a missing module is reported as missing" {
   for name in "policies/flyte-non-root:none" policies/none:v1 "policies/flyte-non-root@$(digest flytewarden)"; do
     check "registry://$registry/$name"
     [ "$status" -eq 2 ]
@@ -203,7 +203,7 @@ check() { # MODULE [OPTION...]
   done
 }
 
-@test "an image is no policy" {
+@test "an image is rejected as a policy" {
   layer=$(printf layer | sha256sum | cut -d' ' -f1)
   location=$(curl --silent --include --request POST "http://$registry/v2/image/blobs/uploads/" | tr -d '\r' | sed -n 's/^Location: //p')
   curl --silent --fail --request PUT --data-binary layer --header 'Content-Type: application/octet-stream' "$location&digest=sha256:$layer"
@@ -218,8 +218,8 @@ check() { # MODULE [OPTION...]
   [[ $output == *"it is not a Kubewarden policy: its media type is $type, but must be "* ]]
 }
 
-@test "a registry that wants credentials gets those of docker login" {
-  # The user and the password are both "warden"; the registry takes bcrypt alone.
+@test "a registry that requires credentials gets those of docker login" {
+  # The user and the password are both "warden"; the registry accepts only bcrypt.
   printf '%s\n' 'warden:$2b$05$IgLiSkGD7K./Rbexxqa3o.T7k3HUF8MWN2oqxry.xEx4BtSyztyzG' >"$BATS_TEST_TMPDIR/htpasswd"
   start_registry "$BATS_TEST_TMPDIR/registry" "auth: {htpasswd: {realm: e2e, path: $BATS_TEST_TMPDIR/htpasswd}}"
   export DOCKER_CONFIG=$BATS_TEST_TMPDIR/docker
@@ -238,7 +238,7 @@ check() { # MODULE [OPTION...]
   [ "$status" -eq 1 ]
 }
 
-@test "a registry over TLS is one whose certificate the machine trusts" {
+@test "a registry over TLS needs a certificate that the machine trusts" {
   needs openssl
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=e2e -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE \
     -keyout "$BATS_TEST_TMPDIR/key.pem" -out "$BATS_TEST_TMPDIR/certificate.pem" 2>/dev/null
@@ -253,13 +253,13 @@ check() { # MODULE [OPTION...]
   [ "$status" -eq 0 ]
 }
 
-@test "plain http is for whoever asks for it" {
+@test "plain http needs --insecure" {
   run "$flytewarden" check --module "$reference" "$root/examples/before.yaml"
   [ "$status" -eq 2 ]
   [[ $output == *"cannot be reached"*"for a registry over plain http, use \`--insecure\`" ]]
 }
 
-@test "a module that does not say what it is is not pushed" {
+@test "a module without metadata is not pushed" {
   printf '\0asm\1\0\0\0' >"$BATS_TEST_TMPDIR/bare.wasm"
   run "$flytewarden" push --insecure "$BATS_TEST_TMPDIR/bare.wasm" "$registry/bare:v1"
   [ "$status" -eq 2 ]

@@ -1,4 +1,4 @@
-// Whether the SARIF on standard input is valid by the schema of 2.1.0, which is of draft 4.
+// Validates the SARIF on standard input against the schema of 2.1.0, which uses draft 4.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 

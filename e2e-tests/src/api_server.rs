@@ -1,7 +1,7 @@
-//! A real API server, with policy-server behind its webhooks: what it answers to a request is what the policies answer.
+//! A real API server, with policy-server behind its webhooks: its answers to requests are those of the policies.
 //!
-//! Cases reach it as dry runs, in the namespace of their policy with their settings: see [`Policy::of_cases`]. Their expected
-//! answer is the native build's, about a cluster that holds nothing else.
+//! Cases reach it as dry runs, in the namespace of their policy with their settings: see [`Policy::of_cases`]. The expected
+//! answer is the native build's, for a cluster without other objects.
 //!
 //! [`Policy::of_cases`]: crate::webhooks::Policy::of_cases
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{cases::Case, corpus::Entry, native, webhooks::UNCHECKED};
 
-/// A warning is cut to so many characters where all of them are long: `truncateItemRunes` in
+/// The API server cuts warnings to this many characters if all of them are long: `truncateItemRunes` in
 /// `staging/src/k8s.io/apiserver/pkg/endpoints/filters/warning.go`.
 const LONGEST_WARNING: usize = 256;
 
@@ -24,14 +24,14 @@ pub struct ApiServer<'s> {
     url: &'s str,
 }
 
-/// What the API server says of a request.
+/// The API server's response to a request.
 struct Response {
     status: StatusCode,
     body: Value,
     warnings: Vec<String>,
 }
 
-/// What became of a case.
+/// The outcome of a case.
 pub enum Outcome {
     /// The API server answered as expected.
     Same,
@@ -42,7 +42,7 @@ pub enum Outcome {
 impl<'s> ApiServer<'s> {
     /// The API server at a URL.
     pub fn at(url: &'s str) -> Self {
-        // The TLS of a client that only speaks http; a process has one provider.
+        // The client needs a TLS provider although it only speaks http; a process can set only one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self { client: Client::new(), url }
     }
@@ -51,7 +51,7 @@ impl<'s> ApiServer<'s> {
     ///
     /// # Errors
     ///
-    /// Why that is not possible.
+    /// Why the API server does not create one.
     pub async fn create_namespaces(&self, entries: &[Entry]) -> Result<(), String> {
         for entry in entries {
             let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": entry.id}});
@@ -63,7 +63,7 @@ impl<'s> ApiServer<'s> {
         Ok(())
     }
 
-    /// Puts a case to the API server, and compares.
+    /// Sends a case to the API server, and compares the answer.
     ///
     /// # Errors
     ///
@@ -92,8 +92,8 @@ impl<'s> ApiServer<'s> {
         response.compare(&entry.id, &expected)
     }
 
-    /// Compares what the command says in a JSON report with what the API server says of the same objects, one after the other,
-    /// in the `namespace` of the policy with its default settings, when all others are there.
+    /// Compares the command's JSON report with the API server's answers for the same objects. Sends them one by one to the
+    /// `namespace` of the policy with default settings, when all other objects are there.
     ///
     /// # Errors
     ///
@@ -125,7 +125,7 @@ impl<'s> ApiServer<'s> {
     async fn compare_object(&self, request: &Value, id: &str, found: &Answer) -> Result<(), String> {
         let (folder, one) = (folder(request), object_path(request));
         self.send(Method::DELETE, &format!("{one}?propagationPolicy=Background"), None, true).await?;
-        // policy-server hears of the other objects when the events reach it.
+        // policy-server sees the other objects only when the events reach it.
         let mut compared = Ok(());
         for _ in 0..50 {
             let path = format!("{folder}?dryRun=All");
@@ -189,7 +189,7 @@ fn skips(case: &Case) -> Option<&'static str> {
     }
 }
 
-/// Makes of a case's objects what the API server hands on of them: in the namespace of the case's policy, with a name, and
+/// Changes a case's objects to the form that the API server sends: in the namespace of the case's policy, with a name, and
 /// without `stringData`.
 fn stored(case: &mut Case, namespace: &str) {
     case.cluster = Some(Vec::new());
@@ -198,7 +198,7 @@ fn stored(case: &mut Case, namespace: &str) {
         case.object.as_ref().and_then(|object| object["metadata"]["name"].as_str()).unwrap_or("unnamed").to_owned();
     let old = case.request.get_mut("oldObject");
     for object in case.object.iter_mut().chain(old) {
-        // Without a name the policies are not asked.
+        // Without a name the API server rejects the object before it asks the policies.
         let metadata = &mut object["metadata"];
         if metadata.is_null() || metadata.is_object() {
             metadata["namespace"] = json!(namespace);
@@ -242,14 +242,14 @@ fn objects_in(manifests: &str, namespace: &str) -> Vec<Value> {
     requests.collect()
 }
 
-/// What a policy says of an object in the command's report, as the answer it would give in another namespace; `None` where it does
-/// not judge it.
+/// A policy's findings on an object in the command's report, as its answer in another namespace; `None` if it does not check the
+/// object.
 fn findings(report: &Value, object: &Value, policy: &str, namespace: &str) -> Option<Answer> {
     let is_same = |other: &&Value| other["kind"] == object["kind"] && other["name"] == object["metadata"]["name"];
     let found = report["objects"].as_array()?.iter().find(is_same)?;
     found["policies"].as_array()?.iter().find(|name| **name == *policy)?;
     let own = found["namespace"].as_str().unwrap_or_default();
-    // The API server has no `stringData`.
+    // The API server sends `stringData` as `data`.
     let moved = |finding: &Value| {
         let line = line(finding).replace(&format!(" {own}/"), &format!(" {namespace}/"));
         line.strip_prefix("stringData").map_or(line.clone(), |rest| format!("data{rest}"))
@@ -267,7 +267,7 @@ fn findings(report: &Value, object: &Value, policy: &str, namespace: &str) -> Op
     .ok()
 }
 
-/// A finding of the report as policies write it.
+/// The text of a finding of the report, as policies write it.
 fn line(finding: &Value) -> String {
     let text = |field: &str| finding[field].as_str().unwrap_or_default();
     let mut line = text("path").to_owned();
@@ -310,7 +310,7 @@ impl Response {
         if refusal.is_none() && [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND].contains(&self.status) {
             return Ok(Outcome::Skipped("the API server cannot read such an object"));
         }
-        // What is not valid gets so far that the policies are asked.
+        // The API server asks the policies even about invalid objects.
         let is_answer = self.status.is_success() || self.status == StatusCode::UNPROCESSABLE_ENTITY;
         if refusal.is_none() && !is_answer {
             return Err(message);

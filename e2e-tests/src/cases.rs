@@ -1,6 +1,6 @@
 //! The case tables: `policies/<name>/cases/*.yaml`, the specification of each policy.
 //!
-//! A case is an object, settings, and the answer they get. Every engine runs every case.
+//! A case is an object, settings, and the expected answer. Every engine runs every case.
 
 use std::{collections::BTreeMap, fs, sync::Arc};
 
@@ -22,31 +22,30 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
-    /// The policy it is about.
+    /// Its policy.
     #[serde(skip)]
     pub policy: String,
-    /// The table it stands in.
+    /// Its table.
     #[serde(skip)]
     pub table: String,
-    /// Whether it cannot be run, since openssl makes its certificates and is not on PATH.
+    /// Whether it cannot run because openssl must make its certificates and is not on PATH.
     #[serde(skip)]
     pub lacks_openssl: bool,
     /// What the policy does, as a sentence that starts with "it".
     pub it: String,
-    /// The object; a case without one is about the settings alone.
+    /// The object; a case without one checks only the settings.
     pub object: Option<Value>,
-    /// Fields of the request that differ from those for CREATE.
+    /// Fields of the request that differ from a CREATE.
     #[serde(default)]
     pub request: BTreeMap<String, Value>,
-    /// The objects that the cluster holds beside; there is no cluster to ask where absent.
+    /// The other objects of the cluster; `None` for no cluster.
     pub cluster: Option<Vec<Value>>,
-    /// The kinds of them that the policy has no permission for.
+    /// The kinds that the policy has no permission to read.
     #[serde(default)]
     pub denied: Vec<String>,
-    /// The images that the host knows: what each names as its USER, or else the host's whole answer. There is no registry to
-    /// ask where absent.
+    /// The images that the host knows: the USER of each, or the host's whole answer instead. `None` for no registry.
     pub images: Option<BTreeMap<String, Value>>,
-    /// The object as the policy changes it; unchanged where absent.
+    /// The object after the policy's changes; `None` if it stays unchanged.
     pub changed: Option<Value>,
     /// The policy's settings.
     #[serde(default = "no_settings")]
@@ -59,7 +58,7 @@ pub struct Case {
     /// The warnings.
     #[serde(default)]
     pub warnings: Vec<String>,
-    /// The stable names of the rules that found something, violations first, where the case is about them.
+    /// The stable names of the rules with findings, violations first, if the case checks them.
     #[serde(default)]
     pub rules: Vec<String>,
     /// The status code.
@@ -107,19 +106,19 @@ fn name(path: &std::path::Path) -> String {
 }
 
 impl Case {
-    /// The policy it is about, as native code.
+    /// The case's policy, as native code.
     ///
     /// # Panics
     ///
-    /// There is none of that name.
+    /// No policy has that name.
     pub fn native(&self) -> Policies<'static> {
         let mut policies = POLICIES.iter().chain(VARIANTS);
         Policies::One(*policies.find(|policy| policy.name() == self.policy).expect("a folder is a policy's"))
     }
 
-    /// Its settings for the module that carries all policies.
+    /// Its settings for the module with all policies.
     pub fn settings_among_all(&self) -> Value {
-        // Three policies have something to say of flyteadmin's ConfigMaps; the others are to be silent.
+        // Three policies check flyteadmin's ConfigMaps; this turns off those that are not the case's own.
         let mut settings = json!({
             "flyte-admin-cors": {"configMaps": ["none"]},
             "flyte-console-url": {"crossCheck": false},
@@ -129,12 +128,12 @@ impl Case {
         settings
     }
 
-    /// Whether its settings are no map, which Kubewarden's engines take for no settings at all.
+    /// Whether its settings are not a map: Kubewarden's engines read these as no settings.
     pub fn has_odd_settings(&self) -> bool {
         self.settings.is_array()
     }
 
-    /// Whether its request has no operation, which Kubewarden's engines take for no request.
+    /// Whether its request has no operation: Kubewarden's engines do not accept it as a request.
     pub fn lacks_operation(&self) -> bool {
         self.request.get("operation") == Some(&Value::Null)
     }
@@ -154,11 +153,11 @@ impl Case {
         request
     }
 
-    /// What answers the policy's questions about the cluster.
+    /// The host that answers the policy's questions about the cluster.
     ///
     /// # Panics
     ///
-    /// What the cluster holds is no object.
+    /// A value in `cluster` is not an object.
     pub fn host(&self) -> Arc<dyn HostCalls> {
         let cluster: Arc<dyn HostCalls> = match &self.cluster {
             None => Arc::new(NoCluster),
@@ -182,7 +181,7 @@ impl Case {
     ///
     /// # Errors
     ///
-    /// How they differ.
+    /// The difference.
     pub fn compare(&self, answer: &Answer) -> Result<(), String> {
         let lines = |message: &str| message.lines().map(str::to_owned).collect::<Vec<_>>();
         let expected = (self.accepted, self.message.clone(), self.warnings.clone(), self.code);
@@ -202,22 +201,22 @@ impl Case {
         Ok(())
     }
 
-    /// Compares what a policy says of the settings with the expected answer.
+    /// Compares a policy's answer about the settings with the expected one.
     ///
     /// # Errors
     ///
-    /// How they differ.
+    /// The difference.
     pub fn compare_settings(&self, answer: Result<(), String>) -> Result<(), String> {
         let expected = if self.accepted { Ok(()) } else { Err(self.message.join("\n")) };
         if expected == answer { Ok(()) } else { Err(format!("expected {expected:#?}\ngot {answer:#?}")) }
     }
 }
 
-/// An object with the patch of an AdmissionReview's response, if there is one.
+/// The object after the patch of an AdmissionReview's response, if there is a patch.
 ///
 /// # Errors
 ///
-/// The patch is none, or not one of this object.
+/// The patch is invalid, or does not apply to this object.
 pub fn patched(object: &Value, patch: &Value) -> Result<Option<Value>, String> {
     let Some(patch) = patch.as_str() else { return Ok(None) };
     let patch = BASE64_STANDARD.decode(patch).map_err(|error| error.to_string())?;
@@ -260,7 +259,7 @@ impl HostCalls for Host {
     }
 }
 
-/// The rules that found something, by the answer's audit annotations.
+/// The rules with findings, from the answer's audit annotations.
 fn rules(answer: &Answer) -> Vec<String> {
     let annotations = answer.audit_annotations.iter();
     let listed = |name: &str| annotations.clone().filter_map(|all| all.get(name)).cloned().collect::<Vec<String>>();

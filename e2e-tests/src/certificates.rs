@@ -1,7 +1,6 @@
-//! The certificates that the case tables and the benchmark name. They are made when they are needed: what is valid today is not
-//! for long.
+//! The certificates for the case tables and the benchmark. They are made when they are needed, because certificates expire.
 //!
-//! `${leaf}` in a text of a case is the certificate with that name as PEM, `${day:-3}` the day three days ago, and a text that
+//! In a text of a case, `${leaf}` is the certificate with that name as PEM, and `${day:-3}` is the day three days ago. A text that
 //! starts with `base64:` is encoded after that.
 
 use std::{
@@ -23,40 +22,40 @@ use rcgen::{
 use serde_json::Value;
 use time::OffsetDateTime;
 
-/// How a certificate is made.
+/// The recipe for a certificate.
 struct Recipe {
     name: &'static str,
-    /// Its common name, where that is another.
+    /// Its common name, if that differs from `name`.
     subject: Option<&'static str>,
     key: Kind,
-    /// What its key is for.
+    /// Its key usage.
     key_usage: KeyUsagePurpose,
-    /// Who signs it; itself, where it has the same name.
+    /// Its issuer; the same name as its own for a self-signed certificate.
     issuer: &'static str,
-    /// Whose key signs it, where that is not the issuer's.
+    /// The certificate whose key signs it, if that is not the issuer.
     forger: Option<&'static str>,
     is_ca: bool,
     /// When it starts and ends, in days from now.
     days: (i64, i64),
     hosts: &'static [&'static str],
     usages: &'static [ExtendedKeyUsagePurpose],
-    /// More extensions: what they are, and their DER.
+    /// More extensions: the identifier and the DER of each.
     extensions: &'static [(&'static [u64], &'static [u8])],
 }
 
-/// The kind of a key. The name of the certificate makes the rest of it.
+/// The kind of a key. The key itself derives from the certificate's name.
 #[derive(Clone, Copy)]
 enum Kind {
     P256,
     P384,
     Ed25519,
-    /// A key of so many bits that nobody has the other half of.
+    /// A public key with this many bits, for which nobody has the private key.
     Rsa(usize),
 }
 
 const SERVER: &[ExtendedKeyUsagePurpose] = &[ExtendedKeyUsagePurpose::ServerAuth];
 
-/// A server's certificate that nothing is wrong with, signed by `intermediate`.
+/// A valid certificate of a server, signed by `intermediate`.
 const LEAF: Recipe = Recipe {
     name: "leaf",
     subject: None,
@@ -73,7 +72,7 @@ const LEAF: Recipe = Recipe {
 
 /// Netscape's certificate type.
 const NETSCAPE_CERT_TYPE: &[u64] = &[2, 16, 840, 1, 113_730, 1, 1];
-/// An extension that nobody knows, and that says nothing.
+/// An unknown extension without content.
 const UNKNOWN: (&[u64], &[u8]) = (&[1, 2, 3, 4], &[5, 0]);
 
 /// A CA's certificate.
@@ -99,7 +98,7 @@ const RECIPES: &[Recipe] = &[
     Recipe { name: "p384-leaf", key: Kind::P384, issuer: "p384-intermediate", ..LEAF },
     Recipe { name: "ed25519-root", key: Kind::Ed25519, issuer: "ed25519-root", ..CA },
     Recipe { name: "ed25519-leaf", key: Kind::Ed25519, issuer: "ed25519-root", ..LEAF },
-    // What is not a server's certificate of a CA.
+    // Certificates that are not a server's certificate from a CA.
     Recipe { name: "self-signed", issuer: "self-signed", ..LEAF },
     Recipe {
         name: "self-signed-ca",
@@ -134,7 +133,7 @@ const RECIPES: &[Recipe] = &[
     Recipe { name: "leaf-of-expired", issuer: "expired-intermediate", ..LEAF },
     Recipe { name: "expired-root", issuer: "expired-root", days: (-900, -2), ..CA },
     Recipe { name: "leaf-of-expired-root", issuer: "expired-root", ..LEAF },
-    // CAs that may not.
+    // CAs that must not sign.
     Recipe { name: "mute", issuer: "root", key_usage: KeyUsagePurpose::CrlSign, ..CA },
     Recipe { name: "leaf-of-mute", issuer: "mute", ..LEAF },
     Recipe { name: "client-ca", issuer: "root", usages: &[ExtendedKeyUsagePurpose::ClientAuth], ..CA },
@@ -148,7 +147,7 @@ const RECIPES: &[Recipe] = &[
     Recipe { name: "leaf-of-leaf", issuer: "leaf", ..LEAF },
 ];
 
-/// Made with openssl, which can do what nobody should: the name, its issuer, and the options.
+/// Certificates made with openssl, which can make what nobody should: the name, the issuer, and the options.
 const OPENSSL: &[(&str, &str, &str)] = &[
     ("openssl-root", "openssl-root", "-newkey rsa:2048 -sha256 -extensions ca"),
     ("openssl-intermediate", "openssl-root", "-newkey rsa:2048 -sha256 -extensions ca"),
@@ -181,23 +180,23 @@ const OPENSSL: &[(&str, &str, &str)] = &[
     ("openssl-of-p521", "openssl-p521-root", "-newkey rsa:2048 -sha512 -extensions leaf"),
 ];
 
-/// What everything counts from.
+/// The time from which all days count.
 static NOW: LazyLock<SystemTime> = LazyLock::new(|| {
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs())
 });
 
-/// The time so many days from now.
+/// The time this many days from now.
 pub fn day(days: i64) -> SystemTime {
     let distance = Duration::from_secs(days.unsigned_abs() * 24 * 60 * 60);
     if days < 0 { *NOW - distance } else { *NOW + distance }
 }
 
-/// The certificate with a name, in PEM; `None` where it takes openssl, and that is not on PATH.
+/// The certificate with a name, in PEM; `None` if it requires openssl, which is not on PATH.
 ///
 /// # Panics
 ///
-/// There is none with that name.
+/// No certificate has that name.
 pub fn pem(name: &str) -> Option<String> {
     static MADE: LazyLock<Mutex<BTreeMap<String, String>>> = LazyLock::new(Mutex::default);
     if let Some((made, ..)) = OPENSSL.iter().find(|(made, ..)| *made == name) {
@@ -214,7 +213,7 @@ pub fn pem(name: &str) -> Option<String> {
     Some(pem.clone())
 }
 
-/// Puts certificates and days into the texts of a case; `None` where openssl is wanted, and not there.
+/// Puts certificates and days into the texts of a case; `None` if that requires openssl, which is not on PATH.
 pub fn fill(value: &mut Value) -> Option<()> {
     match value {
         Value::String(text) if text.contains("${") || text.starts_with("base64:") => {
@@ -280,7 +279,7 @@ fn params(recipe: &Recipe) -> CertificateParams {
     params
 }
 
-/// Bytes that a name stands for.
+/// Derives bytes from a name.
 fn seed(name: &str) -> [u8; 32] {
     let mut seed = [1u8; 32];
     name.bytes().cycle().take(32 * name.len()).enumerate().for_each(|(index, byte)| {
@@ -292,7 +291,7 @@ fn seed(name: &str) -> [u8; 32] {
     seed
 }
 
-/// A key, and its public half as certificates hold it.
+/// A key, and its public half in the form that certificates use.
 struct Key {
     secret: Secret,
     public: Vec<u8>,

@@ -1,4 +1,4 @@
-//! The cases as files, for engines that are programs of their own. Certificates in them are made once, so all engines get
+//! The cases as files, for engines that are separate programs. Certificates in them are made once, so all engines get
 //! the same.
 
 use std::{
@@ -16,7 +16,7 @@ use crate::cases::{self, Case};
 /// The cases' file in the folder: JSON, one on each line.
 const CASES: &str = "cases.jsonl";
 
-/// A case, and how an engine names its policy with its settings.
+/// A case, and an engine's name for its policy with its settings.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct Entry {
     /// The policy with these settings, e.g. `flyte-non-root-3`.
@@ -32,13 +32,13 @@ impl Entry {
         Case { policy: self.policy.clone(), table: self.table.clone(), ..self.case.clone() }
     }
 
-    /// The case as people find it.
+    /// The title by which people find the case.
     pub fn title(&self) -> String {
         format!("{} {}: {}", self.policy, self.table, self.case.it)
     }
 }
 
-/// Makes the cases, and writes them to a folder. Those that openssl makes, and cannot, are named aloud.
+/// Writes the cases to a folder. Prints the cases that it skips because openssl is missing.
 ///
 /// # Errors
 ///
@@ -51,7 +51,7 @@ pub fn export(folder: &Path) -> io::Result<Vec<Entry>> {
             println!("SKIPPED, since openssl is not on PATH: {}", case.it);
             continue;
         }
-        // Permissions are a policy's too.
+        // A policy's id depends on its permissions too.
         let number = ids.len();
         let key = (case.policy.clone(), case.settings.to_string(), Value::from(case.denied.clone()).to_string());
         let id = format!("{}-{}", case.policy, ids.entry(key).or_insert(number));

@@ -1,15 +1,16 @@
-//! Counting a guest's instructions, and its memory.
+//! Counts a guest's instructions, and its memory.
 //!
-//! The waPC host does not count, so this calls the guest by hand: the few imports a decision needs and a clock, the others answer 0.
+//! The waPC host does not count, so this calls the guest directly, with the few imports that a decision needs and a clock; the
+//! other imports return 0.
 
 use std::{error::Error, time::SystemTime};
 
 use wasmtime::{Caller, Config, Engine, Extern, Linker, Memory, Module, Store};
 
-/// What one call of `validate` costs.
+/// The cost of one call of `validate`.
 #[derive(Debug, Clone, Copy)]
 pub struct Cost {
-    /// WebAssembly instructions, more or less.
+    /// Approximately the number of WebAssembly instructions.
     pub fuel: u64,
     /// The instance's memory at the end, in bytes; it never shrinks.
     pub memory: usize,
@@ -26,18 +27,18 @@ impl Counted {
     ///
     /// # Errors
     ///
-    /// It is no WebAssembly.
+    /// It is not WebAssembly.
     pub fn compile(module: &[u8]) -> Result<Self, Box<dyn Error>> {
         let engine = Engine::new(Config::new().consume_fuel(true))?;
         let module = Module::new(&engine, module)?;
         Ok(Self { engine, module })
     }
 
-    /// What it costs to give a payload to a fresh instance.
+    /// The cost of a payload in a fresh instance.
     ///
     /// # Errors
     ///
-    /// It is no waPC guest, or it trapped.
+    /// The module is not a waPC guest, or it trapped.
     pub fn cost(&self, payload: &[u8]) -> Result<Cost, Box<dyn Error>> {
         let Self { engine, module } = self;
         let mut store = Store::new(engine, payload.to_vec());

@@ -1,4 +1,4 @@
-//! Kubewarden's own command.
+//! Runs the cases with kwctl, Kubewarden's own command.
 
 use std::{io::Write, path::Path, process::Command};
 
@@ -11,7 +11,7 @@ use crate::{
     native::{Exchange, IMAGE, Remembering, clock},
 };
 
-/// The exchanges as kwctl records them: YAML, of which this is the part that is JSON, but for the tag of each request.
+/// The exchanges in kwctl's format: YAML that consists of this JSON and a tag for each request.
 fn recording(exchanges: &[Exchange]) -> Value {
     let recorded = exchanges.iter().map(|Exchange { operation, request, answer }| {
         let tag = match operation.as_str() {
@@ -29,14 +29,14 @@ fn recording(exchanges: &[Exchange]) -> Value {
     recorded.collect()
 }
 
-/// Runs a case, and compares.
+/// Runs a case, and compares the answer.
 ///
 /// # Errors
 ///
 /// How the answer differs, or why there is none.
 pub fn judge(module: &Path, case: &Case) -> Result<(), String> {
     if case.object.is_some() {
-        // What the host is asked, the policy's native build finds out.
+        // The policy's native build finds out the questions to the host.
         let host = Remembering::new(case.host());
         let payload = json!({"request": case.admission_request(), "settings": case.settings});
         case.native().validate(payload.to_string().as_bytes(), &Asked { host: &host, clock, pki: || Ok(LINKED) });
@@ -47,14 +47,14 @@ pub fn judge(module: &Path, case: &Case) -> Result<(), String> {
     let anything = Case { object: Some(json!({"apiVersion": "v1", "kind": "Service"})), ..case.clone() };
     case.compare_settings(match run(module, &anything.admission_request(), &case.settings, &[]) {
         Ok(_) => Ok(()),
-        // Its log says why, among other things.
+        // Its log contains the reason, among other things.
         Err(log) if case.message.iter().all(|line| log.contains(line)) => Err(case.message.join("\n")),
         Err(log) => Err(log),
     })
 }
 
-/// What `kwctl run` makes of a module, a request and settings. `exchanges` are what its host is asked and answers, in
-/// order.
+/// The answer of `kwctl run` for a module, a request and settings. `exchanges` are the questions to its host with the
+/// answers, in order.
 fn run(module: &Path, request: &Value, settings: &Value, exchanges: &[Exchange]) -> Result<Answer, String> {
     let file = |content: &Value| {
         let mut file = tempfile::NamedTempFile::new().map_err(|error| error.to_string())?;

@@ -1,4 +1,4 @@
-//! What the tests across engines share: where things are, and the case tables.
+//! Code that the tests across engines share: paths, and the case tables.
 
 #[cfg(feature = "engines")]
 pub mod api_server;
@@ -28,7 +28,7 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("..")).to_owned()
 }
 
-/// Where real charts are, if they are beside the repository.
+/// The folder of real charts, which is next to the repository if it exists.
 pub fn charts() -> PathBuf {
     root().join("../shared/manifests")
 }

@@ -17,17 +17,17 @@ use crate::root;
 ///
 /// # Panics
 ///
-/// It is not there.
+/// The file does not exist.
 pub fn bytes(name: &str) -> Vec<u8> {
     let path = root().join("dist").join(format!("{name}.wasm"));
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; `make modules` builds it", path.display()))
 }
 
-/// A compiled module of `dist/` on the engine: once for all tests that run it.
+/// A compiled module of `dist/` on the engine. All tests share it.
 ///
 /// # Panics
 ///
-/// It is not there, or no module.
+/// The file does not exist, or is not a module.
 pub fn loaded(name: &str) -> Arc<Module> {
     static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(DEFAULT_TIME).expect("an engine"));
     static MODULES: Mutex<BTreeMap<String, Arc<Module>>> = Mutex::new(BTreeMap::new());

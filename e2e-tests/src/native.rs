@@ -1,4 +1,4 @@
-//! The policies as native code, and what they ask their host.
+//! Runs the policies as native code, and records their questions to the host.
 
 use std::{
     sync::{Arc, Mutex},
@@ -19,7 +19,7 @@ use crate::cases::Case;
 ///
 /// # Errors
 ///
-/// It is none that JSON can say.
+/// JSON cannot represent it.
 pub fn validate(case: &Case) -> Result<Answer, String> {
     let payload = json!({"request": case.admission_request(), "settings": case.settings});
     let host = Asked { host: &*case.host(), clock, pki: || Ok(LINKED) };
@@ -47,15 +47,15 @@ pub struct Exchange {
 /// The operation that asks for an image.
 pub const IMAGE: &str = "oci_manifest_config";
 
-/// A host that remembers what it is asked.
+/// A host that records the questions it gets.
 pub struct Remembering {
     host: Arc<dyn HostCalls>,
-    /// What was asked and answered, in order.
+    /// The questions and answers, in order.
     pub exchanges: Mutex<Vec<Exchange>>,
 }
 
 impl Remembering {
-    /// A host, asked through this.
+    /// Wraps a host.
     pub fn new(host: Arc<dyn HostCalls>) -> Self {
         Self { host, exchanges: Mutex::default() }
     }

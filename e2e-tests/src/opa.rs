@@ -1,4 +1,4 @@
-//! The cases as OPA's engines are asked them.
+//! The cases as questions for OPA's engines.
 
 use std::{
     fs::{self, File},
@@ -12,15 +12,15 @@ use serde_json::{Value, json};
 
 use crate::cases::{self, Case};
 
-/// The policy whose own module is tried. The others are in the module that carries every policy, and would take a minute each to
-/// compile.
+/// The policy whose own module is tested. The others are in the module with every policy; their own modules would take a minute
+/// each to compile.
 const OWN: &str = "flyte-non-root";
 const ALL: &str = "flytewarden";
 
-/// The modules that are tried.
+/// The modules that are tested.
 pub const MODULES: [&str; 2] = [OWN, ALL];
 
-/// What an engine is asked.
+/// A question to an engine.
 #[derive(Debug, Serialize)]
 pub struct Question {
     /// The module in `dist/opa/`.
@@ -37,13 +37,13 @@ impl Question {
         if !case.denied.is_empty() || case.images.is_some() || case.policy == "flyte-non-root-image-user" {
             return None;
         }
-        // Not before the certificates of this very second.
+        // Certificates that start in this very second must already be valid.
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs() + 1;
         let mut own = json!({"now": now});
         if let Some(objects) = &case.cluster {
             own["objects"] = json!(objects);
         }
-        // What is said of settings does not depend on the object.
+        // The answer about settings does not depend on the object.
         let request = match case.object {
             Some(_) => case.admission_request(),
             None => json!({"operation": "CREATE", "kind": {"group": "", "version": "v1", "kind": "Namespace"}}),
@@ -57,7 +57,7 @@ impl Question {
     }
 }
 
-/// A case for an engine that is a program of its own.
+/// A case for an engine that is a separate program.
 #[derive(Serialize)]
 struct Entry {
     title: String,
@@ -68,7 +68,7 @@ struct Entry {
     warnings: String,
 }
 
-/// Writes the cases about objects to a file, one on each line, and says how many are beyond OPA's engines.
+/// Writes the cases with objects to a file, one on each line, and prints how many OPA's engines cannot run.
 ///
 /// # Errors
 ///

@@ -12,13 +12,13 @@ use crate::{
     root,
 };
 
-/// What the server says where it has no cluster.
+/// The server's error when it has no cluster.
 const NO_CLIENT: &str = "kube::Client was not initialized properly";
-/// What the cases say there.
+/// The text in the cases for the same error.
 const NO_CLUSTER: &str = "no cluster is available";
 
-/// The server's configuration: each policy with each of the settings that cases have, from a registry, and granted what its
-/// metadata asks for.
+/// The server's configuration: each policy from a registry, with each of the cases' settings, and with the permissions that
+/// its metadata asks for.
 ///
 /// # Errors
 ///
@@ -27,7 +27,7 @@ pub fn policies(entries: &[Entry], registry: &str, tag: &str) -> io::Result<Valu
     let mut policies = Map::new();
     for entry in entries {
         let case = entry.case();
-        // A configuration with such settings is none, and the server does not start.
+        // With such settings the configuration is invalid, and the server does not start.
         if case.has_odd_settings() {
             continue;
         }
@@ -51,7 +51,7 @@ pub fn policies(entries: &[Entry], registry: &str, tag: &str) -> io::Result<Valu
 pub struct Server<'s> {
     client: Client,
     url: &'s str,
-    /// Where the objects of a cluster are put; the server has no cluster where absent.
+    /// The URL that takes the objects of a cluster; `None` if the server has no cluster.
     cluster: Option<&'s str>,
 }
 
@@ -63,7 +63,7 @@ impl<'s> Server<'s> {
         Self { client: Client::new(), url, cluster }
     }
 
-    /// Why a case cannot be put to this server, if it cannot.
+    /// Why this server cannot get a case, if it cannot.
     pub fn skips(&self, case: &Case) -> Option<&'static str> {
         if case.has_odd_settings() {
             Some("such settings are no configuration of the server")
@@ -80,7 +80,7 @@ impl<'s> Server<'s> {
         }
     }
 
-    /// Puts a case to the server, and compares.
+    /// Sends a case to the server, and compares the answer.
     ///
     /// # Errors
     ///
@@ -97,7 +97,7 @@ impl<'s> Server<'s> {
         let objects = json!(case.cluster).to_string();
         let put = self.client.put(cluster).body(objects).send().await;
         put.and_then(reqwest::Response::error_for_status).map_err(|error| error.to_string())?;
-        // The server hears of it when the events reach it, one after the other. An answer counts once it lasts.
+        // The server sees the objects when the events reach it, one by one. An answer counts only when it stays the same.
         let mut lasts = 0;
         let mut compared = Ok(());
         for _ in 0..100 {
@@ -111,7 +111,7 @@ impl<'s> Server<'s> {
         compared
     }
 
-    /// A policy with settings that it refuses answers every request with what is wrong with them.
+    /// Compares the answer about settings. A policy with invalid settings answers every request with the errors in them.
     async fn judge_settings(&self, entry: &Entry, case: &Case) -> Result<(), String> {
         let anything = Case { object: Some(json!({"apiVersion": "v1", "kind": "Service"})), ..case.clone() };
         let answer = self.review(&entry.id, &anything.admission_request()).await?;

@@ -1,4 +1,4 @@
-//! What the command says of every case, for those that say it in other ways.
+//! The command's report on every case, to compare with the reports of other programs.
 
 use std::{
     collections::BTreeMap,
@@ -19,8 +19,8 @@ use crate::{
 };
 
 /// Writes a line of JSON for each case: its `title`, its `settings` by policy, and why they are `refused`; or its `manifests`,
-/// the users of its `images`, and the `report` on both. Returns how many cases no manifests can say: those about other
-/// requests than CREATE, say.
+/// the users of its `images`, and the `report` on both. Returns how many cases manifests cannot express, such as those with
+/// requests other than CREATE.
 ///
 /// # Errors
 ///
@@ -37,7 +37,7 @@ pub fn write(out: &mut impl Write) -> io::Result<usize> {
     Ok(left_out)
 }
 
-/// The line of a case, of what some policies say; `None` where no manifests can say it.
+/// The line of a case, with the report of some policies; `None` if manifests cannot express the case.
 pub fn line(case: &Case, policies: &[impl Policy]) -> Option<Value> {
     let name = case.policy.trim_end_matches("-image-user");
     let title = format!("{} {}: {}", case.policy, case.table, case.it);
@@ -63,7 +63,7 @@ pub fn line(case: &Case, policies: &[impl Policy]) -> Option<Value> {
     Some(json!({"title": title, "settings": settings, "manifests": manifests, "images": images, "report": report}))
 }
 
-/// The users of the images that a case's host knows; `None` where it answers otherwise.
+/// The users of the images that a case's host knows; `None` if the host answers in another way.
 fn users(case: &Case) -> Option<Option<BTreeMap<String, Option<String>>>> {
     let Some(images) = &case.images else { return Some(None) };
     let users = images.iter().map(|(image, user)| Some((image.clone(), Some(user.as_str()?.to_owned()))));

@@ -1,4 +1,4 @@
-//! The cases as inputs of the targets in `fuzz/`, where fuzzing begins.
+//! The cases as the first inputs of the targets in `fuzz/`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,7 @@ use crate::{
 /// The kinds that policies ask for.
 const LISTED: [&str; 4] = ["ConfigMap", "Deployment", "Ingress", "Service"];
 
-/// The most bytes that libFuzzer makes of an input where nobody says how many, four times over.
+/// The largest input, in bytes: four times libFuzzer's default limit.
 const MOST_BYTES: usize = 16 * 1024;
 
 /// The inputs of each target.
@@ -34,7 +34,7 @@ struct Seeds(BTreeMap<&'static str, BTreeSet<String>>);
 ///
 /// # Panics
 ///
-/// A case cannot be put to its policy.
+/// A case cannot be sent to its policy.
 pub fn write(folder: &Path) -> io::Result<usize> {
     let mut seeds = Seeds::default();
     for case in cases::all().into_iter().filter(|case| !case.lacks_openssl) {
@@ -81,7 +81,7 @@ impl Seeds {
         self.put_edits(case, &block(object));
     }
 
-    /// Puts what the policy would have changed in a manifest.
+    /// Adds the edits that the policy suggests for a manifest.
     fn put_edits(&mut self, case: &Case, manifest: &str) {
         let Some(Ok(object)) = manifest::objects(manifest).next() else { return };
         let payload = json!({"request": case.admission_request(), "settings": case.settings}).to_string();
@@ -98,7 +98,7 @@ impl Seeds {
     }
 }
 
-/// What a case's host answers, as the targets take it.
+/// The answers of a case's host, in the form that the targets read.
 fn host(case: &Case) -> Value {
     let mut host = Map::from_iter([("now".to_owned(), json!(clock().unwrap_or_default().as_secs()))]);
     for kind in LISTED {
@@ -136,7 +136,7 @@ fn texts<'v>(values: impl Iterator<Item = &'v Value>) -> Vec<String> {
     values.flat_map(add).collect()
 }
 
-/// A value as YAML on lines of its own, the texts of several lines below `|`.
+/// A value as YAML in block style, with texts of several lines below `|`.
 fn block(value: &Value) -> String {
     let mut text = String::new();
     write_block(value, 0, &mut text);

@@ -1,4 +1,4 @@
-//! What Kubewarden's controller makes of a ClusterAdmissionPolicy: a webhook for the API server, and an entry in
+//! Does what Kubewarden's controller does with a ClusterAdmissionPolicy: makes a webhook for the API server, and an entry in
 //! policy-server's configuration.
 //!
 //! Source: `internal/controller/policy_subreconciler_webhook.go` and `policyserver_controller_configmap.go` of
@@ -13,13 +13,13 @@ use serde_json::{Map, Value, json};
 
 use crate::{corpus::Entry, root};
 
-/// The namespace of Kubewarden's own workloads, whose requests no policy gets.
+/// The namespace of Kubewarden's own workloads. Policies do not get its requests.
 const KUBEWARDEN: &str = "kubewarden";
 
-/// A user whose requests the policies of the cases do not get: a test puts objects into the cluster as this one.
+/// A user whose requests the policies of the cases do not get. Tests put objects into the cluster as this user.
 pub const UNCHECKED: &str = "unchecked";
 
-/// Where policy-server is.
+/// The address of policy-server.
 pub struct PolicyServer<'s> {
     /// Its URL.
     pub url: &'s str,
@@ -40,8 +40,8 @@ impl Policy {
         Ok(Self(json!(yaml::settings(text).map_err(|error| io::Error::other(error.reason))?)))
     }
 
-    /// The policies that the cases need: each with its settings, and for the namespace of its id. They are mutating, since the API
-    /// server asks those before it validates an object, and most objects of the cases would not get that far.
+    /// The policies that the cases need: each with its settings, and for the namespace with its id. They are mutating: the API
+    /// server asks mutating policies before it validates an object, and most objects of the cases are not valid.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl Policy {
         self.0["spec"]["mutating"] == true
     }
 
-    /// The webhook configuration that has the API server ask policy-server.
+    /// The webhook configuration that makes the API server ask policy-server.
     pub fn webhook(&self, server: &PolicyServer) -> Value {
         let (name, spec) = (self.unique_name(), &self.0["spec"]);
         let mut namespaces =

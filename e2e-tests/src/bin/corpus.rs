@@ -1,5 +1,5 @@
-//! The cases for Kubewarden's own engines and for the npm package, which `e2e-tests/*.bats` and `web/tests/` call, and for
-//! `fuzz/`.
+//! Runs or exports the cases for Kubewarden's own engines, the npm package and `fuzz/`. `e2e-tests/*.bats` and `web/tests/` call
+//! it.
 
 use std::{
     collections::BTreeMap,
@@ -28,37 +28,37 @@ use serde_json::{Value, json};
 enum Command {
     /// Writes the cases to a folder, and a policy-server's configuration with modules from a registry.
     Export { folder: PathBuf, registry: String, tag: String },
-    /// Prints what the command says of every case, a line of JSON for each.
+    /// Prints the command's report on every case, a line of JSON for each.
     Reports,
     /// Writes the cases as inputs of the targets in `fuzz/`, a folder for each.
     Seeds { folder: PathBuf },
-    /// Writes the cases to a file as OPA's engines are asked them, a line of JSON for each.
+    /// Writes the cases to a file as questions for OPA's engines, a line of JSON for each.
     Opa { file: PathBuf },
     /// Runs every case of a folder with kwctl.
     Kwctl { folder: PathBuf },
-    /// Puts every case of a folder to a policy-server.
+    /// Sends every case of a folder to a policy-server.
     Review {
         folder: PathBuf,
         url: String,
-        /// Where the objects of a case's cluster are put.
+        /// The URL that takes the objects of a case's cluster.
         cluster: Option<String>,
     },
-    /// Puts the cases of a folder to a policy-server over and over, from several connections.
+    /// Sends the cases of a folder to a policy-server repeatedly, over several connections.
     Load { folder: PathBuf, url: String, requests: usize, connections: usize },
-    /// Writes what Kubewarden's controller makes of policies, and of those that the cases of a folder need: `webhooks.json` and
-    /// `webhooks-of-cases.json` for the API server, `policies.yml` for policy-server.
+    /// Writes what Kubewarden's controller would generate, for some policies and for those that the cases of a folder need:
+    /// `webhooks.json` and `webhooks-of-cases.json` for the API server, `policies.yml` for policy-server.
     Webhooks {
         folder: PathBuf,
-        /// Where the API server finds policy-server.
+        /// The URL of policy-server, for the API server.
         url: String,
         /// The certificate of the CA that signed policy-server's.
         ca: PathBuf,
         /// Each a ClusterAdmissionPolicy.
         policies: Vec<PathBuf>,
     },
-    /// Puts every case of a folder to an API server.
+    /// Sends every case of a folder to an API server.
     Admit { folder: PathBuf, url: String },
-    /// Compares what the API server says of manifests' objects with the command's JSON report on standard input.
+    /// Compares the API server's answers for the objects of manifests with the command's JSON report on standard input.
     Compare { folder: PathBuf, url: String, manifests: PathBuf },
 }
 
@@ -103,7 +103,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     })
 }
 
-/// What became of the cases.
+/// The outcomes of the cases.
 #[derive(Default)]
 struct Tally {
     passed: AtomicUsize,

@@ -1,4 +1,4 @@
-//! Certificates against openssl, against the clock, against bytes that change, and against those that are meant to do harm.
+//! Tests for certificates: compared with openssl, at different times, with changed bytes, and with hostile input.
 
 use std::{
     fs,
@@ -35,7 +35,7 @@ use proptest::prelude::*;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json, value::RawValue};
 
-/// No cluster, at a time, with some roots in the place of Mozilla's.
+/// A host without a cluster, at a given time, with some roots in place of Mozilla's.
 struct At(SystemTime, &'static Pki);
 
 impl Host for At {
@@ -66,7 +66,7 @@ fn settings(roots: &str) -> Value {
     json!({"trustRoots": roots, "hosts": ["flyte.example.com"], "oauth": "self"})
 }
 
-/// What the policy says of some certificates at a time.
+/// The policy's answer for some certificates at a time.
 fn judged(certificates: &str, roots: &str, time: SystemTime) -> Answer {
     let payload = json!({"request": request(certificates), "settings": settings(roots)}).to_string();
     let answer = Policies::One(&OauthTls).validate(payload.as_bytes(), &At(time, LINKED));
@@ -88,7 +88,7 @@ fn a_certificate_is_valid_from_its_first_second_to_its_last() {
 }
 
 #[test]
-fn what_stands_behind_a_certificate_in_its_block_is_refused() {
+fn bytes_after_a_certificate_in_its_block_are_rejected() {
     let mut der = pem::parse(made("leaf")).expect("PEM").into_contents();
     der.push(0);
     let chain = pem::encode(&pem::Pem::new("CERTIFICATE", der)) + &made("intermediate");
@@ -97,14 +97,14 @@ fn what_stands_behind_a_certificate_in_its_block_is_refused() {
 }
 
 #[test]
-fn no_line_of_a_chain_can_be_joined_with_the_next() {
+fn joining_a_pem_boundary_with_another_line_is_rejected() {
     let chain = made("leaf") + &made("intermediate");
     for (at, _) in
         chain.match_indices('\n').filter(|(at, _)| chain[..*at].ends_with('-') || chain[at + 1..].starts_with('-'))
     {
         let mut joined = chain.clone();
         joined.remove(at);
-        // The last line needs no end.
+        // The last line needs no line break.
         let is_last = at + 1 == chain.len();
         assert_eq!(is_last, judged(&joined, &made("root"), day(0)).accepted, "{joined}");
     }
@@ -124,7 +124,7 @@ fn a_chain_under_one_of_mozillas_roots_is_trusted_unless_the_settings_trust_othe
     let own = json!({"hosts": ["flyte.example.com"], "oauth": "self"});
     let (accepted, answer) = judged("leaf", own.clone());
     assert!(accepted && !answer.contains("long-lived"), "{answer}");
-    // Browsers take no such certificate from a CA that everybody trusts; flytectl does.
+    // Browsers reject such a certificate from a public CA; flytectl accepts it.
     let (accepted, answer) = judged("825-days", own);
     assert!(accepted && answer.contains("long-lived"), "{answer}");
     let (accepted, answer) = judged("leaf", settings(&made("p384-root")));
@@ -140,12 +140,13 @@ fn without_a_clock_nothing_is_accepted() {
 }
 
 #[test]
-fn what_is_accepted_openssl_accepts_and_what_openssl_refuses_is_refused() {
+fn verdicts_agree_with_openssl() {
     if !certificates::has_openssl() {
         println!("SKIPPED: openssl is not on PATH, so no verdict was compared with its own");
         return;
     }
-    // The chain, the roots, and whether openssl accepts it; it has no opinion on what only macOS or only the order refuses.
+    // The chain, the roots, and whether openssl accepts it. openssl has no opinion on chains that only macOS rejects, or
+    // that are only in the wrong order, so these are left out.
     let chains = [
         ("leaf intermediate", "root", true),
         ("leaf intermediate root", "root", true),
@@ -198,12 +199,12 @@ fn what_is_accepted_openssl_accepts_and_what_openssl_refuses_is_refused() {
         let verdict = judged(&chain.concat(), &root, SystemTime::now());
         let openssl = openssl_verify(&chain, &root);
         assert_eq!(expected, openssl.is_ok(), "{verdict:#?} {openssl:?}");
-        // A key that openssl knows and other clients do not cannot be judged.
+        // A key that openssl supports and other clients do not cannot be checked.
         assert!(verdict.accepted == expected || expected && verdict.code == Some(400), "{verdict:#?}");
     }
 }
 
-/// What `openssl verify` makes of a chain as a server's.
+/// The verdict of `openssl verify` on a server's chain.
 fn openssl_verify(chain: &[String], root: &str) -> Result<(), String> {
     let folder = tempfile::tempdir().expect("there is room");
     let file = |name: &str, content: &str| {
@@ -228,7 +229,7 @@ fn openssl_verify(chain: &[String], root: &str) -> Result<(), String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Whatever is changed, what is accepted has the same leaf.
+    /// After any change, an accepted chain has the same leaf.
     #[test]
     fn no_byte_of_an_accepted_chain_can_be_changed_to_get_another_subject_accepted(
         position in any::<prop::sample::Index>(), bit in 0..8u32,
@@ -249,7 +250,7 @@ proptest! {
         prop_assert!(!answer.accepted || ders[0] == leaf, "{answer:#?}");
     }
 
-    /// Nor any character of its PEM, which rustls reads by lines.
+    /// The same for any character of the PEM, which rustls reads by lines.
     #[test]
     fn no_character_of_an_accepted_chain_can_be_changed_to_get_another_subject_accepted(
         position in any::<prop::sample::Index>(), character in "[ -~\n]",
@@ -265,7 +266,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_meant_to_do_harm_is_refused_in_a_few_words_and_in_time() {
+fn hostile_input_is_rejected_briefly_and_in_time() {
     let module = loaded("flyte-oauth-tls");
     let block = |text: &str| format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
     let deep = STANDARD.encode([0x30, 0x80].repeat(300_000));
@@ -294,7 +295,7 @@ fn what_is_meant_to_do_harm_is_refused_in_a_few_words_and_in_time() {
     }
 }
 
-/// The key of every Secret here, which must never be seen again.
+/// The key of every Secret here, which no output may contain.
 const KEY: &str = "the-key-that-nobody-may-see";
 
 #[test]
@@ -318,7 +319,7 @@ fn the_key_is_never_shown() {
         is_silent(&format!("{answer:?}"), &case.it);
         secrets.push(object);
     }
-    // Where the types are wrong, the key is where it is not looked for.
+    // With wrong types, the key is where nobody expects it.
     for object in [
         json!({"data": KEY}),
         json!({"data": [KEY]}),

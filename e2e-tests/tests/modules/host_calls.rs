@@ -1,4 +1,4 @@
-//! What the compiled modules ask of a cluster: each kind once, and nothing where it is no business of theirs.
+//! The questions of the compiled modules to a cluster: each kind once, and none about objects that do not concern them.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use flytewarden_offline::{
 };
 use serde_json::{Value, json};
 
-/// A cluster that remembers what it was asked.
+/// A cluster that records the questions it gets.
 struct Remembering {
     cluster: Cluster,
     asked: Mutex<Vec<String>>,
@@ -35,12 +35,12 @@ impl HostCalls for Remembering {
     }
 }
 
-/// The modules that ask.
+/// The modules that ask the cluster.
 static MODULES: LazyLock<BTreeMap<&str, Arc<Module>>> =
     LazyLock::new(|| [CONSOLE, CERTIFICATE, IMAGE_USER, "flytewarden"].map(|name| (name, loaded(name))).into());
 
-/// What a policy's own module and the one with all policies ask, about a request, of a cluster with the objects of `examples/after.yaml` and with
-/// consoles in other namespaces.
+/// The questions about a request, from a policy's own module and from the one with all policies. The cluster has the objects of
+/// `examples/after.yaml`, and consoles in other namespaces.
 fn asked(policy: &str, request: &Value, settings: &Value) -> Vec<String> {
     let mut text = include_str!("../../../examples/after.yaml").to_owned();
     for number in 0..5 {
@@ -59,7 +59,7 @@ fn asked(policy: &str, request: &Value, settings: &Value) -> Vec<String> {
         sorted.sort();
         asked.push(sorted);
     }
-    // The module with all policies asks what each of them asks, and nothing twice.
+    // The module with all policies asks the questions of each policy, and none twice.
     assert!(asked[0].iter().all(|question| asked[1].contains(question)), "{asked:?}");
     assert!(asked[1].is_sorted_by(|one, other| one < other), "{asked:?}");
     asked.remove(0)
@@ -78,9 +78,9 @@ const CONSOLE: &str = "flyte-console-url";
 const CERTIFICATE: &str = "flyte-oauth-tls";
 const IMAGE_USER: &str = "flyte-non-root-image-user";
 
-/// What it takes to hold a console against flyteadmin.
+/// The questions that comparing a console with flyteadmin needs.
 fn of_a_pair(namespace: &str) -> [String; 9] {
-    // These lead to other namespaces too.
+    // These can point to other namespaces too.
     [
         ("ConfigMap", namespace),
         ("Deployment", namespace),
@@ -130,7 +130,7 @@ fn without_the_check_of_the_pair_nothing_is_asked() {
 }
 
 #[test]
-fn what_is_neither_console_nor_configuration_asks_nothing() {
+fn objects_other_than_consoles_and_configuration_ask_nothing() {
     for (kind, name) in [("Deployment", "flyteadmin"), ("Deployment", "datacatalog")] {
         for operation in ["CREATE", "UPDATE"] {
             assert_eq!(
@@ -156,7 +156,7 @@ fn secret(certificates: &str) -> Value {
 }
 
 #[test]
-fn a_certificate_of_a_ca_asks_for_what_presents_it_alone() {
+fn a_certificate_of_a_ca_asks_only_for_the_objects_that_use_it() {
     let secret = secret("${leaf}${intermediate}");
     let mut settings = json!({"trustRoots": certificates::filled("${root}")});
     let expected =
@@ -167,7 +167,7 @@ fn a_certificate_of_a_ca_asks_for_what_presents_it_alone() {
 }
 
 #[test]
-fn a_certificate_of_ones_own_making_asks_for_each_kind_once() {
+fn a_self_signed_certificate_asks_for_each_kind_once() {
     let expected = [
         "ConfigMap in flyte",
         "Deployment in flyte",

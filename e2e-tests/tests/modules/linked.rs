@@ -1,4 +1,4 @@
-//! What the command says is what the very modules say: the policies that it links against those that it can be given.
+//! The command's linked policies give the same reports as the compiled modules.
 
 use std::{path::PathBuf, sync::LazyLock};
 

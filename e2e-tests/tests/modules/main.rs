@@ -1,4 +1,4 @@
-//! What holds of the compiled modules.
+//! Tests of the compiled modules.
 
 mod certificates;
 mod host_calls;

@@ -1,5 +1,5 @@
-//! Requests of every malformed sort against the compiled modules: always an answer, never a trap, never an acceptance
-//! of what cannot be judged.
+//! Malformed requests of every sort to the compiled modules: always an answer, never a trap, and never acceptance of
+//! a request that cannot be checked.
 
 use std::sync::{Arc, LazyLock};
 
@@ -26,7 +26,7 @@ fn those_that_judge_pods() -> impl Iterator<Item = &'static Arc<Module>> {
     MODULES.iter().filter(move |module| kinds(module).is_some_and(|kinds| kinds.split(", ").any(|kind| kind == "Pod")))
 }
 
-/// The cases that are about an object.
+/// The cases with an object.
 static CASES: LazyLock<Vec<Case>> =
     LazyLock::new(|| cases::all().into_iter().filter(|case| case.object.is_some() && !case.lacks_openssl).collect());
 
@@ -50,7 +50,7 @@ fn root_pod() -> Value {
 }
 
 #[test]
-fn what_is_no_request_is_refused_with_the_reason() {
+fn invalid_requests_are_rejected_with_the_reason() {
     let payloads: [&[u8]; 17] = [
         b"",
         b" ",
@@ -79,7 +79,7 @@ fn what_is_no_request_is_refused_with_the_reason() {
 }
 
 #[test]
-fn settings_that_are_none_are_refused_with_the_reason() {
+fn invalid_settings_are_rejected_with_the_reason() {
     for (module, settings) in [
         (0, json!({"level": "none"})),
         (0, json!([])),
@@ -121,7 +121,7 @@ fn irrelevant_fields_are_skipped_however_deep_or_large_they_are() {
 }
 
 #[test]
-fn relevant_fields_that_nest_without_end_are_refused() {
+fn relevant_fields_that_nest_too_deep_are_rejected() {
     let level = r#"{"spec":{"jobTemplate":"#;
     let object = format!("{}null{}", level.repeat(10_000), "}}".repeat(10_000));
     let kind = r#"{"group":"batch","version":"v1","kind":"CronJob"}"#;
@@ -132,7 +132,7 @@ fn relevant_fields_that_nest_without_end_are_refused() {
 }
 
 #[test]
-fn a_wrong_type_where_a_user_is_said_is_never_accepted() {
+fn a_wrong_type_in_a_user_field_is_never_accepted() {
     let good = json!({
         "hostUsers": true,
         "securityContext": {"runAsUser": 1, "runAsNonRoot": true, "runAsGroup": 1, "windowsOptions": {}},
@@ -188,7 +188,7 @@ fn a_message_is_bounded_and_says_how_many_more_there_are() {
     }
 }
 
-/// A value of any sort, in the place of any other.
+/// A value of any type, to replace any other.
 fn values() -> impl Strategy<Value = Value> {
     prop::sample::select(vec![
         json!(null),
@@ -229,7 +229,7 @@ proptest! {
     }
 
     #[test]
-    fn a_request_cut_short_is_refused(case in 0..1_000_usize, length in 0.0..1.0) {
+    fn a_truncated_request_is_rejected(case in 0..1_000_usize, length in 0.0..1.0) {
         let case = &CASES[case % CASES.len()];
         let payload = json!({"request": case.admission_request(), "settings": case.settings}).to_string();
         let cut = (payload.len() as f64 * length) as usize;

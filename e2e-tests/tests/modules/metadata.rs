@@ -1,4 +1,4 @@
-//! What modules say of themselves.
+//! Tests of the modules' metadata.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 const SECTION: &[u8] = b"io.kubewarden.metadata";
 
-/// What a module asks of its host, as kwctl's scan finds it: the operations whose names are in its data.
+/// The host capabilities that kwctl's scan would find: the operations whose names are in a module's data.
 #[test]
 fn host_capabilities_are_those_the_modules_have() {
     let of_kubernetes = ["list_resources_by_namespace", "list_resources_all", "get_resource", "can_i"];
@@ -17,11 +17,11 @@ fn host_capabilities_are_those_the_modules_have() {
     let operations: Vec<_> = operations.chain(of_registries.map(|name| ("oci", name))).collect();
     for name in POLICIES.iter().chain(VARIANTS).map(|policy| policy.name()).chain(["flytewarden"]) {
         let module = modules::bytes(name);
-        // The metadata, which comes last, names them too.
+        // The metadata at the end contains the names too.
         let metadata_at = module.windows(SECTION.len() + 1).rposition(|bytes| bytes == [SECTION, b"{"].concat());
         let (code, metadata) = module.split_at(metadata_at.expect("it is annotated") + SECTION.len());
         let metadata: Value = serde_json::from_slice(metadata).expect("it is JSON");
-        // A name that another starts with counts where it stands alone.
+        // If a name is the prefix of another, only its own occurrences count.
         let has = |(_, operation): &&(&str, &str)| {
             let longer = operations.iter().map(|(_, other)| *other).filter(|other| other.starts_with(operation));
             let longer: Vec<&str> = longer.filter(|other| other != operation).collect();

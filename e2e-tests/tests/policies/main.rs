@@ -1,4 +1,4 @@
-//! What holds of what the policies declare and ship with, and of changes of objects.
+//! Tests of the policies' declarations and packages, and of changes to objects.
 
 mod metadata;
 mod packages;

@@ -1,4 +1,4 @@
-//! What the policies say of themselves: where it stands in several files, it is the same in all of them.
+//! Tests of the policies' metadata: values that several files repeat are the same in all of them.
 
 use std::{
     collections::BTreeSet,
@@ -58,10 +58,10 @@ fn rules_are_declared_once_with_their_policys_name() {
     }
 }
 
-/// A certificate under one of Mozilla's roots only their CAs can make.
+/// Rules that no case can trigger: only a public CA can make a certificate under one of Mozilla's roots.
 const WITHOUT_CASES: &[&str] = &["long-lived"];
 
-/// A rule that no case finds may as well not be there.
+/// A rule without a case that finds it would be untested.
 #[test]
 fn every_rule_is_found_by_a_case() {
     let cases = cases::all();

@@ -1,5 +1,5 @@
-//! What each module ships with: where the same thing stands in several files, it is the same in all of them, and what they
-//! say holds.
+//! Tests of each module's package: values that several files repeat are the same in all of them, and the claims in them are
+//! true.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use std::{
@@ -24,7 +24,7 @@ use flytewarden_offline::{cluster::NoCluster, linked::Asked, manifest, request::
 use kubewarden_policy_sdk::crd::policies::ClusterAdmissionPolicy;
 use serde_json::{Value, json};
 
-/// A module and the folder of what it ships with.
+/// A module and the folder of its package.
 struct Package {
     name: &'static str,
     folder: PathBuf,
@@ -68,17 +68,17 @@ impl Package {
         metadata["annotations"][name].as_str().unwrap_or_else(|| panic!("{} has no {name}", self.name)).to_owned()
     }
 
-    /// The reference of the module in the registry where releases are.
+    /// The reference of the module in the registry of releases.
     fn reference(&self) -> String {
         format!("{}:v{}", self.annotation("io.kubewarden.policy.ociUrl"), env!("CARGO_PKG_VERSION"))
     }
 
-    /// What the module says of settings; nothing where they are good.
+    /// The module's error for settings; `None` if they are valid.
     fn refusal(&self, settings: &Value) -> Option<String> {
         self.module.validate_settings(settings.to_string().as_bytes()).err().map(|invalid| invalid.to_string())
     }
 
-    /// What the module says of settings, or the one that it names for them.
+    /// The error for settings, from the module or from the one that its error recommends for them.
     fn refusal_by_any(&self, settings: &Value) -> Option<String> {
         let refusal = self.refusal(settings)?;
         let is_named = |more: &&&dyn Policy| refusal.contains(&format!("use {}, the same policy", more.name()));
@@ -88,7 +88,7 @@ impl Package {
         }
     }
 
-    /// The names that the code takes where `settings` hold an unknown one.
+    /// The names that the code accepts in place of an unknown one in `settings`.
     fn names_taken(&self, settings: &Value) -> BTreeSet<String> {
         let refusal = self.refusal(settings).expect("an unknown name is refused");
         let (_, expected) = refusal.split_once("expected ").unwrap_or_else(|| panic!("{refusal}"));
@@ -134,7 +134,7 @@ fn the_settings_of_the_examples_are_those_of_the_code() {
         for block in blocks(settings, "yaml") {
             let example = read(&block);
             shown.extend(example.as_object().expect("settings are a map").keys().cloned());
-            // What is left out with dots is no value.
+            // A block with dots in place of values cannot be read.
             if !block.contains("...") {
                 assert_eq!(None, package.refusal_by_any(&example), "{block}");
             }
@@ -144,7 +144,7 @@ fn the_settings_of_the_examples_are_those_of_the_code() {
 }
 
 #[test]
-fn the_answers_that_questions_offer_are_taken() {
+fn the_answers_that_questions_offer_are_accepted() {
     for package in packages() {
         let mut defaults = json!({});
         for question in package.questions() {
@@ -185,7 +185,7 @@ fn policies_to_apply_are_custom_resources_and_agree_with_the_metadata() {
             assert_eq!(package.annotation(name), written["metadata"]["annotations"][name]);
         }
         assert_eq!(format!("registry://{}", package.reference()), written["spec"]["module"]);
-        // What a policy may do if its settings say so, it does not do until somebody says so.
+        // Although settings can make some policies mutating, none is by default.
         assert_eq!(json!(false), written["spec"]["mutating"]);
         for field in ["rules", "backgroundAudit", "contextAwareResources"] {
             assert_eq!(metadata[field], written["spec"][field], "{} {field}", package.name);
@@ -202,7 +202,7 @@ fn conditions(package: &Package) -> BTreeMap<String, String> {
     conditions.as_array().into_iter().flatten().map(pair).collect()
 }
 
-/// Whatever its settings, a policy gets every request that it has something to say of.
+/// With any settings, a policy gets every request in which it finds something.
 #[test]
 fn conditions_leave_out_no_case_with_a_finding() {
     let cases: Vec<Case> = cases::all().into_iter().filter(|case| !case.lacks_openssl && has_findings(case)).collect();
@@ -213,7 +213,7 @@ fn conditions_leave_out_no_case_with_a_finding() {
                 Program::compile(&expression).unwrap_or_else(|error| panic!("{} {name}: {error}", package.name));
             for case in cases.iter().filter(|case| [&case.policy, "flytewarden"].contains(&package.name)) {
                 let request = as_sent(case.admission_request());
-                // An UPDATE without what was there before is none of the API server's.
+                // The API server never sends an UPDATE without the old object.
                 if request["operation"] == "UPDATE" && request["oldObject"].is_null() {
                     continue;
                 }
@@ -232,7 +232,7 @@ fn conditions_leave_out_no_case_with_a_finding() {
     assert!(checked > 0);
 }
 
-/// Whether a policy refuses a case's object, changes it, or says more of it than that it stays unread.
+/// Whether a policy rejects a case's object, changes it, or has notices on it other than `not-judged`.
 fn has_findings(case: &Case) -> bool {
     let has_notices = !case.warnings.is_empty() && case.rules != ["not-judged"];
     case.object.is_some() && (!case.accepted || has_notices || case.changed.is_some())
@@ -263,7 +263,7 @@ fn as_sent(mut request: Value) -> Value {
     request
 }
 
-/// Whether a value has all that another has.
+/// Whether a value contains everything in another.
 fn includes(value: &Value, part: &Value) -> bool {
     match part {
         Value::Object(fields) => fields.iter().all(|(name, field)| includes(&value[name], field)),
@@ -272,7 +272,7 @@ fn includes(value: &Value, part: &Value) -> bool {
 }
 
 #[test]
-fn artifact_hub_gets_what_the_metadata_says() {
+fn artifact_hub_packages_agree_with_the_metadata() {
     for package in packages() {
         let hub = package.yaml("artifacthub-pkg.yml");
         let annotation = |name: &str| package.annotation(&format!("io.kubewarden.policy.{name}"));
@@ -330,7 +330,7 @@ fn references_are_of_this_version_and_repository() {
     }
 }
 
-/// Whether addresses in a page lead to a version.
+/// Checks that addresses in a page lead to a version.
 fn is_of(tag: &str, file: &str, page: &str) {
     for start in ["?ref=", "/releases/download/", "@refs/tags/", "<policy>:", "/flytewarden:", "/flytewarden@"] {
         for address in page.split(start).skip(1) {
@@ -341,9 +341,9 @@ fn is_of(tag: &str, file: &str, page: &str) {
     }
 }
 
-/// Each example is a change, in a block `diff` behind the name of the rule that it is about.
+/// Each example is a change, in a block `diff` after the name of its rule.
 #[test]
-fn examples_are_refused_by_their_rule_before_and_accepted_after() {
+fn examples_are_rejected_by_their_rule_before_and_accepted_after() {
     for package in policies() {
         let page = package.text("README.md");
         let diffs = blocks(&page, "diff");
@@ -363,7 +363,7 @@ fn examples_are_refused_by_their_rule_before_and_accepted_after() {
     }
 }
 
-/// The rules by which a policy refuses a manifest.
+/// The rules by which a policy rejects a manifest.
 fn rules(package: &Package, manifest: &str) -> BTreeSet<String> {
     let object = manifest::objects(manifest).next().expect("it is one").expect("it is an object");
     let settings = if manifest.contains("${") { json!({"trustRoots": "${root}"}) } else { json!({}) };

@@ -1,5 +1,4 @@
-//! What an UPDATE may do to any object that a policy refuses, whatever is wrong with it: the objects of all case tables, as if
-//! they had been there before the policy.
+//! Tests of UPDATEs to every object of the case tables that a policy rejects, as if the objects were older than the policy.
 
 use std::sync::LazyLock;
 
@@ -11,7 +10,7 @@ use flytewarden_e2e::{
 use flytewarden_offline::linked::Asked;
 use serde_json::{Value, json};
 
-/// The answer to a case's request with other fields.
+/// The answer to a case's request with some fields replaced.
 fn answer(case: &Case, fields: &[(&str, &Value)]) -> Answer {
     let mut request = case.admission_request();
     for (field, value) in fields {
@@ -26,7 +25,7 @@ fn update(case: &Case, old: &Value, new: &Value) -> Answer {
     answer(case, &[("operation", &json!("UPDATE")), ("oldObject", old), ("object", new)])
 }
 
-/// The cases whose object is refused when it is created, each with that object.
+/// The cases whose object is rejected when it is created, each with that object.
 static REFUSED: LazyLock<Vec<(Case, Value)>> = LazyLock::new(|| {
     let is_created = |case: &Case| case.request.keys().all(|field| field == "namespace");
     let refused = cases::all().into_iter().filter(|case| !case.accepted && !case.lacks_openssl && is_created(case));
@@ -68,9 +67,9 @@ fn workloads_can_be_scaled_and_restarted_whatever_is_wrong() {
 }
 
 #[test]
-fn an_object_that_is_made_wrong_is_refused() {
+fn an_update_that_adds_a_problem_is_rejected() {
     let mut count = 0;
-    // What `fill` fills in is no longer wrong.
+    // `fill` fixes the problems that it fills in.
     let is_judged = |case: &Case| case.code.is_none() && case.settings["fill"].is_null();
     for (case, object) in REFUSED.iter().filter(|(case, _)| is_judged(case)) {
         let metadata = object["metadata"].clone();

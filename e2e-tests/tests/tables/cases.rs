@@ -1,5 +1,5 @@
-//! Every case of every policy: natively, and with `engines` as the policy's own module and in the module that carries all
-//! policies, on the embedded engine. Kubewarden's engines are given the same cases by `make e2e`.
+//! Runs every case of every policy: natively, and with `engines` also in the policy's own module and in the module with all
+//! policies, on the embedded engine. `make e2e` runs the same cases on Kubewarden's engines.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use flytewarden_e2e::{
 use flytewarden_offline::report::Answer;
 use libtest_mimic::{Failed, Trial};
 
-/// Something that runs policies.
+/// An engine that runs policies.
 pub trait Engine: Send + Sync {
     fn validate(&self, case: &Case) -> Result<Answer, String>;
     fn validate_settings(&self, case: &Case) -> Result<(), String>;

@@ -1,4 +1,4 @@
-//! Real renderings of Flyte's own charts, where they are beside the repository.
+//! Tests with real renderings of Flyte's own charts, if they are next to the repository.
 
 use std::sync::LazyLock;
 
@@ -14,8 +14,8 @@ use flytewarden_offline::{
 };
 use libtest_mimic::{Failed, Trial};
 
-/// What a chart has, its settings, and a policy's violations: each object with its line, the container or the place in a
-/// file, and the rule.
+/// A title, the chart's file, the policy, its settings, and its violations: each with the object and its line, the container or the
+/// place in a file, and the rule.
 const CHARTS: [(&str, &str, &str, &str, &[&str]); 18] = [
     (
         "v0.13.0 with the users of Flyte's charts has violations in other people's pods alone",
@@ -153,7 +153,7 @@ fn check_chart(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> 
     Ok(())
 }
 
-/// What the users of Flyte's charts are filled in of v0.13.0, and whether the text is edited to just that.
+/// Checks which users of Flyte's charts are filled in for v0.13.0, and that the text is edited accordingly.
 fn check_filled() -> Result<(), Failed> {
     let settings = Settings::read("flyte-non-root: {fill: flyte}", &POLICIES).map_err(|wrong| wrong.to_string())?;
     let with = Check {

@@ -1,4 +1,4 @@
-//! ConfigMaps made to exhaust what reads them: always an answer, in time that grows with the size, in bounded memory.
+//! ConfigMaps made to exhaust their reader: there is always an answer, in time linear in the size, and in bounded memory.
 
 use std::sync::{Arc, LazyLock};
 
@@ -16,21 +16,21 @@ const MOST_MEMORY: usize = 64 << 20;
 
 const MEBIBYTE: usize = 1 << 20;
 
-/// What becomes of a file.
+/// The expected outcome for a file.
 #[derive(Clone, Copy)]
 enum Fate {
     /// Nothing is wrong with it.
     Good,
-    /// It is refused, and the message has these words.
+    /// It is rejected, and the message has these words.
     Refused(&'static str),
-    /// It is beyond what is read, and the message has these words.
+    /// It exceeds the limits of the reader, and the message has these words.
     NotJudged(&'static str),
 }
 use Fate::{Good, NotJudged, Refused};
 
 const HEAD: &str = "server: {security: {allowedOrigins: ['https://console.example.com']}}\n";
 
-/// Repeats what a number makes up to `size` bytes.
+/// Repeats a numbered part until the text has about `size` bytes.
 fn repeated(size: usize, part: impl Fn(usize) -> String) -> String {
     let mut text = String::new();
     for number in 0.. {
@@ -138,7 +138,7 @@ fn wide_map(keys: usize) -> String {
     format!("wide: &wide {{{}}}\n", keys.join(", "))
 }
 
-/// Requests that are hostile by more than a file.
+/// Requests that are hostile in other ways than by a file.
 fn requests() -> Vec<(&'static str, String, Fate)> {
     let bad = format!("server: {{security: {{allowedOrigins: [{}]}}}}", "a,".repeat(1_000));
     let flags = |flag: &str| pod(1, &json!({"args": vec![flag; MEBIBYTE / 40]}));
@@ -173,7 +173,7 @@ fn config_map<'f>(files: impl IntoIterator<Item = (String, &'f str)>) -> String 
     request("ConfigMap", &json!({"metadata": {"name": "flyte-admin-config"}, "data": data}))
 }
 
-/// A pod with flyteadmin's container, and what more it says, so many times.
+/// A pod with `times` copies of flyteadmin's container, each with more fields.
 fn pod(times: usize, more: &Value) -> String {
     let mut container = json!({"name": "flyteadmin", "securityContext": {"runAsUser": 1001}});
     container.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -189,7 +189,7 @@ fn payload(file: &str) -> String {
     config_map([("server.yaml".to_owned(), file)])
 }
 
-/// A module, to be run and to be counted.
+/// A module, to run it and to count its instructions.
 struct Subject {
     module: Arc<Module>,
     counted: Counted,
@@ -223,7 +223,7 @@ fn judge(subject: &Subject, title: &str, payload: &str, fate: Fate) -> Result<()
     if good && message.len() < 10_000 { Ok(()) } else { Err(format!("{answer:.2000?}").into()) }
 }
 
-/// What is so many times the size may cost so many times as much, and an eighth.
+/// The cost may grow as much as the size, plus an eighth.
 fn is_linear(title: &str, small: &str, large: &str) -> Result<(), Failed> {
     let fuel = |file: &str| Ok::<_, Failed>(OWN.counted.cost(payload(file).as_bytes())?.fuel as f64);
     let (growth, times) = (large.len() as f64 / small.len() as f64, fuel(large)? / fuel(small)?);

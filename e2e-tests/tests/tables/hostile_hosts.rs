@@ -1,5 +1,5 @@
-//! Hosts that answer anything but what they are asked, against the compiled modules: the object alone is judged, what was not
-//! checked is said, and nothing traps.
+//! Tests the compiled modules with hosts that answer nonsense: the modules check the object alone, say what they did not check,
+//! and never trap.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use flytewarden_offline::{check::Policy as _, cluster::HostCalls};
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
-/// What a host answers for a kind.
+/// A host's answer for a kind.
 type Answer = fn(&str) -> Result<Vec<u8>, String>;
 
 struct Host(Answer);
@@ -90,7 +90,7 @@ const HOSTS: [(&str, Answer); 14] = [
     }),
 ];
 
-/// flyteconsole, an UPDATE of flyteadmin's ConfigMap, and a certificate that signs itself, each with its policy.
+/// flyteconsole, an UPDATE of flyteadmin's ConfigMap, and a self-signed certificate, each with its policy.
 fn requests() -> [(&'static str, &'static str, Value); 3] {
     let console = json!({
         "operation": "CREATE", "namespace": "flyte", "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
@@ -131,7 +131,7 @@ fn judge(module: &Module, request: &Value, host: Host) -> Result<(), Failed> {
             "could not check whether another OAuth provider issues the tokens: ",
             "could not check whether the certificate covers its hosts: ",
         ][..],
-        // Where no console is known of, none is cut off.
+        // If no console is known, none can be cut off.
         false if is_update => &[],
         false => &["could not check whether flyteadmin allows flyteconsole's origin: "],
     };
@@ -143,7 +143,7 @@ fn judge(module: &Module, request: &Value, host: Host) -> Result<(), Failed> {
     }
 }
 
-/// An image that nothing is known of proves nothing.
+/// An unknown image proves nothing.
 fn judge_image(module: &Module, host: Host) -> Result<(), Failed> {
     let request = json!({
         "operation": "CREATE", "kind": {"group": "", "version": "v1", "kind": "Pod"},

@@ -9,7 +9,7 @@ use flytewarden_offline::{check::Policy as _, report::Answer};
 
 use crate::cases::Engine;
 
-/// What runs a policy's cases: its own module, and the module that carries all policies, where that has it.
+/// The engines for a policy's cases: its own module, and the module with all policies if that contains it.
 pub fn engines(policy: &str) -> Vec<(&'static str, Arc<dyn Engine>)> {
     let mut engines: Vec<(&str, Arc<dyn Engine>)> = vec![("module", Arc::new(OwnModule(loaded(policy))))];
     if POLICIES.iter().any(|other| other.name() == policy) {
@@ -30,8 +30,8 @@ impl Engine for OwnModule {
     }
 }
 
-/// The module that carries all policies takes their settings by name, and names the policy in front of what is wrong
-/// with them.
+/// The module with all policies. It takes their settings by name, and puts the policy's name in front of an error in
+/// them.
 struct WholeModule(Arc<Module>);
 
 impl Engine for WholeModule {

@@ -19,7 +19,7 @@ use crate::cases;
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
 
-/// The modules of `dist/opa/` that cases are asked.
+/// The modules of `dist/opa/` that run the cases.
 pub struct Opa(BTreeMap<&'static str, Module>);
 
 impl Opa {
@@ -36,7 +36,7 @@ impl Opa {
 }
 
 impl Opa {
-    /// What the entrypoints answer to an input.
+    /// The answers of the entrypoints to an input.
     fn ask<const N: usize>(&self, question: &Question, entrypoints: [&str; N]) -> Result<[Value; N], String> {
         let Question { module, input, data } = question;
         let asked = async {
@@ -76,7 +76,7 @@ impl cases::Engine for Opa {
             audit_annotations: serde_json::from_value(response["auditAnnotations"].clone()).ok(),
             warnings: serde_json::from_value(response["warnings"].clone()).ok(),
         };
-        // The same in three shapes.
+        // The same findings in three forms.
         let [message, said] = [texts(&violations).join("\n"), texts(&warnings).join("\n")];
         if message != answer.message.clone().unwrap_or_default() || message.is_empty() != answer.accepted {
             return Err(format!("{violations:#} is not what the review says: {answer:#?}"));

@@ -1,4 +1,4 @@
-//! What holds of each row of a table: a trial for each, by its title.
+//! Table tests: a trial for each row, named by its title.
 
 mod cases;
 mod charts;

@@ -1,4 +1,4 @@
-//! What origin would a browser send? The table that `flyte-admin-cors` is held to, itself held to Node's own URLs.
+//! Which origin would a browser send? `flyte-admin-cors` must agree with this table, and the table with Node's URLs.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use flytewarden::{admin_cors::AdminCors, decision::Policies, host::NoHost};
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
-/// What a browser is shown, and the origin it sends then, if any. What is sent as it is written matches.
+/// A text, and the origin that a browser would send for it, if any. The text matches if the origin is the same.
 const ORIGINS: &[(&str, Option<&str>)] = &[
     ("https://console.example.com", Some("https://console.example.com")),
     ("https://console.example.com:8443", Some("https://console.example.com:8443")),
@@ -32,7 +32,7 @@ const ORIGINS: &[(&str, Option<&str>)] = &[
     ("https://admin@console.example.com", Some("https://console.example.com")),
     ("https://admin:secret@console.example.com:8443", Some("https://console.example.com:8443")),
     ("https://@console.example.com", Some("https://console.example.com")),
-    // Other ways to write a host, a scheme or a port.
+    // Other spellings of a host, a scheme or a port.
     ("HTTPS://console.example.com", Some("https://console.example.com")),
     ("https://Console.Example.COM", Some("https://console.example.com")),
     ("https://console.example.com:443", Some("https://console.example.com")),
@@ -49,7 +49,7 @@ const ORIGINS: &[(&str, Option<&str>)] = &[
     ("https://[2001:DB8:0:0:0:0:0:1]", Some("https://[2001:db8::1]")),
     (" https://console.example.com", Some("https://console.example.com")),
     ("https://console.example.com\n", Some("https://console.example.com")),
-    // No origins, or none that a web page has.
+    // Texts that are not origins, or not origins of web pages.
     ("", None),
     ("https://", None),
     ("https:///", None),
@@ -58,7 +58,7 @@ const ORIGINS: &[(&str, Option<&str>)] = &[
     ("https://console.example.com:99999", None),
     ("https://console.example.com:https", None),
     ("https://256.256.256.256", None),
-    // Punycode of a control, a capital, a ligature, a soft hyphen, a dot behind a digit, and a character for private use.
+    // Punycode of a control, a capital, a ligature, a soft hyphen, a dot after a digit, and a character for private use.
     ("https://xn--a", None),
     ("https://XN--A", None),
     ("https://console.xn--dca.example", None),
@@ -68,7 +68,7 @@ const ORIGINS: &[(&str, Option<&str>)] = &[
     ("https://xn--0y0c.example", None),
     ("https://xn--a:8443/", None),
     ("https://xn%2d%2da", None),
-    // No punycode.
+    // Invalid punycode.
     ("https://xn--0", None),
     ("https://xn--.example", None),
     ("https://xn--99999999", None),
@@ -82,7 +82,7 @@ const ORIGINS: &[(&str, Option<&str>)] = &[
     ("//", None),
 ];
 
-/// What the policy says of what browsers never send, whatever they make of it as a URL.
+/// The policy's findings on texts that browsers never send as origins, however they read them as URLs.
 const NEVER_SENT: &[(&str, &str, &str)] = &[
     ("console.example.com", "has no scheme", "write https://console.example.com"),
     ("console.example.com:8443/console", "has no scheme", "write https://console.example.com:8443"),
@@ -126,7 +126,7 @@ const NEVER_SENT: &[(&str, &str, &str)] = &[
 const INVALID: &str = "has an invalid `xn--` part in its host, which browsers refuse";
 const EXAMPLE: &str = "write the origin as a browser sends it, e.g. https://console.example.com";
 
-/// The policy's violations of allowed origins: rule, problem and mend of each.
+/// The policy's violations for allowed origins: the rule, problem and fix of each.
 fn violations(origins: &[&str]) -> Vec<[String; 3]> {
     let file = json!({"server": {"security": {"allowedOrigins": origins}}}).to_string();
     let object = json!({"metadata": {"name": "flyte-admin-config"}, "data": {"server.yaml": file}});
@@ -163,7 +163,7 @@ fn explain(shown: &str, reason: &str, mend: &str) -> Result<(), Failed> {
     }
 }
 
-/// The origins by Node, whose URLs are those of browsers.
+/// Compares the table with Node, whose URLs work as in browsers.
 fn by_node() -> Result<(), Failed> {
     const SCRIPT: &str = "
         const origin = (url) => { try { return new URL(url).origin } catch { return 'null' } };
@@ -177,7 +177,7 @@ fn by_node() -> Result<(), Failed> {
     if wrong.is_empty() { Ok(()) } else { Err(format!("Node says otherwise: {wrong:#?}").into()) }
 }
 
-/// What the policy refuses of all names of one character in punycode, Node refuses too, alone and behind a letter.
+/// Checks that Node rejects every name of one character in punycode that the policy rejects, alone and after a letter.
 fn names_by_node() -> Result<(), Failed> {
     const SCRIPT: &str = "
         const {encode} = require('punycode');
@@ -194,7 +194,7 @@ fn names_by_node() -> Result<(), Failed> {
     let output = Command::new("node").args(["--no-deprecation", "-e", SCRIPT]).output()?;
     let taken: Vec<String> = serde_json::from_slice(&output.stdout)?;
     let taken: Vec<&str> = taken.iter().map(|origin| &**origin).collect();
-    // A list has a thousand items at most.
+    // A list has at most a thousand items.
     let wrong: Vec<_> = taken.chunks(1_000).flat_map(violations).collect();
     if taken.len() > 100_000 && wrong.is_empty() {
         Ok(())
