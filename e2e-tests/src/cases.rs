@@ -118,7 +118,7 @@ impl Case {
 
     /// Its settings for the module with all policies.
     pub fn settings_among_all(&self) -> Value {
-        // Three policies check flyteadmin's ConfigMaps; this turns off those that are not the case's own.
+        // These policies all check flyteadmin's ConfigMaps; turn off those that are not the case's own.
         let mut settings = json!({
             "flyte-admin-cors": {"configMaps": ["none"]},
             "flyte-console-url": {"crossCheck": false},

@@ -16,7 +16,7 @@ use crate::{
     native::clock,
 };
 
-/// The kinds that policies ask for.
+/// The kinds whose objects the seeds contain: some of those that policies ask for.
 const LISTED: [&str; 4] = ["ConfigMap", "Deployment", "Ingress", "Service"];
 
 /// The largest input, in bytes: four times libFuzzer's default limit.
