@@ -12,7 +12,7 @@ use crate::{
     host::Host,
     members::Members,
     policy::{Declared, Policy},
-    rule::{Rule, RuleName, Severity},
+    rule::{Rule, RuleName, Severities, Severity},
     settings::{InvalidSettings, nearest},
     update::{self, NOT_JUDGED},
     verdict::{Shortened, Unjudged, Verdict},
@@ -68,15 +68,30 @@ pub fn declared() -> impl Iterator<Item = &'static Declared> {
     DECLARED.iter().filter(|declared| declared.variant_of.is_none())
 }
 
-/// The documentation of a rule, by the names of its policy and of the rule.
+/// The rules of every policy: apart from the policies, so that code which only explains rules does not contain them.
+const RULES: &[&[Rule]] = &{
+    let mut index = 0;
+    let mut rules = [const { DECLARED[0].rules }; DECLARED.len()];
+    while index < DECLARED.len() {
+        rules[index] = DECLARED[index].rules;
+        index += 1;
+    }
+    rules
+};
+
+/// Looks up a rule by the names of its policy and its own.
 pub fn rule(policy: &str, rule: &str) -> Option<Rule> {
-    let declared = declared().find(|declared| declared.policy.name() == policy)?;
-    let of_every_policy = Rule { name: RuleName { policy: declared.policy.name(), ..NOT_JUDGED.name }, ..NOT_JUDGED };
-    declared.rules.iter().copied().chain([of_every_policy]).find(|other| other.name.rule == rule)
+    let mut of_policy = RULES.iter().copied().flatten().filter(|other| other.name.policy == policy);
+    let first = of_policy.clone().next()?;
+    if rule == NOT_JUDGED.name.rule {
+        let name = RuleName { policy: first.name.policy, ..NOT_JUDGED.name };
+        return Some(Rule { name, ..NOT_JUDGED });
+    }
+    of_policy.find(|other| other.name.rule == rule).copied()
 }
 
 /// Every policy, with the severity of each of its rules. A build that needs no more does not contain the rules' texts.
-const SEVERITIES: &[(&dyn Policy, &[(&str, Severity)])] = &{
+const SEVERITIES: &[(&dyn Policy, Severities)] = &{
     let mut index = 0;
     let mut severities = [const { (DECLARED[0].policy, DECLARED[0].severities) }; DECLARED.len()];
     while index < DECLARED.len() {

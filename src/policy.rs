@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use crate::{
     admission::{AdmissionRequest, Kind},
     host::{Host, Listed},
-    rule::{Rule, Severity},
+    rule::{Rule, Severities},
     settings::{InvalidSettings, Setting},
     verdict::{Unjudged, Verdict},
 };
@@ -51,7 +51,7 @@ pub struct Declared {
     /// The rules that its findings name.
     pub rules: &'static [Rule],
     /// The severity of each of its rules.
-    pub severities: &'static [(&'static str, Severity)],
+    pub severities: Severities,
     /// The settings that it takes.
     pub settings: &'static [Setting],
     /// The kinds of objects that it lists through its host.

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The name of a rule. Stable: people filter by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -38,7 +38,8 @@ pub struct Rule {
 
 /// How bad a rule's findings are. All but notices are violations, which reject the object. A violation becomes a notice where a policy's
 /// README says so, and where an UPDATE leaves the problem unchanged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// A notice, which rejects nothing.
     Notice,
@@ -64,6 +65,9 @@ impl Severity {
         }
     }
 }
+
+/// The severities of a policy's rules, by their names.
+pub type Severities = &'static [(&'static str, Severity)];
 
 /// Declares a policy's rules: a constant for the name of each, `RULES` with their documentation, and `SEVERITIES` for code that needs
 /// no texts.
@@ -94,7 +98,7 @@ macro_rules! rules {
         ),*];
 
         /// How bad the findings of each rule are.
-        pub(super) const SEVERITIES: &[(&str, crate::rule::Severity)] =
+        pub(super) const SEVERITIES: crate::rule::Severities =
             &[$($(#[$meta])* ($name, crate::rule::Severity::$severity)),*];
     };
 }

@@ -283,6 +283,8 @@ impl FailOn {
 pub enum Format {
     /// For people; in colour on a terminal.
     Text,
+    /// For pull requests and job summaries.
+    Markdown,
     /// For programs; a stable format.
     Json,
     /// For code scanning: SARIF 2.1.0.

@@ -19,12 +19,10 @@ use std::{
 
 use clap::{Arg, ArgAction, Command, ValueHint, parser::ValueSource};
 use flytewarden::settings::nearest;
+use flytewarden_formats::text::without_user;
 use flytewarden_offline::yaml::{self, Node, Value};
 
-use crate::{
-    files::{MOST_OF_SETTINGS, read_file_text},
-    formats::text::without_user,
-};
+use crate::files::{MOST_OF_SETTINGS, read_file_text};
 
 /// The name of the file.
 pub const NAME: &str = "flytewarden.yaml";

@@ -30,7 +30,7 @@ pub fn rules(name: Option<&str>) -> Result<Vec<Explained>, String> {
 /// A line for each rule.
 pub fn list(rules: &[Explained]) -> String {
     let width = rules.iter().map(|rule| title(rule).len()).max().unwrap_or(0);
-    let line = |rule: &Explained| format!("{:width$}  {:9}  {}\n", title(rule), rule.severity, rule.summary);
+    let line = |rule: &Explained| format!("{:width$}  {:9}  {}\n", title(rule), rule.severity.name(), rule.summary);
     rules.iter().map(line).collect()
 }
 
@@ -38,7 +38,7 @@ pub fn list(rules: &[Explained]) -> String {
 pub fn text(rules: &[Explained]) -> String {
     let paragraph = |rule: &Explained| {
         let Explained { severity, summary, help, page, .. } = rule;
-        format!("{} ({severity})\n  finds: {summary}\n  {help}\n  {page}\n", title(rule))
+        format!("{} ({})\n  finds: {summary}\n  {help}\n  {page}\n", title(rule), severity.name())
     };
     rules.iter().map(paragraph).collect::<Vec<_>>().join("\n")
 }

@@ -5,13 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use flytewarden_formats::text::without_user;
 use flytewarden_offline::{check::File, report::Report};
 use walkdir::WalkDir;
 
-use crate::{
-    files::{MOST_OF_MANIFEST, Resolved, read_text, resolve_below},
-    formats::text::without_user,
-};
+use crate::files::{MOST_OF_MANIFEST, Resolved, read_text, resolve_below};
 
 /// The path that means standard input.
 pub const STANDARD_INPUT: &str = "-";

@@ -17,7 +17,6 @@ pub mod engine;
 pub mod explain;
 pub mod files;
 pub mod fix;
-pub mod formats;
 pub mod inputs;
 #[cfg(feature = "modules")]
 pub mod registry;

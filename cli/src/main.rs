@@ -16,8 +16,8 @@ use commands::{UNJUDGED, check, config, finish, fix, json, modules};
 use flytewarden_cli::{
     arguments::{Arguments, Colour, Command, ExplainArguments},
     explain,
-    formats::text::printable,
 };
+use flytewarden_formats::text::printable;
 
 fn main() -> ExitCode {
     let line: Vec<OsString> = env::args_os().collect();

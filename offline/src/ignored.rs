@@ -33,16 +33,40 @@ const COMMENT: &str = "flytewarden:ignore";
 const FORMAT: &str = "flytewarden-baseline/v1";
 
 /// A violation that somebody ignores.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 pub struct Ignored {
     /// The violation.
     #[serde(flatten)]
     pub finding: Finding,
-    /// Where that is said: `annotation`, `comment` or `baseline`.
-    pub by: &'static str,
+    /// Where that is said.
+    pub by: By,
     /// Why.
     pub reason: String,
+}
+
+/// Where somebody says to ignore a violation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
+#[serde(rename_all = "lowercase")]
+pub enum By {
+    /// In an annotation of the object.
+    Annotation,
+    /// In a comment on the line.
+    Comment,
+    /// In the baseline.
+    Baseline,
+}
+
+impl By {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Annotation => "annotation",
+            Self::Comment => "comment",
+            Self::Baseline => "baseline",
+        }
+    }
 }
 
 /// An instruction to ignore a rule.
@@ -131,7 +155,7 @@ impl Comments {
 }
 
 /// Something that ignores nothing, and can be removed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 pub struct Stale {
     /// The policy and the rule.
@@ -290,12 +314,13 @@ pub(crate) fn ignore(judged: &mut Judged, object: &Object, comments: &mut Commen
     }
     let title = judged.place.title();
     for finding in std::mem::take(&mut judged.violations) {
-        let mut by_annotation = || Some(("annotation", annotated.iter_mut().find(|own| own.is_for(&finding))?.used()));
+        let mut by_annotation =
+            || Some((By::Annotation, annotated.iter_mut().find(|own| own.is_for(&finding))?.used()));
         let by_comment = || {
             let is_it = |own: &&mut Comment| own.ignores == finding.line && own.directive.is_for(&finding);
-            Some(("comment", comments.each.iter_mut().find(is_it)?.directive.used()))
+            Some((By::Comment, comments.each.iter_mut().find(is_it)?.directive.used()))
         };
-        let by_baseline = || Some(("baseline", report.omissions.baseline.as_mut()?.find(&title, &finding)?));
+        let by_baseline = || Some((By::Baseline, report.omissions.baseline.as_mut()?.find(&title, &finding)?));
         match by_annotation().or_else(by_comment).or_else(by_baseline) {
             Some((by, reason)) => judged.ignored.push(Ignored { finding, by, reason }),
             None => judged.violations.push(finding),

@@ -27,12 +27,12 @@ use crate::{
 pub const FORMAT: &str = "flytewarden-report/v1";
 
 /// A whole run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct Report {
     /// [`FORMAT`].
-    pub format: &'static str,
+    pub format: Cow<'static, str>,
     /// What is shown of each sentence of the "Security Overview".
     pub sentences: Vec<sentences::Shown>,
     /// The objects that were judged, in the order they were given.
@@ -89,7 +89,7 @@ pub struct Report {
 }
 
 /// Settings that somebody gave.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 pub struct GivenSettings {
     /// The file with them, as it was named.
@@ -99,7 +99,7 @@ pub struct GivenSettings {
 }
 
 /// The counts of a run.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
@@ -126,7 +126,7 @@ pub struct Summary {
 }
 
 /// An object that was judged.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[serde(rename_all = "camelCase")]
 pub struct Judged {
@@ -140,7 +140,7 @@ pub struct Judged {
     /// What is worth knowing about it.
     pub notices: Vec<Finding>,
     /// The violations that somebody ignores, with the reason.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub ignored: Vec<Ignored>,
     /// The findings whose rules are off.
@@ -212,7 +212,7 @@ pub struct Place {
 }
 
 /// A violation or a notice.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
@@ -223,13 +223,13 @@ pub struct Finding {
     /// How bad it is: `high`, `medium`, `low` or `notice`; absent for violations of other people's modules.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", tsify(optional, type = r#""high" | "medium" | "low" | "notice""#))]
-    pub severity: Option<&'static str>,
+    pub severity: Option<Severity>,
     /// Where in the object; empty for the object as a whole.
     pub path: String,
     /// The line in the file that the path leads to, or the nearest that exists, from 1.
     pub line: usize,
     /// The container the path leads to, if it does.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub container: String,
     /// Where in the file that the path leads to, if it leads to one.
@@ -238,21 +238,21 @@ pub struct Finding {
     /// What will really happen, or what is worth knowing.
     pub problem: String,
     /// What mends it; empty for notices and for other people's modules.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub mend: String,
     /// The same for programs; absent where a person must decide something first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub edits: Vec<Edit>,
     /// The other objects that it names, as far as they are among the manifests.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub related: Vec<Related>,
 }
 
 /// Where an object stands that something else names.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 pub struct Related {
     /// The object, as people name it: `Ingress flyte/flyte-core`.
@@ -293,7 +293,7 @@ pub struct Within {
 }
 
 /// Something that could not be judged, and why.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[serde(rename_all = "camelCase")]
 pub struct Unjudged {
@@ -312,7 +312,7 @@ pub struct Unjudged {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
     /// Where in the object, if that is known.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub path: String,
     /// Why.
@@ -454,7 +454,7 @@ impl Place {
 impl Default for Report {
     fn default() -> Self {
         Self {
-            format: FORMAT,
+            format: FORMAT.into(),
             objects: Vec::new(),
             sentences: Vec::new(),
             unjudged: Vec::new(),
@@ -603,10 +603,10 @@ impl Report {
             }
             self.summary.violations += judged.violations.len() + judged.more_violations;
             self.summary.notices += judged.notices.len() + judged.more_notices;
-            let count = |name| judged.violations.iter().filter(|found| found.severity == Some(name)).count();
-            self.summary.high += count("high");
-            self.summary.medium += count("medium");
-            self.summary.low += count("low");
+            let count = |severity| judged.violations.iter().filter(|found| found.severity == Some(severity)).count();
+            self.summary.high += count(Severity::High);
+            self.summary.medium += count(Severity::Medium);
+            self.summary.low += count(Severity::Low);
         }
         // Where nothing leads anywhere, the manifests need not be read once more.
         const ROUTES: [&str; 7] =
@@ -720,7 +720,7 @@ impl Judged {
             let declared = || decision::severity(&policy, &found.rule);
             let severity = if is_notice { Some(Severity::Notice) } else { declared() };
             Finding {
-                severity: severity.map(Severity::name),
+                severity,
                 policy,
                 line: line(object.content.at(&found.path), found.within.as_ref(), manifest),
                 edits: found.edits.into_iter().map(|edit| edit.at(&found.path, found.within.as_ref())).collect(),

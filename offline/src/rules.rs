@@ -2,7 +2,7 @@
 
 use flytewarden::{
     decision::declared,
-    rule::{Rule, RuleName},
+    rule::{Rule, RuleName, Severity},
     update::NOT_JUDGED,
 };
 use serde::Serialize;
@@ -19,7 +19,7 @@ pub struct Explained {
     #[serde(flatten)]
     pub name: RuleName,
     /// How bad its findings are: `high`, `medium` or `low` for violations, or `notice`.
-    pub severity: &'static str,
+    pub severity: Severity,
     /// What it finds, in a line.
     pub summary: &'static str,
     /// What happens then, and what to do.
@@ -31,7 +31,7 @@ pub struct Explained {
 impl Explained {
     /// What is declared of a rule.
     pub fn of(Rule { name, severity, summary, help }: Rule) -> Self {
-        Self { name, severity: severity.name(), summary, help, page: page(name) }
+        Self { name, severity, summary, help, page: page(name) }
     }
 }
 

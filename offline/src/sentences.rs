@@ -3,13 +3,13 @@
 //! A violation breaks a sentence. It holds where a policy saw an object that shows it, and nothing was left open; all else is
 //! not shown, and says what is missing.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use flytewarden::{
     installation::{Held, Presented, Running, Survey},
     sentence::Sentence,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::report::{Finding, Judged, Place};
 
@@ -21,24 +21,24 @@ const FLYTE_TWO: &str = "flyte-2";
 const ABOUT_FLYTE_TWO: &str = "flyte2-exposure";
 
 /// What a run shows of a sentence.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[serde(rename_all = "camelCase")]
 pub struct Shown {
     /// Its stable name: `non-root`, `exception`, `origins`, `address`, `pair`, `certificate`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The sentence, in words.
-    pub sentence: &'static str,
+    pub sentence: Cow<'static, str>,
     /// Whether it holds.
     pub state: State,
     /// Where it is not shown, what is missing and what to add.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub missing: Vec<String>,
 }
 
 /// Whether a sentence holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
@@ -223,7 +223,7 @@ impl Sentences {
                     _ => to_add(sentence, self.is_flyte_two).to_owned(),
                 });
             }
-            shown.push(Shown { name: sentence.name(), sentence: words(sentence), state, missing: open });
+            shown.push(Shown { name: sentence.name().into(), sentence: words(sentence).into(), state, missing: open });
         }
         shown
     }

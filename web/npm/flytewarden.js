@@ -7,3 +7,7 @@ export { check, mend, policies, validateSettings } from "./policies/bundler.js";
 export async function loadPki() {
   usePki(await import("./pki/bundler.js"));
 }
+
+export async function loadFormats() {
+  return await import("./formats/bundler.js");
+}

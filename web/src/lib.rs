@@ -23,8 +23,8 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
-/** The policies' settings, by policy name, as the command's `--settings` has them. */
-export type Settings = Record<string, Record<string, unknown>>;
+/** The policies' settings, by policy name; or the text of a file for the command's `--settings`. */
+export type Settings = Record<string, Record<string, unknown>> | string;
 
 /** What is thrown: where something is wrong, as far as that is known. */
 export interface FlytewardenError extends Error {
@@ -146,8 +146,11 @@ pub fn mend(
 }
 
 fn read(settings: &JsValue, policies: &[impl flytewarden_offline::check::Policy]) -> Result<Settings, Error> {
-    Settings::read_json(&json_of(settings, "settings")?, policies)
-        .map_err(|wrong| error(&wrong.problem, "settings", None, &wrong.path))
+    let read = match settings.as_string() {
+        Some(text) => Settings::read(&text, policies).map_err(|wrong| (Some(wrong.line), wrong)),
+        None => Settings::read_json(&json_of(settings, "settings")?, policies).map_err(|wrong| (None, wrong)),
+    };
+    read.map_err(|(line, wrong)| error(&wrong.problem, "settings", line, &wrong.path))
 }
 
 /// A value as JSON; `null` for undefined.

@@ -1,7 +1,7 @@
 // The npm package in Node: its reports on the examples and on every case equal the command's.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { X509Certificate, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -12,7 +12,7 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 
 import { stringify } from "yaml";
 
-import { check, mend, policies, validateSettings } from "../../dist/npm/node.js";
+import { check, loadFormats, mend, policies, validateSettings } from "../../dist/npm/node.js";
 import * as pki from "../../dist/npm/pki/node.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -36,12 +36,56 @@ function run(program, ...parameters) {
   }
 }
 
+/** Runs the package's own command. */
+function npx(parameters, input = "") {
+  return spawnSync(process.execPath, [`${root}dist/npm/bin.js`, ...parameters], { cwd: root, encoding: "utf8", input });
+}
+
 for (const name of ["examples/before.yaml", "examples/after.yaml"]) {
   test(`the report on ${name} is the command's`, () => {
     const report = JSON.parse(run("flytewarden", "check", "--format", "json", name));
     assert.deepEqual(check([{ name, text: read(name) }]), report);
   });
 }
+
+const FORMATS = ["text", "markdown", "json", "sarif", "junit"];
+
+for (const format of FORMATS) {
+  test(`npx flytewarden check prints as ${format} what the command prints`, () => {
+    for (const names of [["examples/before.yaml"], ["examples/after.yaml"], ["deny.toml", "examples/after.yaml"]]) {
+      const ours = npx(["check", "--format", format, ...names]);
+      assert.equal(ours.stdout, run("flytewarden", "check", "--format", format, ...names), names[0]);
+      assert.equal(ours.status, { "examples/before.yaml": 1, "examples/after.yaml": 0 }[names[0]] ?? 2, ours.stderr);
+    }
+  });
+}
+
+test("npx flytewarden takes standard input, settings and a level, and says what is wrong with its options", () => {
+  assert.equal(npx(["check", "-"], BEFORE).status, 1);
+  assert.equal(npx(["check", "--fail-on", "never", "-"], BEFORE).status, 0);
+  assert.match(npx(["--version"]).stdout, /^flytewarden \d/);
+  assert.match(npx(["--help"]).stdout, /^Checks manifests/);
+  const settings = "policies/flyte-non-root/policy.yaml";
+  assert.equal(npx(["check", "--settings", settings, "examples/after.yaml"]).status, 0);
+  for (const [parameters, message] of [
+    [["check"], "name files, or - for standard input"],
+    [["fix", "-"], "unknown command fix; use flytewarden check"],
+    [["check", "--format", "yaml", "-"], "--format: use one of "],
+    [["check", "--fail-on", "huge", "-"], "--fail-on: use one of "],
+    [["check", "absent.yaml"], "ENOENT"],
+    [["check", "--nonsense", "-"], "Unknown option '--nonsense'"],
+    [["check", "--settings", "examples/before.yaml", "-"], "settings: line 75: settings must be one document"],
+  ]) {
+    const { status, stderr, stdout } = npx(parameters, BEFORE);
+    assert.deepEqual([status, stdout], [2, ""], parameters.join(" "));
+    assert.ok(stderr.startsWith(`error: ${message}`), stderr);
+  }
+});
+
+test("a format refuses what is not a report", async () => {
+  const { toText } = await loadFormats();
+  assert.throws(() => toText({ objects: 5 }), /not a report of this package/);
+});
 
 test("the report on every case is the command's", () => {
   assert.ok(CASES.length > 500, `there are ${CASES.length} cases`);
@@ -200,7 +244,7 @@ test("the package has the same in it for Node, for pages and for bundlers", () =
     const parameters = [...flags, "--no-warnings", "--input-type=module", "--eval", script];
     return JSON.parse(execFileSync(process.execPath, parameters, { cwd: `${root}dist/npm` }));
   };
-  const all = ["check", "loadPki", "mend", "policies", "validateSettings"];
+  const all = ["check", "loadFormats", "loadPki", "mend", "policies", "validateSettings"];
   assert.deepEqual(exported("flytewarden"), all);
   assert.deepEqual(exported("./flytewarden.js", "--experimental-wasm-modules"), all);
   assert.deepEqual(exported("flytewarden/web"), ["check", "default", "initSync", ...all.slice(1)]);
@@ -283,8 +327,9 @@ test("what is fetched is small enough, and certificates cost only who has some",
   const root = "ISRG Root X1";
   assert.ok(module("pki").includes(root) && !module("policies").includes(root));
   const most = {
-    policies: { raw: 1_410_000, gzip: 560_000, brotli: 450_000 },
+    policies: { raw: 1_410_000, gzip: 565_000, brotli: 455_000 },
     pki: { raw: 300_000, gzip: 130_000, brotli: 120_000 },
+    formats: { raw: 400_000, gzip: 160_000, brotli: 130_000 },
   };
   for (const [name, limits] of Object.entries(most)) {
     const bytes = module(name);

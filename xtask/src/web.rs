@@ -12,7 +12,8 @@ use wasm_bindgen_cli_support::Bindgen;
 use crate::{Build, Result, UNKNOWN, compile};
 
 /// The modules: the folder of each in the package, and its crate.
-const MODULES: [(&str, &str); 2] = [("policies", "flytewarden-web"), ("pki", "flytewarden-web-pki")];
+const MODULES: [(&str, &str); 3] =
+    [("policies", "flytewarden-web"), ("pki", "flytewarden-web-pki"), ("formats", "flytewarden-web-formats")];
 
 /// The ways to load a module, each with the name of its script. They share the module.
 type Target = fn(&mut Bindgen) -> Result<&mut Bindgen>;
@@ -23,8 +24,8 @@ const TARGETS: [(&str, Target); 3] = [
 ];
 
 /// The files that the package takes unchanged from `web/npm`.
-const FILES: [&str; 7] =
-    ["README.md", "flytewarden.d.ts", "flytewarden.js", "node.d.ts", "node.js", "web.d.ts", "web.js"];
+const FILES: [&str; 8] =
+    ["README.md", "bin.js", "flytewarden.d.ts", "flytewarden.js", "node.d.ts", "node.js", "web.d.ts", "web.js"];
 
 pub(crate) fn write(root: &Path, target: &Path) -> Result<()> {
     let package = root.join("dist/npm");

@@ -14,9 +14,9 @@ use flytewarden_cli::{
     arguments::{ALL, CheckArguments, Command, Format},
     check::check,
     config::{Config, Unusable},
-    formats::{junit::junit, sarif::sarif, text},
     inputs::Inputs,
 };
+use flytewarden_formats::{junit::junit, markdown::markdown, sarif::sarif, text};
 use flytewarden_offline::{
     check::Policy,
     ignored::Baseline,
@@ -92,8 +92,12 @@ fn write_as(
     match format {
         Format::Text if is_quiet => text::violations(report, out),
         Format::Text => text::text(report, out),
+        Format::Markdown => out.write_all(markdown(report).as_bytes()),
         Format::Json => json(report, out),
-        Format::Sarif => json(&sarif(report, policies), out),
+        Format::Sarif => {
+            let metadata = |name: &str| policies.iter().find(|policy| policy.name() == name).map(Policy::metadata);
+            json(&sarif(report, metadata), out)
+        }
         Format::Junit => junit(report).map_err(io::Error::other).and_then(|xml| out.write_all(xml.as_bytes())),
     }
 }
@@ -102,7 +106,7 @@ fn write_as(
 pub fn code(arguments: &CheckArguments, report: &Report) -> ExitCode {
     let is_required = |name: &str| arguments.require.iter().any(|required| required == ALL || required == name);
     let mut missing = report.sentences.iter().filter(|shown| shown.state == State::NotShown);
-    let is_missing = missing.any(|shown| is_required(shown.name));
+    let is_missing = missing.any(|shown| is_required(&shown.name));
     let Summary { violations, medium, low, notices, unjudged, .. } = report.summary;
     let failures = match arguments.fail_on.least() {
         // Those of other people's modules have no severity, and may be the worst.

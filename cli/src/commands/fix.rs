@@ -14,10 +14,10 @@ use flytewarden_cli::{
     diff::diff,
     files::{Resolved, replace},
     fix::{FixedFile, Fixes, fix},
-    formats::text::{self, printable},
     inputs::{Input, Inputs},
 };
-use flytewarden_offline::{fix::Left, shown::visible};
+use flytewarden_formats::text::{self, printable};
+use flytewarden_offline::{fix::Left, report::Report, shown::visible};
 
 use super::{Setup, UNJUDGED, check, configured, finish};
 
@@ -32,6 +32,14 @@ enum Target {
     Stdout,
 }
 
+/// What is left once manifests are fixed.
+struct Rest {
+    /// The report on them as they are now.
+    report: Report,
+    /// What could not be fixed, with the name of its file.
+    unfixed: Vec<(String, Left)>,
+}
+
 /// Fixes manifests.
 pub fn run(arguments: FixArguments, line: &[OsString]) -> Result<ExitCode, Box<dyn Error>> {
     let (Command::Fix(arguments), config) = configured(line, &arguments.scope)? else {
@@ -44,10 +52,10 @@ pub fn run(arguments: FixArguments, line: &[OsString]) -> Result<ExitCode, Box<d
         _ => Target::Diff,
     };
     let inputs = Inputs::find(&arguments.paths, &arguments.scope.exclude);
-    let (Fixes { report, .. }, left) = fixed(&setup, &inputs, target)?;
+    let Rest { report, unfixed } = fixed(&setup, &inputs, target)?;
     let mut out = anstream::stderr().lock();
     let written = text::not_checked(&report, &mut out).and_then(|()| {
-        left.iter().try_for_each(|(file, Left { line, title, reason, .. })| {
+        unfixed.iter().try_for_each(|(file, Left { line, title, reason, .. })| {
             writeln!(out, "not fixed  {}:{line}  {}\n    {}", visible(file), visible(title), printable(reason))
         })?;
         match report.summary.violations {
@@ -57,7 +65,7 @@ pub fn run(arguments: FixArguments, line: &[OsString]) -> Result<ExitCode, Box<d
         }
     });
     finish(written)?;
-    let is_done = left.is_empty() && report.unjudged.is_empty();
+    let is_done = unfixed.is_empty() && report.unjudged.is_empty();
     Ok(if is_done { ExitCode::SUCCESS } else { ExitCode::from(UNJUDGED) })
 }
 
@@ -71,8 +79,8 @@ pub fn former(arguments: &CheckArguments, setup: Setup) -> Result<ExitCode, Box<
         _ => Target::Diff,
     };
     anstream::eprintln!("warning: check --fix is deprecated; use flytewarden fix --fill");
-    let (Fixes { mut report, .. }, left) = fixed(&setup, &inputs, target)?;
-    for (file, left) in &left {
+    let Rest { mut report, unfixed } = fixed(&setup, &inputs, target)?;
+    for (file, left) in &unfixed {
         report.add_unfixed(file, left);
     }
     match target {
@@ -82,15 +90,15 @@ pub fn former(arguments: &CheckArguments, setup: Setup) -> Result<ExitCode, Box<
     Ok(check::code(arguments, &report))
 }
 
-/// Fixes manifests, and returns with them what could not be fixed, with the file of each.
-fn fixed(setup: &Setup, inputs: &Inputs, target: Target) -> Result<(Fixes, Vec<(String, Left)>), Box<dyn Error>> {
-    let fixes = fix(&setup.check(), &setup.omissions, inputs);
+/// Fixes manifests, and prints or writes them.
+fn fixed(setup: &Setup, inputs: &Inputs, target: Target) -> Result<Rest, Box<dyn Error>> {
+    let Fixes { files, report } = fix(&setup.check(), &setup.omissions, inputs);
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let mut left = Vec::new();
+    let mut unfixed = Vec::new();
     let mut is_first = true;
-    for FixedFile { name, place, is_standard, fixed } in &fixes.files {
+    for FixedFile { name, place, is_standard, fixed } in &files {
         let whole = |reason: String| Left { line: 1, document: 1, title: String::new(), reason };
-        left.extend(fixed.left.iter().map(|left| (name.clone(), left.clone())));
+        unfixed.extend(fixed.left.iter().map(|left| (name.clone(), left.clone())));
         if target == Target::Stdout || target == Target::Files && *is_standard {
             let between = if is_first || fixed.text.starts_with("---") { "" } else { "---\n" };
             let end = if fixed.text.ends_with('\n') { "" } else { "\n" };
@@ -102,7 +110,7 @@ fn fixed(setup: &Setup, inputs: &Inputs, target: Target) -> Result<(Fixes, Vec<(
                 _ => diff(fixed, &from_here(place)),
             });
             match done {
-                Err(reason) => left.push((name.clone(), whole(reason))),
+                Err(reason) => unfixed.push((name.clone(), whole(reason))),
                 Ok(_) if target == Target::Files => {
                     let objects = if fixed.objects() == 1 { "object" } else { "objects" };
                     anstream::eprintln!("{}: changed {} {objects}", printable(name), fixed.objects());
@@ -112,8 +120,7 @@ fn fixed(setup: &Setup, inputs: &Inputs, target: Target) -> Result<(Fixes, Vec<(
         }
     }
     finish(out.flush())?;
-    drop(out);
-    Ok((fixes, left))
+    Ok(Rest { report, unfixed })
 }
 
 /// A file's name in a diff, so that `git apply` and `patch -p1` find it from the working directory; outside of it, from the root.

@@ -23,8 +23,8 @@ use flytewarden_cli::{
     config::{Config, Unusable, problem},
     explain,
     files::{MOST_OF_SETTINGS, read_file_text},
-    formats::text::{self, without_user},
 };
+use flytewarden_formats::text::{self, without_user};
 use flytewarden_offline::{
     check::{Check, Policy},
     ignored::{Baseline, Omissions},

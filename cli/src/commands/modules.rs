@@ -13,9 +13,9 @@ use flytewarden_cli::{
     cache::Cache,
     engine::{Engine, MOST_BYTES, Module},
     files::read_file,
-    formats::text::{self, without_user},
     registry::{Artifact, Pulled},
 };
+use flytewarden_formats::text::{self, without_user};
 use flytewarden_offline::check::Policy;
 
 use super::{finish, shown};

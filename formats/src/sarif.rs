@@ -8,8 +8,7 @@ use std::path::MAIN_SEPARATOR;
 
 use flytewarden::{decision, rule::Severity};
 use flytewarden_offline::{
-    check::Policy,
-    ignored::Ignored,
+    ignored::{By, Ignored},
     metadata::Metadata,
     report::{Finding, Judged, Related, Report, Unjudged},
     rules::Explained,
@@ -28,8 +27,9 @@ use serde_sarif::sarif::{
 const OF_PATHS: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~').remove(b'+').remove(b'@');
 
-/// The report as SARIF. Rules are described as they are declared; of other people's modules by what those say of themselves.
-pub fn sarif(report: &Report, policies: &[impl Policy]) -> Sarif {
+/// The report as SARIF. Flytewarden's own rules have their descriptions. Other people's modules have that of their metadata, which
+/// `metadata` looks up by the name of the module.
+pub fn sarif<'m>(report: &Report, metadata: impl Fn(&str) -> Option<&'m Metadata>) -> Sarif {
     let mut rules = IndexSet::new();
     let mut entries = Vec::new();
     let mut notifications: Vec<Notification> = report.unjudged.iter().map(unjudged).collect();
@@ -43,7 +43,7 @@ pub fn sarif(report: &Report, policies: &[impl Policy]) -> Sarif {
         for Ignored { finding, by, reason } in &judged.ignored {
             let (index, _) = rules.insert_full((finding.policy.clone(), finding.rule.clone()));
             // In the manifest, or in a file beside it.
-            let kind = if *by == "baseline" { "external" } else { "inSource" };
+            let kind = if *by == By::Baseline { "external" } else { "inSource" };
             let suppression = Suppression::builder().kind(json!(kind)).justification(reason.clone()).build();
             let mut entry = entry(judged, finding, ResultLevel::Error, index);
             entry.suppressions = Some(vec![suppression]);
@@ -65,10 +65,7 @@ pub fn sarif(report: &Report, policies: &[impl Policy]) -> Sarif {
     };
     notifications.extend(report.skipped.iter().map(skipped));
     notifications.extend(report.sentences.iter().filter(|shown| shown.state == State::NotShown).map(not_shown));
-    let rules = rules.iter().map(|(policy, rule)| {
-        let metadata = policies.iter().find(|other| other.name() == *policy).map(Policy::metadata);
-        descriptor(policy, rule, metadata)
-    });
+    let rules = rules.iter().map(|(policy, rule)| descriptor(policy, rule, metadata(policy)));
     let driver = ToolComponent::builder()
         .name("flytewarden")
         .semantic_version(env!("CARGO_PKG_VERSION"))

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style};
+use flytewarden::rule::Severity;
 use flytewarden_offline::{
     ignored::{Ignored, Stale},
     report::{Finding, GivenSettings, Judged, Related, Report, Unjudged},
@@ -120,9 +121,10 @@ fn notices(judged: &Judged, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         let (rule, reason) = (format!("{}/{}", finding.policy, finding.rule), printable(reason));
         writeln!(
             out,
-            "  {DIM}- {}  line {}, {rule}, ignored by {by}: {reason}{DIM:#}",
+            "  {DIM}- {}  line {}, {rule}, ignored by {}: {reason}{DIM:#}",
             printable(&finding.place()),
-            finding.line
+            finding.line,
+            by.name()
         )?;
     }
     Ok(())
@@ -135,8 +137,8 @@ fn finding(finding: &Finding, mark: &str, style: Style, out: &mut (impl Write + 
     } else {
         write!(out, "{}", printable(&finding.place()))?;
         let rule = printable(&format!("{}/{}", finding.policy, finding.rule));
-        let severity = finding.severity.filter(|severity| *severity != "notice");
-        let severity = severity.map(|severity| format!(", {severity}")).unwrap_or_default();
+        let severity = finding.severity.filter(|severity| *severity != Severity::Notice);
+        let severity = severity.map(|severity| format!(", {}", severity.name())).unwrap_or_default();
         writeln!(out, "  {DIM}line {}, {rule}{severity}{DIM:#}", finding.line)?;
     }
     writeln!(out, "    {style}{}{style:#}", printable(&finding.problem))?;

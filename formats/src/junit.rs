@@ -59,9 +59,8 @@ fn case(judged: &Judged, policy: &str) -> TestCase {
         let rules: Vec<&str> = rules.into_iter().collect();
         let text = lines(violations.iter().copied(), judged.more_violations);
         let mut status = non_success(NonSuccessKind::Failure, &rules.join(", "), &text);
-        if let Some(worst) = Severity::VIOLATIONS
-            .into_iter()
-            .find(|own| violations.iter().any(|found| found.severity == Some(own.name())))
+        if let Some(worst) =
+            Severity::VIOLATIONS.into_iter().find(|own| violations.iter().any(|found| found.severity == Some(*own)))
         {
             status.set_type(worst.name());
         }
@@ -89,8 +88,8 @@ fn sentence(Shown { name, sentence, state, missing }: &Shown) -> TestCase {
             status
         }
     };
-    let mut case = TestCase::new(*sentence, status);
-    case.set_classname(*name);
+    let mut case = TestCase::new(&**sentence, status);
+    case.set_classname(&**name);
     case
 }
 
@@ -125,8 +124,8 @@ fn lines<'f>(findings: impl Iterator<Item = &'f Finding>, more: usize) -> String
 }
 
 fn line(finding: &Finding) -> String {
-    let severity = finding.severity.filter(|severity| *severity != "notice");
-    let severity = severity.map(|severity| format!(" ({severity})")).unwrap_or_default();
+    let severity = finding.severity.filter(|severity| *severity != Severity::Notice);
+    let severity = severity.map(|severity| format!(" ({})", severity.name())).unwrap_or_default();
     let rule = if finding.rule.is_empty() { String::new() } else { format!("{}{severity}: ", finding.rule) };
     let mend = if finding.mend.is_empty() { String::new() } else { format!("; {}", finding.mend) };
     format!("line {} {}: {rule}{}{mend}", finding.line, finding.place(), finding.problem)

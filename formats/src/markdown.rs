@@ -1,0 +1,148 @@
+//! A report as Markdown, for pull requests and job summaries.
+//!
+//! Source: [GitHub Flavored Markdown](https://github.github.com/gfm/).
+
+use std::fmt::{self, Write as _};
+
+use flytewarden::rule::Severity;
+use flytewarden_offline::{
+    report::{Finding, Judged, Report, Unjudged},
+    sentences::{Shown, State},
+    shown::visible,
+};
+
+/// Writes the report: a line that sums up, what could not be checked, the objects with findings, and the requirements.
+pub fn markdown(report: &Report) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = write(report, &mut out);
+    out
+}
+
+fn write(report: &Report, out: &mut String) -> fmt::Result {
+    let counts = &report.summary;
+    let violations = match counts.violations {
+        0 if counts.unjudged > 0 || counts.judged == 0 => "not checked completely".to_owned(),
+        0 => "no violations".to_owned(),
+        1 => "1 violation".to_owned(),
+        several => format!("{several} violations"),
+    };
+    writeln!(out, "## Flytewarden: {violations}\n")?;
+    writeln!(
+        out,
+        "Objects checked: {}. High: {}, medium: {}, low: {}, notices: {}, ignored: {}, not checked: {}.\n",
+        counts.judged, counts.high, counts.medium, counts.low, counts.notices, counts.ignored, counts.unjudged
+    )?;
+    for Unjudged { file, line, object, path, reason, .. } in &report.unjudged {
+        let line = line.map(|line| format!(":{line}")).unwrap_or_default();
+        let object = object.as_ref().map(|object| format!(" {}", escaped(object))).unwrap_or_default();
+        let path = if path.is_empty() { String::new() } else { format!(" {}", code(path)) };
+        writeln!(out, "- ⚠️ **not checked** {}{object}{path}: {}", code(&format!("{file}{line}")), escaped(reason))?;
+    }
+    if !report.unjudged.is_empty() {
+        writeln!(out)?;
+    }
+    for judged in report.objects.iter().filter(|judged| !judged.violations.is_empty() || !judged.notices.is_empty()) {
+        object(judged, out)?;
+    }
+    if report.objects.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "### Flyte's Security Overview\n")?;
+    for Shown { sentence, state, missing, .. } in &report.sentences {
+        let state = match state {
+            State::Holds => "✅ holds",
+            State::Broken => "❌ broken",
+            State::NotShown => "❔ not shown",
+        };
+        writeln!(out, "- {state}: {}", escaped(sentence))?;
+        for reason in missing {
+            writeln!(out, "  - {}", escaped(reason))?;
+        }
+    }
+    Ok(())
+}
+
+fn object(
+    Judged { place, violations, notices, more_violations, more_notices, .. }: &Judged,
+    out: &mut String,
+) -> fmt::Result {
+    writeln!(out, "### {}\n\n{}\n", escaped(&place.title()), code(&format!("{}:{}", place.file, place.line)))?;
+    for finding in violations.iter().chain(notices) {
+        let Finding { policy, rule, severity, line, problem, mend, .. } = finding;
+        let mark = match severity {
+            Some(Severity::Notice) => "ℹ️ notice".to_owned(),
+            Some(severity) => format!("❌ **{}**", severity.name()),
+            None => "❌".to_owned(),
+        };
+        let rule = if rule.is_empty() { policy.clone() } else { format!("{policy}/{rule}") };
+        let place = if finding.path.is_empty() { String::new() } else { format!(" {}", code(&finding.place())) };
+        // A backslash at the end of a line breaks it.
+        writeln!(out, "- {mark} {}, line {line}{place}\\\n  {}", code(&rule), escaped(problem))?;
+        if !mend.is_empty() {
+            writeln!(out, "\n  **Fix:** {}", escaped(mend))?;
+        }
+    }
+    for (more, what) in [(more_violations, "violations"), (more_notices, "notices")] {
+        if *more > 0 {
+            writeln!(out, "- and {more} more {what}")?;
+        }
+    }
+    writeln!(out)
+}
+
+/// A text on one line as code.
+fn code(text: &str) -> String {
+    let text = visible(&text.replace('\n', " "));
+    let longest = text.split(|character| character != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    // Blanks keep backticks of the text apart from the fence, and are cut off by whoever renders it.
+    let space = if longest > 0 { " " } else { "" };
+    format!("{fence}{space}{text}{space}{fence}")
+}
+
+/// A text on one line, in which backticks in pairs hold code, and nothing else means something to Markdown or HTML: names come from
+/// manifests.
+fn escaped(text: &str) -> String {
+    let text = visible(&text.replace('\n', " "));
+    let parts: Vec<&str> = text.split('`').collect();
+    let is_paired = parts.len() % 2 == 1;
+    let mut out = String::with_capacity(text.len());
+    for (index, part) in parts.iter().enumerate() {
+        if is_paired && index % 2 == 1 && !part.is_empty() {
+            out += &code(part);
+            continue;
+        }
+        if index > 0 && (!is_paired || part.is_empty() && index % 2 == 1) {
+            out += "\\`";
+        }
+        for character in part.chars() {
+            match character {
+                '<' => out += "&lt;",
+                '&' => out += "&amp;",
+                '\\' | '*' | '_' | '[' | ']' | '|' | '~' | '!' | '#' | '@' => out.extend(['\\', character]),
+                _ => out.push(character),
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{code, escaped};
+
+    #[test]
+    fn code_stays_code_and_nothing_else_has_a_meaning() {
+        for (text, expected) in [
+            ("`*` allows every origin", "`*` allows every origin"),
+            ("set allowedOrigins: [https://<domain>]", "set allowedOrigins: \\[https://&lt;domain>\\]"),
+            ("![x](https://evil.example) <img>", "\\!\\[x\\](https://evil.example) &lt;img>"),
+            ("one ` alone", "one \\` alone"),
+            ("a\nb", "a b"),
+        ] {
+            assert_eq!(expected, escaped(text), "{text}");
+        }
+        assert_eq!("`` a`b ``", code("a`b"));
+    }
+}
