@@ -1,11 +1,11 @@
-//! What answers CORS in front of flyteadmin: its origins are what browsers get, whatever flyteadmin says.
+//! CORS that a proxy answers in front of flyteadmin. Browsers get its origins, whatever flyteadmin answers.
 //!
-//! Read: ingress-nginx' annotations `enable-cors` and `cors-*` of an Ingress, filters of type `CORS` of an HTTPRoute, `corsPolicy` of
-//! Contour's HTTPProxy and of Istio's VirtualService, and `headers` of Traefik's Middleware. In one of their origins `*` may stand for a
-//! part of the name, for nginx and Gateway API. That snippets, patterns and headers that a route sets are not read is said.
+//! Read: ingress-nginx' annotations `enable-cors` and `cors-*` of an Ingress, filters of type `CORS` of an HTTPRoute, `corsPolicy`
+//! of Contour's HTTPProxy and of Istio's VirtualService, and `headers` of Traefik's Middleware. For nginx and Gateway API, `*` in
+//! an origin may stand for a part of the name. Snippets, patterns and headers that a route sets are not read; a notice says so.
 //!
-//! Sources: `annotations/cors` of [kubernetes/ingress-nginx](https://github.com/kubernetes/ingress-nginx), which takes a list with `*`
-//! in it for `*`; `HTTPCORSFilter` of [Gateway API](https://gateway-api.sigs.k8s.io); `CORSPolicy` of
+//! Sources: `annotations/cors` of [kubernetes/ingress-nginx](https://github.com/kubernetes/ingress-nginx), which reads a list that
+//! contains `*` as `*`; `HTTPCORSFilter` of [Gateway API](https://gateway-api.sigs.k8s.io); `CORSPolicy` of
 //! [projectcontour/contour](https://github.com/projectcontour/contour); `pkg/middlewares/headers` of
 //! [traefik/traefik](https://github.com/traefik/traefik).
 
@@ -29,22 +29,22 @@ use crate::{
     verdict::{Notice, Place, Unjudged, Verdict, Violation},
 };
 
-/// CORS that is answered in front of Services.
+/// CORS that is answered in front of some Services.
 struct InFront {
     cors: Cors,
     /// The path to the origins.
     path: String,
-    /// Whether they are a list there, and no text.
+    /// Whether the origins are a list there, not a text.
     is_list: bool,
-    /// The Services; those of a Middleware the routes say that name it.
+    /// The Services behind it; empty for a Middleware, since its routes name them.
     services: Vec<ServiceName>,
 }
 
-/// The kinds of objects that may.
+/// The kinds that may answer CORS here.
 pub(super) const KINDS: [Listed; 5] =
     [Listed::Ingress, Listed::HttpRoute, Listed::HttpProxy, Listed::Middleware, Listed::VirtualService];
 
-/// Judges an object of these kinds, as far as it answers CORS in front of flyteadmin.
+/// Checks an object of one of these kinds, if it answers CORS in front of flyteadmin.
 pub(super) fn judge(
     kind: Listed,
     request: &AdmissionRequest,
@@ -69,7 +69,7 @@ pub(super) fn judge(
     let mut known = Services::among(&objects);
     for in_front in answered {
         let found = judge_origins(&in_front, settings);
-        // Where nothing would be wrong, nobody need know where it leads.
+        // Only a finding makes it worth looking up where the route leads.
         let unread = in_front.cors.origins.is_none().then(|| {
             let text = format!(
                 "{} may answer CORS here, and is not checked; make sure that it allows only flyteconsole's origin",
@@ -98,7 +98,7 @@ pub(super) fn judge(
             leads => leads,
         };
         match leads {
-            // What Flyte 2 answers is another policy's.
+            // Another policy checks Flyte 2.
             Ok(true) if found.is_empty() && leads_to_flyte_two(&objects, &in_front.services) => {}
             Ok(true) => {
                 verdict.seen.judged();
@@ -116,7 +116,7 @@ pub(super) fn judge(
     Ok(())
 }
 
-/// Whether all that runs in the namespaces of some Services is Flyte 2.
+/// Whether every server in the namespaces of some Services is Flyte 2.
 fn leads_to_flyte_two(objects: &Objects, services: &[ServiceName]) -> bool {
     let mut is_one = services.is_empty();
     for (namespace, _) in services {
@@ -139,14 +139,14 @@ fn leads(known: &mut Services, services: &[ServiceName]) -> Result<bool, String>
     Ok(false)
 }
 
-/// What ingress-nginx answers for an Ingress.
+/// The CORS that an ingress controller answers.
 fn by_ingress(ingress: &str, namespace: &str) -> Option<InFront> {
     let (cors, annotation) = ingress::by_nginx(ingress).or_else(|| ingress::by_others(ingress))?;
     let path = location::key("metadata.annotations", &annotation);
     Some(InFront { cors, path, is_list: false, services: services_of_ingress(ingress, namespace) })
 }
 
-/// The Services that an Ingress leads browsers to.
+/// The Services that an Ingress sends browsers to.
 fn services_of_ingress(ingress: &str, namespace: &str) -> Vec<ServiceName> {
     let mut names: Vec<Text> = text(ingress, &["spec", "defaultBackend", "service", "name"]).into_iter().collect();
     for rule in items(ingress, &["spec", "rules"]) {
@@ -159,7 +159,7 @@ fn services_of_ingress(ingress: &str, namespace: &str) -> Vec<ServiceName> {
     names.into_iter().map(|name| (namespace.to_owned(), name.to_string())).collect()
 }
 
-/// What Contour answers for an HTTPProxy.
+/// The CORS that Contour answers for an HTTPProxy.
 fn by_proxy(proxy: &str, namespace: &str) -> Option<InFront> {
     Some(InFront {
         cors: proxies::of_proxy(proxy)?,
@@ -169,7 +169,7 @@ fn by_proxy(proxy: &str, namespace: &str) -> Option<InFront> {
     })
 }
 
-/// What Istio answers for the routes of a VirtualService.
+/// The CORS that Istio answers for each route of a VirtualService.
 fn by_mesh(service: &str, namespace: &str) -> Vec<InFront> {
     let routes = items(service, &["spec", "http"]).into_iter().enumerate();
     let answered = routes.filter_map(|(index, route)| {
@@ -183,7 +183,7 @@ fn by_mesh(service: &str, namespace: &str) -> Vec<InFront> {
     answered.collect()
 }
 
-/// What Traefik answers by a Middleware.
+/// The CORS that Traefik answers with a Middleware.
 fn by_middleware(middleware: &str) -> Option<InFront> {
     Some(InFront {
         cors: proxies::of_middleware(middleware)?,
@@ -193,7 +193,7 @@ fn by_middleware(middleware: &str) -> Option<InFront> {
     })
 }
 
-/// Whether an Ingress or an IngressRoute names a Middleware, and leads to flyteadmin.
+/// Whether an Ingress or an IngressRoute uses a Middleware and leads to flyteadmin.
 fn is_used(objects: &Objects, known: &mut Services, namespace: &str, name: &str) -> Result<bool, String> {
     let own = format!("{namespace}-{name}");
     let by_ingress = objects.find(Listed::Ingress, None, |found| {
@@ -215,7 +215,7 @@ fn is_used(objects: &Objects, known: &mut Services, namespace: &str, name: &str)
     Ok(by_ingress.is_some() || objects.find(Listed::IngressRoute, None, by_route)?.is_some())
 }
 
-/// What the filters of an HTTPRoute answer, those of its rules and those of one Service that a rule leads to.
+/// The CORS of the filters of an HTTPRoute: those of its rules, and those of a single backend of a rule.
 fn by_filters(route: &str, namespace: &str) -> Vec<InFront> {
     let mut answered = Vec::new();
     let mut add = |filters: Vec<&RawValue>, place: &str, services: &[ServiceName]| {
@@ -251,7 +251,7 @@ fn backends(rule: &str, namespace: &str) -> Vec<ServiceName> {
     backends.filter_map(|backend| service(backend.get(), namespace)).collect()
 }
 
-/// The Service that a route of a namespace leads to by a reference.
+/// The Service that a backend of a route refers to.
 fn service(backend: &str, namespace: &str) -> Option<ServiceName> {
     let is_service = text(backend, &["kind"]).is_none_or(|kind| &*kind == "Service");
     if !is_service || at(backend, &["weight"]) == Some("0") {
@@ -261,7 +261,7 @@ fn service(backend: &str, namespace: &str) -> Option<ServiceName> {
     Some((of.as_deref().unwrap_or(namespace).to_owned(), text(backend, &["name"])?.to_string()))
 }
 
-/// Headers that a route sets itself, one among them that says which origin is allowed.
+/// The CORS of headers that a route sets itself, if one of them sets the allowed origin.
 fn by_headers(kind: Listed, object: &str, namespace: &str) -> Option<InFront> {
     let sets = says_origin(object) && ["\"set\"", "\"add\""].iter().any(|how| object.contains(how));
     let routes = |path: &[&str]| items(object, path).into_iter().map(|route| route.get()).collect::<Vec<_>>();
@@ -283,11 +283,11 @@ fn by_headers(kind: Listed, object: &str, namespace: &str) -> Option<InFront> {
 const LIST_CONSOLE: &str = "allow only flyteconsole's origin there, https://<flyte-console-domain>; if flyteadmin answers CORS \
                             itself, remove CORS here";
 
-/// All hosts of a domain in an origin, and one of them.
+/// All hosts of a domain, and a host that stands in for them.
 const HOSTS: &str = "//*.";
 const ONE_HOST: &str = "//any-host.";
 
-/// What is wrong with the origins, wherever they lead.
+/// What is wrong with the origins, wherever the route leads.
 fn judge_origins(InFront { cors, path, is_list, .. }: &InFront, settings: &Settings) -> Vec<Violation> {
     let origins = cors.origins.as_deref().unwrap_or_default();
     let path = |index: usize| if *is_list { format!("{path}[{index}]") } else { path.clone() };
@@ -303,7 +303,7 @@ fn judge_origins(InFront { cors, path, is_list, .. }: &InFront, settings: &Setti
     }
     let mut found = Vec::new();
     for (index, origin) in origins.iter().enumerate() {
-        // One that is for all hosts of a domain is judged as one of them.
+        // An origin for all hosts of a domain is checked as one of them.
         let hosts = if cors.has_wildcards { origin.replacen(HOSTS, ONE_HOST, 1) } else { origin.clone() };
         let item = Item { text: hosts, place: Place::at(path(index)) };
         let violation = options::judge_origin(&item, settings, &|| options::REMOVE);

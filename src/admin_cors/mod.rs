@@ -1,16 +1,18 @@
-//! `flyte-admin-cors`: the origins that flyteadmin really allows are those that browsers send, and no others.
+//! `flyte-admin-cors`: flyteadmin allows the origins that browsers send, and no others.
 //!
-//! Judged: what `server.security` comes to in flyteadmin's ConfigMaps, by `admin_config`, and what the flags and
-//! variables of flyteadmin's container say before that. `allowCors` may be off; with it on, `allowedOrigins` must be the
-//! origins of web pages as browsers write them, over https or from a loopback host. An UPDATE that changes any of it is
-//! told that running pods keep what they have.
+//! Checked: the merged `server.security` of flyteadmin's ConfigMaps, as `admin_config` reads it, and the flags and variables of
+//! flyteadmin's container, which override it. `allowCors` may be off; if it is on, `allowedOrigins` must be the origins of web
+//! pages as browsers write them, over https or from a loopback host. If an UPDATE changes any of this, a notice says that running
+//! pods keep the old options.
 //!
-//! What answers CORS in front of flyteadmin, by Ingresses, routes and middlewares, is judged by the same rules: see `in_front`.
+//! CORS that Ingresses, routes and middlewares answer in front of flyteadmin is checked by the same rules: see `in_front`.
 //!
-//! Judged are ConfigMaps, merged with those that are mounted beside them, and in workloads the container that runs flyteadmin.
-//! Which ConfigMaps those are, the Deployment says that mounts them; where there is none, their names in Flyte's charts. One of
-//! another name that comes before its Deployment is judged with that. Not judged: an UPDATE of a workload that is being deleted; options that are not about CORS, even where flyteadmin does not start
-//! with them; Flyte 2, which has none of them.
+//! ConfigMaps are checked together with those that are mounted beside them; in workloads, the container that runs flyteadmin is
+//! checked. The Deployment that mounts the ConfigMaps shows which they are; without one, their names in Flyte's charts do. A
+//! ConfigMap with another name that is created before its Deployment is checked with the Deployment.
+//!
+//! Not checked: an UPDATE of a workload that is being deleted; options that are not about CORS, even if flyteadmin does not start
+//! with them; Flyte 2, which has none of these options.
 //!
 //! Source: Flyte's "Security Overview", on CORS between flyteconsole and flyteadmin; `flyteadmin/pkg/server/service.go`
 //! of [flyteorg/flyte](https://github.com/flyteorg/flyte) v1.16.8; `cors.go` of
@@ -48,7 +50,7 @@ use crate::{
 #[derive(Debug)]
 pub struct AdminCors;
 
-/// The policy as it is declared.
+/// The policy's declaration.
 pub const DECLARED: Declared = Declared {
     policy: &AdminCors,
     variant_of: None,
@@ -109,7 +111,7 @@ fn judge_config_map(
     let requested = config_map::of(request)?;
     let Requested { name, object, may_have_files, .. } = &requested;
     let is_flyteadmins = settings.is_flyteadmins(name);
-    // The settings, where they name ConfigMaps, and what nobody could mount there.
+    // Skip it if the settings name others, or it holds no files for flyteadmin.
     if !is_flyteadmins && (settings.names_config_maps() || !may_have_files) {
         return Ok(());
     }
@@ -119,7 +121,7 @@ fn judge_config_map(
         Ok(runners) => (runners, None),
         Err(reason) => (Vec::new(), Some(reason)),
     };
-    // Where a flyteadmin is seen that reads others, a ConfigMap that only has the right name shows nothing of it.
+    // If a flyteadmin is found that reads other ConfigMaps, one that only has the right name proves nothing about it.
     let is_another_read = readers.iter().any(|runner| !runner.is_flyte_two && !runner.reads(name));
     readers.retain(|runner| runner.reads(name));
     let shows = !readers.is_empty() || !is_another_read;
@@ -136,7 +138,7 @@ fn judge_config_map(
     }
     let deployment = readers[0].deployment.clone();
     for reader in readers.into_iter().filter(|reader| !reader.is_flyte_two) {
-        // What is wrong for one is mostly wrong for the next, and is said once.
+        // The next reader mostly has the same violations: report them once.
         if !verdict.accepts() {
             break;
         }
@@ -162,19 +164,19 @@ fn judge_config_map(
     Ok(())
 }
 
-/// A notice about all of a ConfigMap.
+/// A notice about the whole ConfigMap.
 fn note(rule: RuleName, text: String) -> Notice {
     Notice { rule, place: Place::at("data"), text }
 }
 
-/// That a `security` at the top level of a file has no effect.
+/// A notice that a `security` at the top level of a file has no effect.
 fn misplaced(place: Place) -> Notice {
     let text = "a top-level `security` has no effect, because flyteadmin does not read it; put it below `server`: server: \
                 {security: {...}} (in flyte-core's values, below configmap.adminServer.server)";
     Notice { rule: rules::NO_EFFECT, place, text: text.to_owned() }
 }
 
-/// Judges what holds for a flyteadmin that reads the ConfigMap of the request, as far as that says it.
+/// Checks the configuration of a flyteadmin that reads the request's ConfigMap, and reports what that ConfigMap decides.
 fn judge_reader(
     reader: Runner,
     files: &[File],
@@ -196,7 +198,7 @@ fn judge_reader(
     };
     let mut found = Verdict::default();
     let is_own = |place: &Place| own_files.contains(&place.path);
-    // What no file says is said of the first ConfigMap alone.
+    // An option that no file sets is reported for the first ConfigMap only.
     let is_first = first.as_deref() == Some(name);
     let doubt = match &reader.overrides {
         Err(doubt) => Some(doubt.clone()),
@@ -207,7 +209,7 @@ fn judge_reader(
         found.notices.extend(config.misplaced().into_iter().map(misplaced));
         let security = reader.overrides.unwrap_or_default().before(security);
         options::judge(&security, settings, "data", &mut found);
-        // With CORS off, that no release answers any is as it should be.
+        // With CORS off, a release that never answers CORS is no problem.
         let is_on = security.allow_cors.is_none_or(|said| said.value);
         serves_none = reader
             .release
@@ -239,11 +241,11 @@ fn judge_reader(
     Ok(())
 }
 
-/// What is said of Flyte 2, which has no flyteadmin.
+/// The notice for Flyte 2, which has no flyteadmin.
 const FLYTE_TWO: &str = "this is Flyte 2's configuration: Flyte 2 does not read server.security, allows every origin, and has no \
                          option to change that; not checked";
 
-/// flyteadmin reads its files anew when they change, but builds its CORS handler once, when it starts.
+/// flyteadmin reloads its files when they change, but builds its CORS handler only once, when it starts.
 fn needs_restart(deployment: &str, namespace: &str) -> Notice {
     let namespace = if namespace.is_empty() { String::new() } else { format!(" -n {}", Shortened(namespace)) };
     let text = format!(

@@ -1,4 +1,4 @@
-//! What the options come to, and what browsers do with it.
+//! Checks the CORS options by what browsers do with them.
 
 use std::{cell::LazyCell, collections::BTreeSet};
 
@@ -13,18 +13,18 @@ use crate::{
 const LIST_CONSOLE: &str = "if flyteconsole is on another domain, set allowedOrigins: [https://<flyte-console-domain>]; if both share one \
                             domain, set allowCors: false";
 
-/// What to do with an origin that others are listed beside.
+/// What to do with an origin if others are listed too.
 pub(super) const REMOVE: &str = "remove it";
 
-/// The same for one that stands alone.
+/// The same for an origin that is the only one.
 const LIST_INSTEAD: &str = "if flyteconsole is on another domain, set allowedOrigins: [https://<flyte-console-domain>]; if both share one \
                             domain, remove allowedOrigins and set allowCors: false";
 
-/// What every website may do then, and what flyteconsole still may not.
+/// What every website can do then, and flyteconsole still cannot.
 pub(super) const SERVED_TO_ANY: &str = "any website can read flyteadmin's answers to calls without credentials, but flyteconsole \
                           on another domain fails, because browsers reject `*` for calls with credentials";
 
-/// Judges what is known of the options; `path` leads to where they would be said.
+/// Checks the known options; `path` is the place of a finding about an option that is not set.
 pub(super) fn judge(security: &Security, settings: &Settings, path: &str, verdict: &mut Verdict) {
     let is_on = security.allow_cors.as_ref().is_none_or(|said| said.value);
     if let Some(origins) = &security.allowed_origins {
@@ -48,7 +48,7 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
     }
     let is_good = |item: &Item| item.text != ANY && judge_origin(item, settings, &|| REMOVE).is_none();
     let has_good = LazyCell::new(|| origins.value.iter().any(is_good));
-    // What is removed must leave something: an empty list is every origin.
+    // Something must be left after the removal: an empty list allows every origin.
     let remove = || if *has_good { REMOVE } else { LIST_INSTEAD };
     for item in &origins.value {
         if item.text == ANY {
@@ -84,7 +84,7 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
     judge_required(settings, is_reachable, place(), first, verdict);
 }
 
-/// What is wrong with one origin; `remove` says how to be rid of it.
+/// What is wrong with one origin; `remove` returns how to get rid of it.
 pub(super) fn judge_origin(item: &Item, settings: &Settings, remove: &dyn Fn() -> &'static str) -> Option<Violation> {
     let Item { text, place } = item;
     let shown = shown(text);
@@ -109,7 +109,7 @@ pub(super) fn judge_origin(item: &Item, settings: &Settings, remove: &dyn Fn() -
                     format!("write {}{trust}", Shortened(&instead))
                 },
             );
-            // Somebody must see to https first, or to trust.
+            // No edit if someone must first set up https or trust.
             let is_enough = |instead: &&String| encrypted(instead, settings) == **instead && is_trusted(instead);
             let instead = never.instead_of(text).filter(is_enough).cloned();
             let edits = instead.map(|instead| in_list(item, place, Some(Scalar::String(instead)))).unwrap_or_default();
@@ -138,7 +138,7 @@ fn encrypted(origin: &str, settings: &Settings) -> String {
     }
 }
 
-/// Origins that are listed for nothing. `*` is: the charts have it, and off is off.
+/// Reports origins that have no effect because CORS is off. `*` is accepted: the charts list it.
 fn judge_without_cors(
     security: &Security,
     origins: &Said<Vec<Item>>,
@@ -182,7 +182,7 @@ fn judge_required(
     }
 }
 
-/// With authentication on, flyteconsole and flytectl send their token in a header of Flyte's own.
+/// With authentication on, flyteconsole and flytectl send their token in Flyte's own header.
 fn missing_header(security: &Security) -> Option<Notice> {
     const HEADER: &str = "flyte-authorization";
     let (use_auth, headers) = (security.use_auth.as_ref()?, security.allowed_headers.as_ref()?);
@@ -194,7 +194,7 @@ fn missing_header(security: &Security) -> Option<Notice> {
     Some(Notice { rule: rules::AUTH_HEADER_NOT_ALLOWED, place: place.clone(), text })
 }
 
-/// What a fault of the configuration is to this policy.
+/// The violation for a fault in the configuration.
 pub(super) fn fault(Fault { place, kind, problem, mend }: Fault) -> Violation {
     let rule = match kind {
         FaultKind::NeverStarts => rules::NEVER_STARTS,
@@ -207,7 +207,7 @@ fn violation(rule: RuleName, place: Place, problem: impl Into<String>, mend: &st
     Violation::new(rule, place, problem.into(), mend.to_owned())
 }
 
-/// A change of one origin, where it is an item of a list in a file. One with a user in it is shown nowhere, nor what it was.
+/// The edit for one origin, if it is an item of a list in a file. An origin with a user has none: an edit shows the old text.
 fn in_list(item: &Item, place: &Place, value: Option<Scalar>) -> Vec<Edit> {
     let is_item = place.within.as_ref().is_some_and(|within| within.path.ends_with(']'));
     let is_item = is_item && !item.text.contains('@');

@@ -1,4 +1,4 @@
-//! What `flyte-admin-cors` can find.
+//! The findings of `flyte-admin-cors`.
 
 use crate::rule::rules;
 

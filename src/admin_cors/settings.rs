@@ -11,7 +11,7 @@ use crate::{
     view::view,
 };
 
-/// The settings as they are declared.
+/// The declared settings.
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         name: "configMaps",
@@ -50,13 +50,13 @@ pub(super) const SETTINGS: &[Setting] = &[
 view! {
     /// The policy's settings, all optional.
     pub(super) struct Settings<'a>: strict {
-        /// The names of flyteadmin's ConfigMaps, with `*` for any characters; those of Flyte's charts where absent.
+        /// The names of flyteadmin's ConfigMaps, with `*` for any characters; if absent, those of Flyte's charts.
         "configMaps" => config_maps: Vec<Text<'a>>,
         /// The origins that may be plain http.
         "allowHttp" => allow_http: Vec<Text<'a>>,
         /// The origins that must be allowed.
         "requiredOrigins" => pub(super) required_origins: Vec<Text<'a>>,
-        /// The origins that may be allowed; any where absent.
+        /// The origins that may be allowed; any origin if absent.
         "trustedOrigins" => trusted_origins: Vec<Text<'a>>,
     }
 }
@@ -136,7 +136,7 @@ impl<'a> Settings<'a> {
     }
 }
 
-/// Whether an origin is the trusted one, or one of those `https://*.example.com` stands for.
+/// Whether an origin is the trusted one, or matches a pattern such as `https://*.example.com`.
 fn is_trusted(trusted: &str, origin: &str) -> bool {
     match trusted.split_once("*.") {
         None => trusted == origin,
@@ -152,7 +152,7 @@ mod tests {
     use super::is_trusted;
 
     #[test]
-    fn a_trusted_domain_stands_for_one_or_more_labels_below_it() {
+    fn a_trusted_wildcard_matches_one_or_more_labels() {
         for origin in ["https://a.example.com", "https://a.b.example.com"] {
             assert!(is_trusted("https://*.example.com", origin), "{origin}");
         }

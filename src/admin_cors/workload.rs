@@ -1,4 +1,4 @@
-//! Workloads: what flags and variables of flyteadmin's container say, and files that nobody judged before.
+//! Workloads: the flags and variables of flyteadmin's container, and files that were not checked before.
 
 use serde_json::value::RawValue;
 
@@ -21,7 +21,7 @@ use crate::{
     workload::{Container, Placed, Workload},
 };
 
-/// Judges the containers of a workload that run flyteadmin.
+/// Checks the containers of a workload that run flyteadmin.
 pub(super) fn judge(
     request: &AdmissionRequest,
     settings: &Settings,
@@ -48,7 +48,7 @@ pub(super) fn judge(
         if faults.is_empty() {
             options::judge(&security, settings, &placed.path(), &mut own);
         } else {
-            // There is no telling what else is said, so it rests on all of that.
+            // A fault hides the other options, so the violations rest on all the lists.
             own.violations.extend(faults.into_iter().map(options::fault));
             let Container { command, args, env, env_from, .. } = placed.container;
             own.violations.rest_on([command, args, env, env_from].map(|list| list.map(RawValue::get)));
@@ -57,9 +57,9 @@ pub(super) fn judge(
         if files.config_maps.is_empty() && !files.unseen.is_empty() {
             own.notices.push(not_known(&placed, nothing_seen(&files.unseen)));
         }
-        // Others that look like it may have nothing of it in their image.
+        // Other containers that look like flyteadmin may not contain it at all.
         let is_server = line.run.serves() || server::is_named(&placed);
-        // These a controller makes, and must be able to make again.
+        // A controller creates these, and must be able to create them again.
         let is_made = matches!(request.kind().name(), "Pod" | "ReplicaSet");
         if is_server && is_known && !is_made {
             let asked = Asked { placed: &placed, namespace: request.namespace(), files: &files };
@@ -72,15 +72,15 @@ pub(super) fn judge(
     Ok(())
 }
 
-/// flyteadmin's container, and the files that it reads.
+/// flyteadmin's container, and the files it reads.
 struct Asked<'f, 'p, 'a> {
     placed: &'f Placed<'p, 'a>,
     namespace: &'f str,
     files: &'f Files,
 }
 
-/// Judges what the ConfigMaps come to, where nothing in the cluster says of one of them that it is flyteadmin's, neither its name nor
-/// a Deployment: it came first, as those of a chart do, and was let in as anybody's.
+/// Checks the merged ConfigMaps if neither the name of one of them nor a Deployment showed that it is flyteadmin's. A chart creates
+/// its ConfigMaps first, so such a ConfigMap was accepted without a check.
 fn judge_files(asked: &Asked, overrides: Security, settings: &Settings, host: &dyn Host, verdict: &mut Verdict) {
     let Asked { placed, namespace, files } = *asked;
     let mut new: Vec<&str> = files.config_maps.iter().map(|source| &*source.name).collect();
@@ -130,7 +130,7 @@ fn nothing_seen(unseen: &[String]) -> String {
     format!("could not check which origins flyteadmin allows: it reads {}", unseen.join(" and "))
 }
 
-/// Where it would be said what no file says.
+/// The path of an option that no file sets.
 const DEFAULT: &str = "";
 
 fn not_known(placed: &Placed, text: String) -> Notice {
