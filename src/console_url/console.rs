@@ -1,4 +1,4 @@
-//! What is flyteconsole's.
+//! flyteconsole's container and ConfigMap.
 
 use crate::{admin_config::config_map, flyte, image::Repository, workload::Placed};
 
@@ -13,7 +13,7 @@ pub(super) fn is_flyteconsole(placed: &Placed) -> bool {
     placed.runs_on() && (placed.container.name() == flyte::FLYTECONSOLE || has_image())
 }
 
-/// Whether a ConfigMap of that name is the one that Flyte's charts give flyteconsole.
+/// Whether Flyte's charts give flyteconsole a ConfigMap of that name.
 pub(super) fn is_consoles(config_map: &str) -> bool {
     config_map::without_hash(config_map) == flyte::CONSOLE_CONFIG_MAP
 }

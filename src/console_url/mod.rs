@@ -1,17 +1,17 @@
-//! `flyte-console-url`: flyteconsole is told an address of flyteadmin that people's browsers can call, and flyteadmin lets
-//! it in from there.
+//! `flyte-console-url`: flyteconsole is given an address of flyteadmin that users' browsers can call, and flyteadmin allows
+//! flyteconsole's origin.
 //!
-//! Judged: `ADMIN_API_URL` of the container that runs flyteconsole, from its `env` or from the ConfigMaps of its `envFrom`
-//! and `valueFrom`, and in the ConfigMap `flyte-console-config`. Where it is set, it must be the origin of an address that
-//! browsers outside the cluster can resolve, over https. Not set, it is the page's own origin.
+//! Checked: `ADMIN_API_URL` of the container that runs flyteconsole, from its `env` or from the ConfigMaps of its `envFrom`
+//! and `valueFrom`, and in the ConfigMap `flyte-console-config`. If it is set, it must be the origin of an address that
+//! browsers outside the cluster can resolve, over https. If it is not set, it is the page's own origin.
 //!
-//! Where it is another origin than the one browsers load flyteconsole from, flyteadmin's CORS must allow that origin by
-//! name. The origins are those of the Ingresses and routes that lead to the console, flyteadmin's CORS is what its ConfigMaps, flags
-//! and variables come to. That is judged for workloads that run flyteconsole, and for an UPDATE that changes what one side
-//! says: of `flyte-console-config`, or of flyteadmin's ConfigMaps.
+//! If browsers load flyteconsole from another origin than that, flyteadmin's CORS must allow that other origin by name. The origins
+//! are those of the Ingresses and routes that lead to the console. flyteadmin's CORS is the result of its ConfigMaps, flags and
+//! variables. This is checked for workloads that run flyteconsole, and for an UPDATE that changes one side: `flyte-console-config`,
+//! or flyteadmin's ConfigMaps.
 //!
-//! Not judged: an UPDATE of a workload that is being deleted; variables from Secrets; the creation of Ingresses; what changes
-//! of flyteadmin's own workload do to flyteconsole.
+//! Not checked: an UPDATE of a workload that is being deleted; variables from Secrets; the creation of Ingresses; the effect on
+//! flyteconsole of changes to flyteadmin's own workload.
 //!
 //! Source: Flyte's "Security Overview", on CORS between flyteconsole and flyteadmin, and the files that `url` and
 //! `admin_config` name.
@@ -56,7 +56,7 @@ use crate::{
 #[derive(Debug)]
 pub struct ConsoleUrl;
 
-/// The policy as it is declared.
+/// The policy's declaration.
 pub const DECLARED: Declared = Declared {
     policy: &ConsoleUrl,
     variant_of: None,
@@ -126,7 +126,7 @@ fn judge_workload(
     }
     let others = Others::beside(host);
     for placed in workload.containers() {
-        // It serves a copy of its own, at its own origin.
+        // flyte-binary serves its own console, at its own origin.
         if matches!(Server::of(&placed), Ok(Some(Server::Admin(line))) if line.run.holds_console()) {
             verdict.seen.shows(Sentence::Address);
             verdict.seen.shows(Sentence::Pair);
@@ -181,7 +181,7 @@ fn judge_console(
     let url::Read { origin, mut faults } = url::read(&text, namespace, settings);
     if let Some(Source { config_map, key }) = source {
         if is_consoles(&config_map) && key == flyte::ADMIN_API_URL {
-            // It is judged by itself.
+            // It is checked by itself.
             faults.clear();
         }
         let key = location::key("data", &Shortened(&key).to_string());
@@ -265,13 +265,13 @@ fn admin_api_url(config_map: &RawValue) -> Result<Option<Text<'_>>, Unjudged> {
 }
 
 impl Verdict {
-    /// Adds what is wrong with a URL that stands below a place.
+    /// Adds the faults of a URL that is below a place.
     fn add_faults(&mut self, faults: Vec<url::Fault>, url: &str, place: &Place, below: &'static str) {
         for url::Fault { rule, problem, mend, instead } in faults {
             let edits = instead.map(|instead| Edit { below, was: None, value: Some(Scalar::String(instead)) });
             let mut violation = Violation::new(rule, place.clone(), problem, mend);
             violation.edits.extend(edits);
-            // The words show no more than a part of a long one, and no password.
+            // The message shows only a part of a long URL, and no password.
             violation.rest_on(verdict::hash(url));
             self.violations.push(violation);
         }
@@ -281,9 +281,9 @@ impl Verdict {
         self.violations.push(Violation::new(rules::CUT_OFF, place, problem, mend));
     }
 
-    /// Turns what is wrong between flyteconsole and flyteadmin into notices, for an object that a controller makes. A person
-    /// is told of it where the Deployment or a ConfigMap is changed; the Deployment's pods cannot mend it, and without them
-    /// it could not be scaled, nor moved to another node.
+    /// Turns violations between flyteconsole and flyteadmin into notices, for an object that a controller creates. People see them
+    /// when the Deployment or a ConfigMap changes. Pods cannot fix them, and without pods the Deployment could not scale or move to
+    /// another node.
     fn allow_what_is_between_objects(&mut self) {
         for violation in self.violations.take() {
             if [rules::CUT_OFF, rules::NOT_CHECKED].contains(&violation.rule) {
@@ -294,7 +294,7 @@ impl Verdict {
         }
     }
 
-    /// Says why flyteconsole and flyteadmin were not held against each other.
+    /// Adds why it could not be checked whether flyteadmin allows flyteconsole.
     fn add_not_checked(&mut self, reason: &str, place: Place, settings: &Settings) {
         self.add_not_judged(
             format!("could not check whether flyteadmin allows flyteconsole's origin: {reason}"),
@@ -303,7 +303,7 @@ impl Verdict {
         );
     }
 
-    /// Says that something is left unjudged: a violation where the settings want the pair checked.
+    /// Adds that something was not checked: a violation if the settings require the check.
     fn add_not_judged(&mut self, text: String, place: Place, settings: &Settings) {
         if settings.requires_cross_check() {
             let mend = "resolve this, or set requireCrossCheck: false in the policy's settings".to_owned();

@@ -16,20 +16,20 @@ use crate::{
 /// Where browsers load a console from.
 #[derive(Debug)]
 pub(super) struct Page {
-    /// Its origin. Two where a route has no TLS for the host: a load balancer before it may have, and then it is https.
+    /// Its origins. A route without TLS for the host has two: a load balancer in front of it may have TLS, and then it is https.
     pub(super) origins: Vec<Origin>,
-    /// What says so.
+    /// The route or setting.
     pub(super) from: String,
 }
 
-/// What goes on for those that are not known.
+/// What to do about pages that are not known.
 const NAME_THEM: &str = "set consoleOrigins to flyteconsole's origin";
 
-/// The pages of the consoles with these labels in a namespace, and why there may be more of them.
+/// The pages of the consoles with these labels in a namespace, and why there may be more.
 ///
 /// # Errors
 ///
-/// Why none is known.
+/// Why no page is known.
 pub(super) fn of(
     others: &Others,
     settings: &Settings,

@@ -1,4 +1,4 @@
-//! Whether flyteadmin lets a console in: the origins that browsers load it from, against flyteadmin's CORS.
+//! Whether flyteadmin allows a console: compares the origins that browsers load it from with flyteadmin's CORS.
 
 use std::collections::BTreeSet;
 
@@ -18,9 +18,9 @@ use crate::{
     workload::Labels,
 };
 
-/// A console, and what it calls.
+/// A console, and the origin that it calls.
 pub(super) struct Console<'c> {
-    /// As people name it.
+    /// Its name in messages.
     pub(super) title: &'c str,
     pub(super) namespace: &'c str,
     /// The labels of its pods.
@@ -29,9 +29,9 @@ pub(super) struct Console<'c> {
     pub(super) calls: &'c Origin,
 }
 
-/// A console that browsers refuse to call flyteadmin for.
+/// A console whose calls to flyteadmin are blocked by browsers.
 pub(super) struct CutOff {
-    /// What decides it, where that is in the ConfigMap of the request.
+    /// The place of the deciding option, if it is in the ConfigMap of the request.
     pub(super) place: Option<Place>,
     /// The ConfigMaps that flyteadmin reads, in its namespace.
     pub(super) config_maps: Vec<String>,
@@ -39,11 +39,11 @@ pub(super) struct CutOff {
     pub(super) mend: String,
 }
 
-/// Holds a console against flyteadmin.
+/// Checks whether flyteadmin allows a console.
 ///
 /// # Errors
 ///
-/// Why that cannot be done, or not wholly.
+/// Why that cannot be checked, or not completely.
 pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> Result<Option<CutOff>, String> {
     let Console { namespace, labels, calls, .. } = console;
     if calls.is_loopback() && settings.console_origins.is_none() {
@@ -108,7 +108,7 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
                 ));
             }
         }
-        // What nobody seems to say, a file that is not seen may say.
+        // An option that nothing seems to set may be set in a file that is not read.
         let is_said = |why: &Answer| admin.doubt.is_none() || why.place().is_some();
         if let Some(((route, cors), (page, _))) = front.first().zip(refused.first()) {
             doubt = Some(format!(
@@ -123,11 +123,11 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
     doubt.map_or(Ok(None), Err)
 }
 
-/// Holds a console that calls people's own machines against flyteadmin: who forwards ports to flyteadmin does so to flyteconsole.
+/// Checks a console that calls the user's own machine: who forwards ports to flyteadmin also forwards them to flyteconsole.
 ///
 /// # Errors
 ///
-/// Why it may not be let in there.
+/// Why flyteadmin may not allow it there.
 fn forwarded(console: &Console, others: &Others, settings: &Settings) -> Result<(), String> {
     let Console { namespace, labels, calls, .. } = console;
     if let Ok((pages, _)) = pages::of(others, settings, namespace, *labels)
@@ -149,12 +149,12 @@ fn forwarded(console: &Console, others: &Others, settings: &Settings) -> Result<
     admin.doubt.clone().map_or(Ok(()), Err)
 }
 
-/// The namespace of the flyteadmin that a console calls: that of the settings, the console's own where a flyteadmin runs there,
-/// or the one that routes lead to from the host that it calls.
+/// The namespace of the flyteadmin that a console calls: the one in the settings, the console's own if a flyteadmin runs there, or
+/// the one that routes for the called host lead to.
 ///
 /// # Errors
 ///
-/// There is none, or more than one.
+/// No flyteadmin is found, or more than one.
 fn admin_namespace(console: &Console, others: &Others, settings: &Settings) -> Result<String, String> {
     let Console { namespace, calls, .. } = console;
     if let Some(said) = settings.says_admin_namespace() {
@@ -166,7 +166,7 @@ fn admin_namespace(console: &Console, others: &Others, settings: &Settings) -> R
         return Err(reason.clone());
     }
     let others = others.everywhere();
-    // Where that is not known, the settings can say it.
+    // If the routes are unreadable, the settings can name it.
     let mut found = routes::namespaces(&others, None, calls.host()).unwrap_or_default();
     found.retain(|namespace| {
         let is_led = |hosts: routes::Hosts| hosts.named.iter().any(|host| host.name == calls.host());
@@ -189,16 +189,16 @@ fn admin_namespace(console: &Console, others: &Others, settings: &Settings) -> R
     }
 }
 
-/// What answers CORS in front of flyteadmin on the host that a console calls, each with the route that says so. Nothing where a route
-/// does not: of two it may be the one that browsers are led by.
+/// The CORS that is answered in front of flyteadmin on the host that a console calls, each with its route. Empty if one of the
+/// routes answers no CORS, since browsers may come through that one.
 fn front(others: &Others, namespace: &str, calls: &Origin) -> Vec<(String, Cors)> {
     let named = admin::hosts(others, namespace).map(|hosts| hosts.named).unwrap_or_default();
     let led = named.into_iter().filter(|host| host.name == calls.host());
     led.map(|host| Some((host.route, host.cors?))).collect::<Option<_>>().unwrap_or_default()
 }
 
-/// Why a console may not find flyteadmin at all: routes lead there, but not from the host that it calls, which is its own
-/// where it is told none. Nothing where that cannot be told.
+/// Why a console may not reach flyteadmin at all: routes lead to flyteadmin, but not from the host that the console calls, which is
+/// its own if no address is set. `None` if they do, or if that is not known.
 pub(super) fn lost(
     namespace: &str,
     labels: Option<&Labels>,
@@ -236,8 +236,8 @@ pub(super) fn lost(
     ))
 }
 
-/// Why people cannot log in to a console that flyteadmin lets in: browsers keep flyteadmin's cookies from pages of other sites.
-/// Nothing where that cannot be told.
+/// Why users cannot log in to a console that flyteadmin allows: browsers do not send flyteadmin's cookies from pages of other
+/// sites. `None` if they can, or if that is not known.
 pub(super) fn no_login(console: &Console, others: &Others, settings: &Settings) -> Option<String> {
     let Console { namespace, labels, calls, .. } = console;
     let admin = others.admin(&admin_namespace(console, others, settings).ok()?);
@@ -257,7 +257,7 @@ pub(super) fn no_login(console: &Console, others: &Others, settings: &Settings) 
     ))
 }
 
-/// Whether something is said of the page's host with a port, so that the port of an Ingress is not the scheme's.
+/// Whether the page's host is used with a port somewhere, so that an Ingress may be reached at a port other than the scheme's.
 fn may_be_of_another_port(page: &Page, calls: &Origin, security: &Security) -> bool {
     let has_port = |origin: &Origin| origin.host() == page.origins[0].host() && origin.has_port();
     let listed = security.allowed_origins.iter().flat_map(|said| &said.value);
@@ -266,7 +266,7 @@ fn may_be_of_another_port(page: &Page, calls: &Origin, security: &Security) -> b
 
 fn cut_off(console: &Console, pages: &[&Page], why: Answer, admin: &Admin) -> Option<CutOff> {
     let origins = few(pages.iter().map(|page| page.origins[0].to_string()));
-    // All of them, to be pasted.
+    // All of them, ready to paste.
     let each: Vec<String> = pages.iter().map(|page| page.origins[0].to_string()).collect();
     let list = each.join(", ");
     let place = why.place();

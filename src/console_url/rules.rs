@@ -1,4 +1,4 @@
-//! What `flyte-console-url` can find.
+//! The findings of `flyte-console-url`.
 
 use crate::rule::rules;
 

@@ -1,4 +1,4 @@
-//! The consoles that run already, where a ConfigMap changes what they or flyteadmin are told.
+//! Checks the consoles that already run when a ConfigMap changes their options or flyteadmin's.
 
 use super::{
     console::is_flyteconsole,
@@ -19,16 +19,16 @@ use crate::{
 /// The ConfigMap that changes.
 #[derive(Clone, Copy)]
 pub(super) enum Changed<'r> {
-    /// One that consoles take their environment from.
+    /// A ConfigMap that consoles take their environment from.
     Consoles { name: &'r str },
-    /// One of flyteadmin's; `before` is the cluster with it as it was, where that is known.
+    /// A ConfigMap of flyteadmin's; `before` is the cluster before the change, if known.
     Admins { name: &'r str, before: Option<&'r Others<'r>> },
 }
 
-/// No flyteadmin has more consoles.
+/// No flyteadmin has more consoles than this.
 const MOST_CONSOLES: usize = 50;
 
-/// Adds the consoles in a namespace, or in all, that the change cuts off.
+/// Reports the consoles in a namespace, or in all, that the change cuts off.
 pub(super) fn judge(
     others: &Others,
     changed: Changed,
@@ -104,7 +104,7 @@ fn cut_off(
         Changed::Consoles { .. } => check(others),
         Changed::Admins { name, before } => {
             let cut_off = check(others)?.filter(|cut_off| cut_off.config_maps.iter().any(|read| read == name));
-            // What was cut off before is no reason to refuse a step towards mending it.
+            // A console that was already cut off must not block a step towards a fix.
             let was_cut_off = || before.is_some_and(|before| matches!(check(before), Ok(Some(_))));
             Ok(cut_off.filter(|_| !was_cut_off()))
         }

@@ -9,7 +9,7 @@ use crate::{
     view::view,
 };
 
-/// The settings as they are declared.
+/// The declared settings.
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         name: "allowHttp",
@@ -66,15 +66,15 @@ view! {
     pub(super) struct Settings<'a>: strict {
         /// The hosts that may be called over plain http.
         "allowHttp" => allow_http: Vec<Text<'a>>,
-        /// Whether the URL may have a path, which a proxy before flyteadmin takes away.
+        /// Whether the URL may have a path, which a proxy in front of flyteadmin removes.
         "allowPath" => allow_path: bool,
-        /// The origins that browsers load flyteconsole from; those of its Ingresses where absent.
+        /// The origins that browsers load flyteconsole from; if absent, those of its Ingresses and routes.
         "consoleOrigins" => pub(super) console_origins: Vec<Text<'a>>,
-        /// The namespace of flyteadmin; the console's own where absent.
+        /// The namespace of flyteadmin; if absent, the console's own, or the one that its calls lead to.
         "adminNamespace" => admin_namespace: Text<'a>,
-        /// Whether flyteconsole and flyteadmin are held against each other; true where absent.
+        /// Whether to check that flyteadmin allows flyteconsole; true if absent.
         "crossCheck" => cross_check: bool,
-        /// Whether what keeps them from being held against each other is a violation.
+        /// Whether it is a violation if that check cannot be made.
         "requireCrossCheck" => require_cross_check: bool,
     }
 }
@@ -97,12 +97,12 @@ impl<'a> Settings<'a> {
         self.admin_namespace.as_deref().unwrap_or(namespace)
     }
 
-    /// The namespace of flyteadmin, where the settings say it.
+    /// The namespace of flyteadmin, if the settings name it.
     pub(super) fn says_admin_namespace(&self) -> Option<&str> {
         self.admin_namespace.as_deref()
     }
 
-    /// Where the consoles are that call a flyteadmin in `namespace`: in a namespace, anywhere (`None`), or nowhere.
+    /// Where the consoles of a flyteadmin in `namespace` are: in one namespace, in any (`Some(None)`), or in none (`None`).
     pub(super) fn console_namespaces<'s>(&self, namespace: &'s str) -> Option<Option<&'s str>> {
         match self.admin_namespace.as_deref() {
             None => Some(Some(namespace)),

@@ -1,7 +1,7 @@
-//! What a person's browser can do with a value of `ADMIN_API_URL`.
+//! What a user's browser can do with a value of `ADMIN_API_URL`.
 //!
-//! flyteconsole glues paths to it, such as `/login` and `/api/v1`, and calls what comes out from the browser. Up to v1.10
-//! it takes the URL as it is; since v1.11 it takes the scheme off and uses that of its own page. Source:
+//! flyteconsole appends paths to it, such as `/login` and `/api/v1`, and calls the result from the browser. Up to v1.10 it uses
+//! the URL as it is; since v1.11 it replaces the scheme with that of its own page. Source:
 //! `website/env.js` and `packages/console/src/models/AdminEntity/utils.ts` of
 //! [flyteorg/flyteconsole](https://github.com/flyteorg/flyteconsole) v1.10.0, and `website/console/env/index.ts` of v1.11.0.
 
@@ -13,18 +13,18 @@ use crate::{
     verdict::Shortened,
 };
 
-/// Something that is wrong with the URL.
+/// A problem with the URL.
 pub(super) struct Fault {
     pub(super) rule: RuleName,
     pub(super) problem: String,
     pub(super) mend: String,
-    /// What to write in its place, where that is all there is to do.
+    /// What to write instead, if nothing else is needed.
     pub(super) instead: Option<String>,
 }
 
-/// What a value comes to.
+/// The result of reading a value.
 pub(super) struct Read {
-    /// The origin that browsers call, where there is one they can.
+    /// The origin that browsers call, if they can call it.
     pub(super) origin: Option<Origin>,
     pub(super) faults: Vec<Fault>,
 }
@@ -32,7 +32,7 @@ pub(super) struct Read {
 const WRITE_ADDRESS: &str = "set it to the address where browsers reach flyteadmin, e.g. https://flyte.example.com, or remove it \
                              if flyteconsole is on the same host";
 
-/// Reads a value that is not empty, of a console in a namespace.
+/// Reads a value that is not empty, for a console in a namespace.
 pub(super) fn read(text: &str, namespace: &str, settings: &Settings) -> Read {
     let shown = &shown(text);
     let (origin, part) = match Origin::read(text) {
@@ -57,7 +57,7 @@ pub(super) fn read(text: &str, namespace: &str, settings: &Settings) -> Read {
     let path = text.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]));
     let path = path.filter(|_| settings.allows_path() && !text.contains('@'));
     let path = path.and_then(|path| path.split(['?', '#']).next()).unwrap_or_default();
-    // Of what stands before the `@` no part is shown.
+    // Nothing from before the `@` is shown.
     let meant = origin.as_ref().filter(|_| !text.contains('@') || part == Some(Reason::User));
     let instead = meant.map(|origin| {
         let origin = if is_http { origin.over_https() } else { origin.clone() };
@@ -77,7 +77,7 @@ pub(super) fn read(text: &str, namespace: &str, settings: &Settings) -> Read {
             ""
         };
         let mend = format!("{mend}{may_be_meant}");
-        // Whether the path is meant, or https served, somebody must see first.
+        // Someone must first decide whether the path is intended, or set up https.
         let instead = instead.filter(|_| !is_http && (part != Some(Reason::Path) || settings.allows_path()));
         faults.push(Fault { rule, problem, mend, instead });
     }
@@ -92,7 +92,7 @@ pub(super) fn read(text: &str, namespace: &str, settings: &Settings) -> Read {
     Read { origin, faults }
 }
 
-/// What is wrong with a URL that has something an origin has not: the rule, and what happens.
+/// The rule and the problem for a URL that is not a plain origin, if that is wrong.
 fn judge(part: Reason, text: &str, shown: &str, settings: &Settings) -> Option<(RuleName, String)> {
     match part {
         Reason::UpperCase if !text.starts_with("http") => Some((
@@ -126,13 +126,13 @@ fn no_url(shown: &str) -> (RuleName, String) {
     (rules::NO_URL, format!("`{shown}` is not an http or https URL that browsers can call"))
 }
 
-/// What comes of a URL that more is glued to.
+/// The finding for a URL that paths cannot be appended to.
 fn glued(part: Reason, shown: &str) -> (RuleName, String) {
     let problem = format!("`{shown}` {part}: flyteconsole appends paths to it, so browsers call `{shown}/login`");
     (rules::MORE_THAN_ORIGIN, problem)
 }
 
-/// What a host is that browsers outside the cluster do not find.
+/// Describes a host that browsers outside the cluster cannot resolve.
 fn known_to_cluster_alone(origin: &Origin, namespaces: [&str; 2]) -> Option<&'static str> {
     let host = origin.host().strip_suffix('.').unwrap_or(origin.host());
     if !origin.has_name() || origin.is_loopback() {

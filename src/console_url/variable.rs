@@ -1,7 +1,7 @@
-//! Where a container's `ADMIN_API_URL` comes from, as Kubernetes decides it.
+//! Where a container's `ADMIN_API_URL` comes from, by the rules of Kubernetes.
 //!
-//! `env` comes before `envFrom`, and in both what stands later comes before what stands earlier; `$(VAR)` is expanded where
-//! the object's own `env` defines it. Source: `makeEnvironmentVariables` of
+//! `env` overrides `envFrom`, and in both a later entry overrides an earlier one; `$(VAR)` is expanded if the object's own
+//! `env` defines it. Source: `makeEnvironmentVariables` of
 //! [kubernetes/kubernetes](https://github.com/kubernetes/kubernetes) v1.35, `pkg/kubelet/kubelet_pods.go`.
 
 use std::collections::BTreeMap;
@@ -49,13 +49,13 @@ view! {
     }
 }
 
-/// What the variable is.
+/// The variable's value.
 pub(super) struct Said {
     pub(super) text: String,
-    /// Where the container says it, or what it takes it from, e.g. `spec.containers[0].env[1]`.
+    /// The entry of the container that sets it, e.g. `spec.containers[0].env[1]`.
     pub(super) path: String,
     pub(super) source: Option<Source>,
-    /// Whether it is put together from other variables, so that a program cannot replace it.
+    /// Whether it is expanded from other variables, so that no automatic edit can replace it.
     pub(super) is_expanded: bool,
 }
 
@@ -65,17 +65,17 @@ pub(super) struct Source {
     pub(super) key: String,
 }
 
-/// Why it is not known what the variable is.
+/// Why the variable's value is not known.
 pub(super) struct Unknown {
     pub(super) path: String,
     pub(super) reason: String,
 }
 
-/// What a container's variable is; `None` where it is not set, or empty, which is the same to flyteconsole.
+/// The value of a container's variable; `None` if it is not set or empty, which is the same to flyteconsole.
 ///
 /// # Errors
 ///
-/// The container's lists have other types than Kubernetes gives them.
+/// A list of the container has the wrong type.
 pub(super) fn said(
     placed: &Placed,
     namespace: &str,
@@ -108,7 +108,7 @@ pub(super) fn said(
     Ok(Ok(None))
 }
 
-/// Which of a container's lists of words may set the variable, or take it away, which is not read.
+/// Which of `command` and `args` may set or unset the variable. Their words are not interpreted.
 pub(super) fn overridden(placed: &Placed) -> Option<&'static str> {
     let lists = [("command", placed.container.command), ("args", placed.container.args)];
     let text = lists.map(|(_, words)| words.map_or("", RawValue::get)).concat();
@@ -122,7 +122,7 @@ pub(super) fn overridden(placed: &Placed) -> Option<&'static str> {
     lists.iter().find(|(_, words)| words.is_some_and(|words| sets(words.get()))).map(|(list, _)| *list)
 }
 
-/// Whether a container takes its variable, or may, from a ConfigMap.
+/// Whether a container takes its variable, or may take it, from a ConfigMap.
 ///
 /// # Errors
 ///
@@ -136,14 +136,14 @@ pub(super) fn takes_from(placed: &Placed, config_map: &str) -> Result<bool, Unju
     Ok(keys.chain(references).any(|name| name == config_map))
 }
 
-/// What the variable is set to, and where that comes from.
+/// A value of the variable, and its source.
 struct Value {
     text: String,
     source: Option<Source>,
     is_expanded: bool,
 }
 
-/// What an entry of `env` sets the variable to, if it does.
+/// The value that an entry of `env` gives the variable, if any.
 fn of_variable(
     variable: &Variable,
     said: &argv::Value,
@@ -167,14 +167,14 @@ fn of_variable(
     let (name, key) = (name.as_deref().unwrap_or_default(), key.as_deref().unwrap_or_default());
     match value(name, key, namespace, others)? {
         Looked::Up(value) => Ok(Some(value)),
-        // Then an earlier entry counts, or `envFrom`.
+        // An earlier entry counts then, or `envFrom`.
         _ if *optional == Some(true) => Ok(None),
         Looked::NoConfigMap => Err(not_there(namespace, name)),
         Looked::NoKey => Err(format!("{} has no {}", title(Listed::ConfigMap, namespace, name), Shortened(key))),
     }
 }
 
-/// What an entry of `envFrom` sets the variable to, if it does.
+/// The value that an entry of `envFrom` gives the variable, if any.
 fn of_source(
     EnvFrom { prefix, config_map, secret, .. }: &EnvFrom,
     namespace: &str,
@@ -190,7 +190,7 @@ fn of_source(
     };
     let name = name.as_deref().unwrap_or_default();
     if !settings.cross_checks() {
-        // The console's own ConfigMap is judged by itself.
+        // The console's own ConfigMap is checked by itself.
         return if is_consoles(name) { Ok(None) } else { Err("envFrom is not read with crossCheck: false".to_owned()) };
     }
     match value(name, key, namespace, others)? {
@@ -208,7 +208,7 @@ fn not_there(namespace: &str, config_map: &str) -> String {
     )
 }
 
-/// What a ConfigMap has under a key.
+/// The result of looking up a key in a ConfigMap.
 enum Looked {
     Up(Value),
     NoKey,
