@@ -17,7 +17,7 @@ use crate::{
 
 use super::rules;
 
-/// Judges a ConfigMap that Flyte 2's server reads; where none is seen, one that looks like it.
+/// Checks a ConfigMap that Flyte 2's server reads or, if no server is found, one that looks like it.
 pub(super) fn judge(request: &AdmissionRequest, host: &dyn Host, verdict: &mut Verdict) -> Result<(), Unjudged> {
     let requested = config_map::of(request)?;
     let Requested { name, object, may_have_files, .. } = &requested;
@@ -41,7 +41,7 @@ pub(super) fn judge(request: &AdmissionRequest, host: &dyn Host, verdict: &mut V
     }
     verdict.seen.judged();
     let mut config = Config::read(&files)?;
-    // Files are read as flyteadmin reads them, and it is named where that fails.
+    // Files are read as flyteadmin reads them, so faults name flyteadmin.
     for Fault { place, problem, mend, .. } in mem::take(&mut config.faults) {
         verdict.violations.push(Violation::new(
             rules::UNREADABLE_FILE,

@@ -1,4 +1,4 @@
-//! Who Flyte 2 takes its callers for: it believes headers, and verifies no token in them.
+//! How Flyte 2 identifies its callers: it trusts headers, and verifies no token in them.
 //!
 //! Source: `TrustForwardedIdentityHeaders` in `runs/config/config.go`, and `runs/service/identity.go` of
 //! [flyteorg/flyte](https://github.com/flyteorg/flyte) v2.0.43.
@@ -16,10 +16,10 @@ use crate::{
     workload::{Placed, Workload},
 };
 
-/// The headers that a proxy must not pass on from whoever calls.
+/// The headers that a proxy must not pass on from callers.
 const HEADERS: [&str; 3] = ["x-amzn-oidc-data", "x-amzn-oidc-identity", "authorization"];
 
-/// Whether a snippet for nginx removes all of them: `more_clear_input_headers`, or `proxy_set_header` to nothing.
+/// Whether an nginx snippet removes all of them: by `more_clear_input_headers`, or by an empty `proxy_set_header`.
 pub(super) fn removes_in_nginx(snippet: &str) -> bool {
     let lines = snippet.lines().map(|line| line.split('#').next().unwrap_or_default());
     let text = lines.collect::<Vec<_>>().join(" ").to_ascii_lowercase();
@@ -39,19 +39,19 @@ pub(super) fn removes_in_nginx(snippet: &str) -> bool {
     })
 }
 
-/// Whether headers, each with the value that a middleware of Traefik's gives it, are removed, all of them: their values are empty.
+/// Whether a Traefik middleware removes all of them: it sets each of these headers to an empty value.
 pub(super) fn removes_in_traefik(headers: &Members<'_, Text<'_>>) -> bool {
     let is_removed =
         |header: &&str| headers.iter().any(|(name, value)| name.eq_ignore_ascii_case(header) && value.is_empty());
     HEADERS.iter().all(is_removed)
 }
 
-/// Whether all of them are among those that a route removes.
+/// Whether a route removes all of them.
 pub(super) fn are_removed(removed: &[Text]) -> bool {
     HEADERS.iter().all(|header| removed.iter().any(|name| name.eq_ignore_ascii_case(header)))
 }
 
-/// Whether a server believes headers, as far as its configuration is seen: it does by default.
+/// Whether a server trusts the headers, as far as its configuration is known: it does by default.
 pub(super) fn believes(workload: &Workload, placed: &Placed, objects: &Objects, namespace: &str) -> bool {
     if is_told_not_to(placed) {
         return false;
@@ -66,14 +66,14 @@ fn read(workload: &Workload, placed: &Placed, objects: &Objects, namespace: &str
     admin::reading(objects, namespace, &files)
 }
 
-/// Whether a flag says so, which comes before the files.
+/// Whether a flag turns that off; flags override the files.
 fn is_told_not_to(placed: &Placed) -> bool {
     let words = |field, words| placed.list::<Text>(field, words).unwrap_or_default();
     let said = [words("command", placed.container.command), words("args", placed.container.args)].concat();
     said.iter().any(|word| &**word == "--runs.trustForwardedIdentityHeaders=false")
 }
 
-/// Judges whether others than the proxy can say who they are.
+/// Checks whether anything but the proxy can send these headers.
 pub(super) fn judge(
     workload: &Workload,
     placed: &Placed,

@@ -1,13 +1,13 @@
-//! `flyte2-exposure`: nobody reaches Flyte 2 but through something that asks who they are.
+//! `flyte2-exposure`: Flyte 2 is reachable only through something that authenticates callers.
 //!
-//! Flyte 2 authenticates nobody, takes identities from headers without verifying them, and lets in the pages of every website.
-//! So what leads to it must ask: routes, by their controller or by a policy of the gateway or the mesh; Services and ports of the
-//! node lead around that.
+//! Flyte 2 authenticates nobody, takes identities from headers without verifying them, and allows the pages of every website.
+//! So everything that leads to it must authenticate: routes do, by their controller or by a policy of the gateway or the mesh;
+//! Services and ports of the node bypass that.
 //!
-//! Judged: Ingress, HTTPRoute, GRPCRoute and OpenShift's Route, and of other kinds of routes that they lead there; Service; workloads that run Flyte 2's server or its console; its
-//! ConfigMaps; its ClusterRole. Which pods are Flyte 2's, their command line and their image say. What came before the Deployment
-//! that it leads to is judged with that. Not judged: Flyte 1; an UPDATE of an object that is being deleted; Services and routes that
-//! the settings name.
+//! Checked: Ingress, HTTPRoute, GRPCRoute and OpenShift's Route, and for other kinds of routes only whether they lead there;
+//! Service; workloads that run Flyte 2's server or its console; its ConfigMaps; its ClusterRole. Command lines and images show
+//! which pods are Flyte 2's. Objects that are created before the Deployment they lead to are checked with it. Not checked: Flyte 1;
+//! an UPDATE of an object that is being deleted; Services and routes that the settings name.
 //!
 //! Source: `manager/cmd/main.go`, `runs/config/config.go` and `charts/flyte-binary` of
 //! [flyteorg/flyte](https://github.com/flyteorg/flyte) v2.0.43.
@@ -47,7 +47,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Flyte2Exposure;
 
-/// The policy as it is declared.
+/// The policy's declaration.
 pub const DECLARED: Declared = Declared {
     policy: &Flyte2Exposure,
     variant_of: None,
@@ -71,7 +71,7 @@ pub const DECLARED: Declared = Declared {
     most_bytes: 580_000,
 };
 
-/// The kind of a route or a Service, if it is one.
+/// The kind, if it is that of a route or a Service.
 fn listed(kind: &Kind) -> Option<Listed> {
     route::KINDS.into_iter().chain([Listed::Service]).find(|listed| listed.is(kind))
 }
@@ -80,7 +80,7 @@ fn is_cluster_role(kind: &Kind) -> bool {
     (kind.group(), kind.name()) == ("rbac.authorization.k8s.io", "ClusterRole")
 }
 
-/// Whether a path leads to nothing but what clients must reach before they have logged in. One with `..` or a regular expression may
+/// Whether a path leads only to what clients must reach before they log in. One with `..` or a regular expression may
 /// lead elsewhere.
 fn is_for_everybody(path: &str) -> bool {
     const PATHS: [&str; 3] = ["/.well-known", "/flyteidl2.auth.AuthMetadataService", "/healthz"];
@@ -148,14 +148,14 @@ view! {
     }
 }
 
-/// What the policy finds, not yet at a place.
+/// A finding without a place.
 enum Found {
     Wrong(RuleName, String, String),
     Worth(RuleName, String),
 }
 
 impl Verdict {
-    /// Adds what was found, at a place.
+    /// Adds a finding at a place.
     fn add(&mut self, found: Found, place: &Place) {
         match found {
             Found::Wrong(rule, problem, mend) => {
@@ -166,7 +166,7 @@ impl Verdict {
     }
 }
 
-/// Judges a Service or a route that leads to Flyte 2.
+/// Checks a Service or a route that leads to Flyte 2.
 fn judge_way(
     kind: Listed,
     request: &AdmissionRequest,
@@ -203,7 +203,7 @@ fn judge_way(
     let (mut leads, mut fault) = (false, None);
     let known = namespaces.into_iter().try_for_each(|of_flyte| {
         server::each(&objects, of_flyte, |_, workload, placed, ports| {
-            // What is wrong for one is wrong for the next, and is said once.
+            // The next server has the same findings: report them once.
             if leads || fault.is_some() {
                 return Ok(());
             }
@@ -245,7 +245,7 @@ fn judge_way(
     Ok(())
 }
 
-/// Says of a route of a kind that is not read that it leads to Flyte 2.
+/// Adds a finding for a route of a kind that is not read, if it leads to Flyte 2.
 fn judge_unread(
     request: &AdmissionRequest,
     settings: &Settings,
@@ -255,7 +255,7 @@ fn judge_unread(
     let object = request.object()?;
     let metadata = admission::read::<Object>(object)?.metadata.unwrap_or_default();
     let named = (request.namespace(), metadata.name.as_deref().unwrap_or_default());
-    // What leads here is not known where the Deployments are not, and is said of the other kinds.
+    // If the Deployments are not known, the other kinds of routes report it.
     if let Ok(Some(found)) = unread::found(named, object, settings, &Objects::beside(host)) {
         verdict.seen.judged();
         verdict.add(found, &Place::at("spec"));
@@ -268,7 +268,7 @@ fn is_reached_from_outside(spec: &ServiceSpec) -> bool {
         || spec.external.as_ref().is_some_and(|addresses| !addresses.is_empty())
 }
 
-/// What is found of a Service that leads to Flyte 2.
+/// The finding for a Service that leads to Flyte 2.
 fn of_service(name: &str, spec: &ServiceSpec, leads_to: LeadsTo, settings: &Settings, mesh: &Mesh) -> Option<Found> {
     if !is_reached_from_outside(spec) || mesh.asks || settings.is_authenticated(name) {
         return None;
@@ -283,8 +283,8 @@ fn of_service(name: &str, spec: &ServiceSpec, leads_to: LeadsTo, settings: &Sett
     Some(Found::Wrong(rules::OPEN_SERVICE, problem, mend.to_owned()))
 }
 
-/// What is found of the Services and routes that lead to pods with these labels, with their titles. Those that cannot be read are
-/// refused by themselves.
+/// The findings for the Services and routes that lead to pods with these labels, with their titles. Unreadable ones are rejected
+/// on their own.
 fn of_ways(
     objects: &Objects,
     namespace: &str,
@@ -305,7 +305,7 @@ fn of_ways(
         Ok(())
     })?;
     for kind in route::KINDS {
-        // Those of Gateway API lead to other namespaces too.
+        // Routes of Gateway API lead to other namespaces too.
         let of = Some(namespace).filter(|_| !matches!(kind, Listed::HttpRoute | Listed::GrpcRoute));
         objects.each(kind, of, |found| {
             let route = match Route::of((kind, &found.namespace, &found.name), &found.object, &backends, objects) {
@@ -326,7 +326,7 @@ fn judge_cluster_role(request: &AdmissionRequest, verdict: &mut Verdict) -> Resu
     let rules = admission::read::<ClusterRole>(object)?.rules.unwrap_or_default();
     let names = |list: &Option<Vec<Text>>, wanted: &str| list.iter().flatten().any(|item| &**item == wanted);
     let has = |list: &Option<Vec<Text>>, wanted: &str| names(list, wanted) || names(list, "*");
-    // What Flyte 2 keeps its actions in, and nobody else.
+    // Flyte 2 keeps its actions in this resource, and nobody else does.
     if !rules.iter().any(|rule| names(&rule.groups, "flyte.org") && has(&rule.resources, "taskactions")) {
         return Ok(());
     }

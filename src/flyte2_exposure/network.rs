@@ -1,6 +1,6 @@
 //! NetworkPolicies: whether they close Flyte 2's ports to all but some pods.
 //!
-//! Those that select a pod add up: what one of them lets in is let in. A pod that none selects is open to every other.
+//! Policies that select a pod add up: traffic that one of them allows is allowed. A pod that none selects is open to all.
 //!
 //! Source: the [reference of NetworkPolicy](https://kubernetes.io/docs/reference/kubernetes-api/policy-resources/network-policy-v1/).
 
@@ -39,12 +39,12 @@ view! {
     }
 }
 
-/// Whether the NetworkPolicies of a namespace close pods with these labels to all but some; `None` where a selector of another
-/// kind leaves that open.
+/// Whether the NetworkPolicies of a namespace close pods with these labels to all but some pods; `None` if that depends on a
+/// selector that is not read.
 ///
 /// # Errors
 ///
-/// Why they are not known.
+/// Why the policies are not known.
 pub(super) fn closes(objects: &Objects, namespace: &str, labels: Option<&Labels>) -> Result<Option<bool>, String> {
     let (mut is_selected, mut is_open, mut may_be_selected) = (false, false, false);
     objects.each(Listed::NetworkPolicy, Some(namespace), |found| {
@@ -89,7 +89,7 @@ impl Peer<'_> {
         match (&self.block, &self.namespaces, &self.pods) {
             (Some(block), ..) => block.cidr.as_deref().is_some_and(|cidr| cidr.ends_with("/0")),
             (None, Some(namespaces), pods) => says_nothing(namespaces) && pods.as_ref().is_none_or(says_nothing),
-            // The pods of the namespace, tasks among them.
+            // The pods of the namespace, including tasks.
             (None, None, _) => false,
         }
     }

@@ -1,5 +1,5 @@
-//! Routes: Ingresses, those of Gateway API, and those of OpenShift. Whether what leads to Flyte 2 asks who calls, and what browsers
-//! get of its CORS.
+//! Routes: Ingresses, and those of Gateway API and OpenShift. Checks whether those to Flyte 2 authenticate callers, and what
+//! browsers get of its CORS.
 
 use serde_json::value::RawValue;
 
@@ -23,25 +23,25 @@ pub(super) const KINDS: [Listed; 4] = [Listed::Ingress, Listed::HttpRoute, Liste
 
 /// A route that leads to Flyte 2.
 pub(super) struct Route {
-    /// Where it leads from, as its `path`s say it; "" for everywhere.
+    /// The paths that it leads from; "" for everywhere.
     paths: Vec<String>,
     gate: Gate,
-    /// What makes its controller ask.
+    /// How to make its controller authenticate.
     how_to_ask: &'static str,
-    /// What makes its controller remove the headers of CORS; `None` where it does.
+    /// How to make its controller remove the CORS headers; `None` if it does.
     how_to_remove: Option<&'static str>,
-    /// Whether headers by which callers say who they are go through.
+    /// Whether headers that identify callers pass through.
     passes_identity: bool,
 }
 
-/// The header by which browsers know that a website is let in.
+/// The header that tells browsers which website is allowed.
 pub(super) const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";
 
-/// Why a route cannot be judged.
+/// Why a route cannot be checked.
 pub(super) enum Fault {
-    /// It cannot be read. No cluster takes it, and it is refused by itself.
+    /// It cannot be read. No cluster accepts it, and it is rejected on its own.
     Unreadable(Unjudged),
-    /// What may stand in front is not known, and why.
+    /// Why it is not known what is in front.
     NotKnown(String),
 }
 
@@ -58,11 +58,11 @@ impl From<String> for Fault {
 }
 
 impl Route {
-    /// A route as far as it leads to some Services; `None` where it leads to none.
+    /// Reads a route that leads to some Services; `None` if it leads to none.
     ///
     /// # Errors
     ///
-    /// It cannot be read, or what may stand in front is not known.
+    /// It cannot be read, or it is not known what is in front.
     pub(super) fn of(
         (kind, namespace, name): (Listed, &str, &str),
         object: &RawValue,
@@ -78,7 +78,7 @@ impl Route {
                 Self {
                     paths: route.backends().any(leads).then(|| route.path()).into_iter().collect(),
                     gate: Gate::OPEN,
-                    // What it does to headers of requests is not read, and it asks nobody.
+                    // It authenticates nobody, and what it does to request headers is not read.
                     passes_identity: true,
                     how_to_ask: "point it at an oauth-proxy in front of Flyte",
                     how_to_remove: (!is_removed).then_some(
@@ -138,7 +138,7 @@ impl Route {
         if paths.is_empty() {
             return Ok(None);
         }
-        // Where the path is another behind the controller, that it is for everybody says nothing.
+        // If the controller changes the path, a path for everybody proves nothing.
         let named = annotations.get(in_front::MIDDLEWARES);
         let middlewares = named.map(|names| in_front::of_middlewares(names, objects)).transpose()?;
         let middlewares = middlewares.as_ref();
@@ -172,7 +172,7 @@ impl Route {
             Front { annotations: &annotations, class, services: &services, middlewares, namespace, objects }.gate()?;
         let is_removed = removes_cors(&annotations, middlewares);
         let how_to_remove = (!is_removed).then_some(how_to_remove);
-        // AWS puts its own in the place of those that callers send, where it logs people in; where it verifies tokens, nobody says.
+        // If AWS logs users in, it replaces these headers from callers; if it verifies tokens, that is not documented.
         let asks = in_front::OF_AWS.iter().any(|annotation| annotations.get(annotation).is_some());
         let asks = asks || services.iter().any(|own| own.auth_type.is_some());
         let by_aws = class.is_none_or(|class| class.contains("alb")) && asks;
@@ -180,8 +180,8 @@ impl Route {
         Ok(Some(Self { paths, gate, how_to_ask, how_to_remove, passes_identity }))
     }
 
-    /// What is found of the route: whether something asks who calls, and what browsers get.
-    /// `believes` says whether Flyte 2 takes its callers for whom their headers say.
+    /// The findings for the route: whether something authenticates callers, and what browsers get.
+    /// `believes` returns whether Flyte 2 trusts the headers that identify callers.
     pub(super) fn found(
         &self,
         name: &str,
@@ -213,7 +213,7 @@ impl Route {
         found
     }
 
-    /// That nothing at the route asks who calls from some paths, or that it is not known whether something does.
+    /// The finding that callers of some paths are not authenticated, or that this is not known.
     fn unasked(&self, open: &[&str], mesh: &Mesh) -> Option<Found> {
         let Why { reason, mend } = match &self.gate {
             Gate::Asks => return None,
@@ -240,14 +240,14 @@ impl Route {
     }
 }
 
-/// Whether annotations have AWS do with a path's requests what leads to one of some Services.
+/// Whether annotations make AWS send a path's requests to one of some Services.
 /// Source: the guide of the [AWS Load Balancer Controller](https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/#actions).
 fn has_action(annotations: &Labels, name: &str, backends: &Backends) -> bool {
     let action = annotations.get(&format!("alb.ingress.kubernetes.io/actions.{name}")).unwrap_or_default();
     backends.names().any(|service| action.contains(&format!("\"{service}\"")))
 }
 
-/// Whether a controller may lead requests to another path than the one they were for.
+/// Whether a controller may change the path of requests.
 fn may_rewrite(annotations: &Labels, middlewares: Option<&Middlewares>) -> bool {
     middlewares.is_some_and(|middlewares| middlewares.may_rewrite)
         || annotations.iter().any(|(name, value)| match name {
@@ -259,10 +259,10 @@ fn may_rewrite(annotations: &Labels, middlewares: Option<&Middlewares>) -> bool 
         })
 }
 
-/// The annotation by which ingress-nginx takes directives.
+/// The annotation with directives for ingress-nginx.
 const SNIPPET: &str = "nginx.ingress.kubernetes.io/configuration-snippet";
 
-/// Whether annotations have a controller remove the header by which browsers know that a website is let in.
+/// Whether annotations make a controller remove the header that tells browsers which website is allowed.
 fn removes_cors(annotations: &Labels, middlewares: Option<&Middlewares>) -> bool {
     middlewares.is_some_and(|middlewares| middlewares.removes_cors)
         || annotations.iter().any(|(name, value)| match name {
@@ -274,13 +274,13 @@ fn removes_cors(annotations: &Labels, middlewares: Option<&Middlewares>) -> bool
         })
 }
 
-/// Whether annotations have a controller remove the headers by which callers say who they are.
+/// Whether annotations make a controller remove the headers that identify callers.
 fn removes_identity(annotations: &Labels, middlewares: Option<&Middlewares>) -> bool {
     middlewares.is_some_and(|middlewares| middlewares.removes_identity)
         || annotations.get(SNIPPET).is_some_and(identity::removes_in_nginx)
 }
 
-/// What is open by some paths, in words.
+/// What some paths open, in words.
 fn what_is_open(paths: &[&str]) -> String {
     let mut services: Vec<&str> = Vec::new();
     for path in paths {
@@ -292,7 +292,7 @@ fn what_is_open(paths: &[&str]) -> String {
             services.push(&service[..end]);
         }
     }
-    // Those that matter most come first.
+    // The most important ones come first.
     services.sort_by_key(|service| !matches!(*service, "RunService" | "SecretService" | "DataProxyService"));
     format!("call {}", few(services.iter().map(|service| (*service).to_owned())))
 }

@@ -1,4 +1,4 @@
-//! What `flyte2-exposure` can find.
+//! The findings of `flyte2-exposure`.
 
 use crate::rule::rules;
 

@@ -20,7 +20,7 @@ view! {
         "spec" => pub(super) spec: ServiceSpec<'a>,
     }
 
-    /// What it says.
+    /// Its spec.
     pub(super) struct ServiceSpec<'a> {
         "type" => pub(super) kind: Text<'a>,
         "externalIPs" => pub(super) external: Vec<Text<'a>>,
@@ -42,23 +42,23 @@ view! {
     }
 }
 
-/// The port that Flyte 2 serves people on, whether or not its container says so.
+/// The port of Flyte 2's API, whether or not its container declares it.
 const API: &str = "8090";
 
-/// Those that are for the cluster alone: its webhook, and what that remembers of Secrets.
+/// The ports for the cluster only: its webhook, and what that caches of Secrets.
 pub(super) const OF_CLUSTER: [&str; 2] = ["9443", "9444"];
 
 /// What a port leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LeadsTo {
-    /// All that Flyte 2 can do.
+    /// Everything that Flyte 2 can do.
     Api,
     /// What the API server and Flyte itself call.
     Webhook,
 }
 
 impl LeadsTo {
-    /// Where a port leads that Flyte 2 has whether or not a container says so.
+    /// What a port of Flyte 2 leads to, whether or not a container declares it.
     fn by_number(number: &str) -> Option<Self> {
         match number {
             API => Some(Self::Api),
@@ -66,7 +66,7 @@ impl LeadsTo {
         }
     }
 
-    /// What that is, and what anyone who gets there may do.
+    /// A description, with what anyone who gets there can do.
     pub(super) fn in_words(self) -> &'static str {
         match self {
             Self::Api => {
@@ -77,20 +77,20 @@ impl LeadsTo {
     }
 }
 
-/// A port that a container of the pod has.
+/// A port that a container of the pod declares.
 struct PodPort<'a> {
     place: Place,
     port: ContainerPort<'a>,
     leads_to: Option<LeadsTo>,
 }
 
-/// The ports of a pod that runs Flyte 2's server. Its containers share an address, so that each may declare another's.
+/// The ports of a pod that runs Flyte 2's server. Its containers share an address, so each may declare another's port.
 pub(super) struct Ports<'a>(Vec<PodPort<'a>>);
 
 impl<'a> Ports<'a> {
     /// # Errors
     ///
-    /// They have another type than Kubernetes gives them.
+    /// One of the lists has the wrong type.
     pub(super) fn of(workload: &Workload<'a>, server: &Placed<'_, 'a>) -> Result<Self, Unjudged> {
         let own: Vec<ContainerPort> = server.list("ports", server.container.ports)?;
         let leads_to = |number: &str| {
@@ -109,19 +109,19 @@ impl<'a> Ports<'a> {
         Ok(Self(ports))
     }
 
-    /// The ports of the node that lead to it, each with its place in the pod.
+    /// The ports of the node that lead to Flyte 2, each with its place in the pod.
     pub(super) fn of_node(&self) -> impl Iterator<Item = (&Place, &str, LeadsTo)> {
         let of_node = self.0.iter().filter_map(|own| Some((&own.place, own.port.host?.get(), own.leads_to?)));
         of_node.filter(|(_, port, _)| *port != "0" && *port != "null")
     }
 
-    /// Where a port of a Service leads, unless that is to a proxy beside it.
+    /// What a Service's port leads to, unless that is a proxy beside Flyte 2.
     fn led_to(&self, port: &ServicePort) -> Option<LeadsTo> {
         // `SetDefaults_Service` of `pkg/apis/core/v1/defaults.go` in kubernetes/kubernetes.
         let target = port.target.filter(|target| !matches!(target.get(), "null" | "0" | "\"\""));
         let target = target.or(port.port).map_or("", RawValue::get);
         match target.strip_prefix('"') {
-            // The first of that name counts.
+            // The first one with that name counts.
             Some(name) => {
                 let name = Some(name.trim_end_matches('"'));
                 self.0.iter().find(|own| own.port.name.as_deref() == name)?.leads_to
@@ -133,7 +133,7 @@ impl<'a> Ports<'a> {
 }
 
 impl ServiceSpec<'_> {
-    /// Where it leads in pods with these labels, if anywhere.
+    /// What it leads to in pods with these labels, if anything.
     pub(super) fn leads_to(&self, labels: Option<&Labels>, ports: &Ports) -> Option<LeadsTo> {
         let mut led = self.ports_to(labels, ports).map(|(_, leads_to)| leads_to);
         let first = led.next()?;
@@ -151,27 +151,27 @@ impl ServiceSpec<'_> {
     }
 }
 
-/// A Service that leads to what Flyte 2 can do.
+/// A Service that leads to Flyte 2's API.
 pub(super) struct Backend {
     pub(super) name: String,
-    /// Its ports that do, by number and by name; none where all may.
+    /// Its ports that lead there, by number and by name; empty if all may.
     ports: Vec<String>,
-    /// What its annotation says to AWS of logins.
+    /// Its annotation for logins by AWS.
     pub(super) auth_type: Option<String>,
 }
 
-/// The Services of a namespace that lead to what Flyte 2 can do.
+/// The Services of a namespace that lead to Flyte 2's API.
 pub(super) struct Backends {
     pub(super) namespace: String,
     list: Vec<Backend>,
 }
 
 impl Backends {
-    /// Those that lead to pods with these labels, and those that are another name of one of them.
+    /// The Services that lead to pods with these labels, and the aliases of these Services.
     ///
     /// # Errors
     ///
-    /// Why they are not known.
+    /// Why the Services are not known.
     pub(super) fn of(
         objects: &Objects,
         namespace: &str,
@@ -180,7 +180,7 @@ impl Backends {
     ) -> Result<Self, String> {
         let (mut list, mut aliases): (Vec<Backend>, Vec<(String, String)>) = (Vec::new(), Vec::new());
         objects.each(Listed::Service, Some(namespace), |found| {
-            // One that cannot be read is refused by itself, and leads nowhere.
+            // One that cannot be read is rejected on its own, and leads nowhere.
             let Ok(Service { metadata, spec, .. }) = found.read::<Service>(Listed::Service) else { return Ok(()) };
             let spec = spec.unwrap_or_default();
             if let Some(name) = spec.alias_of.as_deref().filter(|_| spec.kind.as_deref() == Some("ExternalName")) {
@@ -213,7 +213,7 @@ impl Backends {
         Ok(Self { namespace: namespace.to_owned(), list })
     }
 
-    /// The Service of that name, if it leads there by a port, which is its number or its name; where none is named, by any.
+    /// The Service of that name, if it leads there by a port, given as number or name, or by any port if none is given.
     pub(super) fn find(&self, name: &str, port: Option<&str>) -> Option<&Backend> {
         let leads = |own: &&Backend| {
             own.name == name && port.is_none_or(|port| own.ports.is_empty() || own.ports.iter().any(|own| own == port))
@@ -226,12 +226,12 @@ impl Backends {
     }
 }
 
-/// Gives each container of a namespace's Deployments that runs Flyte 2's server to `each`, with the name of its Deployment, that
+/// Calls `each` for every container of a namespace's Deployments that runs Flyte 2's server, with the Deployment's name, the
 /// workload, and the ports of its pod.
 ///
 /// # Errors
 ///
-/// Why they are not known, or what `each` says.
+/// Why the Deployments are not known, or the error of `each`.
 pub(super) fn each(
     objects: &Objects,
     namespace: &str,

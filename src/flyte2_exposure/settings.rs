@@ -9,7 +9,7 @@ use crate::{
     view::view,
 };
 
-/// The settings as they are declared.
+/// The declared settings.
 pub(super) const SETTINGS: &[Setting] = &[Setting {
     name: "authenticated",
     label: "Authenticated elsewhere",
@@ -22,7 +22,7 @@ pub(super) const SETTINGS: &[Setting] = &[Setting {
 view! {
     /// The policy's settings, all optional.
     pub(super) struct Settings<'a>: strict {
-        /// The names of what is authenticated elsewhere.
+        /// The names of objects that are authenticated elsewhere.
         "authenticated" => authenticated: Vec<Text<'a>>,
     }
 }

@@ -1,5 +1,5 @@
-//! Routes of kinds that are not read: those of one controller alone, and of connections rather than requests. That one leads to
-//! Flyte 2 is said, so that nobody takes silence for approval.
+//! Routes of kinds that are not read: those of a single controller, and those for connections rather than requests. A notice says
+//! if one leads to Flyte 2, so that nobody takes silence for approval.
 
 use serde_json::value::RawValue;
 
@@ -20,12 +20,12 @@ const KINDS: [(&str, &str); 6] = [
     ("traefik.io", "IngressRouteTCP"),
 ];
 
-/// Whether objects of this kind lead somewhere, and are not read.
+/// Whether this is a kind of routes that are not read.
 pub(super) fn is_kind(kind: &Kind) -> bool {
     KINDS.contains(&(kind.group(), kind.name()))
 }
 
-/// What is found of an object that names a Service of its namespace which leads to Flyte 2.
+/// The finding for an object that names a Service of its namespace which leads to Flyte 2.
 ///
 /// # Errors
 ///
@@ -40,7 +40,7 @@ pub(super) fn found(
     server::each(objects, namespace, |_, workload, _, ports| {
         let labels = workload.pod_labels();
         let backends = Backends::of(objects, namespace, labels, ports)?;
-        // By its name, or by that in the cluster's DNS.
+        // By its name, or by its name in the cluster's DNS.
         let is_named = |service: &&str| {
             [format!("\"{service}\""), format!("\"{service}.{namespace}")]
                 .iter()

@@ -1,4 +1,4 @@
-//! Workloads that run Flyte 2's server or its console: ports of the node, and the Services and routes that came before.
+//! Workloads that run Flyte 2's server or its console: ports of the node, and Services and routes that were created before.
 
 use super::{
     Found, identity, in_front, of_ways, rules,
@@ -24,7 +24,7 @@ view! {
     }
 }
 
-/// Judges the containers of a workload that run Flyte 2's server, or its console.
+/// Checks the containers of a workload that run Flyte 2's server, or its console.
 pub(super) fn judge(
     request: &AdmissionRequest,
     settings: &Settings,
@@ -45,7 +45,7 @@ pub(super) fn judge(
         verdict.seen.judged();
         let ports = Ports::of(&workload, &placed)?;
         judge_node_ports(&workload, &ports, settings, verdict)?;
-        // A controller makes it, and what is wrong beside it is said of that.
+        // A controller creates it, and findings about other objects are for its owner.
         if workload.is_controlled() {
             continue;
         }
@@ -74,7 +74,7 @@ fn judge_console(placed: &Placed, verdict: &mut Verdict) -> Result<(), Unjudged>
     Ok(())
 }
 
-/// Judges the ports of the node that lead to Flyte 2.
+/// Checks the ports of the node that lead to Flyte 2.
 fn judge_node_ports(
     workload: &Workload,
     ports: &Ports,
@@ -101,7 +101,7 @@ fn judge_node_ports(
     Ok(())
 }
 
-/// Judges what the cluster says beside the workload.
+/// Checks other objects in the cluster that affect the workload.
 fn judge_beside(
     workload: &Workload,
     placed: &Placed,
@@ -120,7 +120,7 @@ fn judge_beside(
         is_there |= other == name && request.kind().name() == "Deployment";
         Ok(())
     })?;
-    // An UPDATE may give the pods labels by which other Services lead there.
+    // An UPDATE may give the pods labels that other Services select.
     if !is_there || request.is_update() {
         let believes = || identity::believes(workload, placed, &objects, namespace);
         for (title, found) in of_ways(&objects, namespace, labels, ports, settings, &mesh, &believes)? {

@@ -37,12 +37,12 @@ view! {
     }
 }
 
-/// What the policies of Envoy Gateway say of a route: its own, or else those of the Gateways that it is attached to, all of which
-/// must ask. One that cannot be read is none: no cluster takes it.
+/// How Envoy Gateway's policies authenticate callers of a route: its own policies or, without any, those of all Gateways that
+/// it is attached to. One that cannot be read does not count: no cluster accepts it.
 ///
 /// # Errors
 ///
-/// Why they are not known.
+/// Why the policies are not known.
 pub(in crate::flyte2_exposure) fn of_route(
     (kind, namespace, name): (Listed, &str, &str),
     route: &gateway::Route,
@@ -50,7 +50,7 @@ pub(in crate::flyte2_exposure) fn of_route(
 ) -> Result<Gate, String> {
     let kind = kind.kind().1;
     let gateways = route.gateways(namespace);
-    // Of the route; and of each Gateway, by its listener and as a whole.
+    // For the route; and for each Gateway, by its listener and as a whole.
     let mut own = None;
     let mut of_gateways: Vec<[Option<bool>; 2]> = gateways.iter().map(|_| [None; 2]).collect();
     let (mut selects, mut missed) = (None, None);

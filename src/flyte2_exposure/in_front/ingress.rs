@@ -1,4 +1,4 @@
-//! Ingresses: what the annotations say to their controllers.
+//! Ingresses: authentication by annotations for their controllers.
 //!
 //! Sources: the annotations of [ingress-nginx](https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/),
 //! of the [AWS Load Balancer Controller](https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/),
@@ -7,38 +7,38 @@
 use super::{super::server::Backend, Annotated, Gate, MIDDLEWARES, Middlewares};
 use crate::{host::Listed, installation::objects::Objects, verdict::Shortened, workload::Labels};
 
-/// Whose annotations an Ingress has; where it names no class, those of any.
+/// Whether annotations of a controller count for an Ingress; without a class, those of any do.
 fn is_of(class: Option<&str>, controller: &str) -> bool {
     class.is_none_or(|class| class.contains(controller))
 }
 
-/// The annotations by which AWS asks who calls.
+/// The annotations that make AWS authenticate callers.
 pub(in crate::flyte2_exposure) const OF_AWS: [&str; 2] =
     ["alb.ingress.kubernetes.io/auth-type", "alb.ingress.kubernetes.io/jwt-validation"];
 
-/// The controllers whose annotations are known, as the names of their classes mostly have them.
+/// The controllers with known annotations, by the usual names of their classes.
 const CONTROLLERS: [&str; 6] = ["alb", "nginx", "haproxy", "traefik", "kong", "gce"];
 
-/// An Ingress that leads to Flyte 2, as far as its annotations may ask who calls.
+/// An Ingress that leads to Flyte 2, with what its annotations refer to.
 pub(in crate::flyte2_exposure) struct Front<'i> {
     pub(in crate::flyte2_exposure) annotations: &'i Labels<'i>,
-    /// The class of its controller. It may have any name: where it is no known controller's, annotations of one leave it open whether
-    /// they are read.
+    /// The class of its controller, which may have any name. If no known controller's name is in it, it is not known which
+    /// annotations count.
     pub(in crate::flyte2_exposure) class: Option<&'i str>,
     /// The Services of Flyte 2 that it leads to.
     pub(in crate::flyte2_exposure) services: &'i [&'i Backend],
-    /// What the middlewares come to that it names for Traefik.
+    /// The combined effect of the middlewares that it names for Traefik.
     pub(in crate::flyte2_exposure) middlewares: Option<&'i Middlewares>,
     pub(in crate::flyte2_exposure) namespace: &'i str,
     pub(in crate::flyte2_exposure) objects: &'i Objects<'i>,
 }
 
 impl<'i> Front<'i> {
-    /// Whether it asks.
+    /// Whether it authenticates callers.
     ///
     /// # Errors
     ///
-    /// Why it is not known which other Ingresses or middlewares there are.
+    /// Why the other Ingresses or the middlewares are not known.
     pub(in crate::flyte2_exposure) fn gate(&self) -> Result<Gate, String> {
         let class = self.class;
         let is_known = class.is_none_or(|class| CONTROLLERS.iter().any(|controller| class.contains(controller)));
@@ -51,12 +51,12 @@ impl<'i> Front<'i> {
         }
     }
 
-    /// The value of an annotation, if it has one.
+    /// The value of an annotation, if it is not empty.
     fn get(&self, name: &str) -> Option<&'i str> {
         self.annotations.get(name).filter(|value| !value.is_empty())
     }
 
-    /// What the annotations say to the controller of a class; to any where there is none.
+    /// The effect of the annotations on the controller of a class; on any controller without a class.
     fn of_class(&self, class: Option<&str>) -> Result<Gate, String> {
         if is_of(class, "alb")
             && let Some(gate) = self.of_alb()?
@@ -83,7 +83,7 @@ impl<'i> Front<'i> {
                     return Ok(Gate::NotKnown(format!("its {snippet}, which is not read")));
                 }
             }
-            // Another controller for nginx, by F5.
+            // Another controller for nginx, from F5.
             for of_f5 in ["nginx.org/basic-auth-secret", "nginx.com/jwt-key", "nginx.org/policies"] {
                 if self.get(of_f5).is_some() {
                     return Ok(Gate::NotKnown(format!("the controller that reads {of_f5}")));
@@ -112,10 +112,10 @@ impl<'i> Front<'i> {
         Ok(Gate::OPEN)
     }
 
-    /// What AWS does by the annotations; `None` where they say nothing of logins.
+    /// The effect of the annotations on AWS; `None` if they do not mention logins.
     fn of_alb(&self) -> Result<Option<Gate>, String> {
         let alb = |name: &str| self.get(&format!("alb.ingress.kubernetes.io/{name}"));
-        // `buildAuthConfig` of `pkg/ingress/model_build_listener_rules.go`: what the Service says comes before what the Ingress does.
+        // `buildAuthConfig` of `pkg/ingress/model_build_listener_rules.go`: the Service's annotation overrides the Ingress's.
         let logs_in = |auth_type: Option<&str>| matches!(auth_type, Some("oidc" | "cognito"));
         let of_service = |service: &&Backend| logs_in(service.auth_type.as_deref().or(alb("auth-type")));
         let has_login =
@@ -136,7 +136,7 @@ impl<'i> Front<'i> {
                 "set alb.ingress.kubernetes.io/auth-on-unauthenticated-request: authenticate",
             )));
         }
-        // `buildActions` of `pkg/ingress/model_build_actions.go` adds it to listeners for HTTPS alone.
+        // `buildActions` of `pkg/ingress/model_build_actions.go` adds it only to HTTPS listeners.
         let listens_to_http = match alb("listen-ports") {
             Some(ports) => ports.contains("\"HTTP\""),
             None => alb("certificate-arn").is_none(),
@@ -153,7 +153,7 @@ impl<'i> Front<'i> {
             };
             return Ok(Some(Gate::open("the load balancer's HTTP listener does not authenticate", mend)));
         };
-        // One of a group redirects for all of it.
+        // One Ingress of a group redirects for the whole group.
         let redirects = self.objects.find(Listed::Ingress, Some(self.namespace), |found| {
             let metadata = found.read::<Annotated>(Listed::Ingress).ok().and_then(|ingress| ingress.metadata);
             let annotations = metadata.and_then(|metadata| metadata.annotations).unwrap_or_default();
@@ -170,7 +170,7 @@ impl<'i> Front<'i> {
     }
 }
 
-/// Whether a snippet for nginx has a directive that asks who calls. What comes after `#` is a comment.
+/// Whether an nginx snippet has a directive that authenticates callers. Text after `#` is a comment.
 fn may_ask(snippet: &str) -> bool {
     const ASKING: [&str; 4] = ["auth_request", "auth_basic", "auth_jwt", "access_by_lua"];
     let mut lines = snippet.lines().map(|line| line.split('#').next().unwrap_or_default());

@@ -45,35 +45,35 @@ view! {
     }
 }
 
-/// What a source or an operation must be, by the names of its fields.
+/// The conditions for a source or an operation, by the names of its fields.
 type Lists<'a> = Members<'a, Option<Vec<Text<'a>>>>;
 
-/// What Istio's policies for some pods come to.
+/// The combined effect of Istio's policies on some pods.
 #[derive(Debug, Default)]
 pub(in crate::flyte2_exposure) struct Mesh {
-    /// Whether they ask who calls: a person, rather than the proxy of the mesh.
+    /// Whether they authenticate the caller: a person, not the proxy of the mesh.
     pub(in crate::flyte2_exposure) asks: bool,
-    /// Whether they let in none but some pods.
+    /// Whether they let in only some pods.
     pub(in crate::flyte2_exposure) closes: bool,
-    /// A policy that looks as if it asked, and why it does not ask everybody.
+    /// A policy that looks as if it authenticates, and why it does not for everybody.
     pub(in crate::flyte2_exposure) missed: Option<String>,
 }
 
-/// What Istio's policies of a namespace say of pods with these labels. One that cannot be read is none: no cluster takes it.
+/// How a namespace's Istio policies affect pods with these labels. One that cannot be read does not count: no cluster accepts it.
 ///
 /// # Errors
 ///
-/// Why they are not known.
+/// Why the policies are not known.
 pub(in crate::flyte2_exposure) fn of_mesh(
     objects: &Objects,
     namespace: &str,
     labels: Option<&Labels>,
 ) -> Result<Mesh, String> {
-    // Without the mesh's proxy nobody reads them.
+    // Without the mesh's proxy they have no effect.
     if labels.and_then(|labels| labels.get("sidecar.istio.io/inject")) == Some("false") {
         return Ok(Mesh::default());
     }
-    // Of those that allow, a request needs but one; without any, all are let in.
+    // A request needs only one of those that allow; without any, all requests are allowed.
     let (mut allows, mut allow_all_ask, mut allow_all_close) = (false, true, true);
     let mut mesh = Mesh::default();
     objects.each(Listed::AuthorizationPolicy, Some(namespace), |found| {
@@ -127,14 +127,14 @@ pub(in crate::flyte2_exposure) fn of_mesh(
     Ok(mesh)
 }
 
-/// The fields of a source or an operation that say something, with what they list.
+/// The fields of a source or an operation that are set, with their lists.
 fn said<'l>(lists: &'l Lists) -> impl Iterator<Item = (&'l str, &'l [Text<'l>])> {
     let lists = lists.iter().map(|(name, list)| (&**name, list.as_deref().unwrap_or_default()));
     lists.filter(|(_, list)| !list.is_empty())
 }
 
 impl AuthorizationRule<'_> {
-    /// Whether a rule that lets in does so for none but those of which one of some fields says who they are, or where everybody may go.
+    /// Whether an ALLOW rule lets in only callers that one of some fields identifies, or leads only where everybody may go.
     fn lets_in(&self, fields: &[&str]) -> bool {
         let says_who = |from: &From| {
             from.source.as_ref().is_some_and(|source| said(source).any(|(name, _)| fields.contains(&name)))
@@ -158,7 +158,7 @@ impl AuthorizationRule<'_> {
             || has(Box::new(self.to.iter().flatten().map(is_harmless)))
     }
 
-    /// Whether a rule is for all requests but those to where everybody may go, and of sources says no more than these fields.
+    /// Whether a rule covers all requests, except to paths for everybody, and restricts sources by these fields at most.
     fn is_for_all(&self, fields: &[&str]) -> bool {
         let is_no_more = |from: &From| {
             from.source.as_ref().is_some_and(|source| said(source).all(|(name, _)| fields.contains(&name)))

@@ -1,4 +1,4 @@
-//! What stands in front of Flyte 2 and asks who calls: a controller by annotations, a gateway or a mesh by its policies.
+//! Authentication in front of Flyte 2: a controller's by annotations, a gateway's or a mesh's by policies.
 
 mod envoy;
 mod ingress;
@@ -14,18 +14,18 @@ pub(super) use crate::installation::ingress::MIDDLEWARES;
 
 use crate::{text::Text, view::view, workload::Labels};
 
-/// Whether something asks who calls.
+/// Whether something authenticates callers.
 #[derive(Debug, Clone)]
 pub(super) enum Gate {
     /// Something does.
     Asks,
     /// Nothing does.
     Open(Why),
-    /// What may ask, and is not seen.
+    /// Something that is not seen may.
     NotKnown(String),
 }
 
-/// Where it looks as if something asked: why it does not, and what mends that.
+/// Why something that looks like authentication is none, and how to fix that.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Why {
     pub(super) reason: Option<String>,
@@ -33,26 +33,26 @@ pub(super) struct Why {
 }
 
 impl Gate {
-    /// Nothing asks.
+    /// Nothing authenticates.
     pub(super) const OPEN: Self = Self::Open(Why { reason: None, mend: None });
 
     fn open(reason: impl Into<String>, mend: impl Into<String>) -> Self {
         Self::Open(Why { reason: Some(reason.into()), mend: Some(mend.into()) })
     }
 
-    /// Nothing asks, though something looks as if it did.
+    /// Nothing authenticates, though something looks as if it did.
     fn missed(missed: Option<String>) -> Self {
         Self::Open(Why { reason: missed.map(|missed| not_everybody(&missed)), mend: None })
     }
 }
 
-/// That what looks as if it asked does not ask everybody, and why.
+/// The text for something that does not authenticate everybody, and why.
 pub(super) fn not_everybody(missed: &str) -> String {
     format!("nothing in front authenticates every caller ({missed})")
 }
 
 view! {
-    /// What has annotations.
+    /// An object with annotations.
     pub(super) struct Annotated<'a> {
         "metadata" => pub(super) metadata: Annotations<'a>,
     }
@@ -62,7 +62,7 @@ view! {
         "annotations" => pub(super) annotations: Labels<'a>,
     }
 
-    /// What a policy is for.
+    /// The target of a policy.
     struct Target<'a> {
         "kind" => kind: Text<'a>,
         "name" => name: Text<'a>,

@@ -1,4 +1,4 @@
-//! Traefik's middlewares, as an Ingress names them.
+//! Traefik's middlewares that an Ingress names.
 //!
 //! Source: [Traefik's documentation](https://doc.traefik.io/traefik/middlewares/http/overview/).
 
@@ -16,18 +16,18 @@ view! {
     }
 }
 
-/// What the middlewares come to that an Ingress names for Traefik.
+/// The combined effect of the middlewares that an Ingress names for Traefik.
 pub(in crate::flyte2_exposure) struct Middlewares {
     pub(in crate::flyte2_exposure) gate: Gate,
-    /// Whether they remove the headers of CORS.
+    /// Whether they remove the CORS headers.
     pub(in crate::flyte2_exposure) removes_cors: bool,
-    /// Whether they remove the headers by which callers say who they are.
+    /// Whether they remove the headers that identify callers.
     pub(in crate::flyte2_exposure) removes_identity: bool,
-    /// Whether they may lead requests to another path.
+    /// Whether they may send requests to another path.
     pub(in crate::flyte2_exposure) may_rewrite: bool,
 }
 
-/// What the middlewares come to that an Ingress names for Traefik: `<namespace>-<name>@kubernetescrd`, with commas between.
+/// Reads the middlewares that an Ingress names for Traefik: `<namespace>-<name>@kubernetescrd`, separated by commas.
 pub(in crate::flyte2_exposure) fn of_middlewares(names: &str, objects: &Objects) -> Result<Middlewares, String> {
     let (mut asks, mut removes_cors, mut removes_identity, mut may_rewrite) = (false, false, false, false);
     let (mut unseen, mut missed) = (None, None);
