@@ -1,6 +1,6 @@
-//! Level `effective`: a container is judged by the user it will really have.
+//! Level `effective`: checks a container by the user that it will really have.
 //!
-//! A container's own field wins over the pod's, each by itself. Then, in this order:
+//! A container's own field overrides the pod's, each by itself. Then, in this order:
 //!
 //! | `runAsUser` | `runAsNonRoot` | what happens |
 //! | --- | --- | --- |
@@ -11,7 +11,7 @@
 //! | unset | true | fine: the kubelet refuses to start it as root |
 //! | unset | not true | the image decides: not proven |
 //!
-//! A pod that may run on Windows is judged as [`windows`] has it, too.
+//! A pod that may run on Windows is also checked as in [`windows`].
 //!
 //! Read: `hostUsers`; of the pod's and the container's `securityContext`: `runAsUser`, `runAsNonRoot`. Source:
 //! `verifyRunAsNonRoot` in `pkg/kubelet/kuberuntime/security_context_others.go` of
@@ -30,7 +30,7 @@ pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
     let (own, inherited) = (container.security_context(), pod.security_context());
     let non_root = Inherited::of(own.run_as_non_root, inherited.run_as_non_root);
     let on_windows = windows::judge(container, pod, &non_root);
-    // A pod that does not name its system and has a user of Windows is meant for Windows.
+    // A pod that does not name its system but has a Windows user is meant for Windows.
     if !pod.may_run_on_linux() || on_windows.is_some() && !pod.may_run_on_windows() {
         return on_windows;
     }

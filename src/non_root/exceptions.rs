@@ -1,7 +1,7 @@
 //! Containers that may be root.
 //!
-//! An exception excuses one container from being root or from not being proven otherwise, and nothing else: an init
-//! container, or a regular one where the settings say `container`. It excuses no container of that name in another list, no
+//! An exception only allows one container to be root, or not to be proven non-root. The container is an init
+//! container, or a regular one if the settings use `container`. It covers no container of that name in another list, no
 //! sidecar, and none with more than an ordinary [`sandbox`].
 //!
 //! Read: the container's `name`, `image`, `restartPolicy`; the object's name and labels; the namespace; what [`sandbox`] reads.
@@ -19,7 +19,7 @@ use crate::{
 };
 
 view! {
-    /// A container that may be root: one of the first two fields names it.
+    /// A container that may be root. One of the first two fields names it.
     pub(super) struct Exception<'a>: strict {
         /// The exact name of an init container.
         "initContainer" => init_container: Text<'a>,
@@ -27,9 +27,9 @@ view! {
         "container" => container: Text<'a>,
         /// The repositories its image may come from.
         "images" => images: Vec<Text<'a>>,
-        /// The workloads it may be in; any where absent.
+        /// The workloads it may be in; any if absent.
         "workloads" => workloads: Vec<Text<'a>>,
-        /// The namespaces it may be in; any where absent.
+        /// The namespaces it may be in; any if absent.
         "namespaces" => namespaces: Vec<Text<'a>>,
     }
 }
@@ -40,14 +40,14 @@ const CONTAINER: &str = "container";
 /// Why an exception does not apply to a container that it is meant for, and what to do about it.
 pub(super) struct Barred {
     pub(super) reason: String,
-    /// To follow what else can be done.
+    /// Written to follow other remedies.
     pub(super) remedy: String,
-    /// As of a [`Violation`](crate::verdict::Violation).
+    /// As in a [`Violation`](crate::verdict::Violation).
     pub(super) faults: Vec<u64>,
 }
 
 impl Exception<'_> {
-    /// The one exception the document makes.
+    /// The only exception in the "Security Overview".
     pub(super) fn documented() -> Exception<'static> {
         let texts = |texts: &[&'static str]| texts.iter().copied().map(Text::constant).collect();
         Exception {
@@ -58,7 +58,7 @@ impl Exception<'_> {
         }
     }
 
-    /// Whether the exception is meant for the container, by its name; and if so whether it applies, or why not.
+    /// Whether the exception applies to the container, or why not; `None` if it is for another name.
     pub(super) fn applies(
         &self,
         placed: &Placed,
@@ -89,7 +89,7 @@ impl Exception<'_> {
             return barred(format!("its image is not from {}", either(&self.images)), "correct its image");
         };
         if !includes(&self.workloads, |name| workload.is_named(name)) {
-            // A copy has none of its pod's labels, and a name that a controller made up is another one tomorrow.
+            // A copy lacks its pod's labels, and a name that a controller generated will change.
             let is_made = workload.is_controlled();
             let copy = match !workload.makes_pods() && !is_made {
                 true => "; for kubectl debug --copy-to, add --keep-init-containers=false",
@@ -110,7 +110,7 @@ impl Exception<'_> {
             let remedy = self.entry(container.name(), &image, "", "");
             return barred(format!("its image is not from {}", either(&self.images)), &remedy);
         }
-        // The exception is for root, and not for the node.
+        // The exception allows root, not access to the node.
         let extras = sandboxes.extras(placed);
         let Some(what) = extras.in_words() else { return Some(Ok(())) };
         let reason = format!("it has {what}, which Pod Security's \"baseline\" refuses");
@@ -118,13 +118,13 @@ impl Exception<'_> {
         Some(Err(Barred { reason, remedy: remedy.to_owned(), faults: extras.faults }))
     }
 
-    /// The list in which the container stands, and its name.
+    /// The container's list, and its name.
     fn named(&self) -> Option<(Role, &str)> {
         let init = self.init_container.as_deref().map(|name| (Role::Init, name));
         init.or(self.container.as_deref().map(|name| (Role::Regular, name)))
     }
 
-    /// The entry of the setting `exceptions` that would except a container: as this one, but for one field.
+    /// The entry of the setting `exceptions` that would cover a container: as this one, except for one field.
     fn entry(&self, container: &str, image: &Repository, field: &str, value: &str) -> String {
         let value = [Text::constant(value)];
         let lists = [("workloads", self.workloads.as_deref()), ("namespaces", self.namespaces.as_deref())];
@@ -139,14 +139,14 @@ impl Exception<'_> {
         format!("if you trust it, add {{{entry}}} to the exceptions setting; a list there replaces the default one")
     }
 
-    /// The name that the workload's pods would need to be excepted as well: they come to admission by themselves.
+    /// The name that the workload's pods lack but need for the exception: they are admitted on their own.
     pub(super) fn name_unknown_to_pods(&self, workload: &Workload) -> Option<&str> {
         let names = self.workloads.as_ref().filter(|_| workload.makes_pods())?;
         let are_known = names.iter().any(|name| workload.pods_are_named(name));
         names.iter().find(|name| !are_known && workload.is_named(name)).map(|name| &**name)
     }
 
-    /// What reading alone does not notice: values that can never have an effect.
+    /// Rejects values that can never have an effect, which reading alone accepts.
     pub(super) fn check(&self, path: &str) -> Result<(), InvalidSettings> {
         let refuse = |field: &str, problem: &str| Err(InvalidSettings::at(&format!("{path}.{field}"), problem));
         match [&self.init_container, &self.container].map(|name| name.as_deref().map(str::is_empty)) {
@@ -183,7 +183,7 @@ impl Exception<'_> {
     }
 }
 
-/// "a or b", to be read by a person.
+/// "a or b", for messages.
 fn either(names: &Option<Vec<Text>>) -> String {
     let names: Vec<&str> = names.iter().flatten().map(|name| &**name).collect();
     Shortened(&names.join(" or ")).to_string()
@@ -193,7 +193,7 @@ fn includes(names: &Option<Vec<Text>>, is: impl Fn(&str) -> bool) -> bool {
     names.as_ref().is_none_or(|names| names.iter().any(|name| is(name)))
 }
 
-/// The exception that applies to a container; else why the one meant for it does not.
+/// The exception that applies to a container, or why the one meant for it does not.
 pub(super) fn exception_for<'e, 'a>(
     exceptions: &'e [Exception<'a>],
     placed: &Placed,

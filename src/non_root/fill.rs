@@ -1,15 +1,15 @@
-//! Setting `fill`: a pod's security context gets the fields it lacks, before it is judged.
+//! Setting `fill`: adds fields that a pod's security context lacks, before the pod is checked.
 //!
-//! Nothing that somebody wrote is changed. An init container that an exception lets be root still may be: where the pod's
-//! new fields would make it another user's, it gets `runAsUser: 0` or `runAsNonRoot: false` of its own. `runAsNonRoot` is left
-//! out where another container is root by what somebody wrote: it would never start, in a user namespace neither.
+//! It changes nothing that somebody wrote. A container that an exception allows to be root stays root: if the pod's
+//! new fields would give it another user, it gets its own `runAsUser: 0` or `runAsNonRoot: false`. `runAsNonRoot` is not
+//! added if somebody made another container root: that one would never start, not even in a user namespace.
 //!
-//! Not filled in, since Kubernetes forbids or undoes it: Pods and Jobs that are there already, whose users cannot change;
-//! what a controller made but for its Pods and Jobs, since a Deployment makes ReplicaSets without end while none is as it
-//! wants it; Windows pods, which have no uids. Nor what is created with a uid: the API server gives it after it has asked
-//! whether to change an object, so that is Kubewarden's audit, or not going to be changed. All are judged as they are.
+//! Not filled in, since Kubernetes forbids or undoes it: existing Pods and Jobs, whose users cannot change; objects that a
+//! controller created, except its Pods and Jobs, since a Deployment makes ReplicaSets without end while none is as it
+//! wants it; Windows pods, which have no uids. Nor an object that is created with a uid: the API server sets the uid after
+//! mutation, so this is Kubewarden's audit, or will not be changed. All these are checked as they are.
 //!
-//! Read: what names the workload, and of the pod's `securityContext` whether the fields are there. Source: "the k8s manifest
+//! Read: the names of the workload, and whether the fields are in the pod's `securityContext`. Source: "the k8s manifest
 //! files define the overridden security context with the created user and group", "Security Overview"; [`flyte::USERS`].
 
 use std::fmt;
@@ -40,17 +40,17 @@ use crate::{
     workload::{Container, Placed, PodSpec, Workload},
 };
 
-/// What is filled in.
+/// The fields to add.
 #[derive(Debug)]
 pub(super) struct Fill<'a> {
-    /// By component; what Flyte's charts set where there is none.
+    /// By component; if empty, those of Flyte's charts.
     components: Vec<(Text<'a>, Fields<'a>)>,
-    /// Whether only `runAsNonRoot` is, as on OpenShift, which gives out uids and gids itself.
+    /// Whether only `runAsNonRoot` is added, as on OpenShift, which assigns uids and gids itself.
     leaves_ids: bool,
 }
 
 view! {
-    /// The fields of a pod's security context that can be filled in.
+    /// The fields of a pod's security context that can be added.
     pub(super) struct Fields<'a>: strict {
         "runAsNonRoot" => run_as_non_root: bool,
         "runAsUser" => run_as_user: Id,
@@ -60,9 +60,9 @@ view! {
     }
 }
 
-/// The component that stands for all.
+/// The key for all components.
 const EVERY: &str = "*";
-/// The key that is no component: with the value `unset` no ids are filled in.
+/// The key that is not a component: with the value `unset`, no ids are added.
 const RUN_AS_USER: &str = "runAsUser";
 const RUN_AS_NON_ROOT: &str = "runAsNonRoot";
 const PRESET: &str = "flyte";
@@ -71,19 +71,19 @@ const CHANGE_POLICIES: [&str; 2] = ["Always", "OnRootMismatch"];
 /// A field's name and its value as JSON.
 type Field = (&'static str, String);
 
-/// A request's object as it is once filled in.
+/// A request's object with the added fields.
 pub(super) struct Filled {
     /// As JSON.
     pub(super) object: String,
-    /// What is filled in.
+    /// What was added.
     pub(super) additions: Additions,
 }
 
-/// What is filled in, in words that [`Self::notices`] completes.
+/// Notices of what was added; [`Self::notices`] completes their texts.
 pub(super) struct Additions(Vec<Notice>);
 
 impl Additions {
-    /// What is filled in, or would be if the request were let in.
+    /// The notices of what was added, or would be if the request were allowed.
     pub(super) fn notices(self, is_let_in: bool) -> impl Iterator<Item = Notice> {
         self.0.into_iter().map(move |mut notice| {
             notice.text.push_str(if is_let_in {
@@ -100,7 +100,7 @@ impl Additions {
 }
 
 impl Fill<'_> {
-    /// The object with what it lacks; `None` where that is nothing.
+    /// The object with the fields it lacks; `None` if it lacks none.
     pub(super) fn filled(
         &self,
         request: &AdmissionRequest,
@@ -163,12 +163,12 @@ impl Fill<'_> {
         fields
     }
 
-    /// Whether a field is filled in at all.
+    /// Whether a field is added at all.
     fn fills(&self, name: &str) -> bool {
         !self.leaves_ids || name == RUN_AS_NON_ROOT
     }
 
-    /// What reading alone does not notice: values that this policy is against, or that do nothing.
+    /// Rejects values that this policy is against, or that do nothing, which reading alone accepts.
     pub(super) fn check(&self, groups: Groups) -> Result<(), InvalidSettings> {
         for (name, fields) in &self.components {
             let refuse = |field: &str, problem: &str| {
@@ -229,7 +229,7 @@ impl Fields<'_> {
     }
 }
 
-/// Whether a request's object can be filled in.
+/// Whether a request's object can be changed.
 fn can_change(request: &AdmissionRequest, workload: &Workload) -> bool {
     let makes_no_others = matches!(request.kind().name(), Pod::KIND | Job::KIND);
     let is_there = request.is_update();
@@ -238,13 +238,13 @@ fn can_change(request: &AdmissionRequest, workload: &Workload) -> bool {
     !workload.pod.may_run_on_windows() && (is_there || !has_uid) && is_allowed
 }
 
-/// Whether a container is root by what somebody wrote, and starts.
+/// Whether somebody made a container root, and it starts.
 fn is_root(container: &Container, pod: &PodSpec) -> bool {
     let (own, inherited) = (container.security_context(), pod.security_context());
     own.run_as_user.or(inherited.run_as_user) == Some(Id::ROOT) && own.run_as_non_root.is_none()
 }
 
-/// The fields that let a container be root under a pod with more fields, if it may be as it is.
+/// The fields that keep a container root when its pod gets more fields, if it may be root now.
 fn kept_root(container: &Container, pod: &PodSpec, more: &[Field]) -> Vec<Field> {
     let own = container.security_context();
     let inherited = pod.security_context();

@@ -1,4 +1,4 @@
-//! What is wrong with one container, or with one field of its pod, and what container and pod say together.
+//! Findings for one container or one field of its pod, and fields that containers inherit from their pod.
 
 use super::{exceptions::Barred, rules};
 use crate::{
@@ -13,13 +13,13 @@ pub(super) fn notice_at(path: String, container: &str, rule: RuleName, text: Str
     Notice { rule, place: Place { path, container: Shortened(container).to_string(), within: None }, text }
 }
 
-/// What is wrong with one container, or with one field of its pod.
+/// A problem with one container, or with one field of its pod.
 pub(super) struct Finding {
     pub(super) rule: RuleName,
     pub(super) problem: String,
     pub(super) mend: String,
     pub(super) edits: Vec<Edit>,
-    /// As of a [`Violation`].
+    /// As in a [`Violation`].
     pub(super) faults: Vec<u64>,
 }
 
@@ -31,13 +31,13 @@ impl Finding {
         Self { rule, problem: problem.to_owned(), mend: mend.to_owned(), edits: Vec::new(), faults }
     }
 
-    /// The finding with its mend for programs.
+    /// The finding with an automatic edit.
     pub(super) fn mended_by(mut self, below: &'static str, value: Scalar) -> Self {
         self.edits = vec![Edit { below, was: None, value: Some(value) }];
         self
     }
 
-    /// The finding whose mend begins with [`SET_USER`], with the user where Flyte's charts say which.
+    /// The finding whose `mend` begins with [`SET_USER`], with the user of Flyte's charts, if they set one.
     pub(super) fn mended_by_user(mut self, container: &Container) -> Self {
         let image = Repository::of(container.image());
         let Some((user, value)) = image.and_then(|image| flyte::user_of(&image)) else { return self };
@@ -49,7 +49,7 @@ impl Finding {
         self.mended_by("securityContext.runAsUser", Scalar::Number(user))
     }
 
-    /// Both findings of one container as one, under the rule of the first.
+    /// Joins both findings of one container under the rule of the first.
     pub(super) fn joined(first: Option<Self>, second: Option<Self>) -> Option<Self> {
         match (first, second) {
             (Some(first), Some(second)) => Some(Self {
@@ -66,7 +66,7 @@ impl Finding {
         }
     }
 
-    /// What is left of the finding for a container that may be root: that it can never start as root.
+    /// The part that still counts for a container that may be root: that it can never start as root.
     pub(super) fn despite_exception(mut self) -> Option<Self> {
         if self.rule != rules::NEVER_STARTS {
             return None;
@@ -76,7 +76,7 @@ impl Finding {
         Some(self.mended_by("securityContext.runAsNonRoot", Scalar::Bool(false)))
     }
 
-    /// The finding about a container that an exception was meant for.
+    /// The finding for a container whose exception does not apply.
     pub(super) fn without_exception(mut self, Barred { reason, remedy, faults }: Barred) -> Self {
         self.faults.extend(faults);
         self.problem.push_str(&format!(", and its exception does not apply: {reason}"));
@@ -84,14 +84,14 @@ impl Finding {
         self
     }
 
-    /// The finding about flyte-core's container for whose user no release of the chart has a value, with a patch that kustomize takes.
+    /// The finding for the flyte-core container whose user no value of the chart sets, with a patch for kustomize.
     pub(super) fn without_value(mut self, Workload { metadata, pod_path, .. }: &Workload) -> Self {
         let user = match self.edits.first().and_then(|edit| edit.value.as_ref()) {
             Some(Scalar::Number(user)) => user.to_string(),
             _ => "<uid>".to_owned(),
         };
         let name = Shortened(metadata.name.as_deref().unwrap_or_default());
-        // Kustomize reads what begins with a bracket as JSON.
+        // Kustomize parses a patch that begins with a bracket as JSON.
         self.mend.push_str(&format!(
             "; the chart has no value for this: use `flytewarden fix --fill --stdout -` as a Helm post-renderer, or in kustomize \
              set patches: \
@@ -119,7 +119,7 @@ impl<T> Inherited<T> {
         Self { is_from_pod: own.is_none() && pod.is_some(), value: own.or(pod) }
     }
 
-    /// Where the value stands, unless it is the container's own.
+    /// Where the value comes from, unless it is the container's own.
     pub(super) fn origin(&self) -> &'static str {
         if self.is_from_pod { " from the pod's securityContext" } else { "" }
     }

@@ -3,8 +3,8 @@
 //! Off by default: OpenShift gives containers a random uid in group 0. Groups mean nothing on Windows, and group 0 of a
 //! user namespace (`hostUsers: false`) is not the node's. An unset `runAsGroup` is left to the image.
 //!
-//! Read: `hostUsers`, what names the operating system; of the pod's and the container's `securityContext`: `runAsGroup`; of the
-//! pod's: `fsGroup`, `supplementalGroups`. Refused: 0. Source: "a new user group and user", "Security Overview",
+//! Read: `hostUsers`, the fields that name the operating system; of the pod's and the container's `securityContext`: `runAsGroup`;
+//! of the pod's: `fsGroup`, `supplementalGroups`. Rejected: 0. Source: "a new user group and user", "Security Overview",
 //! "Changes".
 
 use super::{
@@ -20,7 +20,7 @@ fn are_judged(pod: &PodSpec) -> bool {
     pod.may_run_on_linux() && !pod.has_own_users()
 }
 
-/// The groups the pod's own security context gives to every container, with the field.
+/// The groups that the pod's own security context gives to every container, with the fields.
 pub(super) fn judge_pod(pod: &PodSpec) -> impl Iterator<Item = (&'static str, Finding)> {
     let context = pod.security_context();
     let volumes = (are_judged(pod) && context.fs_group == Some(Id::ROOT)).then(|| {

@@ -1,15 +1,15 @@
-//! Setting `imageUser: check`: where `runAsUser` is not set, the image's own `USER` is asked for.
+//! Setting `imageUser: check`: if `runAsUser` is not set, the image's own `USER` is looked up.
 //!
 //! | the image's `USER` | with `runAsNonRoot: true` | without |
 //! | --- | --- | --- |
-//! | a number but 0 | runs | accepted, with a notice that only the image says so |
+//! | a number but 0 | runs | accepted, with a notice that only the image sets it |
 //! | 0, `root`, none | the kubelet never starts it | root |
 //! | a name | the kubelet never starts it: a name proves nothing | not proven |
 //! | another number | not proven | not proven |
 //! | not known | a notice | not proven, with the reason |
 //!
-//! Each image is asked for once. Not asked for: the images of containers that may be root, of Windows pods, and of those in a
-//! user namespace that may be root in there; at level `restricted` of those that it refuses whatever their image.
+//! Each image is looked up once. Not looked up: the images of containers that may be root, of Windows pods, and of pods in a
+//! user namespace that may be root there; at level `restricted`, those of containers that are rejected whatever their image.
 //!
 //! Read: the container's `image`, and of the host's answer `config.config.User`. Source: `verifyRunAsNonRoot` in
 //! `pkg/kubelet/kuberuntime/security_context_others.go` of [kubernetes/kubernetes](https://github.com/kubernetes/kubernetes),
@@ -52,24 +52,24 @@ view! {
     }
 }
 
-/// The user that an image names.
+/// The user that an image sets.
 #[derive(Clone)]
 enum User {
     Number(String),
-    /// With what the image says, which may be nothing.
+    /// With the image's text, if it has one.
     Root(Option<String>),
     Name(String),
-    /// A number that is no uid. Runtimes that have not been mended run some of them as root.
+    /// A number that is not a uid. Runtimes without a fix run some of them as root.
     NoUid(String),
 }
 
-/// The images that the host knows.
+/// The images that the host was asked for.
 pub(super) struct Images<'c> {
     host: &'c dyn Host,
     known: BTreeMap<String, Result<User, String>>,
 }
 
-/// What is said of a container once its image is known.
+/// The result for a container whose image is known.
 pub(super) type Said = (Option<Finding>, Option<Notice>);
 
 impl<'c> Images<'c> {
@@ -77,13 +77,13 @@ impl<'c> Images<'c> {
         Self { host, known: BTreeMap::new() }
     }
 
-    /// What is said of a container of which `finding` was said without its image.
+    /// Checks a container with its image; `finding` is the result without the image.
     pub(super) fn judge(&mut self, finding: Option<Finding>, placed: &Placed, pod: &PodSpec, level: Level) -> Said {
         let (own, inherited) = (placed.container.security_context(), pod.security_context());
         let non_root = Inherited::of(own.run_as_non_root, inherited.run_as_non_root);
         let is_non_root = non_root.value == Some(true);
         let is_set = own.run_as_user.or(inherited.run_as_user).is_some();
-        // Under `restricted` the image proves nothing, and a user namespace may hold its root.
+        // Under `restricted` the image proves nothing, and a user namespace may have its own root.
         let is_open = is_non_root || (level == Level::Effective && finding.is_some());
         if is_set || !pod.may_run_on_linux() || !is_open {
             return (finding, None);
@@ -150,7 +150,7 @@ impl<'c> Images<'c> {
     }
 }
 
-/// Of an index Kubewarden's host takes the image for its own platform, where there is one.
+/// For an index, Kubewarden's host takes the image of its own platform, if there is one.
 fn reason_of(refusal: &str) -> String {
     let is_index = refusal.to_ascii_lowercase().contains("image index");
     let refusal = Shortened(refusal);
@@ -159,7 +159,7 @@ fn reason_of(refusal: &str) -> String {
 
 const INDEX: &str = "it is a multi-platform image index, from which the host does not choose an image";
 
-/// The largest uid that Kubernetes takes.
+/// The largest uid that Kubernetes accepts.
 const MOST_UID: i64 = i32::MAX as i64;
 
 impl User {
@@ -175,7 +175,7 @@ impl User {
         };
         let user = configuration.config.and_then(|config| config.user);
         let written = user.as_deref().unwrap_or_default();
-        // As containerd: a group may follow, and whatever parses as a number is one.
+        // As in containerd: a group may follow, and any text that parses as a number is one.
         let name = written.split(':').next().unwrap_or_default();
         let shown = Shortened(written).to_string();
         Ok(match (name, name.parse::<i64>()) {

@@ -1,13 +1,13 @@
 //! `flyte-non-root`: Flyte's components run as a non-root user.
 //!
-//! Every init, regular and ephemeral container of a workload is judged, at one of two levels: `effective`, what will
-//! really happen, or `restricted`, what Pod Security Standards say. `exceptions` may be root; the document makes
-//! one. `groups` can be judged too, `imageUser` asks images for their users, and `fill` puts in what a pod lacks before it is
-//! judged.
+//! Every init, regular and ephemeral container of a workload is checked, at one of two levels: `effective`, what will
+//! really happen, or `restricted`, what Pod Security Standards require. `exceptions` may be root; the document makes
+//! one. On request, `groups` are checked too, `imageUser` looks up the users of images, and `fill` adds missing fields before
+//! the check.
 //!
-//! Judged: Pod and its subresource `ephemeralcontainers`, ReplicationController, Deployment, ReplicaSet, StatefulSet,
-//! DaemonSet, Job, CronJob, PodTemplate. Not judged: an UPDATE of an object that is being deleted, since refusing that
-//! would only keep it; other subresources, which cannot change a user.
+//! Checked: Pod and its subresource `ephemeralcontainers`, ReplicationController, Deployment, ReplicaSet, StatefulSet,
+//! DaemonSet, Job, CronJob, PodTemplate. Not checked: an UPDATE of an object that is being deleted, since rejecting it
+//! would only keep the object; other subresources, which cannot change a user.
 //!
 //! Source: Flyte's "Security Overview", "Using the Non-root User" and "Why override".
 
@@ -45,14 +45,14 @@ use crate::{
     workload::{self, Placed, Workload},
 };
 
-/// The policy `flyte-non-root`, as a module of its own or as the one that may ask for images.
+/// The policy `flyte-non-root`, as its own module or as the one that may look up images.
 #[derive(Debug)]
 pub struct NonRoot {
     name: &'static str,
     may_ask_for_images: bool,
 }
 
-/// The policy as it is declared.
+/// The policy's declaration.
 pub const DECLARED: Declared = Declared {
     policy: &NonRoot::POLICY,
     variant_of: None,
@@ -64,7 +64,7 @@ pub const DECLARED: Declared = Declared {
     most_bytes: 262_000,
 };
 
-/// The policy with leave to ask for images.
+/// The policy that may look up images.
 #[cfg(feature = "flyte-non-root-image-user")]
 pub const DECLARED_WITH_IMAGES: Declared = Declared {
     policy: &NonRoot::IMAGE_USER,
@@ -77,7 +77,7 @@ pub const DECLARED_WITH_IMAGES: Declared = Declared {
 impl NonRoot {
     /// The policy.
     pub const POLICY: Self = Self { name: "flyte-non-root", may_ask_for_images: false };
-    /// The policy with `imageUser: check`. Its module is another, since a host must be told to allow what it asks.
+    /// The policy with `imageUser: check`. It is a separate module, since a host must be told to allow its look-ups.
     #[cfg(feature = "flyte-non-root-image-user")]
     pub const IMAGE_USER: Self = Self { name: "flyte-non-root-image-user", may_ask_for_images: true };
 
@@ -185,7 +185,7 @@ fn judge_workload(
             other => {
                 #[cfg(feature = "flyte-non-root-image-user")]
                 let user = match &mut images {
-                    // What is wrong on Windows no image mends.
+                    // No image fixes a problem on Windows.
                     Some(images) if !windows::is_refused(placed.container, pod, settings.level()) => {
                         let (user, notice) = images.judge(user, &placed, pod, settings.level());
                         verdict.notices.extend(notice);
@@ -216,7 +216,7 @@ fn judge_workload(
     verdict
 }
 
-/// Judges what the pod's own security context says.
+/// Checks the pod's own security context.
 fn judge_pod(workload: &Workload, settings: &Settings, verdict: &mut Verdict) {
     let pod = &workload.pod;
     let mut refuse_field = |(field, finding): (&str, Finding)| {
@@ -230,14 +230,14 @@ fn judge_pod(workload: &Workload, settings: &Settings, verdict: &mut Verdict) {
         groups::judge_pod(pod).for_each(&mut refuse_field);
     }
     if !verdict.violations.is_empty() {
-        // What the pod gives it gives to each of its containers.
+        // The pod's fields apply to each of its containers.
         let containers = workload.containers().map(|placed| placed.container);
         let containers = containers.map(|container| verdict::hash((container.name(), container.image())));
         verdict.violations.rest_on_each(&containers.collect::<Vec<_>>());
     }
 }
 
-/// Whether a container runs a component of Flyte's, by its image or by the name it has in Flyte's charts.
+/// Whether a container runs a component of Flyte's, by its name in Flyte's charts, its image or its command.
 fn runs_flyte(placed: &Placed) -> bool {
     let image = Repository::of(placed.container.image()).map_or("", |repository| repository.name());
     let command = [placed.container.command, placed.container.args];
@@ -253,8 +253,8 @@ fn is_flytes(workload: &Workload) -> bool {
         || name.or(workload.label()).is_some_and(flyte::names_component)
 }
 
-/// Says once what a template for the pods of tasks leaves open, in place of refusing it: nothing runs by it, its containers are
-/// placeholders, and which user a task runs as is decided by the task's image.
+/// Adds one notice for what a template for the pods of tasks leaves open, instead of rejecting it: it runs nothing itself, its
+/// containers are placeholders, and the task's image decides which user a task runs as.
 fn leave_to_tasks(workload: &Workload, verdict: &mut Verdict) {
     let (open, refused): (Vec<_>, Vec<_>) =
         verdict.violations.take().into_iter().partition(|violation| violation.rule == rules::NOT_PROVEN_NON_ROOT);
@@ -273,7 +273,7 @@ fn not_needed(placed: &Placed) -> Notice {
     notice_at(placed.path(), placed.container.name(), rules::EXCEPTION_NOT_NEEDED, text)
 }
 
-/// Accepted as part of its workload, and then refused in each of its pods: a rollout that never ends.
+/// Accepted in its workload, and then rejected in each of its pods: a rollout that never ends.
 fn unknown_to_pods(placed: &Placed, name: &str) -> Notice {
     let text = format!(
         "its pods will be rejected, because they are not labeled as {0}; label the pod template app.kubernetes.io/name: {0}",

@@ -1,11 +1,11 @@
 //! Level `restricted`: the two user checks of Pod Security Standards "restricted", v1.35, and no process of the node.
 //!
 //! - `runAsNonRoot` is true in every container itself, or unset under a pod's true; an explicit false, on the pod or on
-//!   a container, is refused even where every container overrides it.
+//!   a container, is rejected even if every container overrides it.
 //! - `runAsUser` is not 0 anywhere, not even on a pod whose containers all override it.
 //!
-//! Both are waived for a pod in a user namespace (`hostUsers: false`). Windows pods are no exception. A process of the node
-//! (`hostProcess: true`), which no user makes harmless, is refused as by "baseline", which "restricted" contains.
+//! Both are waived for a pod in a user namespace (`hostUsers: false`). Windows pods are not exempt. A process of the node
+//! (`hostProcess: true`), which no user makes harmless, is rejected as in "baseline", which "restricted" includes.
 //!
 //! Read: `hostUsers`, and of the pod's and the container's `securityContext`: `runAsUser`, `runAsNonRoot`,
 //! `windowsOptions.hostProcess`. Source: `check_runAsNonRoot.go`, `check_runAsUser.go` and `check_windowsHostProcess.go` in
@@ -25,7 +25,7 @@ use crate::{
 
 const SET_NON_ROOT: &str = "set securityContext.runAsNonRoot: true";
 
-/// What the pod's own security context says that is refused whatever its containers say, with the field.
+/// The fields of the pod's own security context that are rejected whatever its containers set.
 pub(super) fn judge_pod(pod: &PodSpec) -> impl Iterator<Item = (&'static str, Finding)> {
     let context = pod.security_context();
     let waived = pod.has_own_users();
@@ -68,6 +68,6 @@ pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
         finding.mended_by("securityContext.runAsNonRoot", Scalar::Bool(true))
     });
     let finding = Finding::joined(root, not_proven)?;
-    // Users of Windows are no numbers, though "restricted" asks for one.
+    // Windows users are not numbers, though "restricted" asks for one.
     Some(if pod.may_run_on_windows() { Finding { edits: Vec::new(), ..finding } } else { finding })
 }

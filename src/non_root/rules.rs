@@ -1,4 +1,4 @@
-//! What `flyte-non-root` can find.
+//! The findings of `flyte-non-root`.
 
 use crate::rule::rules;
 

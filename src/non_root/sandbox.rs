@@ -1,18 +1,18 @@
-//! What ends an exception: whatever Pod Security's "baseline", v1.35, refuses of the container or of its pod.
+//! Ends an exception for anything that Pod Security's "baseline", v1.35, rejects in the container or in its pod.
 //!
-//! An exception is for uid 0 in an ordinary sandbox. Root with the host's namespaces, its files or more capabilities has the
-//! node, and whoever may create a pod chooses its labels.
+//! An exception is for uid 0 in an ordinary sandbox. Root with the host's namespaces, its files or more capabilities controls
+//! the node, and anyone who may create a pod chooses its labels.
 //!
-//! | refused | where |
+//! | rejected | where |
 //! | --- | --- |
 //! | `hostNetwork`, `hostPID`, `hostIPC`: true | pod |
 //! | `volumes[].hostPath` | pod |
 //! | `sysctls` beyond the safe ones | pod |
-//! | `privileged: true`, `capabilities.add` beyond the default set, `procMount` but in a user namespace | container |
+//! | `privileged: true`, `capabilities.add` beyond the default set, `procMount` outside a user namespace | container |
 //! | `ports[].hostPort`, `host` of probes and of lifecycle hooks | container |
 //! | `windowsOptions.hostProcess: true`, a `seccompProfile` or `appArmorProfile` that is neither the runtime's nor the node's, `seLinuxOptions` beyond the types for containers | pod, container |
 //!
-//! Read only where an exception is otherwise good, straight from the object: a table of fields, each with the values that it may
+//! Read only if an exception applies otherwise, straight from the object, by a table of fields and the values that each may
 //! have. A field of another type has none of them. Source: `policy/check_*.go` of level "baseline"
 //! in [kubernetes/pod-security-admission](https://github.com/kubernetes/pod-security-admission).
 
@@ -27,13 +27,13 @@ use crate::{
     workload::{Placed, Role, Workload},
 };
 
-/// A field, and the values it may have, null aside. The items of a list are `[]`.
+/// A field, and the values it may have besides null. `[]` stands for the items of a list.
 type Field = (&'static str, &'static [&'static str]);
 
 const POD: [Field; 4] =
     [("hostNetwork", OFF), ("hostPID", OFF), ("hostIPC", OFF), ("securityContext.sysctls.[].name", &SYSCTLS)];
 
-/// What a pod and a container have alike.
+/// The fields of both a pod and a container.
 const EITHER: [Field; 6] = [
     ("securityContext.windowsOptions.hostProcess", OFF),
     ("securityContext.seccompProfile.type", &PROFILES),
@@ -59,7 +59,7 @@ const CONTAINER: [Field; 13] = [
     ("lifecycle.preStop.tcpSocket.host", EMPTY),
 ];
 
-/// A container's, but in a user namespace.
+/// A container's field, except in a user namespace.
 const PROC_MOUNT: Field = ("securityContext.procMount", &["Default"]);
 
 const OFF: &[&str] = &["false"];
@@ -96,16 +96,16 @@ const SYSCTLS: [&str; 12] = [
     "net.ipv4.tcp_syncookies",
     "net.ipv4.tcp_wmem",
 ];
-/// The annotations that were AppArmor's fields before v1.30.
+/// AppArmor's annotations, which became fields in v1.30.
 const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 
-/// The sandboxes of a workload's containers. What they share is read once.
+/// The sandboxes of a workload's containers. Shared parts are read once.
 pub(super) struct Sandboxes<'w, 'a> {
     pub(super) workload: &'w Workload<'a>,
     pod: OnceCell<Pod<'w>>,
 }
 
-/// A pod, as its containers share it.
+/// The parts of a pod that its containers share.
 #[derive(Default)]
 struct Pod<'w> {
     extras: Extras,
@@ -113,7 +113,7 @@ struct Pod<'w> {
     lists: [Vec<&'w RawValue>; 2],
 }
 
-/// What makes a sandbox more than an ordinary one.
+/// Everything that makes a sandbox more than an ordinary one.
 #[derive(Clone, Default)]
 pub(super) struct Extras {
     /// The first few, e.g. `hostPID: true`.
@@ -125,12 +125,12 @@ pub(super) struct Extras {
     has_host_path: bool,
 }
 
-/// The most of them that are compared one by one with those of another version.
+/// The most extras that are compared one by one with those of another version.
 const MOST_FAULTS: usize = 100;
 const MOST_SHOWN: usize = 3;
 
 impl Extras {
-    /// Adds one, with what there is of it in the object.
+    /// Adds an extra, with its value in the object.
     fn add(&mut self, shown: String, value: &str) {
         self.count += 1;
         let fault = verdict::hash((&*shown, value));
@@ -143,7 +143,7 @@ impl Extras {
         }
     }
 
-    /// All of them in words; `None` where there are none.
+    /// All of them in words; `None` if there are none.
     pub(super) fn in_words(&self) -> Option<String> {
         let more = self.count - self.shown.len();
         let more = if more > 0 { format!(", and {more} more") } else { String::new() };
@@ -160,7 +160,7 @@ impl<'w, 'a> Sandboxes<'w, 'a> {
         Self { workload, pod: OnceCell::new() }
     }
 
-    /// What makes the sandbox of a container more than an ordinary one.
+    /// Everything that makes the sandbox of a container more than an ordinary one.
     pub(super) fn extras(&self, placed: &Placed) -> Extras {
         let Pod { extras, lists } = self.pod.get_or_init(|| self.pod());
         let mut extras = extras.clone();
@@ -171,7 +171,7 @@ impl<'w, 'a> Sandboxes<'w, 'a> {
         for fields in [&CONTAINER[..], proc_mount.as_slice(), &EITHER] {
             fields.iter().for_each(|field| add_others(&container, field, &mut extras));
         }
-        // Where it has the node's files it has them there.
+        // With the node's files, it also matters where they are mounted.
         if extras.has_host_path {
             let mounts = container.get("volumeMounts").map_or("", |mounts| mounts.get());
             extras.faults.push(verdict::hash(("volumeMounts", mounts)));
@@ -184,7 +184,7 @@ impl<'w, 'a> Sandboxes<'w, 'a> {
         let path: Vec<&str> = self.workload.pod_path.split('.').collect();
         let mut extras = Extras::default();
         let Some(pod) = edit::at(object, &path) else { return Pod::default() };
-        // The fields are looked up once: most are not there.
+        // Look up the fields only once: most are not there.
         let members = edit::members(pod);
         for fields in [&POD[..], &EITHER] {
             fields.iter().for_each(|field| add_others(&members, field, &mut extras));
@@ -193,7 +193,7 @@ impl<'w, 'a> Sandboxes<'w, 'a> {
         let volumes = members.get("volumes").and_then(|volumes| edit::items(volumes.get()));
         for volume in volumes.into_iter().flatten() {
             if edit::at(volume.get(), &["hostPath"]).is_some_and(|path| path != "null") {
-                // All of it: under its name containers have it.
+                // The whole volume, since containers use it by its name.
                 extras.add("volumes.hostPath".to_owned(), volume.get());
                 extras.has_host_path = true;
             }
@@ -209,14 +209,14 @@ impl<'w, 'a> Sandboxes<'w, 'a> {
     }
 }
 
-/// Adds the values of a field that it may not have, with the field's name.
+/// Adds the values that a field may not have, with the field's name.
 fn add_others(members: &BTreeMap<Text, &RawValue>, (path, allowed): &Field, extras: &mut Extras) {
     let (first, rest) = path.split_once('.').unwrap_or((path, ""));
     let Some(part) = members.get(first) else { return };
     let steps: Vec<&str> = rest.split('.').filter(|step| !step.is_empty()).collect();
     find(part.get(), &steps, &mut |value| {
         if !allowed.contains(&value.trim_matches('"')) {
-            // Of an object the name says enough to people.
+            // For an object, the name tells people enough.
             let is_object = value.starts_with('{');
             let shown = if is_object { String::new() } else { format!(": {}", Shortened(value.trim_matches('"'))) };
             extras.add(format!("{}{shown}", path.replace(".[]", "")), value);
@@ -224,7 +224,7 @@ fn add_others(members: &BTreeMap<Text, &RawValue>, (path, allowed): &Field, extr
     });
 }
 
-/// Gives each value at the end of some steps to `each`, and what stands on the way there and cannot be.
+/// Calls `each` for every value at the end of some steps, and for every value on the way that has the wrong type.
 fn find(text: &str, steps: &[&str], each: &mut dyn FnMut(&str)) {
     let (step, rest) = match steps.split_first() {
         _ if text == "null" => return,

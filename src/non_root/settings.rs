@@ -11,7 +11,7 @@ use crate::{
     view::view,
 };
 
-/// The settings as they are declared.
+/// The declared settings.
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         name: "level",
@@ -103,15 +103,15 @@ const EXCEPTION: &[Setting] = &[
 view! {
     /// The policy's settings, all optional.
     pub(super) struct Settings<'a>: strict {
-        /// What a container is held to.
+        /// The standard for containers.
         "level" => level: Level,
-        /// The init containers that may be root; the documented one where absent, none where empty.
+        /// The containers that may be root; the documented one if absent, none if empty.
         "exceptions" => pub(super) exceptions: Vec<Exception<'a>>,
-        /// What groups are held to.
+        /// The standard for groups.
         "groups" => groups: Groups,
-        /// Whether images are asked for their users.
+        /// Whether the users of images are looked up.
         "imageUser" => image_user: ImageUser,
-        /// What is filled in before anything is judged; nothing where absent.
+        /// The fields to add before the check; none if absent.
         "fill" => pub(super) fill: Fill<'a>,
     }
 }
@@ -128,19 +128,19 @@ pub(super) enum Level {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Groups {
-    /// Not judged: OpenShift runs containers with a random uid in group 0.
+    /// Not checked: OpenShift runs containers with a random uid in group 0.
     #[default]
     Off,
-    /// Group 0 is refused.
+    /// Group 0 is rejected.
     NonZero,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum ImageUser {
-    /// No image is asked for: that makes the host pull its manifest.
+    /// No image is looked up: that makes the host pull its manifest.
     #[default]
     Off,
-    /// Images decide where `runAsUser` is not set.
+    /// Images decide if `runAsUser` is not set.
     Check,
 }
 
@@ -156,7 +156,7 @@ impl<'de> Deserialize<'de> for ImageUser {
     }
 }
 
-/// A setting that is `off`, or else one word; whether it is that word.
+/// A setting that is `off` or one other word; returns whether it is the latter.
 struct OffOr(&'static [&'static str; 2]);
 
 impl de::Visitor<'_> for OffOr {
@@ -172,7 +172,7 @@ impl de::Visitor<'_> for OffOr {
         index.map(|index| index == 1).ok_or_else(|| E::unknown_variant(word, self.0))
     }
 
-    /// What a bare `off` is to a reader of YAML 1.1, kubectl for one.
+    /// A bare `off` is `false` to a reader of YAML 1.1, such as kubectl.
     fn visit_bool<E: de::Error>(self, on: bool) -> Result<bool, E> {
         if on { Err(E::invalid_type(de::Unexpected::Bool(on), &self)) } else { Ok(false) }
     }

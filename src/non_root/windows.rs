@@ -1,11 +1,11 @@
-//! Windows, where `runAsUser` means nothing, and processes of the node, which exist there alone.
+//! Windows, where `runAsUser` has no effect, and processes of the node, which exist only there.
 //!
 //! Root are `ContainerAdministrator` and `SYSTEM` in `windowsOptions.runAsUserName`, and processes of the node (`hostProcess`)
-//! but for two service accounts. `runAsNonRoot` proves nothing without a user name: the kubelet only compares the image's user
-//! with `ContainerAdministrator`, and an image that names none may start as just that.
+//! except with two service accounts. `runAsNonRoot` proves nothing without a user name: the kubelet only compares the image's
+//! user with `ContainerAdministrator`, and an image without a user may start as just that.
 //!
-//! `hostProcess: true` is judged whatever the pod says of its system. Where it says nothing of it, a user name says enough:
-//! the pod may be meant for a Windows node by its `nodeName`.
+//! `hostProcess: true` is checked whatever system the pod names. If it names none, a user name is enough: its `nodeName`
+//! may be a Windows node.
 //!
 //! Read: `os.name`, `nodeSelector`, `affinity.nodeAffinity`; of the pod's and the container's `securityContext`:
 //! `runAsNonRoot`, `windowsOptions.runAsUserName`, `windowsOptions.hostProcess`. Source: `verifyRunAsNonRoot` in
@@ -22,9 +22,9 @@ use crate::{
     workload::{Container, PodSpec, WindowsOptions},
 };
 
-/// The privileged one of the two users that Windows base images have; the only name the kubelet compares.
+/// The privileged one of the two users in Windows base images; the only name that the kubelet compares.
 const ADMINISTRATOR: &str = "ContainerAdministrator";
-/// The users a process of the node can have without being an administrator of it.
+/// The users with which a process of the node is not an administrator of it.
 const SERVICES: [&str; 2] = [r"NT AUTHORITY\Local service", r"NT AUTHORITY\NetworkService"];
 const SET_USER_NAME: &str = "set securityContext.windowsOptions.runAsUserName to ContainerUser";
 const UNSET_HOST_PROCESS: &str = "remove securityContext.windowsOptions.hostProcess";
@@ -56,7 +56,7 @@ impl<'c> Options<'c> {
     fn process_of_node(&self) -> Finding {
         let problem = format!("runs as a process of the node (hostProcess: true{})", self.host_process.origin());
         let finding = Finding::new(rules::RUNS_AS_ROOT, &problem, UNSET_HOST_PROCESS);
-        // Another user may have more of the node.
+        // Another user may have more rights on the node.
         Finding { faults: vec![verdict::hash((&problem, self.user.value))], ..finding }
     }
 }
@@ -88,7 +88,7 @@ fn of_user(full_name: &str, name: &Inherited<&str>, non_root: &Inherited<bool>) 
         );
         return Some(Finding::new(rules::NEVER_STARTS, &problem, SET_USER_NAME));
     }
-    // A user can be written with its domain, which the kubelet does not see through: "User Manager\...".
+    // A user can be written with its domain, which the kubelet does not parse: "User Manager\...".
     let user = full_name.rsplit('\\').next().unwrap_or(full_name);
     if [ADMINISTRATOR, "SYSTEM"].iter().any(|root| user.eq_ignore_ascii_case(root)) {
         let problem = format!("runs as administrator (runAsUserName: {}{})", Shortened(full_name), name.origin());
@@ -97,13 +97,13 @@ fn of_user(full_name: &str, name: &Inherited<&str>, non_root: &Inherited<bool>) 
     None
 }
 
-/// A process of the node, which Pod Security's "baseline" refuses whatever its user.
+/// A process of the node, which Pod Security's "baseline" rejects whatever its user.
 pub(super) fn process_of_node(container: &Container, pod: &PodSpec) -> Option<Finding> {
     let options = Options::of(container, pod);
     options.is_host_process().then(|| options.process_of_node())
 }
 
-/// Whether a level refuses a container for what it is on Windows.
+/// Whether a level rejects a container for a problem on Windows.
 #[cfg(feature = "flyte-non-root-image-user")]
 pub(super) fn is_refused(container: &Container, pod: &PodSpec, level: Level) -> bool {
     let (own, inherited) = (container.security_context(), pod.security_context());
