@@ -1,20 +1,20 @@
-//! The PEM text of `tls.crt`, as the servers read it that present it: by lines.
+//! The PEM text of `tls.crt`, read by lines, as the servers that present it read it.
 
 use super::{fault::Fault, rules};
 
 const KEY: &[u8] = b"PRIVATE KEY";
-/// What is found in the place of certificates, now and then.
+/// Blocks that are sometimes found in place of certificates.
 const OTHERS: [&str; 4] = ["CERTIFICATE REQUEST", "X509 CRL", "PUBLIC KEY", "TRUSTED CERTIFICATE"];
 const READ: &str = "anyone who can read the certificates can read it";
 const NEW_KEY: &str = "create a new key and certificate, and put the key only into tls.key";
 
-/// A leaf, the six intermediates that rustls takes, and a root.
+/// A leaf, the six intermediates that rustls accepts, and a root.
 const MOST_CERTIFICATES: usize = 8;
 
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 
-/// The certificates of a PEM text, and what else is in it that does not belong there.
+/// The certificates of a PEM text, and anything in it that does not belong there.
 pub(super) fn certificates(text: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
     let broken = |fact: String, outcome, mend| Fault::new(rules::BROKEN_CHAIN, fact, outcome, mend);
     let shows_key = || {
@@ -41,7 +41,7 @@ pub(super) fn certificates(text: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
             let fact = format!("block {number} is a private key where a certificate belongs");
             faults.push(Fault::new(rules::PRIVATE_KEY, fact, READ, NEW_KEY));
         } else if tag != "CERTIFICATE" {
-            // Of a Secret's value nothing is shown that could be anything.
+            // Show only known labels: a Secret's value may be anything.
             let kind = OTHERS.iter().find(|other| **other == tag);
             let what =
                 kind.map_or("not a certificate".to_owned(), |kind| format!("a `{kind}` where a certificate belongs"));
@@ -69,7 +69,7 @@ pub(super) fn certificates(text: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
     (certificates, faults)
 }
 
-/// The blocks of a text, and whether there is more behind the last; where it is no PEM, what is wrong with it.
+/// The blocks of a text, and whether text follows the last one; if it is not PEM, what is wrong with it.
 fn read(text: &[u8]) -> Result<(Vec<pem::Pem>, bool), String> {
     let Blocks { count, has_more_behind } = blocks_by_lines(&String::from_utf8_lossy(text))
         .map_err(|line| format!("line {line} is not the BEGIN or END line that is expected there"))?;
@@ -83,15 +83,15 @@ fn read(text: &[u8]) -> Result<(Vec<pem::Pem>, bool), String> {
 /// Blocks that begin and end on lines of their own.
 struct Blocks {
     count: usize,
-    /// Whether there is text behind the last. Before a block it is an explanation (RFC 7468).
+    /// Whether text follows the last block. Text before a block is an explanation (RFC 7468).
     has_more_behind: bool,
 }
 
-/// Finds the blocks as Go's and OpenSSL's servers do; the `pem` crate finds them anywhere in a line too.
+/// Finds the blocks as Go's and OpenSSL's servers do; the `pem` crate also finds them within a line.
 ///
 /// # Errors
 ///
-/// The first line, from 1, that is neither the beginning of a block nor its end, and has dashes like one.
+/// The first line, from 1, that has the dashes of a block's beginning or end but is neither.
 fn blocks_by_lines(text: &str) -> Result<Blocks, usize> {
     let mut blocks = Blocks { count: 0, has_more_behind: false };
     let mut open: Option<&str> = None;

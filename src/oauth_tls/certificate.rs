@@ -1,4 +1,4 @@
-//! One certificate, and what it says.
+//! One certificate, and what is in it.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -33,15 +33,15 @@ use crate::{
 /// A certificate of a chain.
 pub(super) struct Certificate<'d> {
     pub(super) der: CertificateDer<'d>,
-    /// The part of it that is signed.
+    /// The part that is signed.
     signed: &'d [u8],
     pub(super) content: x509_cert::Certificate,
     pub(super) names: Vec<GeneralName>,
     usages: Option<Vec<ObjectIdentifier>>,
     pub(super) is_ca: bool,
-    /// What its key may be used for, where it says so.
+    /// The uses that its key is limited to, if any.
     key_usage: Option<KeyUsage>,
-    /// How many CAs may come below it, at most.
+    /// The most CAs that may come below it.
     most_below: Option<u8>,
     pub(super) rsa: Option<RsaKey>,
     /// Its place in the chain, from 1.
@@ -57,7 +57,7 @@ const ISSUER: u8 = 0xa1;
 const SERIAL_NUMBER: u8 = 0x82;
 const DIRECTORY_NAME: u8 = 0xa4;
 
-/// The extensions that Go and OpenSSL take where they are critical.
+/// The extensions that Go and OpenSSL accept if they are critical.
 const KNOWN_EXTENSIONS: [ObjectIdentifier; 10] = [
     rfc5280::ID_CE_KEY_USAGE,
     rfc5280::ID_CE_SUBJECT_ALT_NAME,
@@ -73,10 +73,10 @@ const KNOWN_EXTENSIONS: [ObjectIdentifier; 10] = [
 
 const NETSCAPE_CERT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.113730.1.1");
 
-/// What is known of an RSA key.
+/// The properties of an RSA key.
 pub(super) struct RsaKey {
     pub(super) bits: usize,
-    /// Whether Go takes its exponent: `checkPub` of its `crypto/rsa/rsa.go`, and odd.
+    /// Whether its exponent is odd, and Go accepts it: `checkPub` of its `crypto/rsa/rsa.go`.
     pub(super) has_usual_exponent: bool,
 }
 
@@ -84,7 +84,7 @@ pub(super) struct RsaKey {
 pub(super) enum Signed {
     Yes,
     No,
-    /// With keys or in a way that is not judged: its object identifier.
+    /// The key or the algorithm is not supported: its object identifier.
     Unknown(String),
 }
 
@@ -93,7 +93,7 @@ impl<'d> Certificate<'d> {
     ///
     /// # Errors
     ///
-    /// It is none.
+    /// It is not a certificate.
     pub(super) fn read(der: &'d [u8], number: usize) -> Result<Self, String> {
         let certificate = Self::parse(der, number).map_err(|error| error.to_string())?;
         let content = &certificate.content;
@@ -125,7 +125,7 @@ impl<'d> Certificate<'d> {
         self.content.tbs_certificate().issuer()
     }
 
-    /// The certificate as people name it: `certificate 2 (CN=R11, O=Let's Encrypt, C=US)`.
+    /// The certificate's name in messages: `certificate 2 (CN=R11, O=Let's Encrypt, C=US)`.
     pub(super) fn title(&self) -> String {
         format!("certificate {} ({})", self.number, shown(self.subject()))
     }
@@ -161,23 +161,23 @@ impl<'d> Certificate<'d> {
         (self.not_before()..=self.not_after()).contains(&time)
     }
 
-    /// Whether other certificates may be signed with its key.
+    /// Whether its key may sign other certificates.
     pub(super) fn may_sign(&self) -> bool {
         self.is_ca && self.key_usage.is_none_or(|usage| usage.key_cert_sign())
     }
 
-    /// Whether a server's key may sign handshakes, as far as keyUsage says so.
+    /// Whether keyUsage, if set, lets a server's key sign handshakes.
     pub(super) fn may_sign_handshakes(&self) -> bool {
         self.key_usage.is_none_or(|usage| usage.digital_signature())
     }
 
-    /// Whether keyUsage allows a server's key something of TLS: OpenSSL's `KU_TLS`.
+    /// Whether keyUsage, if set, allows a server's key any use in TLS: OpenSSL's `KU_TLS`.
     pub(super) fn may_be_used_for_tls(&self) -> bool {
         self.key_usage
             .is_none_or(|usage| usage.digital_signature() || usage.key_encipherment() || usage.key_agreement())
     }
 
-    /// Whether what it says of its issuer's key holds of another certificate: OpenSSL's `X509_check_akid`.
+    /// Whether its authorityKeyIdentifier fits another certificate: OpenSSL's `X509_check_akid`.
     pub(super) fn names_key_of(&self, issuer: &Certificate) -> bool {
         let named =
             self.extension(rfc5280::ID_CE_AUTHORITY_KEY_IDENTIFIER).and_then(|der| elements::only(der, SEQUENCE));
@@ -193,12 +193,12 @@ impl<'d> Certificate<'d> {
         })
     }
 
-    /// The serial number as it is written.
+    /// The serial number, as encoded.
     pub(super) fn serial_number(&self) -> &[u8] {
         self.field(0).unwrap_or_default()
     }
 
-    /// A field of what is signed, by its place behind the version: the serial number, the algorithm, the issuer.
+    /// A field of the signed part, by its place after the version: the serial number, the algorithm, the issuer.
     fn field(&self, index: usize) -> Option<&[u8]> {
         const VERSION: u8 = 0xa0;
         let fields = elements::each(elements::only(self.signed, SEQUENCE)?);
@@ -211,19 +211,19 @@ impl<'d> Certificate<'d> {
         extensions.find(|extension| extension.extn_id == kind).map(|extension| extension.extn_value.as_bytes())
     }
 
-    /// Whether Netscape's certificate type, which OpenSSL still reads, is there and leaves out servers.
+    /// Whether it has Netscape's certificate type, which OpenSSL still reads, and that leaves out servers.
     pub(super) fn is_netscapes_and_not_for_servers(&self) -> bool {
         // A bit string: its tag, its length, how many bits are unused, and the bits.
         self.extension(NETSCAPE_CERT_TYPE).is_some_and(|der| der.get(3).is_none_or(|bits| bits & 0x40 == 0))
     }
 
-    /// Whether it may be the root of a chain for servers with so many CAs below it.
+    /// Whether it may be the root of a chain for servers with this many CAs below it.
     pub(super) fn may_be_root(&self, below: usize) -> bool {
         let has_room = self.most_below.is_none_or(|most| usize::from(most) >= below);
         self.may_sign() && self.is_for_servers() != Some(false) && has_room && !self.has_unknown_critical_extension()
     }
 
-    /// Whether it has an extension that clients must know and do not. Of certificates in a chain webpki sees to it.
+    /// Whether it has an unknown critical extension. For certificates in a chain, webpki checks this.
     fn has_unknown_critical_extension(&self) -> bool {
         let mut extensions = self.content.tbs_certificate().extensions().into_iter().flatten();
         extensions.any(|extension| extension.critical && !KNOWN_EXTENSIONS.contains(&extension.extn_id))
@@ -234,19 +234,19 @@ impl<'d> Certificate<'d> {
         self.subject() == self.issuer()
     }
 
-    /// Whether it has a name that clients look at; the common name is none.
+    /// Whether it has a name that clients check; they ignore the common name.
     pub(super) fn has_names(&self) -> bool {
         self.names.iter().any(|name| matches!(name, GeneralName::DnsName(_) | GeneralName::IpAddress(_)))
     }
 
-    /// Whether this very name is among its names.
+    /// Whether this exact name is among its names.
     pub(super) fn has_name(&self, host: &str) -> bool {
         let is_it =
             |name: &GeneralName| matches!(name, GeneralName::DnsName(name) if name.as_str().eq_ignore_ascii_case(host));
         self.names.iter().any(is_it)
     }
 
-    /// A few of the names that clients look at.
+    /// A few of the names that clients check.
     pub(super) fn names(&self) -> String {
         let shown = |name: &GeneralName| match name {
             GeneralName::DnsName(name) if name.as_str().parse::<IpAddr>().is_ok() => {
@@ -259,12 +259,12 @@ impl<'d> Certificate<'d> {
         few(self.names.iter().filter_map(shown).collect::<Vec<_>>().into_iter())
     }
 
-    /// Whether it is for servers; `None` where it does not say what it is for.
+    /// Whether it is for servers; `None` if it names no use.
     pub(super) fn is_for_servers(&self) -> Option<bool> {
         self.usages.as_ref().map(|usages| usages.contains(&ID_KP_SERVER_AUTH))
     }
 
-    /// The hash of its signature, where that is one that nobody takes any more.
+    /// The hash of its signature, if no client accepts that any more.
     pub(super) fn weak_hash(&self) -> Option<&'static str> {
         match self.content.signature_algorithm().oid {
             SHA_1_WITH_RSA_ENCRYPTION | ECDSA_WITH_SHA_1 | DSA_WITH_SHA_1 => Some("SHA-1"),
@@ -273,7 +273,7 @@ impl<'d> Certificate<'d> {
         }
     }
 
-    /// The object identifier of the kind of its key, where that is not one that clients take.
+    /// The object identifier of its key's type, if clients do not accept that.
     pub(super) fn unknown_key(&self, pki: &Pki) -> Option<String> {
         let key = &self.content.tbs_certificate().subject_public_key_info().algorithm;
         let kind = algorithm(key);
@@ -282,14 +282,14 @@ impl<'d> Certificate<'d> {
         (!is_known).then(|| key.oid.to_string())
     }
 
-    /// The object identifier of the way it is signed in, where that is not judged.
+    /// The object identifier of its signature algorithm, if that is not supported.
     pub(super) fn unknown_signature(&self, pki: &Pki) -> Option<String> {
         let kind = algorithm(self.content.signature_algorithm());
         let is_known = pki.signatures.iter().any(|known| known.signature_alg_id().as_ref() == kind);
         (!is_known).then(|| self.content.signature_algorithm().oid.to_string())
     }
 
-    /// Whether the key of `issuer` has signed it.
+    /// Whether the key of `issuer` signed it.
     pub(super) fn is_signed_by(&self, issuer: &Certificate, pki: &Pki) -> Signed {
         let key = issuer.content.tbs_certificate().subject_public_key_info();
         let (key_kind, kind) = (algorithm(&key.algorithm), algorithm(self.content.signature_algorithm()));
@@ -308,7 +308,7 @@ impl<'d> Certificate<'d> {
     }
 }
 
-/// The parts of a name that people know a certificate by.
+/// The parts of a name by which people know a certificate.
 const KNOWN: [(ObjectIdentifier, &str); 4] =
     [(rfc4519::CN, "CN"), (rfc4519::O, "O"), (rfc4519::OU, "OU"), (rfc4519::C, "C")];
 
@@ -317,9 +317,9 @@ pub(super) fn address_of(bytes: &[u8]) -> Option<IpAddr> {
     four.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
-/// A name as people write it: `CN=R11, O=Let's Encrypt, C=US`.
+/// A name for messages: `CN=R11, O=Let's Encrypt, C=US`.
 ///
-/// Its own `Display` knows every attribute there is, by a table of 80 KB.
+/// Its own `Display` knows every attribute, by a table of 80 KB.
 pub(super) fn shown(name: &Name) -> String {
     // Certificates write the country first; people know them by the common name.
     let of_key = |(known, key): &(ObjectIdentifier, &str)| {

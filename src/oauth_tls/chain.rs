@@ -7,14 +7,14 @@ use super::{
 };
 use crate::host::Pki;
 
-/// What becomes of clients where a link is broken.
+/// What happens to clients if a link is broken.
 const LOST: &str = "clients may not be able to follow the chain";
 
 /// Reads the certificates.
 ///
 /// # Errors
 ///
-/// One of them is none.
+/// One of them is not a certificate.
 pub(super) fn read(ders: &[Vec<u8>]) -> Result<Vec<Certificate<'_>>, Fault> {
     (1..)
         .zip(ders)
@@ -27,7 +27,7 @@ pub(super) fn read(ders: &[Vec<u8>]) -> Result<Vec<Certificate<'_>>, Fault> {
         .collect()
 }
 
-/// The leaf: the first certificate, unless that is a CA's and another is none; then that is wrong.
+/// The leaf: the first certificate, or if that is a CA's, the first that is not; then the wrong order is a fault.
 pub(super) fn leaf<'c, 'd>(chain: &'c [Certificate<'d>]) -> Option<(&'c Certificate<'d>, Option<Fault>)> {
     let first = chain.first()?;
     let Some(leaf) = chain.iter().find(|certificate| first.is_ca && !certificate.is_ca) else {
@@ -39,11 +39,11 @@ pub(super) fn leaf<'c, 'd>(chain: &'c [Certificate<'d>]) -> Option<(&'c Certific
     Some((leaf, Some(Fault::new(rules::BROKEN_CHAIN, fact, outcome, mend))))
 }
 
-/// What is wrong with the links from certificate to certificate. The signatures of the first `proven` are known to be good.
+/// What is wrong with the links from certificate to certificate. The first `proven` signatures are known to be good.
 ///
 /// # Errors
 ///
-/// A signature is of a kind that is not judged.
+/// A signature algorithm is not supported.
 pub(super) fn broken_links(chain: &[Certificate], proven: usize, pki: &Pki) -> Result<Vec<Fault>, String> {
     let mut faults = Vec::new();
     for (one, next) in chain.iter().zip(chain.iter().skip(1)) {
@@ -94,7 +94,7 @@ pub(super) fn broken_links(chain: &[Certificate], proven: usize, pki: &Pki) -> R
     Ok(faults)
 }
 
-/// What is wrong with a certificate that names another key than that of its issuer, which has signed it all the same.
+/// The fault of a certificate that names another key than its issuer's, although that key signed it.
 pub(super) fn other_key(certificate: &Certificate, issuer: &str) -> Fault {
     let fact = format!("the authorityKeyIdentifier of {} does not match the key of {issuer}", certificate.title());
     let outcome = "programs that use OpenSSL, such as curl and Python, cannot find its issuer";

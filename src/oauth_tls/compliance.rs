@@ -1,8 +1,8 @@
-//! What a certificate must be for clients to take it, whoever signed it.
+//! What clients require of a certificate, whoever signed it.
 //!
-//! Source: what Apple's systems require of servers' certificates, [HT210176](https://support.apple.com/103769), which is what
-//! "certificate is not standards compliant" means: Go's `crypto/x509` asks the system on macOS. Validity, the use for servers
-//! where one is named, SHA-1 and large RSA keys are Go's own.
+//! Source: Apple's requirements for server certificates, [HT210176](https://support.apple.com/103769), which is what
+//! "certificate is not standards compliant" means: Go's `crypto/x509` asks the system on macOS. Go itself checks validity, the use
+//! for servers if a use is named, SHA-1 and large RSA keys.
 
 use std::time::Duration;
 
@@ -16,21 +16,21 @@ use super::{
 };
 
 const DAY: u64 = 24 * 60 * 60;
-/// 2019-07-01: what is issued from then on must say that it is for servers, and live no longer than [`MOST_DAYS`].
+/// 2019-07-01: certificates issued since then must be marked for servers, and be valid for [`MOST_DAYS`] at most.
 const STRICT_SINCE: Duration = Duration::from_secs(1_561_939_200);
 const MOST_DAYS: u64 = 825;
 const LEAST_RSA_BITS: usize = 2048;
 
-/// The most days a certificate under one of Mozilla's roots may be valid, by when it is issued: since 1970, of
-/// [ballot SC-081v3](https://cabforum.org/2025/04/11/ballot-sc081v3-introduce-schedule-of-reducing-validity-and-data-reuse-periods/);
-/// the first is Apple's HT211025.
+/// The most days that a certificate under one of Mozilla's roots may be valid, by its issue time since 1970: [ballot
+/// SC-081v3](https://cabforum.org/2025/04/11/ballot-sc081v3-introduce-schedule-of-reducing-validity-and-data-reuse-periods/); the
+/// first is Apple's HT211025.
 const PUBLIC_LIMITS: [(u64, u64); 4] =
     [(1_598_918_400, 398), (1_773_532_800, 200), (1_805_068_800, 100), (1_868_227_200, 47)];
 
-/// How macOS puts it.
+/// What macOS does.
 const MACOS: &str = "macOS, and so flytectl on macOS, rejects it as not standards compliant";
 
-/// What is wrong with the size of a key.
+/// What is wrong with an RSA key.
 pub(super) fn weak_key(certificate: &Certificate) -> Option<Fault> {
     const GO: &str = "Go programs such as flytectl reject it";
     let RsaKey { bits, has_usual_exponent } = certificate.rsa.as_ref()?;
@@ -47,13 +47,13 @@ pub(super) fn weak_key(certificate: &Certificate) -> Option<Fault> {
     Some(Fault::new(rules::WEAK_KEY, fact, outcome, "issue a new one with RSA 2048 or ECDSA P-256"))
 }
 
-/// What is wrong with how a certificate is written.
+/// What is wrong with the encoding of a certificate.
 pub(super) fn malformed(certificate: &Certificate) -> Option<Fault> {
     let fact = format!("{} {}", certificate.title(), oddity(certificate)?);
     Some(Fault::new(rules::MALFORMED, fact, "Go programs such as flytectl cannot read it", "issue a new one"))
 }
 
-/// What is wrong with the time.
+/// What is wrong with the validity period.
 pub(super) fn not_valid(certificate: &Certificate, now: Duration) -> Option<Fault> {
     let title = certificate.title();
     if now > certificate.not_after() {
@@ -68,7 +68,7 @@ pub(super) fn not_valid(certificate: &Certificate, now: Duration) -> Option<Faul
     }
 }
 
-/// What is wrong with how a certificate is signed.
+/// What is wrong with the signature of a certificate.
 pub(super) fn weak_signature(certificate: &Certificate) -> Option<Fault> {
     let hash = certificate.weak_hash()?;
     let fact = format!("{} has a signature with {hash}", certificate.title());
@@ -144,7 +144,7 @@ pub(super) fn faults_of_leaf(leaf: &Certificate, now: Duration, settings: &Setti
     faults
 }
 
-/// What is worth knowing of the lifetime of a certificate under one of Mozilla's roots.
+/// A notice if browsers limit the lifetime of a certificate under one of Mozilla's roots further.
 pub(super) fn public_limit(leaf: &Certificate) -> Option<String> {
     let most = most_public_days(leaf.not_before())?;
     (leaf.lifetime() > Duration::from_secs(most * DAY)).then(|| {
@@ -156,17 +156,17 @@ pub(super) fn public_limit(leaf: &Certificate) -> Option<String> {
     })
 }
 
-/// The most days that a certificate may be valid that is issued at a time, under a root that everybody trusts.
+/// The most days that a certificate issued at a time may be valid under a root that everybody trusts.
 fn most_public_days(issued: Duration) -> Option<u64> {
     PUBLIC_LIMITS.iter().rev().find(|(since, _)| issued.as_secs() >= *since).map(|(_, most)| *most)
 }
 
-/// Days, of which the last may be less than one.
+/// The number of days, including a started one.
 fn started_days(time: Duration) -> u64 {
     time.as_secs().div_ceil(DAY)
 }
 
-/// Whole days.
+/// The number of whole days.
 fn days(time: Duration) -> u64 {
     time.as_secs() / DAY
 }

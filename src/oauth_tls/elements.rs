@@ -1,5 +1,5 @@
-//! The elements of DER, as far as they are looked at without being decoded: what the `der` crate makes of a type costs a
-//! module a kilobyte.
+//! Splits DER into elements without decoding them: the `der` crate's code for a type costs a module
+//! a kilobyte.
 
 /// An element: its tag, and its content.
 pub(super) type Element<'d> = (u8, &'d [u8]);
@@ -7,7 +7,7 @@ pub(super) type Element<'d> = (u8, &'d [u8]);
 pub(super) const OCTET_STRING: u8 = 0x04;
 pub(super) const SEQUENCE: u8 = 0x30;
 
-/// Splits the first element from what is behind it; `None` where there is none that is whole.
+/// Splits off the first element; `None` if there is none, or it is cut off.
 pub(super) fn split(der: &[u8]) -> Option<(Element<'_>, &[u8])> {
     let [tag, length, rest @ ..] = der else {
         return None;
@@ -24,7 +24,7 @@ pub(super) fn split(der: &[u8]) -> Option<(Element<'_>, &[u8])> {
     Some(((*tag, content), rest))
 }
 
-/// The content of the one element that there is, where it has that tag.
+/// The content of the only element, if it has that tag.
 pub(super) fn only(der: &[u8], tag: u8) -> Option<&[u8]> {
     match split(der)? {
         ((found, content), []) if found == tag => Some(content),
@@ -32,7 +32,7 @@ pub(super) fn only(der: &[u8], tag: u8) -> Option<&[u8]> {
     }
 }
 
-/// The elements that stand one behind the other, up to the first that is not whole.
+/// The elements in a row, up to the first that is cut off.
 pub(super) fn each(der: &[u8]) -> impl Iterator<Item = Element<'_>> {
     let mut rest = der;
     std::iter::from_fn(move || {

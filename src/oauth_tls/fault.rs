@@ -1,13 +1,13 @@
-//! What can be wrong with certificates, before it is known whether that refuses them.
+//! Faults of certificates, before it is known whether they are violations.
 
 use super::rules;
 use crate::rule::RuleName;
 
-/// The rules about who signed a certificate: they refuse nothing where another provider gives out the tokens.
+/// The rules about who signed a certificate: only notices if another provider issues the tokens.
 pub(super) const TRUST: [RuleName; 4] =
     [rules::SELF_SIGNED, rules::STAGING_ISSUER, rules::UNTRUSTED_ROOT, rules::UNKNOWN_ISSUER];
 
-/// What is wrong with a certificate, and the line that mends it.
+/// What is wrong with a certificate, and how to fix it.
 pub(super) struct Fault {
     pub(super) rule: RuleName,
     /// What is wrong.
@@ -17,11 +17,11 @@ pub(super) struct Fault {
     pub(super) mend: String,
 }
 
-/// The end of a mend: the other option of the document.
+/// The end of a fix: the other option of the document.
 pub(super) const OR_PROVIDER: &str = ", or use another OAuth provider (auth.appAuth.authServerType: External)";
 
 impl Fault {
-    /// The same in front of Flyte 2, which gives out no tokens, and whose client is another.
+    /// The same in front of Flyte 2, which issues no tokens and has another client.
     pub(super) fn of_flyte_two(self) -> Self {
         let mend = self.mend.strip_suffix(OR_PROVIDER).map(str::to_owned).unwrap_or(self.mend);
         Self { outcome: "clients such as flyte-sdk refuse to connect unless they are told to trust it", mend, ..self }

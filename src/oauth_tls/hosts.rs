@@ -1,4 +1,4 @@
-//! The hosts that a certificate is presented for: each must be among its names.
+//! The hosts that a certificate is presented for: it must cover each of them.
 
 use std::net::IpAddr;
 
@@ -15,21 +15,21 @@ use crate::{
     verdict::{Shortened, few},
 };
 
-/// A host, and what says that the certificate is for it.
+/// A host, and what presents the certificate for it.
 pub(super) type Presented = (String, String);
 
-/// What a certificate is presented for.
+/// The hosts that a certificate is presented for.
 pub(super) struct Hosts {
     pub(super) named: Vec<Presented>,
-    /// Why there may be more of them.
+    /// Why there may be more.
     pub(super) doubt: Option<String>,
 }
 
-/// The hosts of the settings, or those that the Secret is presented for.
+/// The hosts in the settings, or those that the Secret is presented for.
 ///
 /// # Errors
 ///
-/// Why they are not known.
+/// Why the hosts are not known.
 pub(super) fn of(settings: &Settings, host: &dyn Host, namespace: &str, secret: &str) -> Result<Hosts, String> {
     const NAME_THEM: &str = "list its hosts in the hosts setting";
     if let Some(hosts) = &settings.hosts {
@@ -49,7 +49,7 @@ pub(super) fn of(settings: &Settings, host: &dyn Host, namespace: &str, secret: 
     Ok(Hosts { named, doubt })
 }
 
-/// Whether a certificate is for a host; for `*.example.com`, whether it has that very name.
+/// Whether a certificate covers a host; for `*.example.com`, whether it has that exact name.
 fn covers(leaf: &Certificate, server: &EndEntityCert, host: &str) -> bool {
     if host.starts_with("*.") {
         return leaf.has_name(host);
@@ -57,7 +57,7 @@ fn covers(leaf: &Certificate, server: &EndEntityCert, host: &str) -> bool {
     ServerName::try_from(host).is_ok_and(|name| server.verify_is_valid_for_subject_name(&name).is_ok())
 }
 
-/// What keeps clients from reading a certificate at all that is one by its form.
+/// Why clients cannot read a certificate that is well-formed.
 pub(super) fn unreadable(leaf: &Certificate) -> Option<Fault> {
     let error = EndEntityCert::try_from(&leaf.der).err()?;
     let reason = match error {
@@ -69,7 +69,7 @@ pub(super) fn unreadable(leaf: &Certificate) -> Option<Fault> {
     Some(Fault::new(rules::BROKEN_CHAIN, fact, "clients such as rustls reject it", "issue a new one"))
 }
 
-/// The hosts that a certificate is not for; nothing where it is [`unreadable`].
+/// The hosts that a certificate does not cover; `None` if it is [`unreadable`].
 pub(super) fn fault(leaf: &Certificate, hosts: &[Presented]) -> Option<Fault> {
     let server = EndEntityCert::try_from(&leaf.der).ok()?;
     let missing: Vec<&Presented> = hosts.iter().filter(|(host, _)| !covers(leaf, &server, host)).collect();

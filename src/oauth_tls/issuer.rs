@@ -1,5 +1,5 @@
-//! Where the certificate in front of flyteadmin comes from, where cert-manager makes it: a Secret that is not there yet is known
-//! by its issuer.
+//! The issuer of the certificate in front of flyteadmin, if cert-manager creates it: the issuer shows what a Secret that does not
+//! exist yet will hold.
 //!
 //! Source: [cert-manager](https://cert-manager.io/docs/configuration/) v1.18, on `selfSigned` and `acme`, and its
 //! `ingress-shim` and `gateway-shim` on annotations of Ingresses and Gateways.
@@ -66,7 +66,7 @@ const GROUP: &str = "cert-manager.io";
 /// The host of Let's Encrypt's test environment, whose roots no client trusts.
 const STAGING: &str = "acme-staging";
 
-/// That of the real one.
+/// The host of its production environment.
 const LETS_ENCRYPT: &str = "://acme-v02.api.letsencrypt.org/";
 
 /// Whether objects of this kind are cert-manager's Certificates.
@@ -74,7 +74,7 @@ pub(super) fn is_certificate(kind: &Kind) -> bool {
     (kind.group(), kind.name()) == (GROUP, "Certificate")
 }
 
-/// Judges a Certificate: who makes it, where flyteadmin presents it.
+/// Checks the issuer of a Certificate that is presented in front of flyteadmin.
 pub(super) fn judge_certificate(
     request: &AdmissionRequest,
     settings: &Settings,
@@ -90,7 +90,7 @@ pub(super) fn judge_certificate(
     let others = Others::beside(host);
     let namespace = request.namespace();
     let used = presented::presents(&others, namespace, &secret).ok().flatten();
-    // Other groups are of other issuers, which say for themselves what they are.
+    // Other groups have issuers of their own, which are not read.
     if used.is_none() && !settings.concern(&secret) || group.is_some_and(|group| !group.is_empty() && &*group != GROUP)
     {
         return Ok(());
@@ -104,7 +104,7 @@ pub(super) fn judge_certificate(
         let behind = host.split_once('.').map(|(_, domain)| domain);
         names.iter().any(|name| &**name == host || name.strip_prefix("*.").is_some_and(|own| Some(own) == behind))
     };
-    // Without any the certificate is for others, such as addresses.
+    // Without any, the certificate is for something else, such as addresses.
     if let Some((missing, from)) = hosts.iter().find(|(host, _)| !names.is_empty() && !covers(host)) {
         let missing = Shortened(missing);
         let problem =
@@ -115,7 +115,7 @@ pub(super) fn judge_certificate(
     Ok(())
 }
 
-/// Judges an Ingress that leads to flyteadmin: who makes the certificates that it asks for by an annotation.
+/// Checks the issuer that an Ingress to flyteadmin names in an annotation for its certificates.
 pub(super) fn judge_ingress(
     request: &AdmissionRequest,
     settings: &Settings,
@@ -138,7 +138,7 @@ pub(super) fn judge_ingress(
     Ok(())
 }
 
-/// Judges a Gateway with a certificate in front of flyteadmin: who makes the certificates that it asks for by an annotation.
+/// Checks the issuer that a Gateway in front of flyteadmin names in an annotation for its certificates.
 pub(super) fn judge_gateway(
     request: &AdmissionRequest,
     settings: &Settings,
@@ -155,7 +155,7 @@ pub(super) fn judge_gateway(
     let listeners = items(gateway, &["spec", "listeners"]).into_iter();
     for certificate in listeners.flat_map(|listener| items(listener.get(), &["tls", "certificateRefs"])) {
         let Some(secret) = text(certificate.get(), &["name"]) else { continue };
-        // Where nobody says where it leads, no more can be said of it.
+        // If it is not known where it leads, nothing more can be checked.
         if let Ok(Some(used)) = presented::presents(&others, namespace, &secret) {
             let path = location::key("metadata.annotations", annotation);
             let secret = format!("Secret {}", Shortened(&secret));
@@ -166,7 +166,7 @@ pub(super) fn judge_gateway(
     Ok(())
 }
 
-/// Judges the issuer of a Secret in the first namespace, in front of a flyteadmin in the other.
+/// Checks the issuer of a Secret in the first namespace, in front of a flyteadmin in the second.
 fn judge(
     by: &IssuedBy,
     secret: &str,
@@ -211,7 +211,7 @@ fn judge(
             mend: "set spec.acme.server of the issuer to https://acme-v02.api.letsencrypt.org/directory".to_owned(),
         },
         Ok(Some((_, server))) => {
-            // The one CA that everybody trusts, and that is known by its address.
+            // The only CA that everybody trusts and whose address is known.
             if server.contains(LETS_ENCRYPT) {
                 report.verdict.seen.shows(Sentence::Certificate);
             }

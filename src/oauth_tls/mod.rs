@@ -1,16 +1,16 @@
-//! `flyte-oauth-tls`: the certificate in front of flyteadmin is one that OAuth's clients take, signed by a CA that they trust.
+//! `flyte-oauth-tls`: OAuth clients accept the certificate in front of flyteadmin, and trust the CA that signed it.
 //!
-//! Judged: `tls.crt`, in `data` and `stringData`, of the Secrets that an Ingress or a Gateway presents in front of flyteadmin, or that have
-//! a name of Flyte's charts; with the setting `secrets` of those it names: each certificate by itself, the links between them, the
-//! root, and the hosts that Ingresses present it for. Where cert-manager is to make the certificate, its issuer. Where another
-//! OAuth provider gives out the tokens, a certificate of one's own making is allowed; so in flyteadmin's ConfigMaps, a provider
-//! that `auth` names must have an address.
+//! Checked: `tls.crt`, in `data` and `stringData`, of the Secrets that an Ingress or a Gateway presents in front of flyteadmin, or
+//! that have a name of Flyte's charts; with the setting `secrets`, of those that it names: each certificate by itself, the links
+//! between them, the root, and the hosts that Ingresses present it for. If cert-manager will create the certificate, its issuer is
+//! checked. If another OAuth provider issues the tokens, a self-made certificate is allowed; so a provider that `auth` names
+//! in flyteadmin's ConfigMaps must have an address.
 //!
-//! Never read: `tls.key`. Not judged: whether the key belongs to the certificate;
-//! revocation; Certificate Transparency; Ingresses that come later.
+//! Never read: `tls.key`. Not checked: whether the key belongs to the certificate;
+//! revocation; Certificate Transparency; Ingresses that are created later.
 //!
 //! Source: Flyte's "Security Overview": "Flytectl requires CA-certified SSL cert for OAuth to work. Using a self-signed
-//! certificate throws: certificate is not standards compliant", and what `compliance` and `admin_config::auth` name.
+//! certificate throws: certificate is not standards compliant", and the sources of `compliance` and `admin_config::auth`.
 
 mod bundle;
 mod certificate;
@@ -53,14 +53,14 @@ use crate::{
     verdict::{Notice, Place, Unjudged, Verdict, Violation},
 };
 
-/// What certificates are checked with that is linked in: RustCrypto, and Mozilla's roots as they were when it was built.
+/// The linked-in means to check certificates: RustCrypto, and Mozilla's roots at the time of the build.
 pub const LINKED: &Pki = &Pki { signatures: signatures::ALL, roots: webpki_roots::TLS_SERVER_ROOTS };
 
 /// The policy `flyte-oauth-tls`.
 #[derive(Debug)]
 pub struct OauthTls;
 
-/// The policy as it is declared.
+/// The policy's declaration.
 pub const DECLARED: Declared = Declared {
     policy: &OauthTls,
     variant_of: None,
@@ -128,10 +128,10 @@ impl Policy for OauthTls {
     }
 }
 
-/// Where what is found goes.
+/// Collects the findings of one place.
 struct Report<'v> {
     verdict: &'v mut Verdict,
-    /// Where `tls.crt` is, or what is asked for it.
+    /// The path of `tls.crt`, or of the field that requests it.
     path: &'v str,
 }
 
@@ -192,7 +192,7 @@ fn judge_secret(
     Ok(())
 }
 
-/// Judges the certificates of a Secret in the first namespace, in front of a flyteadmin in the other.
+/// Checks the certificates of a Secret in the first namespace, in front of a flyteadmin in the second.
 fn judge_certificates(
     secret: &Secret,
     [namespace, admins]: [&str; 2],
@@ -250,7 +250,7 @@ fn judge_certificates(
     Ok(())
 }
 
-/// Refuses what is wrong. Where another provider gives out the tokens, who signed the certificate is worth a notice alone.
+/// Adds violations. If another provider issues the tokens, faults about who signed the certificate are only notices.
 fn add(faults: Vec<Fault>, settings: &Settings, host: &dyn Host, namespace: &str, report: &mut Report) {
     let is_about_trust = |fault: &Fault| TRUST.contains(&fault.rule);
     let tokens =

@@ -1,7 +1,7 @@
-//! What Go refuses to read in a certificate, and other clients overlook.
+//! Parts of a certificate that Go refuses to read, and other clients overlook.
 //!
-//! Source: `crypto/x509/parser.go` of [Go](https://go.dev/src/crypto/x509/parser.go) 1.27. What is not looked at here is said
-//! in `docs/certificates.md`.
+//! Source: `crypto/x509/parser.go` of [Go](https://go.dev/src/crypto/x509/parser.go) 1.27. `docs/certificates.md` lists what is
+//! not checked here.
 
 use rustls_pki_types::alg_id;
 use x509_cert::{
@@ -19,7 +19,7 @@ use super::{
     elements::{self, OCTET_STRING, SEQUENCE},
 };
 
-/// What keeps Go from reading a certificate, to follow "it".
+/// Why Go cannot read a certificate, written to follow "it".
 pub(super) fn oddity(certificate: &Certificate) -> Option<&'static str> {
     let content = certificate.content.tbs_certificate();
     let extensions = content.extensions().map(Vec::as_slice).unwrap_or_default();
@@ -54,7 +54,7 @@ fn has_twice(mut extensions: &[Extension]) -> bool {
 
 fn is_readable_general_name(name: &GeneralName) -> bool {
     match name {
-        // An address of IPv4 has four bytes, and not sixteen.
+        // An IPv4 address has four bytes, not sixteen.
         GeneralName::IpAddress(address) => {
             address_of(address.as_bytes()).is_some_and(|address| address.to_canonical() == address)
         }
@@ -63,7 +63,7 @@ fn is_readable_general_name(name: &GeneralName) -> bool {
     }
 }
 
-/// Whether Go takes the host of a URI for one.
+/// Whether Go accepts the host of a URI.
 fn is_readable_uri(uri: &str) -> bool {
     let Some((_, rest)) = uri.split_once("://") else {
         return true;
@@ -76,7 +76,7 @@ fn is_readable_uri(uri: &str) -> bool {
     is_plain && is_closed && (name.is_empty() || name.split('.').all(|label| !label.is_empty()))
 }
 
-/// Whether Go reads a key: of elliptic curves only points that are written out whole.
+/// Whether Go reads a key: on elliptic curves, only uncompressed points.
 fn is_readable_key(key: &SubjectPublicKeyInfoOwned) -> bool {
     let kind = algorithm(&key.algorithm);
     let sizes = [(alg_id::ECDSA_P256, 65), (alg_id::ECDSA_P384, 97), (alg_id::ECDSA_P521, 133)];
@@ -87,7 +87,7 @@ fn is_readable_key(key: &SubjectPublicKeyInfoOwned) -> bool {
     point.len() == *length && point.first() == Some(&4)
 }
 
-/// Whether the texts of a name are what their types allow.
+/// Whether the texts of a name are valid for their types.
 fn is_readable_name(name: &Name) -> bool {
     name.iter().all(|part| {
         let text = part.value.value();
@@ -102,7 +102,7 @@ fn is_readable_name(name: &Name) -> bool {
     })
 }
 
-/// Extensions that Go reads, and what they are. What is in the lists is not looked at.
+/// Extensions that Go reads, and their types. The contents of the lists are not checked.
 const TYPES: [(ObjectIdentifier, u8); 5] = [
     (rfc5280::ID_PE_AUTHORITY_INFO_ACCESS, SEQUENCE),
     (rfc5280::ID_CE_CERTIFICATE_POLICIES, SEQUENCE),
@@ -116,9 +116,9 @@ fn has_its_type(extension: &Extension) -> bool {
     TYPES.iter().all(|(kind, tag)| extension.extn_id != *kind || elements::only(der, *tag).is_some())
 }
 
-/// Whether an extension that limits names limits some, and those of kinds that Go knows where it must know them.
+/// Whether nameConstraints limit some names and, if critical, only kinds of names that Go knows.
 fn limits_known_names(extension: &Extension) -> bool {
-    // By their tags: mail, DNS, URI, IP.
+    // By tag: mail, DNS, URI, IP.
     const KNOWN: [u8; 4] = [0x81, 0x82, 0x86, 0x87];
     if extension.extn_id != rfc5280::ID_CE_NAME_CONSTRAINTS {
         return true;
@@ -138,7 +138,7 @@ mod tests {
     use super::{is_readable_name, is_readable_uri};
 
     #[test]
-    fn a_uri_is_read_where_its_host_may_be_one() {
+    fn a_uri_is_read_if_its_host_is_valid() {
         for (uri, is_readable) in [
             ("spiffe://cluster.local/ns/flyte", true),
             ("https://user@a_b.example:8443/a b", true),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_read_where_its_characters_are_those_of_its_type() {
+    fn a_name_is_read_if_its_type_allows_its_characters() {
         // A PrintableString is 19, a UTF8String 12, an IA5String 22, a TeletexString 20.
         for (kind, text, is_readable) in [
             (19, &b"R11 (a), *&"[..], true),

@@ -1,4 +1,4 @@
-//! The other option of the document: an OAuth provider outside, whose certificate is not this one.
+//! The other option of the document: an external OAuth provider with a certificate of its own.
 
 use super::{
     rules,
@@ -22,16 +22,16 @@ use crate::{
     verdict::{Notice, Unjudged, Verdict, Violation},
 };
 
-/// Who gives out the tokens.
+/// Who issues the tokens.
 pub(super) enum Tokens {
     ByFlyteadmin,
     /// Another provider, in words.
     ByAnother(String),
-    /// Nobody in the namespace: Flyte 2 leaves it to others, and its certificate is for all its clients.
+    /// Nobody in the namespace: Flyte 2 leaves that to others, and its certificate is for all its clients.
     FlyteTwo,
 }
 
-/// Who gives out the tokens in a namespace.
+/// Who issues the tokens in a namespace.
 ///
 /// # Errors
 ///
@@ -58,11 +58,11 @@ pub(super) fn of(settings: &Settings, others: &Others, namespace: &str) -> Resul
     }
 }
 
-/// The option that names a provider, without which there is nothing to judge. Its case does not matter.
+/// The option that selects a provider; without it there is nothing to check. Its case does not matter.
 const SERVER_TYPE: &[u8] = b"authServerType";
 
 fn says(mut text: &[u8], word: &[u8]) -> bool {
-    // To compare every part of a megabyte costs more than all else.
+    // Comparing every part of a megabyte would cost more than all else.
     while let Some(at) = text.iter().position(|byte| byte.eq_ignore_ascii_case(&word[0])) {
         text = &text[at..];
         if text.get(..word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word)) {
@@ -73,7 +73,7 @@ fn says(mut text: &[u8], word: &[u8]) -> bool {
     false
 }
 
-/// Judges a ConfigMap of flyteadmin's, with those that are mounted beside it: a provider that is named must have an address.
+/// Checks a ConfigMap of flyteadmin's, merged with those that are mounted beside it: a named provider must have an address.
 pub(super) fn judge(
     request: &AdmissionRequest,
     settings: &Settings,
@@ -82,7 +82,7 @@ pub(super) fn judge(
 ) -> Result<(), Unjudged> {
     let requested = config_map::of(request)?;
     let Requested { name, object, may_have_files, .. } = &requested;
-    // Reading its files is what a ConfigMap costs, and most say nothing of it, unless they are in escapes or in base64.
+    // Reading files is expensive, so skip a ConfigMap without the option, unless escapes or base64 may hide it.
     let is_veiled = || ["\\u", "\"binaryData\""].iter().any(|sign| object.get().contains(sign));
     let may_say_it = || says(object.get().as_bytes(), SERVER_TYPE) || is_veiled();
     if settings.oauth() != Oauth::Detect || !may_have_files || !may_say_it() {
@@ -105,7 +105,7 @@ pub(super) fn judge(
         let Some(fault) = fault(&mut config)?.filter(|fault| own_files.contains(&fault.place.path)) else {
             let asks = config.security()?.use_auth.is_some_and(|said| said.value);
             let is_external = asks && unseen.is_empty() && matches!(config.auth(), Ok(Auth::External(_)));
-            // Flags and variables come before it, and another ConfigMap may be what is mounted.
+            // Flags and variables override it, and another ConfigMap may be mounted.
             if is_external && matches!(of(settings, &others, namespace), Ok(Tokens::ByAnother(_))) {
                 verdict.seen.shows(Sentence::Certificate);
             }
@@ -120,13 +120,13 @@ pub(super) fn judge(
             verdict.notices.push(Notice { rule: rules::NOT_CHECKED, place: fault.place, text });
         }
     }
-    // Another address is another provider, and the words show neither's password.
+    // Another address is another provider, and the message shows neither's password.
     verdict.violations.rest_on(&files);
     Ok(())
 }
 
-/// What is wrong with the provider that files name. Without authentication nobody asks it, and what does not start anyway is
-/// said by flyte-admin-cors.
+/// What is wrong with the provider in the files. Without authentication nobody uses it, and flyte-admin-cors reports files that
+/// flyteadmin does not start with.
 fn fault(config: &mut Config) -> Result<Option<Fault>, Unjudged> {
     let use_auth = config.security()?.use_auth;
     if !config.faults.is_empty() || use_auth.is_some_and(|said| !said.value) {

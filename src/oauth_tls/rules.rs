@@ -1,4 +1,4 @@
-//! What `flyte-oauth-tls` can find.
+//! The findings of `flyte-oauth-tls`.
 
 use crate::rule::rules;
 

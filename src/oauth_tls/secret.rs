@@ -19,12 +19,12 @@ use crate::{
     workload::Metadata,
 };
 
-/// What is judged of a Secret.
+/// The parts of a Secret that are checked.
 pub(super) struct Secret<'a> {
     pub(super) name: Text<'a>,
-    /// Where its certificates are: `data["tls.crt"]` mostly.
+    /// Where its certificates are, mostly `data["tls.crt"]`.
     pub(super) path: String,
-    /// They themselves.
+    /// The certificates.
     pub(super) certificates: Vec<u8>,
 }
 
@@ -40,11 +40,11 @@ view! {
     }
 }
 
-/// The entries that may be certificates, by their keys: `tls.crt`, and what begins like one. `tls.key` is skipped.
+/// The entries that may be certificates, by their keys: `tls.crt`, and those that begin like one. `tls.key` is skipped.
 #[derive(Debug, Default)]
 struct Certificates<'a>(Vec<(Text<'a>, Text<'a>)>);
 
-/// What certificates in PEM begin with, and its beginning in base64.
+/// The start of a certificate in PEM, as text and in base64.
 const BEGIN: [&str; 2] = ["-----BEGIN CERTIFICATE", "LS0tLS1CRUdJTiBDRVJUSUZJQ0FUR"];
 
 impl<'de: 'a, 'a> Deserialize<'de> for Certificates<'a> {
@@ -81,7 +81,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Certificates<'a> {
 /// The type of Secrets that hold a certificate and its key.
 const TLS: &str = "kubernetes.io/tls";
 
-/// The type of Secrets that hold anything: who makes one by hand often forgets the other, and servers do not ask for it.
+/// The type of Secrets that hold anything: people often forget to set the other one, and servers do not require it.
 const OPAQUE: &str = "Opaque";
 
 /// Whether objects of this kind are Secrets.
@@ -89,13 +89,13 @@ pub(super) fn is_kind(kind: &Kind) -> bool {
     kind.group() == v1::Secret::GROUP && kind.name() == v1::Secret::KIND
 }
 
-/// The Secret in a request; `None` where it is of another type and holds no certificate, or is not concerned. `is_concerned` is
-/// told its name and whether it has a `tls.crt`, and says the key of the certificate. One that is being deleted is in use, and can be changed, as long as a
-/// finalizer keeps it.
+/// Reads the Secret of a request; `None` if it has another type and no certificate, or is not concerned. `is_concerned` gets its
+/// name and whether it has a `tls.crt`, and returns the key of the certificate. A Secret that is being deleted counts too: while a
+/// finalizer keeps it, it can be used and changed.
 ///
 /// # Errors
 ///
-/// There is none, or something in it has another type than Kubernetes gives it.
+/// There is no object, or something in it has the wrong type.
 pub(super) fn of<'a>(
     request: &AdmissionRequest<'a>,
     is_concerned: impl FnOnce(&str, bool) -> Option<String>,
@@ -103,7 +103,7 @@ pub(super) fn of<'a>(
     let object = request.object()?;
     let Object { metadata, kind, .. } = quietly(admission::read(object))?;
     let name = metadata.unwrap_or_default().name.unwrap_or(Text::constant(""));
-    // Helm's releases are a megabyte.
+    // Read no more of other types: Helm's releases are a megabyte.
     if kind.as_deref().is_some_and(|kind| kind != TLS && kind != OPAQUE) {
         return Ok(None);
     }
@@ -115,7 +115,7 @@ pub(super) fn of<'a>(
     }
     let has_tls_crt = string_data.iter().chain(&data).any(|(key, _)| &**key == TLS_CRT);
     let Some(key) = is_concerned(&name, has_tls_crt) else { return Ok(None) };
-    // As the API server does, `stringData` is written over `data`; of two equal keys the last counts.
+    // As in the API server, `stringData` overrides `data`; of two equal keys the last counts.
     let of_key = |entries: Vec<(Text<'a>, Text<'a>)>| {
         entries.into_iter().rev().find(|(own, _)| **own == *key).map(|(_, text)| text.into_bytes())
     };
@@ -136,7 +136,7 @@ pub(super) fn of<'a>(
     Ok(Some(Secret { name, path, certificates }))
 }
 
-/// What is wrong with the type of something in a Secret, without its value: that may be a key.
+/// Replaces a type error of a Secret, which may show a key, by one without the value.
 fn quietly<T>(read: Result<T, Unjudged>) -> Result<T, Unjudged> {
     read.map_err(|Unjudged { path, .. }| Unjudged { path, reason: "has the wrong type".to_owned() })
 }

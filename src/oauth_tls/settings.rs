@@ -14,7 +14,7 @@ use crate::{
     view::view,
 };
 
-/// The settings as they are declared.
+/// The declared settings.
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         name: "secrets",
@@ -77,19 +77,19 @@ pub(super) const SETTINGS: &[Setting] = &[
 view! {
     /// The policy's settings, all optional.
     pub(super) struct Settings<'a>: strict {
-        /// The names of the Secrets, with `*` for any characters; see [`flyte::TLS_SECRETS`] where absent.
+        /// The names of the Secrets, with `*` for any characters; [`flyte::TLS_SECRETS`] if absent.
         "secrets" => secrets: Vec<Text<'a>>,
-        /// The hosts that the certificate is for; those of the Ingresses where absent.
+        /// The hosts that the certificate must cover; those of Ingresses and Gateways if absent.
         "hosts" => pub(super) hosts: Vec<Text<'a>>,
         /// How many days a certificate must still be valid.
         "minDaysLeft" => min_days_left: u32,
         /// Whether the chain must end at a trusted root.
         "trust" => trust: Trust,
-        /// The trusted roots, in PEM; Mozilla's where absent.
+        /// The trusted roots, in PEM; Mozilla's if absent.
         "trustRoots" => trust_roots: Text<'a>,
-        /// Whether Mozilla's roots are trusted beside those.
+        /// Whether Mozilla's roots are trusted in addition to those.
         "trustMozilla" => trust_mozilla: bool,
-        /// Who gives out the tokens.
+        /// Who issues the tokens.
         "oauth" => oauth: Oauth,
     }
 }
@@ -97,19 +97,19 @@ view! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Trust {
-    /// It must.
+    /// A trusted root is required.
     Roots,
-    /// It need not.
+    /// Any root is accepted.
     None,
 }
 
-/// Who gives out the tokens.
+/// Who issues the tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Oauth {
-    /// What flyteadmin's configuration says.
+    /// As in flyteadmin's configuration.
     Detect,
-    /// A provider outside.
+    /// An external provider.
     External,
     /// flyteadmin.
     #[serde(rename = "self")]
@@ -121,7 +121,7 @@ impl<'a> Settings<'a> {
         settings::read(settings)
     }
 
-    /// Whether a Secret of that name is judged.
+    /// Whether a Secret of that name is checked.
     pub(super) fn concern(&self, secret: &str) -> bool {
         match &self.secrets {
             Some(patterns) => patterns.iter().any(|pattern| pattern::matches(pattern, secret)),
@@ -152,7 +152,7 @@ impl<'a> Settings<'a> {
         roots.into_iter().flatten().map(pem::Pem::into_contents).collect()
     }
 
-    /// The trusted roots, as people say it.
+    /// The trusted roots, for messages.
     pub(super) fn roots_in_words(&self) -> &'static str {
         match (self.trust_roots.is_some(), self.trusts_mozilla()) {
             (false, _) => "Mozilla's roots",

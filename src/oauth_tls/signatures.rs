@@ -1,4 +1,4 @@
-//! The signatures that are judged, by RustCrypto: it is Rust alone, so it compiles to WebAssembly where ring and aws-lc want a C
+//! Verifies signatures with RustCrypto: it is pure Rust, so it compiles to WebAssembly, while ring and aws-lc need a C
 //! compiler for the target.
 
 use std::{fmt::Debug, marker::PhantomData};
@@ -11,7 +11,7 @@ use rsa::{
 use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
 use sha2::{Digest, Sha256, Sha384, Sha512, digest::FixedOutputReset};
 
-/// The largest RSA key, in bits, as Go's TLS takes it: `checkKeySize` of its `crypto/tls/handshake_client.go`.
+/// The largest RSA key, in bits, that Go's TLS accepts: `checkKeySize` of its `crypto/tls/handshake_client.go`.
 pub(super) const MOST_RSA_BITS: usize = 8192;
 
 /// The algorithms, by the names they have in certificates.
@@ -85,7 +85,7 @@ impl<C: Curve, D: Digest + Debug + Send + Sync> SignatureVerificationAlgorithm f
     }
 }
 
-/// A way to sign with RSA.
+/// A padding of RSA signatures.
 trait Padding: Debug + Send + Sync {
     fn verify<D: Hash>(key: &RsaPublicKey, digest: &[u8], signature: &[u8]) -> rsa::Result<()>;
 }

@@ -1,4 +1,4 @@
-//! Who signed a certificate: itself, a chain of CAs that may, a root that is trusted.
+//! Who signed a certificate: itself, a chain of CAs that may sign, or a trusted root.
 
 use std::time::Duration;
 
@@ -12,36 +12,36 @@ use super::{
 };
 use crate::host::Pki;
 
-/// Whether a certificate is the root at the end of a chain. Its signature and its time are for nobody: clients have their own
+/// Whether a certificate is the root at the end of a chain. Nobody checks its signature and its validity: clients have their own
 /// copy of it.
 pub(super) fn is_root(certificate: &Certificate, chain: &[Certificate]) -> bool {
     certificate.is_self_issued() && certificate.number() == chain.len() && certificate.number() > 1
 }
 
-/// What is known of who signed a certificate.
+/// The result of checking who signed a certificate.
 #[derive(Default)]
 pub(super) struct Signer {
     pub(super) faults: Vec<Fault>,
-    /// Whether one of Mozilla's roots stands behind it.
+    /// Whether it leads to one of Mozilla's roots.
     pub(super) is_public: bool,
 }
 
-/// What is known already.
+/// The results of earlier checks.
 #[derive(Clone, Copy)]
 pub(super) struct Known {
     /// Whether the leaf comes first.
     pub(super) is_in_order: bool,
-    /// Whether webpki takes the leaf for a certificate.
+    /// Whether webpki can read the leaf.
     pub(super) is_readable: bool,
-    /// Whether something is wrong that no other OAuth provider makes good.
+    /// Whether something is wrong that another OAuth provider does not excuse.
     pub(super) is_refused: bool,
 }
 
-/// Who signed the leaf, link by link.
+/// Checks who signed the leaf, link by link.
 ///
 /// # Errors
 ///
-/// A key or a signature is of a kind that is not judged.
+/// A key type or a signature algorithm is not supported.
 pub(super) fn of(
     chain: &[Certificate],
     leaf: &Certificate,
@@ -64,7 +64,7 @@ pub(super) fn of(
         return Err(format!("{} has a key type that cannot be checked here ({kind})", leaf.title()));
     }
     let is_self_signed = leaf.is_self_issued() && matches!(leaf.is_signed_by(leaf, pki), Signed::Yes);
-    // A leaf that has expired is said to have; whom it leads to is judged all the same.
+    // An expired leaf is reported elsewhere; its issuer is checked all the same.
     let time = now.clamp(leaf.not_before(), leaf.not_after().max(leaf.not_before()));
     let mut links = 0;
     let mut trust = None;
@@ -85,14 +85,14 @@ pub(super) fn of(
     if is_in_order {
         signer.faults.extend(chain::broken_links(chain, links, pki)?);
     }
-    // Links that are broken lead nowhere.
+    // Broken links lead nowhere.
     if is_self_signed || !is_readable || !signer.faults.is_empty() {
         return Ok(signer);
     }
     if let Some(error) = &trust {
         signer.faults.extend(trust::why_none(error, chain, leaf, settings, pki, is_refused)?);
     }
-    // Whom the chain leads to may be forgiven, how it gets there is not.
+    // The end of the chain may be forgiven, the way there is not.
     let is_forgiven = |fault: &Fault| TRUST.contains(&fault.rule);
     if !is_refused && (trust.is_some() || !settings.wants_trust()) && signer.faults.iter().all(is_forgiven) {
         signer.faults.extend(trust::why_not_in_itself(chain, leaf, time, pki));

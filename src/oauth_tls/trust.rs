@@ -17,7 +17,7 @@ use crate::host::Pki;
 
 /// A path to a trusted root.
 pub(super) struct Trusted {
-    /// How many links of the chain, from the leaf on, are part of it.
+    /// The number of links of the chain, from the leaf on, that are part of it.
     pub(super) links: usize,
     /// Whether the root is one of Mozilla's.
     pub(super) is_public: bool,
@@ -33,7 +33,7 @@ pub(super) fn path(
 ) -> Result<Trusted, Error> {
     let ders = settings.roots();
     let below = chain.iter().filter(|certificate| certificate.is_ca && !certificate.is_self_issued()).count();
-    // What webpki takes on trust in an anchor, Go checks.
+    // Go checks what webpki takes for granted in an anchor.
     let own = roots(&ders).filter(|root| root.is_valid_at(time) && root.may_be_root(below));
     let own: Vec<CertificateDer> = own.map(|root| root.der.clone()).collect();
     let own = own.iter().filter_map(|der| webpki::anchor_from_trusted_cert(der).ok());
@@ -42,8 +42,8 @@ pub(super) fn path(
     verify(chain, leaf, &anchors, time, pki)
 }
 
-/// What is wrong where the chain names another key than that of the root in `trustRoots` that has signed it. Of Mozilla's
-/// roots the identifiers are not known.
+/// The fault of a chain that names another key than that of the root in `trustRoots` that signed it. The identifiers of Mozilla's
+/// roots are not known.
 pub(super) fn other_key(chain: &[Certificate], leaf: &Certificate, settings: &Settings) -> Option<Fault> {
     let end = end(chain, leaf);
     let ders = settings.roots();
@@ -52,7 +52,7 @@ pub(super) fn other_key(chain: &[Certificate], leaf: &Certificate, settings: &Se
     (!roots.any(|root| end.names_key_of(&root))).then(|| chain::other_key(end, "its root"))
 }
 
-/// Why the certificates of the chain may not sign one another, up to the last, whoever signed that.
+/// Why the certificates of the chain may not sign one another, up to the last one, whoever signed that.
 pub(super) fn why_not_in_itself(chain: &[Certificate], leaf: &Certificate, time: Duration, pki: &Pki) -> Option<Fault> {
     let end = end(chain, leaf);
     if end.number() == leaf.number() {
@@ -76,7 +76,7 @@ fn verify(
     time: Duration,
     pki: &Pki,
 ) -> Result<Trusted, Error> {
-    // Of a root clients have their own copy, which may be a later one.
+    // Clients have their own copy of a root, which may be newer.
     let is_old_root = |other: &Certificate| signer::is_root(other, chain) && !other.is_valid_at(time);
     let others = chain.iter().filter(|other| other.number() != leaf.number() && !is_old_root(other));
     let others: Vec<CertificateDer> = others.map(|certificate| certificate.der.clone()).collect();
@@ -104,11 +104,11 @@ fn roots(ders: &[Vec<u8>]) -> impl Iterator<Item = Certificate<'_>> {
     ders.iter().filter_map(|der| Certificate::read(der, 1).ok())
 }
 
-/// Why there is no path; nothing where `is_refused` says that it is said already.
+/// Why there is no path; `None` if `is_refused` and another finding covers it.
 ///
 /// # Errors
 ///
-/// A signature is of a kind that is not judged.
+/// A signature algorithm is not supported.
 pub(super) fn why_none(
     error: &Error,
     chain: &[Certificate],
@@ -145,7 +145,7 @@ pub(super) fn why_none(
                         trustRoots";
             Some(Fault::new(rules::UNKNOWN_ISSUER, fact, STOPS, mend))
         }
-        // The links are good: it is the root's key that has not signed the last of them.
+        // The links are valid: the root's key did not sign the last certificate.
         Error::InvalidSignatureForPublicKey => {
             let fact = format!("{} is not signed by the trusted root named {}", end.title(), shown(end.issuer()));
             let mend = "if the root has a new key and your clients trust it, add it to trustRoots";
@@ -169,7 +169,7 @@ fn not_allowed(reason: &str) -> Fault {
     )
 }
 
-/// What a certificate in the chain does, and may not.
+/// What a certificate in the chain does although it may not.
 fn in_words(error: &Error) -> String {
     let known = match error {
         Error::EndEntityUsedAsCa => "a certificate that is not a CA signed another",
@@ -183,7 +183,7 @@ fn in_words(error: &Error) -> String {
     known.to_owned()
 }
 
-/// Where the chain ends, by the names of issuers.
+/// The end of the chain, following the names of issuers.
 fn end<'c, 'd>(chain: &'c [Certificate<'d>], leaf: &'c Certificate<'d>) -> &'c Certificate<'d> {
     let mut end = leaf;
     for _ in chain {
