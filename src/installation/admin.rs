@@ -1,8 +1,8 @@
-//! What flyteadmin's configuration comes to in a namespace.
+//! flyteadmin's configuration in a namespace.
 //!
-//! The container that runs flyteadmin says what is mounted where it reads its files, and by flags and variables what comes
-//! before them. Where no Deployment runs flyteadmin, it is the one ConfigMap with a name of Flyte's charts. What a Secret
-//! brings is not seen, nor what flyteadmin's own `envFrom` brings.
+//! The container that runs flyteadmin shows what is mounted where flyteadmin reads its files, and its flags and variables
+//! override these. If no Deployment runs flyteadmin, the only ConfigMap with a name of Flyte's charts counts. Secrets are not
+//! read, nor is flyteadmin's own `envFrom`.
 
 use std::collections::{BTreeMap, BTreeSet};
 #[cfg(any(feature = "flyte-admin-cors", feature = "flyte-oauth-tls"))]
@@ -32,21 +32,21 @@ use crate::{
 
 /// A container that runs flyteadmin's server.
 pub(crate) struct Runner {
-    /// Its Deployment, as people name it.
+    /// The title of its Deployment.
     pub(crate) title: String,
     /// The name of its Deployment.
     pub(crate) deployment: String,
     /// Whether it is Flyte 2's, which has no flyteadmin.
     pub(crate) is_flyte_two: bool,
     is_named: bool,
-    /// What comes before its files, or why that is not known.
+    /// The options that override its files, or why they are not known.
     pub(crate) overrides: Result<Security, String>,
-    /// A flag or variable about `auth`, which is not read.
+    /// A flag or variable for `auth`, which is not read.
     auth: Option<String>,
     files: Files,
-    /// What its flags and variables say of TLS that it serves itself.
+    /// Its flags and variables for TLS that it serves itself.
     pub(crate) tls: OwnTls,
-    /// Its release, where the tag of its image says it: `[1, 16, 8]`.
+    /// Its release, if the tag of its image shows it: `[1, 16, 8]`.
     #[cfg(any(feature = "flyte-admin-cors", feature = "flyte-console-url"))]
     pub(crate) release: Option<[u32; 3]>,
 }
@@ -54,33 +54,33 @@ pub(crate) struct Runner {
 /// A flyteadmin.
 pub(crate) struct Admin {
     pub(crate) security: Security,
-    /// Why it is not known what holds, where something may come before what is seen.
+    /// Why the options are not certain, if something that is not seen may override them.
     pub(crate) doubt: Option<String>,
-    /// Who gives out the tokens, or why that is not known.
+    /// Who issues the tokens, or why that is not known.
     pub(crate) auth: Result<Auth, String>,
-    /// The names of the ConfigMaps it reads.
+    /// The names of the ConfigMaps that it reads.
     pub(crate) config_maps: Vec<String>,
-    /// Why its release answers no CORS at all, whatever is allowed.
+    /// Why its release sends no CORS headers at all, whatever is allowed.
     #[cfg(feature = "flyte-console-url")]
     pub(crate) serves_none: Option<String>,
     /// Whether browsers send its cookies from pages of other sites.
     #[cfg(feature = "flyte-console-url")]
     pub(crate) has_cookies_across_sites: bool,
     namespace: String,
-    /// The Deployment that runs it, as people name it.
+    /// The title of the Deployment that runs it.
     deployment: Option<String>,
-    /// The paths of those of its files that are in the ConfigMap of the request.
+    /// The paths of its files that are in the ConfigMap of the request.
     own_files: BTreeSet<String>,
 }
 
-/// What the files come to that are mounted together, as far as they are seen.
+/// Files that are mounted together, merged as far as they are seen.
 pub(crate) struct Reading {
     pub(crate) config: Config,
-    /// What may bring other files, as people name it.
+    /// Sources of other files that are not read, as messages name them.
     pub(crate) unseen: Vec<String>,
     /// The paths of the files that are in the ConfigMap of the request.
     pub(crate) own_files: BTreeSet<String>,
-    /// The name of the first ConfigMap that brings a file, or the first of all: what no file says can be said there.
+    /// The name of the first ConfigMap with a file, or the first of all: there one can set an option that no file sets.
     pub(crate) first: Option<String>,
 }
 
@@ -89,7 +89,7 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// Why it is not known what holds.
+    /// Why its configuration is not known.
     pub(crate) fn of(objects: &Objects, namespace: &str) -> Result<Self, String> {
         let mut runners = runners(objects, namespace)?;
         if runners.iter().any(|runner| runner.is_flyte_two) {
@@ -152,10 +152,10 @@ impl Admin {
         })
     }
 
-    /// Where something is said, as people say it.
+    /// Describes a place, for messages.
     pub(crate) fn at(&self, place: Option<&Place>) -> String {
         match place {
-            // Where nobody says it, it can be said in a ConfigMap.
+            // An option that nothing sets can be set in a ConfigMap.
             None => {
                 let titles = self.config_maps.iter().map(|name| title(Listed::ConfigMap, &self.namespace, name));
                 titles.collect::<Vec<_>>().join(", ")
@@ -171,7 +171,7 @@ impl Admin {
     }
 }
 
-/// Why a release answers no CORS at all, whatever it allows: it serves TLS itself, which until v1.13.3 went without
+/// Why a release sends no CORS headers at all, whatever it allows: before v1.13.3, a flyteadmin that served TLS itself sent none
 /// (pull request 5855 of flyteorg/flyte).
 #[cfg(any(feature = "flyte-admin-cors", feature = "flyte-console-url"))]
 pub(crate) fn serves_none(release: [u32; 3], tls: &OwnTls, config: &mut Config) -> Option<String> {
@@ -183,23 +183,23 @@ pub(crate) fn serves_none(release: [u32; 3], tls: &OwnTls, config: &mut Config) 
     })
 }
 
-/// The release that a tag of an image of Flyte's says: `v1.16.8`.
+/// The release in the tag of an image of Flyte's: `v1.16.8`.
 #[cfg(any(feature = "flyte-admin-cors", feature = "flyte-console-url"))]
 fn release(image: &str) -> Option<[u32; 3]> {
     let (_, tag) = image.split('@').next()?.rsplit_once(':')?;
-    // `v1.10.7-b2` is a try at v1.10.7, and a mirror may leave the letter out.
+    // `v1.10.7-b2` is a test build of v1.10.7, and a mirror may leave out the `v`.
     let number = tag.strip_prefix('v').unwrap_or(tag).split('-').next()?;
     let mut parts = number.split('.').map(|part| part.parse().ok());
     let release = [parts.next()??, parts.next()??, parts.next()??];
     parts.next().is_none().then_some(release)
 }
 
-/// Why it is not known what flyteadmin's files come to.
+/// The text for files of flyteadmin that are not read.
 pub(crate) fn not_seen(unseen: &[String]) -> String {
     format!("flyteadmin also reads {}", unseen.join(" and "))
 }
 
-/// Gives each container of a namespace's Deployments that runs flyteadmin's server, or Flyte 2's, to `each`.
+/// Calls `each` for every container of a namespace's Deployments that runs flyteadmin's server, or Flyte 2's.
 pub(crate) fn each_server(
     objects: &Objects,
     namespace: &str,
@@ -210,7 +210,7 @@ pub(crate) fn each_server(
         let workload = Workload::deployment(&found.object).map_err(unreadable)?;
         for placed in workload.containers() {
             match Server::of(&placed).map_err(unreadable)? {
-                // Something else may be in the image than the server.
+                // The image may run something other than the server.
                 Some(Server::Admin(line)) if !line.run.serves() && !server::is_named(&placed) => {}
                 Some(server) => each(found, &workload, &placed, &server)?,
                 None => {}
@@ -234,17 +234,17 @@ pub(crate) fn runners(objects: &Objects, namespace: &str) -> Result<Vec<Runner>,
     Ok(runners)
 }
 
-/// What files come to that are mounted together.
+/// Merges files that are mounted together.
 ///
 /// # Errors
 ///
-/// A file cannot be read, or the host does not say which there are.
+/// A file cannot be read, or the host cannot list the ConfigMaps.
 pub(crate) fn reading(objects: &Objects, namespace: &str, files: &Files) -> Result<Reading, String> {
     Reading::of(objects, namespace, files).map_err(Unjudged::in_words)
 }
 
 impl Runner {
-    /// The one that a ConfigMap has by its name alone.
+    /// The runner of a ConfigMap, by the ConfigMap's name alone.
     pub(crate) fn of_name(config_map: &str, is_flyte_two: bool) -> Self {
         let deployment = config_map::deployment(config_map).unwrap_or("<flyteadmin's>").to_owned();
         let files = Files { config_maps: vec![Source::whole(config_map.to_owned())], ..Files::default() };
@@ -294,7 +294,7 @@ impl Runner {
         })
     }
 
-    /// What of its configuration is not seen, if something is not.
+    /// The parts of its configuration that are not read, if any.
     pub(crate) fn unseen(&self, objects: &Objects, namespace: &str) -> Option<String> {
         if let Err(doubt) = &self.overrides {
             return Some(doubt.clone());
@@ -310,18 +310,18 @@ impl Runner {
         self.files.config_maps.iter().any(|source| source.name == config_map)
     }
 
-    /// What its files come to.
+    /// Merges its files.
     ///
     /// # Errors
     ///
-    /// A file cannot be read, or the host does not say which there are; the path leads to the file, and in another object than
-    /// that of the request begins with its title.
+    /// A file cannot be read, or the host cannot list the ConfigMaps. The path leads to the file, and begins with the title of its
+    /// object unless that is the object of the request.
     pub(crate) fn reading(&self, objects: &Objects, namespace: &str) -> Result<Reading, Unjudged> {
         Reading::of(objects, namespace, &self.files)
     }
 }
 
-/// A flag or a variable about `auth`, which come before the files.
+/// A flag or a variable for `auth`; these override the files.
 fn says_of_auth(line: &CommandLine) -> Option<String> {
     const FLAG: &str = "--auth.";
     let mut flags = line.run.arguments.iter().map(|word| &word.value);
@@ -346,7 +346,7 @@ pub(crate) fn services(objects: &Objects, namespace: &str) -> Result<BTreeSet<St
     Ok(services)
 }
 
-/// The Services that lead to the flyteadmins of a namespace, found out once for each.
+/// The Services that lead to the flyteadmins of a namespace, looked up once for each namespace.
 #[cfg(any(feature = "flyte-admin-cors", feature = "flyte-oauth-tls"))]
 pub(crate) struct Services<'o> {
     objects: &'o Objects<'o>,
@@ -355,12 +355,12 @@ pub(crate) struct Services<'o> {
 
 #[cfg(any(feature = "flyte-admin-cors", feature = "flyte-oauth-tls"))]
 impl<'o> Services<'o> {
-    /// Those that are listed among some objects.
+    /// Looks them up among some objects.
     pub(crate) fn among(objects: &'o Objects<'o>) -> Self {
         Self { objects, known: Vec::new() }
     }
 
-    /// Those of a namespace.
+    /// The Services of a namespace.
     ///
     /// # Errors
     ///
@@ -378,14 +378,14 @@ impl<'o> Services<'o> {
 /// A certificate with which a flyteadmin serves TLS itself.
 #[cfg(feature = "flyte-oauth-tls")]
 pub(crate) struct OwnCertificate {
-    /// The Deployment that runs it, as people name it.
+    /// The title of the Deployment that runs it.
     pub(crate) title: String,
-    /// The name of the Secret that brings it, and the key in it.
+    /// The name of the Secret that it comes from, and the key in it.
     pub(crate) secret: (String, String),
 }
 
-/// The certificates with which the flyteadmins of a namespace serve TLS themselves, of those that mount a Secret which
-/// `is_concerned`: the files of the others need not be read.
+/// The certificates with which the flyteadmins of a namespace serve TLS themselves. Skips flyteadmins that mount no Secret which
+/// `is_concerned`, so that their files need not be read.
 ///
 /// # Errors
 ///
@@ -401,7 +401,7 @@ pub(crate) fn own_certificates(
         if !runner.files.secrets.iter().any(|mounted| is_concerned(&mounted.secret)) {
             continue;
         }
-        // What is wrong with its files, other policies say.
+        // Other policies report what is wrong with its files.
         let Some(file) =
             runner.reading(objects, namespace).ok().and_then(|mut read| read.config.certificate_file(&runner.tls))
         else {
@@ -424,7 +424,7 @@ pub(crate) fn hosts(objects: &Objects, namespace: &str) -> Result<Hosts, String>
     routes::hosts(objects, namespace, &services(objects, namespace)?)
 }
 
-/// The one ConfigMap of flyteadmin's by its name.
+/// The only ConfigMap with a name of flyteadmin's.
 fn by_name(objects: &Objects, namespace: &str) -> Result<Files, String> {
     let mut names = Vec::new();
     objects.each(Listed::ConfigMap, Some(namespace), |found| {

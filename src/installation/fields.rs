@@ -1,11 +1,11 @@
-//! A few fields of an object by their paths, where a view for each part of it would be 2 KB of a module. What is of another type than
-//! it should be is absent: no cluster takes it.
+//! Reads a few fields of an object by their paths, where a view for each part would be 2 KB of a module. A field of the wrong type
+//! counts as absent: no cluster accepts it.
 
 use serde_json::value::RawValue;
 
 use crate::{edit, text::Text};
 
-/// What a path leads to; null is absent, as it is to the API server.
+/// The value at a path; null counts as absent, as it does to the API server.
 pub(crate) fn at<'t>(object: &'t str, path: &[&str]) -> Option<&'t str> {
     edit::at(object, path).filter(|part| *part != "null")
 }

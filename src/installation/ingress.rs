@@ -1,4 +1,4 @@
-//! What an Ingress says: where it leads, who answers CORS in front of that, and who makes its certificates.
+//! Ingresses: where they lead, who answers CORS in front of that, and who issues their certificates.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ view! {
         "annotations" => annotations: Annotations<'a>,
     }
 
-    /// The annotations that say who has the certificate, and who issues it.
+    /// The annotations that show where the certificate is, and who issues it.
     struct Annotations<'a> {
         "cert-manager.io/issuer" => issuer: Text<'a>,
         "cert-manager.io/cluster-issuer" => cluster_issuer: Text<'a>,
@@ -64,7 +64,7 @@ view! {
 
     struct Named<'a> {
         "name" => name: Text<'a>,
-        /// Its port, yet to be read.
+        /// Its port, unparsed.
         "port" if "flyte2-exposure" => port: &'a RawValue,
     }
 
@@ -97,10 +97,10 @@ pub(super) fn add_hosts(
     if leads_there(spec.default_backend.as_ref()) {
         hosts.doubt = Some(format!("{ingress} accepts every host (defaultBackend)"));
     }
-    // To collect sets would sort them first, by 4 KB of a module each.
+    // Collecting sets would sort them first, at 4 KB of a module each.
     let mut tls: BTreeSet<&str> = BTreeSet::new();
     tls.extend(spec.tls.iter().flatten().flat_map(|tls| tls.hosts.iter().flatten()).map(|host| &**host));
-    // `*.example.com` stands for one label.
+    // `*.example.com` matches one label.
     let is_at_load_balancer = annotations.certificate_elsewhere().is_some();
     let has_tls = |host: &str| {
         is_at_load_balancer
@@ -113,7 +113,7 @@ pub(super) fn add_hosts(
         let is_grpc = |path: &Path| path.path.as_deref().is_some_and(is_grpc);
         if paths.is_some_and(|paths| paths.iter().any(|path| !is_grpc(path) && leads_there(path.backend.as_ref()))) {
             let name = host.as_deref().unwrap_or_default();
-            // The whole Ingress is gone through for it: not for each of its rules.
+            // This reads the whole Ingress, so do it only once, not for each rule.
             if known.is_none() {
                 known = Some(cors(found.object.get(), objects)?);
             }
@@ -125,7 +125,7 @@ pub(super) fn add_hosts(
     Ok(())
 }
 
-/// Whether a path is one of gRPC's, which no browser calls.
+/// Whether a path is a gRPC path, which no browser calls.
 pub(crate) fn is_grpc(path: &str) -> bool {
     path.starts_with("/flyteidl.") || path.starts_with("/grpc.")
 }
@@ -145,7 +145,7 @@ impl Backend<'_> {
 }
 
 impl Annotations<'_> {
-    /// The annotation that names a certificate of a cloud's, where its load balancer has one.
+    /// The annotation for a certificate of a cloud's load balancer, if it has one.
     fn certificate_elsewhere(&self) -> Option<&'static str> {
         let known = [
             (&self.certificate_arn, "certificate-arn"),
@@ -159,7 +159,7 @@ impl Annotations<'_> {
 /// Controllers, by a word in the names of their classes.
 const CONTROLLERS: [&str; 8] = ["nginx", "alb", "traefik", "haproxy", "kong", "gce", "contour", "istio"];
 
-/// Whether a controller may read an Ingress: its class does not name another one.
+/// Whether a controller may read an Ingress: its class names no other controller.
 fn may_be_of(ingress: &str, controller: &str) -> bool {
     let class =
         text(ingress, &["spec", "ingressClassName"]).or_else(|| annotation(ingress, "kubernetes.io/ingress.class"));
@@ -171,7 +171,7 @@ fn annotation<'i>(ingress: &'i str, name: &str) -> Option<Text<'i>> {
     text(ingress, &["metadata", "annotations", name])
 }
 
-/// What ingress-nginx answers of CORS in place of the pods, and the annotation that says so.
+/// The CORS that ingress-nginx answers in place of the pods, and the annotation that sets it.
 pub(crate) fn by_nginx(ingress: &str) -> Option<(Cors, String)> {
     if !may_be_of(ingress, "nginx") {
         return None;
@@ -189,18 +189,18 @@ pub(crate) fn by_nginx(ingress: &str) -> Option<(Cors, String)> {
     Some((Cors::by_nginx(origins.as_deref(), said("cors-allow-credentials").as_deref()), name(said_by)))
 }
 
-/// Other controllers that may answer CORS, by the annotations that say so, which are not read.
+/// The CORS that other controllers may answer, and the annotation that shows it; it is not read.
 pub(crate) fn by_others(ingress: &str) -> Option<(Cors, String)> {
     const MAY: [&str; 3] = ["haproxy-ingress.github.io/cors-enable", "haproxy.org/cors-enable", "konghq.com/plugins"];
     let said = MAY.into_iter().find(|name| annotation(ingress, name).is_some_and(|said| &*said != "false"))?;
     Some((Cors::unread("an annotation of its controller's"), said.to_owned()))
 }
 
-/// What a controller answers of CORS in place of the pods.
+/// The CORS that a controller answers in place of the pods.
 ///
 /// # Errors
 ///
-/// Why it is not known which middlewares there are.
+/// Why the middlewares are not known.
 fn cors(ingress: &str, objects: &Objects) -> Result<Option<Cors>, String> {
     match annotation(ingress, MIDDLEWARES).filter(|_| may_be_of(ingress, "traefik")) {
         Some(names) => proxies::by_middlewares(names.split(',').map(str::to_owned), objects),
@@ -208,15 +208,15 @@ fn cors(ingress: &str, objects: &Objects) -> Result<Option<Cors>, String> {
     }
 }
 
-/// What an Ingress says of who is let in.
+/// The parts of an Ingress that decide who is let in.
 #[cfg(feature = "flyte2-exposure")]
 impl Ingress<'_> {
-    /// The class of its controller, where it says so.
+    /// The class of its controller, if it names one.
     pub(crate) fn class(&self) -> Option<&str> {
         self.spec.as_ref()?.class.as_deref()
     }
 
-    /// Its paths, each with the Service that it leads to, and the name or the number of that one's port; "" for all paths.
+    /// Its paths, each with the Service that it leads to, and the name or number of the Service's port; "" for all paths.
     pub(crate) fn paths(&self) -> impl Iterator<Item = (&str, &str, Option<String>)> {
         let spec = self.spec.iter();
         let paths = spec.clone().flat_map(|spec| spec.rules.iter().flatten());
@@ -237,7 +237,7 @@ impl Ingress<'_> {
 pub(crate) const ISSUERS: [(&str, bool); 2] =
     [("cert-manager.io/issuer", false), ("cert-manager.io/cluster-issuer", true)];
 
-/// Who makes a certificate by cert-manager: `Issuer` or `ClusterIssuer`, and its name.
+/// The issuer that cert-manager uses for a certificate: an `Issuer` or a `ClusterIssuer`, and its name.
 #[cfg(feature = "flyte-oauth-tls")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct IssuedBy {
@@ -261,7 +261,7 @@ impl Ingress<'_> {
         if self.ends_tls(services, ingress) { secrets.collect() } else { Vec::new() }
     }
 
-    /// Whether it leads to one of some Services from a host for which it names no certificate.
+    /// Whether it leads to one of some Services from a host without a certificate in `spec.tls`.
     pub(crate) fn has_bare_hosts(&self, services: &BTreeSet<String>, ingress: &str) -> bool {
         let tls = || self.spec.iter().flat_map(|spec| spec.tls.iter().flatten());
         let is_named = |host: &str| {
@@ -284,14 +284,14 @@ impl Ingress<'_> {
         self.ends_tls(services, ingress) && hosts.into_iter().any(|host| !is_named(host))
     }
 
-    /// The annotation by which a cloud's load balancer in front of it has the certificate, if it leads to one of some Services.
+    /// The annotation for a certificate of a cloud's load balancer in front of it, if it leads to one of some Services.
     pub(crate) fn certificate_elsewhere(&self, services: &BTreeSet<String>) -> Option<&'static str> {
         let annotations = self.metadata.as_ref()?.annotations.as_ref()?;
         annotations.certificate_elsewhere().filter(|_| self.leads_to(services))
     }
 
-    /// Whether it leads to one of some Services, and clients do not see the certificate of what is behind it: ingress-nginx may be
-    /// told that they do.
+    /// Whether it leads to one of some Services and ends TLS, so that clients do not see the certificate of what is behind it.
+    /// ingress-nginx can be told to pass TLS through.
     pub(super) fn ends_tls(&self, services: &BTreeSet<String>, ingress: &str) -> bool {
         let annotations = self.metadata.as_ref().and_then(|metadata| metadata.annotations.as_ref());
         let passes = annotations.is_some_and(|annotations| annotations.passthrough.as_deref() == Some("true"));
@@ -311,7 +311,7 @@ impl Ingress<'_> {
         tls.filter_map(|tls| tls.secret_name.as_deref()).any(|name| name == secret)
     }
 
-    /// The hosts for which it presents the certificate of a Secret, whoever they lead to; "" for every host. Where `spec.tls` names
+    /// The hosts for which it presents the certificate of a Secret, wherever they lead; "" for every host. If `spec.tls` names
     /// none, they are those of the rules.
     pub(crate) fn tls_hosts(&self, secret: &str) -> Vec<&str> {
         let spec = self.spec.as_ref();
@@ -331,7 +331,7 @@ impl Ingress<'_> {
         hosts
     }
 
-    /// Who is asked to make its certificates, and by which annotation.
+    /// The issuer that an annotation requests, and the annotation.
     pub(crate) fn issued_by(&self) -> Option<(IssuedBy, &'static str)> {
         let annotations = self.metadata.as_ref()?.annotations.as_ref()?;
         let by = |name: &Option<Text>, is_cluster_wide, annotation| {

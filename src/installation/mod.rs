@@ -1,4 +1,4 @@
-//! What the objects beside the one in the request come to: who is reached from where, and how flyteadmin is configured.
+//! What other objects show about the installation: which hosts lead where, and how flyteadmin is configured.
 
 pub(crate) mod admin;
 pub(crate) mod fields;

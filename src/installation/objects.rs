@@ -1,4 +1,4 @@
-//! The objects beside the one in the request, as the host lists them.
+//! The objects besides the one in the request, as the host lists them.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -12,12 +12,12 @@ use crate::{
     workload::Metadata,
 };
 
-/// The objects that the host lists, with the ConfigMap of the request among them. Each list is asked for once, and only where it is needed.
+/// The objects that the host lists, with the ConfigMap of the request among them. Each list is requested once, and only if needed.
 pub(crate) struct Objects<'c> {
     host: &'c dyn Host,
-    /// Whether the objects of all namespaces are listed together, rather than those of one.
+    /// Whether to list the objects of all namespaces together, rather than those of one.
     is_everywhere: bool,
-    /// The ConfigMap of the request, where it is one: its namespace, its name, and all of it.
+    /// The ConfigMap of the request, if it has one: its namespace, its name, and the whole object.
     config_map: Option<(&'c str, &'c str, &'c RawValue)>,
     lists: Rc<RefCell<Vec<(Question, Answer)>>>,
 }
@@ -32,14 +32,14 @@ view! {
     }
 }
 
-/// Whether a host says that the cluster does not know a kind. Source: `find_resource` in
+/// Whether a host's error means that the cluster does not know a kind. Source: `find_resource` in
 /// `crates/policy-evaluator/src/callback_handler/kubernetes/client.rs` of
 /// [kubewarden/kubewarden-controller](https://github.com/kubewarden/kubewarden-controller).
 fn is_of_no_kind(reason: &str) -> bool {
     reason.contains("Cannot find resource") || reason.contains("error finding resource") && reason.contains("404")
 }
 
-/// An object that is listed.
+/// A listed object.
 pub(crate) struct Found {
     pub(crate) namespace: String,
     pub(crate) name: String,
@@ -56,7 +56,7 @@ impl Found {
         format!("{} cannot be read: {path}: {reason}", self.title(kind))
     }
 
-    /// The object as people name it: `Ingress flyte/flyte-core`.
+    /// The object's name in messages: `Ingress flyte/flyte-core`.
     pub(crate) fn title(&self, kind: Listed) -> String {
         title(kind, &self.namespace, &self.name)
     }
@@ -67,12 +67,12 @@ pub(crate) fn title(kind: Listed, namespace: &str, name: &str) -> String {
 }
 
 impl<'c> Objects<'c> {
-    /// The objects beside one that is no ConfigMap.
+    /// The objects besides one that is not a ConfigMap.
     pub(crate) fn beside(host: &'c dyn Host) -> Self {
         Self { host, is_everywhere: false, config_map: None, lists: Rc::default() }
     }
 
-    /// The objects beside a ConfigMap: of its namespace, or of all.
+    /// The objects besides a ConfigMap: those of its namespace, or of all.
     pub(crate) fn beside_config_map(
         host: &'c dyn Host,
         is_everywhere: bool,
@@ -86,7 +86,7 @@ impl<'c> Objects<'c> {
         Self { is_everywhere: true, lists: Rc::clone(&self.lists), ..*self }
     }
 
-    /// The same objects, with the ConfigMap as it is before the request.
+    /// The same objects, with the ConfigMap as it was before the request.
     pub(crate) fn before(&self, old: &'c RawValue) -> Self {
         Self {
             host: self.host,
@@ -102,11 +102,11 @@ impl<'c> Objects<'c> {
         ((own_namespace, own_name) == (namespace, name)).then_some(object)
     }
 
-    /// Gives each object of a kind, in a namespace or in all, to `each`, until that says something.
+    /// Calls `each` for every object of a kind, in a namespace or in all, until it returns something.
     ///
     /// # Errors
     ///
-    /// The cluster does not say, or an object cannot be read, or what `each` says.
+    /// The host cannot list them, an object cannot be read, or `each` fails.
     pub(crate) fn find<T>(
         &self,
         kind: Listed,
@@ -132,7 +132,7 @@ impl<'c> Objects<'c> {
         }
     }
 
-    /// Gives each object of a kind, in a namespace or in all, to `each`.
+    /// Calls `each` for every object of a kind, in a namespace or in all.
     ///
     /// # Errors
     ///
@@ -148,7 +148,7 @@ impl<'c> Objects<'c> {
 
     fn list(&self, kind: Listed, namespace: Option<&str>) -> Answer {
         let question = (kind, namespace.map(str::to_owned));
-        // Those of a namespace are among those of all.
+        // The list of all namespaces includes that of one.
         let is_answered = |asked: &Question| *asked == question || *asked == (kind, None);
         if let Some((_, answer)) = self.lists.borrow().iter().find(|(asked, _)| is_answered(asked)) {
             return Rc::clone(answer);
@@ -170,7 +170,7 @@ impl<'c> Objects<'c> {
             let mut sorted: Vec<Found> = Vec::with_capacity(objects.len());
             for found in objects.into_iter().map(found) {
                 let found = found?;
-                // A host's order is anyone's guess, but mostly this. To sort would be 3 KB of a module.
+                // Hosts may list in any order, but mostly do in this one. A sort would be 3 KB of a module.
                 let is_before = |other: &Found| (&other.namespace, &other.name) <= (&found.namespace, &found.name);
                 sorted.insert(sorted.partition_point(is_before), found);
             }

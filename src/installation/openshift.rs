@@ -1,4 +1,4 @@
-//! OpenShift's Routes: a host each, and a Service or several that share the load.
+//! OpenShift's Routes: each has a host, and one or more Services that share the load.
 //!
 //! Source: `route/v1/types.go` of [openshift/api](https://github.com/openshift/api).
 
@@ -49,12 +49,12 @@ impl Route<'_> {
         self.targets().filter_map(|target| target.name.as_deref()).any(|name| services.contains(name))
     }
 
-    /// The Services that it leads to, each with the name of the port, where it has that.
+    /// The Services that it leads to, each with the name of the port, if it has one.
     #[cfg(feature = "flyte2-exposure")]
     pub(crate) fn backends(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let port = self.spec.as_ref().and_then(|spec| spec.port);
         let port = port.and_then(|port| admission::read::<Port>(port).ok()?.target);
-        // A number is that of the pod.
+        // A number is a port of the pod.
         let port = port.and_then(|port| port.get().strip_prefix('"')?.strip_suffix('"'));
         self.targets().filter_map(move |target| Some((target.name.as_deref()?, port)))
     }
@@ -67,13 +67,13 @@ impl Route<'_> {
         path.as_deref().unwrap_or_default().to_owned()
     }
 
-    /// What it does to headers, unread.
+    /// Its changes to headers, unparsed.
     #[cfg(feature = "flyte2-exposure")]
     pub(crate) fn headers(&self) -> &str {
         self.spec.as_ref().and_then(|spec| spec.headers).map_or("", RawValue::get)
     }
 
-    /// What gets requests.
+    /// The Services that get requests.
     fn targets(&self) -> impl Iterator<Item = &Target<'_>> {
         let targets = self.spec.iter().flat_map(|spec| spec.to.iter().chain(spec.others.iter().flatten()));
         targets.filter(|target| target.weight.is_none_or(|weight| weight.get() != "0"))
@@ -83,7 +83,7 @@ impl Route<'_> {
         self.spec.as_ref()?.tls.as_ref()
     }
 
-    /// Whether it leads to one of some Services, and clients see a certificate of its own, or the router's.
+    /// Whether it leads to one of some Services and ends TLS: clients see a certificate of its own, or the router's.
     #[cfg(feature = "flyte-oauth-tls")]
     pub(super) fn ends_tls(&self, services: &BTreeSet<String>) -> bool {
         self.tls().is_some_and(|tls| tls.termination.as_deref() != Some("passthrough")) && self.leads_to(services)

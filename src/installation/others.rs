@@ -1,4 +1,4 @@
-//! The objects beside the one in the request, and what flyteadmin's configuration comes to by them.
+//! The objects besides the one in the request, and flyteadmin's configuration in them.
 
 use std::{cell::RefCell, ops::Deref, rc::Rc};
 
@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::{admin::Admin, objects::Objects};
 use crate::host::Host;
 
-/// The objects beside the one in the request. What they come to is found out once, and only where it is needed.
+/// The objects besides the one in the request. Each flyteadmin is computed once, and only if needed.
 pub(crate) struct Others<'c> {
     objects: Objects<'c>,
     admins: RefCell<Vec<(String, Known)>>,
@@ -25,12 +25,12 @@ impl<'c> Deref for Others<'c> {
 }
 
 impl<'c> Others<'c> {
-    /// The objects beside one that is no ConfigMap.
+    /// The objects besides one that is not a ConfigMap.
     pub(crate) fn beside(host: &'c dyn Host) -> Self {
         Self::of(Objects::beside(host))
     }
 
-    /// The objects beside a ConfigMap: of its namespace, or of all.
+    /// The objects besides a ConfigMap: those of its namespace, or of all.
     pub(crate) fn beside_config_map(
         host: &'c dyn Host,
         is_everywhere: bool,
@@ -45,7 +45,7 @@ impl<'c> Others<'c> {
         Self::of(self.objects.everywhere())
     }
 
-    /// The same objects, with the ConfigMap as it is before the request.
+    /// The same objects, with the ConfigMap as it was before the request.
     pub(crate) fn before(&self, old: &'c RawValue) -> Self {
         Self::of(self.objects.before(old))
     }

@@ -15,33 +15,33 @@ use crate::host::{Host, Listed};
 /// A certificate in front of flyteadmin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Presented {
-    /// The Ingress or route that leads to flyteadmin, or the Deployment that runs it, as people name it.
+    /// The title of the Ingress or route that leads to flyteadmin, or of the Deployment that runs it.
     pub route: String,
     /// The namespace of the flyteadmin.
     pub namespace: String,
     /// Where the certificate is.
     pub held: Held,
-    /// Who makes it, as people name it, where cert-manager is asked to by an annotation.
+    /// The title of its issuer, if an annotation requests it from cert-manager.
     pub issuer: Option<String>,
 }
 
 /// Where a certificate is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Held {
-    /// In a Secret, as people name it: `flyte/flyte-tls`.
+    /// In a Secret: `flyte/flyte-tls`.
     Secret(String),
     /// At a cloud's load balancer, by an annotation: AWS' `certificate-arn`, Google's `managed-certificates` or `pre-shared-cert`.
     LoadBalancer(&'static str),
     /// In an OpenShift Route or at its router.
     Router,
-    /// Nowhere that is said: its controller's own, or none at all.
+    /// Not shown anywhere: it is its controller's own, or there is none.
     Unsaid,
 }
 
 /// The key of most certificates.
 pub(crate) const TLS_CRT: &str = "tls.crt";
 
-/// The certificate of a Secret, as it is used in front of flyteadmin.
+/// How the certificate of a Secret is used in front of flyteadmin.
 pub(crate) struct Use {
     /// Its key in the Secret.
     pub(crate) key: String,
@@ -49,8 +49,8 @@ pub(crate) struct Use {
     pub(crate) namespace: String,
 }
 
-/// How a Secret is used in front of a flyteadmin: of one of its namespace by an Ingress or by flyteadmin itself, or of any by a
-/// Gateway. `None` where it is not.
+/// How a Secret is used in front of a flyteadmin: in its own namespace by an Ingress or by flyteadmin itself, in any by other
+/// routes or a Gateway. `None` if it is not used.
 ///
 /// # Errors
 ///
@@ -58,7 +58,7 @@ pub(crate) struct Use {
 pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Result<Option<Use>, String> {
     let used = |key: &str, namespace: &str| Some(Use { key: key.to_owned(), namespace: namespace.to_owned() });
     let names = |found: &Found| Ok(found.read::<Ingress>(Listed::Ingress)?.names(secret).then_some(()));
-    // Most Secrets are named by none, and then nobody need know where it leads.
+    // Most Secrets are in no Ingress, and then it does not matter where Ingresses lead.
     if objects.find(Listed::Ingress, Some(namespace), names)?.is_some() {
         let services = admin::services(objects, namespace)?;
         let presents = |found: &Found| {
@@ -100,8 +100,8 @@ pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Resu
     Ok(at_gateway)
 }
 
-/// Whether something ends TLS in front of a namespace's flyteadmins, so that clients do not see their own certificates: any route
-/// but those that pass it through.
+/// Whether something ends TLS in front of a namespace's flyteadmins, so that clients do not see flyteadmin's own certificates: any
+/// route does, unless it passes TLS through.
 fn ends_tls(objects: &Objects, namespace: &str) -> Result<bool, String> {
     let services = admin::services(objects, namespace)?;
     let by_ingress = |found: &Found| {
@@ -119,7 +119,7 @@ fn ends_tls(objects: &Objects, namespace: &str) -> Result<bool, String> {
         || certificates::leads_to(objects, namespace, &services)?)
 }
 
-/// Gives each route of Contour's and Traefik's to `each`, with its title.
+/// Calls `each` for every route of Contour's and Traefik's, with its title.
 fn each_proxy(objects: &Objects, each: &mut dyn FnMut(&str, &Proxy) -> Result<(), String>) -> Result<(), String> {
     for kind in proxies::WITH_CERTIFICATES {
         objects.each(kind, None, |found| {
@@ -145,14 +145,14 @@ fn each_at_gateway(objects: &Objects, each: &mut dyn FnMut(&AtGateway) -> Result
 /// The hosts for which a certificate is presented.
 #[derive(Default)]
 pub(crate) struct TlsHosts {
-    /// Each once, with what presents it there, as people name it.
+    /// Each host once, with the title of what presents it there.
     pub(crate) named: Vec<(String, String)>,
     /// What presents it for every host.
     pub(crate) everywhere: Option<String>,
 }
 
 impl TlsHosts {
-    /// No certificate is for more hosts.
+    /// No certificate has more hosts than this.
     const MOST: usize = 50;
 
     fn add(&mut self, host: &str, by: &str) -> Result<(), String> {
@@ -167,7 +167,7 @@ impl TlsHosts {
     }
 }
 
-/// The hosts for which Ingresses of a namespace, and Gateways, present the certificate of a Secret.
+/// The hosts for which Ingresses of a namespace, other routes and Gateways present the certificate of a Secret.
 ///
 /// # Errors
 ///
@@ -199,7 +199,7 @@ pub(crate) fn tls_hosts(objects: &Objects, namespace: &str, secret: &str) -> Res
 /// The flyteadmins of all namespaces, and the certificates that are presented in front of them.
 #[derive(Debug, Default)]
 pub struct Survey {
-    /// The certificates, and the routes for which none is known.
+    /// The certificates, and the routes without a known one.
     pub presented: Vec<Presented>,
     /// The flyteadmins.
     pub running: Vec<Running>,
@@ -208,7 +208,7 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Asks a host for the objects of all namespaces, for each kind once.
+    /// Lists the objects of all namespaces, each kind once.
     pub fn of(host: &dyn Host) -> Self {
         let objects = &Objects::beside(host).everywhere();
         let mut survey = Self::default();
@@ -286,7 +286,7 @@ fn by_proxies(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
     })
 }
 
-/// Istio's Gateways have the certificates, and are not read.
+/// Istio's Gateways hold the certificates, and are not read.
 fn by_mesh(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
     let mut services = admin::Services::among(objects);
     objects.each(Listed::VirtualService, None, |found| {
@@ -338,10 +338,10 @@ fn by_gateways(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
 /// A flyteadmin that a Deployment runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running {
-    /// Its Deployment, as people name it.
+    /// The title of its Deployment.
     pub deployment: String,
     /// Its namespace.
     pub namespace: String,
-    /// What of its configuration is not seen, if something is not.
+    /// The parts of its configuration that are not read, if any.
     pub unseen: Option<String>,
 }

@@ -1,7 +1,8 @@
-//! The routes of one controller each: Contour's HTTPProxy, Traefik's IngressRoute and Istio's VirtualService, and who answers CORS there.
+//! Routes that only one controller has: Contour's HTTPProxy, Traefik's IngressRoute and Istio's VirtualService, and who answers
+//! CORS there.
 //!
-//! Not read: what an HTTPProxy includes of another, but that it may; patterns of hosts; other middlewares than those of `headers`, and
-//! chains, which may hold one; Istio's Gateways, and so whether a VirtualService has TLS.
+//! Not read: what an HTTPProxy includes from another, only that it does; patterns of hosts; middlewares other than those with
+//! `headers`, and chains, which may hold one; Istio's Gateways, and so whether a VirtualService has TLS.
 //!
 //! Sources: `apis/projectcontour/v1/httpproxy.go` of [projectcontour/contour](https://github.com/projectcontour/contour);
 //! `pkg/provider/kubernetes/crd/traefikio/v1alpha1` and `pkg/config/dynamic/middlewares.go` of
@@ -20,36 +21,36 @@ use crate::host::Listed;
 
 /// A route of these kinds.
 pub(super) struct Proxy {
-    /// The hosts that it is for; "" where that is not known.
+    /// Its hosts; "" if they are not known.
     pub(super) hosts: Vec<String>,
     /// The Services that it leads to.
     pub(super) to: Vec<ServiceName>,
     has_tls: bool,
-    /// Whether clients see a certificate of its own, or its controller's.
+    /// Whether it ends TLS: clients see a certificate of its own, or its controller's.
     #[cfg(feature = "flyte-oauth-tls")]
     pub(super) ends_tls: bool,
-    /// Whether they see that of what is behind it.
+    /// Whether it passes TLS through: they see the certificate of what is behind it.
     #[cfg(feature = "flyte-oauth-tls")]
     pub(super) passes: bool,
     /// The namespace and the name of the Secret whose certificate clients see.
     #[cfg(feature = "flyte-oauth-tls")]
     pub(super) secret: Option<(String, String)>,
     cors: Option<Cors>,
-    /// The middlewares that it names, which may answer CORS.
+    /// Its middlewares, which may answer CORS.
     middlewares: Vec<String>,
-    /// Whether it is gRPC's alone, which no browser calls.
+    /// Whether it is only for gRPC, which no browser calls.
     is_grpc: bool,
 }
 
 /// The namespace and the name of a Service.
 pub(crate) type ServiceName = (String, String);
 
-/// Those of them that say which certificate clients see.
+/// The kinds that show which certificate clients see.
 #[cfg(feature = "flyte-oauth-tls")]
 pub(super) const WITH_CERTIFICATES: [Listed; 2] = [Listed::HttpProxy, Listed::IngressRoute];
 
 impl Proxy {
-    /// Reads the routes of an object of these kinds; an HTTPProxy is one.
+    /// Reads the routes of an object of these kinds; an HTTPProxy is one route.
     pub(super) fn each(kind: Listed, found: &Found) -> Vec<Self> {
         let (object, own) = (found.object.get(), &*found.namespace);
         let mut proxies = Vec::new();
@@ -63,7 +64,7 @@ impl Proxy {
             Listed::VirtualService => {
                 let gateways = texts(object, &["spec", "gateways"]);
                 let mut hosts = texts(object, &["spec", "hosts"]);
-                // Those without a dot, and those of the cluster, are for pods, and so is what no gateway is named for.
+                // Hosts without a dot, and hosts of the cluster, are for pods; so are all hosts if no gateway is named.
                 hosts.retain(|host| host == "*" || host.contains('.') && !host.contains(".svc"));
                 if gateways.iter().all(|gateway| gateway == "mesh") {
                     hosts.clear();
@@ -107,7 +108,7 @@ impl Proxy {
             #[cfg(feature = "flyte-oauth-tls")]
             secret: tls.and_then(|tls| {
                 let secret = text(tls, &["secretName"])?;
-                // Contour takes one of another namespace where that allows it.
+                // Contour accepts a Secret of another namespace, if that allows it.
                 let (namespace, name) = secret.split_once('/').unwrap_or((own, &secret));
                 Some((namespace.to_owned(), name.to_owned()))
             }),
@@ -123,12 +124,12 @@ impl Proxy {
     }
 }
 
-/// Whether something gets a share of the requests: a mirror gets copies, whose answers nobody sees.
+/// Whether something gets a share of the requests. A mirror only gets copies, whose answers nobody sees.
 fn gets_requests(to: &str) -> bool {
     !is_true(to, &["mirror"]) && at(to, &["weight"]) != Some("0")
 }
 
-/// The Services that a route of Traefik's leads to, or one of Contour's.
+/// The Services that a Traefik or Contour route leads to.
 pub(crate) fn services(route: &str, own: &str) -> Vec<ServiceName> {
     let services = items(route, &["services"]).into_iter().map(|service| service.get());
     let named = services.filter(|service| gets_requests(service)).filter_map(|service| {
@@ -157,13 +158,13 @@ pub(crate) fn services_of_mesh(route: &str, own: &str) -> Vec<ServiceName> {
     named.collect()
 }
 
-/// The middlewares that a route of Traefik's names: `<namespace>-<name>` each.
+/// The middlewares that a Traefik route names, each as `<namespace>-<name>`.
 pub(crate) fn middlewares(route: &str, own: &str) -> Vec<String> {
     let named = items(route, &["middlewares"]).into_iter().map(|named| {
         let of = text(named.get(), &["namespace"]);
         let name = text(named.get(), &["name"]);
         match name.as_deref().unwrap_or_default() {
-            // The whole name, with that of its provider.
+            // This is the whole name, with its provider.
             name if name.contains('@') => name.trim_end_matches("@kubernetescrd").to_owned(),
             name => format!("{}-{name}", of.as_deref().unwrap_or(own)),
         }
@@ -171,14 +172,14 @@ pub(crate) fn middlewares(route: &str, own: &str) -> Vec<String> {
     named.collect()
 }
 
-/// The hosts of a rule of Traefik's, ``Host(`a`) || Host(`b`) && PathPrefix(`/c`)``; "" where it names none, or patterns.
+/// The hosts of a Traefik rule, ``Host(`a`) || Host(`b`) && PathPrefix(`/c`)``; "" if it names none, or patterns.
 fn hosts(rule: &str) -> Vec<String> {
     let quoted = |list: &str| -> Vec<String> {
         let list = list.split(')').next().unwrap_or_default();
         list.split(',').map(|host| host.trim().trim_matches(['`', '"']).to_ascii_lowercase()).collect()
     };
     let parts: Vec<&str> = rule.split("Host(").collect();
-    // What stands before a part says whether it is one that the rule is not for.
+    // The text before a part shows whether the rule excludes it.
     let positive = parts.windows(2).filter(|pair| !pair[0].trim_end().ends_with('!')).map(|pair| pair[1]);
     let mut named: Vec<String> = positive.flat_map(quoted).collect();
     if named.is_empty() || rule.contains("HostRegexp") {
@@ -187,13 +188,13 @@ fn hosts(rule: &str) -> Vec<String> {
     named
 }
 
-/// Whether all paths of a rule of Traefik's are gRPC's.
+/// Whether all paths of a Traefik rule are gRPC paths.
 fn is_grpc(rule: &str) -> bool {
     let mut paths = rule.split(['`', '"']).filter(|quoted| quoted.starts_with('/')).peekable();
     !rule.contains('!') && paths.peek().is_some() && paths.all(ingress::is_grpc)
 }
 
-/// What Contour answers of CORS for an HTTPProxy: nothing where it passes connections through.
+/// The CORS that Contour answers for an HTTPProxy; none if it passes connections through.
 pub(crate) fn of_proxy(proxy: &str) -> Option<Cors> {
     let passes =
         at(proxy, &["spec", "tcpproxy"]).is_some() || is_true(proxy, &["spec", "virtualhost", "tls", "passthrough"]);
@@ -204,7 +205,7 @@ pub(crate) fn of_proxy(proxy: &str) -> Option<Cors> {
     Some(Cors::by_envoy(origins.collect(), is_true(cors, &["allowCredentials"])))
 }
 
-/// What Istio answers of CORS for a route of a VirtualService.
+/// The CORS that Istio answers for a route of a VirtualService.
 pub(crate) fn of_mesh(route: &str) -> Option<Cors> {
     let cors = at(route, &["corsPolicy"])?;
     let matches = items(cors, &["allowOrigins"]).into_iter().map(|origin| match text(origin.get(), &["exact"]) {
@@ -216,7 +217,7 @@ pub(crate) fn of_mesh(route: &str) -> Option<Cors> {
     Some(Cors::by_envoy(matches.chain(exact).collect(), is_true(cors, &["allowCredentials"])))
 }
 
-/// What Traefik answers of CORS by a Middleware, if it does; a chain or a plugin may.
+/// The CORS that Traefik answers with a Middleware, if it does; a chain or a plugin may.
 pub(crate) fn of_middleware(middleware: &str) -> Option<Cors> {
     let spec = at(middleware, &["spec"])?;
     if ["chain", "plugin"].iter().any(|kind| at(spec, &[kind]).is_some()) {
@@ -230,11 +231,11 @@ pub(crate) fn of_middleware(middleware: &str) -> Option<Cors> {
     (is_unread || !origins.is_empty()).then(|| Cors::by_traefik((!is_unread).then_some(origins), with_credentials))
 }
 
-/// What the middlewares of a route answer of CORS, by their names. Those of one that is not seen are not known.
+/// The CORS that the middlewares of a route answer, by their names. For one that is not found, it is not known.
 ///
 /// # Errors
 ///
-/// Why it is not known which there are.
+/// Why the middlewares are not known.
 pub(super) fn by_middlewares(
     names: impl IntoIterator<Item = String>,
     objects: &Objects,

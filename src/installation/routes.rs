@@ -1,5 +1,5 @@
-//! From which hosts pods are reached: by Ingresses, by the routes of Gateway API, of OpenShift, of Contour, of Traefik and
-//! of Istio.
+//! The hosts from which pods are reached: by Ingresses, and by the routes of Gateway API, OpenShift, Contour, Traefik
+//! and Istio.
 
 use std::collections::BTreeSet;
 
@@ -20,35 +20,35 @@ view! {
 pub(crate) struct RouteHost {
     pub(crate) name: String,
     pub(crate) has_tls: bool,
-    /// The object that says so, as people name it: `Ingress flyte/flyte-core`.
+    /// The title of the route: `Ingress flyte/flyte-core`.
     pub(crate) route: String,
-    /// What answers CORS in place of the pods, if something does.
+    /// The CORS that is answered in place of the pods, if any.
     pub(crate) cors: Option<Cors>,
 }
 
-/// CORS as it is answered in front of pods.
+/// CORS that is answered in front of pods.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Cors {
-    /// What of the route says so.
+    /// The part of the route that sets it.
     pub(crate) by: &'static str,
-    /// The origins, `*` for any; in one of them it stands for a label. `None` where it is not known whether anything is answered.
+    /// The origins, `*` for any; inside an origin it stands for one label. `None` if it is not known whether anything is answered.
     pub(crate) origins: Option<Vec<String>>,
     /// Whether calls may carry credentials.
     pub(crate) with_credentials: bool,
-    /// Whether `*` is answered with the origin that asks, which browsers take, and not with itself.
+    /// Whether `*` is answered with the origin of the caller, which browsers accept, and not with `*` itself.
     pub(crate) is_echoed: bool,
-    /// Whether `*` in an origin stands for a part of it, rather than for itself.
+    /// Whether `*` inside an origin is a wildcard, rather than itself.
     pub(crate) has_wildcards: bool,
 }
 
 const ANY: &str = "*";
 
 impl Cors {
-    /// What ingress-nginx answers, by its annotations `cors-allow-origin` and `cors-allow-credentials`.
+    /// The CORS of ingress-nginx, by its annotations `cors-allow-origin` and `cors-allow-credentials`.
     pub(crate) fn by_nginx(origins: Option<&str>, credentials: Option<&str>) -> Self {
         let listed = origins.unwrap_or(ANY).split(',').map(str::trim).filter(|origin| !origin.is_empty());
         let mut origins: Vec<String> = listed.map(str::to_owned).collect();
-        // `Parse` of its `annotations/cors` takes one `*` for the whole list.
+        // `Parse` of its `annotations/cors` reads a list that contains `*` as `*`.
         if origins.iter().any(|origin| origin == ANY) {
             origins = vec![ANY.to_owned()];
         }
@@ -61,27 +61,27 @@ impl Cors {
         }
     }
 
-    /// What a filter of Gateway API answers.
+    /// The CORS of a Gateway API filter.
     pub(crate) fn by_filter(origins: Vec<String>, with_credentials: bool) -> Self {
         let origins = Some(origins);
         Self { by: "its CORS filter", origins, with_credentials, is_echoed: true, has_wildcards: true }
     }
 
-    /// What Contour or Istio have Envoy answer: the origin that asks, where the list has it or `*`; a pattern is `None`.
+    /// The CORS that Contour or Istio let Envoy answer: the origin of the caller, if the list has it or `*`; a pattern is `None`.
     pub(crate) fn by_envoy(listed: Vec<Option<String>>, with_credentials: bool) -> Self {
         let has_any = listed.iter().flatten().any(|origin| origin == ANY);
-        // Beside `*` no pattern matters, and the others keep their places.
+        // With `*` no pattern matters, and the other origins keep their places.
         let place = |origin: Option<String>| origin.or(has_any.then(String::new));
         let origins = listed.into_iter().map(place).collect();
         Self { by: "its corsPolicy", origins, with_credentials, is_echoed: true, has_wildcards: false }
     }
 
-    /// What is not read, and may answer.
+    /// CORS that may be answered, but is not read.
     pub(crate) fn unread(by: &'static str) -> Self {
         Self { by, ..Self::default() }
     }
 
-    /// What Traefik answers by middlewares: `*` where the list has that.
+    /// The CORS of Traefik's middlewares: `*` if the list has that.
     pub(crate) fn by_traefik(origins: Option<Vec<String>>, with_credentials: bool) -> Self {
         Self { by: "Traefik's middleware", origins, with_credentials, is_echoed: false, has_wildcards: false }
     }
@@ -100,7 +100,7 @@ impl Cors {
         self.with_credentials && self.origins.iter().flatten().any(is_it)
     }
 
-    /// Whether every origin is let in with credentials: those of a filter are sent back to whoever asks.
+    /// Whether every origin is allowed with credentials: `*` is answered with the origin of the caller.
     #[cfg(feature = "flyte-console-url")]
     pub(crate) fn lets_in_all(&self) -> bool {
         let is_any = |listed: &String| listed == ANY || self.has_wildcards && listed == "https://*";
@@ -108,12 +108,12 @@ impl Cors {
     }
 }
 
-/// `*` for a pattern that every origin matches; others are not read.
+/// `*` for a pattern that matches every origin; other patterns are not read.
 pub(crate) fn every(pattern: &str) -> Option<String> {
     [".*", ".+", "^.*$", "^.+$"].contains(&pattern).then(|| ANY.to_owned())
 }
 
-/// Whether a text, of a snippet or of headers, says which origin is allowed.
+/// Whether a text, of a snippet or of headers, names the header that allows an origin.
 pub(crate) fn says_origin(text: &str) -> bool {
     text.to_ascii_lowercase().contains("access-control-allow-origin")
 }
@@ -121,14 +121,14 @@ pub(crate) fn says_origin(text: &str) -> bool {
 /// The hosts from which routes lead to some pods.
 #[derive(Default)]
 pub(crate) struct Hosts {
-    /// Each once.
+    /// Each host once.
     pub(crate) named: Vec<RouteHost>,
-    /// Why there may be more of them.
+    /// Why there may be more.
     pub(crate) doubt: Option<String>,
 }
 
 impl Hosts {
-    /// Nothing is reached from more hosts.
+    /// Nothing is reached from more hosts than this.
     const MOST: usize = 50;
 
     /// Adds a host; one without a name, or with a `*`, is a doubt.
@@ -172,11 +172,11 @@ pub(crate) fn services(
     Ok(services)
 }
 
-/// The routes that lead to Services of other namespaces too.
+/// The kinds of routes that lead to Services of other namespaces too.
 const WITH_NAMESPACES: [Listed; 4] =
     [Listed::HttpRoute, Listed::HttpProxy, Listed::IngressRoute, Listed::VirtualService];
 
-/// The namespaces that routes lead to from a host: of all, or the one, if one does.
+/// The namespaces that routes lead to from a host: any, or only `within`.
 ///
 /// # Errors
 ///
@@ -208,7 +208,7 @@ pub(crate) fn namespaces(objects: &Objects, within: Option<&str>, host: &str) ->
     Ok(namespaces)
 }
 
-/// The hosts from which routes of a namespace lead to some of its Services.
+/// The hosts from which routes lead to some Services of a namespace.
 ///
 /// # Errors
 ///

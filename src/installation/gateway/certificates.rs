@@ -8,25 +8,24 @@ use crate::{
     installation::objects::{Found, Objects},
 };
 
-/// The names of the Services that lead somewhere in a namespace.
+/// Returns the names of the Services of a namespace that lead somewhere.
 type Services<'f> = dyn FnMut(&str) -> Result<Rc<BTreeSet<String>>, String> + 'f;
 
 /// A certificate that a Gateway presents for a route.
 pub(crate) struct AtGateway<'g> {
-    /// The namespace and the name of the Secret; `None` where a route leads there and no listener is seen to present one.
+    /// The namespace and the name of the Secret; `None` if a route leads there, but no listener seen presents one.
     pub(crate) secret: Option<(&'g str, &'g str)>,
-    /// The route, as people name it.
+    /// The title of the route.
     pub(crate) route: &'g str,
     /// The namespace of the Service.
     pub(crate) namespace: &'g str,
-    /// The Gateway, as people name it.
+    /// The title of the Gateway.
     pub(crate) gateway: &'g str,
-    /// The hosts for which the route has it; none where that is every host.
+    /// The hosts for which the route has it; empty for every host.
     pub(crate) hosts: &'g [&'g str],
 }
 
-/// Gives each certificate that Gateways present for routes to Services to `each`. The Services are those that `services` says of
-/// a namespace.
+/// Calls `each` for every certificate that Gateways present for routes to Services, which `services` returns for a namespace.
 pub(crate) fn each_certificate(
     objects: &Objects,
     services: &mut Services,
@@ -77,7 +76,7 @@ pub(crate) fn each_certificate(
     Ok(())
 }
 
-/// Whether a HTTPRoute or a GRPCRoute leads to one of some Services of a namespace.
+/// Whether an HTTPRoute or a GRPCRoute leads to one of some Services of a namespace.
 pub(crate) fn leads_to(objects: &Objects, namespace: &str, services: &BTreeSet<String>) -> Result<bool, String> {
     for kind in [Listed::HttpRoute, Listed::GrpcRoute] {
         let leads = |found: &Found| {
@@ -91,7 +90,7 @@ pub(crate) fn leads_to(objects: &Objects, namespace: &str, services: &BTreeSet<S
     Ok(false)
 }
 
-/// Whether a listener of a Gateway presents a Secret, for whatever route.
+/// Whether a listener of a Gateway presents a Secret, for any route.
 pub(crate) fn names(objects: &Objects, secret: (&str, &str)) -> Result<bool, String> {
     let named = objects.find(Listed::Gateway, None, |gateway| {
         let spec = gateway.read::<Gateway>(Listed::Gateway)?.spec.unwrap_or_default();
@@ -103,7 +102,7 @@ pub(crate) fn names(objects: &Objects, secret: (&str, &str)) -> Result<bool, Str
 }
 
 impl Listener<'_> {
-    /// Whether it presents its certificate to clients of a host, rather than another listener that names more of it.
+    /// Whether it presents its certificate to clients of a host, and no other listener fits the host more closely.
     fn presents_to(&self, host: &str, others: &[Listener]) -> bool {
         let length = |listener: &Listener| listener.hostname.as_deref().unwrap_or_default().len();
         let is_closer = |other: &Listener| other.has_tls() && other.takes(host) && length(other) > length(self);

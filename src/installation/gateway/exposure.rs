@@ -1,4 +1,4 @@
-//! What routes of Gateway API do with the requests that they lead somewhere.
+//! What Gateway API routes do with the requests that they lead somewhere.
 
 use serde_json::value::RawValue;
 
@@ -12,11 +12,11 @@ pub(crate) type Leads<'f> = dyn Fn(&str, &str, Option<&str>) -> bool + 'f;
 pub(crate) struct Led {
     /// Their paths; "" for all.
     pub(crate) paths: Vec<String>,
-    /// Whether a filter that somebody else defines is in front.
+    /// Whether a filter that an `extensionRef` names is in front.
     pub(crate) has_extension: bool,
     /// Whether a header is removed from all answers.
     pub(crate) is_removed: bool,
-    /// Whether headers go through by which callers say who they are.
+    /// Whether headers that identify callers pass through.
     pub(crate) passes_identity: bool,
 }
 
@@ -28,16 +28,16 @@ pub(crate) struct Parent<'r> {
     pub(crate) section: Option<&'r str>,
 }
 
-/// What a route says of who is let in.
+/// The parts of a route that decide who is let in.
 impl Route<'_> {
-    /// What a route of a namespace does with the requests that it leads somewhere; `header` is one of the answers, and
-    /// `has_identity` says whether headers that are removed from requests are those by which callers say who they are.
+    /// What a route of a namespace does with the requests that it leads somewhere. `header` is a header of the answers, and
+    /// `has_identity` returns whether headers that are removed from requests include those that identify callers.
     pub(crate) fn led(&self, from: &str, leads: &Leads, header: &str, has_identity: &dyn Fn(&[Text]) -> bool) -> Led {
         let mut led = Led { paths: Vec::new(), has_extension: false, is_removed: true, passes_identity: false };
         for rule in self.rules().filter(|rule| rule.leads(from, leads)) {
             let filters = || rule.filters.iter().flatten();
             let before = led.paths.len();
-            // Where the path is another behind the route, that it is for everybody says nothing.
+            // If the route changes the path, a path for everybody proves nothing.
             if !filters().any(|filter| filter.rewrite.is_some()) {
                 let matches =
                     rule.matches.and_then(|matches| admission::read::<Option<Vec<Match>>>(matches).ok().flatten());
@@ -57,8 +57,8 @@ impl Route<'_> {
         led
     }
 
-    /// The Gateways that a route of a namespace is attached to, or what stands for one, such as a ListenerSet; only a mesh's Service
-    /// leads nobody in.
+    /// The Gateways that a route of a namespace is attached to, or their equivalents, such as a ListenerSet. A mesh's Service does
+    /// not count: it leads nobody in.
     pub(crate) fn gateways<'r>(&'r self, from: &'r str) -> Vec<Parent<'r>> {
         let parents = self.spec.iter().flat_map(|spec| spec.parents.iter().flatten());
         let gateways = parents.filter(|parent| parent.kind.as_deref() != Some("Service"));

@@ -20,7 +20,7 @@ use super::{
 use crate::{edit, host::Listed, text::Text, view::view};
 
 view! {
-    /// A HTTPRoute or a GRPCRoute.
+    /// An HTTPRoute or a GRPCRoute.
     pub(crate) struct Route<'a> {
         "spec" => spec: RouteSpec<'a>,
     }
@@ -32,7 +32,7 @@ view! {
     }
 
     struct Rule<'a> {
-        /// The requests that it is for, a list, yet to be read.
+        /// The requests that it is for, an unparsed list.
         "matches" if "flyte2-exposure" => matches: &'a RawValue,
         "backendRefs" => backends: Vec<Reference<'a>>,
         "filters" => filters: Vec<Filter<'a>>,
@@ -40,7 +40,7 @@ view! {
 
     struct Match<'a> {
         "path" => path: MatchedPath<'a>,
-        /// Of a GRPCRoute the service and its method, of a HTTPRoute the verb.
+        /// For a GRPCRoute the service and its method, for an HTTPRoute the verb.
         "method" => method: &'a RawValue,
     }
 
@@ -56,13 +56,13 @@ view! {
     struct Filter<'a> {
         "cors" => cors: CorsFilter<'a>,
         "extensionRef" => extension: IgnoredAny,
-        /// What it does to the headers of answers, yet to be read.
+        /// Its changes to the headers of answers, unparsed.
         "responseHeaderModifier" => modifier: &'a RawValue,
-        /// What it does to the headers of requests, yet to be read.
+        /// Its changes to the headers of requests, unparsed.
         "requestHeaderModifier" if "flyte2-exposure" => of_requests: &'a RawValue,
-        /// Another path than the one that was asked for, yet to be read.
+        /// Its change of the path, unparsed.
         "urlRewrite" if "flyte2-exposure" => rewrite: &'a RawValue,
-        /// Who gets a copy of each request, yet to be read.
+        /// The target that gets a copy of each request, unparsed.
         "requestMirror" if "flyte2-exposure" => mirror: &'a RawValue,
     }
 
@@ -109,7 +109,7 @@ view! {
         "certificateRefs" => certificates: Vec<Reference<'a>>,
     }
 
-    /// A reference to a Gateway, a Service or a Secret; in the own namespace where it names none.
+    /// A reference to a Gateway, a Service or a Secret; in its own namespace if it names none.
     struct Reference<'a> {
         "kind" => kind: Text<'a>,
         "namespace" => namespace: Text<'a>,
@@ -117,7 +117,7 @@ view! {
         "sectionName" => section: Text<'a>,
         "port" => port: &'a RawValue,
         "weight" => weight: &'a RawValue,
-        /// Of a Service that a route leads to.
+        /// For a Service that a route leads to.
         "filters" => filters: Vec<Filter<'a>>,
     }
 }
@@ -126,7 +126,7 @@ view! {
 type To<'s> = (&'s str, &'s BTreeSet<String>);
 
 impl Reference<'_> {
-    /// Whether it is to that object; a reference of another kind is to none.
+    /// Whether it refers to that object; a reference to another kind does not.
     fn is_to(&self, kind: &str, from: &str, (namespace, name): (&str, &str)) -> bool {
         self.kind.as_deref().is_none_or(|own| own == kind)
             && self.namespace.as_deref().unwrap_or(from) == namespace
@@ -139,7 +139,7 @@ impl Reference<'_> {
         self.gets_requests() && name.is_some_and(|name| self.is_to("Service", from, (namespace, name)))
     }
 
-    /// Whether requests are led there: what has no weight gets none.
+    /// Whether it gets requests: with weight 0 it gets none.
     fn gets_requests(&self) -> bool {
         self.weight.is_none_or(|weight| weight.get() != "0")
     }
@@ -159,7 +159,7 @@ impl<'a> Route<'a> {
         self.spec.iter().flat_map(|spec| spec.rules.iter().flatten())
     }
 
-    /// The namespaces of what a route of a namespace leads to, each once.
+    /// The namespaces that a route of a namespace leads to, each once.
     pub(crate) fn namespaces<'r>(&'r self, from: &'r str) -> Vec<&'r str> {
         let mut namespaces = Vec::new();
         for backend in self.rules().flat_map(|rule| rule.backends.iter().flatten()) {
@@ -171,7 +171,7 @@ impl<'a> Route<'a> {
         namespaces
     }
 
-    /// What answers CORS in place of Services, where every rule that leads there says so.
+    /// The CORS that filters answer in place of Services, if every rule that leads there has such a filter.
     fn cors(&self, from: &str, to: To) -> Option<Cors> {
         let cors = |rule: &Rule| {
             let of_backends = rule.backends.iter().flatten().filter(|backend| backend.leads_to(from, to));
@@ -197,7 +197,7 @@ impl Rule<'_> {
     }
 }
 
-/// Whether headers of answers are set, the one among them that says which origin is allowed.
+/// Whether it sets the header of answers that allows an origin.
 fn sets_origin(modifier: &str) -> bool {
     says_origin(modifier) && ["\"set\"", "\"add\""].iter().any(|how| modifier.contains(how))
 }
@@ -210,7 +210,7 @@ impl CorsFilter<'_> {
 }
 
 impl Listener<'_> {
-    /// Whether requests to a host are its: `*.example.com` stands for one label and more.
+    /// Whether requests to a host belong to it: `*.example.com` matches one or more labels.
     fn takes(&self, host: &str) -> bool {
         match self.hostname.as_deref().unwrap_or_default() {
             "" => true,
@@ -222,7 +222,7 @@ impl Listener<'_> {
         matches!(self.protocol.as_deref(), Some("HTTPS" | "TLS"))
     }
 
-    /// Whether it lets in a route of that kind and namespace; which namespaces a selector selects is not known.
+    /// Whether it accepts a route of that kind and namespace; a selector may select any namespace.
     fn lets_in(&self, kind: Listed, is_own_namespace: bool) -> bool {
         let allowed = self.allowed.as_ref();
         let namespaces = allowed.and_then(|allowed| allowed.namespaces.as_ref());
@@ -233,11 +233,11 @@ impl Listener<'_> {
     }
 }
 
-/// What is done with a Gateway, one of its listeners, and all of them.
+/// Gets a Gateway, one of its listeners, and all of them.
 type Attached<'f> = dyn FnMut(&Found, &Listener, &[Listener]) -> Result<(), String> + 'f;
 
-/// Gives each listener that a route is attached to, with its Gateway and all listeners of that, to `each`. Whether the route may
-/// lead somewhere: it is attached to one, or to a Gateway that is not seen.
+/// Calls `each` for every listener that a route is attached to, with its Gateway and all listeners of that. Returns whether the
+/// route may lead somewhere: it is attached to one, or to a Gateway that is not seen.
 fn each_listener(
     objects: &Objects,
     kind: Listed,
@@ -246,7 +246,7 @@ fn each_listener(
 ) -> Result<bool, String> {
     let parents = || {
         let parents = route.spec.iter().flat_map(|spec| spec.parents.iter().flatten());
-        // A Service is a mesh's, which leads from no browser.
+        // A Service belongs to a mesh, which leads from no browser.
         parents.filter(|parent| parent.kind.as_deref() != Some("Service"))
     };
     let (mut seen, mut is_attached) = (0, false);
@@ -275,7 +275,7 @@ fn each_listener(
     Ok(is_attached || parents().count() > seen)
 }
 
-/// That one of Envoy Gateway's policies may answer CORS for a route: one with `cors`, in its namespace or in that of one of its Gateways.
+/// The CORS of an Envoy Gateway policy that may apply to a route: one with `cors`, in the route's namespace or in a Gateway's.
 fn by_security_policy(found: &Found, route: &Route, objects: &Objects) -> Result<Option<Cors>, String> {
     let parents = || route.spec.iter().flat_map(|spec| spec.parents.iter().flatten());
     let answers = objects.find(Listed::SecurityPolicy, None, |policy| {
@@ -286,7 +286,7 @@ fn by_security_policy(found: &Found, route: &Route, objects: &Objects) -> Result
     Ok(answers.map(|()| Cors::unread("Envoy Gateway's SecurityPolicy")))
 }
 
-/// Adds the hosts from which a HTTPRoute leads to some Services of a namespace.
+/// Adds the hosts from which an HTTPRoute leads to some Services of a namespace.
 pub(super) fn add_hosts(found: &Found, to: To, objects: &Objects, hosts: &mut Hosts) -> Result<(), String> {
     let route: Route = found.read(Listed::HttpRoute)?;
     if route.rules_to(&found.namespace, to).next().is_none() {
@@ -296,7 +296,7 @@ pub(super) fn add_hosts(found: &Found, to: To, objects: &Objects, hosts: &mut Ho
         None => by_security_policy(found, &route, objects)?,
         cors => cors,
     };
-    // A route has the names of its listeners where it has none of its own.
+    // A route without names has those of its listeners.
     let mut names: Vec<(String, bool)> = route.hostnames().map(|name| (name.to_owned(), false)).collect();
     let has_none = names.is_empty();
     let leads = each_listener(objects, Listed::HttpRoute, (found, &route), &mut |_, listener, _| {
@@ -319,7 +319,7 @@ pub(super) fn add_hosts(found: &Found, to: To, objects: &Objects, hosts: &mut Ho
     })
 }
 
-/// The namespaces that a HTTPRoute leads to from a host.
+/// The namespaces that an HTTPRoute leads to from a host.
 #[cfg(feature = "flyte-console-url")]
 pub(super) fn namespaces(found: &Found, host: &str) -> Result<Vec<String>, String> {
     let route = found.read::<Route>(Listed::HttpRoute)?;
