@@ -1,7 +1,7 @@
-//! Who gives out the tokens of flyteadmin's OAuth: flyteadmin itself, or a provider outside.
+//! Who issues the tokens of flyteadmin's OAuth: flyteadmin itself, or an external provider.
 //!
-//! Source, of [flyteorg/flyte](https://github.com/flyteorg/flyte) v1.16.8: `flyteadmin/auth/config/config.go`; for an address
-//! that is not said, `NewOAuth2ResourceServer` of `flyteadmin/auth/authzserver/resource_server.go`, by which flyteadmin fetches
+//! Sources, in [flyteorg/flyte](https://github.com/flyteorg/flyte) v1.16.8: `flyteadmin/auth/config/config.go`; for a missing
+//! address, `NewOAuth2ResourceServer` of `flyteadmin/auth/authzserver/resource_server.go`, with which flyteadmin fetches
 //! the provider's keys when it starts; for values of other types, `jsonUnmarshallerHook` of
 //! `flytestdlib/config/viper/viper.go`.
 
@@ -16,7 +16,7 @@ use crate::{
     yaml::{Meaning, Value},
 };
 
-/// Who gives out the tokens.
+/// Who issues the tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Auth {
     /// flyteadmin.
@@ -26,19 +26,19 @@ pub(crate) enum Auth {
 }
 
 const SERVER_TYPE: [&str; 3] = ["auth", "appAuth", "authServerType"];
-/// Where the provider's address is said; what comes first counts.
+/// The settings of the provider's address; the first one that is set counts.
 const BASE_URLS: [&[&str]; 2] =
     [&["auth", "appAuth", "externalAuthServer", "baseUrl"], &["auth", "userAuth", "openId", "baseUrl"]];
 
 impl Config {
-    /// Who gives out the tokens.
+    /// Who issues the tokens.
     ///
     /// # Errors
     ///
-    /// Why flyteadmin does not start as `External`, or why it is not the same to every release.
+    /// Why flyteadmin does not start as `External`, or why that is unsafe or differs between releases.
     pub(crate) fn auth(&mut self) -> Result<Auth, Box<Fault>> {
         let auth = self.read_auth()?;
-        // Keys that differ in case alone.
+        // Keys that differ only in case.
         if let Some(fault) = self.faults.pop() {
             return Err(fault.into());
         }
@@ -49,7 +49,7 @@ impl Config {
         }
     }
 
-    /// The file of the certificate with which flyteadmin serves TLS itself, where it does; what comes before the files is in `own`.
+    /// The certificate file with which flyteadmin serves TLS itself, if it does. `own` overrides the files.
     #[cfg(feature = "flyte-oauth-tls")]
     pub(crate) fn certificate_file(&mut self, own: &OwnTls) -> Option<String> {
         if !self.serves_tls(own) {
@@ -59,7 +59,7 @@ impl Config {
         own.certificate_file.clone().or_else(&mut in_files).filter(|file| !file.is_empty())
     }
 
-    /// Whether flyteadmin serves TLS itself; what comes before the files is in `own`.
+    /// Whether flyteadmin serves TLS itself. `own` overrides the files.
     pub(crate) fn serves_tls(&mut self, own: &OwnTls) -> bool {
         let mut in_files = || {
             let secure = self.text(&["server", "security", "secure"]).ok().flatten();
@@ -122,7 +122,7 @@ impl Config {
         Err(Fault::never_starts(server.place.unwrap_or_default(), &reason, mend).into())
     }
 
-    /// A text at the end of a path; numbers and booleans are what flyteadmin makes of them.
+    /// The text at the end of a path. Numbers and booleans are converted as flyteadmin converts them.
     pub(super) fn text(&mut self, path: &[&str]) -> Result<Option<Said<String>>, Box<Fault>> {
         let mut merged = Merged::Maps(self.roots());
         let mut shown = String::new();
@@ -159,7 +159,7 @@ impl Config {
     }
 }
 
-/// The scheme of an absolute URL with a host, as Go reads it: browsers, and the `url` crate, mend more.
+/// The scheme of an absolute URL with a host, as Go parses it: browsers, and the `url` crate, accept more.
 pub(super) fn scheme(url: &str) -> Option<String> {
     let is_plain = |letter: char| letter.is_ascii_graphic() && letter != '\\';
     let (scheme, _) = url.split_once("://").filter(|(_, rest)| rest.chars().all(is_plain) && !rest.starts_with('/'))?;

@@ -20,8 +20,8 @@ use crate::{
     workload::Metadata,
 };
 
-/// The Deployment whose configuration a ConfigMap of that name holds in Flyte's own charts and kustomizations; `None` where
-/// it is another's.
+/// The Deployment that reads a ConfigMap of that name in Flyte's own charts and kustomizations; `None` if the name is not
+/// one of theirs.
 pub(crate) fn deployment(config_map: &str) -> Option<&str> {
     let name = without_hash(config_map);
     match name.strip_suffix("-config") {
@@ -31,13 +31,13 @@ pub(crate) fn deployment(config_map: &str) -> Option<&str> {
     }
 }
 
-/// The name of a ConfigMap as its kustomization has it: without the hash that kustomize appends.
+/// The name of a ConfigMap without the hash that kustomize appends.
 pub(crate) fn without_hash(name: &str) -> &str {
     let is_hash = |hash: &str| hash.len() == 10 && hash.bytes().all(|byte| KUSTOMIZE_DIGITS.contains(&byte));
     name.rsplit_once('-').filter(|(_, hash)| is_hash(hash)).map_or(name, |(name, _)| name)
 }
 
-/// What kustomize writes the digits of a hash with: `encode` of
+/// The digits that kustomize writes a hash with: `encode` of
 /// [kubernetes-sigs/kustomize](https://github.com/kubernetes-sigs/kustomize), `api/hasher/hasher.go`.
 const KUSTOMIZE_DIGITS: &[u8] = b"2456789bcdfghkmt";
 
@@ -49,11 +49,11 @@ pub(crate) fn is_kind(kind: &Kind) -> bool {
 /// The ConfigMap in a request.
 pub(crate) struct Requested<'a> {
     pub(crate) name: Text<'a>,
-    /// All of it.
+    /// The whole ConfigMap.
     pub(crate) object: &'a RawValue,
-    /// Whether it has an entry that flyteadmin might read: by its name or, where that is none of a file, by what it says.
+    /// Whether flyteadmin might read one of its entries: by the entry's name or, if that is not a file's name, by its text.
     pub(crate) may_have_files: bool,
-    /// Whether the chart that made it, by its label, is Flyte 2's.
+    /// Whether its label names Flyte 2's chart.
     pub(crate) is_of_flyte_two: bool,
     /// Whether it has entries in base64.
     #[cfg(feature = "flyte2-exposure")]
@@ -61,7 +61,7 @@ pub(crate) struct Requested<'a> {
 }
 
 impl Requested<'_> {
-    /// Whether it is Flyte 2's, which has no flyteadmin: by the chart's label, or by its section `runs`, and without a section of
+    /// Whether it is Flyte 2's, which has no flyteadmin: the chart's label or a section `runs` says so, and it has no section of
     /// Flyte 1's. `files` are its own.
     pub(crate) fn is_flyte_two(&self, files: &[File]) -> bool {
         let mut lines = files.iter().flat_map(|file| file.text.split(|byte| *byte == b'\n'));
@@ -71,21 +71,21 @@ impl Requested<'_> {
         !has_ones && (self.is_of_flyte_two || lines.any(|line| line.starts_with(b"runs:")))
     }
 
-    /// Whether [`Self::is_flyte_two`] may hold, told without its files, so that a megabyte of somebody else's is not read for it.
+    /// Whether [`Self::is_flyte_two`] can hold. It reads no files, because somebody else's ConfigMap may be a megabyte.
     #[cfg(feature = "flyte2-exposure")]
     pub(crate) fn may_be_flyte_two(&self) -> bool {
         self.is_of_flyte_two || self.has_bytes || self.object.get().contains("runs:")
     }
 }
 
-/// The ConfigMap in a request. One that is being deleted is in use, and can be changed, as long as a finalizer keeps it.
+/// Reads the ConfigMap of a request. One that is being deleted counts too: while a finalizer keeps it, it can be used and changed.
 ///
 /// # Errors
 ///
-/// There is none, or its metadata or its maps have another type than Kubernetes gives them.
+/// There is no object, or its metadata or its maps have the wrong type.
 pub(crate) fn of<'a>(request: &AdmissionRequest<'a>) -> Result<Requested<'a>, Unjudged> {
     let object = request.object()?;
-    // In one go: it may be a megabyte.
+    // Read in one pass: it may be a megabyte.
     let Object { metadata, data, binary_data, .. } = admission::read(object)?;
     let metadata = metadata.unwrap_or_default();
     let is_of_flyte_two = metadata.label_named(flyte::CHART_LABEL).is_some_and(flyte::is_chart_of_flyte_two);
@@ -119,15 +119,15 @@ view! {
 ///
 /// # Errors
 ///
-/// An entry is no text, or no base64.
+/// An entry is not a text, or not base64.
 pub(crate) fn files<'a>(object: &'a RawValue) -> Result<Vec<File<'a>>, Unjudged> {
     let mut files = BTreeMap::new();
     add_files(object, "", &|key| key.ends_with(".yaml").then(|| key.to_owned()), &mut files)?;
     Ok(files.into_values().collect())
 }
 
-/// Adds the files of a ConfigMap to those of others that are mounted together, by their names, which `file` says of its keys.
-/// `owner` comes before the path of each.
+/// Adds a ConfigMap's files, by their names, to those of others that are mounted with it. `file` turns a key into a name, and
+/// `owner` is put before the path of each file.
 ///
 /// # Errors
 ///
@@ -156,10 +156,10 @@ pub(crate) fn add_files<'a>(
     Ok(())
 }
 
-/// The most bytes of an entry that is looked into though its name is none of a file of flyteadmin's.
+/// The most bytes of an entry that is searched although it does not have the name of a flyteadmin file.
 const MOST_OF_ANOTHER_NAME: usize = 20_000;
 
-/// Whether there is an entry among others that flyteadmin might read.
+/// Whether flyteadmin might read one of some entries.
 #[derive(Debug)]
 struct MayBeFiles(bool);
 
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_no_text_has_its_path() {
+    fn an_entry_that_is_not_a_text_is_reported_with_its_path() {
         let object = serde_json::from_str(r#"{"data": {"a.yaml": 5}}"#).unwrap();
         assert_eq!("data[\"a.yaml\"]", files(object).err().unwrap().path);
     }

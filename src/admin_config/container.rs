@@ -1,8 +1,8 @@
-//! What flyteadmin's command line and environment say: a flag comes before a variable, and both before the files.
+//! flyteadmin's command line and environment: a flag overrides a variable, and both override the files.
 //!
 //! Source: `flyteadmin/pkg/config/serverconfig_flags.go` of [flyteorg/flyte](https://github.com/flyteorg/flyte) v1.16.8,
 //! [spf13/pflag](https://github.com/spf13/pflag) v1.0.10, and `bindViperConfigsEnvDepth` of
-//! `flytestdlib/config/viper/viper.go`. How they reach flyteadmin is [`argv`](crate::argv).
+//! `flytestdlib/config/viper/viper.go`. [`argv`](crate::argv) finds out what reaches flyteadmin.
 
 use std::{collections::BTreeSet, iter::Peekable, slice};
 
@@ -14,36 +14,36 @@ use crate::{
     workload::Placed,
 };
 
-/// What a container says before the files do.
+/// The options that a container sets itself, which override the files.
 #[derive(Default)]
 pub(crate) struct Overrides {
-    /// What is not said is not known.
+    /// An option is `None` if it is not set here, or not known.
     pub(crate) security: Security,
     pub(crate) faults: Vec<Fault>,
-    /// What is worth knowing, where, and in words.
+    /// Remarks, each with its place and text.
     pub(crate) remarks: Vec<(Remark, Place, String)>,
-    /// The last `--config`, where it is known: the one that counts.
+    /// The value of the last `--config`, which is the one that counts, if it is known.
     pub(crate) config: Option<String>,
     pub(crate) tls: OwnTls,
 }
 
-/// What is said of TLS that flyteadmin serves itself.
+/// The options for TLS that flyteadmin serves itself.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct OwnTls {
     pub(crate) secure: Option<bool>,
     pub(crate) certificate_file: Option<String>,
 }
 
-/// What is worth knowing of what a container says.
+/// The kind of a remark on what a container sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Remark {
-    /// It is said in a way that cannot be read from the object.
+    /// The object does not show what is set.
     NotKnown,
-    /// It only looks as if it said something.
+    /// It looks like an option, but sets nothing.
     NoEffect,
 }
 
-/// The words that are yet to be read.
+/// The words that are not read yet.
 type Words<'w, 'a> = Peekable<slice::Iter<'w, Word<'a>>>;
 
 const FLAG: &str = "--server.security.";
@@ -79,7 +79,7 @@ const KNOWN: [(&str, Known); 9] = [
 ];
 
 impl Overrides {
-    /// Reads what a container's command line and environment say.
+    /// Reads the options in a container's command line and environment.
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ impl Overrides {
         Ok(overrides)
     }
 
-    /// Reads the variables that no flag comes before.
+    /// Reads the variables that no flag overrides.
     fn read_variables(&mut self, placed: &Placed, line: &CommandLine, flags: &BTreeSet<&str>) -> Result<(), Unjudged> {
         let mut seen = BTreeSet::new();
         for Variable { at, name, value: Value { text, is_known }, is_from_elsewhere, may_be_dropped } in
@@ -141,20 +141,20 @@ impl Overrides {
                 let text = format!("{name} refers to another variable, and overrides the files");
                 self.not_known(place(), text);
             } else if !text.is_empty() {
-                // viper takes no empty variable.
+                // viper ignores an empty variable.
                 self.say(*known, text, place(), false)?;
             }
         }
         Ok(())
     }
 
-    /// Reads the flags; which options they say.
+    /// Reads the flags, and returns the options that they set.
     fn read_flags(&mut self, placed: &Placed, words: &[Word]) -> Result<BTreeSet<&'static str>, Unjudged> {
         let mut said = BTreeSet::new();
         let mut words = words.iter().peekable();
-        // Whether the word before is a flag that is not known here, and may take the next one.
+        // Whether the previous word is an unknown flag, which may take the next one as its value.
         let mut is_open = false;
-        // Whether a `--` stands before, which may be the value of such a flag.
+        // Whether a `--` came before, which may be the value of such a flag.
         let mut may_be_behind = false;
         while let Some(Word { at, value: Value { text: token, is_known } }) = words.next() {
             let may_be_value = is_open;
@@ -174,11 +174,11 @@ impl Overrides {
             }
             is_open = token.starts_with("--") && !token.contains('=') && !token.to_ascii_lowercase().starts_with(FLAG);
             let place = place(placed, *at);
-            // With one dash it is no flag either, and pflag refuses it.
+            // With one dash it is not a flag either, and pflag rejects it.
             let start = if token.starts_with("--") { FLAG } else { &FLAG[1..] };
             let is_flag = token.get(..start.len()).is_some_and(|token| token.eq_ignore_ascii_case(start));
             let flag = token.get(start.len()..).filter(|_| is_flag);
-            // The name is known where a value begins.
+            // The name is complete where a value begins.
             let Some(flag) = flag.filter(|flag| *is_known || flag.contains('=')) else {
                 if !is_known && (is_flag || FLAG.starts_with(&**token)) {
                     let text = "this may set an unknown flag, which overrides the files";
@@ -207,7 +207,7 @@ impl Overrides {
                     "this may come after flyteadmin's `--`, where it is not a flag".to_owned()
                 };
                 self.not_known(place.clone(), text);
-                // Then it does not switch off what is wrong.
+                // An uncertain flag must not hide what is wrong.
                 if matches!(known, Known::AllowCors) && is_known && decode::parse_bool(value) == Ok(false) {
                     continue;
                 }
@@ -223,7 +223,7 @@ impl Overrides {
         Ok(said)
     }
 
-    /// Reads `--config`, which takes whatever stands behind it; where it may be a value itself, the next word may be a flag.
+    /// Reads `--config`, which takes any word after it as its value; if it may be a value itself, the next word may be a flag.
     fn read_config(&mut self, placed: &Placed, at: At, rest: &str, may_be_value: bool, words: &mut Words) {
         let behind = if may_be_value { words.peek().copied() } else { None };
         let (at, file) = match (rest.strip_prefix('='), behind) {
@@ -242,7 +242,7 @@ impl Overrides {
         }
     }
 
-    /// The value of a flag that has none after a `=`, and whether it is known; `None` where flyteadmin does not start.
+    /// The value of a flag without a `=`, and whether it is known; `None` if flyteadmin does not start.
     fn value_behind<'w>(
         &mut self,
         known: Known,
@@ -250,7 +250,7 @@ impl Overrides {
         place: &Place,
         words: &mut Words<'w, '_>,
     ) -> Option<(&'w str, bool)> {
-        // A boolean flag takes its value after `=` alone.
+        // A boolean flag takes a value only after `=`.
         if matches!(known, Known::AllowCors | Known::UseAuth | Known::Secure | Known::OtherFlag) {
             let is_boolean = |next: &&Word| next.value.is_known && decode::parse_bool(&next.value.text).is_ok();
             if words.peek().is_some_and(is_boolean) {
@@ -266,7 +266,7 @@ impl Overrides {
         Some((&*value.text, value.is_known))
     }
 
-    /// Takes back what an earlier flag says, since a later one is not known.
+    /// Drops the value of an earlier flag, because that of a later one is not known.
     fn forget(&mut self, known: Known) {
         match known {
             Known::AllowCors => self.security.allow_cors = None,
@@ -279,7 +279,7 @@ impl Overrides {
         }
     }
 
-    /// Takes what a flag or a variable says. A flag for a list that is given again adds to it.
+    /// Applies a flag or a variable. A list flag that is given again adds to the list.
     fn say(&mut self, known: Known, text: &str, place: Place, is_flag: bool) -> Result<(), Unjudged> {
         match known {
             Known::AllowCors | Known::UseAuth | Known::Secure | Known::OtherFlag => match decode::parse_bool(text) {
@@ -332,12 +332,12 @@ impl Overrides {
     }
 }
 
-/// Whether a file that `--config` names is among those that are read here.
+/// Whether the file that `--config` names is among those that are read here.
 fn is_read_here(Value { text, is_known }: &Value, placed: &Placed) -> bool {
     *is_known && (text.is_empty() || flyte::ADMIN_CONFIG_FILES.contains(&&**text) || mounts::brings(placed, text))
 }
 
-/// That flyteadmin reads a file that is not read here.
+/// The text for a `--config` file that is not read here.
 fn reads_another(Value { text, is_known }: &Value) -> String {
     let file = if *is_known { Shortened(text).to_string() } else { "another file".to_owned() };
     format!(
@@ -346,7 +346,7 @@ fn reads_another(Value { text, is_known }: &Value) -> String {
     )
 }
 
-/// That a flag does not exist, and the one that was meant.
+/// The fault for a flag that does not exist, with the flag that was meant.
 fn no_such_flag(place: Place, token: &str, name: &str) -> Fault {
     let flag = token.split('=').next().unwrap_or(token);
     let problem = format!("flyteadmin has no flag {} and does not start", Shortened(flag));
@@ -355,15 +355,15 @@ fn no_such_flag(place: Place, token: &str, name: &str) -> Fault {
     Fault { place, kind: FaultKind::NeverStarts, problem, mend: mend.into() }
 }
 
-/// The variable that a name was meant to be, where it only has other letters or underscores.
+/// The variable that a name was meant to be, if only its case or its underscores are wrong.
 fn meant(name: &str) -> Option<String> {
     let dotted = name.replace('_', ".").to_ascii_uppercase();
     let option = dotted.strip_prefix(VARIABLE)?;
     KNOWN.iter().any(|(known, _)| known.to_ascii_uppercase() == option).then_some(dotted)
 }
 
-/// The fields of a line of comma-separated values, as pflag reads them from a flag: each may be in quotes as a whole.
-/// `None` where a quote stands elsewhere; no origin and no header has a comma or a quote in it.
+/// The fields of a comma-separated flag, as pflag reads them: a field may be quoted as a whole.
+/// `None` if a quote is elsewhere; no origin and no header contains a comma or a quote.
 fn fields(line: &str) -> Option<Vec<&str>> {
     let field = |field| match str::strip_prefix(field, '"').and_then(|field| field.strip_suffix('"')) {
         Some(inner) => Some(inner),

@@ -1,4 +1,4 @@
-//! What flyteadmin makes of a value: mapstructure's weak decoding.
+//! Decodes values as flyteadmin does: mapstructure's weak decoding.
 //!
 //! Source: `decodeBool`, `decodeString` and `decodeSlice` of
 //! [go-viper/mapstructure](https://github.com/go-viper/mapstructure) v2.4.0, and `defaultDecoderConfig` of
@@ -9,7 +9,7 @@ use crate::{
     yaml::{Meaning, Node, Value},
 };
 
-/// A boolean of YAML; `None` where it is null, which says nothing.
+/// A YAML value as a boolean; `None` for null, which sets nothing.
 ///
 /// # Errors
 ///
@@ -34,11 +34,11 @@ pub(crate) fn boolean(node: &Node) -> Result<Option<bool>, String> {
     }
 }
 
-/// A text that is to be a boolean: Go's `strconv.ParseBool`.
+/// Parses a boolean as Go's `strconv.ParseBool` does.
 ///
 /// # Errors
 ///
-/// It is none.
+/// The text is not a boolean.
 pub(crate) fn parse_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "True" | "TRUE" => Ok(true),
@@ -47,7 +47,7 @@ pub(crate) fn parse_bool(text: &str) -> Result<bool, String> {
     }
 }
 
-/// Why a list cannot be taken.
+/// Why a list cannot be read.
 pub(crate) enum NoList {
     /// flyteadmin does not start with it.
     NeverStarts(String),
@@ -58,20 +58,20 @@ pub(crate) enum NoList {
 /// The most items of a list. Nobody has a thousand consoles.
 pub(crate) const MOST_ITEMS: usize = 1_000;
 
-/// A text of a list.
+/// A text in a list.
 pub(crate) struct Listed {
     pub(crate) text: String,
-    /// The line it stands on, from 1.
+    /// Its line, from 1.
     pub(crate) line: usize,
-    /// Its index; a text that is split at commas has none.
+    /// Its index; `None` if a text was split at commas.
     pub(crate) index: Option<usize>,
 }
 
-/// A list of texts; `None` where it is null, which says nothing.
+/// A YAML value as a list of texts; `None` for null, which sets nothing.
 ///
 /// # Errors
 ///
-/// Why it cannot be taken.
+/// Why it cannot be read.
 pub(crate) fn texts(node: &Node) -> Result<Option<Vec<Listed>>, NoList> {
     let listed = |text| Listed { text, line: node.line, index: None };
     match &node.value {
@@ -97,7 +97,7 @@ pub(crate) fn texts(node: &Node) -> Result<Option<Vec<Listed>>, NoList> {
     }
 }
 
-/// A text where a list is wanted: split at commas, spaces and all.
+/// Splits a text where a list is expected: at commas, and keeps spaces.
 pub(crate) fn split(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').filter(move |_| !text.is_empty())
 }

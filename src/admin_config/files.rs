@@ -1,8 +1,8 @@
-//! From flyteadmin's files to the value of an option.
+//! Reads the value of an option from flyteadmin's files.
 //!
-//! Files are merged in the order of their names: maps deeply, anything else by taking the later one. Nothing is merged
-//! here, though; an option is looked up in all files at once. Where a file has `<<`, it is looked up as yaml.v3 does, and
-//! again as yaml.v2 does, which flyteadmin reads with up to v1.16.5.
+//! flyteadmin merges files in the order of their names: maps deeply; of other values the later one counts. This module does not
+//! merge, but looks an option up in all files at once. If a file has `<<`, it does so as yaml.v3 does, and again as yaml.v2 does,
+//! which flyteadmin uses up to v1.16.5.
 
 use std::{mem, rc::Rc};
 
@@ -24,17 +24,17 @@ pub(crate) struct File<'f> {
     pub(crate) text: std::borrow::Cow<'f, [u8]>,
 }
 
-/// What the files say together.
+/// flyteadmin's files, read together.
 pub(crate) struct Config {
-    /// Of each file its path, and the map it holds.
+    /// The path of each file, and its map.
     files: Vec<(String, Rc<Node>)>,
-    /// The keys with dots, as paths in lower case.
+    /// The paths of keys with dots, in lower case.
     dotted: Vec<String>,
-    /// What is wrong with them.
+    /// What is wrong with the files.
     pub(crate) faults: Vec<Fault>,
     /// How maps are merged.
     merging: Merging,
-    /// What `<<` brings in the place of a map's own keys, as far as it was looked up.
+    /// The keys of maps that `<<` replaces, as far as they were looked up.
     replaced: Vec<Fault>,
 }
 
@@ -45,23 +45,23 @@ pub(super) struct At {
     pub(super) node: Rc<Node>,
 }
 
-/// What the files say of a key.
+/// The value of a key in all files.
 #[derive(Debug)]
 pub(super) enum Merged {
     Nothing,
-    /// What one file says.
+    /// The value in one file.
     Leaf(At),
-    /// Maps, which hold together.
+    /// Maps, which are merged.
     Maps(Vec<At>),
 }
 
-/// Those that are not about CORS, and keep flyteadmin from starting all the same where they are none.
+/// Options that are not about CORS. flyteadmin does not start if one is not a boolean.
 const OTHER_BOOLEANS: [&str; 2] = ["secure", "insecureCookieHeader"];
 
 /// The section that CORS is in.
 const SECTION: [&str; 2] = ["server", "security"];
-/// The top-level keys that are read. The third is read by nobody: it is where the "Security Overview" seems to have it. The last is
-/// Flyte 2's.
+/// The top-level keys that are read. flyteadmin ignores the third, which the "Security Overview" seems to use. The last is for
+/// Flyte 2.
 const WANTED: [&str; 4] = [SECTION[0], "auth", SECTION[1], "runs"];
 
 impl Config {
@@ -69,7 +69,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// A file is beyond what is read here.
+    /// A file has something that is not supported here.
     pub(crate) fn read(files: &[File]) -> Result<Self, Unjudged> {
         let mut config = Self {
             files: Vec::new(),
@@ -99,7 +99,7 @@ impl Config {
                         format!("flyteadmin cannot read this file and does not start: {}", Shortened(&reason));
                     let is_template = text.windows(2).any(|two| two == b"{{");
                     let mend = if is_template { "render the template" } else { "fix the YAML on or before that line" };
-                    // A text that ends too early is wrong at its end, not behind it.
+                    // If a text ends too early, its last line is wrong, not the one after it.
                     let lines = text.strip_suffix(b"\n").unwrap_or(text).split(|byte| *byte == b'\n').count();
                     config.fault(path, line.min(lines), "", FaultKind::NeverStarts, problem, mend);
                 }
@@ -108,7 +108,7 @@ impl Config {
         Ok(config)
     }
 
-    /// What holds of `server.security`, and what is wrong with it in `faults`.
+    /// The options of `server.security`. Adds what is wrong with them to `faults`.
     ///
     /// # Errors
     ///
@@ -132,8 +132,8 @@ impl Config {
         Ok(security)
     }
 
-    /// Reads something once more as yaml.v2 reads it: what it comes to, whether flyteadmin starts with it, and what `<<`
-    /// brings in the place of a map's own keys.
+    /// Reads something again as yaml.v2 does. Returns the result, whether flyteadmin starts with it, and the keys of maps that
+    /// `<<` replaces.
     pub(super) fn read_as_yaml_v2<T>(&mut self, read: fn(&mut Self) -> T) -> (T, bool, Vec<Fault>) {
         self.merging = Merging::LastFirst;
         let read = read(self);
@@ -230,9 +230,9 @@ impl Config {
         Ok(Some(Said { value, place: Some(self.place(at.file, at.node.line, &path)) }))
     }
 
-    /// The value of an option, as `restoreCaseSensitiveArrayKeys` of `viper.go` leaves it: where the last file to say
-    /// something says a list, each file's own value is put in its place, in the order of the files, as long as there is a
-    /// list. So an earlier text wins over a later list.
+    /// The value of an option, as `restoreCaseSensitiveArrayKeys` of `viper.go` leaves it. If the last file that sets it has a
+    /// list, viper puts in the value of each file, in the order of the files, until one is not a list. So an earlier text wins over
+    /// a later list.
     fn leaf(&mut self, security: &[At], name: &str) -> Option<At> {
         let merged = match self.merged(security, name, &format!("server.security.{name}")) {
             Merged::Nothing => return None,
@@ -268,7 +268,7 @@ impl Config {
         Some(restored)
     }
 
-    /// What the files say of a key of some maps, which `path` leads to.
+    /// The value of a key in some maps; `path` is the key's path.
     pub(super) fn merged(&mut self, maps: &[At], key: &str, path: &str) -> Merged {
         let mut merged = Merged::Nothing;
         for at in maps {
@@ -292,7 +292,7 @@ impl Config {
                 self.replaced.push(fault);
             }
             if let Some(Found { entry: second, .. }) = entries.get(1) {
-                // One key to viper; where both have capitals, chance says which counts.
+                // They are one key to viper; if both have capitals, chance decides which one counts.
                 let problem = format!(
                     "`{}` and `{}` are the same key to flyteadmin, and only one of them counts",
                     entry.key, second.key
@@ -303,7 +303,7 @@ impl Config {
             let is_map = matches!(at.node.value, Value::Map(_));
             match &mut merged {
                 Merged::Maps(maps) if is_map => maps.push(at),
-                // viper keeps a map, whatever comes later.
+                // viper keeps a map, whatever a later file has.
                 Merged::Maps(_) => {}
                 _ if is_map => merged = Merged::Maps(vec![at]),
                 _ => merged = Merged::Leaf(at),
@@ -312,7 +312,7 @@ impl Config {
         merged
     }
 
-    /// The maps of a section, none where nothing is said of it; `None` where flyteadmin does not start with it.
+    /// The maps of a section, empty if it is not set; `None` if flyteadmin does not start with it.
     pub(super) fn maps(&mut self, merged: Merged, path: &str) -> Option<Vec<At>> {
         match merged {
             Merged::Nothing => Some(Vec::new()),
@@ -333,7 +333,7 @@ impl Config {
         None
     }
 
-    /// Whether a value is a boolean to YAML 1.1 alone, or a text to yaml.v2 alone; that is a fault then.
+    /// Whether a value is a boolean only in YAML 1.1, or a text only to yaml.v2. Adds a fault if so.
     fn has_two_meanings(&mut self, at: &At, path: &str, is_text: bool) -> bool {
         let Value::Scalar(scalar) = &at.node.value else {
             return false;
@@ -361,7 +361,7 @@ impl Config {
         true
     }
 
-    /// Where files have CORS below a `security` at the top level, which flyteadmin does not read.
+    /// The places of CORS options below a top-level `security`, which flyteadmin does not read.
     pub(crate) fn misplaced(&self) -> Vec<Place> {
         let is_of_cors = |key: &str| {
             ["allowCors", "allowedOrigins", "allowedHeaders"].iter().any(|own| key.eq_ignore_ascii_case(own))
@@ -375,7 +375,7 @@ impl Config {
         self.files.iter().enumerate().filter_map(of_file).collect()
     }
 
-    /// Where files have a section.
+    /// The places of a section in the files.
     #[cfg(feature = "flyte2-exposure")]
     pub(crate) fn sections<'c>(&'c self, section: &'c str) -> impl Iterator<Item = Place> + 'c {
         let of_file = move |(file, (_, root)): (usize, &(String, Rc<Node>))| {
@@ -413,8 +413,8 @@ impl Config {
         }
     }
 
-    /// Whether a key with dots leads to an option. `restoreDottedMapKeys` of `viper.go` then removes what all files,
-    /// flags and defaults say of it, so that it is what an option is that nobody sets: false, or an empty list.
+    /// Whether a key with dots leads to an option. `restoreDottedMapKeys` of `viper.go` then removes it from all files,
+    /// flags and defaults, so that it has Go's zero value: false, or an empty list.
     fn is_wiped(&self, name: &str) -> bool {
         let option = format!("server.security.{}", name.to_ascii_lowercase());
         let leads_to =
@@ -422,7 +422,7 @@ impl Config {
         self.dotted.iter().any(leads_to)
     }
 
-    /// The value of a key of a map, whatever its case.
+    /// The value of a key in a map, ignoring case.
     fn value<'n>(&self, map: &'n Node, key: &str) -> Option<&'n Rc<Node>> {
         map.entries(self.merging, &|name| name.eq_ignore_ascii_case(key)).first().map(|found| &found.entry.value)
     }

@@ -1,8 +1,8 @@
 //! flyteadmin's configuration, computed as flyteadmin computes it.
 //!
-//! flyteadmin starts with `--config /etc/flyte/config/*.yaml`. What it then does with its files is [`files`], what it
-//! makes of a value is [`decode`], and what its command line and environment say instead is [`container`]. What holds is
-//! that of v1.16.7 and later; where earlier releases read a file differently, that is a [`Fault`].
+//! flyteadmin starts with `--config /etc/flyte/config/*.yaml`. [`files`] reads these files, [`decode`] converts values, and
+//! [`container`] reads the command line and environment, which override them. The result is that of v1.16.7 and later; if
+//! earlier releases read a file differently, that is a [`Fault`].
 //!
 //! Sources, of [flyteorg/flyte](https://github.com/flyteorg/flyte) v1.16.8: `flyteadmin/pkg/config/config.go`,
 //! `flyteadmin/pkg/config/serverconfig_flags.go`, `flytestdlib/config/viper/viper.go` and `collection.go`; of
@@ -24,22 +24,22 @@ use std::{borrow::Cow, collections::BTreeSet, hash::Hash};
 
 use crate::verdict::Place;
 
-/// An option, and where it is said.
+/// An option, and where it is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Said<T> {
     pub(crate) value: T,
-    /// `None` where nobody says it, and the default holds.
+    /// `None` if nothing sets it, and the default counts.
     pub(crate) place: Option<Place>,
 }
 
-/// An item of a list, and where it is said.
+/// An item of a list, and where it is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Item {
     pub(crate) text: String,
     pub(crate) place: Place,
 }
 
-/// The options of `server.security` that decide about CORS; `None` where it is not known what they are.
+/// The options of `server.security` that decide about CORS; `None` if the value is not known.
 #[derive(Debug, Default)]
 pub(crate) struct Security {
     pub(crate) allow_cors: Option<Said<bool>>,
@@ -48,8 +48,7 @@ pub(crate) struct Security {
     pub(crate) use_auth: Option<Said<bool>>,
 }
 
-/// Something in the configuration that keeps flyteadmin from starting, or means one thing to one release and another to
-/// the next.
+/// Something in the configuration that keeps flyteadmin from starting, or that releases read differently.
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub(crate) place: Place,
@@ -59,7 +58,7 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    /// What keeps flyteadmin from starting, and why.
+    /// A fault that keeps flyteadmin from starting.
     fn never_starts(place: Place, reason: &str, mend: &'static str) -> Self {
         let problem = format!("{reason}: flyteadmin does not start");
         Self { place, kind: FaultKind::NeverStarts, problem, mend: mend.into() }
@@ -72,7 +71,7 @@ pub(crate) enum FaultKind {
     TwoMeanings,
 }
 
-/// The defaults: those of the flags, in `serverconfig_flags.go`.
+/// The defaults of the flags, in `serverconfig_flags.go`.
 pub(crate) const DEFAULT_ALLOW_CORS: bool = true;
 pub(crate) const DEFAULT_ALLOWED_ORIGINS: [&str; 1] = ["*"];
 pub(crate) const DEFAULT_ALLOWED_HEADERS: [&str; 2] = ["Content-Type", "flyte-authorization"];
@@ -81,12 +80,12 @@ pub(crate) const DEFAULT_USE_AUTH: bool = false;
 /// The entry of `allowedOrigins` that makes gorilla/handlers allow every origin, as an empty list does.
 pub(crate) const ANY: &str = "*";
 
-/// What a browser gets that asks for a call with credentials from an origin, and the option that decides it.
+/// The answer to a browser that asks for a call with credentials from an origin, and the option that decides it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Answer<'s> {
     /// `allowCors` is false.
     Off(&'s Said<bool>),
-    /// Every origin is allowed, which browsers refuse for calls with credentials.
+    /// Every origin is allowed, which browsers reject for calls with credentials.
     Any(&'s Said<Vec<Item>>),
     /// The origin is not listed.
     NotListed(&'s Said<Vec<Item>>),
@@ -94,7 +93,7 @@ pub(crate) enum Answer<'s> {
 }
 
 impl<'s> Answer<'s> {
-    /// What a browser gets from an origin where CORS is on.
+    /// The answer to an origin while CORS is on.
     pub(crate) fn of(origins: &'s Said<Vec<Item>>, origin: &str) -> Self {
         let has = |text: &str| origins.value.iter().any(|item| item.text == text);
         if origins.value.is_empty() || has(ANY) {
@@ -106,7 +105,7 @@ impl<'s> Answer<'s> {
         }
     }
 
-    /// Where it is said; `None` where nobody says it, and where it needs no saying.
+    /// Where it is set; `None` if nothing sets it, or if the origin is allowed.
     #[cfg(feature = "flyte-console-url")]
     pub(crate) fn place(&self) -> Option<&'s Place> {
         match self {
@@ -118,7 +117,7 @@ impl<'s> Answer<'s> {
 }
 
 impl Security {
-    /// What a browser gets from an origin; `None` where that is not known.
+    /// The answer to an origin; `None` if it is not known.
     pub(crate) fn answer(&self, origin: &str) -> Option<Answer<'_>> {
         let allow_cors = self.allow_cors.as_ref()?;
         if !allow_cors.value {
@@ -127,7 +126,7 @@ impl Security {
         Some(Answer::of(self.allowed_origins.as_ref()?, origin))
     }
 
-    /// The paths of the options, and whether they come to something else in `other`.
+    /// The paths of the options, and whether each differs in `other`.
     fn differences(&self, other: &Self) -> [(&'static str, bool); 4] {
         let values = |one: &Option<Said<bool>>, other: &Option<Said<bool>>| {
             one.as_ref().map(|said| said.value) != other.as_ref().map(|said| said.value)
@@ -144,7 +143,7 @@ impl Security {
         ]
     }
 
-    /// What holds where these options come before `others`.
+    /// Merges options: these override `others`.
     pub(crate) fn before(self, others: Self) -> Self {
         Self {
             allow_cors: self.allow_cors.or(others.allow_cors),
@@ -154,21 +153,21 @@ impl Security {
         }
     }
 
-    /// What is said of origins, to be compared: whether CORS is on, and the list.
+    /// The options about origins, for a comparison: whether CORS is on, and the list.
     pub(crate) fn origins(&self) -> impl Hash {
         let texts = |said: &Said<Vec<Item>>| said.value.iter().map(|item| item.text.clone()).collect::<Vec<_>>();
         (self.allow_cors.as_ref().map(|said| said.value), self.allowed_origins.as_ref().map(texts))
     }
 
-    /// What browsers get of it, to be compared: nothing where CORS is off, else the origins and the headers; `None` where it
-    /// is not known.
+    /// The part that browsers see, for a comparison: nothing if CORS is off, else the origins and the headers; `None` if it is
+    /// not known.
     pub(crate) fn served(&self) -> Option<[BTreeSet<&str>; 2]> {
         if !self.allow_cors.as_ref()?.value {
             return Some([BTreeSet::new(), BTreeSet::new()]);
         }
         let lists = [self.allowed_origins.as_ref()?, self.allowed_headers.as_ref()?];
         Some(lists.map(|list| {
-            // To collect them would sort them first, by 4 KB of code that nothing else needs.
+            // Collecting them would sort them first, with 4 KB of code that nothing else needs.
             let mut texts = BTreeSet::new();
             texts.extend(list.value.iter().map(|item| &*item.text));
             texts

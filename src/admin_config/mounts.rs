@@ -1,8 +1,8 @@
 //! Where flyteadmin's files come from: the volumes that are mounted where `--config` looks.
 //!
-//! `--config` is a glob, and the files that match it are merged in the order of their names, whichever volume brings them. A
-//! volume is mounted as a folder, or one file of it by `subPath`; `items` gives other names to its files. What a Secret or a
-//! volume of another kind brings is not seen.
+//! `--config` is a glob, and the files that match it are merged in the order of their names, whichever volume they come from. A
+//! volume is mounted as a folder, or as one of its files by `subPath`; `items` renames its files. Files of Secrets and of
+//! other kinds of volumes are not read.
 //!
 //! Source: `flytestdlib/config/files/finder.go` of [flyteorg/flyte](https://github.com/flyteorg/flyte) v1.16.8, and the
 //! [reference of volumes](https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/volume/).
@@ -30,14 +30,14 @@ view! {
         "projected" => projected: Projected<'a>,
     }
 
-    /// The sources of a volume, which say what they bring as volumes do.
+    /// The sources of a projected volume, with the same fields as volumes.
     struct Projected<'a> {
         "sources" => sources: Vec<Volume<'a>>,
     }
 
     struct Listed<'a> {
         "name" => name: Text<'a>,
-        /// A Secret's name where it is a volume by itself.
+        /// The name of a Secret that is a whole volume.
         "secretName" => secret_name: Text<'a>,
         "optional" => optional: bool,
         "items" => items: Vec<Item<'a>>,
@@ -49,33 +49,33 @@ view! {
     }
 }
 
-/// What flyteadmin's files come from.
+/// The sources of flyteadmin's files.
 #[derive(Debug, Default)]
 pub(crate) struct Files {
     /// The ConfigMaps, in the order of the volumes.
     pub(crate) config_maps: Vec<Source>,
-    /// What brings files that are not seen, as people name it.
+    /// The sources of files that are not read, as messages name them.
     pub(crate) unseen: Vec<String>,
-    /// The Secrets that are mounted, wherever.
+    /// All mounted Secrets, wherever they are mounted.
     #[cfg(feature = "flyte-oauth-tls")]
     pub(crate) secrets: Vec<Mounted>,
 }
 
-/// A Secret that is mounted.
+/// A mounted Secret.
 #[cfg(feature = "flyte-oauth-tls")]
 #[derive(Debug)]
 pub(crate) struct Mounted {
     pub(crate) secret: String,
     picks: Picks,
-    /// Where, without a slash at the end.
+    /// The mount path, without a slash at the end.
     path: String,
-    /// What of it, where that is one file.
+    /// The file of it, if only one is mounted.
     part: Option<String>,
 }
 
 #[cfg(feature = "flyte-oauth-tls")]
 impl Mounted {
-    /// The key of the Secret that is a file.
+    /// The key of the Secret that is mounted as a file.
     pub(crate) fn key(&self, file: &str) -> Option<String> {
         let name = match &self.part {
             Some(part) => (self.path == file).then_some(&**part)?,
@@ -88,32 +88,32 @@ impl Mounted {
     }
 }
 
-/// A ConfigMap that brings files.
+/// A ConfigMap that provides files.
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) name: String,
-    /// Whether it need not be there.
+    /// Whether it may be missing.
     pub(crate) optional: bool,
     picks: Picks,
-    /// The names of files that are read, as a pattern.
+    /// The pattern of the file names that are read.
     names: String,
 }
 
 /// The keys of an object that are mounted, and the names of their files.
 #[derive(Debug)]
 enum Picks {
-    /// All, by their own names.
+    /// All keys, as files of the same names.
     All,
     Some(Vec<(String, String)>),
 }
 
 impl Source {
-    /// A ConfigMap all of whose keys are files in flyteadmin's folder.
+    /// A ConfigMap whose keys are all files in flyteadmin's folder.
     pub(crate) fn whole(name: String) -> Self {
         Self { name, optional: false, picks: Picks::All, names: "*.yaml".to_owned() }
     }
 
-    /// The name of the file that flyteadmin reads a key as, if it does.
+    /// The name of the file that flyteadmin reads for a key, if any.
     pub(crate) fn file<'k>(&'k self, key: &'k str) -> Option<&'k str> {
         let file = match &self.picks {
             Picks::All => key,
@@ -131,26 +131,26 @@ struct Glob<'g> {
 }
 
 impl<'g> Glob<'g> {
-    /// `None` where it is one that is not read here.
+    /// `None` for a glob that is not supported here.
     fn of(path: &'g str) -> Option<Self> {
         let (folder, names) = path.rsplit_once('/')?;
         let is_plain = !folder.contains('*') && !path.contains(['?', '[', '\\']) && folder.starts_with('/');
         is_plain.then_some(Self { folder, names })
     }
 
-    /// Those that flyteadmin starts with where it is told none.
+    /// The globs for a flyteadmin that starts without `--config`.
     fn defaults() -> impl Iterator<Item = Self> {
         flyte::ADMIN_CONFIG_FILES.iter().filter_map(|files| Self::of(files))
     }
 
-    /// The name of the file that a path leads to, if it is among these.
+    /// The file name of a path, if the glob matches it.
     fn file(self, path: &str) -> Option<&str> {
         let name = path.strip_prefix(self.folder)?.strip_prefix('/')?;
         (!name.contains('/') && pattern::matches(self.names, name)).then_some(name)
     }
 }
 
-/// Whether something is mounted where a glob looks, or a file that it matches.
+/// Whether something is mounted at a glob's folder, or as a file that it matches.
 pub(super) fn brings(placed: &Placed, glob: &str) -> bool {
     let Some(glob) = Glob::of(glob) else { return false };
     let mounts: Vec<Mount> = placed.list("volumeMounts", placed.container.volume_mounts).unwrap_or_default();
@@ -159,11 +159,11 @@ pub(super) fn brings(placed: &Placed, glob: &str) -> bool {
 }
 
 impl Files {
-    /// The files of a container whose flyteadmin is told `--config` or, where it is `None`, starts without it.
+    /// The files of a container. `config` is its `--config`; `None` if flyteadmin starts without one.
     ///
     /// # Errors
     ///
-    /// A mount or a volume has another type than Kubernetes gives it.
+    /// A mount or a volume has the wrong type.
     pub(crate) fn of(workload: &Workload, placed: &Placed, config: Option<&str>) -> Result<Self, Unjudged> {
         let globs: Vec<Glob> = match config {
             Some(config) => Glob::of(config).into_iter().collect(),
@@ -172,7 +172,7 @@ impl Files {
         let mut files = Self::default();
         let mounts: Vec<Mount> = placed.list("volumeMounts", placed.container.volume_mounts)?;
         let volumes: Vec<Volume> = workload::list(|| format!("{}.volumes", workload.pod_path), workload.pod.volumes)?;
-        // A file that is mounted by itself lies over what its folder brings, wherever it stands in the list.
+        // A file that is mounted by itself hides the one of its folder, whichever is first in the list.
         let (folders, parts): (Vec<_>, Vec<_>) = mounts.iter().partition(|mount| mount.sub_path.is_none());
         for mount in folders.into_iter().chain(parts) {
             let Some(volume) = volumes.iter().find(|volume| volume.name == mount.name) else { continue };
@@ -200,7 +200,7 @@ impl Files {
         }
     }
 
-    /// Adds what a volume brings where it is mounted.
+    /// Adds the files of a volume at its mount path.
     fn add(&mut self, mount: &Mount, volume: &Volume, glob: Glob) {
         let path = mount.path.as_deref().unwrap_or_default().trim_end_matches('/');
         let part = match (mount.sub_path.as_deref(), &mount.sub_path_expr) {
@@ -209,7 +209,7 @@ impl Files {
                 Some(file) => Some((part, file)),
                 None => return,
             },
-            // A folder below, or one around the whole: it would take a volume with folders of its own.
+            // A folder within the volume, or a mount of a parent folder: both need a volume with folders.
             _ => {
                 if path == glob.folder || glob.folder.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')) {
                     self.unseen.push(format!("the files at {}, which the policy does not follow", Shortened(path)));
@@ -224,7 +224,7 @@ impl Files {
             self.config_maps.extend(listed.source(part, glob));
         }
         let is_chart_own = |secret: &str| {
-            // It has the passwords of the database, of the storage and of OAuth, and never `server`.
+            // It holds the passwords of the database, of the storage and of OAuth, and never `server`.
             secret.ends_with("-config-secret")
                 && config_maps().any(|own| own.name() == &secret[..secret.len() - "-secret".len()])
         };
@@ -244,7 +244,7 @@ impl Listed<'_> {
         self.secret_name.as_deref().or(self.name.as_deref()).unwrap_or_default()
     }
 
-    /// What it brings, of which `part` may be mounted alone, as the file of that name; `None` where that is nothing.
+    /// The files that it provides; with `part`, only that one, under that file name. `None` if it provides none.
     fn source(&self, part: Option<(&str, &str)>, glob: Glob) -> Option<Source> {
         let picks = match (&self.items, part) {
             (None, None) => Picks::All,

@@ -1,8 +1,8 @@
-//! Which container runs flyteadmin's server: told by its command line, and by its image or its name in Flyte's charts.
+//! Which container runs flyteadmin's server, by its command line, and by its image or its name in Flyte's charts.
 //!
-//! `serve` alone tells nothing, since datacatalog serves too, nor does the image: syncresources and the init containers run
-//! commands of flyteadmin's own. Flyte 2 has containers, Deployments and ConfigMaps of the same names, and no flyteadmin: its
-//! image is another, and its binary has no command `start`.
+//! `serve` alone proves nothing, since datacatalog serves too. Nor does the image: syncresources and the init containers run
+//! other commands of flyteadmin. Flyte 2 uses the same names for containers, Deployments and ConfigMaps but has no flyteadmin:
+//! its image differs, and its binary has no command `start`.
 //!
 //! Source: `charts/flyte-core` and `charts/flyte-binary` of [flyteorg/flyte](https://github.com/flyteorg/flyte) v1.16.8 and
 //! v2.0.43.
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::{argv::CommandLine, flyte, image::Repository, verdict::Unjudged, workload::Placed};
 
-/// What a container runs.
+/// The server that a container runs.
 pub(crate) enum Server<'a> {
     /// flyteadmin, or the binary that holds all of Flyte 1, with this command line.
     Admin(CommandLine<'a>),
@@ -20,11 +20,11 @@ pub(crate) enum Server<'a> {
 }
 
 impl<'a> Server<'a> {
-    /// The server of a container that runs as long as its pod; `None` where it runs something else.
+    /// The server of a container that runs as long as its pod; `None` if it runs something else.
     ///
     /// # Errors
     ///
-    /// Its command line has another type than Kubernetes gives it.
+    /// Its command line has the wrong type.
     pub(crate) fn of(placed: &Placed<'_, 'a>) -> Result<Option<Self>, Unjudged> {
         if !placed.runs_on() {
             return Ok(None);
@@ -33,8 +33,8 @@ impl<'a> Server<'a> {
         let image = Repository::of(container.image()).map_or("", |repository| repository.name());
         let says =
             |word: &str| [container.command, container.args].iter().flatten().any(|list| list.get().contains(word));
-        // Its binary takes any words for nothing: a `start` that is left from Flyte 1 changes nothing. With a tag of Flyte 1's it is
-        // Flyte 1, by a name of somebody's own.
+        // Flyte 2's binary ignores any words, so a `start` left over from Flyte 1 changes nothing. With a tag of Flyte 1, though,
+        // it is Flyte 1 under a custom name.
         let is_one = || says("\"start\"") && [":1.", ":v1."].iter().any(|tag| container.image().contains(tag));
         let is_named_two =
             image.strip_prefix(flyte::FLYTE_2_IMAGE).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
@@ -47,7 +47,7 @@ impl<'a> Server<'a> {
             return Ok(None);
         }
         let line = CommandLine::read(placed)?;
-        // Its name is flyteadmin's alone, and somebody's own image may serve without being told.
+        // Flyte 2 has no image `flyteadmin`, and a custom image may serve without a command.
         let may_be_two = image != "flyteadmin" && container.command.is_none_or(is_empty);
         if may_be_two && !line.run.serves() && line.run.has_config_and_no_command() {
             return Ok(Some(Self::FlyteTwo));
@@ -56,12 +56,12 @@ impl<'a> Server<'a> {
     }
 }
 
-/// Whether a list that is yet to be read has nothing in it.
+/// Whether an unparsed list is empty.
 pub(super) fn is_empty(list: &RawValue) -> bool {
     matches!(list.get(), "null" | "[]")
 }
 
-/// Whether a container has the name of one that runs flyteadmin in Flyte's charts.
+/// Whether Flyte's charts give a container of that name flyteadmin to run.
 pub(crate) fn is_named(placed: &Placed) -> bool {
     flyte::ADMIN_CONTAINERS.contains(&placed.container.name())
 }

@@ -1,14 +1,14 @@
-//! What flyteadmin's CORS comes to, for configurations that show how it reads them.
+//! flyteadmin's CORS for configurations that show how it reads them.
 //!
-//! Each row is what flyteadmin v1.16.8 itself makes of the files, with the line upstream it follows from. Of what does
-//! not start, or starts as something else with another release, the row says that.
+//! Each row has the result of flyteadmin v1.16.8 itself, and the upstream line that it follows from. If flyteadmin does
+//! not start, or another release reads the files differently, the row says that.
 
 use super::{
     Security,
     files::{Config, File},
 };
 
-/// Where a rule is upstream.
+/// The upstream lines of the rules.
 const DEFAULTS: &str = "flyteadmin/pkg/config/serverconfig_flags.go:63";
 const ZERO: &str = "flyteadmin/pkg/config/config.go:145";
 const RESTORE_LISTS: &str = "flytestdlib/config/viper/viper.go:301 restoreCaseSensitiveArrayKeys";
@@ -28,7 +28,7 @@ const MERGE_V2: &str = "yaml v2.4.0 decode.go:786 merge, which writes over what 
 const RESOLVE_V2: &str = "yaml v2.4.0 resolve.go, for which the tag `!` makes a text";
 const DOCUMENT: &str = "yaml v3.0.1 decode.go, unmarshal of the first document into a map";
 
-/// The options as flow maps of `server.security`, one file each, and what they come to.
+/// The options as flow maps of `server.security`, one per file, and the result.
 const OPTIONS: &[(&str, &[&str], &str)] = &[
     // Defaults.
     (DEFAULTS, &["{}"], "on [*]"),
@@ -192,7 +192,7 @@ fn effective(security: Security) -> String {
 }
 
 #[test]
-fn options_come_to_what_flyteadmin_makes_of_them() {
+fn options_are_read_as_flyteadmin_reads_them() {
     for (source, files, expected) in OPTIONS {
         let files: Vec<String> = files.iter().map(|file| format!("server:\n  security: {file}\n")).collect();
         assert_eq!(**expected, shown(&files), "{files:?}, by {source}");
@@ -200,14 +200,14 @@ fn options_come_to_what_flyteadmin_makes_of_them() {
 }
 
 #[test]
-fn files_come_to_what_flyteadmin_makes_of_them() {
+fn files_are_read_as_flyteadmin_reads_them() {
     for (source, files, expected) in FILES {
         let files: Vec<String> = files.iter().map(|&file| file.to_owned()).collect();
         assert_eq!(**expected, shown(&files), "{files:?}, by {source}");
     }
 }
 
-/// Not a meaning of the files, but of a release: an option that a key with dots has hidden is no default.
+/// About a release, not about files: an option that a key with dots hides does not get its default.
 #[test]
 fn an_option_behind_a_key_with_dots_is_false_or_empty() {
     let text = "server.security: {allowCors: true, allowedOrigins: [a]}";
