@@ -24,9 +24,9 @@ view! {
 /// A text that may be known only in part.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Value<'a> {
-    /// The text, or its part before the first that is not known.
+    /// The text, or its part before the first unknown one.
     pub(crate) text: Cow<'a, str>,
-    /// Whether that is all of it.
+    /// Whether the text is complete.
     pub(crate) is_known: bool,
 }
 
@@ -35,7 +35,7 @@ impl<'a> Value<'a> {
         Self { text: text.into(), is_known: true }
     }
 
-    /// The value behind its first bytes.
+    /// The value after its first bytes.
     pub(super) fn behind(&self, bytes: usize) -> Self {
         let text = self.text.get(bytes..).unwrap_or_default().to_owned();
         Self { text: text.into(), is_known: self.is_known }
@@ -47,22 +47,22 @@ impl<'a> Value<'a> {
 pub(crate) struct Variable<'a> {
     pub(crate) name: Cow<'a, str>,
     pub(crate) value: Value<'a>,
-    /// Whether `valueFrom` brings its value.
+    /// Whether the value comes from `valueFrom`.
     pub(crate) is_from_elsewhere: bool,
 }
 
-/// The environment that Kubernetes gives a container, as far as the object says it.
+/// The environment that Kubernetes gives a container, as far as the object shows it.
 #[derive(Debug)]
 pub(crate) struct Environment<'a> {
     /// The entries of `env`, each expanded from those before it.
     pub(crate) variables: Vec<Variable<'a>>,
-    /// The prefixes of what `envFrom` brings.
+    /// The prefixes of the variables from `envFrom`.
     prefixes: Vec<Text<'a>>,
     work_left: Cell<usize>,
 }
 
-/// The most steps and bytes that expanding a container's variables takes. A few variables that name each other twice
-/// would otherwise grow without bound; to a program of its own the kernel gives 2 MiB at most.
+/// The most steps and bytes for expanding a container's variables. A few variables that refer to each other twice
+/// would otherwise grow without bound; the kernel gives a program 2 MiB at most.
 const MOST_WORK: usize = 1 << 20;
 
 impl<'a> Environment<'a> {
@@ -70,7 +70,7 @@ impl<'a> Environment<'a> {
     ///
     /// # Errors
     ///
-    /// Its lists have other types than Kubernetes gives them.
+    /// One of its lists has the wrong type.
     pub(crate) fn read(placed: &Placed<'_, 'a>) -> Result<Self, Unjudged> {
         let entries: Vec<Entry> = placed.list("env", placed.container.env)?;
         let sources: Vec<Source> = placed.list("envFrom", placed.container.env_from)?;
@@ -87,7 +87,7 @@ impl<'a> Environment<'a> {
         Ok(environment)
     }
 
-    /// An environment of variables, those without a value from elsewhere.
+    /// An environment of variables; one without a value gets it from elsewhere.
     #[cfg(test)]
     pub(super) fn of(variables: &[(&'a str, Option<&'a str>)]) -> Self {
         let variables = variables.iter().map(|(name, value)| Variable {
@@ -98,14 +98,14 @@ impl<'a> Environment<'a> {
         Self { variables: variables.collect(), prefixes: Vec::new(), work_left: Cell::new(MOST_WORK) }
     }
 
-    /// Whether so many more steps may be taken, which are counted then.
+    /// Whether this many more steps are allowed. Counts them.
     pub(super) fn allows(&self, steps: usize) -> bool {
         let left = self.work_left.get().checked_sub(steps);
         self.work_left.set(left.unwrap_or(0));
         left.is_some()
     }
 
-    /// The value of a variable, the last of that name; `None` where nothing in the object can define it.
+    /// The value of the last variable with that name; `None` if nothing in the object can define it.
     pub(super) fn look_up(&self, name: &str) -> Option<Value<'_>> {
         if !self.allows(1 + self.variables.len() + self.prefixes.len()) {
             return Some(Value::default());
@@ -114,13 +114,13 @@ impl<'a> Environment<'a> {
             let value = Value { text: Cow::Borrowed(&*value.text), is_known: value.is_known };
             return Some(if self.allows(value.text.len()) { value } else { Value::default() });
         }
-        // The variables of the namespace's services, and of `kubernetes` where `enableServiceLinks` is off.
+        // The variables of the namespace's Services, and of `kubernetes` even with `enableServiceLinks` off.
         let is_of_service = name.contains("_SERVICE_HOST") || name.contains("_PORT");
         let is_elsewhere = is_of_service || self.prefixes.iter().any(|prefix| name.starts_with(&**prefix));
         is_elsewhere.then(Value::default)
     }
 
-    /// A text with its `$(VAR)` expanded: `$$` is one `$`, and what nothing defines stays as it is.
+    /// Expands `$(VAR)` in a text: `$$` becomes one `$`, and a reference that nothing defines stays as it is.
     pub(super) fn expand(&self, text: Cow<'a, str>) -> Value<'a> {
         if !text.contains('$') {
             return Value::known(text);
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_name_each_other_twice_do_not_grow_without_bound() {
+    fn variables_that_refer_to_each_other_twice_do_not_grow_without_bound() {
         let mut environment = Environment::of(&[]);
         for index in 0..64 {
             let text = format!("x$(V{0})$(V{0})", index - 1);

@@ -1,12 +1,12 @@
-//! The command line that flyteadmin really gets, behind the programs that start it.
+//! The command line that flyteadmin really gets from the programs that start it.
 //!
-//! The kubelet runs `command` and `args` with `$(VAR)` expanded ([`environment`]). In front of flyteadmin may stand programs
-//! that start others ([`wrappers`]), and a shell with a script ([`script`]). What is read in them is what those programs do
-//! with it; what is not read is named, since flags and variables may come from there.
+//! The kubelet runs `command` and `args` with `$(VAR)` expanded ([`environment`]). Programs that start others ([`wrappers`]),
+//! and a shell with a script ([`script`]), may come before flyteadmin. Their words are read as these programs read them. A
+//! notice names each part that is not read, since it may set flags and variables.
 //!
 //! Source: `ExpandContainerCommandAndArgs` of `pkg/kubelet/container/helpers.go` in
 //! [kubernetes/kubernetes](https://github.com/kubernetes/kubernetes) v1.35. Not read: an image's entrypoint, which Flyte's images
-//! do not have (`Dockerfile.flyteadmin`), and what a program in a script does beside a flyteadmin that serves.
+//! do not have (`Dockerfile.flyteadmin`), and what other programs in a script do next to a flyteadmin that serves.
 
 mod environment;
 mod script;
@@ -34,9 +34,9 @@ pub(crate) struct Variable<'l> {
     pub(crate) at: At,
     pub(crate) name: &'l str,
     pub(crate) value: &'l Value<'l>,
-    /// Whether `valueFrom` brings its value.
+    /// Whether its value comes from `valueFrom`.
     pub(crate) is_from_elsewhere: bool,
-    /// Whether it passes through a shell, many of which drop names with dots: dash and busybox do, bash does not.
+    /// Whether it passes through a shell that may drop names with dots: dash and busybox do, bash does not.
     pub(crate) may_be_dropped: bool,
 }
 
@@ -46,14 +46,14 @@ pub(crate) struct CommandLine<'a> {
     environment: Environment<'a>,
     /// The start of flyteadmin that counts: the first that serves, since it does not end.
     pub(crate) run: Run<'a>,
-    /// Where something is not read that may set flags and variables, and what.
+    /// The places that are not read but may set flags and variables, and why.
     pub(crate) unread: Vec<(At, String)>,
 }
 
-/// The most wrappers and shells around each other.
+/// The most wrappers and shells inside each other.
 const MOST_LEVELS: usize = 16;
 
-/// The shells that are read. Of other shells the words differ.
+/// The shells that are read. Other shells have other words.
 const SHELLS: [&str; 4] = ["sh", "bash", "dash", "ash"];
 
 impl<'a> CommandLine<'a> {
@@ -61,7 +61,7 @@ impl<'a> CommandLine<'a> {
     ///
     /// # Errors
     ///
-    /// One of them has another type than Kubernetes gives it.
+    /// One of them has the wrong type.
     pub(crate) fn read(placed: &Placed<'_, 'a>) -> Result<Self, Unjudged> {
         let environment = Environment::read(placed)?;
         let command: Vec<Text> = placed.list("command", placed.container.command)?;
@@ -84,7 +84,7 @@ impl<'a> CommandLine<'a> {
         let Reader { mut runs, mut unread, others, .. } = reader;
         let named = |run: &Run| run.serves() && !run.is_guessed;
         let serving = runs.iter().position(named).or_else(|| runs.iter().position(Run::serves));
-        // A script that starts no server may start one by another program.
+        // A script that starts no server itself may start one through another program.
         if serving.is_none() && unread.is_empty() {
             unread.extend(others);
         }
@@ -96,7 +96,7 @@ impl<'a> CommandLine<'a> {
         Ok(Self { environment, run, unread })
     }
 
-    /// The variables that flyteadmin gets, the one first that comes before others of its name.
+    /// The variables that flyteadmin gets; of those with the same name the first counts.
     pub(crate) fn variables(&self) -> impl Iterator<Item = Variable<'_>> {
         let Run { variables, through_shell, is_cleared, .. } = &self.run;
         let set = variables.iter().enumerate().rev().map(|(index, (name, word))| Variable {
@@ -118,7 +118,7 @@ impl<'a> CommandLine<'a> {
     }
 }
 
-/// Whether a word that comes first is neither a flag of flyteadmin's nor one of its commands.
+/// Whether a first word is neither a flag of flyteadmin's nor one of its commands.
 fn may_be_program(word: &Word) -> bool {
     let Value { text, is_known } = &word.value;
     *is_known
@@ -127,20 +127,20 @@ fn may_be_program(word: &Word) -> bool {
         && !flyte::OTHER_COMMANDS.contains(&&**text)
 }
 
-/// Reads what a command line starts.
+/// Reads the programs of a command line.
 struct Reader<'e, 'a> {
     environment: &'e Environment<'a>,
     runs: Vec<Run<'a>>,
     unread: Vec<(At, String)>,
-    /// The last program of a script that is not known.
+    /// The last unknown program of a script.
     others: Option<(At, String)>,
-    /// The same, where it is the command before.
+    /// The same, if it is the previous command.
     before: Option<(At, String)>,
 }
 
 impl<'a> Reader<'_, 'a> {
-    /// Reads a command: wrappers and shells, then flyteadmin or another program. Of others only those count that stand in
-    /// no script: a script may start what it likes beside flyteadmin.
+    /// Reads a command: wrappers and shells, then flyteadmin or another program. Other programs count only outside
+    /// scripts: a script may start anything next to flyteadmin.
     fn read_command(&mut self, mut words: Vec<Word<'a>>, mut run: Run<'a>, level: usize, is_in_script: bool) {
         for level in level..MOST_LEVELS {
             if words.is_empty() {
@@ -183,7 +183,7 @@ impl<'a> Reader<'_, 'a> {
         self.guess(format!("more than {MOST_LEVELS} programs start each other"), words, run);
     }
 
-    /// Reads as flyteadmin's words those behind its name, and all where its name is not among them: better than none.
+    /// Reads the words after flyteadmin's name as its arguments, or all words if its name is not among them: better than none.
     fn guess(&mut self, why: String, mut words: Vec<Word<'a>>, run: Run<'a>) {
         self.unread.push((run.at, why));
         let name = words.iter().position(|word| is_flyteadmin(&word.value.text));
@@ -192,7 +192,7 @@ impl<'a> Reader<'_, 'a> {
         self.runs.push(Run { arguments: words, program, is_guessed: name.is_none(), ..run });
     }
 
-    /// Reads what stands behind a shell's name.
+    /// Reads the words after a shell's name.
     fn read_shell(&mut self, name: &str, words: Vec<Word<'a>>, mut run: Run<'a>, level: usize) {
         if name != "bash" {
             run.through_shell = Some(run.variables.len());
@@ -212,7 +212,7 @@ impl<'a> Reader<'_, 'a> {
                     run.may_end |= command.is_conditional || command.has_fallback;
                     let (before, known) = (self.before.take(), self.runs.len());
                     self.read_command(command.words, run, level + 1, true);
-                    // Then flyteadmin runs where that does not, which may be another way to start it.
+                    // Then flyteadmin runs only if the previous command fails, which may be another way to start it.
                     if is_fallback && self.runs[known..].iter().any(Run::serves) {
                         self.unread.extend(before);
                     }
@@ -232,7 +232,7 @@ impl<'a> Reader<'_, 'a> {
     }
 }
 
-/// Whether a shell's command starts no program, and does nothing that its words do not show.
+/// Whether a shell's command starts no program, and only does what its words show.
 fn is_harmless(name: &str) -> bool {
     const HARMLESS: &str = ": [ cd declare echo exit export false getopts hash jobs kill let local mapfile printf pwd read readarray \
                             readonly return set shift shopt test times true type typeset ulimit umask unset wait \
@@ -241,14 +241,14 @@ fn is_harmless(name: &str) -> bool {
     HARMLESS.split_whitespace().any(|harmless| harmless == name)
 }
 
-/// Whether what a signal makes the shell do only ends it, or what it has started.
+/// Whether the action of a trap only ends the shell, or what the shell has started.
 fn ends_alone(word: &Word) -> bool {
     let Value { text, is_known } = &word.value;
     let mut commands = text.split([';', '&', '|', '\n']).filter_map(|command| command.split_whitespace().next());
     *is_known && commands.all(|name| matches!(name, "-") || is_harmless(name) && name != "set")
 }
 
-/// Whether a program that is not known may start flyteadmin, for all that its words show.
+/// Whether the words of an unknown program suggest that it starts flyteadmin.
 fn starts_others(name: &str, words: &[Word]) -> bool {
     let is_named = |word: &Word| {
         let text = &*word.value.text;

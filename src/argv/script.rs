@@ -1,10 +1,10 @@
-//! A shell's script, as far as it is a list of plain commands.
+//! Reads the script of a shell, if it is a list of plain commands.
 //!
-//! Read are quotes, comments, assignments, redirections, parameters, and what separates commands; the rest is refused by
-//! name. Tildes stay as they are, and so do globs where what they stand for cannot be flags. Crates that split words as a shell does, such as
-//! shlex, take the quotes away and know no `;`, so what they give cannot be told from what the shell would expand.
+//! It reads quotes, comments, assignments, redirections, parameters and separators of commands, and rejects anything else by
+//! name. Tildes stay as they are, and so do globs that cannot expand to flags. Crates that split words as a shell does, such as
+//! shlex, remove the quotes and do not know `;`, so their output does not show what the shell would expand.
 //!
-//! Source: "Shell Command Language" of POSIX.1-2017, and where they have more of it, bash 5.2 and busybox 1.35.
+//! Source: "Shell Command Language" of POSIX.1-2017, and for extensions of it, bash 5.2 and busybox 1.35.
 
 mod builtins;
 
@@ -15,55 +15,55 @@ use super::{
     word::{At, Run, Word, is_flyteadmin},
 };
 
-/// A command of a script: what it assigns or exports, and its words.
+/// A command of a script: the variables that it assigns or exports, and its words.
 pub(super) struct Command<'a> {
     pub(super) variables: Vec<(String, Word<'a>)>,
     pub(super) words: Vec<Word<'a>>,
-    /// Whether it runs only if one before it succeeds, or fails.
+    /// Whether it runs only if a command before it succeeds, or fails.
     pub(super) is_conditional: bool,
-    /// Whether another one runs if it fails.
+    /// Whether another command runs if it fails.
     pub(super) has_fallback: bool,
 }
 
-/// A script that is read command by command.
+/// Reads a script command by command.
 pub(super) struct Script<'s, 'a> {
     rest: &'s str,
-    /// Where the next word stands: the script, or a parameter of it.
+    /// Where the next word is: in the script, or in a parameter of it.
     at: At,
     environment: &'s Environment<'a>,
-    /// `$0`, `$1` and so on; `None` where they are not known.
+    /// `$0`, `$1` and so on; `None` if they are not known.
     parameters: Option<&'s [Word<'a>]>,
-    /// What is assigned, the last of a name counts.
+    /// The assigned values; the last of a name counts.
     variables: Vec<(String, Value<'a>)>,
     exported: Vec<(String, Word<'a>)>,
     /// Whether variables are no longer known.
     forgets: bool,
     /// Whether the command runs only if one before it succeeds, or in a shell of its own.
     is_conditional: bool,
-    /// Of the command that is read.
+    /// The assignments of the current command.
     assignments: Vec<(String, Word<'a>)>,
     words: Vec<Word<'a>>,
     word: Option<Growing>,
-    /// The letter before, or the first of several that belong together.
+    /// The previous letter, or the first of several that belong together.
     before: char,
     /// Whether the next word is the file of a redirection.
     is_file_next: bool,
 }
 
-/// A word that is read.
+/// A word that is being read.
 #[derive(Default)]
 struct Growing {
     at: At,
     text: String,
     is_unknown: bool,
-    /// Whether what is not known may be several words.
+    /// Whether the unknown part may be several words.
     may_split: bool,
-    /// How much of its start stands in the script as it is, without quotes.
+    /// The length of its start that the script has as it is, without quotes.
     plain: Option<usize>,
 }
 
 impl Growing {
-    /// The name that is assigned, where the value begins, and whether that is all of it; `None` where it is no assignment.
+    /// The assigned name, where the value begins, and whether it replaces the old value; `None` if it is no assignment.
     fn assignment(&self) -> Option<(&str, usize, bool)> {
         let plain = self.text.get(..self.plain.unwrap_or(self.text.len()))?;
         let (target, _) = plain.split_once('=')?;
@@ -76,7 +76,7 @@ impl Growing {
 }
 
 impl Growing {
-    /// Whether it is a pattern that the names of files match, and these may be flags.
+    /// Whether it is a pattern that may match file names, and these may be flags.
     fn may_be_flags(&self) -> bool {
         let plain = self.text.get(..self.plain.unwrap_or(self.text.len())).unwrap_or_default();
         let name = plain.split('=').next().unwrap_or_default();
@@ -94,11 +94,11 @@ fn is_of_name(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || letter == '_'
 }
 
-/// The variables that the shell itself sets.
+/// The variables that the shell sets itself.
 const OF_SHELL: &str = "_ BASHOPTS BASHPID COLUMNS DIRSTACK EPOCHSECONDS IFS LINENO LINES OLDPWD OPTARG OPTIND PIPESTATUS PPID PWD \
                         RANDOM REPLY SECONDS SHELLOPTS SHLVL SRANDOM";
 
-/// The words that begin something else than a plain command.
+/// The words that begin something other than a plain command.
 const RESERVED: &str = "if then elif else fi for while until do done case esac select function coproc { } ! [[";
 
 impl<'s, 'a> Script<'s, 'a> {
@@ -125,11 +125,11 @@ impl<'s, 'a> Script<'s, 'a> {
         }
     }
 
-    /// The next command that has words.
+    /// The next command with words.
     ///
     /// # Errors
     ///
-    /// What is in the script that is not read. Nothing behind it is, either.
+    /// The part of the script that is not supported. Nothing after it is read either.
     pub(super) fn next_command(&mut self) -> Result<Option<Command<'a>>, String> {
         loop {
             let Some(letter) = self.next() else {
@@ -172,14 +172,14 @@ impl<'s, 'a> Script<'s, 'a> {
         rest.is_some()
     }
 
-    /// Takes what stands before a text that closes something.
+    /// Takes the text before a closing character.
     fn take_until(&mut self, end: char, what: &str) -> Result<&'s str, String> {
         let (inner, behind) = self.rest.split_once(end).ok_or_else(|| format!("{what} that is never closed"))?;
         self.rest = behind;
         Ok(inner)
     }
 
-    /// Reads a letter that stands in no quotes, and what belongs to it.
+    /// Reads a letter outside quotes, and the letters that belong to it.
     fn read_letter(&mut self, letter: char) -> Result<(), String> {
         match letter {
             ' ' | '\t' => self.end_word()?,
@@ -188,7 +188,7 @@ impl<'s, 'a> Script<'s, 'a> {
                 self.rest = &self.rest[end..];
                 return Ok(());
             }
-            // A name or an operator could go on in the next line.
+            // A name or an operator could continue on the next line.
             '\\' if self.skip('\n') => {
                 let is_apart = matches!(self.before, ' ' | '\t' | '\n');
                 return if is_apart { Ok(()) } else { Err("a word that goes on in the next line".to_owned()) };
@@ -215,7 +215,7 @@ impl<'s, 'a> Script<'s, 'a> {
         Ok(())
     }
 
-    /// Whether the letter before belongs to the word, even where it adds nothing to it.
+    /// Whether the previous letter belongs to the word, even if it adds nothing to it.
     fn is_within_word(&self) -> bool {
         !matches!(self.before, ' ' | '\t' | '\n' | ';' | '&' | '|' | '<' | '>')
     }
@@ -225,7 +225,7 @@ impl<'s, 'a> Script<'s, 'a> {
         self.word.get_or_insert_with(|| Growing { at, plain, ..Growing::default() })
     }
 
-    /// The word, from here on not as the script has it.
+    /// The word, from here on not spelled as in the script.
     fn quote(&mut self) -> &mut Growing {
         let word = self.growing();
         let end = word.text.len();
@@ -241,9 +241,9 @@ impl<'s, 'a> Script<'s, 'a> {
         }
     }
 
-    /// Reads up to the end of a double quote.
+    /// Reads up to the closing double quote.
     fn read_quoted(&mut self) -> Result<(), String> {
-        // Alone, "$@" is as many words as there are.
+        // Alone in quotes, "$@" is one word for each parameter.
         if self.rest.starts_with("$@\"") || self.rest.starts_with("${@}\"") {
             self.rest = self.rest.split_once('"').map_or("", |(_, behind)| behind);
             return self.push_parameters(true);
@@ -264,7 +264,7 @@ impl<'s, 'a> Script<'s, 'a> {
         }
     }
 
-    /// Passes over a command whose output is put in its place.
+    /// Skips a command that is replaced by its output.
     fn read_substitution(&mut self, end: char, is_quoted: bool) -> Result<(), String> {
         let inner = self.take_until(end, "a substitution")?;
         if inner.contains(['(', '\'', '"', '\\', '`', '#']) || inner.split_whitespace().any(is_flyteadmin) {
@@ -273,7 +273,7 @@ impl<'s, 'a> Script<'s, 'a> {
         self.push_value(&Value::default(), is_quoted)
     }
 
-    /// Reads what stands behind a `$`.
+    /// Reads what follows a `$`.
     fn read_parameter(&mut self, is_quoted: bool) -> Result<(), String> {
         let rest = self.rest;
         let first = rest.chars().next().unwrap_or(' ');
@@ -301,7 +301,7 @@ impl<'s, 'a> Script<'s, 'a> {
             }
             '[' => return Err("`$[`".to_owned()),
             '\'' | '"' if !is_quoted => return Err(format!("`${first}`")),
-            // bash splits no word that ends with it.
+            // bash does not split a word that ends with it.
             _ if !is_quoted => return Err("a `$` alone".to_owned()),
             _ => {
                 self.push('$', false);
@@ -313,7 +313,7 @@ impl<'s, 'a> Script<'s, 'a> {
             "*" if !is_quoted => self.push_parameters(false),
             _ => {
                 let value = self.look_up(name);
-                // `"${@:2}"` is several words, too.
+                // `"${@:2}"` is several words too.
                 self.push_value(&value, is_quoted && !name.contains('@'))
             }
         }
@@ -340,7 +340,7 @@ impl<'s, 'a> Script<'s, 'a> {
         }
         match self.variables.iter().rev().find(|(assigned, _)| assigned == name) {
             Some((_, value)) => found(value),
-            // What the object does not say, the image may.
+            // If the object does not set it, the image may.
             None => self.environment.look_up(name).map_or_else(Value::default, |value| own(&value)),
         }
     }
@@ -349,10 +349,10 @@ impl<'s, 'a> Script<'s, 'a> {
         self.environment.allows(steps)
     }
 
-    /// Adds the value of a parameter, which makes several words of it where it stands in no quotes.
+    /// Adds the value of a parameter, which outside quotes may become several words.
     fn push_value(&mut self, value: &Value, is_quoted: bool) -> Result<(), String> {
         let is_assigned = self.words.is_empty() && self.word.as_ref().is_some_and(|word| word.assignment().is_some());
-        // Nor is a file's name split.
+        // The name of a file is not split either.
         let splits = !is_quoted && !is_assigned && !self.is_file_next;
         for letter in value.text.chars() {
             if splits && matches!(letter, ' ' | '\t' | '\n') {
@@ -369,12 +369,12 @@ impl<'s, 'a> Script<'s, 'a> {
         Ok(())
     }
 
-    /// Adds `$1` and so on, each a word.
+    /// Adds `$1` and so on, each as a word.
     fn push_parameters(&mut self, is_quoted: bool) -> Result<(), String> {
         let words = self.parameters.map(|words| words.get(1..).unwrap_or_default());
         let Some(words) = words.filter(|words| self.allows(words.iter().map(|word| 1 + word.value.text.len()).sum()))
         else {
-            // As many words as there are, in quotes or not.
+            // The number of words is unknown, in quotes or not.
             return self.push_value(&Value::default(), false);
         };
         let script = self.at;
@@ -392,14 +392,14 @@ impl<'s, 'a> Script<'s, 'a> {
         Ok(())
     }
 
-    /// Reads a redirection, but for its file.
+    /// Reads a redirection, without its file.
     fn read_redirection(&mut self, letter: char) -> Result<(), String> {
         let is_descriptor =
             |word: &Growing| word.plain.is_none() && word.text.bytes().all(|byte| byte.is_ascii_digit());
         if let Some(word) = self.word.take_if(|word| is_descriptor(word))
             && word.text.len() > 1
         {
-            // To dash its last digit alone is one.
+            // To dash, only the last digit is a descriptor.
             return Err(format!("`{}{letter}`", word.text));
         }
         self.end_word()?;
@@ -411,7 +411,7 @@ impl<'s, 'a> Script<'s, 'a> {
         Ok(())
     }
 
-    /// Ends a word, if one is read.
+    /// Ends the current word, if there is one.
     fn end_word(&mut self) -> Result<(), String> {
         let Some(word) = self.word.take() else { return Ok(()) };
         if std::mem::take(&mut self.is_file_next) {
@@ -431,7 +431,7 @@ impl<'s, 'a> Script<'s, 'a> {
         }
         let may_be_flags = word.may_be_flags();
         let is_more = may_be_flags || word.may_split && !word.text.is_empty();
-        // Where no file is of such a name it stays as it is.
+        // If no file matches, the pattern stays as it is.
         let value = Value { text: word.text.into(), is_known: !word.is_unknown };
         self.words.push(Word { at: word.at, value });
         if is_more {

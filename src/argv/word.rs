@@ -1,11 +1,11 @@
-//! The words of a command line, and what they start.
+//! The words of a command line, and the program that they start.
 
 use std::fmt;
 
 use super::environment::Value;
 use crate::flyte;
 
-/// Which item of a container's list something stands in, e.g. `args[0]`.
+/// An item of a container's list, e.g. `args[0]`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct At {
     pub(super) list: &'static str,
@@ -22,7 +22,7 @@ impl fmt::Display for At {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Word<'a> {
     pub(crate) at: At,
-    /// Where not known, it may also be several words.
+    /// If it is not known, it may also be several words.
     pub(crate) value: Value<'a>,
 }
 
@@ -30,30 +30,30 @@ pub(crate) struct Word<'a> {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Run<'a> {
     pub(super) at: At,
-    /// What stands behind its name.
+    /// The words after its name.
     pub(crate) arguments: Vec<Word<'a>>,
-    /// What wrappers and the shell set, the last of a name counts.
+    /// The variables that wrappers and the shell set; the last of a name counts.
     pub(super) variables: Vec<(String, Word<'a>)>,
-    /// Whether they took the container's own variables away.
+    /// Whether they removed the container's own variables.
     pub(super) is_cleared: bool,
-    /// Its name, where that is among the words.
+    /// Its name; empty if it is not among the words.
     pub(super) program: &'static str,
     /// Whether its name is not among the words, so that it may be another program.
     pub(super) is_guessed: bool,
-    /// Whether it may not be started, or may end, so that what comes behind it in a script counts too.
+    /// Whether it may not start, or may end, so that later commands of a script count too.
     pub(super) may_end: bool,
     /// How many of the variables were set before a shell took over, if one did.
     pub(super) through_shell: Option<usize>,
 }
 
 impl Run<'_> {
-    /// Whether flyteadmin's server is started, rather than another of its commands.
+    /// Whether this starts flyteadmin's server, and not another of its commands.
     pub(crate) fn serves(&self) -> bool {
         self.arguments.iter().any(|word| word.value.is_known && flyte::ADMIN_COMMANDS.contains(&&*word.value.text))
     }
 
-    /// Whether this is flyteadmin for all that the words show: `flyteadmin serve`, `flyte start`, or one of these commands with
-    /// a configuration where Flyte's charts put it.
+    /// Whether the words show that this is flyteadmin: `flyteadmin serve`, `flyte start`, or one of these commands with a
+    /// configuration in the folder of Flyte's charts.
     pub(crate) fn is_flyteadmins(&self) -> bool {
         let has = |is: &dyn Fn(&str) -> bool| self.arguments.iter().any(|word| is(&word.value.text));
         match self.program {
@@ -63,13 +63,13 @@ impl Run<'_> {
         }
     }
 
-    /// Whether this is the binary that holds all of Flyte, flyteconsole too.
+    /// Whether this is the binary that holds all of Flyte, including flyteconsole.
     #[cfg(feature = "flyte-console-url")]
     pub(crate) fn holds_console(&self) -> bool {
         self.arguments.iter().any(|word| word.value.text == flyte::ADMIN_COMMANDS[1])
     }
 
-    /// Whether the words are flags, `--config` among them, and no command, as they are to a program without commands.
+    /// Whether the words are flags, including `--config`, and no command, as for a program without commands.
     pub(crate) fn has_config_and_no_command(&self) -> bool {
         let words = || self.arguments.iter().map(|word| &*word.value.text);
         let is_command = |word: &str| flyte::ADMIN_COMMANDS.contains(&word) || flyte::OTHER_COMMANDS.contains(&word);
@@ -89,7 +89,7 @@ pub(super) fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// The program of flyteadmin's that a path leads to, if it does.
+/// The program of flyteadmin's that a path leads to, if any.
 pub(super) fn program(path: &str) -> Option<&'static str> {
     flyte::ADMIN_PROGRAMS.into_iter().find(|program| *program == base_name(path))
 }

@@ -1,6 +1,6 @@
-//! Programs that do no more than start another: which of their words are their own.
+//! Programs that only start another: which of their words are their own.
 //!
-//! Options are read as getopt does. Sources: the manual pages of coreutils 9.1, util-linux 2.38 and busybox 1.35; `tini.c`
+//! Options are parsed as getopt does. Sources: the manual pages of coreutils 9.1, util-linux 2.38 and busybox 1.35; `tini.c`
 //! of [krallin/tini](https://github.com/krallin/tini), `dumb-init.c` of [Yelp/dumb-init](https://github.com/Yelp/dumb-init),
 //! and `catatonit.c` of [openSUSE/catatonit](https://github.com/openSUSE/catatonit).
 
@@ -10,8 +10,8 @@ use super::{
 };
 use crate::verdict::Shortened;
 
-/// Wrappers with the same words: their names; their short options, with `:` behind those that take a value; their long
-/// options, with `=` behind those that do; how many words stand before the program. What an option leaves out is not read.
+/// Wrappers with the same words: their names; their short options, with `:` after those that take a value; their long
+/// options, with `=` after those that do; the number of words before the program. Other options are not read.
 type Wrapper = (&'static str, &'static str, &'static str, usize);
 
 const WRAPPERS: [Wrapper; 16] = [
@@ -19,7 +19,7 @@ const WRAPPERS: [Wrapper; 16] = [
     ("dumb-init", "vcr:", "verbose single-child rewrite=", 0),
     ("env", "a:C:iu:v0", "argv0= chdir= ignore-environment unset= debug", 0),
     ("nice", "n:0123456789", "adjustment=", 0),
-    // The last four are a shell's own.
+    // `command`, `builtin`, `exec` and `time` are a shell's own.
     ("nohup busybox toybox command builtin", "", "", 0),
     ("exec", "a:l", "", 0),
     ("time", "p", "", 0),
@@ -40,7 +40,7 @@ const WRAPPERS: [Wrapper; 16] = [
     ),
 ];
 
-/// Those whose getopt takes the first `--` wherever it stands, as in `tini flyteadmin -- serve`.
+/// Wrappers whose getopt takes the first `--` anywhere, as in `tini flyteadmin -- serve`.
 const INITS: &str = "tini tini-static docker-init catatonit";
 
 fn is_one_of(names: &str, name: &str) -> bool {
@@ -51,7 +51,7 @@ fn find(name: &str) -> Option<&'static Wrapper> {
     WRAPPERS.iter().find(|(names, ..)| is_one_of(names, name))
 }
 
-/// Takes a wrapper's own words off those behind its name, and its variables into the run. `None` where it is no wrapper.
+/// Removes a wrapper's own words from those after its name, and adds its variables to the run. `None` if it is no wrapper.
 ///
 /// # Errors
 ///
@@ -62,7 +62,7 @@ pub(super) fn take_off<'a>(name: &str, words: &mut Vec<Word<'a>>, run: &mut Run<
     run.may_end |= name == "timeout";
     let mut own = match read_options(short, long, words, |option, value| match (option, value) {
         ("i" | "ignore-environment", _) if is_env => run.clear(),
-        // To flyteadmin an empty variable is none.
+        // flyteadmin ignores an empty variable.
         ("u" | "unset", Some((at, name))) if is_env => {
             run.variables.push((name.to_owned(), Word { at, value: Value::known("") }));
         }
@@ -96,8 +96,8 @@ pub(super) fn take_off<'a>(name: &str, words: &mut Vec<Word<'a>>, run: &mut Run<
     Some(Ok(()))
 }
 
-/// The script among a shell's words, and the words behind it: `$0`, `$1` and so on. `None` where it is in a file, or where
-/// an option is not read.
+/// The script among a shell's words, and the words after it: `$0`, `$1` and so on. `None` if it is in a file, or if an
+/// option is not read.
 pub(super) fn find_script<'w, 'a>(words: &'w [Word<'a>]) -> Option<(&'w Word<'a>, &'w [Word<'a>])> {
     const FLAGS: &str = "abefhiklmptuvxBCEHPT";
     let mut is_text = false;
@@ -127,11 +127,11 @@ pub(super) fn find_script<'w, 'a>(words: &'w [Word<'a>]) -> Option<(&'w Word<'a>
     words.split_first().filter(|_| is_text)
 }
 
-/// How many words are options, or values of options, or the `--` that ends them. Gives each option to `each`.
+/// The number of words that are options, their values, or the `--` that ends them. Passes each option to `each`.
 ///
 /// # Errors
 ///
-/// The option that is not among those known.
+/// The unknown option.
 fn read_options<'w, 'a>(
     short: &str,
     long: &str,

@@ -1,4 +1,4 @@
-//! What a command does to the shell that runs it: its variables, what it exports, and its parameters.
+//! What a command changes in the shell that runs it: its variables, its exports and its parameters.
 
 use super::{Command, Script, Value, Word, is_name};
 
@@ -6,17 +6,17 @@ use super::{Command, Script, Value, Word, is_name};
 const SPECIAL: &str = ": . break continue eval exec exit export readonly return set shift times trap unset";
 
 impl<'a> Script<'_, 'a> {
-    /// Ends a command, and remembers what it sets.
+    /// Ends a command, and records what it sets.
     pub(super) fn end_command(&mut self, separator: &str) -> Result<Option<Command<'a>>, String> {
         self.is_file_next = false;
         let assignments = std::mem::take(&mut self.assignments);
         let words = std::mem::take(&mut self.words);
-        // In a pipe and in the background a shell of its own sets them.
+        // In a pipe and in the background, a subshell sets them.
         let is_conditional = std::mem::replace(&mut self.is_conditional, matches!(separator, "&&" | "||" | "|"));
         let is_sure = !is_conditional && !matches!(separator, "&" | "|");
         if words.is_empty() {
             for (name, Word { at, value }) in assignments {
-                // What the shell has from its environment it hands on.
+                // A variable from the shell's environment stays exported.
                 if self.environment.look_up(&name).is_some() {
                     let value = if is_sure { value.clone() } else { Value::default() };
                     self.exported.push((name.clone(), Word { at, value }));
@@ -25,7 +25,7 @@ impl<'a> Script<'_, 'a> {
             }
             return Ok(None);
         }
-        // What stands before these the shell keeps, where it is as POSIX has it.
+        // POSIX shells keep assignments before special builtins.
         if words.first().is_some_and(|word| SPECIAL.split(' ').any(|special| special == word.value.text)) {
             for (name, _) in &assignments {
                 self.assign(name.clone(), Value::default(), is_sure);
@@ -41,12 +41,12 @@ impl<'a> Script<'_, 'a> {
     }
 
     fn assign(&mut self, name: String, value: Value<'a>, is_sure: bool) {
-        // Words are split elsewhere then.
+        // Words are split differently then.
         self.forgets |= name == "IFS";
         self.variables.push((name, if is_sure { value } else { Value::default() }));
     }
 
-    /// Does what a command does to the shell that runs it.
+    /// Applies what a command changes in the shell that runs it.
     fn run_builtin(&mut self, words: &[Word<'a>], is_sure: bool) {
         let is_before = |word: &Word| matches!(&*word.value.text, "command" | "builtin" | "time");
         let mut words = words;
@@ -75,11 +75,11 @@ impl<'a> Script<'_, 'a> {
             }
             _ => return,
         };
-        // Whether what is assigned becomes a number, a list, another case.
+        // Whether an assigned value becomes a number or a list, or changes its case.
         let mut changes = false;
         for Word { at, value } in words {
             if let Some(letters) = value.text.strip_prefix(['-', '+']) {
-                // A name of another variable, or one that is glued to the option.
+                // The name of another variable, or a name that is glued to the option.
                 self.forgets |= if is_set { letters.contains('n') } else { letters.len() > 1 };
                 changes |= is_set && letters.contains(['a', 'A', 'i', 'l', 'u']);
                 if is_set {
@@ -108,14 +108,14 @@ impl<'a> Script<'_, 'a> {
     }
 }
 
-/// Whether the words behind `set` are options alone, which leave the parameters as they are.
+/// Whether the words after `set` are only options, which leave the parameters as they are.
 fn are_options<'w, 'a: 'w>(mut words: impl Iterator<Item = &'w Word<'a>>) -> bool {
     while let Some(Word { value, .. }) = words.next() {
         let letters = value.text.strip_prefix(['-', '+']).unwrap_or_default();
         if letters.is_empty() || !value.is_known || !letters.bytes().all(|letter| letter.is_ascii_alphabetic()) {
             return false;
         }
-        // Which is followed by a name.
+        // `o` is followed by a name.
         if letters.contains('o') && (!letters.ends_with('o') || words.next().is_none()) {
             return false;
         }
