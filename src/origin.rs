@@ -1,9 +1,8 @@
 //! Origins: what a browser sends as `Origin`, and so what an entry of `allowedOrigins` must be, byte for byte.
 //!
-//! URLs are read by the `url` crate, which follows the [WHATWG's standard](https://url.spec.whatwg.org) as browsers do.
-//! Its names are ASCII here (`idna_adapter` 1.0): the tables of Unicode would be larger than a module may be, and a host
-//! that is not ASCII is wrong in any case. One that is in punycode stands for such a name; which ones browsers refuse is
-//! in [`label`].
+//! The `url` crate parses URLs as browsers do, by the [WHATWG's standard](https://url.spec.whatwg.org). Here it reads only ASCII
+//! names (`idna_adapter` 1.0): the tables of Unicode would be larger than a module may be, and a host that is not ASCII is wrong
+//! in any case. A host in punycode stands for such a name; [`label`] knows which ones browsers reject.
 
 mod label;
 
@@ -22,24 +21,24 @@ pub(crate) struct Origin(Url);
 pub(crate) struct NeverSent {
     /// What is wrong with it.
     pub(crate) reason: Reason,
-    /// What a browser sends instead, where that can be told.
+    /// What a browser sends instead, if known.
     pub(crate) instead: Option<String>,
 }
 
 impl NeverSent {
-    /// What is wrong with `text`, and what to write instead, where that can be told.
+    /// What is wrong with `text`, and what to write instead, if known.
     pub(crate) fn refusal(&self, text: &str) -> String {
         let instead = self.instead_of(text).map_or(String::new(), |instead| format!("; write {instead}"));
         format!("`{}` {}{instead}", shown(text), self.reason)
     }
 
-    /// What to write instead of `text`. Of what stands before an `@` no part is shown.
+    /// What to write instead of `text`. Nothing from before an `@` is shown.
     pub(crate) fn instead_of(&self, text: &str) -> Option<&String> {
         self.instead.as_ref().filter(|_| !text.contains('@') || self.reason == Reason::User)
     }
 }
 
-/// What makes a text no origin.
+/// Why a text is not an origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reason {
     Empty,
@@ -58,7 +57,7 @@ pub(crate) enum Reason {
     Fragment,
     Path,
     Slash,
-    // What follows is another way to write an origin: a URL may have it, an origin may not.
+    // The rest are other ways to write an origin: a URL may use them, an origin may not.
     NotPunycode,
     UpperCase,
     DefaultPort,
@@ -66,7 +65,7 @@ pub(crate) enum Reason {
 }
 
 impl fmt::Display for Reason {
-    /// To follow "it".
+    /// Written to follow "it".
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Empty => "is empty",
@@ -93,7 +92,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// In bytes, with the dot that DNS has at its end: RFC 1035.
+/// In bytes, including the dot that DNS puts at the end: RFC 1035.
 const LONGEST_HOST: usize = 254;
 
 impl Origin {
@@ -101,9 +100,9 @@ impl Origin {
     ///
     /// # Errors
     ///
-    /// It is none, or is written in another way than browsers write it.
+    /// It is not an origin, or browsers write it differently.
     pub(crate) fn read(text: &str) -> Result<Self, NeverSent> {
-        // What is written instead must be an origin itself.
+        // The suggestion must be an origin itself.
         let is_origin = |text: &String| Self::examine(text).is_ok();
         Self::examine(text)
             .map_err(|NeverSent { reason, instead }| NeverSent { reason, instead: instead.filter(is_origin) })
@@ -162,7 +161,7 @@ impl Origin {
         Err(NeverSent { reason: difference(text, &url), instead: Some(sent) })
     }
 
-    /// Whether whoever is between a browser and the origin can read and change what they say.
+    /// Whether someone between a browser and the origin can read and change what they send.
     pub(crate) fn is_plain_http(&self) -> bool {
         self.0.scheme() == "http" && !self.is_loopback()
     }
@@ -185,21 +184,22 @@ impl Origin {
         matches!(self.0.host(), Some(Host::Domain(_)))
     }
 
-    /// Whether the port is another than the scheme's.
+    /// Whether the port is not the scheme's default.
     pub(crate) fn has_port(&self) -> bool {
         self.0.port().is_some()
     }
 
-    /// Whether two origins differ in their scheme at most.
+    /// Whether two origins differ only in their scheme, if at all.
     pub(crate) fn is_same_but_for_scheme(&self, other: &Self) -> bool {
         self.host() == other.host() && self.0.port() == other.0.port()
     }
 
-    /// Whether both may be of one site, to which cookies belong: the scheme, and the domain that people register. Which part of a
-    /// name that is, a list says that is larger than a module may be; it is two labels, and more where a registry's own has two.
+    /// Whether both may be of one site, which cookies are bound to: the scheme and the registered domain. The list of such domains
+    /// is larger than a module may be, so the domain is taken to be two labels, or three below a registry with two, such as
+    /// `co.uk`.
     #[cfg(feature = "flyte-console-url")]
     pub(crate) fn may_be_same_site(&self, other: &Self) -> bool {
-        // `example.co.uk`, as most registries of countries have it.
+        // `example.co.uk`, as in most countries' registries.
         const SECOND: [&str; 9] = ["ac", "co", "com", "edu", "gov", "ne", "net", "or", "org"];
         // The names that AWS gives to load balancers, each a site of its own.
         const LOAD_BALANCERS: &str = ".elb.amazonaws.com";
@@ -222,7 +222,7 @@ impl Origin {
         is_same && self.0.scheme() == other.0.scheme()
     }
 
-    /// Whether the origin is on the person's own machine. Source:
+    /// Whether the origin is on the user's own machine. Source:
     /// [Secure Contexts](https://www.w3.org/TR/secure-contexts/#is-origin-trustworthy).
     pub(crate) fn is_loopback(&self) -> bool {
         match self.0.host() {
@@ -258,7 +258,7 @@ pub(crate) fn shown(text: &str) -> String {
 ///
 /// # Errors
 ///
-/// They refuse it.
+/// Browsers reject it.
 fn parse(text: &str) -> Result<Url, Reason> {
     let url = Url::parse(text).map_err(|error| match error {
         ParseError::IdnaError if text.to_ascii_lowercase().contains("xn--") => Reason::InvalidPunycode,
@@ -268,7 +268,7 @@ fn parse(text: &str) -> Result<Url, Reason> {
     if is_refused { Err(Reason::InvalidPunycode) } else { Ok(url) }
 }
 
-/// What a URL has that its origin has not.
+/// How a URL differs from its origin.
 fn difference(text: &str, url: &Url) -> Reason {
     let after_scheme = text.split_once("://").map_or(text, |(_, rest)| rest);
     let authority = after_scheme.split(['/', '?', '#', '\\']).next().unwrap_or_default();
@@ -293,7 +293,7 @@ fn difference(text: &str, url: &Url) -> Reason {
     }
 }
 
-/// The origin of what may be a host without a scheme.
+/// The origin of a text that may be a host without a scheme.
 fn with_scheme(text: &str) -> Option<String> {
     let host = text.trim_start_matches("//");
     // `https:/console.example.com` is meant to have a scheme.
@@ -309,7 +309,7 @@ fn with_scheme(text: &str) -> Option<String> {
     origin.is_tuple().then(|| origin.ascii_serialization())
 }
 
-/// A URL whose host is not ASCII with its host in punycode, where its letters are ordinary ones.
+/// A URL with its non-ASCII host in punycode, if the host's letters are ordinary ones.
 fn punycode(text: &str) -> Option<Url> {
     let (scheme, rest) = text.split_once("://")?;
     let host = rest.split(['/', '?', '#', ':']).next()?;
@@ -318,7 +318,7 @@ fn punycode(text: &str) -> Option<Url> {
             return Some(label.to_owned());
         }
         let label: String = label.chars().map(lower).collect();
-        // What Unicode writes in more than one way, and ß, is left to a browser.
+        // Letters that Unicode writes in more than one way, and ß, are left to a browser.
         let is_ordinary = label.chars().all(|letter| {
             matches!(letter, 'a'..='z' | '0'..='9' | '-' | 'à'..='ö' | 'ø'..='þ' | 'а'..='я' | '一'..='鿿' | 'ぁ'..='ゖ')
         });
@@ -329,7 +329,7 @@ fn punycode(text: &str) -> Option<Url> {
     parse(&format!("{scheme}://{host}{rest}")).ok().filter(|url| url.origin().is_tuple())
 }
 
-/// The lower case of ASCII's, Latin-1's and Russian letters; that of all letters would be a tenth of a module.
+/// Lower-cases ASCII, Latin-1 and Russian letters; a table of all letters would be a tenth of a module.
 fn lower(letter: char) -> char {
     match letter {
         'A'..='Z' => letter.to_ascii_lowercase(),

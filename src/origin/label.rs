@@ -1,22 +1,22 @@
-//! The parts of a host that are in punycode, such as `xn--bcher-kva`, and the characters that browsers refuse in them.
+//! The parts of a host that are in punycode, such as `xn--bcher-kva`, and the characters that browsers reject in them.
 //!
-//! Source: [UTS #46](https://www.unicode.org/reports/tr46/), which the WHATWG's standard has browsers follow: a part stands
-//! for characters that are valid as they are, and not for ones that it maps to others, ignores or disallows. The tables are
-//! the characters of Unicode 14 that it does not take in version 17 either, as Node's URLs and `idna_adapter` 1.2 agree.
+//! Source: [UTS #46](https://www.unicode.org/reports/tr46/), which browsers follow by the WHATWG's standard: a part may only encode
+//! characters that are valid as they are, not ones that it maps to others, ignores or disallows. The tables hold the
+//! characters of Unicode 14 that are still not valid in version 17, as Node's URLs and `idna_adapter` 1.2 agree.
 //!
-//! More of Unicode would be larger than a module may be. So a part is taken here whose characters are newer, or stand in an
-//! order that browsers refuse: not in the normal form NFC, a combining mark first, a joiner where it joins nothing, or from
-//! right to left among others. To take it does no harm: an origin that no browser sends lets nobody in.
+//! More of Unicode would be larger than a module may be. So this accepts newer characters, and characters in an
+//! order that browsers reject: not in the normal form NFC, a combining mark first, a joiner that joins nothing, or
+//! right-to-left ones among others. This does no harm: an origin that no browser sends lets nobody in.
 
-/// Whether browsers refuse a part of a host that is read already: it is in punycode, and that stands for a character that
-/// they never take.
+/// Whether browsers reject a part of a host that is parsed already: it is in punycode, and encodes a character that
+/// they never accept.
 pub(super) fn is_refused(label: &str) -> bool {
     label.strip_prefix("xn--").is_some_and(|code| has_refused_character(code).unwrap_or(true))
 }
 
-/// Whether one of the characters that are written in punycode is never taken; `None` where it is no punycode. Where they
-/// stand does not matter, so this decodes no text, as the idna crate does with 4 KB of code: it goes through the steps of
-/// [RFC 3492, section 6.2](https://www.rfc-editor.org/rfc/rfc3492#section-6.2).
+/// Whether one of the encoded characters is never accepted; `None` if this is not punycode. Their order does not
+/// matter, so this goes through the steps of [RFC 3492, section 6.2](https://www.rfc-editor.org/rfc/rfc3492#section-6.2)
+/// without decoding a text, which takes the idna crate 4 KB of code.
 fn has_refused_character(code: &str) -> Option<bool> {
     let (plain, code) = code.rsplit_once('-').unwrap_or(("", code));
     let mut length = plain.len() as u32;
@@ -63,7 +63,7 @@ fn is_never_taken(code: u32) -> bool {
     is_among(&ALL, 1) || is_among(&EVERY_OTHER, 2) || BEYOND.chunks_exact(2).any(is_in)
 }
 
-/// The first and the last of characters in a row.
+/// Ranges of characters: the first and the last.
 const ALL: [u16; 438] = [
     0x0080, 0x00a0, 0x00a8, 0x00a8, 0x00aa, 0x00aa, 0x00ad, 0x00ad, 0x00af, 0x00af, 0x00b2, 0x00b5, 0x00b8, 0x00ba,
     0x00bc, 0x00be, 0x00c0, 0x00d6, 0x00d8, 0x00de, 0x0132, 0x0134, 0x0136, 0x0136, 0x013f, 0x0141, 0x0149, 0x014a,
@@ -99,7 +99,7 @@ const ALL: [u16; 438] = [
     0xfe47, 0xfe72, 0xfe74, 0xfffd,
 ];
 
-/// The first and the last of characters of which every other one is meant: capitals, and small letters between them.
+/// Ranges of which only every other character counts: capitals, with small letters between them.
 const EVERY_OTHER: [u16; 56] = [
     0x0100, 0x0130, 0x0139, 0x013d, 0x0143, 0x0147, 0x014c, 0x0176, 0x017b, 0x017f, 0x01cf, 0x01db, 0x01de, 0x01ee,
     0x01fa, 0x0232, 0x0248, 0x024e, 0x0370, 0x0376, 0x03d8, 0x03ee, 0x0460, 0x0480, 0x048a, 0x04be, 0x04c3, 0x04cd,
@@ -107,7 +107,7 @@ const EVERY_OTHER: [u16; 56] = [
     0xa640, 0xa66c, 0xa680, 0xa69a, 0xa722, 0xa72e, 0xa732, 0xa770, 0xa780, 0xa786, 0xa796, 0xa7a8, 0xa7b6, 0xa7c2,
 ];
 
-/// The first and the last of characters in a row that have no room in 16 bits.
+/// Ranges of characters that do not fit in 16 bits.
 const BEYOND: [u32; 52] = [
     0x10400, 0x10427, 0x104b0, 0x104d3, 0x10570, 0x10595, 0x10781, 0x107ba, 0x10c80, 0x10cb2, 0x110bd, 0x110bd,
     0x110cd, 0x110cd, 0x118a0, 0x118bf, 0x13430, 0x13438, 0x16e40, 0x16e5f, 0x1bca0, 0x1bca3, 0x1d15e, 0x1d164,
