@@ -38,13 +38,13 @@ use serde_json::value::RawValue;
 pub struct Workload<'a> {
     /// The object's own metadata.
     pub metadata: Metadata<'a>,
-    /// The metadata its pods are given; empty for a Pod, whose metadata is its own.
+    /// The metadata of its pods; empty for a Pod, which uses its own.
     pub pod_metadata: Metadata<'a>,
     /// The pod spec.
     pub pod: PodSpec<'a>,
     /// Where the pod spec is, e.g. `spec.template.spec`.
     pub pod_path: &'static str,
-    /// All of it, for what is read in rare cases alone.
+    /// The whole object, for fields that are rarely needed.
     pub object: &'a RawValue,
 }
 
@@ -82,7 +82,7 @@ impl Shape {
     }
 }
 
-/// Where a kind keeps what its pods are made of; `None` for a Pod, and for kinds that make none.
+/// Where a kind keeps the template of its pods; `None` for a Pod, and for kinds that create no pods.
 pub(crate) fn template_path(kind: &Kind) -> Option<&'static [&'static str]> {
     match Shape::of(kind)? {
         Shape::Pod => None,
@@ -97,7 +97,7 @@ pub fn is_workload(kind: &Kind) -> bool {
     Shape::of(kind).is_some()
 }
 
-/// Whether objects of this kind only say what pods others may make.
+/// Whether objects of this kind only describe pods that others may create.
 #[cfg(feature = "pod-users")]
 pub(crate) fn is_template(kind: &Kind) -> bool {
     matches!(Shape::of(kind), Some(Shape::PodTemplate))
@@ -108,7 +108,7 @@ impl<'a> Workload<'a> {
     ///
     /// # Errors
     ///
-    /// There is no object, or no pod spec in it, or a field of another type than Kubernetes gives it.
+    /// There is no object, or it has no pod spec, or a field has the wrong type.
     pub fn read(request: &AdmissionRequest<'a>) -> Result<Self, Unjudged> {
         Self::read_object(request.kind(), request.object()?)
     }
@@ -168,7 +168,7 @@ fn missing(path: &str, reason: &str) -> Unjudged {
 }
 
 view! {
-    /// The fields of every kind but Pod.
+    /// The fields of every kind except Pod.
     struct Object<'a> {
         "metadata" => metadata: Metadata<'a>,
         "spec" => spec: ObjectSpec<'a>,
@@ -196,15 +196,15 @@ view! {
 
     /// An object's metadata.
     pub struct Metadata<'a> {
-        /// The object's name; absent where it is to be generated.
+        /// The object's name; absent if the API server is to generate it.
         "name" => pub name: Text<'a>,
         "namespace" => pub namespace: Text<'a>,
         "labels" => labels: Labels<'a>,
-        /// What the API server knows it by, once it has let it in; it matters whether it is there.
+        /// Set by the API server when it accepts the object; only its presence matters.
         "uid" if "pod-users" => pub uid: &'a RawValue,
-        /// Who made the object, a list, yet to be read.
+        /// The owners of the object, an unparsed list.
         "ownerReferences" if "pod-users" | "flyte-console-url" | "flyte2-exposure" => owners: &'a RawValue,
-        /// When somebody asked for the object's deletion; it then only waits for its finalizers.
+        /// When somebody asked for its deletion; it then only waits for its finalizers.
         "deletionTimestamp" => pub deletion_timestamp: Text<'a>,
     }
 
@@ -218,9 +218,9 @@ view! {
         "initContainers" => init_containers: Vec<Container<'a>>,
         "containers" => containers: Vec<Container<'a>>,
         "ephemeralContainers" => ephemeral_containers: Vec<Container<'a>>,
-        /// Whether the pod has the node's network, yet to be read.
+        /// Whether the pod uses the node's network, unparsed.
         "hostNetwork" if "flyte2-exposure" => pub host_network: &'a RawValue,
-        /// The volumes, a list, yet to be read.
+        /// The volumes, an unparsed list.
         "volumes" if "admin-config" => pub volumes: &'a RawValue,
     }
 
@@ -228,19 +228,19 @@ view! {
     pub struct Container<'a> {
         "name" => name: Text<'a>,
         "image" => image: Text<'a>,
-        /// Whether an init container is a sidecar, a text, yet to be read.
+        /// Whether an init container is a sidecar, an unparsed text.
         "restartPolicy" => restart_policy: &'a RawValue,
-        /// The command, a list of texts, yet to be read.
+        /// The command, an unparsed list of texts.
         "command" if "admin-config" | "pod-users" => pub command: &'a RawValue,
-        /// The command's arguments, a list of texts, yet to be read.
+        /// The command's arguments, an unparsed list of texts.
         "args" if "admin-config" | "pod-users" => pub args: &'a RawValue,
-        /// The environment, a list of variables, yet to be read.
+        /// The environment, an unparsed list of variables.
         "env" if "admin-config" => pub env: &'a RawValue,
-        /// What its environment is taken from, a list of ConfigMaps and Secrets, yet to be read.
+        /// The ConfigMaps and Secrets that the environment comes from, an unparsed list.
         "envFrom" if "admin-config" => pub env_from: &'a RawValue,
-        /// Its ports, a list, yet to be read.
+        /// Its ports, an unparsed list.
         "ports" if "flyte2-exposure" => pub ports: &'a RawValue,
-        /// Where its volumes are mounted, a list, yet to be read.
+        /// Where its volumes are mounted, an unparsed list.
         "volumeMounts" if "admin-config" => pub volume_mounts: &'a RawValue,
         "securityContext" if "pod-users" => security_context: Tried<SecurityContext<'a>>,
     }
@@ -254,7 +254,7 @@ impl Metadata<'_> {
     }
 }
 
-/// Which list of the pod spec a container stands in.
+/// The list of the pod spec that a container is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Runs to its end before the others start, unless it is a sidecar.
@@ -276,14 +276,14 @@ impl Role {
     }
 }
 
-/// A container and where it stands.
+/// A container and its position in the pod spec.
 #[derive(Debug, Clone, Copy)]
 pub struct Placed<'p, 'a> {
     /// The container.
     pub container: &'p Container<'a>,
-    /// The list it stands in.
+    /// The list that it is in.
     pub role: Role,
-    /// Its place in the list, from 0.
+    /// Its index in the list, from 0.
     pub index: usize,
     /// Where its pod spec is.
     pub pod_path: &'static str,
@@ -312,11 +312,11 @@ impl Placed<'_, '_> {
         Place { container: Shortened(self.container.name()).to_string(), ..Place::at(self.path()) }
     }
 
-    /// Reads a list of the container's, as its `field` holds it.
+    /// Reads the list in a `field` of the container.
     ///
     /// # Errors
     ///
-    /// It is none, or an item has another type than Kubernetes gives it.
+    /// It is not a list, or an item has the wrong type.
     #[cfg(feature = "admin-config")]
     pub(crate) fn list<'a, T: serde::Deserialize<'a>>(
         &self,
@@ -335,7 +335,7 @@ impl<'a> Workload<'a> {
         metadata.labels.as_ref()
     }
 
-    /// Whether another object made this one and keeps it as it wants it.
+    /// Whether another object created this one and manages it.
     #[cfg(any(feature = "pod-users", feature = "flyte-console-url", feature = "flyte2-exposure"))]
     pub fn is_controlled(&self) -> bool {
         let owners = self.metadata.owners.and_then(|owners| admission::read::<Vec<Owner>>(owners).ok());
@@ -362,7 +362,7 @@ impl<'a> Workload<'a> {
     }
 }
 
-/// Reads a list that stands at a path.
+/// Reads a list at a path.
 #[cfg(feature = "admin-config")]
 pub(crate) fn list<'a, T: serde::Deserialize<'a>>(
     at: impl FnOnce() -> String,
@@ -373,7 +373,7 @@ pub(crate) fn list<'a, T: serde::Deserialize<'a>>(
 }
 
 impl<'a> Container<'a> {
-    /// The container's name; empty where it has none.
+    /// The container's name; empty if it has none.
     pub fn name(&self) -> &str {
         self.name.as_deref().unwrap_or_default()
     }
@@ -384,7 +384,7 @@ impl<'a> Container<'a> {
         policy.is_some_and(|policy| &*policy == "Always")
     }
 
-    /// The container's image; empty where it has none.
+    /// The container's image; empty if it has none.
     pub fn image(&self) -> &str {
         self.image.as_deref().unwrap_or_default()
     }

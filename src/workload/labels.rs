@@ -14,19 +14,19 @@ impl Labels<'_> {
         self.0.get(name).map(|value| value.as_deref().unwrap_or_default())
     }
 
-    /// Whether there is none.
+    /// Whether there are no labels.
     #[cfg(feature = "flyte2-exposure")]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Each with its value.
+    /// The labels and their values.
     #[cfg(feature = "flyte2-exposure")]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (&**name, value.as_deref().unwrap_or_default()))
     }
 
-    /// Whether these, as a Service's selector, select a pod with those labels. An empty selector selects none.
+    /// Whether these, as a Service's selector, select a pod with the given labels. An empty selector selects no pod.
     #[cfg(feature = "admin-config")]
     pub fn selects(&self, labels: Option<&Labels>) -> bool {
         let has = |(name, value): (&Text, &Option<Text>)| {

@@ -1,8 +1,8 @@
-//! The operating systems that a pod may run on, by every way in which it names them.
+//! The operating systems that a pod may run on, from every field that shows them.
 //!
-//! `os.name` decides alone, since the kubelet rejects the pod elsewhere. Else the node's labels that the pod asks for do:
-//! those of `nodeSelector`, and of each term of the required node affinity, of which one is enough. `nodeName` names a node
-//! and not its system.
+//! If `os.name` is set, it decides alone, since the kubelet rejects the pod elsewhere. Otherwise the node labels that the pod asks
+//! for decide: those of `nodeSelector`, and of each term of the required node affinity, of which one is enough. `nodeName` names a
+//! node, not its system.
 //!
 //! Source: `OS` of `PodSpec` in `staging/src/k8s.io/api/core/v1/types.go` of
 //! [kubernetes/kubernetes](https://github.com/kubernetes/kubernetes), and `well_known_labels.go` beside it.
@@ -13,12 +13,12 @@ use serde_json::value::RawValue;
 use crate::{edit, text::Text, view::view};
 
 view! {
-    /// The operating system a pod says it is for.
+    /// The operating system that a pod declares.
     pub struct Os<'a> {
         "name" => name: Text<'a>,
     }
 
-    /// The nodes a pod asks for.
+    /// The nodes that a pod asks for.
     pub struct NodeSelector<'a> {
         "kubernetes.io/os" => os: Text<'a>,
         "beta.kubernetes.io/os" => os_before_1_14: Text<'a>,
@@ -26,7 +26,7 @@ view! {
     }
 }
 
-/// The operating systems of the nodes that a pod's affinity asks for, worked out once: each of its containers is judged by them.
+/// The operating systems of the nodes that a pod's affinity asks for. Computed once, since it matters to each container.
 #[derive(Debug, Clone, Copy)]
 pub struct Affinity(Option<Systems>);
 
@@ -51,7 +51,7 @@ impl Systems {
     const LINUX: Self = Self { linux: true, windows: false };
     const WINDOWS: Self = Self { linux: false, windows: true };
 
-    /// The systems of a pod; `None` where it names none.
+    /// The systems of a pod; `None` if it names none.
     pub(super) fn of(os: Option<&Os>, selector: Option<&NodeSelector>, affinity: Option<Affinity>) -> Option<Self> {
         match os.and_then(|os| os.name.as_deref()) {
             Some(name) => Some(Self::named(name)),
@@ -98,7 +98,7 @@ impl Systems {
     }
 }
 
-/// What is left where both must hold; either, where that is nothing and the pod runs nowhere.
+/// The systems that both allow. If they share none, the pod runs nowhere, and either system is possible.
 fn both(one: Option<Systems>, other: Option<Systems>) -> Option<Systems> {
     let (Some(a), Some(b)) = (one, other) else {
         return one.or(other);
@@ -163,14 +163,14 @@ mod tests {
                 r#"[{"matchExpressions": [{"key": "node.kubernetes.io/windows-build", "operator": "Exists"}]}]"#,
                 WINDOWS,
             ),
-            // One of the terms is enough, and the second says nothing of systems.
+            // One of the terms is enough, and the second names no system.
             (
                 "null",
                 "null",
                 r#"[{"matchExpressions": [{"key": "kubernetes.io/os", "operator": "In", "values": ["windows"]}]}, {}]"#,
                 EITHER,
             ),
-            // Both hold.
+            // Both must hold.
             (
                 "null",
                 r#"{"kubernetes.io/os": "linux"}"#,

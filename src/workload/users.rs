@@ -1,4 +1,4 @@
-//! The parts of a workload that say who it is and which users its containers run as.
+//! The parts of a workload that identify it and show which users its containers run as.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -10,7 +10,7 @@ use crate::{admission, id::Id, text::Text, verdict::Unjudged, view::view};
 const NAME_LABELS: [&str; 2] = ["app.kubernetes.io/name", "app"];
 
 view! {
-    /// The security context of a pod or of a container. Each level has fields the other has not; Kubernetes drops those.
+    /// The security context of a pod or of a container. Each level has fields that the other lacks; Kubernetes drops those.
     pub struct SecurityContext<'a> {
         /// The uid.
         "runAsUser" => pub run_as_user: Id,
@@ -20,9 +20,9 @@ view! {
         "runAsGroup" => pub run_as_group: Id,
         /// The Windows user.
         "windowsOptions" => pub windows_options: WindowsOptions<'a>,
-        /// A pod's: the gid that owns its volumes.
+        /// Only for pods: the gid that owns its volumes.
         "fsGroup" => pub fs_group: Id,
-        /// A pod's: more gids of every container.
+        /// Only for pods: more gids of every container.
         "supplementalGroups" => pub supplemental_groups: Vec<Id>,
     }
 
@@ -35,7 +35,7 @@ view! {
     }
 }
 
-/// A field that was read, or what is wrong with it.
+/// A field's value, or why it cannot be read.
 #[derive(Debug)]
 pub(super) struct Tried<T>(Result<T, Unjudged>);
 
@@ -46,7 +46,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Tried<T> {
 }
 
 impl<T> Tried<T> {
-    /// What was read. Nothing where it could not be, which [`Workload::with_users`] finds before anything is asked.
+    /// The value. `None` if it cannot be read, which [`Workload::with_users`] reports before anyone asks.
     fn get(field: &Option<Self>) -> Option<&T> {
         field.as_ref().and_then(|Self(read)| read.as_ref().ok())
     }
@@ -60,11 +60,11 @@ impl<T> Tried<T> {
 }
 
 impl Workload<'_> {
-    /// The workload, if it can be read which users its containers run as.
+    /// The workload, if the users of its containers can be read.
     ///
     /// # Errors
     ///
-    /// A field has another type than Kubernetes gives it.
+    /// A field has the wrong type.
     pub fn with_users(self) -> Result<Self, Unjudged> {
         let of_pod = |field| move || format!("{}.{field}", self.pod_path);
         Tried::check(&self.pod.host_users, of_pod("hostUsers"))?;
@@ -81,23 +81,23 @@ impl Workload<'_> {
         Ok(self)
     }
 
-    /// Whether this is the workload of that name: by its own name, or by the label `app.kubernetes.io/name` or `app`
-    /// on it or on its pods. Pods made by a controller have generated names and are known by their labels.
+    /// Whether the workload has that name: as its own name, or as the label `app.kubernetes.io/name` or `app` on it or on its
+    /// pods. Pods that a controller created have generated names, so their labels identify them.
     pub fn is_named(&self, name: &str) -> bool {
         self.metadata.name.as_deref() == Some(name) || self.metadata.is_labelled(name) || self.pods_are_named(name)
     }
 
-    /// The name that its labels give it, or its pods.
+    /// The name in its labels, or in those of its pods.
     pub fn label(&self) -> Option<&str> {
         self.metadata.label().or(self.pod_metadata.label())
     }
 
-    /// Whether the pods that the workload makes are of that name too, by their labels.
+    /// Whether the pods that the workload creates have that name too, by their labels.
     pub fn pods_are_named(&self, name: &str) -> bool {
         self.pod_metadata.is_labelled(name)
     }
 
-    /// Whether this is not a Pod, but makes them.
+    /// Whether this creates pods, and is not a Pod itself.
     pub fn makes_pods(&self) -> bool {
         self.pod_path != "spec"
     }
@@ -116,22 +116,22 @@ impl Metadata<'_> {
 }
 
 impl<'a> PodSpec<'a> {
-    /// The operating systems the pod may run on; `None` where it names none.
+    /// The operating systems that the pod may run on; `None` if it names none.
     pub(crate) fn systems(&self) -> Option<Systems> {
         Systems::of(Tried::get(&self.os), Tried::get(&self.node_selector), self.affinity)
     }
 
-    /// Whether the pod may run where `runAsUser` means something. A pod that names no system is taken to be meant for Linux.
+    /// Whether the pod may run where `runAsUser` has an effect. A pod that names no system is assumed to be for Linux.
     pub fn may_run_on_linux(&self) -> bool {
         self.systems().is_none_or(|systems| systems.linux)
     }
 
-    /// Whether the pod names Windows as a system it may run on.
+    /// Whether the pod names Windows as a system that it may run on.
     pub fn may_run_on_windows(&self) -> bool {
         self.systems().is_some_and(|systems| systems.windows)
     }
 
-    /// Whether the pod has a user namespace of its own, in which root is not the node's.
+    /// Whether the pod has its own user namespace, in which root is not the node's root.
     pub fn has_own_users(&self) -> bool {
         Tried::get(&self.host_users) == Some(&false)
     }
