@@ -1,4 +1,4 @@
-//! From events to nodes, with what yaml.v3 checks on the way.
+//! Builds nodes from events, with the checks that yaml.v3 makes on the way.
 //!
 //! Source: `decode.go` of [go-yaml](https://github.com/yaml/go-yaml), v3.0.1.
 
@@ -17,7 +17,7 @@ use super::{
 /// flyteadmin's configuration nests some ten deep.
 const MOST_LEVELS: usize = 128;
 
-/// What is kept of a file; flyteadmin's `server` section has some fifty values.
+/// The most values that are kept of a file; flyteadmin's `server` section has some fifty.
 const MOST_KEPT: usize = 10_000;
 
 impl From<Broken> for Unreadable {
@@ -28,7 +28,7 @@ impl From<Broken> for Unreadable {
 
 const TEXT_TAG: &str = "tag:yaml.org,2002:str";
 
-/// The first document of a text; `None` where it is empty.
+/// The first document of a text; `None` if it is empty.
 pub(super) fn compose(text: &[u8], wanted: &dyn Fn(&str) -> bool) -> Result<Option<Rc<Node>>, Unreadable> {
     if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
         return Err(Unreadable::Beyond { line: 1, reason: "UTF-16".to_owned() });
@@ -46,7 +46,7 @@ pub(super) fn compose(text: &[u8], wanted: &dyn Fn(&str) -> bool) -> Result<Opti
             said => composer.add(said, &event, wanted)?,
         }
     }
-    // yaml.v3 looks at the token that follows the first document, and not at what it means.
+    // yaml.v3 reads the token after the first document, but does not interpret it.
     if let Err(broken) = events.read().map(drop)
         && !broken.has_tokens
     {
@@ -71,11 +71,11 @@ fn broken(line: usize, reason: impl Into<String>) -> Unreadable {
 struct Composer {
     /// The lists and maps that are open.
     open: Vec<Open>,
-    /// Where the value of an anchor is among those that have one.
+    /// The index of each anchor's value in `anchored`.
     anchors: BTreeMap<Box<str>, usize>,
     /// The values with an anchor; `None` while one is open.
     anchored: Vec<Option<Rc<Node>>>,
-    /// All values so far, and those of them that aliases stand for, as yaml.v3 counts them.
+    /// The number of values so far, and of those from aliases, as yaml.v3 counts them.
     values: u64,
     aliased: u64,
     kept: usize,
@@ -96,7 +96,7 @@ enum Content {
     List(Vec<Rc<Node>>),
     Map {
         entries: Vec<Entry>,
-        /// Every key so far, by its hash, and its line. Two keys with one hash of 64 bits are one key here.
+        /// Every key so far, by its hash, and its line. Two keys with the same 64-bit hash count as one.
         keys: BTreeMap<u64, usize>,
         /// The key whose value comes next.
         key: Option<Key>,
@@ -109,7 +109,7 @@ struct Key {
     is_merge: bool,
 }
 
-/// What is kept of the values in a list or a map.
+/// Which values of a list or a map are kept.
 #[derive(Clone, Copy, PartialEq)]
 enum Keeps {
     All,
@@ -125,12 +125,12 @@ struct Written<'e> {
     style: Style,
 }
 
-/// A value that is complete.
+/// A complete value.
 struct Done {
     line: usize,
     size: Size,
     is_alias: bool,
-    /// Where it is kept.
+    /// Its node, if it is kept.
     node: Option<Rc<Node>>,
 }
 
@@ -176,7 +176,7 @@ impl Composer {
         let Written { tag, text, style } = said;
         let is_plain = style == Style::Plain;
         self.count(line, 1, 0)?;
-        // Here yaml.v3 is stricter than libyaml is by now.
+        // yaml.v3 is stricter here than today's libyaml.
         if is_plain && text.contains('?') && self.open.last().is_some_and(|open| open.is_flow) {
             return Err(broken(line, "found `?` in a text without quotes between brackets"));
         }
@@ -191,14 +191,14 @@ impl Composer {
         if let Some(anchor) = anchor {
             self.set_anchor(anchor.into(), node.clone());
         }
-        // To yaml.v2 `! "<<"` merges.
+        // yaml.v2 merges `! "<<"`.
         let is_merge_to_yaml_v2 = text == "<<" && !is_plain && tag == Some("!");
         let tag = tag.filter(|tag| *tag != "!");
         if is_key {
             let is_merge = text == "<<" && tag.map_or(is_plain, |tag| tag == MERGE_TAG);
             let is_text = is_merge || tag.map_or(!is_plain || scalar::is_text(text), |tag| tag == TEXT_TAG);
             if self.keeps_keys() && (!is_text || is_merge_to_yaml_v2 || text.contains(['İ', 'ſ', '\u{212a}'])) {
-                // viper and what is around it fold such keys in more than one way.
+                // viper and its helpers fold the case of such keys in more than one way.
                 return Err(Unreadable::Beyond {
                     line,
                     reason: "a key that is not a text of ordinary letters".to_owned(),
@@ -229,7 +229,7 @@ impl Composer {
             Value::Scalar(_) if self.keeps_keys() => {
                 Err(Unreadable::Beyond { line, reason: "an alias as a key".to_owned() })
             }
-            // To yaml.v3 an alias is another key than what it stands for.
+            // yaml.v3 does not treat an alias as the key that it stands for.
             Value::Scalar(_) => self.add_key(&format!("*{name}"), line, size.values, false),
             _ => Err(no_text(line)),
         }
@@ -265,17 +265,17 @@ impl Composer {
         Ok(())
     }
 
-    /// Whether what comes next is a key.
+    /// Whether a key comes next.
     fn expects_key(&self) -> bool {
         matches!(self.open.last(), Some(Open { content: Content::Map { key: None, .. }, .. }))
     }
 
-    /// Whether the keys of the map that is open are kept.
+    /// Whether the keys of the open map are kept.
     fn keeps_keys(&self) -> bool {
         self.open.last().is_some_and(|open| open.keeps != Keeps::Nothing)
     }
 
-    /// Whether the value that comes next is kept.
+    /// Whether the next value is kept.
     fn keeps_next(&self, wanted: &dyn Fn(&str) -> bool) -> bool {
         match self.open.last() {
             Some(Open { keeps: Keeps::All, content: Content::List(_), .. }) => true,
@@ -287,7 +287,7 @@ impl Composer {
         }
     }
 
-    /// Counts values as yaml.v3 does, which refuses a document most of which is aliases.
+    /// Counts values as yaml.v3 does, which rejects a document that is mostly aliases.
     fn count(&mut self, line: usize, values: u64, aliased: u64) -> Result<(), Unreadable> {
         const MANY: f64 = 400_000.0;
         const TOO_MANY: f64 = 4_000_000.0;
@@ -306,7 +306,7 @@ impl Composer {
         self.anchored.push(node);
     }
 
-    /// Takes the key of the value that comes next; `values` it counts for.
+    /// Adds the key of the next value; the key counts as `values` values.
     fn add_key(&mut self, text: &str, line: usize, values: u64, is_merge: bool) -> Result<(), Unreadable> {
         let Some(Open { size, keeps, content: Content::Map { keys, key, .. }, .. }) = self.open.last_mut() else {
             return Ok(());
@@ -325,7 +325,7 @@ impl Composer {
         Ok(())
     }
 
-    /// Puts a complete value where it belongs.
+    /// Adds a complete value to the list or map that it is in.
     fn add_value(&mut self, done: Done) -> Result<(), Unreadable> {
         if done.node.is_some() && !done.is_alias {
             self.kept += 1;
@@ -347,7 +347,7 @@ impl Composer {
                     if is_merge && !value.is_merged(done.is_alias) {
                         return Err(broken(line, "the value of << must be a map"));
                     }
-                    // A value may be there for its anchor alone.
+                    // A value may be kept only for its anchor.
                     if parent.keeps != Keeps::Nothing {
                         entries.push(Entry { key: text, line, is_merge, value });
                     }
@@ -359,7 +359,7 @@ impl Composer {
 }
 
 impl Node {
-    /// Whether this can stand after `<<`: a map or its alias, or a list of such.
+    /// Whether this is valid after `<<`: a map or its alias, or a list of these.
     fn is_merged(&self, is_alias: bool) -> bool {
         match &self.value {
             Value::Map(_) => true,

@@ -8,23 +8,23 @@ use libyaml_rs as libyaml;
 
 /// The events of a text, one after the other.
 pub struct Events<'t> {
-    /// A box that is leaked until it is dropped here: libyaml keeps a pointer to the parser in it, which no reference to
-    /// it may outlive.
+    /// A leaked box, which `drop` frees: libyaml keeps a pointer to the parser in it, so nothing here keeps a reference
+    /// to it.
     parser: NonNull<libyaml::yaml_parser_t>,
     text: &'t [u8],
-    /// The bytes of the byte order mark, which libyaml reads and does not count.
+    /// The bytes of the byte order mark, which libyaml reads but does not count.
     uncounted: u64,
 }
 
-/// An event; what it says is borrowed from it.
+/// An event; its texts are borrowed from it.
 pub struct Event(libyaml::yaml_event_t);
 
 /// A part of a text, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// The first.
+    /// The first byte.
     pub start: usize,
-    /// The one after the last.
+    /// The byte after the last.
     pub end: usize,
 }
 
@@ -39,12 +39,12 @@ pub enum Style {
     Block,
 }
 
-/// What an event says.
+/// The content of an event.
 #[allow(missing_docs, reason = "the names are YAML's")]
 pub enum Said<'e> {
     StreamStart,
     DocumentStart {
-        /// The version of YAML it says it is: 1 and 2 for `%YAML 1.2`.
+        /// The version of YAML that it declares: 1 and 2 for `%YAML 1.2`.
         version: Option<(i32, i32)>,
     },
     DocumentEnd,
@@ -70,21 +70,21 @@ pub enum Said<'e> {
     End,
 }
 
-/// Why a text is no YAML.
+/// Why a text is not valid YAML.
 pub struct Broken {
-    /// From 1.
+    /// The line, from 1.
     pub line: usize,
-    /// libyaml's words.
+    /// libyaml's message.
     pub problem: String,
-    /// Whether its tokens are good, and only their order is not.
+    /// Whether its tokens are valid, and only their order is not.
     pub has_tokens: bool,
 }
 
-/// Whether a text has no more directives than can be read: libyaml compares each with those before it.
+/// Rejects a text with too many directives: libyaml compares each with all before it.
 ///
 /// # Errors
 ///
-/// It has more of them.
+/// It has too many.
 pub fn check_directives(text: &[u8]) -> Result<(), String> {
     const MOST: usize = 100;
     match text.windows(4).filter(|four| four == b"%TAG").nth(MOST) {
@@ -98,7 +98,7 @@ impl<'t> Events<'t> {
     pub fn of(text: &'t [u8]) -> Self {
         let parser = NonNull::from(Box::leak(Box::<libyaml::yaml_parser_t>::new_uninit())).cast();
         // SAFETY: the parser is initialized before it is used, stays where it is, and cannot outlive the text.
-        // Initializing fails only where memory is exhausted, which aborts before it is said.
+        // Initializing fails only if memory is exhausted, and then the allocation aborts first.
         unsafe {
             let _ = libyaml::yaml_parser_initialize(parser.as_ptr());
             libyaml::yaml_parser_set_input_string(parser.as_ptr(), text.as_ptr(), text.len() as u64);
@@ -107,11 +107,11 @@ impl<'t> Events<'t> {
         Self { parser, text, uncounted }
     }
 
-    /// The next event; the end of the stream after that, and after an error.
+    /// The next event. After the last one, and after an error, it is the end of the stream.
     ///
     /// # Errors
     ///
-    /// The text is no YAML here.
+    /// The text is not valid YAML.
     pub fn read(&mut self) -> Result<Event, Broken> {
         let mut event = MaybeUninit::uninit();
         // SAFETY: the parser is initialized, and so is the event when parsing succeeded.
@@ -135,7 +135,7 @@ impl<'t> Events<'t> {
         let problem = problem.map_or("it cannot be parsed".into(), CStr::to_string_lossy);
         let has_tokens = parser.error == libyaml::YAML_PARSER_ERROR;
         let line = match parser.error {
-            // What cannot be read as characters has an offset alone.
+            // An error about invalid characters has only an offset.
             libyaml::YAML_READER_ERROR => {
                 let before = &self.text[..self.text.len().min(parser.problem_offset as usize)];
                 before.iter().filter(|byte| **byte == b'\n').count()
@@ -162,17 +162,17 @@ impl Event {
         self.0.start_mark.line as usize + 1
     }
 
-    /// Where it stands in the text, in bytes. A text on the lines below `|` ends where the next thing starts.
+    /// Its position in the text, in bytes. A block scalar ends where the next thing starts.
     pub fn span(&self) -> Span {
         Span { start: self.0.start_mark.index as usize, end: self.0.end_mark.index as usize }
     }
 
-    /// The characters before it on its line.
+    /// The number of characters before it on its line.
     pub fn column(&self) -> usize {
         self.0.start_mark.column as usize
     }
 
-    /// What it says.
+    /// Its content.
     pub fn said(&self) -> Said<'_> {
         let data = &self.0.data;
         // SAFETY: libyaml fills the part of the union that belongs to the type, with texts that live as long as the
@@ -227,13 +227,13 @@ impl Drop for Event {
 ///
 /// # Safety
 ///
-/// It does, and lives as long as `'e`; or it is null.
+/// `start` is such a text and lives as long as `'e`; or it is null.
 unsafe fn text<'e>(start: *const u8) -> Option<&'e str> {
     // SAFETY: as above.
     (!start.is_null()).then(|| utf8(unsafe { CStr::from_ptr(start.cast()) }.to_bytes()))
 }
 
-/// libyaml writes nothing but UTF-8.
+/// libyaml writes only UTF-8.
 fn utf8(bytes: &[u8]) -> &str {
     str::from_utf8(bytes).unwrap_or("\u{fffd}")
 }

@@ -1,14 +1,14 @@
-//! YAML as Go reads it: flyteadmin, whose yaml.v3 decides what a file comes to, and kubectl, whose yaml.v2 does.
+//! YAML as Go programs read it: flyteadmin with yaml.v3, and kubectl with yaml.v2.
 //!
-//! The library is `libyaml-rs`, libyaml in Rust by the YAML organization, on which Kubewarden's `yaml_serde` stands too.
-//! yaml.v3 is a port of the same libyaml, and it is the grammar that decides whether flyteadmin starts: of 38,000 files
-//! with random faults it disagreed with yaml.v3 about 0.7 %, where newer parsers (`granit-parser`, `saphyr-parser`)
-//! disagreed about 6.0 and 7.5 %, mostly by taking what flyteadmin refuses; `libyaml-safer`, the other port, panicked. It
-//! is as fast as any of them, and the smallest. Its code is unsafe Rust, and runs in WebAssembly's sandbox, in an instance
+//! The parser is `libyaml-rs`, libyaml in Rust by the YAML organization, which Kubewarden's `yaml_serde` uses too.
+//! yaml.v3 is a port of the same libyaml, and its grammar decides whether flyteadmin starts: of 38,000 files
+//! with random faults, libyaml-rs disagreed with yaml.v3 on about 0.7 %, newer parsers (`granit-parser`, `saphyr-parser`)
+//! on about 6.0 and 7.5 %, mostly by accepting what flyteadmin rejects; `libyaml-safer`, the other port, panicked.
+//! libyaml-rs is as fast as any of them, and the smallest. Its code is unsafe Rust, and runs in WebAssembly's sandbox, in an instance
 //! made for one request.
 //!
-//! What a tree of nodes would cost is spared: only what `Document::read` is told to keep becomes `Node`s, and what
-//! has an anchor, since an alias may want it. An alias shares its node, so that a document that multiplies by aliases
+//! A full tree of nodes would cost too much. Only what `Document::read` is told to keep becomes `Node`s, and what
+//! has an anchor, since an alias may need it. An alias shares its node, so a document that multiplies by aliases
 //! stays as small as its text.
 
 mod compose;
@@ -25,10 +25,10 @@ pub const MERGE_TAG: &str = "tag:yaml.org,2002:merge";
 /// The tag of bytes in base64.
 pub const BINARY_TAG: &str = "tag:yaml.org,2002:binary";
 
-/// The first document of a text, as far as it is kept.
+/// The first document of a text, with the values that are kept.
 #[derive(Debug)]
 pub(crate) struct Document {
-    /// The map it is; `None` where it is empty.
+    /// Its map; `None` if it is empty.
     pub(crate) root: Option<Rc<Node>>,
 }
 
@@ -52,9 +52,9 @@ pub(crate) enum Value {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) key: Box<str>,
-    /// The line the key stands on, from 1.
+    /// The line of the key, from 1.
     pub(crate) line: usize,
-    /// Whether the key is `<<`, and so the value a map, or a list of them, to be merged into this one.
+    /// Whether the key is `<<`, so that the value is a map, or a list of maps, to merge into this one.
     is_merge: bool,
     pub(crate) value: Rc<Node>,
 }
@@ -62,9 +62,9 @@ pub(crate) struct Entry {
 /// How large a value would be if its aliases were written out.
 #[derive(Debug, Clone, Copy, Default)]
 struct Size {
-    /// The values in it, itself and the keys of maps included.
+    /// The number of values in it, including itself and the keys of maps.
     values: u64,
-    /// The levels in it: 0 for a scalar.
+    /// The number of levels in it: 0 for a scalar.
     levels: usize,
 }
 
@@ -73,24 +73,24 @@ struct Size {
 pub(crate) enum Unreadable {
     /// flyteadmin cannot read it either.
     Broken { line: usize, reason: String },
-    /// A key is given twice, which flyteadmin refuses since v1.16.6.
+    /// A key is given twice, which flyteadmin rejects since v1.16.6.
     Twice { line: usize, key: Box<str>, first: usize },
-    /// It is beyond what is read here.
+    /// It is not supported here.
     Beyond { line: usize, reason: String },
 }
 
 impl Document {
-    /// Reads the first document of a text, as yaml.v3 does; of its keys those that are `wanted`.
+    /// Reads the first document of a text, as yaml.v3 does, and keeps the top-level keys that are `wanted`.
     ///
     /// # Errors
     ///
-    /// yaml.v3 refuses the text, or it nests too deep or holds too much to be read.
+    /// yaml.v3 rejects the text, or it nests too deep or has too many values to be read, or is not supported here.
     pub(crate) fn read(text: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Self, Unreadable> {
         compose::compose(text, &wanted).map(|root| Self { root })
     }
 }
 
-/// Which value counts where a map has a key of its own and gets another with it by `<<`.
+/// Which value counts if a map has a key of its own and also gets it by `<<`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Merging {
     /// Its own, wherever `<<` stands: `merge` of yaml.v3 v3.0.1, `decode.go`.
@@ -99,18 +99,18 @@ pub(crate) enum Merging {
     LastFirst,
 }
 
-/// An entry that a map has or gets.
+/// An entry of a map, its own or a merged one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Found<'n> {
     pub(crate) entry: &'n Entry,
-    /// The line of the `<<` that brings it in the place of an earlier one, which takes [`Merging::LastFirst`].
+    /// The line of the `<<` that replaces an earlier entry with it, in [`Merging::LastFirst`].
     pub(crate) replaces: Option<usize>,
 }
 
 impl Node {
-    /// The entries of a map whose keys are the ones asked for, those merged into it included; none of what is no map.
+    /// The entries of a map that have the requested keys, including merged ones; empty if this is not a map.
     ///
-    /// The keys of the first merged map count before those of the next one.
+    /// The keys of the first merged map override those of the next one.
     pub(crate) fn entries(&self, merging: Merging, is_asked_for: &dyn Fn(&str) -> bool) -> Vec<Found<'_>> {
         let mut entries = Vec::new();
         self.collect(merging, is_asked_for, None, &mut BTreeSet::new(), &mut entries);
@@ -128,7 +128,7 @@ impl Node {
         let Value::Map(own) = &self.value else {
             return;
         };
-        // A second `<<` is refused as any key that is given twice.
+        // A second `<<` is rejected like any key that is given twice.
         let merge = own.iter().position(|entry| entry.is_merge).unwrap_or(own.len());
         let (before, rest) = own.split_at(merge);
         let (merge, behind) = rest.split_at(rest.len().min(1));
@@ -160,7 +160,7 @@ impl Node {
 mod tests {
     use super::{Document, Found, Meaning, Merging, Node, Unreadable, Value};
 
-    /// A document in a notation of its own: `{a: 1, b: ["x"]}` with numbers and texts as they mean.
+    /// A document in a notation for tests: `{a: 1, b: ["x"]}`, with numbers and texts as they mean.
     fn shown(node: &Node) -> String {
         match &node.value {
             Value::Scalar(scalar) => match scalar.meaning().unwrap() {
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_yaml_v3_refuses_is_refused_with_its_line() {
+    fn text_that_yaml_v3_rejects_is_rejected_with_its_line() {
         for (text, expected) in [
             ("[a]", broken(1, "this is a list, but must be a map")),
             ("x", broken(1, "this is a text, but must be a map")),

@@ -11,7 +11,7 @@ pub struct Scalar {
     pub text: Box<str>,
     /// Whether it is neither quoted nor a block.
     pub is_plain: bool,
-    /// Written out: `tag:yaml.org,2002:str` for `!!str`.
+    /// In full: `tag:yaml.org,2002:str` for `!!str`.
     pub tag: Option<Box<str>>,
 }
 
@@ -22,7 +22,7 @@ pub enum Meaning<'s> {
     Null,
     Bool(bool),
     Int(Int),
-    /// As it is written: what reads and writes floats is a tenth of a module, for numbers nobody means.
+    /// As written: code to read and write floats is a tenth of a module, for numbers that nobody means.
     Float(&'s str),
     Time,
     Text(&'s str),
@@ -51,7 +51,7 @@ impl Scalar {
     ///
     /// # Errors
     ///
-    /// The tag and the text do not go together, so the file cannot be read.
+    /// The tag does not fit the text, so the file cannot be read.
     pub fn meaning(&self) -> Result<Meaning<'_>, String> {
         let standard = self.tag.as_deref().and_then(|tag| tag.strip_prefix(STANDARD_TAG));
         let meaning = match (self.tag.as_deref(), standard) {
@@ -67,14 +67,14 @@ impl Scalar {
             | (Some("float"), Meaning::Float(_))
             | (Some("timestamp"), Meaning::Time) => Ok(meaning),
             (Some(tag @ ("null" | "bool" | "int" | "float" | "timestamp")), _) => {
-                // Its text may be a secret: who reads it does not know whether it stands in a Secret.
+                // Leave out the text: it may be a secret, since this may come from a Secret.
                 Err(format!("the value cannot be read as !!{tag}"))
             }
             _ => Ok(meaning),
         }
     }
 
-    /// The boolean that only YAML 1.1 sees here, and so flyteadmin up to v1.16.5.
+    /// The boolean that this is only in YAML 1.1, and so to flyteadmin up to v1.16.5.
     pub fn bool_of_yaml_1_1(&self) -> Option<bool> {
         if !self.is_plain || self.tag.is_some() {
             return None;
@@ -86,18 +86,18 @@ impl Scalar {
         }
     }
 
-    /// Whether the tag `!` makes it a text to yaml.v2, which flyteadmin reads with up to v1.16.5, and not to yaml.v3.
+    /// Whether the tag `!` makes it a text to yaml.v2, which flyteadmin uses up to v1.16.5, but not to yaml.v3.
     pub fn is_text_to_yaml_v2(&self) -> bool {
         self.is_plain && self.tag.as_deref() == Some("!") && !is_text(&self.text)
     }
 }
 
-/// Whether a text that is neither quoted nor tagged means a text.
+/// Whether a text without quotes and tag means a text.
 pub(super) fn is_text(text: &str) -> bool {
     matches!(plain(text), Meaning::Text(_))
 }
 
-/// The meaning of a text that is neither quoted nor tagged.
+/// The meaning of a text without quotes and tag.
 fn plain(text: &str) -> Meaning<'_> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Meaning::Null,
@@ -121,7 +121,7 @@ fn plain(text: &str) -> Meaning<'_> {
     }
 }
 
-/// `10`, `0x1f`, `0b11`, `0o17`, and `017`, which is octal to Go. What has no room in 64 bits is a float.
+/// `10`, `0x1f`, `0b11`, `0o17`, and `017`, which is octal to Go. A number that does not fit in 64 bits is a float.
 fn integer(text: &str) -> Option<Int> {
     let (is_negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
@@ -139,7 +139,7 @@ fn integer(text: &str) -> Option<Int> {
     (!is_negative || magnitude <= i64::MIN.unsigned_abs()).then_some(Int { is_negative, magnitude })
 }
 
-/// `1.5`, `.5`, `1e3`; what has a greater exponent than 307 is a text to Go.
+/// `1.5`, `.5`, `1e3`; with an exponent above 307 it is a text to Go.
 fn is_float(text: &str) -> bool {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let (number, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
@@ -154,7 +154,7 @@ fn is_float(text: &str) -> bool {
         && whole.len() + fraction.len() > 0
 }
 
-/// `2024-01-01`, or that with a time of the day after it.
+/// `2024-01-01`, or that followed by a time of day.
 fn is_time(text: &str) -> bool {
     let mut parts = text.splitn(3, '-');
     let is_number = |part: Option<&str>, lengths: &[usize]| {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_scalar_means_what_yaml_v3_makes_of_it() {
+    fn a_plain_scalar_has_its_meaning_in_yaml_v3() {
         for (text, meaning) in [
             ("true", Meaning::Bool(true)),
             ("tRue", Meaning::Text("tRue")),
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_make_a_text_and_tags_what_they_say() {
+    fn quotes_and_tags_decide_the_meaning() {
         let tag = |name| Some(format!("tag:yaml.org,2002:{name}"));
         for (text, is_plain, tag, meaning) in [
             ("true", false, None, Some(Meaning::Text("true"))),
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_not_quoted_is_a_boolean_of_yaml_1_1() {
+    fn only_a_plain_scalar_is_a_boolean_of_yaml_1_1() {
         assert_eq!(Some(true), scalar("yes", true, None).bool_of_yaml_1_1());
         assert_eq!(Some(false), scalar("OFF", true, None).bool_of_yaml_1_1());
         assert_eq!(None, scalar("yes", false, None).bool_of_yaml_1_1());
