@@ -1,4 +1,4 @@
-//! What Flyte is: the names its charts give to things.
+//! The names that Flyte's charts use.
 //!
 //! Source: `charts/flyte-core/templates` of [flyteorg/flyte](https://github.com/flyteorg/flyte).
 
@@ -9,50 +9,50 @@ use crate::image::Repository;
 pub const FLYTEADMIN: &str = "flyteadmin";
 /// The ConfigMaps of its configuration: flyte-core's before and since v1, and the sandbox's.
 pub const ADMIN_CONFIG_MAPS: [&str; 3] = ["flyte-admin-config", "flyte-admin-base-config", "flyte-sandbox-config"];
-/// The chart of the binary that holds all of Flyte. Its Deployment is `<release>-flyte-binary`, or named as a release whose
-/// name holds that already, and its ConfigMap as its Deployment, with `-config` behind.
+/// The chart of the binary that holds all of Flyte. Its Deployment is `<release>-flyte-binary`, or just the release's name if
+/// that contains `flyte-binary`. Its ConfigMap has the Deployment's name with `-config` appended.
 pub const FLYTE_BINARY: &str = "flyte-binary";
 /// The containers that run its server: flyte-core's and flyte-binary's.
 pub const ADMIN_CONTAINERS: [&str; 2] = [FLYTEADMIN, "flyte"];
 /// The last parts of its images' repositories, and of those of the binary that holds all of Flyte.
 pub const ADMIN_IMAGES: [&str; 4] = [FLYTEADMIN, "flyteadmin-release", FLYTE_BINARY, "flyte-binary-release"];
 /// The last part of the repository of Flyte 2's image. Its chart is published under the name of Flyte 1's, and its container,
-/// its Deployment and its ConfigMap have the names of Flyte 1's too.
+/// Deployment and ConfigMap have Flyte 1's names too.
 #[cfg(any(feature = "admin-config", feature = "pod-users"))]
 pub const FLYTE_2_IMAGE: &str = "flyte-binary-v2";
-/// The last part of the repository of its console's image.
+/// The last part of the repository of Flyte 2's console image.
 #[cfg(feature = "flyte2-exposure")]
 pub const CONSOLE_2_IMAGE: &str = "flyteconsole-v2";
-/// The label by which helm's charts say what made an object.
+/// The label in which Helm charts name the chart that created an object.
 #[cfg(feature = "admin-config")]
 pub const CHART_LABEL: &str = "helm.sh/chart";
 
-/// Whether a chart, as that label names it, is Flyte 2's: `flyte-binary-v2.0.43`.
+/// Whether a value of that label is Flyte 2's chart, such as `flyte-binary-v2.0.43`.
 #[cfg(feature = "admin-config")]
 pub fn is_chart_of_flyte_two(chart: &str) -> bool {
     let version = chart.strip_prefix(FLYTE_BINARY);
     version.is_some_and(|version| version.starts_with("-v2") || version.starts_with("-2"))
 }
 
-/// The programs in those images that serve.
+/// The programs in those images that are servers.
 pub const ADMIN_PROGRAMS: [&str; 2] = [FLYTEADMIN, "flyte"];
-/// The words in its command line that make these programs serve: `flyteadmin serve`, and `flyte start`.
+/// The commands that start the server in these programs: `flyteadmin serve`, and `flyte start`.
 pub const ADMIN_COMMANDS: [&str; 2] = ["serve", "start"];
-/// Other words that may come first there: flyteadmin's other commands.
+/// flyteadmin's other commands, which may come first instead.
 #[cfg(feature = "admin-config")]
 pub const OTHER_COMMANDS: [&str; 8] =
     ["clusterresource", "completion", "help", "migrate", "pflags", "secret", "secrets", "version"];
 /// The files of its configuration, as `--config` names them: flyte-core's, and flyte-binary's.
 #[cfg(feature = "admin-config")]
 pub const ADMIN_CONFIG_FILES: [&str; 2] = ["/etc/flyte/config/*.yaml", "/etc/flyte/config.d/*.yaml"];
-/// The web page that people use Flyte with: its container, and the last part of its image's repository. flyte-binary
-/// serves a copy of its own, which knows no other origin.
+/// Flyte's web page: its container, and the last part of its image's repository. flyte-binary
+/// serves its own copy, which uses no other origin.
 pub const FLYTECONSOLE: &str = "flyteconsole";
 /// The ConfigMap that its container takes its environment from.
 pub const CONSOLE_CONFIG_MAP: &str = "flyte-console-config";
 /// The variable that tells it where flyteadmin is.
 pub const ADMIN_API_URL: &str = "ADMIN_API_URL";
-/// The store of task outputs that can be used again.
+/// The store of task outputs that can be reused.
 pub const DATACATALOG: &str = "datacatalog";
 /// The users that components run as.
 pub struct Users {
@@ -70,7 +70,7 @@ pub struct Users {
 
 /// The users that Flyte's charts give to the pods of its components: flyte-core's `values.yaml`, and `podSecurityContext` in
 /// that of flyte-binary, where it is off by default. All have `runAsNonRoot: true`; in the charts flytepropeller lacks it.
-/// They say nothing of the last three names of the first entry, which run images of flyteadmin and flytepropeller.
+/// The charts do not cover the last three names of the first entry, which run images of flyteadmin and flytepropeller.
 pub const USERS: [Users; 4] = [
     Users {
         components: &[
@@ -131,17 +131,17 @@ const COMPONENTS: [&str; 17] = [
     "cacheservice",
 ];
 
-/// Whether a container of that name, or with an image whose repository ends in it, is one of Flyte's components.
+/// Whether this name, of a container or at the end of its image's repository, is one of Flyte's components.
 pub fn is_component(name: &str) -> bool {
     COMPONENTS.contains(&name.strip_suffix("-release").unwrap_or(name))
 }
 
-/// Whether a workload of that name is one, for all that its name says: `prod-flytepropeller`.
+/// Whether a workload's name contains that of a component, as `prod-flytepropeller` does.
 pub fn names_component(name: &str) -> bool {
     COMPONENTS.iter().any(|component| name.contains(component))
 }
 
-/// Whether a command line, as JSON, starts one of them: `["flytepropeller", ...]`, `["/bin/flytescheduler", ...]`.
+/// Whether a command line, as JSON, starts a component: `["flytepropeller", ...]`, `["/bin/flytescheduler", ...]`.
 pub fn starts_component(command: &str) -> bool {
     const PROGRAMS: [&str; 6] =
         [FLYTEADMIN, "flytepropeller", "flytepropeller-manager", "flytescheduler", DATACATALOG, "pyflyte"];
@@ -153,7 +153,7 @@ pub fn starts_component(command: &str) -> bool {
 #[cfg(feature = "pod-users")]
 const IMAGES: [&str; 6] = [FLYTEADMIN, "flytescheduler", "flytepropeller", DATACATALOG, FLYTECONSOLE, FLYTE_BINARY];
 
-/// The user that Flyte's charts run one of its own images as, and the value that makes them do so where they do not by themselves.
+/// The user that Flyte's charts run one of its own images as, and the Helm value that is needed for it, if any.
 #[cfg(feature = "pod-users")]
 pub fn user_of(image: &Repository) -> Option<(u32, Option<&'static str>)> {
     let name = image.name().strip_suffix("-release").unwrap_or(image.name());

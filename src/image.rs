@@ -2,8 +2,8 @@
 //!
 //! `postgres`, `postgres:15-alpine` and `docker.io/library/postgres@sha256:...` come from one repository;
 //! `evil.example/postgres` comes from another. Source: `normalize.go` and `regexp.go` of
-//! [distribution/reference](https://github.com/distribution/reference). A crate that parses references does so with
-//! regular expressions, which alone are larger than a module may be; a test holds this file to one of them.
+//! [distribution/reference](https://github.com/distribution/reference). Crates that parse references use
+//! regular expressions, which alone are larger than a module may be; a test compares this file with one of them.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ const DOCKER_HUB: &str = "docker.io";
 const LONGEST_PATH: usize = 255;
 
 impl<'a> Repository<'a> {
-    /// The repository of an image reference, its tag and digest dropped. `None` for what is no image reference; no
+    /// The repository of an image reference, without its tag and digest. `None` if the reference is invalid, so that no
     /// registry serves it.
     pub fn of(image: &'a str) -> Option<Self> {
         let (name, digest) = split(image, image.find('@'));
@@ -35,18 +35,18 @@ impl<'a> Repository<'a> {
         valid.then(|| Self::named(name)).flatten()
     }
 
-    /// The last part of its path: `postgres` of `docker.io/library/postgres`.
+    /// The last part of its path: `postgres` in `docker.io/library/postgres`.
     pub fn name(&self) -> &'a str {
         self.path.rsplit('/').next().unwrap_or(self.path)
     }
 
-    /// The part before that: `flyteorg` of `cr.flyte.org/flyteorg/flyteadmin`.
+    /// The part before that: `flyteorg` in `cr.flyte.org/flyteorg/flyteadmin`.
     #[cfg(feature = "pod-users")]
     pub fn owner(&self) -> Option<&'a str> {
         self.path.rsplit_once('/').map(|(owner, _)| owner)
     }
 
-    /// A repository written without tag and digest. `None` for what is no repository's name.
+    /// A repository written without tag and digest. `None` if the name is invalid.
     pub fn named(name: &'a str) -> Option<Self> {
         let (host, path) = match name.split_once('/') {
             Some((host, path)) if is_host_rather_than_owner(host) => (host, path),
@@ -64,7 +64,7 @@ impl<'a> Repository<'a> {
 }
 
 impl fmt::Display for Repository<'_> {
-    /// As the setting `exceptions` takes it.
+    /// In the form that the setting `exceptions` takes.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.host {
             DOCKER_HUB => Shortened(self.path).fmt(formatter),
@@ -123,7 +123,7 @@ fn is_tag(tag: &str) -> bool {
         && tag.bytes().all(|byte| is_word(byte) || matches!(byte, b'.' | b'-'))
 }
 
-/// An algorithm that registries know, and as many lower-case hexadecimal digits as it makes.
+/// An algorithm that registries know, with the right number of lower-case hexadecimal digits.
 fn is_digest(digest: &str) -> bool {
     let length = |algorithm| match algorithm {
         "sha256" => 64,
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn images_of_other_repositories_are_not() {
+    fn images_of_other_repositories_are_different() {
         let postgres = Repository::named("postgres");
         for image in [
             "evil.example/postgres",
@@ -197,12 +197,12 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_or_digest_is_no_part_of_a_repository_name() {
+    fn a_repository_name_has_no_tag_or_digest() {
         assert_eq!(None, Repository::named("postgres:15"));
         assert_eq!(None, Repository::named("postgres@sha256:0123456789abcdef0123456789abcdef"));
     }
 
-    /// The parts that decide how a reference is read, in any order.
+    /// References made of the parts that decide how they are read, in any order.
     fn references() -> impl Strategy<Value = String> {
         let part = prop::sample::select(vec![
             "docker.io",
@@ -232,8 +232,8 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn a_repository_is_the_one_oci_spec_reads(image in references()) {
-            // The other way round does not hold: oci-spec also takes hosts that cannot be, such as "a_b.example",
-            // and takes no addresses of IPv6.
+            // Not the other way round: oci-spec also accepts impossible hosts, such as "a_b.example",
+            // and rejects IPv6 addresses.
             if let Some(actual) = Repository::of(&image) {
                 let expected: Reference = image.parse().expect("oci-spec reads what we read");
                 let library = if actual.library { "library/" } else { "" };
