@@ -1,8 +1,10 @@
 // Builds the page into dist/page. It runs the package in dist/npm.
 
-import { access, cp, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { createHash } from "node:crypto";
+import { access, cp, mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 
 import { build } from "esbuild";
 
@@ -17,12 +19,14 @@ if (!(await access(entry).then(() => true, () => false))) {
   process.exit(1);
 }
 
+const { size } = await stat(join(flytewarden, "policies", "policies_bg.wasm"));
 await rm(out, { recursive: true, force: true });
 await mkdir(join(out, "examples"), { recursive: true });
 const { metafile } = await build({
   entryPoints: ["main.js", "worker.js"].map((name) => join(here, "page", name)),
   outdir: out,
   alias: { flytewarden: entry },
+  define: { POLICIES_BYTES: String(size) },
   bundle: true,
   format: "esm",
   target: "es2022",
@@ -34,7 +38,7 @@ const { metafile } = await build({
 });
 for (const name of ["index.html", "style.css", "icon.svg"]) await cp(join(here, "page", name), join(out, name));
 // The package looks for its modules next to the script that it is bundled into.
-for (const name of ["policies", "pki"]) await cp(join(flytewarden, name, `${name}_bg.wasm`), join(out, `${name}_bg.wasm`));
+for (const name of ["policies", "pki", "formats"]) await cp(join(flytewarden, name, `${name}_bg.wasm`), join(out, `${name}_bg.wasm`));
 for (const name of await readdir(join(root, "examples"))) {
   if (name.endsWith(".yaml")) await cp(join(root, "examples", name), join(out, "examples", name));
 }
@@ -47,3 +51,25 @@ const licences = [...new Set(bundled)].sort().map(async (name) => {
   return `${name}\n\n${licence.trim()}\n`;
 });
 await writeFile(join(out, "licences.txt"), (await Promise.all(licences)).join(`\n${"-".repeat(80)}\n\n`));
+
+// Last, since it names all the other files and their content.
+const files = (await readdir(out, { recursive: true, withFileTypes: true }))
+  .filter((entry) => entry.isFile())
+  .map((entry) => relative(out, join(entry.parentPath, entry.name)))
+  .sort();
+const hash = createHash("sha256");
+for (const file of files) hash.update(file).update(await readFile(join(out, file)));
+await build({
+  entryPoints: [join(here, "page", "service-worker.js")],
+  outdir: out,
+  define: { BUILD: JSON.stringify(hash.digest("hex").slice(0, 16)), FILES: JSON.stringify(["./", ...files]) },
+  minify: true,
+  logLevel: "warning",
+});
+
+for (const name of await readdir(out)) {
+  if (!/\.(js|css|wasm|html)$/.test(name)) continue;
+  const bytes = await readFile(join(out, name));
+  const sizes = [bytes, gzipSync(bytes, { level: 9 }), brotliCompressSync(bytes)].map(({ length }) => `${Math.ceil(length / 1000)}`.padStart(6));
+  console.log(`${name.padEnd(20)} ${sizes.join(" KB ")} KB: as it is, by gzip, by brotli`);
+}

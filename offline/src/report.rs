@@ -29,7 +29,7 @@ pub const FORMAT: &str = "flytewarden-report/v1";
 /// A whole run.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct Report {
     /// [`FORMAT`].
     pub format: Cow<'static, str>,
@@ -42,40 +42,40 @@ pub struct Report {
     /// How many objects of each kind no policy is about.
     pub out_of_scope: BTreeMap<String, usize>,
     /// How many objects were left out in each namespace that is none of Flyte's.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub other_namespaces: BTreeMap<String, usize>,
     /// How many objects were left out that another one makes, which was judged: the pods of a Deployment.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub made_by_others: usize,
     /// The kinds of objects that policies asked the cluster for, e.g. `v1 Service`; the manifests answered in its place.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub asked_for: Vec<String>,
     /// Where files or folders hold the same object with other contents, they are checked as environments of their own. For each
     /// but the first, such an object: where it stands in the first, and in the other.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub environments: Vec<[Related; 2]>,
     /// The configuration file that the command used.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub configuration: Option<String>,
     /// The settings that are not the defaults, and where they come from.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub settings: Option<GivenSettings>,
     /// The files of a directory that hold no Kubernetes object, which were skipped.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub skipped: Vec<String>,
     /// How many findings are left out because their rule is off, by `<policy>/<rule>`.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub rules_off: BTreeMap<String, usize>,
     /// What ignores a violation that is not there.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub stale: Vec<Stale>,
     /// The counts.

@@ -11,3 +11,5 @@ export type Formats = Pick<typeof import("./formats/bundler.js"), "toJunit" | "t
 
 /** Loads the module that writes reports in other formats. */
 export function loadFormats(): Promise<Formats>;
+
+export { FlytewardenError } from "./errors.js";

@@ -1,11 +1,16 @@
 // For bundlers.
 
-import { usePki } from "./policies/bundler.js";
+import { throwing } from "./errors.js";
+import * as wasm from "./policies/bundler.js";
 
-export { check, mend, policies, validateSettings } from "./policies/bundler.js";
+export { FlytewardenError } from "./errors.js";
+export { policies } from "./policies/bundler.js";
+export const check = throwing(wasm.check);
+export const mend = throwing(wasm.mend);
+export const validateSettings = throwing(wasm.validateSettings);
 
 export async function loadPki() {
-  usePki(await import("./pki/bundler.js"));
+  wasm.usePki(await import("./pki/bundler.js"));
 }
 
 export async function loadFormats() {

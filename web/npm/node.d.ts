@@ -8,3 +8,5 @@ export type Formats = Pick<typeof import("./formats/node.js"), "toJunit" | "toMa
 
 /** Loads the module that writes reports in other formats. */
 export function loadFormats(): Promise<Formats>;
+
+export { FlytewardenError } from "./errors.js";

@@ -2,11 +2,16 @@
 
 import * as formats from "./formats/node.js";
 import * as pki from "./pki/node.js";
-import { usePki } from "./policies/node.js";
+import { throwing } from "./errors.js";
+import * as wasm from "./policies/node.js";
 
-export { check, mend, policies, validateSettings } from "./policies/node.js";
+export { FlytewardenError } from "./errors.js";
+export { policies } from "./policies/node.js";
+export const check = throwing(wasm.check);
+export const mend = throwing(wasm.mend);
+export const validateSettings = throwing(wasm.validateSettings);
 
-usePki(pki);
+wasm.usePki(pki);
 
 export async function loadPki() {}
 

@@ -1,3 +1,4 @@
+/// <reference lib="dom" />
 import init from "./pki/web.js";
 
 export * from "./policies/web.js";
@@ -14,3 +15,5 @@ export type Formats = Pick<typeof import("./formats/web.js"), "toJunit" | "toMar
 
 /** Loads the module that writes reports in other formats. `source` is as for `init`, but for `formats/formats_bg.wasm`. */
 export function loadFormats(source?: Parameters<typeof init>[0]): Promise<Formats>;
+
+export { FlytewardenError } from "./errors.js";

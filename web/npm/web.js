@@ -2,13 +2,20 @@
 
 import initFormats, * as formats from "./formats/web.js";
 import initPki, * as pki from "./pki/web.js";
-import { usePki } from "./policies/web.js";
+import { throwing } from "./errors.js";
+import * as wasm from "./policies/web.js";
 
-export { default, initSync, check, mend, policies, validateSettings } from "./policies/web.js";
+export { FlytewardenError } from "./errors.js";
+export { policies } from "./policies/web.js";
+export const check = throwing(wasm.check);
+export const mend = throwing(wasm.mend);
+export const validateSettings = throwing(wasm.validateSettings);
+
+export { default, initSync } from "./policies/web.js";
 
 export async function loadPki(source) {
   await initPki(source);
-  usePki(pki);
+  wasm.usePki(pki);
 }
 
 export async function loadFormats(source) {

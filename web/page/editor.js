@@ -84,6 +84,29 @@ const shown = StateField.define({
   ],
 });
 
+/** @type {import("@codemirror/state").StateEffectType<import("./change.js").Change>} */
+const showChange = StateEffect.define();
+
+/** The lines that the last fix changed, until the next change. */
+const changedLines = StateField.define({
+  create: () => Decoration.none,
+  update(value, transaction) {
+    for (const effect of transaction.effects) {
+      if (!effect.is(showChange)) continue;
+      const { doc } = transaction.state;
+      const { from, insert } = effect.value;
+      const [first, last] = [from, from + insert.length].map((at) => doc.lineAt(Math.min(at, doc.length)).number);
+      const lines = [];
+      for (let line = first ?? 1; line <= (last ?? 1); line += 1) {
+        lines.push(Decoration.line({ class: "changed" }).range(doc.line(line).from));
+      }
+      return Decoration.set(lines);
+    }
+    return transaction.docChanged ? Decoration.none : value;
+  },
+  provide: (field) => EditorView.decorations.from(field),
+});
+
 /**
  * @param {import("@codemirror/state").Text} doc
  * @param {Mark[]} marks
@@ -158,6 +181,7 @@ const theme = EditorView.theme({
   ".unjudged": { "--kind": "var(--unjudged)" },
   // Translucent, since the selection is drawn behind it.
   ".marked": { backgroundColor: "color-mix(in srgb, var(--kind) 10%, transparent)" },
+  ".changed": { boxShadow: "inset 3px 0 var(--good)", backgroundColor: "color-mix(in srgb, var(--good) 18%, transparent)" },
   ".message": { marginLeft: "1.5rem", color: "var(--kind)", fontFamily: "var(--sans)", fontSize: "0.75rem" },
   // The package's own underlines are images, which the page's policy blocks. The line is marked anyway.
   ".cm-lintRange": { backgroundImage: "none", paddingBottom: "0" },
@@ -206,6 +230,7 @@ export class Editor {
         extensions: [
           lineNumbers(),
           shown,
+          changedLines,
           history(),
           drawSelection({ cursorBlinkRate: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 1200 }),
           bracketMatching(),
@@ -238,9 +263,11 @@ export class Editor {
    * @param {string} event
    */
   change(change, event) {
+    const isApplied = event === "input.apply";
     this.view.dispatch({
       changes: change,
       annotations: [isolateHistory.of("full"), Transaction.userEvent.of(event)],
+      effects: isApplied ? [showChange.of(change), EditorView.scrollIntoView(change.from, { y: "center" })] : [],
     });
   }
 

@@ -12,6 +12,10 @@ import { actionOf, count, placeOf, titleOf } from "./words.js";
  * @typedef {object} Handlers
  * @property {(line: number) => void} jump
  * @property {(object: Judged, finding: Finding) => Promise<void>} apply throws if it cannot be applied
+ * @property {() => void} undo
+ *
+ * @typedef {import("flytewarden").Place & { text: string }} Confirmed the object in which something was applied, and what
+ * @typedef {{ policy: string, severity: string, kind: string }} Filter empty for all
  */
 
 /** The most reasons to list why a sentence is not proven. */
@@ -56,6 +60,12 @@ function sentences(sentences) {
 export class Findings {
   #root;
   #handlers;
+  /** @type {Report | undefined} */
+  #report;
+  /** @type {Confirmed | undefined} */
+  #confirmed;
+  /** @type {Filter} */
+  #filter = { policy: "", severity: "", kind: "" };
 
   /**
    * @param {HTMLElement} root
@@ -66,27 +76,87 @@ export class Findings {
     this.#handlers = handlers;
   }
 
-  clear() {
-    this.#root.replaceChildren();
+  /**
+   * Confirms what was applied where its button was, with the next report.
+   *
+   * @param {Confirmed} confirmed
+   */
+  confirm(confirmed) {
+    this.#confirmed = confirmed;
   }
 
   /** @param {Report} report */
   show(report) {
+    this.#report = report;
     const focused = this.#buttons().indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
-    const findingsOf = (/** @type {Judged} */ { violations, notices }) => violations.length + notices.length;
-    const quiet = report.objects.filter((object) => findingsOf(object) === 0);
-    const parts = [
-      ...report.unjudged.map((entry) => ({ findings: 1, build: () => this.#unjudged(entry) })),
-      ...report.objects
-        .filter((object) => findingsOf(object) > 0)
-        .map((object) => ({ findings: findingsOf(object), build: () => this.#object(object) })),
-    ];
-    this.clear();
-    if (report.objects.length > 0) this.#root.append(sentences(report.sentences));
-    this.#add(parts);
-    if (quiet.length > 0) this.#root.append(this.#quiet(quiet));
+    this.#draw(report);
     // Keyboard users continue where they were in the list, even if the finding there is fixed.
     if (focused >= 0) (this.#buttons()[focused] ?? this.#buttons().at(-1) ?? this.#root).focus();
+    this.#confirmed = undefined;
+  }
+
+  /** @param {Report} report */
+  #draw(report) {
+    const { policy, severity, kind } = this.#filter;
+    const isWanted = (/** @type {Finding} */ finding) =>
+      (policy === "" || finding.policy === policy) && (severity === "" || finding.severity === severity);
+    const objects = report.objects.filter((object) => kind === "" || object.kind === kind).map((object) => ({
+      ...object, violations: object.violations.filter(isWanted), notices: object.notices.filter(isWanted),
+    }));
+    const findingsOf = (/** @type {Judged} */ { violations, notices }) => violations.length + notices.length;
+    const quiet = report.objects.filter((object) => findingsOf(object) === 0);
+    const shown = objects.filter((object) => findingsOf(object) > 0 || (object.ignored ?? []).length > 0);
+    const parts = [
+      ...report.unjudged.map((entry) => ({ findings: 1, build: () => this.#unjudged(entry) })),
+      ...shown.map((object) => ({ findings: findingsOf(object), build: () => this.#object(object) })),
+    ];
+    this.#root.replaceChildren();
+    if (report.objects.length > 0) this.#root.append(sentences(report.sentences), this.#filters(report));
+    if (this.#confirmed && !shown.some((object) => this.#isConfirmed(object))) this.#root.append(this.#confirmation());
+    this.#add(parts);
+    if (quiet.length > 0) this.#root.append(this.#quiet(quiet));
+  }
+
+  /**
+   * Choices of what to list.
+   *
+   * @param {Report} report
+   */
+  #filters(report) {
+    const all = report.objects.flatMap(({ violations, notices }) => [...violations, ...notices]);
+    const kinds = report.objects.filter(({ violations, notices }) => violations.length + notices.length > 0);
+    const choices = {
+      severity: ["high", "medium", "low", "notice"].filter((each) => all.some(({ severity }) => severity === each)),
+      policy: [...new Set(all.map(({ policy }) => policy))].sort(),
+      kind: [...new Set(kinds.map(({ kind }) => kind))].sort(),
+    };
+    const selects = Object.entries(choices).map(([name, values]) => {
+      const key = /** @type {keyof Filter} */ (name);
+      if (!values.includes(this.#filter[key])) this.#filter[key] = "";
+      const plural = { severity: "severities", policy: "policies", kind: "kinds" }[key];
+      const select = h("select", {
+        "aria-label": `Filter by ${name}`,
+        change: () => {
+          this.#filter[key] = select.value;
+          if (this.#report) this.#draw(this.#report);
+          /** @type {HTMLElement | null} */ (this.#root.querySelector(`select[aria-label="Filter by ${name}"]`))?.focus();
+        },
+      }, h("option", { value: "" }, `All ${plural}`),
+      ...values.map((value) => h("option", { value, selected: value === this.#filter[key] }, value)));
+      return select;
+    });
+    return h("div", { class: "filters", hidden: all.length < 2 }, ...selects);
+  }
+
+  /** @param {import("flytewarden").Place} place */
+  #isConfirmed(place) {
+    const { kind, name, namespace, line } = this.#confirmed ?? {};
+    return place.kind === kind && place.name === name && place.namespace === namespace && place.line === line;
+  }
+
+  #confirmation() {
+    return h("p", { class: "confirmed" }, "✓ ", this.#confirmed?.text ?? "", ". ",
+      h("button", { type: "button", class: "undo", click: this.#handlers.undo }, "Undo this"));
   }
 
   #buttons() {
@@ -132,6 +202,7 @@ export class Findings {
     return h("article", { class: "object" },
       h("h3", {}, titleOf(object), " ", this.#jump(line)),
       source && h("p", { class: "source" }, `from ${source}`),
+      this.#confirmed && this.#isConfirmed(object) && this.#confirmation(),
       ...violations.map((finding) => this.#finding(object, finding, "violation")),
       moreViolations > 0 &&
         h("p", { class: "rest" }, `${SIGNS.violation} and ${count(moreViolations, "more violation")}`),
@@ -149,7 +220,7 @@ export class Findings {
   #finding(object, finding, kind) {
     const action = actionOf(finding);
     return h("div", { class: `finding ${kind}` },
-      this.#kind(kind, finding.rule ? `${finding.policy}/${finding.rule}` : finding.policy),
+      this.#kind(kind, finding.rule ? `${finding.policy}/${finding.rule}` : finding.policy, finding.severity),
       h("p", { class: "place" }, finding.path && h("code", {}, placeOf(finding)), " ", this.#jump(finding.line)),
       h("p", { class: "problem" }, ...prose(finding.problem)),
       finding.mend && h("p", { class: "mend" }, "→ ", ...prose(finding.mend)),
@@ -160,11 +231,13 @@ export class Findings {
   /**
    * @param {keyof typeof NAMES} kind
    * @param {string} source
+   * @param {string} [severity]
    */
-  #kind(kind, source) {
+  #kind(kind, source, severity) {
     const rule = RULES.get(source);
     return h("div", { class: "kind" },
       h("span", { class: "badge" }, h("span", { "aria-hidden": "true" }, `${SIGNS[kind]} `), NAMES[kind]),
+      kind === "violation" && severity && h("span", { class: `severity ${severity}` }, severity),
       " ", rule ? this.#rule(source, rule) : source && h("span", { class: "rule" }, source));
   }
 

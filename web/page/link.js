@@ -1,7 +1,7 @@
 /**
  * The content of a link: the settings, and never the manifests.
  *
- * @typedef {{ settings: import("flytewarden").Settings, namespace: string }} Shared
+ * @typedef {{ settings: Record<string, Record<string, unknown>>, namespace: string, imageUsers: string }} Shared
  */
 
 const PREFIX = "#settings=";
@@ -30,10 +30,11 @@ export function readLink(fragment) {
   } catch {
     throw new Error("it is cut off or mistyped");
   }
-  const { settings = {}, namespace = "" } = isMap(shared) ? shared : { settings: null };
-  if (!isMap(settings) || !Object.values(settings).every(isMap)) throw new Error("it does not hold settings by policy");
-  if (typeof namespace !== "string") throw new Error("its namespace is not a text");
-  return { settings: /** @type {import("flytewarden").Settings} */ (settings), namespace };
+  const { settings = {}, namespace = "", imageUsers = "" } = isMap(shared) ? shared : { settings: null };
+  if (!isMap(settings) || !Object.values(settings).every(isMap)) throw new Error("it does not contain settings by policy");
+  if (typeof namespace !== "string") throw new Error("its namespace is not a string");
+  if (typeof imageUsers !== "string") throw new Error("its users of images are not a string");
+  return { settings: /** @type {Shared["settings"]} */ (settings), namespace, imageUsers };
 }
 
 /**

@@ -1,14 +1,18 @@
 import { Checks } from "./checks.js";
 import { byId, h } from "./dom.js";
 import { Editor } from "./editor.js";
+import { download, dropOverlay, exporting } from "./exporting.js";
 import { Findings } from "./findings.js";
+import { showInForce } from "./in-force.js";
+import { keeping } from "./keep.js";
 import { linkTo, readLink } from "./link.js";
 import { opening } from "./opening.js";
 import { Crash, Policies } from "./policies.js";
+import { preview } from "./preview.js";
 import { Settings } from "./settings.js";
 import { outdateStatus, say, showStatus } from "./status.js";
 import { tabs } from "./tabs.js";
-import { actionOf, lookOf, summaryOf } from "./words.js";
+import { actionOf, count, lookOf, summaryOf } from "./words.js";
 
 /**
  * @typedef {import("flytewarden").Report} Report
@@ -24,18 +28,24 @@ import { actionOf, lookOf, summaryOf } from "./words.js";
 /** How long to wait after the last keystroke before a check, in ms. */
 const PAUSE = 150;
 
-const policies = new Policies(told);
+const policies = new Policies({ told, loading });
 const editor = new Editor(byId("editor"), () => {
   // The message was about the old text.
   say("");
+  isOwn = true;
   changed();
 });
-const findings = new Findings(byId("panel-findings"), { jump: (line) => editor.jump(line), apply });
+const findings = new Findings(byId("list"), { jump: (line) => editor.jump(line), apply, undo: () => editor.undo() });
 const select = tabs(["findings", "settings"]);
 const checks = new Checks(policies, run, done);
+const keep = keeping(() => editor.doc.toString(), () => isOwn);
 
 /** @type {Settings | undefined} */
 let settings;
+/** Whether the text is the person's, and not the example of the first visit. */
+let isOwn = false;
+/** @type {Report | undefined} the report that is shown */
+let report;
 /** Counts the states of the page: only a verdict on the last one is useful. */
 let version = 0;
 /** The state that the shown findings belong to. */
@@ -50,6 +60,20 @@ function changed() {
   outdateStatus();
   clearTimeout(pause);
   pause = setTimeout(submit, PAUSE);
+  keep.changed();
+  if (settings) showInForce(settings.shared, { show: () => select("settings"), reset });
+}
+
+function reset() {
+  settings?.restore({ settings: {}, namespace: "", imageUsers: "" });
+  history.replaceState(null, "", location.pathname + location.search);
+  changed();
+}
+
+/** @param {number} loaded how much of the policies is there, from 0 to 1 */
+function loading(loaded) {
+  if (lastVerdict || shown >= 0) return;
+  showStatus("neutral", `Loading the policies: ${Math.round(loaded * 100)} % of ${(POLICIES_BYTES / 1e6).toFixed(1)} MB.`, []);
 }
 
 function submit() {
@@ -62,9 +86,9 @@ function submit() {
  * @param {Subject} subject
  * @returns {Promise<import("./worker.js").Verdict>}
  */
-async function run({ doc, broken, settings, namespace }) {
+async function run({ doc, broken, ...shared }) {
   if (broken.length > 0) return { wrong: broken };
-  return policies.ask("check", doc.toString(), settings, namespace || "default");
+  return policies.ask("check", doc.toString(), shared);
 }
 
 /**
@@ -75,6 +99,8 @@ function done(subject, { verdict, error }) {
   if (subject.version !== version) return;
   shown = subject.version;
   lastVerdict = verdict;
+  report = verdict?.report;
+  byId("tools").hidden = report === undefined;
   settings?.explain(verdict?.wrong ?? []);
   if (error) showFailure(error);
   else if (verdict?.wrong) showWrong(verdict.wrong);
@@ -106,6 +132,8 @@ function showSummary(report, missing) {
 function showReport(report, missing) {
   showSummary(report, missing);
   findings.show(report);
+  fixAll.hidden = fixable(report) === 0;
+  fixAll.textContent = `Fix all that needs no decision (${fixable(report)})`;
   editor.mark([
     ...report.unjudged.flatMap(markOfUnjudged),
     ...report.objects.flatMap((object) => [
@@ -113,6 +141,32 @@ function showReport(report, missing) {
       ...object.notices.map((finding) => markOf(object, finding, "notice")),
     ]),
   ]);
+}
+
+/**
+ * How many findings need no decision.
+ *
+ * @param {Report} report
+ */
+function fixable(report) {
+  const findings = report.objects.flatMap(({ violations }) => violations);
+  return findings.filter(({ edits = [] }) => edits.length > 0).length;
+}
+
+async function fixEverything() {
+  if (!settings) return;
+  const asked = version;
+  const before = editor.doc.toString();
+  try {
+    const fixes = await policies.ask("fixAll", before, settings.shared);
+    if (!(await preview(before, fixes))) return;
+    if (version !== asked) return say("Not applied: the text has changed since.", true);
+    editor.change(await policies.ask("change", before, fixes.text), "input.apply");
+    say(`Fixed ${count(fixes.fixed, "finding")}. Undo takes it back.`);
+    submit();
+  } catch (error) {
+    say(`Not applied: ${/** @type {Error} */ (error).message}`, true);
+  }
 }
 
 /**
@@ -145,7 +199,7 @@ function markOf(object, finding, kind) {
 
 function showNothing() {
   showStatus("neutral", "Nothing to check yet.", []);
-  showInstead("What is wrong will be listed here, by object, with the line and what mends it.");
+  showInstead("The problems will be listed here, by object, each with its line and its fix.");
 }
 
 /** @param {Wrong[]} wrong */
@@ -159,7 +213,7 @@ function showWrong(wrong) {
 function showFailure(error) {
   const crashed = error instanceof Crash;
   showStatus("unjudged", "This could not be checked.", [`${error.message}.`]);
-  showInstead(crashed ? "The policies are started again with the next change." : "Nothing was checked.",
+  showInstead(crashed ? "The policies start again with the next change." : "Nothing was checked.",
     h("button", { type: "button", click: changed }, "Try again"));
 }
 
@@ -170,7 +224,7 @@ function showFailure(error) {
  * @param {HTMLElement} [button]
  */
 function showInstead(text, button) {
-  byId("panel-findings").replaceChildren(h("p", { class: "instead" }, text), button ?? "");
+  byId("list").replaceChildren(h("p", { class: "instead" }, text), button ?? "");
   editor.mark([]);
 }
 
@@ -185,7 +239,9 @@ async function apply({ policies: _, violations, notices, moreViolations, moreNot
   const change = await policies.ask("mend", editor.doc.toString(), place, finding.edits ?? []);
   if (version !== asked) throw outdated();
   editor.change(change, "input.apply");
-  say(`${actionOf(finding)?.replace("Apply", "Applied")}. Undo takes it back.`);
+  const applied = actionOf(finding)?.replace("Apply", "Applied") ?? "";
+  say(`${applied}. Undo takes it back.`);
+  findings.confirm({ ...place, text: applied });
   submit();
 }
 
@@ -196,7 +252,8 @@ async function start() {
   starting = true;
   try {
     const infos = await policies.ask("policies");
-    settings = new Settings(byId("panel-settings"), infos, { changed, copy, copyLink });
+    settings = new Settings(byId("panel-settings"), infos, { changed, copy, copyLink, say });
+    byId("version").textContent = infos[0]?.version ?? "";
     restoreLink();
     submit();
   } catch (error) {
@@ -211,11 +268,11 @@ function restoreLink() {
     const shared = readLink(location.hash);
     if (!shared || !settings) return;
     const unknown = settings.restore(shared);
-    if (unknown.length > 0) say(`This link has settings for what is no policy here: ${unknown.join(", ")}.`, true);
+    if (unknown.length > 0) say(`This link has settings for unknown policies: ${unknown.join(", ")}.`, true);
     else say("The settings are those of the link.");
     changed();
   } catch (error) {
-    say(`The settings of this link were not taken: ${/** @type {Error} */ (error).message}.`, true);
+    say(`The settings of this link cannot be used: ${/** @type {Error} */ (error).message}.`, true);
   }
 }
 
@@ -246,14 +303,25 @@ function replace(text) {
   submit();
 }
 
+const fixAll = h("button", { type: "button", id: "fix-all", click: fixEverything });
+byId("tools").append(fixAll, exporting(writeReport, copy, (problem) => say(problem, true)));
+
+/** @param {import("./exporting.js").Format} format */
+async function writeReport(format) {
+  if (!report) throw new Error("there is no report");
+  return policies.ask("write", report, format);
+}
+
 opening(replace);
+dropOverlay();
+byId("download").addEventListener("click", () => download(editor.doc.toString(), "manifests.yaml", "application/yaml"));
 byId("undo").addEventListener("click", () => editor.undo());
 byId("copy").addEventListener("click", () => copy(editor.doc.toString(), "The manifests", "select and copy them."));
 byId("clear").addEventListener("click", () => replace(""));
 byId("skip").addEventListener("click", (event) => {
   event.preventDefault();
   select("findings");
-  byId("panel-findings").focus();
+  byId("list").focus();
 });
 
 // Undo works everywhere, for example after pressing Apply in the list, except in fields with their own undo.
@@ -268,4 +336,26 @@ addEventListener("keydown", (event) => {
 
 addEventListener("hashchange", restoreLink);
 showNothing();
+loading(0);
 start();
+firstText();
+
+// Without one, the page works as long as there is a network.
+addEventListener("load", () => navigator.serviceWorker?.register("service-worker.js").catch(() => {}));
+
+/** Shows the text of before, or else an example with findings. */
+async function firstText() {
+  if (keep.kept !== null) {
+    replace(keep.kept);
+    return say("These are the manifests that this tab has kept.");
+  }
+  try {
+    const response = await fetch("examples/before.yaml");
+    if (!response.ok || editor.doc.length > 0) return;
+    replace(await response.text());
+    isOwn = false;
+    say("This is an example. Paste or open your own manifests in its place.");
+  } catch {
+    // Without it, the page starts empty.
+  }
+}

@@ -15,10 +15,16 @@ export class Policies {
   #waiting = new Map();
   #lastId = 0;
   #told;
+  #loading;
 
-  /** @param {(missing: string | undefined) => void} told gets the reason why something is missing, `undefined` once it is there */
-  constructor(told) {
+  /**
+   * @param {object} handlers
+   * @param {(missing: string | undefined) => void} handlers.told gets the reason why something is missing, `undefined` once it is there
+   * @param {(loaded: number) => void} handlers.loading gets how much of the policies is there, from 0 to 1
+   */
+  constructor({ told, loading }) {
     this.#told = told;
+    this.#loading = loading;
   }
 
   /**
@@ -51,6 +57,7 @@ export class Policies {
     const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
     worker.addEventListener("message", (/** @type {MessageEvent<Reply | News>} */ { data }) => {
       if ("missing" in data) return this.#told(data.missing);
+      if ("loaded" in data) return this.#loading(data.loaded);
       if (data.crashed !== undefined) return this.stop(data.crashed);
       const waiting = this.#waiting.get(data.id);
       this.#waiting.delete(data.id);

@@ -17,19 +17,44 @@ export function write(settings) {
   return text.trimEnd().replace(/^(?=.)/gm, "  ");
 }
 
-/**
- * @param {string} text
- * @returns {Record<string, unknown>}
- */
-export function read(text) {
-  let content;
+/** @param {string} text */
+function parsed(text) {
   try {
-    content = parse(text, AS_KUBECTL);
+    return parse(text, AS_KUBECTL);
   } catch (error) {
     if (!(error instanceof YAMLParseError)) throw error;
     const line = error.linePos?.[0].line;
     throw new Error(`line ${line}: ${error.message.split(/ at line \d+/)[0]}`);
   }
+}
+
+/**
+ * Reads a file of the command: settings by policy, a flytewarden.yaml that contains them, or a policy.yaml for Kubewarden.
+ *
+ * @param {string} text
+ * @returns {Record<string, Record<string, unknown>>}
+ */
+export function readFile(text) {
+  const content = parsed(text) ?? {};
+  const { kind, spec, settings } = isMap(content) ? content : {};
+  let byPolicy = settings ?? content;
+  if (kind === "ClusterAdmissionPolicy" || kind === "AdmissionPolicy") {
+    const { module = "", settings: own = {} } = /** @type {{ module?: string, settings?: unknown }} */ (spec ?? {});
+    const name = /([^/:@]+)(?:\.wasm)?(?:[:@][^/]*)?$/.exec(module)?.[1]?.replace(/-image-user$/, "") ?? "";
+    byPolicy = name === "flytewarden" ? own : { [name]: own };
+  }
+  if (!isMap(byPolicy) || !Object.values(byPolicy).every(isMap)) {
+    throw new Error("expected a map from policy names to their settings");
+  }
+  return /** @type {Record<string, Record<string, unknown>>} */ (byPolicy);
+}
+
+/**
+ * @param {string} text
+ * @returns {Record<string, unknown>}
+ */
+export function read(text) {
+  const content = parsed(text);
   if (content === null || content === undefined) return {};
   if (!isMap(content) || Object.keys(content).join() !== "settings") {
     throw new Error("expected `settings:` and nothing else");

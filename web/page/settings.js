@@ -1,6 +1,6 @@
 import { h, prose } from "./dom.js";
 import { controls } from "./form.js";
-import { read, write } from "./settings-yaml.js";
+import { read, readFile, write } from "./settings-yaml.js";
 import { count } from "./words.js";
 
 /**
@@ -106,27 +106,58 @@ class PolicySettings {
 export class Settings {
   #policies;
   #namespace;
+  #imageUsers;
 
   /**
    * @param {HTMLElement} root
    * @param {PolicyInfo[]} infos
-   * @param {{ changed: () => void, copy: (text: string, what: string) => void, copyLink: () => void }} handlers
+   * @param {object} handlers
+   * @param {() => void} handlers.changed
+   * @param {(text: string, what: string) => void} handlers.copy
+   * @param {() => void} handlers.copyLink
+   * @param {(text: string, problem?: boolean) => void} handlers.say
    */
-  constructor(root, infos, { changed, copy, copyLink }) {
+  constructor(root, infos, { changed, copy, copyLink, say }) {
     this.#policies = infos.map((info) => new PolicySettings(info, changed, copy));
     this.#namespace = h("input", {
       id: "namespace", type: "text", placeholder: "default", spellcheck: "false", autocomplete: "off", input: changed,
       "aria-describedby": "namespace-hint",
     });
+    this.#imageUsers = h("textarea", {
+      id: "image-users", rows: 2, spellcheck: "false", autocomplete: "off", wrap: "off", input: changed,
+      "aria-describedby": "image-users-hint",
+    });
+    const file = h("input", { type: "file", id: "settings-file", hidden: true });
+    file.addEventListener("change", async () => {
+      const [chosen] = file.files ?? [];
+      file.value = "";
+      if (!chosen) return;
+      try {
+        const settings = readFile(await chosen.text());
+        const unknown = this.restore({ ...this.shared, settings });
+        changed();
+        if (unknown.length > 0) say(`${chosen.name} has settings for unknown policies: ${unknown.join(", ")}.`, true);
+        else say(`The settings are those of ${chosen.name}.`);
+      } catch (error) {
+        say(`${chosen.name} cannot be used as settings: ${/** @type {Error} */ (error).message}.`, true);
+      }
+    });
     root.replaceChildren(
+      h("p", { class: "buttons" },
+        h("button", { type: "button", id: "open-settings", click: () => file.click() }, "Open settings file…"), file),
       h("div", { class: "field" },
         h("label", { for: "namespace" }, "Namespace"),
         this.#namespace,
-        h("p", { class: "hint", id: "namespace-hint" }, "The namespace of objects that name none.")),
+        h("p", { class: "hint", id: "namespace-hint" }, "The namespace of objects that do not set one.")),
+      h("div", { class: "field" },
+        h("label", { for: "image-users" }, "Users of images"),
+        this.#imageUsers,
+        h("p", { class: "hint", id: "image-users-hint" },
+          "The USER of each image, one per line: ", h("code", {}, "cr.flyte.org/flyteorg/flyteadmin:v1.16.8: 1001"), ".")),
       ...this.#policies.map(({ element }) => element),
       h("div", { class: "share" },
         h("button", { type: "button", id: "copy-link", click: copyLink }, "Copy link"),
-        h("p", { class: "hint" }, "The link carries these settings and the namespace, and never the manifests.")),
+        h("p", { class: "hint" }, "The link contains these settings, and never the manifests.")),
     );
   }
 
@@ -136,6 +167,7 @@ export class Settings {
     return {
       settings: Object.fromEntries(set.map(({ name, values }) => [name, values])),
       namespace: this.#namespace.value.trim(),
+      imageUsers: this.#imageUsers.value.trim(),
     };
   }
 
@@ -145,12 +177,13 @@ export class Settings {
    * @param {Shared} shared
    * @returns {string[]} the policies in the link that do not exist
    */
-  restore({ settings, namespace }) {
+  restore({ settings, namespace, imageUsers }) {
     for (const policy of this.#policies) {
       policy.broken = undefined;
       policy.set(settings[policy.name] ?? {});
     }
     this.#namespace.value = namespace;
+    this.#imageUsers.value = imageUsers;
     return Object.keys(settings).filter((name) => !this.#policies.some((policy) => policy.name === name));
   }
 

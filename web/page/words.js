@@ -69,7 +69,7 @@ export function lookOf({ summary }) {
  * @param {Report} report
  * @returns {{ headline: string, rest: string[] }}
  */
-export function summaryOf({ summary, outOfScope, askedFor = [] }) {
+export function summaryOf({ summary, objects, sentences: requirements, outOfScope, askedFor = [] }) {
   const judged = [`${count(summary.judged, "object")} checked`];
   if (summary.violations > 0) {
     judged.push(`: ${count(summary.violations, "violation")} in ${count(summary.refused, "object")}`);
@@ -78,6 +78,7 @@ export function summaryOf({ summary, outOfScope, askedFor = [] }) {
   }
   if (summary.notices > 0) judged.push(`, ${count(summary.notices, "notice")}`);
   const sentences = [`${judged.join("")}.`];
+  if (objects.length > 0) sentences.push(...policiesOf(objects), requirementsOf(requirements));
   if (summary.unjudged > 0) sentences.unshift(`${summary.unjudged} could not be checked.`);
   if (summary.outOfScope > 0) {
     const kinds = Object.entries(outOfScope).sort(([, one], [, other]) => other - one);
@@ -89,4 +90,24 @@ export function summaryOf({ summary, outOfScope, askedFor = [] }) {
   if (askedFor.length > 0) sentences.push("Related objects were looked up in these manifests; no cluster was contacted.");
   const [headline = "", ...rest] = sentences;
   return { headline, rest };
+}
+
+/**
+ * What was checked, policy by policy.
+ *
+ * @param {Report["objects"]} objects
+ */
+function policiesOf(objects) {
+  /** @type {Map<string, number>} */
+  const checked = new Map();
+  for (const policy of objects.flatMap(({ policies }) => policies)) checked.set(policy, (checked.get(policy) ?? 0) + 1);
+  const counts = [...checked].sort().map(([policy, number]) => `${policy} (${number})`);
+  return counts.length > 0 ? [`Objects per policy: ${counts.join(", ")}.`] : [];
+}
+
+/** @param {Report["sentences"]} requirements */
+function requirementsOf(requirements) {
+  const number = (/** @type {string} */ wanted) => requirements.filter(({ state }) => state === wanted).length;
+  const [holds, broken, notShown] = ["holds", "broken", "not-shown"].map(number);
+  return `Requirements: ${holds} hold, ${broken} broken, ${notShown} not shown.`;
 }

@@ -23,18 +23,11 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
-/** The policies' settings, by policy name; or the text of a file for the command's `--settings`. */
-export type Settings = Record<string, Record<string, unknown>> | string;
+/** The names of the policies. */
+export type PolicyName = "flyte-admin-cors" | "flyte-console-url" | "flyte-non-root" | "flyte-oauth-tls" | "flyte2-exposure";
 
-/** What is thrown: where something is wrong, as far as that is known. */
-export interface FlytewardenError extends Error {
-    /** The manifests' name, or `settings`, or `options`. */
-    file: string;
-    /** The line in it, from 1. */
-    line?: number;
-    /** Where in it, e.g. `flyte-non-root.level`. */
-    path?: string;
-}
+/** The policies' settings, by policy name; or the text of a file for the command's `--settings`. */
+export type Settings = Partial<Record<PolicyName, Record<string, unknown>>> | string;
 "#;
 
 /// A text with manifests.

@@ -12,7 +12,7 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 
 import { stringify } from "yaml";
 
-import { check, loadFormats, mend, policies, validateSettings } from "../../dist/npm/node.js";
+import { FlytewardenError, check, loadFormats, mend, policies, validateSettings } from "../../dist/npm/node.js";
 import * as pki from "../../dist/npm/pki/node.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -80,6 +80,27 @@ test("npx flytewarden takes standard input, settings and a level, and says what 
     assert.deepEqual([status, stdout], [2, ""], parameters.join(" "));
     assert.ok(stderr.startsWith(`error: ${message}`), stderr);
   }
+});
+
+test("what is thrown on purpose is known by its class, and holds the place", () => {
+  for (const call of [
+    () => check("", { "flyte-non-root": { level: "loose" } }),
+    () => validateSettings({ "flyte-nothing": {} }),
+    () => mend(BEFORE, check(BEFORE).objects[0], [{ path: "spec.replicas", was: 7, value: 1 }]),
+  ]) {
+    assert.throws(call, (error) => error instanceof FlytewardenError && error.name === "FlytewardenError" && error.file !== "");
+  }
+});
+
+test("the names of policies in the types are those of the policies", () => {
+  const types = readFileSync(`${root}dist/npm/policies/node.d.ts`, "utf8");
+  const [, union] = /type PolicyName = ([^;]*);/.exec(types);
+  assert.deepEqual(union.split(" | ").map((name) => JSON.parse(name)), policies().map(({ name }) => name));
+});
+
+test("require works as well as import", () => {
+  const script = "process.stdout.write(typeof require('flytewarden').check)";
+  assert.equal(execFileSync(process.execPath, ["--no-warnings", "--eval", script], { cwd: `${root}dist/npm`, encoding: "utf8" }), "function");
 });
 
 test("a format refuses what is not a report", async () => {
@@ -244,10 +265,10 @@ test("the package has the same in it for Node, for pages and for bundlers", () =
     const parameters = [...flags, "--no-warnings", "--input-type=module", "--eval", script];
     return JSON.parse(execFileSync(process.execPath, parameters, { cwd: `${root}dist/npm` }));
   };
-  const all = ["check", "loadFormats", "loadPki", "mend", "policies", "validateSettings"];
+  const all = ["FlytewardenError", "check", "loadFormats", "loadPki", "mend", "policies", "validateSettings"];
   assert.deepEqual(exported("flytewarden"), all);
   assert.deepEqual(exported("./flytewarden.js", "--experimental-wasm-modules"), all);
-  assert.deepEqual(exported("flytewarden/web"), ["check", "default", "initSync", ...all.slice(1)]);
+  assert.deepEqual(exported("flytewarden/web"), ["FlytewardenError", "check", "default", "initSync", ...all.slice(2)]);
 });
 
 /** Checks a report made without the module that checks certificates: it says that they were not checked. */

@@ -28,9 +28,159 @@ test.describe("the page", () => {
   // No test may cause an error, or break the page's Content-Security-Policy.
   test.afterEach(() => expect(complaints).toEqual([]));
 
-  test("starts neutral, with nothing to check", async ({ page }) => {
+  test("shows an example already checked on the first visit, and is neutral without a text", async ({ page }) => {
+    await expect(status(page)).toContainText("7 objects checked: 10 violations in 6 objects, 1 notice.");
+    await expect(message(page)).toContainText("This is an example.");
+    await page.getByRole("button", { name: "Clear" }).click();
     await expect(status(page)).toHaveText(/Nothing to check yet/);
     await expect(status(page)).toHaveAttribute("data-look", "neutral");
+    await expect(page.getByRole("button", { name: "Copy report" })).toBeHidden();
+  });
+
+  test("says what was checked, policy by policy", async ({ page }) => {
+    await openExample(page);
+    await expect(status(page)).toContainText("flyte-non-root (4)");
+    await expect(status(page)).toContainText("Requirements: 1 hold, 5 broken, 0 not shown.");
+  });
+
+  test("shows settings that are not the defaults as long as they hold, and resets them", async ({ page }) => {
+    await expect(page.locator("#in-force")).toBeHidden();
+    const settings = { "flyte-non-root": { exceptions: [] }, "flyte-admin-cors": { allowHttp: [] } };
+    await page.evaluate((hash) => void (location.hash = hash), `#settings=${encodeURIComponent(JSON.stringify({ settings }))}`);
+    const inForce = page.locator("#in-force");
+    await expect(inForce).toContainText("Not the default settings: flyte-admin-cors.allowHttp, flyte-non-root.exceptions");
+    await page.getByRole("button", { name: "Open fixed example" }).click();
+    await expect(status(page)).toContainText("no violation");
+    await expect(inForce).toBeVisible();
+    expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([]);
+    await inForce.getByRole("button", { name: "Show settings" }).click();
+    await expect(page.getByRole("tab", { name: "Settings" })).toHaveAttribute("aria-selected", "true");
+    await inForce.getByRole("button", { name: "Reset settings" }).click();
+    await expect(inForce).toBeHidden();
+    expect(new URL(page.url()).hash).toBe("");
+  });
+
+  test("takes a settings file of the command, and a policy.yaml", async ({ page }) => {
+    await page.getByRole("tab", { name: "Settings" }).click();
+    const open = (/** @type {string} */ name, /** @type {string} */ text) =>
+      page.locator("#settings-file").setInputFiles({ name, mimeType: "", buffer: Buffer.from(text) });
+    await open("settings.yaml", "flyte-non-root: {level: restricted}\n");
+    await expect(page.locator("#in-force")).toContainText("flyte-non-root.level");
+    const module = "registry://ghcr.io/flytewarden/policies/flyte-non-root-image-user:v0.1.0";
+    await open("policy.yaml", `kind: ClusterAdmissionPolicy\nspec: {module: "${module}", settings: {groups: nonZero}}\n`);
+    await expect(page.locator("#in-force")).toContainText("flyte-non-root.groups");
+    await open("flytewarden.yaml", "fail-on: high\nsettings: {flyte-admin-cors: {allowHttp: []}}\n");
+    await expect(page.locator("#in-force")).toContainText("flyte-admin-cors.allowHttp");
+    await open("other.yaml", "- a\n");
+    await expect(message(page)).toHaveText("other.yaml cannot be used as settings: expected a map from policy names to their settings.");
+  });
+
+  test("checks the users of images that somebody lists", async ({ page }) => {
+    await openFile(page, "pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: flyteadmin}\nspec: {containers: [{name: flyteadmin, image: 'a:1'}]}\n");
+    await expect(page.locator(".finding.violation")).toHaveCount(1);
+    await page.getByRole("tab", { name: "Settings" }).click();
+    await page.getByRole("textbox", { name: "Users of images" }).fill("a:1: 1001");
+    await page.getByRole("tab", { name: "Findings" }).click();
+    await expect(page.locator(".finding.violation")).toHaveCount(0);
+  });
+
+  test("fixes all that needs no decision, after a look at the changes", async ({ page }) => {
+    await openExample(page);
+    const fixAll = page.getByRole("button", { name: "Fix all that needs no decision (6)" });
+    await fixAll.click();
+    const dialog = page.getByRole("dialog", { name: "Fix all that needs no decision" });
+    await expect(dialog).toContainText("-  ADMIN_API_URL: https://flyte.example.com/");
+    expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([]);
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+    expect(await textOf(page)).toBe(BEFORE);
+    await fixAll.click();
+    await dialog.getByRole("button", { name: "Apply" }).click();
+    await expect(status(page)).toContainText("2 violations in 1 object");
+    await expect(fixAll).toBeHidden();
+    await page.getByRole("button", { name: "Undo", exact: true }).click();
+    await expect(status(page)).toContainText("10 violations");
+  });
+
+  test("goes to the lines that a fix changed, and confirms it where its button was", async ({ page }) => {
+    await page.setViewportSize({ width: 390, height: 844 });
+    await openExample(page);
+    await page.getByRole("button", { name: WRITE_ORIGIN, exact: true }).click();
+    await expect(page.locator(".cm-line.changed")).toHaveText(/- https:\/\/console.example.com/);
+    const confirmed = page.locator(".confirmed");
+    await expect(confirmed).toContainText("Applied: write https://console.example.com.");
+    await expect(confirmed).toBeInViewport();
+    await confirmed.getByRole("button", { name: "Undo this" }).click();
+    await expect(status(page)).toContainText("10 violations");
+    await expect(page.locator(".cm-line.changed")).toHaveCount(0);
+  });
+
+  test("copies and downloads the report in the command's formats", async ({ page }) => {
+    await openExample(page);
+    const format = page.getByRole("combobox", { name: "Format of the report" });
+    for (const [label, start] of [
+      ["Text", "Deployment flyte/flyteadmin  <stdin>:3\n"],
+      ["Markdown", "## Flytewarden: 10 violations\n"],
+      ["JSON", '{\n  "format": "flytewarden-report/v1"'],
+      ["SARIF", '{\n  "$schema": "https://docs.oasis-open.org/sarif/'],
+    ]) {
+      await format.selectOption(label ?? "");
+      await page.getByRole("button", { name: "Copy report" }).click();
+      await expect(message(page)).toHaveText("The report: copied.");
+      expect(await page.evaluate(() => navigator.clipboard.readText())).toContain(start);
+    }
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "Download report" }).click(),
+    ]);
+    expect(download.suggestedFilename()).toBe("flytewarden.sarif");
+  });
+
+  test("lists only what is asked for", async ({ page }) => {
+    await openExample(page);
+    await page.getByRole("combobox", { name: "Filter by severity" }).selectOption("high");
+    await expect(page.locator(".finding")).toHaveCount(3);
+    await page.getByRole("combobox", { name: "Filter by policy" }).selectOption("flyte-admin-cors");
+    await expect(page.locator(".finding")).toHaveCount(1);
+    await expect(page.getByRole("combobox", { name: "Filter by policy" })).toBeFocused();
+    await expect(status(page)).toContainText("10 violations");
+    await page.getByRole("combobox", { name: "Filter by severity" }).selectOption("");
+    await page.getByRole("combobox", { name: "Filter by policy" }).selectOption("");
+    await page.getByRole("combobox", { name: "Filter by kind" }).selectOption("Secret");
+    await expect(page.locator(".finding")).toHaveCount(2);
+  });
+
+  test("keeps the manifests of the tab only for who asks for that, and asks before they are lost", async ({ page }) => {
+    await openFile(page, "own.yaml", "# mine\n");
+    expect(await page.evaluate(() => sessionStorage.length)).toBe(0);
+    const asked = page.waitForEvent("dialog");
+    const reloaded = page.reload();
+    const dialog = await asked;
+    expect(dialog.type()).toBe("beforeunload");
+    await dialog.accept();
+    await reloaded;
+    await expect(message(page)).toContainText("This is an example.");
+    await openFile(page, "own.yaml", "# mine\n");
+    await page.getByRole("checkbox", { name: /^Keep the manifests/ }).check();
+    await page.reload();
+    await expect(message(page)).toHaveText("These are the manifests that this tab has kept.");
+    expect(await textOf(page)).toBe("# mine\n");
+    await page.getByRole("checkbox", { name: /^Keep the manifests/ }).uncheck();
+    expect(await page.evaluate(() => sessionStorage.length)).toBe(0);
+  });
+
+  test("prints the report, and nothing else", async ({ page }) => {
+    await openExample(page);
+    await page.emulateMedia({ media: "print" });
+    await expect(page.locator(".finding").first()).toBeVisible();
+    for (const hidden of [".input", "#tools", ".filters", "footer", ".tabs"]) await expect(page.locator(hidden)).toBeHidden();
+  });
+
+  test("has nothing to click that is smaller than 24 pixels", async ({ page }) => {
+    await openExample(page);
+    const small = await page.evaluate(() => [...document.querySelectorAll("button, select, summary, input:not([type=file]), #keep")]
+      .map((element) => ({ text: element.textContent || element.id, box: (element.closest("label") ?? element).getBoundingClientRect() }))
+      .filter(({ box }) => box.height > 0 && (box.height < 24 || box.width < 24)));
+    expect(small).toEqual([]);
   });
 
   test("shows the example's violations where they are, in the list and in the editor", async ({ page }) => {
@@ -56,14 +206,14 @@ test.describe("the page", () => {
     await expect(sentences).toHaveCount(6);
     await expect(sentences.nth(0)).toContainText("broken components run as a non-root user");
     await expect(sentences.nth(1)).toContainText("holds check-db-ready");
-    await page.getByRole("button", { name: "Open mended example" }).click();
+    await page.getByRole("button", { name: "Open fixed example" }).click();
     await expect(sentences.filter({ hasText: "holds" })).toHaveCount(6);
     const { violations } = await new AxeBuilder({ page }).include(".sentences").analyze();
     expect(violations).toEqual([]);
   });
 
   test("looks good only about what was judged and has no violation", async ({ page }) => {
-    await page.getByRole("button", { name: "Open mended example" }).click();
+    await page.getByRole("button", { name: "Open fixed example" }).click();
     await expect(status(page)).toContainText("no violation");
     await expect(status(page)).toHaveAttribute("data-look", "good");
     await openFile(page, "service.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: other}\n");
@@ -105,7 +255,7 @@ test.describe("the page", () => {
     await expect(message(page)).toHaveText("The manifests: copied.");
     const copied = await page.evaluate(() => navigator.clipboard.readText());
     expect(copied.split("\n")[117]).toBe("        - https://console.example.com");
-    await page.getByRole("button", { name: "Undo" }).click();
+    await page.getByRole("button", { name: "Undo", exact: true }).click();
     await expect(status(page)).toContainText("10 violations");
   });
 
@@ -124,7 +274,7 @@ test.describe("the page", () => {
     const first = findings(page).first();
     await expect(first).toContainText("Not checked");
     const lines = example("after.yaml").split("\n").length + 2;
-    const jump = page.locator("#panel-findings").getByRole("button").first();
+    const jump = page.locator(".finding, #list h3").getByRole("button").first();
     await expect(jump).toHaveText(`line ${lines}`);
     await jump.click();
     await expect(page.locator(".cm-line.marked")).toContainText("kind: [");
@@ -252,7 +402,7 @@ test.describe("the page", () => {
   });
 
   test("explains wrong settings, and shows nothing as judged with them", async ({ page }) => {
-    await page.getByRole("button", { name: "Open mended example" }).click();
+    await page.getByRole("button", { name: "Open fixed example" }).click();
     await expect(status(page)).toHaveAttribute("data-look", "good");
     const policy = await openSettings(page, "flyte-non-root");
     const yaml = policy.getByRole("textbox", { name: /^In the policy's spec/ });
@@ -277,22 +427,22 @@ test.describe("the page", () => {
     await expect(message(page)).toHaveText("The link: copied.");
     const link = await page.evaluate(() => navigator.clipboard.readText());
     const carried = JSON.parse(decodeURIComponent(new URL(link).hash.slice("#settings=".length)));
-    expect(carried).toEqual({ settings: { "flyte-non-root": { level: "restricted" } }, namespace: "flyte" });
+    expect(carried).toEqual({ settings: { "flyte-non-root": { level: "restricted" } }, namespace: "flyte", imageUsers: "" });
 
     const other = await context.newPage();
     await other.goto(link);
     const restored = await openSettings(other, "flyte-non-root");
     await expect(restored.getByRole("combobox", { name: "Level" }).locator(":checked")).toHaveText("restricted");
     await expect(other.getByRole("textbox", { name: "Namespace", exact: true })).toHaveValue("flyte");
-    await expect(status(other)).toContainText("Nothing to check yet");
+    await expect(other.locator("#in-force")).toContainText("flyte-non-root.level, namespace flyte");
     expect(await other.evaluate(() => [localStorage.length, sessionStorage.length])).toEqual([0, 0]);
   });
 
   for (const [fragment, reason] of [
     ["#settings=%7B%22set", "it is cut off or mistyped"],
     ["#settings=%zz", "it is cut off or mistyped"],
-    ["#settings=[1]", "it does not hold settings by policy"],
-    ['#settings={"settings":{"flyte-nothing":{}}}', "what is no policy here: flyte-nothing"],
+    ["#settings=[1]", "it does not contain settings by policy"],
+    ['#settings={"settings":{"flyte-nothing":{}}}', "unknown policies: flyte-nothing"],
   ]) {
     test(`says of the link ${fragment} that ${reason}`, async ({ page }) => {
       await page.evaluate((hash) => void (location.hash = hash), fragment ?? "");
@@ -357,6 +507,11 @@ test.describe("the page", () => {
     const asked = [];
     page.on("request", (request) => asked.push(request.url()));
     const fetched = () => asked.filter((url) => url.endsWith("pki_bg.wasm")).length;
+    // The example of the first visit has one.
+    await page.route("**/examples/*", (route) => route.fulfill({ body: "" }), { times: 1 });
+    await page.reload();
+    await expect(status(page)).toContainText("Nothing to check yet");
+    asked.length = 0;
     await openFile(page, "pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: flyteadmin}\nspec: {containers: []}\n");
     await expect(status(page)).toContainText("1 object checked");
     expect(fetched()).toBe(0);
@@ -491,7 +646,7 @@ async function openWhilePkiIsFetched(page) {
   await page.route("**/pki_bg.wasm", async (route) => (await answer)(route));
   await page.goto("");
   await openFile(page, "before.yaml", BEFORE);
-  await expect(status(page)).toContainText("What certificates are checked with is being fetched.");
+  await expect(status(page)).toContainText("The data for checking certificates is being fetched.");
   await expect(page.locator(".finding.violation")).toHaveCount(8);
   return resolve;
 }
@@ -621,3 +776,31 @@ async function tabTo(page, name) {
   }
   throw new Error(`Tab does not lead to ${name}`);
 }
+
+test.describe("with a service worker", () => {
+  test.use({ serviceWorkers: "allow" });
+
+  test("reloads without a network", async ({ page, context }) => {
+    await page.goto("");
+    await expect(status(page)).toContainText("10 violations");
+    await page.evaluate(() => navigator.serviceWorker.ready);
+    await page.reload();
+    await expect(status(page)).toContainText("10 violations");
+    await context.setOffline(true);
+    await page.reload();
+    await expect(status(page)).toContainText("10 violations");
+    await expect(page.locator("#version")).toHaveText(/^\d+\.\d+\.\d+$/);
+  });
+});
+
+test("says how much of the policies is loaded, and nothing that reads as a verdict", async ({ page }) => {
+  /** @type {() => void} */
+  let go = () => {};
+  const wait = new Promise((resolve) => (go = () => resolve(undefined)));
+  await page.route("**/policies_bg.wasm", async (route) => (await wait, route.continue()));
+  await page.goto("");
+  await expect(status(page)).toHaveText(/^Loading the policies: 0 % of 1\.4 MB\.$/);
+  await expect(status(page)).toHaveAttribute("data-look", "neutral");
+  go();
+  await expect(status(page)).toContainText("10 violations");
+});

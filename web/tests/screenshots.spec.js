@@ -28,7 +28,7 @@ for (const { name, fullPage, ...options } of VIEWS) {
       await page.screenshot({ path: join(folder, `${name}-finding.png`) });
       await page.keyboard.press("Escape");
       await page.getByRole("tab", { name: "Settings" }).click();
-      await page.locator("summary").filter({ hasText: "flyte-non-root" }).click();
+      await page.locator(".policy > summary").filter({ hasText: "flyte-non-root" }).click();
       await page.getByRole("combobox", { name: "Level" }).selectOption("restricted");
       await expect(page.locator("#status")).not.toContainText("10 violations");
       await page.screenshot({ path: join(folder, `${name}-settings.png`), fullPage });

@@ -24,8 +24,18 @@ const TARGETS: [(&str, Target); 3] = [
 ];
 
 /// The files that the package takes unchanged from `web/npm`.
-const FILES: [&str; 8] =
-    ["README.md", "bin.js", "flytewarden.d.ts", "flytewarden.js", "node.d.ts", "node.js", "web.d.ts", "web.js"];
+const FILES: [&str; 10] = [
+    "README.md",
+    "bin.js",
+    "errors.d.ts",
+    "errors.js",
+    "flytewarden.d.ts",
+    "flytewarden.js",
+    "node.d.ts",
+    "node.js",
+    "web.d.ts",
+    "web.js",
+];
 
 pub(crate) fn write(root: &Path, target: &Path) -> Result<()> {
     let package = root.join("dist/npm");

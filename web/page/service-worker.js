@@ -1,0 +1,21 @@
+// Keeps the page in the browser, so that it reloads without a network. All files of a version stay together: a new version takes over
+// once no tab uses the old one.
+
+const CACHE = `flytewarden-${BUILD}`;
+const worker = /** @type {any} */ (self);
+
+worker.addEventListener("install", (/** @type {any} */ event) => {
+  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(FILES)));
+});
+
+worker.addEventListener("activate", (/** @type {any} */ event) => {
+  const old = (/** @type {string} */ name) => name.startsWith("flytewarden-") && name !== CACHE;
+  const removed = caches.keys().then((names) => Promise.all(names.filter(old).map((name) => caches.delete(name))));
+  event.waitUntil(removed);
+});
+
+worker.addEventListener("fetch", (/** @type {any} */ event) => {
+  if (event.request.method !== "GET") return;
+  const cached = caches.open(CACHE).then((cache) => cache.match(event.request, { ignoreSearch: true }));
+  event.respondWith(cached.then((response) => response ?? fetch(event.request)));
+});
