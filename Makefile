@@ -69,6 +69,7 @@ web-serve: web
 # Compares the package with the command, and tests the page in Debian's chromium.
 web-test: modules web $(if $(TESTS),tests-built,programs)
 	npm run --prefix web typecheck
+	npm run --prefix web lint
 	npm run --prefix web test
 
 # Regenerates the files that follow from the policies' declarations and, if kwctl is on PATH, the packages for Artifact Hub.

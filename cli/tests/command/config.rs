@@ -45,7 +45,7 @@ fn an_option_on_the_command_line_replaces_the_value_in_the_file() {
 #[test]
 fn a_file_that_cannot_be_used_is_named_with_the_line_and_nothing_is_checked() {
     for (config, problem) in [
-        ("fail-onn: high", "line 1: unknown key fail-onn; did you mean fail-on?"),
+        ("failon: high", "line 1: unknown key failon; did you mean fail-on?"),
         ("a: b\n", "line 1: unknown key a"),
         ("fix: true", "line 1: unknown key fix"),
         ("\nfail-on: huge", "line 2: fail-on: invalid value 'huge'"),
