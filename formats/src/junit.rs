@@ -12,6 +12,8 @@ use flytewarden_offline::{
 use indexmap::{IndexMap, IndexSet};
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
+use crate::text::in_values;
+
 /// The report as JUnit XML.
 ///
 /// # Errors
@@ -127,6 +129,9 @@ fn line(finding: &Finding) -> String {
     let severity = finding.severity.filter(|severity| *severity != Severity::Notice);
     let severity = severity.map(|severity| format!(" ({})", severity.name())).unwrap_or_default();
     let rule = if finding.rule.is_empty() { String::new() } else { format!("{}{severity}: ", finding.rule) };
-    let mend = if finding.mend.is_empty() { String::new() } else { format!("; {}", finding.mend) };
+    let mut mend = if finding.mend.is_empty() { String::new() } else { format!("; {}", finding.mend) };
+    if let Some(value) = &finding.chart_value {
+        mend += &format!("; {}", in_values(value));
+    }
     format!("line {} {}: {rule}{}{mend}", finding.line, finding.place(), finding.problem)
 }

@@ -11,6 +11,8 @@ use flytewarden_offline::{
     shown::visible,
 };
 
+use crate::text::in_values;
+
 /// Writes the report: a line that sums up, what could not be checked, the objects with findings, and the requirements.
 pub fn markdown(report: &Report) -> String {
     let mut out = String::new();
@@ -80,7 +82,8 @@ fn object(
         // A backslash at the end of a line breaks it.
         writeln!(out, "- {mark} {}, line {line}{place}\\\n  {}", code(&rule), escaped(problem))?;
         if !mend.is_empty() {
-            writeln!(out, "\n  **Fix:** {}", escaped(mend))?;
+            let value = finding.chart_value.as_ref().map(|value| format!(" ({})", escaped(&in_values(value))));
+            writeln!(out, "\n  **Fix:** {}{}", escaped(mend), value.unwrap_or_default())?;
         }
     }
     for (more, what) in [(more_violations, "violations"), (more_notices, "notices")] {

@@ -23,6 +23,8 @@ use serde_sarif::sarif::{
     Tool, ToolComponent,
 };
 
+use crate::text::in_values;
+
 /// What a path may hold in a URI as it is.
 const OF_PATHS: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~').remove(b'+').remove(b'@');
@@ -133,7 +135,10 @@ fn security_severity(severity: Severity) -> Option<&'static str> {
 
 fn entry(judged: &Judged, finding: &Finding, level: ResultLevel, rule: usize) -> Entry {
     let title = judged.place.title();
-    let mend = if finding.mend.is_empty() { String::new() } else { format!("; {}", finding.mend) };
+    let mut mend = if finding.mend.is_empty() { String::new() } else { format!("; {}", finding.mend) };
+    if let Some(value) = &finding.chart_value {
+        mend += &format!("; {}", in_values(value));
+    }
     let text = format!("{title} {}", finding.place());
     let related = finding.related.iter().map(|Related { object, file, line }| Location {
         message: Some(message(object.clone())),

@@ -8,11 +8,14 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use flytewarden::rule::Severity;
 use flytewarden_offline::{
+    charts::ChartValue,
     ignored::{Ignored, Stale},
     report::{Finding, GivenSettings, Judged, Related, Report, Unjudged},
     sentences::{Shown, State},
     shown::{around_user, is_visible, visible},
 };
+
+use textwrap::{Options, WordSeparator, WordSplitter};
 
 const TITLE: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -145,10 +148,22 @@ fn finding(finding: &Finding, mark: &str, style: Style, out: &mut (impl Write + 
     if !finding.mend.is_empty() {
         writeln!(out, "    {MEND}→ {}{MEND:#}", printable(&finding.mend))?;
     }
+    if let Some(value) = &finding.chart_value {
+        writeln!(out, "      {MEND}{}{MEND:#}", printable(&in_values(value)))?;
+    }
     for Related { object, file, line } in &finding.related {
         writeln!(out, "    {DIM}see {}  {}:{line}{DIM:#}", printable(object), visible(file))?;
     }
     Ok(())
+}
+
+/// Where a chart sets a value, for people.
+pub fn in_values(ChartValue { chart, key, since }: &ChartValue) -> String {
+    let since = since.as_ref().map(|since| format!(" (since {since})")).unwrap_or_default();
+    match key {
+        Some(key) => format!("in the values of {chart}{since}: {key}"),
+        None => format!("{chart} has no value for this; use flytewarden fix --stdout - as a Helm post-renderer"),
+    }
 }
 
 fn unjudged(entries: &[Unjudged], out: &mut (impl Write + ?Sized)) -> io::Result<()> {
@@ -260,6 +275,21 @@ fn summary(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         writeln!(out, "{DIM}Related objects were looked up in these manifests; no cluster was contacted.{DIM:#}")?;
     }
     Ok(())
+}
+
+/// Wraps a text for a terminal of some columns, with a hanging indent. Words that are wider stay whole, so that they can be copied.
+pub fn wrapped(text: &str, columns: usize) -> String {
+    let wrap = |line: &str| {
+        // Colours may stand before the words, but not before the indent.
+        let indent = " ".repeat(line.len() - line.trim_start_matches(' ').len() + 2);
+        let options = Options::new(columns)
+            .subsequent_indent(&indent)
+            .break_words(false)
+            .word_separator(WordSeparator::AsciiSpace)
+            .word_splitter(WordSplitter::NoHyphenation);
+        textwrap::fill(line, options)
+    };
+    text.lines().map(|line| wrap(line) + "\n").collect()
 }
 
 /// A text as it can be shown to people: with escapes for what moves a terminal's cursor, reorders a line or is invisible, and

@@ -5,6 +5,7 @@
 //! [`report`]. [`check`] goes all that way. Nothing here reads a file or runs a module, so that whatever does (the command, a
 //! page in a browser) shares all of it.
 
+pub mod charts;
 pub mod check;
 pub mod cluster;
 pub mod edit;

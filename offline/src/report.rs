@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    charts::{self, ChartValue},
     cluster::{Cluster, Names},
     edit::Edit,
     fix::Left,
@@ -245,6 +246,10 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub edits: Vec<Edit>,
+    /// Where the chart that the object was rendered from sets the value, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", tsify(optional))]
+    pub chart_value: Option<ChartValue>,
     /// The other objects that it names, as far as they are among the manifests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
@@ -731,9 +736,18 @@ impl Judged {
                 problem: if found.text.is_empty() { found.problem } else { found.text },
                 mend: found.mend,
                 related: Vec::new(),
+                chart_value: None,
             }
         };
-        let violation = |found| finding(found, false);
+        let label = object.content.at("metadata.labels").get("helm.sh/chart").and_then(Node::as_str);
+        let place = self.place.clone();
+        let violation = |found| {
+            let violation = finding(found, false);
+            // Some fixes name the key themselves.
+            let is_open = !violation.mend.is_empty() && !violation.mend.contains("chart ");
+            let chart_value = if is_open { charts::value_of(&place, label, &violation) } else { None };
+            Finding { chart_value, ..violation }
+        };
         let notice = |found| finding(found, true);
         let plain = |text: String| Annotated { text, ..Annotated::default() };
 

@@ -183,7 +183,7 @@ test("what cannot be edited where it stands is thrown, with its line", () => {
 
 test("wrong settings are thrown, with their path", () => {
   const settings = { "flyte-non-root": { level: "loose" } };
-  const thrown = { name: "Error", file: "settings", path: "flyte-non-root.level", message: /unknown value `loose`/ };
+  const thrown = { name: "FlytewardenError", file: "settings", path: "flyte-non-root.level", message: /unknown value `loose`/ };
   assert.throws(() => validateSettings(settings), thrown);
   assert.throws(() => check(BEFORE, settings), thrown);
   assert.throws(() => validateSettings({ "flyte-nonroot": {} }), { message: /did you mean flyte-non-root/ });
@@ -348,9 +348,9 @@ test("what is fetched is small enough, and certificates cost only who has some",
   const root = "ISRG Root X1";
   assert.ok(module("pki").includes(root) && !module("policies").includes(root));
   const most = {
-    policies: { raw: 1_410_000, gzip: 565_000, brotli: 455_000 },
+    policies: { raw: 1_440_000, gzip: 570_000, brotli: 455_000 },
     pki: { raw: 300_000, gzip: 130_000, brotli: 120_000 },
-    formats: { raw: 400_000, gzip: 160_000, brotli: 130_000 },
+    formats: { raw: 410_000, gzip: 165_000, brotli: 135_000 },
   };
   for (const [name, limits] of Object.entries(most)) {
     const bytes = module(name);

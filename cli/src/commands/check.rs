@@ -24,6 +24,8 @@ use flytewarden_offline::{
     sentences::State,
 };
 
+use terminal_size::{Width, terminal_size};
+
 use super::{Setup, UNJUDGED, VIOLATIONS, cluster, configured, finish, fix, json, shown};
 
 /// Checks manifests.
@@ -77,10 +79,18 @@ pub fn write(
         write_as(*format, arguments.quiet, report, policies, &mut anstream::StripStream::new(&mut text))?;
         fs::write(file, text).map_err(|error| format!("--output {}: {error}", shown(file)))?;
     }
-    let mut out = BufWriter::new(out);
-    let written = write_as(arguments.format, arguments.quiet, report, policies, &mut out);
-    finish(written.and_then(|()| out.flush()))
+    let mut text = Vec::new();
+    write_as(arguments.format, arguments.quiet, report, policies, &mut text)?;
+    let columns =
+        terminal_size().map(|(Width(columns), _)| usize::from(columns)).filter(|_| arguments.format == Format::Text);
+    if let Some(columns) = columns {
+        text = text::wrapped(&String::from_utf8_lossy(&text), columns.max(LEAST_COLUMNS)).into_bytes();
+    }
+    finish(out.write_all(&text).and_then(|()| out.flush()))
 }
+
+/// No terminal is narrower than this in earnest.
+const LEAST_COLUMNS: usize = 40;
 
 fn write_as(
     format: Format,

@@ -331,6 +331,24 @@ fn the_documented_runs_show_what_is_printed() {
     assert!(shown > 5, "the page shows {shown} lines");
 }
 
+/// What a terminal of some columns shows: `COLUMNS-before.txt` beside this file.
+#[test]
+fn a_report_is_wrapped_for_the_terminal() {
+    let report = run(&["check", "examples/before.yaml"], "").out;
+    for columns in [80, 50] {
+        let file = root().join(format!("cli/tests/command/{columns}-before.txt"));
+        let wrapped = flytewarden_formats::text::wrapped(&report, columns);
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&file, &wrapped).unwrap();
+        }
+        assert!(wrapped == fs::read_to_string(&file).unwrap(), "{}: BLESS=1 makes it anew", file.display());
+        for line in wrapped.lines().filter(|line| line.chars().count() > columns) {
+            // A word that is wider stays whole, behind the mark of its line.
+            assert!(line.split_whitespace().count() <= 2, "{line}");
+        }
+    }
+}
+
 #[test]
 fn colour_is_for_terminals() {
     assert!(!check(BAD).out.contains('\u{1b}'));
