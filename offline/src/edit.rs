@@ -81,7 +81,8 @@ pub struct Change {
 ///
 /// Why they cannot be made.
 pub fn changed(text: &str, changes: &[Change]) -> Result<String, String> {
-    if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
+    // Also several values one behind the other, as `jq -c` prints them.
+    if serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>().all(|value| value.is_ok()) {
         return Err("JSON is not edited".to_owned());
     }
     // To libyaml these end a line, and to editors not all of them.

@@ -345,17 +345,24 @@ addEventListener("load", () => navigator.serviceWorker?.register("service-worker
 
 /** Shows the text of before, or else an example with findings. */
 async function firstText() {
-  if (keep.kept !== null) {
-    replace(keep.kept);
-    return say("These are the manifests that this tab has kept.");
-  }
+  if (keep.kept !== null) return begin(keep.kept, "These are the manifests that this tab has kept.");
   try {
     const response = await fetch("examples/before.yaml");
     if (!response.ok || editor.doc.length > 0) return;
-    replace(await response.text());
+    begin(await response.text(), "This is an example. Paste or open your own manifests in its place.");
     isOwn = false;
-    say("This is an example. Paste or open your own manifests in its place.");
   } catch {
     // Without it, the page starts empty.
   }
+}
+
+/**
+ * @param {string} text
+ * @param {string} words what it is, unless a link has brought a message
+ */
+function begin(text, words) {
+  const { textContent, className } = byId("message");
+  replace(text);
+  if (textContent) say(textContent, className === "problem");
+  else say(words);
 }
