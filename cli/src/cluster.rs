@@ -6,11 +6,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use flytewarden_offline::{check::File, kinds::is_cluster_wide_resource, metadata::Resource};
-use http::{Request, header::ACCEPT};
+use flytewarden_offline::{check::File, metadata::Resource};
+use http::Request;
 use kube::{
-    Client, Config, Error,
+    Client, Config, Discovery, Error, Resource as _,
+    api::{ApiResource, DynamicObject, GetParams, ListParams, Request as Requests},
     config::{KubeConfigOptions, Kubeconfig},
+    discovery::{Scope, verbs},
 };
 use serde_json::{Map, Value, json};
 use tokio::runtime::Builder;
@@ -28,13 +30,10 @@ const CONNECT_TIME: Duration = Duration::from_secs(10);
 const ANSWER_TIME: Duration = Duration::from_secs(60);
 
 /// The most objects in an answer. The API server keeps the rest for the next request.
-const MOST_OBJECTS: usize = 500;
-
-/// An answer with no more of each object than its metadata.
-const NAMES_ALONE: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+const MOST_OBJECTS: u32 = 500;
 
 /// Reads the objects of the kinds that policies read from the cluster of a context of the kubeconfig: from some namespaces, or from all if
-/// none is named. A kind that the cluster does not have is passed over.
+/// none is named. A kind that the cluster does not have is passed over; a kind in another version than policies read is read in its own.
 ///
 /// # Errors
 ///
@@ -50,21 +49,40 @@ pub fn read(context: &str, namespaces: &[String], resources: BTreeSet<Resource>)
         config.connect_timeout = Some(CONNECT_TIME);
         config.read_timeout = Some(ANSWER_TIME);
         let client = Client::try_from(config).map_err(|error| failed(&error))?;
-        // Before anything else, so that a cluster that is not there is one error and not one for each kind.
-        client.apiserver_version().await.map_err(|error| failed(&error))?;
-        let (secrets, others): (Vec<_>, Vec<_>) = resources.into_iter().partition(|resource| resource.is_secrets());
+        let groups: Vec<&str> = resources.iter().map(|resource| &*resource.group).collect();
+        let found = Discovery::new(client.clone()).filter(&groups).run().await.map_err(|error| failed(&error))?;
+        let (secrets, others): (Vec<_>, Vec<_>) = kinds(&found, &resources)
+            .into_iter()
+            .partition(|(kind, _)| kind.group.is_empty() && kind.plural == "secrets");
         let mut reader = Reader { client, namespaces, objects: Vec::new(), unread: Vec::new() };
-        for resource in &others {
-            let listed = reader.list(resource, "application/json").await;
+        for (kind, scope) in &others {
+            let listed = reader.list(kind, scope, Requests::list).await;
             reader.objects.extend(listed);
         }
-        for resource in &secrets {
-            reader.read_secrets(resource).await;
+        for (kind, scope) in &secrets {
+            reader.read_secrets(kind, scope).await;
         }
         let Reader { objects, unread, .. } = reader;
         let lines: Vec<String> = objects.iter().map(ToString::to_string).collect();
         Ok(Objects { file: File::new(format!("context {context}"), Ok(lines.join("\n"))), unread })
     })
+}
+
+/// The kinds of the cluster that policies read, each in one version: the one that a policy reads, or else the most stable.
+fn kinds(found: &Discovery, resources: &BTreeSet<Resource>) -> Vec<(ApiResource, Scope)> {
+    let names: BTreeSet<(&str, &str)> =
+        resources.iter().map(|Resource { group, plural, .. }| (&**group, &**plural)).collect();
+    let kind = |(group, plural): (&str, &str)| {
+        let served = found.get(group)?;
+        let versions = resources.iter().filter(|own| (&*own.group, &*own.plural) == (group, plural));
+        let read =
+            versions.filter_map(|own| own.version.as_deref()).flat_map(|version| served.versioned_resources(version));
+        let mut offers = read.chain(served.resources_by_stability());
+        let (kind, capabilities) = offers
+            .find(|(kind, capabilities)| kind.plural == plural && capabilities.supports_operation(verbs::LIST))?;
+        Some((kind, capabilities.scope))
+    };
+    names.into_iter().filter_map(kind).collect()
 }
 
 struct Reader<'n> {
@@ -74,109 +92,185 @@ struct Reader<'n> {
     unread: Vec<String>,
 }
 
+/// A way to list objects: whole, or no more than their metadata.
+type List = fn(&Requests, &ListParams) -> Result<Request<Vec<u8>>, kube::core::request::Error>;
+
 impl Reader<'_> {
     /// Lists the objects of a kind.
-    async fn list(&mut self, resource: &Resource, accept: &str) -> Vec<Value> {
-        let Resource { group, version, plural } = resource;
-        let api = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
-        let everywhere = self.namespaces.is_empty() || is_cluster_wide_resource(plural);
-        let paths: Vec<String> = match everywhere {
-            true => vec![format!("{api}/{plural}")],
-            false => self.namespaces.iter().map(|name| format!("{api}/namespaces/{name}/{plural}")).collect(),
+    async fn list(&mut self, kind: &ApiResource, scope: &Scope, list: List) -> Vec<Value> {
+        let paths: Vec<String> = match self.namespaces.is_empty() || *scope == Scope::Cluster {
+            true => vec![DynamicObject::url_path(kind, None)],
+            false => self.namespaces.iter().map(|name| DynamicObject::url_path(kind, Some(name))).collect(),
         };
         let mut objects = Vec::new();
         for path in paths {
-            if let Err(error) = self.list_pages(&path, accept, &mut objects).await {
-                match error {
-                    // The cluster does not have the kind.
-                    Error::Api(status) if status.code == 404 => {}
-                    error => self.unread.push(format!("could not list {path}: {}", reason(&error))),
-                }
+            if let Err(reason) = self.list_pages(kind, &path, list, &mut objects).await {
+                self.unread.push(format!("could not list {path}: {reason}"));
             }
         }
         objects
     }
 
-    async fn list_pages(&self, path: &str, accept: &str, objects: &mut Vec<Value>) -> Result<(), Error> {
-        let mut next = String::new();
+    async fn list_pages(
+        &self,
+        kind: &ApiResource,
+        path: &str,
+        list: List,
+        objects: &mut Vec<Value>,
+    ) -> Result<(), String> {
+        let mut page = ListParams::default().limit(MOST_OBJECTS);
         loop {
-            let mut page = self.get(&format!("{path}?limit={MOST_OBJECTS}{next}"), accept).await?;
-            let kind = page["kind"].as_str().unwrap_or_default().trim_end_matches("List").to_owned();
-            let api_version = page["apiVersion"].take();
-            let Value::Array(items) = page["items"].take() else { return Ok(()) };
+            let request = list(&Requests::new(path), &page).map_err(|error| with_causes(&error))?;
+            let mut answer = self.get(request).await?;
+            let Value::Array(items) = answer["items"].take() else { return Err("the answer is not a list".to_owned()) };
             // The items of a list do not say what they are.
             objects.extend(items.into_iter().filter(Value::is_object).map(|mut object| {
                 if object["kind"].is_null() {
-                    object["kind"] = json!(kind);
-                    object["apiVersion"] = api_version.clone();
+                    object["kind"] = json!(kind.kind);
+                    object["apiVersion"] = json!(kind.api_version);
                 }
                 object
             }));
-            match page["metadata"]["continue"].as_str() {
-                Some(token) if !token.is_empty() => next = format!("&continue={token}"),
+            match answer["metadata"]["continue"].as_str() {
+                Some(token) if !token.is_empty() => page = page.continue_token(token),
                 _ => return Ok(()),
             }
         }
     }
 
-    async fn get(&self, path: &str, accept: &str) -> Result<Value, Error> {
-        let request = Request::get(path).header(ACCEPT, accept).body(Vec::new()).map_err(Error::HttpError)?;
-        self.client.request(request).await
+    async fn get(&self, request: Request<Vec<u8>>) -> Result<Value, String> {
+        let answer: Value = self.client.request(request).await.map_err(|error| reason(&error))?;
+        if answer.is_object() { Ok(answer) } else { Err("the answer is not an object".to_owned()) }
     }
 
     /// Reads the Secrets that the objects so far name where they present certificates.
-    async fn read_secrets(&mut self, resource: &Resource) {
-        const WITH_CERTIFICATES: [&str; 8] =
-            ["Certificate", "Deployment", "Gateway", "HTTPProxy", "Ingress", "IngressRoute", "Route", "StatefulSet"];
+    async fn read_secrets(&mut self, kind: &ApiResource, scope: &Scope) {
+        const WITH_CERTIFICATES: [&str; 9] = [
+            "Certificate",
+            "DaemonSet",
+            "Deployment",
+            "Gateway",
+            "HTTPProxy",
+            "Ingress",
+            "IngressRoute",
+            "Route",
+            "StatefulSet",
+        ];
         let presents = |object: &&Value| object["kind"].as_str().is_some_and(|kind| WITH_CERTIFICATES.contains(&kind));
-        let mut named = BTreeSet::new();
+        let mut named = Named::default();
         for object in self.objects.iter().filter(presents) {
-            add_names(&object["spec"], &mut named);
+            named.add(&object["spec"]);
         }
-        for secret in self.list(resource, NAMES_ALONE).await {
+        let mut wanted: BTreeSet<(String, String)> = named.elsewhere;
+        for secret in self.list(kind, scope, Requests::list_metadata).await {
             let (namespace, name) = (&secret["metadata"]["namespace"], &secret["metadata"]["name"]);
             let (Some(namespace), Some(name)) = (namespace.as_str(), name.as_str()) else { continue };
-            if !named.contains(name) {
-                continue;
+            if named.names.contains(name) {
+                wanted.insert((namespace.to_owned(), name.to_owned()));
             }
-            let path = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
-            match self.get(&path, "application/json").await {
+        }
+        for (namespace, name) in wanted {
+            let path = DynamicObject::url_path(kind, Some(&namespace));
+            let request = Requests::new(path).get(&name, &GetParams::default()).map_err(|error| with_causes(&error));
+            let read = match request {
+                Ok(request) => self.client.request::<Value>(request).await,
+                Err(reason) => {
+                    self.unread.push(format!("could not read Secret {namespace}/{name}: {reason}"));
+                    continue;
+                }
+            };
+            match read {
                 Ok(secret) => self.objects.extend(with_certificates_alone(secret)),
-                Err(error) => self.unread.push(format!("could not read {path}: {}", reason(&error))),
+                // Named, and not there: the policies say so.
+                Err(Error::Api(status)) if status.code == 404 => {}
+                Err(error) => self.unread.push(format!("could not read Secret {namespace}/{name}: {}", reason(&error))),
             }
         }
     }
 }
 
-/// Adds every string in a value.
-fn add_names(value: &Value, names: &mut BTreeSet<String>) {
-    match value {
-        Value::String(text) => {
-            names.insert(text.clone());
+/// What may be names of Secrets.
+#[derive(Default)]
+struct Named {
+    /// Every string that can be one.
+    names: BTreeSet<String>,
+    /// Those with a namespace, where nothing but a Secret is meant.
+    elsewhere: BTreeSet<(String, String)>,
+}
+
+impl Named {
+    fn add(&mut self, value: &Value) {
+        const OPTION: &str = "--default-ssl-certificate=";
+        match value {
+            Value::String(text) => {
+                if let Some(name) = text.strip_prefix(OPTION) {
+                    self.add_qualified(name);
+                }
+                self.names.insert(text.clone());
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.add(item)),
+            Value::Object(fields) => {
+                if let Some(name) = fields.get("secretName").and_then(Value::as_str) {
+                    self.add_qualified(name);
+                }
+                if let Some(Value::Array(references)) = fields.get("certificateRefs") {
+                    for reference in references {
+                        if let (Some(namespace), Some(name)) =
+                            (reference["namespace"].as_str(), reference["name"].as_str())
+                        {
+                            self.add_qualified(&format!("{namespace}/{name}"));
+                        }
+                    }
+                }
+                fields.values().for_each(|field| self.add(field));
+            }
+            _ => {}
         }
-        Value::Array(items) => items.iter().for_each(|item| add_names(item, names)),
-        Value::Object(fields) => fields.values().for_each(|field| add_names(field, names)),
-        _ => {}
+    }
+
+    /// Adds `namespace/name`, which goes into the path of a request.
+    fn add_qualified(&mut self, text: &str) {
+        let Some((namespace, name)) = text.split_once('/') else { return };
+        if [namespace, name].into_iter().all(is_dns_name) {
+            self.elsewhere.insert((namespace.to_owned(), name.to_owned()));
+        }
     }
 }
 
-/// A Secret with the entries that hold certificates, and without what an earlier `kubectl apply` left in its annotations; nothing if it
-/// holds none.
+/// Whether a text can name an object in a path: lower-case letters, digits, `-` and `.`.
+fn is_dns_name(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    !text.is_empty() && !text.starts_with('.') && text.bytes().all(is_plain)
+}
+
+/// A Secret with its type, its name and its certificates; nothing if it holds none.
 fn with_certificates_alone(mut secret: Value) -> Option<Value> {
     let Value::Object(data) = secret["data"].take() else { return None };
-    let holds = |value: &Value| {
-        let bytes = value.as_str().and_then(|text| STANDARD.decode(text).ok()).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).contains("-----BEGIN CERTIFICATE-----")
+    let certificates = |value: Value| {
+        let bytes = STANDARD.decode(value.as_str()?).ok()?;
+        let text = String::from_utf8_lossy(&bytes);
+        text.contains("-----BEGIN CERTIFICATE-----").then(|| json!(STANDARD.encode(without_keys(&text))))
     };
-    let data: Map<String, Value> = data.into_iter().filter(|(_, value)| holds(value)).collect();
-    let Value::Object(metadata) = &mut secret["metadata"] else { return None };
-    if let Some(Value::Object(annotations)) = metadata.get_mut("annotations") {
-        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
-    }
-    let metadata = secret["metadata"].take();
+    let data: Map<String, Value> =
+        data.into_iter().filter_map(|(entry, value)| Some((entry, certificates(value)?))).collect();
+    let [name, namespace] = ["name", "namespace"].map(|field| secret["metadata"][field].take());
+    let metadata = json!({"name": name, "namespace": namespace, "uid": secret["metadata"]["uid"]});
     (!data.is_empty()).then(
         || json!({"apiVersion": "v1", "kind": "Secret", "type": secret["type"], "metadata": metadata, "data": data}),
     )
+}
+
+/// A PEM text without its private keys.
+fn without_keys(text: &str) -> String {
+    let mut is_key = false;
+    let is_kept = |line: &&str| {
+        let is_private = line.contains("PRIVATE KEY-----");
+        is_key |= is_private && line.contains("-----BEGIN ");
+        let is_kept = !is_key;
+        is_key &= !(is_private && line.contains("-----END "));
+        is_kept
+    };
+    text.split_inclusive('\n').filter(is_kept).collect()
 }
 
 /// Why the API server did not answer with an object.

@@ -4,8 +4,6 @@
 //! group does not exist, and the API server refuses it: `deployment`, `v1` `Deployment`, `extensions/v1beta1`
 //! `Deployment`.
 
-use flytewarden::host::plural;
-
 /// The kinds of Kubernetes' own groups.
 const OWN: [(&str, &[&str]); 6] = [
     (
@@ -63,9 +61,4 @@ pub fn can_exist(group: &str, kind: &str) -> bool {
 /// Whether objects of the kind are in no namespace.
 pub fn is_cluster_wide(kind: &str) -> bool {
     CLUSTER_WIDE.contains(&kind)
-}
-
-/// Whether the objects that an API server lists by this plural are in no namespace.
-pub fn is_cluster_wide_resource(resource: &str) -> bool {
-    CLUSTER_WIDE.iter().any(|kind| plural(kind).to_lowercase() == resource)
 }

@@ -40,55 +40,42 @@ pub struct ContextAwareResource {
 #[serde(rename_all = "camelCase")]
 struct Rule {
     api_groups: Vec<String>,
-    #[serde(default)]
-    api_versions: Vec<String>,
     resources: Vec<String>,
     operations: Vec<String>,
 }
 
-/// A kind of objects by the path at which an API server lists them.
+/// A kind of objects as API servers list it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Resource {
     /// E.g. `apps`; empty for the core group.
     pub group: String,
-    /// E.g. `v1`.
-    pub version: String,
     /// E.g. `deployments`.
     pub plural: String,
-}
-
-impl Resource {
-    /// Whether its objects are Secrets.
-    pub fn is_secrets(&self) -> bool {
-        self.group.is_empty() && self.plural == "secrets"
-    }
+    /// The version that the policy reads, e.g. `v1`; any if `None`.
+    pub version: Option<String>,
 }
 
 impl Metadata {
-    /// The kinds of objects that the policy reads: those that it checks, and those that it asks the cluster for. Wildcards are left out,
-    /// and so are subresources.
+    /// The kinds of objects that the policy reads: those that it checks, in any version, and those that it asks the cluster for.
+    /// Wildcards are left out, and so are subresources.
     pub fn resources(&self) -> impl Iterator<Item = Resource> {
-        let checked = self.rules.iter().flat_map(|rule| {
-            let Rule { api_groups, api_versions, resources, .. } = rule;
-            api_groups.iter().flat_map(move |group| {
-                api_versions.iter().flat_map(move |version| {
-                    let resource = |plural: &String| Resource {
-                        group: group.clone(),
-                        version: version.clone(),
-                        plural: plural.clone(),
-                    };
-                    resources.iter().map(resource)
-                })
-            })
+        let checked = self.rules.iter().flat_map(|Rule { api_groups, resources, .. }| {
+            let pairs = api_groups.iter().flat_map(|group| resources.iter().map(move |plural| (group, plural)));
+            pairs.map(|(group, plural)| Resource { group: group.clone(), plural: plural.clone(), version: None })
         });
         let asked = self.context_aware_resources.iter().map(|ContextAwareResource { api_version, kind }| {
             let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
             let plural = plural(kind).to_lowercase();
-            Resource { group: group.to_owned(), version: version.to_owned(), plural }
+            Resource { group: group.to_owned(), plural, version: Some(version.to_owned()) }
         });
-        checked.chain(asked).filter(|Resource { group, version, plural }| {
-            ![group, version, plural].into_iter().any(|part| part.contains(['*', '/']))
-        })
+        let is_named = |Resource { group, plural, .. }: &Resource| !group.contains('*') && !plural.contains(['*', '/']);
+        checked.chain(asked).filter(is_named)
+    }
+
+    /// Whether the policy is about kinds that it does not name.
+    pub fn has_wildcards(&self) -> bool {
+        let is_any = |names: &[String]| names.iter().any(|name| name.starts_with('*'));
+        self.rules.iter().any(|rule| is_any(&rule.api_groups) || is_any(&rule.resources))
     }
 
     /// Whether the API server would send this request to the policy.

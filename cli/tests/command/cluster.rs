@@ -1,7 +1,7 @@
 //! `check --context`, with an API server that answers with what a test says.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
     path::Path,
@@ -13,8 +13,55 @@ use serde_json::{Value, json};
 
 use crate::{Run, folder, path, run_with};
 
-/// The answer to each path, with its status. Queries are cut off, and whatever is not here is not found.
+/// The answer to each path, with its status. Queries are cut off. Of what is not here the server knows the [`KINDS`], and has no objects.
 type Answers = BTreeMap<&'static str, (u16, Value)>;
+
+/// The kinds that the server knows: group, version, plural, kind, and whether its objects are in namespaces.
+const KINDS: [(&str, &str, &str, &str, bool); 8] = [
+    ("", "v1", "configmaps", "ConfigMap", true),
+    ("", "v1", "secrets", "Secret", true),
+    ("", "v1", "services", "Service", true),
+    ("apps", "v1", "deployments", "Deployment", true),
+    ("cert-manager.io", "v1", "clusterissuers", "ClusterIssuer", false),
+    ("networking.k8s.io", "v1", "ingresses", "Ingress", true),
+    ("gateway.networking.k8s.io", "v1alpha2", "tlsroutes", "TLSRoute", true),
+    ("gateway.networking.k8s.io", "v1beta1", "httproutes", "HTTPRoute", true),
+];
+
+/// What the server says of the kinds that it knows.
+fn discovery(path: &str) -> Option<Value> {
+    let version =
+        |group: &str, version: &str| json!({"groupVersion": format!("{group}/{version}"), "version": version});
+    let resources = |own_group: &str, own_version: &str| {
+        let own = KINDS.iter().filter(|(group, version, ..)| (*group, *version) == (own_group, own_version));
+        let resources: Vec<Value> = own
+            .map(|(_, _, plural, kind, namespaced)| {
+                json!({"name": plural, "singularName": "", "kind": kind, "namespaced": namespaced, "verbs": ["get", "list"]})
+            })
+            .collect();
+        let group_version =
+            if own_group.is_empty() { own_version.to_owned() } else { format!("{own_group}/{own_version}") };
+        let list = json!({"kind": "APIResourceList", "groupVersion": group_version, "resources": resources});
+        (!resources.is_empty()).then_some(list)
+    };
+    match path.trim_matches('/').split('/').collect::<Vec<_>>()[..] {
+        ["apis"] => {
+            let names: BTreeSet<&str> = KINDS.iter().map(|kind| kind.0).filter(|group| !group.is_empty()).collect();
+            let versions = |name: &str| {
+                let versions: BTreeSet<&str> = KINDS.iter().filter(|kind| kind.0 == name).map(|kind| kind.1).collect();
+                versions.into_iter().map(|own| version(name, own)).collect::<Vec<_>>()
+            };
+            let groups: Vec<Value> =
+                names.into_iter().map(|name| json!({"name": name, "versions": versions(name)})).collect();
+            Some(json!({"kind": "APIGroupList", "groups": groups}))
+        }
+        ["api"] => Some(json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})),
+        ["api", version] => resources("", version),
+        ["apis", group, version] => resources(group, version),
+        [.., plural] if KINDS.iter().any(|kind| kind.2 == plural) => Some(list("", "", json!([])).1),
+        _ => None,
+    }
+}
 
 /// Runs the command with a kubeconfig for an API server, and returns what it asked for.
 fn check(answers: Answers, arguments: &[&str]) -> (Run, Vec<String>) {
@@ -59,7 +106,9 @@ fn serve(mut stream: TcpStream, answers: &Answers, asked: &Mutex<Vec<String>>) {
             404,
             json!({"kind": "Status", "status": "Failure", "code": 404, "message": "not found", "reason": "NotFound"}),
         );
-        let (status, body) = answers.get(target.split('?').next().unwrap()).cloned().unwrap_or(not_found);
+        let path = target.split('?').next().unwrap();
+        let known = || discovery(path).map(|answer| (200, answer));
+        let (status, body) = answers.get(path).cloned().or_else(known).unwrap_or(not_found);
         let body = body.to_string();
         let head =
             format!("HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -71,16 +120,6 @@ fn list(kind: &str, api_version: &str, items: Value) -> (u16, Value) {
     (200, json!({"kind": format!("{kind}List"), "apiVersion": api_version, "metadata": {}, "items": items}))
 }
 
-fn version() -> (&'static str, (u16, Value)) {
-    (
-        "/version",
-        (
-            200,
-            json!({"major": "1", "minor": "35", "gitVersion": "v1.35.0", "gitCommit": "", "gitTreeState": "", "buildDate": "", "goVersion": "", "compiler": "", "platform": ""}),
-        ),
-    )
-}
-
 fn admin() -> Value {
     json!({
         "metadata": {"name": "flyteadmin", "namespace": "flyte", "uid": "1"},
@@ -90,8 +129,7 @@ fn admin() -> Value {
 
 #[test]
 fn the_objects_of_a_cluster_are_checked_and_nothing_is_changed() {
-    let answers =
-        Answers::from([version(), ("/apis/apps/v1/deployments", list("Deployment", "apps/v1", json!([admin()])))]);
+    let answers = Answers::from([("/apis/apps/v1/deployments", list("Deployment", "apps/v1", json!([admin()])))]);
     let (run, asked) = check(answers, &["--context", "test"]);
     assert_eq!(Some(1), run.code, "{}{}", run.out, run.err);
     assert!(run.out.starts_with("Deployment flyte/flyteadmin  context test:1\n"), "{}", run.out);
@@ -103,7 +141,7 @@ fn the_objects_of_a_cluster_are_checked_and_nothing_is_changed() {
 #[test]
 fn objects_of_some_namespaces_are_asked_for_there() {
     let path = "/apis/apps/v1/namespaces/flyte/deployments";
-    let answers = Answers::from([version(), (path, list("Deployment", "apps/v1", json!([admin()])))]);
+    let answers = Answers::from([(path, list("Deployment", "apps/v1", json!([admin()])))]);
     let (run, asked) = check(answers, &["--context", "test", "--namespaces", "flyte"]);
     assert_eq!(Some(1), run.code, "{}{}", run.out, run.err);
     assert!(
@@ -127,7 +165,6 @@ fn only_secrets_that_a_route_names_are_read() {
         "data": {"tls.crt": "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUIKLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo=", "tls.key": "TUFSS0VS"}
     });
     let answers = Answers::from([
-        version(),
         ("/apis/apps/v1/deployments", list("Deployment", "apps/v1", json!([admin()]))),
         ("/apis/networking.k8s.io/v1/ingresses", list("Ingress", "networking.k8s.io/v1", json!([ingress]))),
         ("/api/v1/secrets", (200, names)),
@@ -146,7 +183,6 @@ fn what_may_not_be_listed_is_not_called_good() {
     let mut good = admin();
     good["spec"]["template"]["spec"]["containers"][0]["securityContext"]["runAsUser"] = json!(1001);
     let answers = Answers::from([
-        version(),
         ("/apis/apps/v1/deployments", list("Deployment", "apps/v1", json!([good]))),
         ("/api/v1/configmaps", (403, forbidden)),
     ]);
@@ -164,7 +200,59 @@ fn a_cluster_that_cannot_be_reached_is_an_error() {
     let (unknown, _) = check(Answers::new(), &["--context", "other"]);
     assert_eq!((Some(2), ""), (unknown.code, &*unknown.out));
     assert!(unknown.err.starts_with("error: context other: "), "{}", unknown.err);
-    let (broken, _) = check(Answers::new(), &["--context", "test"]);
+    let (broken, _) = check(Answers::from([("/apis", (500, json!({})))]), &["--context", "test"]);
     assert_eq!((Some(2), ""), (broken.code, &*broken.out));
     assert!(broken.err.starts_with("error: context test: ") && !broken.err.contains("TOKEN"), "{}", broken.err);
+}
+
+#[test]
+fn kinds_in_other_versions_are_read_too() {
+    let (run, asked) = check(Answers::new(), &["--context", "test", "--policy", "flyte2-exposure"]);
+    for path in ["v1alpha2/tlsroutes", "v1beta1/httproutes"] {
+        let path = format!("GET /apis/gateway.networking.k8s.io/{path}?");
+        assert!(asked.iter().any(|request| request.starts_with(&path)), "{path}: {asked:?}");
+    }
+    assert_eq!(Some(2), run.code, "{}", run.out);
+}
+
+#[test]
+fn an_answer_that_is_no_list_is_not_called_good() {
+    let (run, _) =
+        check(Answers::from([("/api/v1/services", (200, json!({"kind": "Service"})))]), &["--context", "test"]);
+    assert!(run.out.contains("could not list /api/v1/services: the answer is not a list\n"), "{}", run.out);
+    let (gone, _) = check(
+        Answers::from([(
+            "/api/v1/services",
+            (
+                404,
+                json!({"kind": "Status", "status": "Failure", "code": 404, "message": "not found", "reason": "NotFound"}),
+            ),
+        )]),
+        &["--context", "test"],
+    );
+    assert!(gone.out.contains("could not list /api/v1/services: not found\n"), "{}", gone.out);
+}
+
+#[test]
+fn a_namespace_cannot_change_what_is_asked_for() {
+    let (run, asked) = check(Answers::new(), &["--context", "test", "--namespaces", "flyte/secrets?x="]);
+    assert_eq!((Some(2), true), (run.code, asked.is_empty()), "{asked:?}");
+    assert!(run.err.contains("a namespace has lower-case letters, digits and -"), "{}", run.err);
+}
+
+#[test]
+fn a_secret_in_another_namespace_is_read_where_a_route_names_it() {
+    let args = json!(["/nginx-ingress-controller", "--default-ssl-certificate=ingress/wildcard", "--other=a/b"]);
+    let nginx = json!({
+        "metadata": {"name": "nginx", "namespace": "flyte"},
+        "spec": {"template": {"spec": {"containers": [{"name": "controller", "args": args}]}}}
+    });
+    let answers =
+        Answers::from([("/apis/apps/v1/namespaces/flyte/deployments", list("Deployment", "apps/v1", json!([nginx])))]);
+    let (_, asked) = check(answers, &["--context", "test", "--namespaces", "flyte"]);
+    let read: Vec<&String> = asked.iter().filter(|request| request.contains("/secrets/")).collect();
+    assert_eq!(
+        ["GET /api/v1/namespaces/ingress/secrets/wildcard"],
+        *read.iter().map(|path| path.trim_end_matches('?')).collect::<Vec<_>>()
+    );
 }
