@@ -11,13 +11,17 @@ use crate::files::quote_for_diff;
 ///
 /// # Errors
 ///
-/// Lines around the changes hold a Secret, or a URL with a user and a password, which nobody is to read in a log.
+/// Lines around the changes hold a Secret or a password, which nobody is to read in a log.
 pub fn diff(fixed: &Fixed, file: &Path) -> Result<String, String> {
     // As `patch` and git have lines; the library ends them at other characters too.
     let [old, new] = [&fixed.before, &fixed.text].map(|text| text.split_inclusive('\n').collect::<Vec<_>>());
     let diff = TextDiff::configure().newline_terminated(true).diff_slices(&old, &new);
-    let is_private =
-        |line: usize| fixed.is_secret(line) || old.get(line).is_some_and(|line| around_user(line).is_some());
+    let is_private = |line: usize| {
+        let own = old.get(line).copied().unwrap_or_default();
+        let above = line.checked_sub(1).and_then(|line| old.get(line)).copied().unwrap_or_default();
+        let below = old.get(line + 1).copied().unwrap_or_default();
+        fixed.is_secret(line) || around_user(own).is_some() || is_password(own) || is_variable(own, [above, below])
+    };
     let shows_private = |context: &usize| {
         let hunks = diff.grouped_ops(*context);
         hunks.iter().flatten().flat_map(DiffOp::old_range).any(&is_private)
@@ -26,9 +30,38 @@ pub fn diff(fixed: &Fixed, file: &Path) -> Result<String, String> {
     let context = [3, 2, 1]
         .into_iter()
         .find(|context| !shows_private(context))
-        .ok_or("the diff would show lines of a Secret, or a URL with a password; use --write to change the file")?;
+        .ok_or("the diff would show a password or lines of a Secret; use --write to change the file")?;
     let [before, after] = ["a", "b"].map(|side| quote_for_diff(side, file));
     Ok(diff.unified_diff().context_radius(context).header(&before, &after).to_string())
+}
+
+/// A line's key and its value, where it has both.
+fn entry(line: &str) -> Option<(&str, &str)> {
+    let (key, value) = line.trim_start_matches([' ', '\t', '-']).split_once(':')?;
+    let bare = |text: &'_ str| text.trim().trim_matches(['"', '\'']).len();
+    (bare(key) > 0 && bare(value) > 0).then(|| (key.trim_matches(['"', '\'']), value.trim()))
+}
+
+/// Whether something with this name is a password or a token.
+fn is_secret_name(name: &str) -> bool {
+    const ENDS: [&str; 8] =
+        ["password", "passwd", "passphrase", "secret", "token", "apikey", "accesskey", "privatekey"];
+    let name = name.trim_matches(['"', '\'']).to_lowercase().replace(['_', '-', '.'], "");
+    ENDS.iter().any(|end| name.ends_with(end)) || name.ends_with("secretkey") || name.ends_with("secretaccesskey")
+}
+
+/// Whether a line sets a password: `clientSecret: hunter2`.
+fn is_password(line: &str) -> bool {
+    let is_value = |value: &str| {
+        !matches!(value, "true" | "false" | "null" | "~") && !value.starts_with(['{', '[', '|', '>', '#'])
+    };
+    entry(line).is_some_and(|(key, value)| is_secret_name(key) && is_value(value))
+}
+
+/// Whether a line is the value of a variable that is a password, by the lines beside it.
+fn is_variable(line: &str, beside: [&str; 2]) -> bool {
+    let names = |line: &str| entry(line).is_some_and(|(key, name)| key == "name" && is_secret_name(name));
+    entry(line).is_some_and(|(key, _)| key == "value") && beside.into_iter().any(names)
 }
 
 #[cfg(test)]
@@ -77,6 +110,9 @@ mod tests {
                 "kind: List\napiVersion: v1\nitems:\n- {kind: Secret, apiVersion: v1, stringData: {a: MARKER}}\n- {kind: Pod, apiVersion: v1, spec: {a: 1}}\n".to_owned(),
                 false,
             ),
+            ("a password in a text", pod.replace("{a: 1}", "\n  x: 1\n  clientSecret: MARKER"), false),
+            ("a variable", pod.replace("{a: 1}", "\n  env:\n  - name: DB_PASSWORD\n    value: MARKER"), false),
+            ("a variable's name alone", pod.replace("{a: 1}", "\n  automountServiceAccountToken: false\n  env:\n  - name: DB_PASSWORD\n    valueFrom: {}"), true),
             ("a URL some lines away", url.to_owned(), true),
             ("a URL on the next line", url.replace("  c: 1\n  d: 1\n", ""), false),
         ] {

@@ -1,6 +1,7 @@
 //! The files to check: those that somebody names, those in directories, and standard input.
 
 use std::{
+    collections::BTreeSet,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -21,6 +22,10 @@ pub struct Inputs {
     pub files: Vec<Input>,
     /// The paths that cannot be read, and why.
     unread: Vec<(String, String)>,
+    /// Where the files really are.
+    places: BTreeSet<PathBuf>,
+    /// How many files were found, those among them that were found before.
+    found: usize,
 }
 
 /// A file to check, or standard input.
@@ -57,10 +62,10 @@ impl Inputs {
 
     fn add(&mut self, named: &Path, excluded: &[PathBuf]) {
         if !named.is_dir() {
-            self.files.push(Input { named: named.to_owned(), path: named.to_owned() });
+            self.add_file(Input { named: named.to_owned(), path: named.to_owned() });
             return;
         }
-        let before = self.files.len() + self.unread.len();
+        let before = self.found + self.unread.len();
         let mut entries = WalkDir::new(named).follow_links(true).sort_by_file_name().into_iter();
         while let Some(entry) = entries.next() {
             let entry = match entry {
@@ -82,11 +87,19 @@ impl Inputs {
                     entries.skip_current_dir();
                 }
             } else if entry.file_type().is_file() && is_manifest(entry.path()) {
-                self.files.push(Input { named: named.to_owned(), path: entry.into_path() });
+                self.add_file(Input { named: named.to_owned(), path: entry.into_path() });
             }
         }
-        if self.files.len() + self.unread.len() == before {
+        if self.found + self.unread.len() == before {
             self.unread.push((name(named), "it contains no .yaml, .yml or .json file to check".to_owned()));
+        }
+    }
+
+    /// Adds a file. One that is named twice, or by a link, is the same.
+    fn add_file(&mut self, input: Input) {
+        self.found += 1;
+        if input.place().map_or(true, |place| self.places.insert(place.path)) {
+            self.files.push(input);
         }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     edit::{Change, changed, mended},
     manifest::{self, Object},
-    report::{Judged, Place},
+    report::{Finding, Judged, Place},
     yaml::{self, Document, Step},
 };
 
@@ -76,6 +76,11 @@ impl Fixed {
         self.objects.len()
     }
 
+    /// Leaves an object as it is, and says why.
+    pub fn leave(&mut self, place: &Place, reason: String) {
+        self.left.push(Left::of(place, reason));
+    }
+
     /// Makes the changes that an object's violations propose, and puts in what policies fill in. Says whether something changed.
     pub fn improve<'j>(&mut self, judged: impl Iterator<Item = &'j Judged>, filled: &[(Object, Value)]) -> bool {
         let before = self.text.clone();
@@ -139,6 +144,27 @@ impl Fixed {
     pub fn is_secret(&self, line: usize) -> bool {
         self.secret.iter().any(|document| document.contains(&line))
     }
+}
+
+/// Whether what policies fill in is wanted for an object, by what is found in it `without` that and `with` it. It is not where all that it
+/// would fix is ignored, or of rules that are off.
+///
+/// # Errors
+///
+/// It would fix what is ignored, and other violations too.
+pub fn is_fill_wanted(without: &Judged, with: &Judged) -> Result<bool, String> {
+    fn omitted(judged: &Judged) -> impl Iterator<Item = &Finding> {
+        judged.ignored.iter().map(|ignored| &ignored.finding).chain(&judged.off)
+    }
+    fn key(finding: &Finding) -> [&str; 3] {
+        [&finding.policy, &finding.rule, &finding.path]
+    }
+    let is_fixed = |finding: &&Finding| !omitted(with).chain(&with.violations).any(|other| key(other) == key(finding));
+    let Some(omitted) = omitted(without).find(is_fixed) else { return Ok(true) };
+    if without.violations.iter().any(|finding| is_fixed(&finding)) {
+        return Err(format!("it would also fix {}/{}, which is ignored or off here", omitted.policy, omitted.rule));
+    }
+    Ok(false)
 }
 
 /// A document's text with some of its objects as they are wanted, but for those that are added to `left`.

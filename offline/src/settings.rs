@@ -184,6 +184,19 @@ impl Settings {
         Ok(self)
     }
 
+    /// The same without a setting of flyte-non-root's.
+    pub fn without(&self, setting: &str) -> Self {
+        let removed = |(name, settings): (&String, &String)| {
+            let mut all: Json = serde_json::from_str(settings).unwrap_or_default();
+            let own = if name == WHOLE { all.get_mut(NON_ROOT[0]) } else { Some(&mut all) };
+            if let Some(Json::Object(own)) = own.filter(|_| name == WHOLE || NON_ROOT.contains(&&**name)) {
+                own.remove(setting);
+            }
+            (name.clone(), all.to_string())
+        };
+        Self(self.0.iter().map(removed).collect())
+    }
+
     /// A policy's settings, as JSON.
     pub fn of(&self, policy: &str) -> &str {
         self.0.get(policy).map_or("{}", |settings| settings)

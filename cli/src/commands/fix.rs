@@ -56,9 +56,13 @@ pub fn run(arguments: FixArguments, line: &[OsString]) -> Result<ExitCode, Box<d
     let mut out = anstream::stderr().lock();
     let written = text::not_checked(&report, &mut out).and_then(|()| {
         unfixed.iter().try_for_each(|(file, Left { line, title, reason, .. })| {
-            writeln!(out, "not fixed  {}:{line}  {}\n    {}", visible(file), visible(title), printable(reason))
+            let title = if title.is_empty() { String::new() } else { format!("  {}", visible(title)) };
+            writeln!(out, "not fixed  {}:{line}{title}\n    {}", visible(file), printable(reason))
         })?;
-        match report.summary.violations {
+        // Those with edits are among the unfixed.
+        let violations = report.objects.iter().flat_map(|judged| &judged.violations);
+        let more: usize = report.objects.iter().map(|judged| judged.more_violations).sum();
+        match violations.filter(|violation| violation.edits.is_empty()).count() + more {
             0 => Ok(()),
             1 => writeln!(out, "1 violation needs a decision; flytewarden check shows it."),
             more => writeln!(out, "{more} violations need a decision; flytewarden check shows them."),
@@ -92,18 +96,17 @@ pub fn former(arguments: &CheckArguments, setup: Setup) -> Result<ExitCode, Box<
 
 /// Fixes manifests, and prints or writes them.
 fn fixed(setup: &Setup, inputs: &Inputs, target: Target) -> Result<Rest, Box<dyn Error>> {
-    let Fixes { files, report } = fix(&setup.check(), &setup.omissions, inputs);
+    let Fixes { files, report } = fix(&setup.check(), &setup.check_unfilled(), &setup.omissions, inputs);
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut unfixed = Vec::new();
-    let mut is_first = true;
+    let mut before: Option<&str> = None;
     for FixedFile { name, place, is_standard, fixed } in &files {
         let whole = |reason: String| Left { line: 1, document: 1, title: String::new(), reason };
         unfixed.extend(fixed.left.iter().map(|left| (name.clone(), left.clone())));
         if target == Target::Stdout || target == Target::Files && *is_standard {
-            let between = if is_first || fixed.text.starts_with("---") { "" } else { "---\n" };
-            let end = if fixed.text.ends_with('\n') { "" } else { "\n" };
-            is_first = false;
-            finish(write!(out, "{between}{}{end}", fixed.text))?;
+            let between = before.map(|before| between(before, &fixed.text)).unwrap_or_default();
+            before = Some(&fixed.text);
+            finish(write!(out, "{between}{}", fixed.text))?;
         } else if fixed.objects() > 0 {
             let done = place.as_ref().map_err(Clone::clone).and_then(|place| match target {
                 Target::Files => replace(&place.path, &fixed.before, &fixed.text).map(|()| String::new()),
@@ -121,6 +124,21 @@ fn fixed(setup: &Setup, inputs: &Inputs, target: Target) -> Result<Rest, Box<dyn
     }
     finish(out.flush())?;
     Ok(Rest { report, unfixed })
+}
+
+/// What keeps the documents of one text apart from those of the next.
+fn between(before: &str, after: &str) -> String {
+    let end = if before.ends_with('\n') { "" } else { "\n" };
+    let first = after.lines().find(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
+    let marker = match first {
+        // Directives come between the end of a document and the start of the next.
+        Some(line) if line.starts_with('%') => "...\n",
+        Some(line) if line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t'])) => {
+            ""
+        }
+        _ => "---\n",
+    };
+    format!("{end}{marker}")
 }
 
 /// A file's name in a diff, so that `git apply` and `patch -p1` find it from the working directory; outside of it, from the root.

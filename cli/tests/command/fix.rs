@@ -344,3 +344,55 @@ fn a_list_of_users_that_is_none_is_refused() {
     let problem = format!("error: image users {users}: line 1: must be a map; write a map from images to their USER\n");
     assert_eq!((Some(2), problem), (run.code, run.err));
 }
+
+#[test]
+fn every_violation_of_an_object_is_fixed_although_few_are_listed_at_a_time() {
+    let containers: String =
+        (0..130).map(|number| format!("  - name: c{number}\n    image: cr.flyte.org/flyteorg/flyteadmin:v1.16.8\n    securityContext: {{runAsUser: 0}}\n")).collect();
+    let pod = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: many}}\nspec:\n  containers:\n{containers}");
+    let run = run(&["fix", "--stdout", "-"], &pod);
+    assert_eq!((Some(0), ""), (run.code, &*run.err));
+    assert!(!run.out.contains("runAsUser: 0"), "{}", run.out);
+}
+
+#[test]
+fn what_is_ignored_off_or_elsewhere_is_not_filled_in() {
+    const RULE: &str = "flyte-non-root/not-proven-non-root";
+    let flyte = CONSOLE.replace("name: flyteconsole # the web page", "{name: flyteconsole, namespace: flyte}");
+    let flyte = flyte.replace("metadata:\n  {", "metadata: {");
+    let ignored =
+        flyte.replace("namespace: flyte", &format!("annotations: {{flytewarden.io/ignore: \"{RULE}: tried\"}}"));
+    for (arguments, input) in [
+        (&[][..], &ignored),
+        (&["--skip", RULE], &flyte),
+        (&["--rule", "flyte-non-root/runs-as-root"], &flyte),
+        (
+            &["--namespaces", "other"],
+            &format!("{flyte}---\n{GOOD}").replace("name: good", "name: good, namespace: other"),
+        ),
+    ] {
+        let run = run(&[&["fix", "--fill"], arguments, &["-"]].concat(), input);
+        assert_eq!((Some(0), "", ""), (run.code, &*run.out, &*run.err), "{arguments:?} {input}");
+    }
+    let other = "      - name: sync # flytewarden:ignore flyte-non-root/not-proven-non-root: tried\n        image: cr.flyte.org/flyteorg/flytecopilot:v1\n";
+    let mixed = run(&["fix", "--fill", "-"], &format!("{flyte}{other}"));
+    assert_eq!((Some(2), ""), (mixed.code, &*mixed.out), "{}", mixed.err);
+    assert!(
+        mixed.err.contains("it would also fix flyte-non-root/not-proven-non-root, which is ignored"),
+        "{}",
+        mixed.err
+    );
+}
+
+#[test]
+fn manifests_of_several_files_stay_apart_on_standard_output() {
+    let folder = folder(&[
+        ("1.yaml", GOOD.as_bytes()),
+        ("2.yaml", format!("%YAML 1.1\n---\n{GOOD}").as_bytes()),
+        ("3.yaml", format!("# comment\n--- # start\n{GOOD}").trim_end().as_bytes()),
+        ("4.yaml", format!("---x: 1\n{GOOD}").as_bytes()),
+    ]);
+    let run = run(&["fix", "--stdout", folder.path().to_str().unwrap()], "");
+    let expected = format!("{GOOD}...\n%YAML 1.1\n---\n{GOOD}# comment\n--- # start\n{GOOD}---\n---x: 1\n{GOOD}");
+    assert_eq!(expected, run.out);
+}

@@ -158,7 +158,7 @@ fn no_user_info_of_a_url_is_shown() {
             all.push(manifests.replace("namespace: flyte", &namespace));
         }
     }
-    assert_hidden(&all, "the diff would show lines of a Secret, or a URL with a password; use --write");
+    assert_hidden(&all, "the diff would show a password or lines of a Secret; use --write");
 }
 
 #[test]
