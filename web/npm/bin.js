@@ -63,8 +63,10 @@ async function run() {
   if (command !== "check") throw new Error(`unknown command ${command ?? ""}; use flytewarden check`);
   if (paths.length === 0) throw new Error("name files, or - for standard input");
   if (!FORMATS.includes(values.format)) throw new Error(`--format: use one of ${FORMATS.join(", ")}`);
+  if (!Object.hasOwn(FAILURES, values["fail-on"])) {
+    throw new Error(`--fail-on: use one of ${Object.keys(FAILURES).join(", ")}`);
+  }
   const failures = FAILURES[values["fail-on"]];
-  if (!failures) throw new Error(`--fail-on: use one of ${Object.keys(FAILURES).join(", ")}`);
 
   const manifests = paths.map((path) => ({ name: path === "-" ? "<stdin>" : path, text: read(path) }));
   const settings = values.settings === undefined ? {} : read(values.settings);

@@ -3,6 +3,19 @@ import { byId } from "./dom.js";
 const KEY = "flytewarden-manifests";
 
 /**
+ * What the tab's storage answers; null where the browser keeps nothing, or not so much.
+ *
+ * @param {(storage: Storage) => string | null} use
+ */
+function stored(use) {
+  try {
+    return use(sessionStorage);
+  } catch {
+    return null;
+  }
+}
+
+/**
  * Keeps the manifests in this tab if the person wants that, and otherwise asks before they are lost. They never leave the browser.
  *
  * @param {() => string} text the current text
@@ -11,17 +24,13 @@ const KEY = "flytewarden-manifests";
  */
 export function keeping(text, isOwn) {
   const box = /** @type {HTMLInputElement} */ (byId("keep"));
-  const kept = sessionStorage.getItem(KEY);
+  const kept = stored((storage) => storage.getItem(KEY));
   box.checked = kept !== null;
   const changed = () => {
-    try {
-      if (box.checked) sessionStorage.setItem(KEY, text());
-      else sessionStorage.removeItem(KEY);
-    } catch {
-      // There is more text than the browser keeps.
-      sessionStorage.removeItem(KEY);
-      box.checked = false;
+    if (box.checked) {
+      box.checked = stored((storage) => (storage.setItem(KEY, text()), "kept")) !== null;
     }
+    if (!box.checked) stored((storage) => (storage.removeItem(KEY), null));
   };
   box.addEventListener("change", changed);
   addEventListener("beforeunload", (event) => {

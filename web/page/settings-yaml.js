@@ -40,7 +40,8 @@ export function readFile(text) {
   let byPolicy = settings ?? content;
   if (kind === "ClusterAdmissionPolicy" || kind === "AdmissionPolicy") {
     const { module = "", settings: own = {} } = /** @type {{ module?: string, settings?: unknown }} */ (spec ?? {});
-    const name = /([^/:@]+)(?:\.wasm)?(?:[:@][^/]*)?$/.exec(module)?.[1]?.replace(/-image-user$/, "") ?? "";
+    const last = /[^/]*$/.exec(module)?.[0].replace(/[:@].*$/, "") ?? "";
+    const name = last.replace(/\.wasm$/, "").replace(/-image-user$/, "");
     byPolicy = name === "flytewarden" ? own : { [name]: own };
   }
   if (!isMap(byPolicy) || !Object.values(byPolicy).every(isMap)) {

@@ -87,7 +87,7 @@ export function summaryOf({ summary, objects, sentences: requirements, outOfScop
     const are = summary.outOfScope === 1 ? "is" : "are";
     sentences.push(`${count(summary.outOfScope, "other object")} ${are} not covered by any policy (${named.join(", ")}).`);
   }
-  if (askedFor.length > 0) sentences.push("Related objects were looked up in these manifests; no cluster was contacted.");
+  if (askedFor.length > 0) sentences.push("Related objects were looked up only among the objects given here.");
   const [headline = "", ...rest] = sentences;
   return { headline, rest };
 }

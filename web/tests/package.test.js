@@ -72,6 +72,7 @@ test("npx flytewarden takes standard input, settings and a level, and says what 
     [["fix", "-"], "unknown command fix; use flytewarden check"],
     [["check", "--format", "yaml", "-"], "--format: use one of "],
     [["check", "--fail-on", "huge", "-"], "--fail-on: use one of "],
+    [["check", "--fail-on", "constructor", "-"], "--fail-on: use one of "],
     [["check", "absent.yaml"], "ENOENT"],
     [["check", "--nonsense", "-"], "Unknown option '--nonsense'"],
     [["check", "--settings", "examples/before.yaml", "-"], "settings: line 75: settings must be one document"],

@@ -67,8 +67,10 @@ test.describe("the page", () => {
     await open("settings.yaml", "flyte-non-root: {level: restricted}\n");
     await expect(page.locator("#in-force")).toContainText("flyte-non-root.level");
     const module = "registry://ghcr.io/flytewarden/policies/flyte-non-root-image-user:v0.1.0";
-    await open("policy.yaml", `kind: ClusterAdmissionPolicy\nspec: {module: "${module}", settings: {groups: nonZero}}\n`);
-    await expect(page.locator("#in-force")).toContainText("flyte-non-root.groups");
+    for (const [setting, name] of [["groups: nonZero", module], ["imageUser: check", "file:///x/flyte-non-root.wasm"]]) {
+      await open("policy.yaml", `kind: ClusterAdmissionPolicy\nspec: {module: "${name}", settings: {${setting}}}\n`);
+      await expect(page.locator("#in-force")).toContainText(`flyte-non-root.${setting.split(":")[0]}`);
+    }
     await open("flytewarden.yaml", "fail-on: high\nsettings: {flyte-admin-cors: {allowHttp: []}}\n");
     await expect(page.locator("#in-force")).toContainText("flyte-admin-cors.allowHttp");
     await open("other.yaml", "- a\n");
