@@ -114,11 +114,11 @@ pub struct Scope {
     pub insecure: bool,
 
     /// The namespace of objects that do not set one.
-    #[arg(long, short, default_value = "default")]
+    #[arg(long, short, default_value = "default", value_parser = namespace)]
     pub namespace: String,
 
     /// The namespaces to report on, or `all`. The default is every namespace that contains a Flyte component.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = namespace)]
     pub namespaces: Vec<String>,
 }
 
@@ -300,6 +300,15 @@ pub const ALL: &str = "all";
 fn output(text: &str) -> Result<(Format, PathBuf), String> {
     let (format, file) = text.split_once('=').ok_or("it must be FORMAT=FILE")?;
     Ok((Format::from_str(format, false)?, PathBuf::from(file)))
+}
+
+/// Reads the name of a namespace, which Kubernetes takes as a label of DNS (RFC 1123).
+fn namespace(name: &str) -> Result<String, String> {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if (1..=63).contains(&name.len()) && name.bytes().all(is_plain) && !name.starts_with('-') && !name.ends_with('-') {
+        return Ok(name.to_owned());
+    }
+    Err("a namespace has lower-case letters, digits and -, and at most 63 of them".to_owned())
 }
 
 /// Reads the name of a sentence, or `all`.

@@ -132,7 +132,8 @@ impl Config {
             argument
                 .is_some_and(|argument| typed.iter().chain(&excluded).all(|other| other.get_id() != argument.get_id()))
         };
-        let at = line.iter().position(|word| word == name).map_or(line.len(), |at| at + 1);
+        // The first word is the command's own name, which can be that of a subcommand.
+        let at = line.iter().skip(1).position(|word| word == name).map_or(line.len(), |at| at + 2);
         let mut whole = line.to_vec();
         let added = self.options.iter().filter(takes).flat_map(|given| given.arguments.clone());
         whole.splice(at..at, added.collect::<Vec<_>>());

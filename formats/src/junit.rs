@@ -54,12 +54,15 @@ fn policies(judged: &Judged) -> IndexSet<&str> {
 fn case(judged: &Judged, policy: &str) -> TestCase {
     let of_policy = |finding: &&Finding| finding.policy == policy;
     let violations: Vec<&Finding> = judged.violations.iter().filter(of_policy).collect();
-    let status = if violations.is_empty() {
+    // Whose the violations are that were only counted is not known.
+    let is_only_counted = judged.violations.is_empty() && judged.more_violations > 0;
+    let status = if violations.is_empty() && !is_only_counted {
         TestCaseStatus::success()
     } else {
         let rules: IndexSet<&str> = violations.iter().map(|violation| &*violation.rule).collect();
         let rules: Vec<&str> = rules.into_iter().collect();
-        let text = lines(violations.iter().copied(), judged.more_violations);
+        let more = judged.unlisted().map(|more| format!("and {more}"));
+        let text = lines(violations.iter().copied(), more);
         let mut status = non_success(NonSuccessKind::Failure, &rules.join(", "), &text);
         if let Some(worst) =
             Severity::VIOLATIONS.into_iter().find(|own| violations.iter().any(|found| found.severity == Some(*own)))
@@ -72,7 +75,10 @@ fn case(judged: &Judged, policy: &str) -> TestCase {
     let name = format!("{} in {}", judged.place.title(), visible(&judged.place.file));
     let mut case = TestCase::new(name, status);
     case.set_classname(policy);
-    let notices = lines(judged.notices.iter().filter(of_policy), judged.more_notices);
+    let notices: Vec<&Finding> = judged.notices.iter().filter(of_policy).collect();
+    let more = (judged.more_notices > 0 && !notices.is_empty())
+        .then(|| format!("and {} more in this object", judged.more_notices));
+    let notices = lines(notices.into_iter(), more);
     if !notices.is_empty() {
         case.set_system_out(notices);
     }
@@ -117,12 +123,8 @@ fn non_success(kind: NonSuccessKind, message: &str, text: &str) -> TestCaseStatu
 }
 
 /// Findings, a line each. What the policies counted and did not spell out is of the object, not of one of them.
-fn lines<'f>(findings: impl Iterator<Item = &'f Finding>, more: usize) -> String {
-    let mut lines: Vec<String> = findings.map(line).collect();
-    if more > 0 && !lines.is_empty() {
-        lines.push(format!("and {more} more in this object"));
-    }
-    lines.join("\n")
+fn lines<'f>(findings: impl Iterator<Item = &'f Finding>, more: Option<String>) -> String {
+    findings.map(line).chain(more).collect::<Vec<_>>().join("\n")
 }
 
 fn line(finding: &Finding) -> String {

@@ -4,5 +4,6 @@
 
 pub mod junit;
 pub mod markdown;
+mod remarks;
 pub mod sarif;
 pub mod text;

@@ -11,7 +11,10 @@ use flytewarden_offline::{
     shown::visible,
 };
 
-use crate::text::in_values;
+use crate::{
+    remarks::{Remark, remarks, skipped_objects},
+    text::in_values,
+};
 
 /// Writes the report: a line that sums up, what could not be checked, the objects with findings, and the requirements.
 pub fn markdown(report: &Report) -> String {
@@ -25,6 +28,7 @@ fn write(report: &Report, out: &mut String) -> fmt::Result {
     let counts = &report.summary;
     let violations = match counts.violations {
         0 if counts.unjudged > 0 || counts.judged == 0 => "not checked completely".to_owned(),
+        0 if !report.rules_off.is_empty() => "no violations of the rules that are on".to_owned(),
         0 => "no violations".to_owned(),
         1 => "1 violation".to_owned(),
         several => format!("{several} violations"),
@@ -35,6 +39,14 @@ fn write(report: &Report, out: &mut String) -> fmt::Result {
         "Objects checked: {}. High: {}, medium: {}, low: {}, notices: {}, ignored: {}, not checked: {}.\n",
         counts.judged, counts.high, counts.medium, counts.low, counts.notices, counts.ignored, counts.unjudged
     )?;
+    let mut remarks = remarks(report);
+    remarks.extend(skipped_objects(report).into_iter().map(|text| Remark { text, is_warning: false }));
+    for Remark { text, is_warning } in &remarks {
+        writeln!(out, "- {}{}", if *is_warning { "⚠️ " } else { "" }, escaped(text))?;
+    }
+    if !remarks.is_empty() {
+        writeln!(out)?;
+    }
     for Unjudged { file, line, object, path, reason, .. } in &report.unjudged {
         let line = line.map(|line| format!(":{line}")).unwrap_or_default();
         let object = object.as_ref().map(|object| format!(" {}", escaped(object))).unwrap_or_default();
@@ -111,19 +123,31 @@ fn escaped(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
     let is_paired = parts.len() % 2 == 1;
     let mut out = String::with_capacity(text.len());
+    // What begins a list or a quotation at the start of a line.
+    let number = text.trim_start_matches(|character: char| character.is_ascii_digit());
+    let mut begins_block =
+        text.starts_with(['>', '-', '+', '=']) || number.len() < text.len() && number.starts_with(['.', ')']);
     for (index, part) in parts.iter().enumerate() {
         if is_paired && index % 2 == 1 && !part.is_empty() {
             out += &code(part);
             continue;
         }
-        if index > 0 && (!is_paired || part.is_empty() && index % 2 == 1) {
+        if is_paired && index % 2 == 1 {
+            out += "\\`\\`";
+        } else if !is_paired && index > 0 {
             out += "\\`";
         }
-        for character in part.chars() {
+        for (place, character) in part.char_indices() {
             match character {
                 '<' => out += "&lt;",
                 '&' => out += "&amp;",
-                '\\' | '*' | '_' | '[' | ']' | '|' | '~' | '!' | '#' | '@' => out.extend(['\\', character]),
+                '\\' | '*' | '_' | '[' | ']' | '|' | '~' | '!' => out.extend(['\\', character]),
+                // A backslash does not keep GitHub from telling a person, or from linking an issue.
+                '#' | '@' => out.extend(["\\", part.get(place..=place).unwrap_or_default(), "<!-- -->"]),
+                '>' | '-' | '+' | '=' | '.' | ')' if begins_block => {
+                    out.extend(['\\', character]);
+                    begins_block = false;
+                }
                 _ => out.push(character),
             }
         }
@@ -142,7 +166,13 @@ mod tests {
             ("set allowedOrigins: [https://<domain>]", "set allowedOrigins: \\[https://&lt;domain>\\]"),
             ("![x](https://evil.example) <img>", "\\!\\[x\\](https://evil.example) &lt;img>"),
             ("one ` alone", "one \\` alone"),
+            ("two `` and ``", "two \\`\\` and \\`\\`"),
             ("a\nb", "a b"),
+            ("@team fixes #1", "\\@<!-- -->team fixes \\#<!-- -->1"),
+            ("> quoted", "\\> quoted"),
+            ("- an item", "\\- an item"),
+            ("12) an item", "12\\) an item"),
+            ("12 items - no list", "12 items - no list"),
         ] {
             assert_eq!(expected, escaped(text), "{text}");
         }

@@ -9,13 +9,14 @@ use anstyle::{AnsiColor, Style};
 use flytewarden::rule::Severity;
 use flytewarden_offline::{
     charts::ChartValue,
-    ignored::{Ignored, Stale},
-    report::{Finding, GivenSettings, Judged, Related, Report, Unjudged},
+    ignored::Ignored,
+    report::{Finding, Judged, Related, Report, Unjudged},
     sentences::{Shown, State},
     shown::{around_user, is_visible, visible},
 };
-
 use textwrap::{Options, WordSeparator, WordSplitter};
+
+use crate::remarks::{Remark, count, remarks, skipped_objects};
 
 const TITLE: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -30,7 +31,7 @@ const MEND: Style = AnsiColor::Green.on_default();
 /// `out` cannot be written to.
 pub fn text(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     for judged in &report.objects {
-        if !judged.violations.is_empty() || !judged.notices.is_empty() || !judged.ignored.is_empty() {
+        if judged.is_refused() || !judged.notices.is_empty() || !judged.ignored.is_empty() {
             title(judged, out)?;
             violations_of(judged, out)?;
             notices(judged, out)?;
@@ -53,7 +54,7 @@ pub fn text(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> 
 ///
 /// `out` cannot be written to.
 pub fn violations(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
-    for judged in report.objects.iter().filter(|judged| !judged.violations.is_empty()) {
+    for judged in report.objects.iter().filter(|judged| judged.is_refused()) {
         title(judged, out)?;
         violations_of(judged, out)?;
         writeln!(out)?;
@@ -107,9 +108,9 @@ fn violations_of(judged: &Judged, out: &mut (impl Write + ?Sized)) -> io::Result
     for violation in &judged.violations {
         finding(violation, "✗", BAD, out)?;
     }
-    match judged.more_violations {
-        0 => Ok(()),
-        more => writeln!(out, "  {BAD}✗{BAD:#} and {more} more"),
+    match judged.unlisted() {
+        None => Ok(()),
+        Some(more) => writeln!(out, "  {BAD}✗{BAD:#} and {more}"),
     }
 }
 
@@ -191,6 +192,7 @@ fn summary(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     write!(out, "{} checked", count(counts.judged, "object"))?;
     match counts.violations {
         0 if counts.judged == 0 => {}
+        0 if !report.rules_off.is_empty() => write!(out, ": {MEND}no violation of the rules that are on{MEND:#}")?,
         0 => write!(out, ": {MEND}no violation{MEND:#}")?,
         violations => {
             write!(out, ": {BAD}{} in {}{BAD:#}", count(violations, "violation"), count(counts.refused, "object"))?;
@@ -206,73 +208,13 @@ fn summary(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     if counts.unjudged > 0 {
         write!(out, " {BAD}{} could not be checked.{BAD:#}", counts.unjudged)?;
     }
-    if counts.out_of_scope > 0 {
-        let mut kinds: Vec<_> = report.out_of_scope.iter().collect();
-        kinds.sort_by_key(|(_, number)| std::cmp::Reverse(**number));
-        let named: Vec<String> =
-            kinds.iter().take(4).map(|(kind, number)| format!("{number} {}", printable(kind))).collect();
-        let others = if kinds.len() > named.len() { ", ..." } else { "" };
-        write!(
-            out,
-            " {DIM}{} not covered by any policy ({}{others}).{DIM:#}",
-            are(counts.out_of_scope, "other object"),
-            named.join(", ")
-        )?;
-    }
-    if !report.other_namespaces.is_empty() {
-        let others: usize = report.other_namespaces.values().sum();
-        let names: Vec<String> = report.other_namespaces.keys().take(4).map(|name| printable(name)).collect();
-        let more = if report.other_namespaces.len() > names.len() { ", ..." } else { "" };
-        let what = count(others, "object");
-        write!(
-            out,
-            " {DIM}{what} in other namespaces skipped ({}{more}); use --namespaces all to check them.{DIM:#}",
-            names.join(", ")
-        )?;
-    }
-    if report.made_by_others > 0 {
-        write!(out, " {DIM}Skipped {} whose owner is checked here.{DIM:#}", count(report.made_by_others, "object"))?;
+    for remark in skipped_objects(report) {
+        write!(out, " {DIM}{}{DIM:#}", printable(&remark))?;
     }
     writeln!(out)?;
-    if !report.rules_off.is_empty() {
-        let rules: Vec<String> =
-            report.rules_off.iter().map(|(rule, found)| format!("{} ({found})", printable(rule))).collect();
-        writeln!(out, "{WORTH_KNOWING}Not reported, since the rules are off: {}.{WORTH_KNOWING:#}", rules.join(", "))?;
-    }
-    if let Some(GivenSettings { from, names }) = report.settings.as_ref().filter(|given| !given.names.is_empty()) {
-        let names: Vec<String> = names.iter().map(|name| printable(name)).collect();
-        writeln!(out, "{DIM}Settings from {}: {}.{DIM:#}", visible(from), names.join(", "))?;
-    }
-    if let Some(file) = &report.configuration {
-        writeln!(out, "{DIM}Options from {}; flytewarden config prints them.{DIM:#}", visible(file))?;
-    }
-    for Stale { rule, place } in &report.stale {
-        writeln!(
-            out,
-            "{WORTH_KNOWING}{} ignores {rule}, which is not found there any more; remove it.{WORTH_KNOWING:#}",
-            printable(place)
-        )?;
-    }
-    if !report.skipped.is_empty() {
-        let names: Vec<String> = report.skipped.iter().take(4).map(|file| visible(file)).collect();
-        let more = if report.skipped.len() > names.len() { ", ..." } else { "" };
-        let what = count(report.skipped.len(), "file");
-        writeln!(out, "{DIM}Skipped {what} without a Kubernetes object: {}{more}.{DIM:#}", names.join(", "))?;
-    }
-    if let [[one, other], ..] = &report.environments[..] {
-        writeln!(
-            out,
-            "{DIM}Checked as {} environments: {} differs in {}:{} and {}:{}.{DIM:#}",
-            report.environments.len() + 1,
-            printable(&one.object),
-            visible(&one.file),
-            one.line,
-            visible(&other.file),
-            other.line
-        )?;
-    }
-    if !report.asked_for.is_empty() {
-        writeln!(out, "{DIM}Related objects were looked up in these manifests; no cluster was contacted.{DIM:#}")?;
+    for Remark { text, is_warning } in remarks(report) {
+        let style = if is_warning { WORTH_KNOWING } else { DIM };
+        writeln!(out, "{style}{}{style:#}", printable(&text))?;
     }
     Ok(())
 }
@@ -308,14 +250,6 @@ pub fn without_user(text: &str) -> String {
         (None, Some((user, host))) if user.contains(':') => format!("...@{host}{digest}"),
         (None, _) => text.to_owned(),
     }
-}
-
-fn are(number: usize, what: &str) -> String {
-    format!("{} {}", count(number, what), if number == 1 { "is" } else { "are" })
-}
-
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// JSON with what cannot be seen as escapes, which mean the same to whoever reads it: a terminal may be what shows it.

@@ -28,8 +28,9 @@ pub struct ChartValue {
     pub since: Option<String>,
 }
 
-/// Finds the key for what a finding says to change. `label` is the object's `helm.sh/chart`: `flyte-core-v1.16.8`.
-pub(crate) fn value_of(place: &Place, label: Option<&str>, finding: &Finding) -> Option<ChartValue> {
+/// Finds the key for what a finding says to change. `label` is the object's `helm.sh/chart`: `flyte-core-v1.16.8`; `is_set` says whether
+/// the object has a value there.
+pub(crate) fn value_of(place: &Place, label: Option<&str>, finding: &Finding, is_set: bool) -> Option<ChartValue> {
     let source = place.source.as_deref()?;
     let (chart, _) = source.split_once('/')?;
     // A chart that was never released has a version that says nothing.
@@ -55,6 +56,8 @@ pub(crate) fn value_of(place: &Place, label: Option<&str>, finding: &Finding) ->
     };
     let key = match line.key {
         "-" => None,
+        // The chart's value for the pod does not reach a container that says otherwise.
+        pod if pod.starts_with('~') && is_set => return None,
         key => Some(match (key.strip_suffix('!'), key.strip_prefix('~')) {
             (Some(whole), _) => whole.to_owned(),
             (None, Some(pod)) => {
@@ -228,17 +231,23 @@ mod tests {
                 Some("common.ingress.tls.secretName"),
             ),
         ] {
-            let value = value_of(&place(source), Some(label), &finding).map(|value| value.key);
+            let value = value_of(&place(source), Some(label), &finding, false).map(|value| value.key);
             assert_eq!(Some(key.map(str::to_owned)), value, "{source} {label} {}", finding.path);
         }
-        let other = value_of(&place("other/templates/a.yaml"), None, &server("server"));
+        let other = value_of(&place("other/templates/a.yaml"), None, &server("server"), false);
         assert_eq!(None, other);
+    }
+
+    #[test]
+    fn the_key_for_the_pod_is_no_fix_for_a_container_that_sets_the_value_itself() {
+        let finding = finding("flyte-non-root", "spec.template.spec.containers[0]", "flyteconsole", None);
+        assert_eq!(None, value_of(&place("flyte-core/templates/console/deployment.yaml"), None, &finding, true));
     }
 
     #[test]
     fn a_key_of_an_unknown_version_says_since_when_it_is_there() {
         let finding = finding("flyte-non-root", "spec.template.spec.containers[0]", "flyteconsole", None);
-        let value = value_of(&place("flyte-core/templates/console/deployment.yaml"), None, &finding).unwrap();
+        let value = value_of(&place("flyte-core/templates/console/deployment.yaml"), None, &finding, false).unwrap();
         let key = "flyteconsole.securityContext.runAsUser".to_owned();
         assert_eq!(
             ChartValue { chart: "flyte-core".to_owned(), key: Some(key), since: Some("v1.11.0".to_owned()) },

@@ -18,7 +18,7 @@ use crate::{
     linked::Asked,
     manifest::{self, Object},
     metadata::Metadata,
-    report::{self, Answer, Namespaces, Report},
+    report::{self, Answer, Judged, Namespaces, Report},
     request::Request,
     sentences::Environment,
     settings::Settings,
@@ -281,23 +281,25 @@ impl<P: Policy> Run<'_, P> {
             self.report.environments = cluster.parted();
             self.report.relate(cluster, |name| self.host.files.iter().position(|(file, _)| file == name));
         }
+        if let Namespaces::Named(names) = namespaces {
+            let is_in = |judged: &Judged, name: &str| judged.place.namespace.as_deref().unwrap_or(namespace) == name;
+            let empty = names.iter().filter(|name| !self.report.objects.iter().any(|judged| is_in(judged, name)));
+            let others: Vec<&str> = self.report.other_namespaces.keys().map(String::as_str).collect();
+            let hint =
+                if others.is_empty() { String::new() } else { format!("; there are objects in {}", others.join(", ")) };
+            let reasons: Vec<String> =
+                empty.map(|name| format!("nothing to check in the namespace {name}{hint}")).collect();
+            for reason in reasons {
+                self.report.add_unread(&self.first, None, reason);
+            }
+        }
         let is_own = |policy: &P| report::is_own(policy.name());
-        let Report { unjudged, summary, other_namespaces, .. } = &self.report;
+        let Report { unjudged, summary, .. } = &self.report;
         let found = summary.violations + summary.ignored + self.report.rules_off.len();
         if unjudged.is_empty() && found == 0 && self.check.policies.iter().all(is_own) {
-            // A thousand other objects say nothing of Flyte, and neither does a namespace with none.
-            let reason = if summary.judged == 0 && !other_namespaces.is_empty() {
-                let others: Vec<&str> = other_namespaces.keys().map(String::as_str).collect();
-                Some(format!(
-                    "no objects in the namespaces that you asked for; there are objects in {}",
-                    others.join(", ")
-                ))
-            } else if !self.report.has_flyte() {
-                Some("no Flyte objects found in these manifests; nothing was checked".to_owned())
-            } else {
-                None
-            };
-            if let Some(reason) = reason {
+            // A thousand other objects say nothing of Flyte.
+            if !self.report.has_flyte() {
+                let reason = "no Flyte objects found in these manifests; nothing was checked".to_owned();
                 self.report.add_unread(&self.first, None, reason);
             }
         }

@@ -212,6 +212,14 @@ pub struct Place {
     pub name: String,
 }
 
+impl Place {
+    /// Whether the object at another place is the same one.
+    pub fn is_at(&self, other: &Self) -> bool {
+        let key = |place: &Self| (place.document, place.line, place.title());
+        self.file == other.file && key(self) == key(other)
+    }
+}
+
 /// A violation or a notice.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
@@ -426,7 +434,8 @@ impl AnnotatedEdit {
 }
 
 impl Place {
-    pub(crate) fn of(object: &Object, file: &str) -> Self {
+    /// Where an object of a file stands.
+    pub fn of(object: &Object, file: &str) -> Self {
         Self {
             file: file.to_owned(),
             document: object.document,
@@ -545,7 +554,7 @@ impl Report {
         let is_read = self.unjudged.len() == unjudged;
         if is_read && judged.policies.is_empty() {
             self.pass_over(object);
-        } else if is_read || !judged.violations.is_empty() {
+        } else if is_read || judged.is_refused() {
             // That one policy finds nothing is no word on an object that another could not judge.
             self.objects.push(judged);
         }
@@ -601,7 +610,7 @@ impl Report {
         for judged in &self.objects {
             sentences.add(judged, namespace);
             self.summary.judged += 1;
-            self.summary.refused += usize::from(!judged.violations.is_empty());
+            self.summary.refused += usize::from(judged.is_refused());
             self.summary.ignored += judged.ignored.len();
             for Finding { policy, rule, .. } in &judged.off {
                 *self.rules_off.entry(format!("{policy}/{rule}")).or_default() += 1;
@@ -653,6 +662,23 @@ impl Report {
             object: Some(title.clone()),
             ..Unjudged::of_file(file, Some(*line), format!("could not be fixed: {reason}"))
         });
+    }
+
+    /// Adds that violations of objects were only counted, where each must be known.
+    pub fn add_unlisted(&mut self) {
+        let unlisted: Vec<Unjudged> = self
+            .objects
+            .iter()
+            .filter_map(|judged| {
+                let reason = format!("a baseline needs every violation, and there are {}", judged.unlisted()?);
+                Some(Unjudged {
+                    document: Some(judged.place.document),
+                    object: Some(judged.place.title()),
+                    ..Unjudged::of_file(&judged.place.file, Some(judged.place.line), reason)
+                })
+            })
+            .collect();
+        unlisted.into_iter().for_each(|unjudged| self.add_unjudged(unjudged));
     }
 
     /// Adds a document that holds no object.
@@ -707,6 +733,20 @@ fn owner(object: &Object) -> Option<[String; 2]> {
 }
 
 impl Judged {
+    /// Whether it has a violation, spelled out or only counted, that nobody ignores.
+    pub fn is_refused(&self) -> bool {
+        !self.violations.is_empty() || self.more_violations > 0
+    }
+
+    /// How many violations were only counted, in words; `None` if all are spelled out. It is not known which of these are ignored.
+    pub fn unlisted(&self) -> Option<String> {
+        let doubt = match self.ignored.is_empty() && self.off.is_empty() {
+            true => "",
+            false => "; some may be ignored or of a rule that is off",
+        };
+        (self.more_violations > 0).then(|| format!("{} more in this object, not listed{doubt}", self.more_violations))
+    }
+
     /// What is wrong with it, wherever it stands.
     fn wrongs(&self) -> BTreeSet<[String; 3]> {
         let wrong = |found: &Finding| [&found.policy, &found.rule, &found.container].map(String::clone);
@@ -745,7 +785,9 @@ impl Judged {
             let violation = finding(found, false);
             // Some fixes name the key themselves.
             let is_open = !violation.mend.is_empty() && !violation.mend.contains("chart ");
-            let chart_value = if is_open { charts::value_of(&place, label, &violation) } else { None };
+            let edited = violation.edits.first().and_then(|edit| edit.path.rsplit_once('.'));
+            let is_set = edited.is_some_and(|(above, field)| object.content.at(above).get(field).is_some());
+            let chart_value = if is_open { charts::value_of(&place, label, &violation, is_set) } else { None };
             Finding { chart_value, ..violation }
         };
         let notice = |found| finding(found, true);

@@ -143,7 +143,10 @@ impl Sentences {
         for (Finding { policy, rule, container, .. }, how) in ignored.chain(off) {
             if let Some(sentence) = Sentence::of(policy, rule, container) {
                 let reason = format!("{}: {policy}/{rule} is {how}", judged.place.title());
-                self.said[sentence as usize].open.push(reason);
+                let open = &mut self.said[sentence as usize].open;
+                if !open.contains(&reason) {
+                    open.push(reason);
+                }
             }
         }
         for (findings, is_violation) in [(&judged.violations, true), (&judged.notices, false)] {

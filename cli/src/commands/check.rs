@@ -61,10 +61,22 @@ fn checked(arguments: &CheckArguments, setup: Setup, config: Option<&Config>) ->
     report.settings.clone_from(&setup.given);
     report.configuration = config.map(|config| shown(&config.file));
     if let Some(file) = &arguments.write_baseline {
+        report.add_unlisted();
         return write_baseline(file, &report);
     }
     write(arguments, &report, &setup.policies, &mut anstream::stdout().lock())?;
+    let missing: Vec<&str> = missing(arguments, &report).collect();
+    if !missing.is_empty() {
+        anstream::eprintln!("error: --require: not shown: {}", missing.join(", "));
+    }
     Ok(code(arguments, &report))
+}
+
+/// The names of the requirements that must be shown, and are not.
+fn missing<'r>(arguments: &CheckArguments, report: &'r Report) -> impl Iterator<Item = &'r str> {
+    let is_required = |name: &str| arguments.require.iter().any(|required| required == ALL || required == name);
+    let names = report.sentences.iter().filter(|shown| shown.state == State::NotShown).map(|shown| &*shown.name);
+    names.filter(move |name| is_required(name))
 }
 
 /// Writes the report to the files of `--output`, and prints it.
@@ -74,10 +86,14 @@ pub fn write(
     policies: &[Box<dyn Policy>],
     out: &mut impl Write,
 ) -> Result<(), Box<dyn Error>> {
+    // A file that cannot be written takes nothing from what is printed.
+    let mut done = Ok(());
     for (format, file) in &arguments.output {
         let mut text = Vec::new();
         write_as(*format, arguments.quiet, report, policies, &mut anstream::StripStream::new(&mut text))?;
-        fs::write(file, text).map_err(|error| format!("--output {}: {error}", shown(file)))?;
+        if let Err(error) = fs::write(file, text) {
+            done = Err(format!("--output {}: {error}", shown(file)));
+        }
     }
     let mut text = Vec::new();
     write_as(arguments.format, arguments.quiet, report, policies, &mut text)?;
@@ -86,7 +102,8 @@ pub fn write(
     if let Some(columns) = columns {
         text = text::wrapped(&String::from_utf8_lossy(&text), columns.max(LEAST_COLUMNS)).into_bytes();
     }
-    finish(out.write_all(&text).and_then(|()| out.flush()))
+    finish(out.write_all(&text).and_then(|()| out.flush()))?;
+    done.map_err(Into::into)
 }
 
 /// No terminal is narrower than this in earnest.
@@ -114,9 +131,7 @@ fn write_as(
 
 /// The exit code for a report.
 pub fn code(arguments: &CheckArguments, report: &Report) -> ExitCode {
-    let is_required = |name: &str| arguments.require.iter().any(|required| required == ALL || required == name);
-    let mut missing = report.sentences.iter().filter(|shown| shown.state == State::NotShown);
-    let is_missing = missing.any(|shown| is_required(&shown.name));
+    let is_missing = missing(arguments, report).next().is_some();
     let Summary { violations, medium, low, notices, unjudged, .. } = report.summary;
     let failures = match arguments.fail_on.least() {
         // Those of other people's modules have no severity, and may be the worst.

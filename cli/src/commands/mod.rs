@@ -58,6 +58,8 @@ pub struct Setup {
     /// The policies to run.
     pub policies: Vec<Box<dyn Policy>>,
     settings: Settings,
+    /// The same without what flyte-non-root fills in.
+    settings_unfilled: Settings,
     namespace: String,
     namespaces: Namespaces,
     images: Images,
@@ -99,7 +101,17 @@ impl Setup {
             named if named.iter().any(|name| name == ALL) => Namespaces::All,
             named => Namespaces::Named(named.to_vec()),
         };
-        Ok(Self { policies, settings, namespace: scope.namespace.clone(), namespaces, images, omissions, given })
+        let settings_unfilled = settings.without("fill");
+        Ok(Self {
+            policies,
+            settings,
+            settings_unfilled,
+            namespace: scope.namespace.clone(),
+            namespaces,
+            images,
+            omissions,
+            given,
+        })
     }
 
     /// The namespaces that somebody named; none for all of them.
@@ -118,7 +130,16 @@ impl Setup {
 
     /// What to check with.
     pub fn check(&self) -> Check<'_, Box<dyn Policy>> {
-        let Self { policies, settings, namespace, namespaces, images, .. } = self;
+        self.check_with(&self.settings)
+    }
+
+    /// What to check with so that nothing is filled in.
+    pub fn check_unfilled(&self) -> Check<'_, Box<dyn Policy>> {
+        self.check_with(&self.settings_unfilled)
+    }
+
+    fn check_with<'s>(&'s self, settings: &'s Settings) -> Check<'s, Box<dyn Policy>> {
+        let Self { policies, namespace, namespaces, images, .. } = self;
         Check { policies, settings, namespace, images: images.clone(), namespaces: namespaces.clone() }
     }
 }

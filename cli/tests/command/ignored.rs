@@ -112,3 +112,40 @@ fn sarif_has_what_is_ignored_as_suppressed() {
         )
     );
 }
+
+/// A pod with more violations than are listed.
+fn many() -> String {
+    let containers: String =
+        (0..50).map(|number| format!("  - name: c{number}\n    securityContext: {{runAsUser: 0}}\n")).collect();
+    format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: many}}\nspec:\n  containers:\n{containers}")
+}
+
+#[test]
+fn a_baseline_of_an_object_with_unlisted_violations_is_not_written() {
+    let folder = folder(&[]);
+    let file = path(&folder, "baseline.json");
+    let run = run(&["check", "--write-baseline", &file, "-"], &many());
+    assert_eq!(Some(2), run.code, "{}", run.out);
+    assert!(run.out.contains("a baseline needs every violation, and there are 30 more in this object"), "{}", run.out);
+    assert!(!folder.path().join("baseline.json").exists());
+}
+
+#[test]
+fn violations_that_are_only_counted_are_reported_where_the_others_are_off() {
+    let skipped = ["check", "--skip", "flyte-non-root/runs-as-root", "-"];
+    let text = run(&skipped, &many());
+    assert_eq!(Some(1), text.code, "{}", text.out);
+    let unlisted = "and 30 more in this object, not listed; some may be ignored or of a rule that is off\n";
+    assert!(text.out.contains(unlisted), "{}", text.out);
+    assert!(text.out.contains("1 object checked: 30 violations in 1 object."), "{}", text.out);
+    let junit = run(&[&skipped[..3], &["--format", "junit", "-"]].concat(), &many());
+    assert!(junit.out.contains("failures=\"1\""), "{}", junit.out);
+}
+
+#[test]
+fn markdown_says_which_rules_are_off() {
+    let run = run(&["check", "--skip", RULE, "--format", "markdown", "-"], &deployment("", ""));
+    assert!(run.out.contains("## Flytewarden: no violations of the rules that are on\n"), "{}", run.out);
+    let off = "- ⚠️ Not reported, since the rules are off: flyte-non-root/not-proven-non-root (1).\n";
+    assert!(run.out.contains(off), "{}", run.out);
+}

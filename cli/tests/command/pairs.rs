@@ -52,7 +52,7 @@ fn a_broken_pair_is_found_across_files_and_said_to_be_found_without_a_cluster() 
     ] {
         assert!(run.out.contains(&related), "{related}\n{}", run.out);
     }
-    let asked = "Related objects were looked up in these manifests; no cluster was contacted.";
+    let asked = "Related objects were looked up only among the objects given here.";
     assert!(run.out.ends_with(&format!("{asked}\n")), "{}", run.out);
 }
 

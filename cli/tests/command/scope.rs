@@ -167,3 +167,26 @@ fn policies_that_are_not_run_are_named_where_a_sentence_needs_them() {
         unknown.err
     );
 }
+
+#[test]
+fn a_namespace_with_nothing_to_check_is_named() {
+    let good = GOOD.replace("name: good", "name: good, namespace: flyte");
+    let run = run(&["check", "--namespaces", "flyte,tpyo", "-"], &good);
+    assert_eq!(Some(2), run.code, "{}", run.out);
+    assert!(run.out.contains("nothing to check in the namespace tpyo\n"), "{}", run.out);
+    assert!(!run.out.contains("in the namespace flyte"), "{}", run.out);
+}
+
+#[test]
+fn a_file_that_is_named_twice_is_checked_once() {
+    let folder = folder(&[("good.yaml", GOOD.as_bytes())]);
+    let file = path(&folder, "good.yaml");
+    let run = run(&["check", &file, folder.path().to_str().unwrap(), &file], "");
+    assert!(run.out.contains("1 object checked"), "{}", run.out);
+}
+
+#[test]
+fn a_requirement_that_is_not_shown_is_named_when_quiet_too() {
+    let run = run(&["check", "-q", "--require", "origins,non-root", "-"], GOOD);
+    assert_eq!((Some(2), "", "error: --require: not shown: origins\n"), (run.code, &*run.out, &*run.err));
+}
