@@ -28,7 +28,7 @@ pub struct Arguments {
 pub enum Command {
     /// Checks manifests, and shows how to fix each problem.
     ///
-    /// Exits with 0 if there are no violations, 1 if there are, and 2 if something could not be checked.
+    /// Exits with 1 if a violation reaches --fail-on, with 2 if something could not be checked, and otherwise with 0.
     #[command(after_help = "Example:\n  helm template flyte flyteorg/flyte-core | flytewarden check -")]
     Check(Box<CheckArguments>),
     /// Fixes the problems that need no decision, and prints the changes as a diff.
@@ -85,7 +85,7 @@ pub struct Scope {
     #[arg(long = "policy", value_name = "NAMES", value_delimiter = ',')]
     pub policies: Vec<String>,
 
-    /// Reports on these rules and no others.
+    /// Reports on these rules and no others; the name of a policy means all of its rules.
     #[arg(long = "rule", value_name = "NAMES", value_delimiter = ',')]
     pub rules: Vec<String>,
 
@@ -201,7 +201,7 @@ pub struct FixArguments {
 /// The options of `explain`.
 #[derive(clap::Args)]
 pub struct ExplainArguments {
-    /// The rule's name, e.g. runs-as-root or flyte-non-root/runs-as-root.
+    /// The name of a rule or a policy, e.g. runs-as-root or flyte-non-root/runs-as-root.
     #[arg(value_name = "RULE")]
     pub rule: Option<String>,
 

@@ -3,8 +3,8 @@
 use flytewarden::{decision::rule, rule::Rule, settings::nearest, update::NOT_JUDGED};
 use flytewarden_offline::rules::{Explained, all};
 
-/// The rules that a name means: `flyte-non-root/runs-as-root`, or `runs-as-root`, which several policies may have. All of them
-/// where there is no name.
+/// The rules that a name means: `flyte-non-root/runs-as-root`; `runs-as-root`, which several policies may have; or `flyte-non-root`, for all
+/// rules of the policy. Without a name, all rules.
 ///
 /// # Errors
 ///
@@ -15,11 +15,12 @@ pub fn rules(name: Option<&str>) -> Result<Vec<Explained>, String> {
         Some(name) if name == NOT_JUDGED.name.rule => vec![NOT_JUDGED],
         Some(name) => match name.split_once('/') {
             Some((policy, own)) => rule(policy, own).into_iter().collect(),
-            None => all().filter(|rule| rule.name.rule == name).collect(),
+            None => all().filter(|rule| [rule.name.rule, rule.name.policy].contains(&name)).collect(),
         },
     };
     if let (true, Some(name)) = (found.is_empty(), name) {
-        let all: Vec<String> = all().flat_map(|rule| [rule.name.rule.to_owned(), rule.name.to_string()]).collect();
+        let names = |rule: Rule| [rule.name.rule.to_owned(), rule.name.policy.to_owned(), rule.name.to_string()];
+        let all: Vec<String> = all().flat_map(names).collect();
         let hint = nearest(name, all.iter().map(String::as_str)).map(|known| format!("; did you mean `{known}`?"));
         let hint = hint.unwrap_or_else(|| "; `flytewarden explain` lists them".to_owned());
         return Err(format!("unknown rule `{name}`{hint}"));

@@ -77,7 +77,7 @@ impl Fixed {
     }
 
     /// Leaves an object as it is, and says why.
-    pub fn leave(&mut self, place: &Place, reason: String) {
+    pub(crate) fn leave(&mut self, place: &Place, reason: String) {
         self.left.push(Left::of(place, reason));
     }
 
@@ -152,7 +152,7 @@ impl Fixed {
 /// # Errors
 ///
 /// It would fix what is ignored, and other violations too.
-pub fn is_fill_wanted(without: &Judged, with: &Judged) -> Result<bool, String> {
+pub(crate) fn is_fill_wanted(without: &Judged, with: &Judged) -> Result<bool, String> {
     fn omitted(judged: &Judged) -> impl Iterator<Item = &Finding> {
         judged.ignored.iter().map(|ignored| &ignored.finding).chain(&judged.off)
     }

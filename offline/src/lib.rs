@@ -18,6 +18,7 @@ pub mod manifest;
 pub mod metadata;
 pub mod report;
 pub mod request;
+pub mod rounds;
 pub mod rules;
 pub mod sentences;
 pub mod settings;

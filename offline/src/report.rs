@@ -214,7 +214,7 @@ pub struct Place {
 
 impl Place {
     /// Whether the object at another place is the same one.
-    pub fn is_at(&self, other: &Self) -> bool {
+    fn is_at(&self, other: &Self) -> bool {
         let key = |place: &Self| (place.document, place.line, place.title());
         self.file == other.file && key(self) == key(other)
     }
@@ -634,7 +634,12 @@ impl Report {
             self.stale.clear();
         }
         let environments = if leads_somewhere { environments() } else { Vec::new() };
-        self.sentences = sentences.finish(&environments, !self.unjudged.is_empty(), has_run);
+        // What could not be read at all, no policy has checked.
+        let is_unread = |policy: &str| {
+            let is_of = |own: &String| own.starts_with(policy) || own == ALL_POLICIES;
+            self.unjudged.iter().any(|entry| entry.policy.as_ref().is_none_or(is_of))
+        };
+        self.sentences = sentences.finish(&environments, is_unread, has_run);
     }
 
     /// Says where the other objects stand that findings name. `place` is that of a file among the cluster's.
@@ -648,6 +653,11 @@ impl Report {
                 finding.related.retain(|other| (&other.file, other.line) != (&judged.place.file, judged.place.line));
             }
         }
+    }
+
+    /// The object at a place.
+    pub(crate) fn object_at(&self, place: &Place) -> Option<&Judged> {
+        self.objects.iter().find(|judged| judged.place.is_at(place))
     }
 
     /// Whether something of Flyte's is among the manifests.

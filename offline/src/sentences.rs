@@ -166,12 +166,12 @@ impl Sentences {
         }
     }
 
-    /// What is shown of each sentence. `is_unread` says whether objects could not be checked.
+    /// What is shown of each sentence. `is_unread` says whether something could not be checked by a policy.
     /// `has_run` says whether a policy did.
     pub(crate) fn finish(
         self,
         environments: &[Environment],
-        is_unread: bool,
+        is_unread: impl Fn(&str) -> bool,
         has_run: impl Fn(&str) -> bool,
     ) -> Vec<Shown> {
         let is_address_broken = self.said[Sentence::Address as usize].is_broken;
@@ -205,7 +205,8 @@ impl Sentences {
                 }
                 _ => {}
             }
-            let state = match (is_broken, is_shown && open.is_empty()) {
+            let is_unread = is_unread(policy_of(sentence));
+            let state = match (is_broken, is_shown && open.is_empty() && !is_unread) {
                 (true, _) => State::Broken,
                 (false, true) => State::Holds,
                 (false, false) => State::NotShown,
@@ -219,10 +220,8 @@ impl Sentences {
             } else if open.is_empty() {
                 open.push(match (sentence, is_unread, is_address_broken) {
                     (Sentence::Pair, _, true) => "flyteconsole's address has a violation; fix that first".to_owned(),
-                    // The object that shows it may be one of those.
-                    (Sentence::Address | Sentence::Pair | Sentence::Origins, true, _) => {
-                        "some objects could not be checked; see above".to_owned()
-                    }
+                    // One of those may show it, or break it.
+                    (_, true, _) => "something could not be checked; see above".to_owned(),
                     _ => to_add(sentence, self.is_flyte_two).to_owned(),
                 });
             }

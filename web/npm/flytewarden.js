@@ -6,6 +6,7 @@ import * as wasm from "./policies/bundler.js";
 export { FlytewardenError } from "./errors.js";
 export { policies } from "./policies/bundler.js";
 export const check = throwing(wasm.check);
+export const fix = throwing(wasm.fix);
 export const mend = throwing(wasm.mend);
 export const validateSettings = throwing(wasm.validateSettings);
 

@@ -8,6 +8,7 @@ import * as wasm from "./policies/node.js";
 export { FlytewardenError } from "./errors.js";
 export { policies } from "./policies/node.js";
 export const check = throwing(wasm.check);
+export const fix = throwing(wasm.fix);
 export const mend = throwing(wasm.mend);
 export const validateSettings = throwing(wasm.validateSettings);
 

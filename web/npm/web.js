@@ -8,6 +8,7 @@ import * as wasm from "./policies/web.js";
 export { FlytewardenError } from "./errors.js";
 export { policies } from "./policies/web.js";
 export const check = throwing(wasm.check);
+export const fix = throwing(wasm.fix);
 export const mend = throwing(wasm.mend);
 export const validateSettings = throwing(wasm.validateSettings);
 

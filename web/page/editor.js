@@ -9,6 +9,7 @@ import {
 } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 
+import { smallestChange } from "./change.js";
 import { h, printable } from "./dom.js";
 
 /**
@@ -213,73 +214,188 @@ const theme = EditorView.theme({
   ".cm-searchMatch-selected": { backgroundColor: "var(--selection)" },
 });
 
-/** The editor: the manifests, and the remarks on their lines. */
+/**
+ * A file as it is opened.
+ *
+ * @typedef {object} Manifest
+ * @property {string} name
+ * @property {string} text
+ * @property {boolean} [isFound] whether it was found in a folder, where files of other kinds are too
+ *
+ * A file that is open.
+ * @typedef {{ name: string, isFound: boolean, state: EditorState }} Open
+ *
+ * The files before an action that changed several, and the texts that it left: undo goes back to them only from these.
+ * @typedef {{ files: Open[], current: number, left: import("@codemirror/state").Text[] }} Step
+ */
+
+/** How many actions on several files can be undone. */
+const MOST_STEPS = 20;
+
+/** The name of a text that is no file. */
+export const UNNAMED = "manifests.yaml";
+
+/** The editor: the manifests, one file at a time, and the remarks on their lines. */
 export class Editor {
+  /** @type {Open[]} the state of the file that is shown is the view's */
+  #files;
+  #current = 0;
+  /** @type {Map<string, Mark[]>} */
+  #marks = new Map();
+  /** @type {Step[]} */
+  #past = [];
+  /** @type {Step[]} */
+  #future = [];
+  #handlers;
+
   /**
    * @param {HTMLElement} host
-   * @param {() => void} onChange
+   * @param {object} handlers
+   * @param {() => void} handlers.changed a text has changed
+   * @param {() => void} handlers.shown another file is shown
    */
-  constructor(host, onChange) {
+  constructor(host, handlers) {
+    this.#handlers = handlers;
     // In a shadow root the editor's styles are constructed sheets. In the page they would be style elements, which the page's
     // Content-Security-Policy blocks.
     const root = host.attachShadow({ mode: "open" });
-    this.view = new EditorView({
-      root,
-      parent: root,
-      state: EditorState.create({
-        extensions: [
-          lineNumbers(),
-          shown,
-          changedLines,
-          history(),
-          drawSelection({ cursorBlinkRate: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 1200 }),
-          bracketMatching(),
-          highlightSelectionMatches({ minSelectionLength: 3 }),
-          search({ top: true }),
-          // It builds no tree: a tree of endless brackets would exhaust the stack.
-          StreamLanguage.define(yaml),
-          syntaxHighlighting(highlighting),
-          theme,
-          placeholder("Paste the output of `helm template` here, or drop files"),
-          EditorView.contentAttributes.of({ "aria-label": "Manifests, as YAML", tabindex: "0" }),
-          keymap.of([...defaultKeymap, ...historyKeymap, ...searchKeymap, ...lintKeymap]),
-          EditorView.updateListener.of((update) => {
-            if (update.docChanged) onChange();
-          }),
-        ],
-      }),
-    });
-  }
-
-  /** The current text: the same value until somebody changes it. */
-  get doc() {
-    return this.view.state.doc;
-  }
-
-  /**
-   * Makes one change as a separate undo step.
-   *
-   * @param {import("./change.js").Change} change
-   * @param {string} event
-   */
-  change(change, event) {
-    const isApplied = event === "input.apply";
-    this.view.dispatch({
-      changes: change,
-      annotations: [isolateHistory.of("full"), Transaction.userEvent.of(event)],
-      effects: isApplied ? [showChange.of(change), EditorView.scrollIntoView(change.from, { y: "center" })] : [],
-    });
+    this.view = new EditorView({ root, parent: root, state: this.#state("") });
+    this.#files = [{ name: UNNAMED, isFound: false, state: this.view.state }];
   }
 
   /** @param {string} text */
-  replace(text) {
-    this.change({ from: 0, to: this.doc.length, insert: text }, "input.replace");
-    this.view.dispatch({ selection: { anchor: 0 }, scrollIntoView: true });
+  #state(text) {
+    return EditorState.create({
+      doc: text,
+      extensions: [
+        lineNumbers(),
+        shown,
+        changedLines,
+        history(),
+        drawSelection({ cursorBlinkRate: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 1200 }),
+        bracketMatching(),
+        highlightSelectionMatches({ minSelectionLength: 3 }),
+        search({ top: true }),
+        // It builds no tree: a tree of endless brackets would exhaust the stack.
+        StreamLanguage.define(yaml),
+        syntaxHighlighting(highlighting),
+        theme,
+        placeholder("Paste the output of `helm template` here, or drop files"),
+        EditorView.contentAttributes.of({ "aria-label": "Manifests, as YAML", tabindex: "0" }),
+        keymap.of([
+          { key: "Mod-z", run: () => this.undo() },
+          { key: "Mod-y", mac: "Mod-Shift-z", run: () => this.redo() },
+          ...defaultKeymap, ...historyKeymap, ...searchKeymap, ...lintKeymap,
+        ]),
+        EditorView.updateListener.of((update) => {
+          if (update.docChanged) this.#handlers.changed();
+        }),
+      ],
+    });
   }
 
-  /** @param {Mark[]} marks */
+  /** The files with their current texts: a text is the same value until somebody changes it. */
+  get files() {
+    return this.#kept().map(({ name, isFound, state }) => ({ name, isFound, doc: state.doc }));
+  }
+
+  /** The file that is shown. */
+  get file() {
+    const { name } = /** @type {Open} */ (this.#files[this.#current]);
+    return { name, doc: this.view.state.doc };
+  }
+
+  /** The files with their current states. */
+  #kept() {
+    return this.#files.map((file, index) => (index === this.#current ? { ...file, state: this.view.state } : file));
+  }
+
+  /**
+   * Shows a file.
+   *
+   * @param {string} name
+   */
+  show(name) {
+    const index = this.#files.findIndex((file) => file.name === name);
+    if (index < 0 || index === this.#current) return;
+    this.#set(this.#kept(), index);
+    this.#draw();
+  }
+
+  /**
+   * Opens files in place of those that are open, as one step for undo.
+   *
+   * @param {Manifest[]} files
+   */
+  open(files) {
+    const opened = files.length > 0 ? files : [{ name: UNNAMED, text: "" }];
+    this.#step(opened.map(({ name, text, isFound = false }) => ({ name, isFound, state: this.#state(text) })), 0);
+  }
+
+  /**
+   * Gives all files new texts, as one step for undo.
+   *
+   * @param {string[]} texts
+   */
+  replaceAll(texts) {
+    const before = this.#kept();
+    const changed = before.map((file, index) => {
+      const change = smallestChange(file.state.doc.toString(), texts[index] ?? "");
+      if (change.from === change.to && change.insert === "") return file;
+      return { ...file, state: file.state.update({ changes: change, effects: showChange.of(change) }).state };
+    });
+    const first = changed.findIndex((file, index) => file !== before[index]);
+    this.#step(changed, first < 0 ? this.#current : first);
+  }
+
+  /**
+   * @param {Open[]} files
+   * @param {number} current
+   */
+  #step(files, current) {
+    const left = files.map(({ state }) => state.doc);
+    this.#past = [...this.#past, { files: this.#kept(), current: this.#current, left }].slice(-MOST_STEPS);
+    this.#future = [];
+    this.#set(files, current);
+    this.#handlers.changed();
+  }
+
+  /**
+   * @param {Open[]} files
+   * @param {number} current
+   */
+  #set(files, current) {
+    this.#files = files;
+    this.#current = current;
+    this.view.setState(/** @type {Open} */ (files[current]).state);
+    this.#handlers.shown();
+  }
+
+  /**
+   * Makes one change of a file as a separate undo step, and shows it.
+   *
+   * @param {string} name
+   * @param {import("./change.js").Change} change
+   */
+  change(name, change) {
+    this.show(name);
+    this.view.dispatch({
+      changes: change,
+      annotations: [isolateHistory.of("full"), Transaction.userEvent.of("input.apply")],
+      effects: [showChange.of(change), EditorView.scrollIntoView(change.from, { y: "center" })],
+    });
+  }
+
+  /** @param {Map<string, Mark[]>} marks by file */
   mark(marks) {
-    const diagnostics = marks.map((mark) => diagnostic(this.doc, mark));
+    this.#marks = marks;
+    this.#draw();
+  }
+
+  #draw() {
+    const { name, doc } = this.file;
+    const marks = this.#marks.get(name) ?? [];
+    const diagnostics = marks.map((mark) => diagnostic(doc, mark));
     const transaction = setDiagnostics(this.view.state, diagnostics);
     this.view.dispatch(transaction, { effects: showMarks.of(marks) });
   }
@@ -287,13 +403,16 @@ export class Editor {
   /**
    * Goes to the remark on a line, even if that line has moved since.
    *
+   * @param {string} name
    * @param {number} line
    */
-  jump(line) {
-    let position = this.doc.line(Math.min(line, this.doc.lines)).from;
+  jump(name, line) {
+    this.show(name);
+    const { doc } = this.view.state;
+    let position = doc.line(Math.min(line, doc.lines)).from;
     const { lines } = this.view.state.field(shown);
     for (const cursor = lines.iter(); cursor.value; cursor.next()) {
-      if (cursor.value.spec.line === line) position = this.doc.lineAt(cursor.from).from;
+      if (cursor.value.spec.line === line) position = doc.lineAt(cursor.from).from;
     }
     this.view.dispatch({
       selection: { anchor: position },
@@ -303,10 +422,29 @@ export class Editor {
   }
 
   undo() {
-    undo(this.view);
+    return this.#goBack(this.#past, this.#future) || undo(this.view);
   }
 
   redo() {
-    redo(this.view);
+    return this.#goBack(this.#future, this.#past) || redo(this.view);
+  }
+
+  /**
+   * Takes back the last step, if nothing has changed since.
+   *
+   * @param {Step[]} steps
+   * @param {Step[]} others
+   */
+  #goBack(steps, others) {
+    const step = steps.at(-1);
+    const files = this.#kept();
+    const isLast = step?.left.length === files.length && step.left.every((doc, index) => files[index]?.state.doc.eq(doc));
+    if (!step || !isLast) return false;
+    steps.pop();
+    others.push({ files, current: this.#current, left: step.files.map(({ state }) => state.doc) });
+    this.#set(step.files, step.current);
+    this.#draw();
+    this.#handlers.changed();
+    return true;
   }
 }

@@ -2,7 +2,7 @@
  * Files as the user gave them, and the message about those that were left out.
  *
  * @typedef {{ path: string, file: File }} Given
- * @typedef {{ text: string, message: string, problem: boolean } | { message: string, problem: true }} Read
+ * @typedef {{ manifests: import("./editor.js").Manifest[], message: string, problem: boolean }} Read
  */
 
 const MANIFEST = /\.(ya?ml|json)$/i;
@@ -55,7 +55,7 @@ async function walk(entry) {
 }
 
 /**
- * Reads files into one text.
+ * Reads files.
  *
  * @param {Given[]} files read with any name
  * @param {Given[]} inFolders read only if their names end as YAML or JSON
@@ -63,12 +63,14 @@ async function walk(entry) {
  */
 export async function read(files, inFolders) {
   const manifests = inFolders.filter(({ path }) => MANIFEST.test(path));
-  const wanted = [...files, ...manifests].sort((one, other) => (one.path < other.path ? -1 : 1));
+  const named = files.map((given) => ({ ...given, isFound: false }));
+  const wanted = [...named, ...manifests.map((given) => ({ ...given, isFound: true }))];
+  wanted.sort((one, other) => (one.path < other.path ? -1 : 1));
   const parts = await Promise.all(wanted.map(decode));
-  const texts = parts.flatMap(({ path, text }) => (text === undefined ? [] : [{ path, text }]));
+  const texts = parts.flatMap(({ path, text, isFound }) => (text === undefined ? [] : [{ name: path, text, isFound }]));
   const left = parts.filter(({ text }) => text === undefined);
   const said = [];
-  if (texts.length === 1) said.push(`Opened ${texts[0]?.path}.`);
+  if (texts.length === 1) said.push(`Opened ${texts[0]?.name}.`);
   if (texts.length > 1) said.push(`Opened ${texts.length} files.`);
   if (left.length > 0) {
     const reasons = left.map(({ path, reason }) => `${path} (${reason})`).join(", ");
@@ -77,62 +79,37 @@ export async function read(files, inFolders) {
   const others = inFolders.length - manifests.length;
   if (others > 0) said.push(`${others} other ${others === 1 ? "file is" : "files are"} no .yaml, .yml or .json.`);
   if (parts.length === 0) said.unshift("There is no manifest to open.");
-  const message = said.join(" ");
-  if (texts.length === 0) return { message, problem: true };
-  return { text: join(texts), message, problem: left.length > 0 };
+  return { manifests: withNames(texts), message: said.join(" "), problem: texts.length === 0 || left.length > 0 };
 }
 
 /**
- * @param {Given} given
- * @returns {Promise<{ path: string, text?: string, reason?: string }>}
+ * Tells files apart that have one name, as files of two folders do when they are dropped.
+ *
+ * @param {import("./editor.js").Manifest[]} manifests
  */
-async function decode({ path, file }) {
+function withNames(manifests) {
+  const seen = new Map();
+  return manifests.map((manifest) => {
+    const number = (seen.get(manifest.name) ?? 0) + 1;
+    seen.set(manifest.name, number);
+    return number === 1 ? manifest : { ...manifest, name: `${manifest.name} (${number})` };
+  });
+}
+
+/**
+ * @param {Given & { isFound: boolean }} given
+ * @returns {Promise<{ path: string, isFound: boolean, text?: string, reason?: string }>}
+ */
+async function decode({ path, file, isFound }) {
   let bytes;
   try {
     bytes = await file.arrayBuffer();
   } catch {
-    return { path, reason: "cannot be read" };
+    return { path, isFound, reason: "cannot be read" };
   }
   try {
-    return { path, text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
+    return { path, isFound, text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
   } catch {
-    return { path, reason: "not UTF-8" };
+    return { path, isFound, reason: "not UTF-8" };
   }
-}
-
-/**
- * Joins several texts into one. Each document names its file as helm does, and reports repeat that name. A single file stays
- * unchanged, and so do its line numbers.
- *
- * @param {{ path: string, text: string }[]} parts
- */
-export function join(parts) {
-  if (parts.length === 1) return parts[0]?.text ?? "";
-  return parts.map(({ path, text }) => withSources(path, text)).join("");
-}
-
-/**
- * @param {string} path
- * @param {string} text
- */
-function withSources(path, text) {
-  const lines = text.replace(/\r\n?/g, "\n").replace(/\n$/, "").split("\n");
-  if (!OPENING.test(lines[0] ?? "")) lines.unshift("---");
-  const withSource = lines.flatMap((line, index) =>
-    OPENING.test(line) && !hasSource(lines, index) ? [line, `# Source: ${path}`] : [line]);
-  return `${withSource.join("\n")}\n`;
-}
-
-const OPENING = /^---\s*(#.*)?$/;
-
-/**
- * Whether the document that starts at a line names its source file.
- *
- * @param {string[]} lines
- * @param {number} opening
- */
-function hasSource(lines, opening) {
-  const after = lines.slice(opening + 1);
-  const next = after.findIndex((line) => /^(---|\.\.\.)(\s|$)|^# Source: /.test(line));
-  return after[next]?.startsWith("# Source: ") ?? false;
 }

@@ -1,7 +1,7 @@
 import rules from "../../dist/npm/rules.json";
 import { h, prose } from "./dom.js";
 import { SIGNS } from "./editor.js";
-import { actionOf, count, placeOf, titleOf } from "./words.js";
+import { actionOf, count, inValues, placeOf, restOf, titleOf } from "./words.js";
 
 /**
  * @typedef {import("flytewarden").Report} Report
@@ -10,9 +10,10 @@ import { actionOf, count, placeOf, titleOf } from "./words.js";
  * @typedef {import("flytewarden").Finding} Finding
  *
  * @typedef {object} Handlers
- * @property {(line: number) => void} jump
+ * @property {(file: string, line: number) => void} jump
  * @property {(object: Judged, finding: Finding) => Promise<void>} apply throws if it cannot be applied
  * @property {() => void} undo
+ * @property {() => void} openExample
  *
  * @typedef {import("flytewarden").Place & { text: string }} Confirmed the object in which something was applied, and what
  * @typedef {{ policy: string, severity: string, kind: string }} Filter empty for all
@@ -64,6 +65,10 @@ export class Findings {
   #report;
   /** @type {Confirmed | undefined} */
   #confirmed;
+  /** @type {Map<Finding, string>} */
+  #unfixable = new Map();
+  /** @type {Set<string>} the objects that are folded */
+  #folded = new Set();
   /** @type {Filter} */
   #filter = { policy: "", severity: "", kind: "" };
 
@@ -85,9 +90,13 @@ export class Findings {
     this.#confirmed = confirmed;
   }
 
-  /** @param {Report} report */
-  show(report) {
+  /**
+   * @param {Report} report
+   * @param {Map<Finding, string>} unfixable the findings that cannot be applied, and why
+   */
+  show(report, unfixable) {
     this.#report = report;
+    this.#unfixable = unfixable;
     const focused = this.#buttons().indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
     this.#draw(report);
     // Keyboard users continue where they were in the list, even if the finding there is fixed.
@@ -103,7 +112,8 @@ export class Findings {
     const objects = report.objects.filter((object) => kind === "" || object.kind === kind).map((object) => ({
       ...object, violations: object.violations.filter(isWanted), notices: object.notices.filter(isWanted),
     }));
-    const findingsOf = (/** @type {Judged} */ { violations, notices }) => violations.length + notices.length;
+    const findingsOf = (/** @type {Judged} */ { violations, notices, moreViolations }) =>
+      violations.length + notices.length + (policy === "" && severity === "" ? moreViolations : 0);
     const quiet = report.objects.filter((object) => findingsOf(object) === 0);
     const shown = objects.filter((object) => findingsOf(object) > 0 || (object.ignored ?? []).length > 0);
     const parts = [
@@ -112,6 +122,7 @@ export class Findings {
     ];
     this.#root.replaceChildren();
     if (report.objects.length > 0) this.#root.append(sentences(report.sentences), this.#filters(report));
+    else if (report.summary.outOfScope > 0) this.#root.append(this.#nobody(report));
     if (this.#confirmed && !shown.some((object) => this.#isConfirmed(object))) this.#root.append(this.#confirmation());
     this.#add(parts);
     if (quiet.length > 0) this.#root.append(this.#quiet(quiet));
@@ -150,8 +161,8 @@ export class Findings {
 
   /** @param {import("flytewarden").Place} place */
   #isConfirmed(place) {
-    const { kind, name, namespace, line } = this.#confirmed ?? {};
-    return place.kind === kind && place.name === name && place.namespace === namespace && place.line === line;
+    const { file, kind, name, namespace, line } = this.#confirmed ?? {};
+    return place.file === file && place.kind === kind && place.name === name && place.namespace === namespace && place.line === line;
   }
 
   #confirmation() {
@@ -186,11 +197,26 @@ export class Findings {
     if (button) elements[0]?.querySelector("button")?.focus();
   }
 
+  /**
+   * What to do if no policy is about any of the objects.
+   *
+   * @param {Report} report
+   */
+  #nobody({ outOfScope }) {
+    const kinds = Object.entries(outOfScope).map(([kind, number]) => `${number} ${kind}`);
+    return h("section", { class: "nobody" },
+      h("h3", {}, "No policy checks these objects"),
+      h("p", {}, `There is nothing of Flyte's here that a policy checks (${kinds.slice(0, PAGE).join(", ")}). The policies check the workloads, `,
+        "ConfigMaps, routes and certificates of flyteadmin, flyteconsole and Flyte's other components. Paste everything that your chart renders:"),
+      h("pre", {}, "helm template flyte flyteorg/flyte-core --values values.yaml"),
+      h("button", { type: "button", click: this.#handlers.openExample }, "Show an example"));
+  }
+
   /** @param {Unjudged} entry */
-  #unjudged({ line, document, object, policy, path, reason }) {
+  #unjudged({ file, line, document, object, policy, path, reason }) {
     const title = object ?? (document === undefined ? "The manifests" : `Document ${document}`);
     return h("article", { class: "object" },
-      h("h3", {}, title, " ", line !== undefined && this.#jump(line)),
+      h("h3", {}, title, " ", line !== undefined && this.#jump(file, line)),
       h("div", { class: "finding unjudged" },
         this.#kind("unjudged", policy ?? ""),
         h("p", { class: "problem" }, ...prose(path ? `${path}: ${reason}` : reason))));
@@ -198,17 +224,25 @@ export class Findings {
 
   /** @param {Judged} object */
   #object(object) {
-    const { violations, notices, moreViolations, moreNotices, source, line } = object;
-    return h("article", { class: "object" },
-      h("h3", {}, titleOf(object), " ", this.#jump(line)),
-      source && h("p", { class: "source" }, `from ${source}`),
+    const { violations, notices, moreViolations, moreNotices, source, file, line } = object;
+    const key = `${file} ${titleOf(object)}`;
+    const isOne = this.#report?.objects.every((other) => other.file === file);
+    const number = violations.length + notices.length + moreViolations + moreNotices;
+    const fold = (/** @type {Event} */ { currentTarget }) => {
+      const { open } = /** @type {HTMLDetailsElement} */ (currentTarget);
+      if (open) this.#folded.delete(key);
+      else this.#folded.add(key);
+    };
+    return h("details", { class: "object", open: !this.#folded.has(key), toggle: fold },
+      h("summary", {}, h("h3", {}, titleOf(object)), h("span", { class: "number" }, count(number, "finding"))),
+      h("p", { class: "source" }, !isOne && `${file} `, this.#jump(file, line), source && ` from ${source}`),
       this.#confirmed && this.#isConfirmed(object) && this.#confirmation(),
       ...violations.map((finding) => this.#finding(object, finding, "violation")),
       moreViolations > 0 &&
         h("p", { class: "rest" }, `${SIGNS.violation} and ${count(moreViolations, "more violation")}`),
       ...notices.map((finding) => this.#finding(object, finding, "notice")),
       ...(object.ignored ?? []).map(({ policy, rule, line, by, reason }) =>
-        h("p", { class: "place" }, `${policy}/${rule} is ignored by ${by}: ${reason} `, this.#jump(line))),
+        h("p", { class: "place" }, `${policy}/${rule} is ignored by ${by}: ${reason} `, this.#jump(file, line))),
       moreNotices > 0 && h("p", { class: "rest" }, `${SIGNS.notice} and ${count(moreNotices, "more notice")}`));
   }
 
@@ -218,14 +252,40 @@ export class Findings {
    * @param {"violation" | "notice"} kind
    */
   #finding(object, finding, kind) {
-    const action = actionOf(finding);
+    const refusal = this.#unfixable.get(finding);
+    const action = refusal === undefined ? actionOf(finding) : undefined;
     return h("div", { class: `finding ${kind}` },
       this.#kind(kind, finding.rule ? `${finding.policy}/${finding.rule}` : finding.policy, finding.severity),
-      h("p", { class: "place" }, finding.path && h("code", {}, placeOf(finding)), " ", this.#jump(finding.line)),
+      h("p", { class: "place" }, finding.path && h("code", {}, placeOf(finding)), " ", this.#jump(object.file, finding.line)),
       h("p", { class: "problem" }, ...prose(finding.problem)),
-      finding.mend && h("p", { class: "mend" }, "→ ", ...prose(finding.mend)),
-      ...(finding.related ?? []).map(({ object, line }) => h("p", { class: "place" }, `See ${object} `, this.#jump(line))),
-      action && this.#apply(object, finding, action));
+      this.#mend(object, finding, action),
+      finding.chartValue && h("p", { class: "mend" }, inValues(finding.chartValue)),
+      refusal !== undefined && h("p", { class: "place" }, `The page cannot make this change: ${refusal}.`),
+      ...(finding.related ?? []).map(({ object, file, line }) =>
+        h("p", { class: "place" }, `See ${object} `, this.#jump(file, line))));
+  }
+
+  /**
+   * The fix, as one sentence. What the button changes is the part of it that is the button.
+   *
+   * @param {Judged} object
+   * @param {Finding} finding
+   * @param {string | undefined} action
+   */
+  #mend(object, finding, action) {
+    const mend = finding.mend ?? "";
+    if (action === undefined) return mend !== "" && h("p", { class: "mend" }, "→ ", ...prose(mend));
+    const rest = restOf(mend, action);
+    const refusal = h("span", { class: "refusal", role: "alert" });
+    const run = async () => {
+      refusal.textContent = "";
+      await this.#handlers.apply(object, finding).catch((error) => refusal.append(`Not applied: ${error.message}`));
+    };
+    const button = h("button", { type: "button", class: "apply", click: run }, `Apply: ${action}`);
+    if (rest !== undefined) return h("p", { class: "mend sentence" }, "→ ", button, ...prose(rest), " ", refusal);
+    return h("div", {},
+      h("p", { class: "mend" }, "→ ", ...prose(mend)),
+      h("p", { class: "action" }, button, " ", refusal));
   }
 
   /**
@@ -254,27 +314,14 @@ export class Findings {
         h("a", { href: page, target: "_blank", rel: "noreferrer" }, "More")));
   }
 
-  /** @param {number} line */
-  #jump(line) {
-    const jump = () => this.#handlers.jump(line);
+  /**
+   * @param {string} file
+   * @param {number} line
+   */
+  #jump(file, line) {
+    const jump = () => this.#handlers.jump(file, line);
     return h("button", { type: "button", class: "jump", "aria-label": `Go to line ${line}`, click: jump },
       `line ${line}`);
-  }
-
-  /**
-   * @param {Judged} object
-   * @param {Finding} finding
-   * @param {string} action
-   */
-  #apply(object, finding, action) {
-    const refusal = h("span", { class: "refusal", role: "alert" });
-    const run = async () => {
-      refusal.textContent = "";
-      await this.#handlers.apply(object, finding).catch((error) => refusal.append(`Not applied: ${error.message}`));
-    };
-    return h("p", { class: "action" },
-      h("button", { type: "button", class: "apply", click: run }, action),
-      " ", refusal);
   }
 
   /** @param {Judged[]} objects */
@@ -282,7 +329,7 @@ export class Findings {
     const listed = objects.slice(0, PAGE);
     return h("details", { class: "quiet" },
       h("summary", {}, `${count(objects.length, "object")} without findings`),
-      h("ul", {}, ...listed.map((object) => h("li", {}, titleOf(object), " ", this.#jump(object.line)))),
+      h("ul", {}, ...listed.map((object) => h("li", {}, titleOf(object), " ", this.#jump(object.file, object.line)))),
       objects.length > PAGE && h("p", {}, `and ${objects.length - PAGE} more`));
   }
 }

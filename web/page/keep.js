@@ -1,5 +1,7 @@
 import { byId } from "./dom.js";
 
+/** @typedef {import("./editor.js").Manifest} Manifest */
+
 const KEY = "flytewarden-manifests";
 
 /**
@@ -18,23 +20,24 @@ function stored(use) {
 /**
  * Keeps the manifests in this tab if the person wants that, and otherwise asks before they are lost. They never leave the browser.
  *
- * @param {() => string} text the current text
+ * @param {() => Manifest[]} manifests the current files
  * @param {() => boolean} isOwn whether the person has put in something
- * @returns {{ kept: string | null, changed: () => void }} the text of before, and what to call after a change
+ * @returns {{ kept: Manifest[] | null, changed: () => void }} the files of before, and what to call after a change
  */
-export function keeping(text, isOwn) {
+export function keeping(manifests, isOwn) {
   const box = /** @type {HTMLInputElement} */ (byId("keep"));
-  const kept = stored((storage) => storage.getItem(KEY));
+  /** @type {Manifest[] | null} */
+  const kept = JSON.parse(stored((storage) => storage.getItem(KEY)) ?? "null");
   box.checked = kept !== null;
   const changed = () => {
     if (box.checked) {
-      box.checked = stored((storage) => (storage.setItem(KEY, text()), "kept")) !== null;
+      box.checked = stored((storage) => (storage.setItem(KEY, JSON.stringify(manifests())), "kept")) !== null;
     }
     if (!box.checked) stored((storage) => (storage.removeItem(KEY), null));
   };
   box.addEventListener("change", changed);
   addEventListener("beforeunload", (event) => {
-    if (!box.checked && isOwn() && text().trim() !== "") event.preventDefault();
+    if (!box.checked && isOwn() && manifests().some(({ text }) => text.trim() !== "")) event.preventDefault();
   });
   return { kept, changed };
 }

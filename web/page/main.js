@@ -2,6 +2,7 @@ import { Checks } from "./checks.js";
 import { byId, h } from "./dom.js";
 import { Editor } from "./editor.js";
 import { download, dropOverlay, exporting } from "./exporting.js";
+import { showFileTabs } from "./file-tabs.js";
 import { Findings } from "./findings.js";
 import { showInForce } from "./in-force.js";
 import { keeping } from "./keep.js";
@@ -21,24 +22,28 @@ import { actionOf, count, lookOf, summaryOf } from "./words.js";
  * @typedef {import("./worker.js").Wrong} Wrong
  *
  * The subject of a check: everything that a verdict depends on, as it was at some moment.
- * @typedef {{ version: number, doc: import("@codemirror/state").Text, broken: Wrong[] }
- *   & import("./link.js").Shared} Subject
+ * @typedef {{ version: number, files: Editor["files"], broken: Wrong[] } & import("./link.js").Shared} Subject
  */
 
 /** How long to wait after the last keystroke before a check, in ms. */
 const PAUSE = 150;
 
 const policies = new Policies({ told, loading });
-const editor = new Editor(byId("editor"), () => {
-  // The message was about the old text.
-  say("");
-  isOwn = true;
-  changed();
+const editor = new Editor(byId("editor"), {
+  changed() {
+    // The message was about the old text.
+    say("");
+    isOwn = true;
+    changed();
+  },
+  shown: showFiles,
 });
-const findings = new Findings(byId("list"), { jump: (line) => editor.jump(line), apply, undo: () => editor.undo() });
+const findings = new Findings(byId("list"), {
+  jump: (file, line) => editor.jump(file, line), apply, undo: () => editor.undo(), openExample: () => byId("open-example").click(),
+});
 const select = tabs(["findings", "settings"]);
 const checks = new Checks(policies, run, done);
-const keep = keeping(() => editor.doc.toString(), () => isOwn);
+const keep = keeping(manifests, () => isOwn);
 
 /** @type {Settings | undefined} */
 let settings;
@@ -79,16 +84,37 @@ function loading(loaded) {
 function submit() {
   clearTimeout(pause);
   if (!settings) return void start();
-  checks.submit({ version, doc: editor.doc, broken: settings.broken, ...settings.shared });
+  checks.submit({ version, files: editor.files, broken: settings.broken, ...settings.shared });
+}
+
+/** The files as they are now. */
+function manifests() {
+  return textsOf(editor.files);
+}
+
+/**
+ * @param {Editor["files"]} files
+ * @returns {import("./editor.js").Manifest[]}
+ */
+function textsOf(files) {
+  return files.map(({ name, isFound, doc }) => ({ name, isFound, text: doc.toString() }));
+}
+
+/** Shows the files' tabs, with what is found in each. */
+function showFiles() {
+  const names = editor.files.map(({ name }) => name);
+  showFileTabs(names, editor.file.name, report, (name) => editor.show(name));
+  byId("download").textContent = names.length > 1 ? "Download this file" : "Download";
+  byId("download-all").hidden = names.length < 2;
 }
 
 /**
  * @param {Subject} subject
  * @returns {Promise<import("./worker.js").Verdict>}
  */
-async function run({ doc, broken, ...shared }) {
+async function run({ files, broken, ...shared }) {
   if (broken.length > 0) return { wrong: broken };
-  return policies.ask("check", doc.toString(), shared);
+  return policies.ask("check", textsOf(files), shared);
 }
 
 /**
@@ -104,8 +130,9 @@ function done(subject, { verdict, error }) {
   settings?.explain(verdict?.wrong ?? []);
   if (error) showFailure(error);
   else if (verdict?.wrong) showWrong(verdict.wrong);
-  else if (verdict?.report) showReport(verdict.report, verdict.missing);
+  else if (verdict?.report) showReport(verdict.report, verdict);
   else showNothing();
+  showFiles();
 }
 
 /** @param {string | undefined} missing why something is still missing for a verdict; `undefined` if nothing is */
@@ -127,41 +154,55 @@ function showSummary(report, missing) {
 
 /**
  * @param {Report} report
- * @param {string} [missing]
+ * @param {import("./worker.js").Verdict} verdict
  */
-function showReport(report, missing) {
+function showReport(report, { missing, unfixable = new Map() }) {
   showSummary(report, missing);
-  findings.show(report);
-  fixAll.hidden = fixable(report) === 0;
-  fixAll.textContent = `Fix all that needs no decision (${fixable(report)})`;
-  editor.mark([
-    ...report.unjudged.flatMap(markOfUnjudged),
-    ...report.objects.flatMap((object) => [
-      ...object.violations.map((finding) => markOf(object, finding, "violation")),
-      ...object.notices.map((finding) => markOf(object, finding, "notice")),
-    ]),
-  ]);
+  findings.show(report, unfixable);
+  const number = fixable(report, unfixable);
+  fixAll.hidden = number === 0 && !lacksUsers(report);
+  fixAll.textContent = number > 0 ? `Fix all that needs no decision (${number})…` : "Set missing users…";
+  /** @type {Map<string, import("./editor.js").Mark[]>} */
+  const marks = new Map();
+  const add = (/** @type {string} */ file, /** @type {import("./editor.js").Mark[]} */ own) =>
+    void marks.set(file, [...(marks.get(file) ?? []), ...own]);
+  for (const entry of report.unjudged) add(entry.file, markOfUnjudged(entry));
+  for (const object of report.objects) {
+    add(object.file, [
+      ...object.violations.map((finding) => markOf(object, finding, "violation", unfixable)),
+      ...object.notices.map((finding) => markOf(object, finding, "notice", unfixable)),
+    ]);
+  }
+  editor.mark(marks);
 }
 
 /**
  * How many findings need no decision.
  *
  * @param {Report} report
+ * @param {Map<Finding, string>} unfixable
  */
-function fixable(report) {
+function fixable(report, unfixable) {
   const findings = report.objects.flatMap(({ violations }) => violations);
-  return findings.filter(({ edits = [] }) => edits.length > 0).length;
+  return findings.filter((finding) => (finding.edits ?? []).length > 0 && !unfixable.has(finding)).length;
+}
+
+/** @param {Report} report */
+function lacksUsers(report) {
+  return report.objects.some(({ violations }) => violations.some(({ rule }) => rule === "not-proven-non-root"));
 }
 
 async function fixEverything() {
-  if (!settings) return;
+  if (!settings || !report) return;
   const asked = version;
-  const before = editor.doc.toString();
+  const before = manifests();
+  const { shared } = settings;
+  const isFillFirst = fixable(report, lastVerdict?.unfixable ?? new Map()) === 0;
   try {
-    const fixes = await policies.ask("fixAll", before, settings.shared);
-    if (!(await preview(before, fixes))) return;
+    const fixes = await preview(before, isFillFirst, (fill) => policies.ask("fixAll", before, shared, fill));
+    if (!fixes) return;
     if (version !== asked) return say("Not applied: the text has changed since.", true);
-    editor.change(await policies.ask("change", before, fixes.text), "input.apply");
+    editor.replaceAll(fixes.texts);
     say(`Fixed ${count(fixes.fixed, "finding")}. Undo takes it back.`);
     submit();
   } catch (error) {
@@ -182,18 +223,19 @@ function markOfUnjudged({ line, path, policy = "not checked", reason }) {
  * @param {Judged} object
  * @param {Finding} finding
  * @param {"violation" | "notice"} kind
+ * @param {Map<Finding, string>} unfixable
  * @returns {import("./editor.js").Mark}
  */
-function markOf(object, finding, kind) {
+function markOf(object, finding, kind, unfixable) {
   const { line, policy, rule, problem } = finding;
-  const action = actionOf(finding);
+  const action = unfixable.has(finding) ? undefined : actionOf(finding);
   const run = () => void apply(object, finding).catch((error) => say(`Not applied: ${error.message}`, true));
   return {
     line,
     kind,
     source: rule ? `${policy}/${rule}` : policy,
     message: problem,
-    action: action === undefined ? undefined : { name: action, run },
+    action: action === undefined ? undefined : { name: `Apply: ${action}`, run },
   };
 }
 
@@ -225,7 +267,7 @@ function showFailure(error) {
  */
 function showInstead(text, button) {
   byId("list").replaceChildren(h("p", { class: "instead" }, text), button ?? "");
-  editor.mark([]);
+  editor.mark(new Map());
 }
 
 /**
@@ -236,10 +278,11 @@ async function apply({ policies: _, violations, notices, moreViolations, moreNot
   const outdated = () => new Error("the text has changed since, and is being checked again");
   const asked = version;
   if (shown !== asked) throw outdated();
-  const change = await policies.ask("mend", editor.doc.toString(), place, finding.edits ?? []);
+  const doc = editor.files.find(({ name }) => name === place.file)?.doc;
+  const change = await policies.ask("mend", doc?.toString() ?? "", place, finding.edits ?? []);
   if (version !== asked) throw outdated();
-  editor.change(change, "input.apply");
-  const applied = actionOf(finding)?.replace("Apply", "Applied") ?? "";
+  editor.change(place.file, change);
+  const applied = `Applied: ${actionOf(finding)}`;
   say(`${applied}. Undo takes it back.`);
   findings.confirm({ ...place, text: applied });
   submit();
@@ -297,9 +340,9 @@ function copyLink() {
   else copy(linkTo(shared, location.href), "The link");
 }
 
-/** @param {string} text */
-function replace(text) {
-  editor.replace(text);
+/** @param {import("./editor.js").Manifest[]} files */
+function open(files) {
+  editor.open(files);
   submit();
 }
 
@@ -312,12 +355,13 @@ async function writeReport(format) {
   return policies.ask("write", report, format);
 }
 
-opening(replace);
+opening(open);
 dropOverlay();
-byId("download").addEventListener("click", () => download(editor.doc.toString(), "manifests.yaml", "application/yaml"));
+byId("download").addEventListener("click", () => save(editor.file));
+byId("download-all").addEventListener("click", () => editor.files.forEach(save));
 byId("undo").addEventListener("click", () => editor.undo());
-byId("copy").addEventListener("click", () => copy(editor.doc.toString(), "The manifests", "select and copy them."));
-byId("clear").addEventListener("click", () => replace(""));
+byId("copy").addEventListener("click", () => copy(editor.file.doc.toString(), "The manifests", "select and copy them."));
+byId("clear").addEventListener("click", () => open([]));
 byId("skip").addEventListener("click", (event) => {
   event.preventDefault();
   select("findings");
@@ -343,13 +387,20 @@ firstText();
 // Without one, the page works as long as there is a network.
 addEventListener("load", () => navigator.serviceWorker?.register("service-worker.js").catch(() => {}));
 
+/** @param {{ name: string, doc: import("@codemirror/state").Text }} file */
+function save({ name, doc }) {
+  download(doc.toString(), name.split("/").at(-1) ?? name, "application/yaml");
+}
+
 /** Shows the text of before, or else an example with findings. */
 async function firstText() {
   if (keep.kept !== null) return begin(keep.kept, "These are the manifests that this tab has kept.");
   try {
     const response = await fetch("examples/before.yaml");
-    if (!response.ok || editor.doc.length > 0) return;
-    begin(await response.text(), "This is an example. Paste or open your own manifests in its place.");
+    const text = await response.text();
+    // The person may have been faster.
+    if (!response.ok || isOwn) return;
+    begin([{ name: "before.yaml", text }], "This is an example. Paste or open your own manifests in its place.");
     isOwn = false;
   } catch {
     // Without it, the page starts empty.
@@ -357,12 +408,12 @@ async function firstText() {
 }
 
 /**
- * @param {string} text
+ * @param {import("./editor.js").Manifest[]} files
  * @param {string} words what it is, unless a link has brought a message
  */
-function begin(text, words) {
+function begin(files, words) {
   const { textContent, className } = byId("message");
-  replace(text);
+  open(files);
   if (textContent) say(textContent, className === "problem");
   else say(words);
 }

@@ -2,12 +2,15 @@ import { byId } from "./dom.js";
 import { fromDrop, fromFolder, read } from "./files.js";
 import { say } from "./status.js";
 
-/** @typedef {import("./files.js").Given} Given */
+/**
+ * @typedef {import("./files.js").Given} Given
+ * @typedef {import("./editor.js").Manifest} Manifest
+ */
 
 /**
  * Lets the page open chosen or dropped files, folders, and the examples.
  *
- * @param {(text: string) => void} replace replaces the current text
+ * @param {(manifests: Manifest[]) => void} replace puts them in place of the current files
  */
 export function opening(replace) {
   /**
@@ -16,7 +19,7 @@ export function opening(replace) {
    */
   const open = async (files, inFolders) => {
     const result = await read(files, inFolders);
-    if ("text" in result) replace(result.text);
+    if (result.manifests.length > 0) replace(result.manifests);
     say(result.message, result.problem);
   };
 
@@ -29,7 +32,7 @@ export function opening(replace) {
       try {
         const response = await fetch(`examples/${name}`);
         if (!response.ok) throw new Error(response.statusText);
-        replace(await response.text());
+        replace([{ name, text: await response.text() }]);
         say(`Opened ${name}.`);
       } catch (error) {
         say(`The example ${name} could not be loaded: ${/** @type {Error} */ (error).message}.`, true);

@@ -3,31 +3,55 @@ import { createTwoFilesPatch } from "diff";
 import { byId } from "./dom.js";
 import { count } from "./words.js";
 
+/** @typedef {import("./worker.js").Fixes} Fixes */
+
 /**
  * Shows what a fix of everything would change, and asks.
  *
- * @param {string} before
- * @param {{ text: string, fixed: number, left: string[] }} fixes
- * @returns {Promise<boolean>} whether to apply it
+ * @param {import("./editor.js").Manifest[]} before
+ * @param {boolean} isFilled whether missing users are set too, at first
+ * @param {(fill: boolean) => Promise<Fixes>} fix
+ * @returns {Promise<Fixes | undefined>} what to apply
  */
-export function preview(before, { text, fixed, left }) {
+export async function preview(before, isFilled, fix) {
   const dialog = /** @type {HTMLDialogElement} */ (byId("preview"));
-  const reasons = left.length > 0 ? ` Cannot be applied: ${left.join("; ")}.` : "";
-  byId("preview-about").textContent = `${count(fixed, "finding")} would be fixed.${reasons}`;
-  byId("preview-diff").textContent = createTwoFilesPatch("before", "after", before, text).split("\n").slice(1).join("\n");
   const apply = /** @type {HTMLButtonElement} */ (byId("preview-apply"));
-  apply.disabled = text === before;
+  const fill = /** @type {HTMLInputElement} */ (byId("preview-fill"));
+  fill.checked = isFilled;
+  let fixes = await fix(isFilled);
+  const draw = () => {
+    const reasons = fixes.left.length > 0 ? ` Cannot be applied: ${fixes.left.join("; ")}.` : "";
+    byId("preview-about").textContent = `${count(fixes.fixed, "finding")} would be fixed.${reasons}`;
+    const patches = before.flatMap(({ name, text }, index) => {
+      const after = fixes.texts[index] ?? text;
+      return after === text ? [] : [createTwoFilesPatch(name, name, text, after).split("\n").slice(1).join("\n")];
+    });
+    byId("preview-diff").textContent = patches.join("");
+    apply.disabled = patches.length === 0;
+  };
+  draw();
   dialog.showModal();
-  return new Promise((resolve) => {
-    const done = (/** @type {boolean} */ answer) => {
+  return new Promise((resolve, reject) => {
+    const done = (/** @type {Fixes | undefined} */ answer) => {
+      fill.onchange = null;
       apply.onclick = null;
       byId("preview-cancel").onclick = null;
       dialog.onclose = null;
       dialog.close();
       resolve(answer);
     };
-    apply.onclick = () => done(true);
-    byId("preview-cancel").onclick = () => done(false);
-    dialog.onclose = () => done(false);
+    fill.onchange = async () => {
+      apply.disabled = true;
+      try {
+        fixes = await fix(fill.checked);
+        draw();
+      } catch (error) {
+        done(undefined);
+        reject(error);
+      }
+    };
+    apply.onclick = () => done(fixes);
+    byId("preview-cancel").onclick = () => done(undefined);
+    dialog.onclose = () => done(undefined);
   });
 }

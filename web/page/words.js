@@ -32,7 +32,7 @@ export function placeOf({ path, within, container }) {
 }
 
 /**
- * The label of a finding's button; `undefined` if the fix cannot be applied.
+ * What a finding's button changes; `undefined` if the fix cannot be applied.
  *
  * @param {Finding} finding
  * @returns {string | undefined}
@@ -48,7 +48,35 @@ export function actionOf(finding) {
     if (place === base) return value === undefined ? "remove it" : `write ${text}`;
     return `set ${place.startsWith(`${base}.`) ? place.slice(base.length + 1) : place}: ${text}`;
   });
-  return `Apply: ${steps.join(", ")}`;
+  return steps.join(", ");
+}
+
+/**
+ * Where a chart sets a value, in the command's words.
+ *
+ * @param {NonNullable<Finding["chartValue"]>} value
+ */
+export function inValues({ chart, key, since }) {
+  if (!key) return `${chart} has no value for this; use flytewarden fix --stdout - as a Helm post-renderer`;
+  return `in the values of ${chart}${since ? ` (since ${since})` : ""}: ${key}`;
+}
+
+/**
+ * What follows in a fix after the action that its button makes; `undefined` if the fix begins otherwise.
+ *
+ * @param {string} mend
+ * @param {string} action
+ */
+export function restOf(mend, action) {
+  // The fix has values as code.
+  const plain = mend.replaceAll("`", "");
+  if (!plain.startsWith(action)) return undefined;
+  let at = 0;
+  for (let left = action.length; left > 0; at += 1) {
+    if (mend[at] !== "`") left -= 1;
+  }
+  const rest = mend.slice(at).replace(/^`/, "");
+  return /^[\w.-]/.test(rest) ? undefined : rest;
 }
 
 /**

@@ -1,21 +1,25 @@
 // Runs the policies in a worker, so that the page stays responsive however much there is to check.
 
-import init, { FlytewardenError, check, loadFormats, loadPki, mend, policies, validateSettings } from "flytewarden";
+import init, { FlytewardenError, check, fix, loadFormats, loadPki, mend, policies, validateSettings } from "flytewarden";
 
 import { smallestChange } from "./change.js";
 
 /**
  * @typedef {import("flytewarden").Settings} Settings
  * @typedef {{ policy: string, message: string }} Wrong
- * @typedef {{ report?: import("flytewarden").Report, wrong?: Wrong[], missing?: string }} Verdict with why something was missing for it
+ * @typedef {object} Verdict
+ * @property {import("flytewarden").Report} [report]
+ * @property {Wrong[]} [wrong]
+ * @property {string} [missing] why something was missing for it
+ * @property {Map<import("flytewarden").Finding, string>} [unfixable] the findings whose edits cannot be made in this text, and why
  *
+ * @typedef {import("./editor.js").Manifest} Manifest
  * @typedef {import("./link.js").Shared} Shared
- * @typedef {{ text: string, fixed: number, left: string[] }} Fixes
+ * @typedef {{ texts: string[], fixed: number, left: string[] }} Fixes
  *
  * @typedef {object} Calls
- * @property {(text: string, shared: Shared) => Verdict} check
- * @property {(text: string, shared: Shared) => Fixes} fixAll
- * @property {(before: string, after: string) => import("./change.js").Change} change
+ * @property {(manifests: Manifest[], shared: Shared) => Verdict} check
+ * @property {(manifests: Manifest[], shared: Shared, fill: boolean) => Fixes} fixAll
  * @property {(report: import("flytewarden").Report, format: import("./exporting.js").Format) => Promise<string>} write
  * @property {(text: string, place: import("flytewarden").Place, edits: import("flytewarden").Edit[]) =>
  *   import("./change.js").Change} mend
@@ -33,20 +37,26 @@ let isFetching = false;
 
 /** @type {Calls} */
 const calls = {
-  check(text, shared) {
+  check(manifests, shared) {
     const wrong = Object.entries(shared.settings).flatMap(([policy, own]) => wrongSettings(policy, own) ?? []);
     if (wrong.length > 0) return { wrong };
-    if (text.trim() === "") return {};
-    const report = checked(text, shared);
-    if (hasPki || !report.unjudged.some(({ policy }) => policy === "flyte-oauth-tls")) return { report };
+    if (manifests.every(({ text }) => text.trim() === "")) return {};
+    const report = check(manifests, shared.settings, optionsOf(shared));
+    const unfixable = unfixableIn(report, manifests);
+    if (hasPki || !report.unjudged.some(({ policy }) => policy === "flyte-oauth-tls")) return { report, unfixable };
     fetchPki();
-    return { report, missing: "The data for checking certificates is being fetched." };
+    return { report, unfixable, missing: "The data for checking certificates is being fetched." };
   },
   mend(text, place, edits) {
     return smallestChange(text, mend(text, place, edits));
   },
-  fixAll,
-  change: smallestChange,
+  fixAll(manifests, shared, fill) {
+    const options = { ...optionsOf(shared), fill };
+    const { texts, left, report } = fix(manifests, shared.settings, options);
+    const before = check(manifests, shared.settings, optionsOf(shared)).summary.violations;
+    const reasons = left.map(({ object, reason }) => `${object}: ${reason}`);
+    return { texts, fixed: before - report.summary.violations, left: [...new Set(reasons)] };
+  },
   async write(report, format) {
     if (format === "json") return `${JSON.stringify(report, undefined, 2)}\n`;
     const { toMarkdown, toSarif, toText } = await loadFormats();
@@ -57,46 +67,47 @@ const calls = {
 };
 
 /**
- * @param {string} text
+ * The options of a check.
+ *
  * @param {Shared} shared
  */
-function checked(text, { settings, namespace, imageUsers }) {
+function optionsOf({ namespace, imageUsers }) {
   const lines = imageUsers.split("\n").map((line) => line.trim()).filter((line) => line !== "");
   // The reference may hold a port and a tag.
   const users = lines.map((line) => {
     const at = line.lastIndexOf(": ");
     return at < 0 ? [line.replace(/:$/, ""), null] : [line.slice(0, at), line.slice(at + 2).trim()];
   });
-  const options = { namespace: namespace || "default", imageUsers: users.length > 0 ? Object.fromEntries(users) : undefined };
-  return check(text, settings, options);
+  return { namespace: namespace || "default", imageUsers: users.length > 0 ? Object.fromEntries(users) : undefined };
 }
 
-/** How often a text is fixed and checked again: a fix can make another one possible. */
-const MOST_ROUNDS = 5;
+/** How long to look for edits that cannot be made, in ms. Those that are not found say so when somebody tries. */
+const TIME_FOR_EDITS = 100;
 
-/** @type {Calls["fixAll"]} */
-function fixAll(text, shared) {
-  const violations = () => checked(text, shared).summary.violations;
-  const before = violations();
-  let left = new Set();
-  for (let round = 0; round < MOST_ROUNDS; round += 1) {
-    const start = text;
-    left = new Set();
-    // From the last object, so that the lines of those before it stay as they are.
-    for (const { violations, policies: _, notices, moreViolations, moreNotices, ...place } of checked(text, shared).objects.reverse()) {
-      for (const { edits = [] } of violations) {
-        if (edits.length === 0) continue;
-        try {
-          text = mend(text, place, edits);
-        } catch (error) {
-          if (!isAnswer(error)) throw error;
-          left.add(error.message);
-        }
+/**
+ * The findings whose edits cannot be made: in JSON, for example, and in what several objects share.
+ *
+ * @param {import("flytewarden").Report} report
+ * @param {Manifest[]} manifests
+ */
+function unfixableIn(report, manifests) {
+  const end = performance.now() + TIME_FOR_EDITS;
+  /** @type {NonNullable<Verdict["unfixable"]>} */
+  const unfixable = new Map();
+  for (const { violations, policies: _, notices, moreViolations, moreNotices, ...place } of report.objects) {
+    const text = manifests.find(({ name }) => name === place.file)?.text ?? "";
+    for (const finding of violations) {
+      if ((finding.edits ?? []).length === 0) continue;
+      if (performance.now() > end) return unfixable;
+      try {
+        mend(text, place, finding.edits ?? []);
+      } catch (error) {
+        if (!isAnswer(error)) throw error;
+        unfixable.set(finding, error.message);
       }
     }
-    if (text === start) break;
   }
-  return { text, fixed: before - violations(), left: [...left] };
+  return unfixable;
 }
 
 async function fetchPki() {

@@ -11,9 +11,11 @@ use std::collections::BTreeMap;
 use flytewarden_offline::{
     check::{Check, File},
     edit::{self, Edit},
+    fix::Left,
     images::Images,
-    linked::info,
+    linked::{Linked, info},
     report::{Namespaces, Place, Report},
+    rounds,
     settings::Settings,
 };
 use js_sys::{Array, Error, JSON, JsString, Reflect, Symbol};
@@ -32,12 +34,16 @@ export type Settings = Partial<Record<PolicyName, Record<string, unknown>>> | st
 
 /// A text with manifests.
 #[derive(Deserialize, Tsify)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Manifest {
     /// Its name in reports.
     pub name: String,
     /// The text.
     pub text: String,
+    /// Whether it was found in a folder, where files of other kinds are too: without a Kubernetes object, it is skipped. Default: false.
+    #[serde(default)]
+    #[tsify(optional)]
+    pub is_found: bool,
 }
 
 /// Options of a check, in addition to settings.
@@ -53,6 +59,33 @@ pub struct Options {
     /// The namespaces to report on; `all` for every one. Default: the namespaces with parts of Flyte.
     #[tsify(optional)]
     pub namespaces: Option<Vec<String>>,
+    /// For `fix`: whether to set missing users too, to the values of flyte-non-root's setting `fill`, by default `flyte`. Default: false.
+    #[tsify(optional)]
+    pub fill: bool,
+}
+
+/// Manifests that are fixed.
+#[derive(Serialize, Tsify)]
+pub struct Fixes {
+    /// The texts, in the order they were given.
+    pub texts: Vec<String>,
+    /// What could not be fixed, and why.
+    pub left: Vec<NotFixed>,
+    /// The report on the texts as they are now.
+    pub report: Report,
+}
+
+/// An object that could not be fixed.
+#[derive(Serialize, Tsify)]
+pub struct NotFixed {
+    /// The name of its manifest.
+    pub file: String,
+    /// Its first line, from 1.
+    pub line: usize,
+    /// The object: `Deployment flyte/flyteadmin`.
+    pub object: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// The command's name for a text without a name.
@@ -68,38 +101,85 @@ pub fn check(
     #[wasm_bindgen(unchecked_optional_param_type = "Settings")] settings: JsValue,
     #[wasm_bindgen(unchecked_optional_param_type = "Options")] options: JsValue,
 ) -> Result<JsValue, Error> {
-    let manifests = match manifests.as_string() {
-        Some(text) => vec![Manifest { name: UNNAMED.to_owned(), text }],
-        None if Array::is_array(&manifests) => from_js::<Vec<Manifest>>(&manifests, "manifests")?,
-        None => return Err(error("manifests: neither a text nor a list of {name, text}", "manifests", None, "")),
-    };
-    if manifests.is_empty() {
-        return Err(error("there are no manifests", "manifests", None, ""));
-    }
-    let Options { namespace, image_users, namespaces } =
-        from_js::<Option<Options>>(&options, "options")?.unwrap_or_default();
-    let policies = policies::linked();
-    let mut settings = read(&settings, &policies)?;
-    if image_users.is_some() {
-        settings = settings.or("imageUser", "check", &policies).map_err(|problem| Error::new(&problem))?;
-    }
-    let check = Check {
-        policies: &policies,
-        settings: &settings,
-        namespace: namespace.as_deref().unwrap_or("default"),
-        images: image_users.map(Images::of).unwrap_or_default(),
-        namespaces: match namespaces {
-            None => Namespaces::Flytes,
-            Some(named) if named.iter().any(|name| name == "all") => Namespaces::All,
-            Some(named) => Namespaces::Named(named),
-        },
-    };
-    let files: Vec<File> = manifests.into_iter().map(|Manifest { name, text }| File::new(name, Ok(text))).collect();
+    let Given { policies, settings, options, mut files } = Given::of(&manifests, &settings, &options)?;
+    let check = options.check(&policies, &settings);
     let mut run = check.start(&files, Report::default());
-    for file in &files {
+    for file in &mut files {
         run.add(file);
     }
     to_js(&run.finish())
+}
+
+/// Makes the changes that findings propose, until nothing is left that needs no decision. Everything else stays unchanged.
+///
+/// Throws a `FlytewardenError` if the settings are invalid, or a parameter has the wrong type.
+#[wasm_bindgen(unchecked_return_type = "Fixes")]
+pub fn fix(
+    #[wasm_bindgen(unchecked_param_type = "string | Manifest[]")] manifests: JsValue,
+    #[wasm_bindgen(unchecked_optional_param_type = "Settings")] settings: JsValue,
+    #[wasm_bindgen(unchecked_optional_param_type = "Options")] options: JsValue,
+) -> Result<JsValue, Error> {
+    let Given { policies, settings, options, mut files } = Given::of(&manifests, &settings, &options)?;
+    let unfilled = settings.without("fill");
+    let filled = match options.fill {
+        true => settings.or("fill", "flyte", &policies).map_err(|problem| Error::new(&problem))?,
+        false => settings,
+    };
+    let [check, unfilled] = [&filled, &unfilled].map(|settings| options.check(&policies, settings));
+    let (fixed, report) = rounds::fix(&check, &unfilled, Report::default, &mut files);
+    let mut fixes = Fixes { texts: Vec::with_capacity(files.len()), left: Vec::new(), report };
+    for (file, fixed) in files.iter().zip(fixed.into_iter().flatten()) {
+        let not_fixed =
+            |Left { line, title, reason, .. }| NotFixed { file: file.name.clone(), line, object: title, reason };
+        fixes.left.extend(fixed.left.into_iter().map(not_fixed));
+        fixes.texts.push(fixed.text);
+    }
+    to_js(&fixes)
+}
+
+/// The parameters of a check.
+struct Given {
+    policies: Vec<Linked>,
+    settings: Settings,
+    options: Options,
+    files: Vec<File>,
+}
+
+impl Given {
+    fn of(manifests: &JsValue, settings: &JsValue, options: &JsValue) -> Result<Self, Error> {
+        let manifests = match manifests.as_string() {
+            Some(text) => vec![Manifest { name: UNNAMED.to_owned(), text, is_found: false }],
+            None if Array::is_array(manifests) => from_js::<Vec<Manifest>>(manifests, "manifests")?,
+            None => return Err(error("manifests: neither a text nor a list of {name, text}", "manifests", None, "")),
+        };
+        if manifests.is_empty() {
+            return Err(error("there are no manifests", "manifests", None, ""));
+        }
+        let options = from_js::<Option<Options>>(options, "options")?.unwrap_or_default();
+        let policies = policies::linked();
+        let mut settings = read(settings, &policies)?;
+        if options.image_users.is_some() {
+            settings = settings.or("imageUser", "check", &policies).map_err(|problem| Error::new(&problem))?;
+        }
+        let file = |Manifest { name, text, is_found }| File { is_found, ..File::new(name, Ok(text)) };
+        Ok(Self { policies, settings, options, files: manifests.into_iter().map(file).collect() })
+    }
+}
+
+impl Options {
+    fn check<'c, P>(&'c self, policies: &'c [P], settings: &'c Settings) -> Check<'c, P> {
+        Check {
+            policies,
+            settings,
+            namespace: self.namespace.as_deref().unwrap_or("default"),
+            images: self.image_users.clone().map(Images::of).unwrap_or_default(),
+            namespaces: match &self.namespaces {
+                None => Namespaces::Flytes,
+                Some(named) if named.iter().any(|name| name == "all") => Namespaces::All,
+                Some(named) => Namespaces::Named(named.clone()),
+            },
+        }
+    }
 }
 
 /// The policies, with the settings that each of them takes.

@@ -266,7 +266,7 @@ test("the package has the same in it for Node, for pages and for bundlers", () =
     const parameters = [...flags, "--no-warnings", "--input-type=module", "--eval", script];
     return JSON.parse(execFileSync(process.execPath, parameters, { cwd: `${root}dist/npm` }));
   };
-  const all = ["FlytewardenError", "check", "loadFormats", "loadPki", "mend", "policies", "validateSettings"];
+  const all = ["FlytewardenError", "check", "fix", "loadFormats", "loadPki", "mend", "policies", "validateSettings"];
   assert.deepEqual(exported("flytewarden"), all);
   assert.deepEqual(exported("./flytewarden.js", "--experimental-wasm-modules"), all);
   assert.deepEqual(exported("flytewarden/web"), ["FlytewardenError", "check", "default", "initSync", ...all.slice(2)]);

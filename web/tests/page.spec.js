@@ -120,7 +120,7 @@ test.describe("the page", () => {
     await openExample(page);
     const format = page.getByRole("combobox", { name: "Format of the report" });
     for (const [label, start] of [
-      ["Text", "Deployment flyte/flyteadmin  <stdin>:3\n"],
+      ["Text", "Deployment flyte/flyteadmin  before.yaml:3\n"],
       ["Markdown", "## Flytewarden: 10 violations\n"],
       ["JSON", '{\n  "format": "flytewarden-report/v1"'],
       ["SARIF", '{\n  "$schema": "https://docs.oasis-open.org/sarif/'],
@@ -302,15 +302,95 @@ test.describe("the page", () => {
     await expect(findings(page)).toHaveCount(0);
   });
 
-  test("opens several files as one text that says where each part is from", async ({ page }) => {
+  test("keeps several files apart, checks them together, and gives each back", async ({ page }) => {
+    const middle = BEFORE.lastIndexOf("---\n", BEFORE.indexOf("name: flyteconsole\n"));
+    const [admin, console] = [BEFORE.slice(0, middle), BEFORE.slice(middle)];
     await page.locator("#files").setInputFiles([
-      { name: "b.yaml", mimeType: "", buffer: Buffer.from("---\n# Source: chart/b.yaml\nkind: B") },
-      { name: "a.txt", mimeType: "", buffer: Buffer.from("kind: A\r\n--- # more\r\nkind: C\r\n") },
+      { name: "b.yaml", mimeType: "", buffer: Buffer.from(console) },
+      { name: "a.yaml", mimeType: "", buffer: Buffer.from(admin) },
     ]);
     await expect(message(page)).toHaveText("Opened 2 files.");
-    expect(await textOf(page)).toBe(
-      "---\n# Source: a.txt\nkind: A\n--- # more\n# Source: a.txt\nkind: C\n---\n# Source: chart/b.yaml\nkind: B\n",
-    );
+    await expect(status(page)).toContainText("10 violations in 6 objects");
+    const tabs = page.getByRole("tablist", { name: "Files" }).getByRole("tab");
+    await expect(tabs).toHaveText([/^a\.yaml\d+$/, /^b\.yaml\d+$/]);
+    expect(await textOf(page)).toBe(admin);
+    expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([]);
+    // A fix in the other file shows that file.
+    await page.getByRole("button", { name: "Apply: write https://flyte.example.com", exact: true }).click();
+    await expect(tabs.nth(1)).toHaveAttribute("aria-selected", "true");
+    await expect(status(page)).toContainText("9 violations");
+    await expect(page.locator(".cm-line.changed")).toContainText("ADMIN_API_URL: https://flyte.example.com");
+    await page.getByRole("button", { name: /^Fix all/ }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Apply" }).click();
+    await expect(status(page)).toContainText("2 violations in 1 object");
+    /** @type {import("@playwright/test").Download[]} */
+    const downloads = [];
+    page.on("download", (download) => downloads.push(download));
+    await page.getByRole("button", { name: "Download all" }).click();
+    await expect.poll(() => downloads.map((download) => download.suggestedFilename())).toEqual(["a.yaml", "b.yaml"]);
+    // One step takes the fixes of both files back, and another the files themselves.
+    await page.getByRole("button", { name: "Undo", exact: true }).click();
+    await expect(status(page)).toContainText("9 violations");
+    await tabs.nth(1).focus();
+    await page.keyboard.press("ArrowLeft");
+    await expect(tabs.nth(0)).toBeFocused();
+    expect(await textOf(page)).toBe(admin);
+  });
+
+  test("takes back the opening of a file", async ({ page }) => {
+    await openFile(page, "service.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: other}\n");
+    await expect(status(page)).toContainText("could not be checked");
+    await page.getByRole("button", { name: "Undo", exact: true }).click();
+    await expect(status(page)).toContainText("10 violations");
+    await page.keyboard.press("Control+Shift+z");
+    await expect(status(page)).toContainText("could not be checked");
+  });
+
+  test("says what to paste if no policy is about any object", async ({ page }) => {
+    await openFile(page, "service.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: other}\n");
+    const nobody = page.locator(".nobody");
+    await expect(nobody).toContainText("(1 Service)");
+    await expect(nobody).toContainText("helm template flyte flyteorg/flyte-core");
+    await nobody.getByRole("button", { name: "Show an example" }).click();
+    await expect(status(page)).toContainText("10 violations");
+  });
+
+  test("offers no button for a change that it cannot make, and says why", async ({ page }) => {
+    const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "a" }, spec: { containers: [
+      { name: "flyteadmin", image: "cr.flyte.org/flyteorg/flyteadmin:v1.16.8", securityContext: { runAsUser: 0 } },
+    ] } };
+    await openFile(page, "pod.json", JSON.stringify(pod));
+    await expect(findings(page)).toContainText("The page cannot make this change: JSON is not edited.");
+    await expect(page.getByRole("button", { name: /^Apply/ })).toHaveCount(0);
+    await expect(page.getByRole("button", { name: /^Fix all/ })).toBeHidden();
+  });
+
+  test("sets missing users too, if somebody wants that", async ({ page }) => {
+    const name = "flyteconsole";
+    await openFile(page, "console.yaml", `apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: ${name}}\nspec:\n  template:\n    spec:\n      containers:\n      - name: ${name}\n        image: cr.flyte.org/flyteorg/${name}:v1.21.0\n`);
+    await expect(findings(page).first()).toContainText("not-proven-non-root");
+    await page.getByRole("button", { name: /^(Fix all|Set missing users)/ }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("checkbox").setChecked(true);
+    await expect(dialog).toContainText("+        fsGroupChangePolicy: OnRootMismatch");
+    await dialog.getByRole("button", { name: "Apply" }).click();
+    await expect(page.locator(".finding.violation")).toHaveCount(0);
+  });
+
+  test("folds an object, which stays folded", async ({ page }) => {
+    await openExample(page);
+    const object = page.locator("details.object").filter({ hasText: "ConfigMap flyte/flyte-admin-base-config" }).first();
+    await object.locator("> summary").click();
+    await expect(object.locator(".finding").first()).toBeHidden();
+    await page.getByRole("button", { name: "Apply: write https://flyte.example.com", exact: true }).click();
+    await expect(status(page)).toContainText("9 violations");
+    await expect(object.locator(".finding").first()).toBeHidden();
+  });
+
+  test("shows its buttons for manifests in one row at 1440 pixels", async ({ page }) => {
+    await page.setViewportSize({ width: 1440, height: 900 });
+    const tops = await page.locator(".input .bar button:visible").evaluateAll((all) => all.map((each) => each.getBoundingClientRect().top));
+    expect(new Set(tops).size).toBe(1);
   });
 
   for (const [how, open] of /** @type {const} */ ([["chosen", choose], ["dropped", drop]])) {
@@ -801,7 +881,7 @@ test("says how much of the policies is loaded, and nothing that reads as a verdi
   const wait = new Promise((resolve) => (go = () => resolve(undefined)));
   await page.route("**/policies_bg.wasm", async (route) => (await wait, route.continue()));
   await page.goto("");
-  await expect(status(page)).toHaveText(/^Loading the policies: 0 % of 1\.4 MB\.$/);
+  await expect(status(page)).toHaveText(/^Loading the policies: 0 % of 1\.5 MB\.$/);
   await expect(status(page)).toHaveAttribute("data-look", "neutral");
   go();
   await expect(status(page)).toContainText("10 violations");

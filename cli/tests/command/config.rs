@@ -176,7 +176,7 @@ fn rules_that_are_off_are_counted_and_their_requirement_is_not_said_to_hold() {
     assert!(policy.out.contains("the policy flyte-oauth-tls was not run"), "{}", policy.out);
     for (option, name, problem) in [
         ("--skip", "runs-as-rot", "error: --skip: unknown rule `runs-as-rot`; did you mean `runs-as-root`?\n"),
-        ("--rule", "flyte-non-root", "error: --rule: unknown rule `flyte-non-root`"),
+        ("--rule", "flyte-nonroot", "error: --rule: unknown rule `flyte-nonroot`; did you mean `flyte-non-root`?\n"),
     ] {
         let wrong = run(&["check", option, name, "-"], BAD);
         assert_eq!(Some(2), wrong.code);
