@@ -97,7 +97,15 @@ impl Engine {
     ///
     /// The machine has none.
     pub fn new(most_time: Duration) -> Result<Self, Unusable> {
-        let mut config = wasmtime::Config::new();
+        Self::with(wasmtime::Config::new(), most_time)
+    }
+
+    /// The same with more configuration for wasmtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn with(mut config: wasmtime::Config, most_time: Duration) -> Result<Self, Unusable> {
         config.epoch_interruption(true);
         let wasmtime = wasmtime::Engine::new(&config).map_err(|error| Unusable(error.to_string()))?;
         let clock = wasmtime.weak();

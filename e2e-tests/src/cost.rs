@@ -5,7 +5,9 @@
 
 use std::{error::Error, time::SystemTime};
 
-use wasmtime::{Caller, Config, Engine, Extern, Linker, Memory, Module, Store};
+use crate::modules;
+
+use wasmtime::{Caller, Engine, Extern, Linker, Memory, Module, Store};
 
 /// The cost of one call of `validate`.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +31,7 @@ impl Counted {
     ///
     /// It is not WebAssembly.
     pub fn compile(module: &[u8]) -> Result<Self, Box<dyn Error>> {
-        let engine = Engine::new(Config::new().consume_fuel(true))?;
+        let engine = Engine::new(modules::config().consume_fuel(true))?;
         let module = Module::new(&engine, module)?;
         Ok(Self { engine, module })
     }

@@ -10,6 +10,7 @@ use flytewarden_cli::{
     DEFAULT_TIME,
     engine::{Engine, Module},
 };
+use wasmtime::{Cache, CacheConfig, Config};
 
 use crate::root;
 
@@ -23,13 +24,36 @@ pub fn bytes(name: &str) -> Vec<u8> {
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; `make modules` builds it", path.display()))
 }
 
+/// An engine for the modules, as the command has it.
+///
+/// # Panics
+///
+/// The machine has none.
+pub fn engine() -> Engine {
+    Engine::with(config(), DEFAULT_TIME).expect("an engine")
+}
+
+/// Several programs compile the same modules: only the first does the work. The command itself keeps no compiled code, since whoever can
+/// write there could make it run anything.
+///
+/// # Panics
+///
+/// The folder for them cannot be made.
+pub fn config() -> Config {
+    let mut cache = CacheConfig::new();
+    cache.with_directory(root().join("target/compiled-modules"));
+    let mut config = Config::new();
+    config.cache(Some(Cache::new(cache).expect("a folder for compiled modules")));
+    config
+}
+
 /// A compiled module of `dist/` on the engine. All tests share it.
 ///
 /// # Panics
 ///
 /// The file does not exist, or is not a module.
 pub fn loaded(name: &str) -> Arc<Module> {
-    static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(DEFAULT_TIME).expect("an engine"));
+    static ENGINE: LazyLock<Engine> = LazyLock::new(engine);
     static MODULES: Mutex<BTreeMap<String, Arc<Module>>> = Mutex::new(BTreeMap::new());
     let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
     let load = || Arc::new(Module::load(&ENGINE, &bytes(name)).expect("the module loads"));

@@ -13,12 +13,7 @@ use flytewarden::{
     host::{Host, Listed, NoHost, Pki},
     oauth_tls::{LINKED, OauthTls},
 };
-use flytewarden_cli::{
-    DEFAULT_TIME,
-    check::check,
-    engine::{self, Module},
-    inputs::Inputs,
-};
+use flytewarden_cli::{check::check, engine::Module, inputs::Inputs};
 use flytewarden_e2e::{
     cases,
     certificates::{self, day, pem},
@@ -300,7 +295,7 @@ const KEY: &str = "the-key-that-nobody-may-see";
 
 #[test]
 fn the_key_is_never_shown() {
-    let engine = engine::Engine::new(DEFAULT_TIME).expect("an engine");
+    let engine = modules::engine();
     let module = Module::load(&engine, &modules::bytes("flyte-oauth-tls")).expect("the module loads");
     let encoded = STANDARD.encode(KEY);
     let is_silent = |said: &str, of: &str| assert!(!said.contains(KEY) && !said.contains(&encoded), "{of}: {said}");

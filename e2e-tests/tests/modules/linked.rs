@@ -3,9 +3,8 @@
 use std::{path::PathBuf, sync::LazyLock};
 
 use flytewarden_cli::{
-    DEFAULT_TIME,
     check::check,
-    engine::{Engine, Module},
+    engine::Module,
     fix::{Fixes, fix},
     inputs::Inputs,
 };
@@ -24,7 +23,7 @@ static LINKED: LazyLock<Vec<Linked>> = LazyLock::new(native::policies);
 
 /// The modules of the same policies, under the same names.
 static MODULES: LazyLock<Vec<Module>> = LazyLock::new(|| {
-    let engine = Engine::new(DEFAULT_TIME).expect("an engine");
+    let engine = modules::engine();
     let load = |policy: &Linked| Module {
         name: policy.name.clone(),
         ..Module::load(&engine, &modules::bytes(policy.rule.name())).expect("the module loads")
@@ -57,16 +56,17 @@ fn every_chart_gets_the_report_of_the_modules() {
 /// The report on manifests, and what is filled in.
 fn report<P: Policy>(policies: &[P], paths: &[PathBuf]) -> String {
     let settings = Settings::default().or("fill", "flyte", policies).expect("flyte-non-root is there");
-    let with = Check {
+    let with = |settings| Check {
         policies,
-        settings: &settings,
+        settings,
         namespace: "flyte",
         images: Images::default(),
         namespaces: Namespaces::All,
     };
+    let [with, unfilled] = [&settings, &Settings::default()].map(with);
     let inputs = Inputs::find(paths, &[]);
     let report = check(&with, Report::default(), &inputs.read());
-    let Fixes { files, report: after } = fix(&with, &Omissions::default(), &inputs);
+    let Fixes { files, report: after } = fix(&with, &unfilled, &Omissions::default(), &inputs);
     let fixed: Vec<&String> = files.iter().map(|file| &file.fixed.text).collect();
     assert!(files.iter().any(|file| file.fixed.objects() > 0));
     serde_json::to_string_pretty(&json!({"report": report, "fixed": fixed, "after": after})).expect("a report is JSON")

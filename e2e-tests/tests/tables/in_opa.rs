@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs, sync::LazyLock};
 
 use flytewarden_e2e::{
     cases::{Case, patched},
+    modules,
     opa::{self, Question},
     root,
 };
@@ -17,7 +18,7 @@ use tokio::runtime;
 
 use crate::cases;
 
-static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(&modules::config()).expect("an engine"));
 
 /// The modules of `dist/opa/` that run the cases.
 pub struct Opa(BTreeMap<&'static str, Module>);
