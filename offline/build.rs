@@ -1,10 +1,10 @@
-//! Puts what each policy's folder says of it into the library, as JSON.
+//! Builds the metadata of each policy's folder into the library, as JSON.
 
 use std::{env, error::Error, fmt::Write, fs, path::PathBuf};
 
 use serde_json::{Map, Value, json};
 
-/// What is asked of a policy that is linked in.
+/// The annotations that a linked policy keeps.
 const SAID: [&str; 4] = ["title", "description", "version", "url"];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         };
         let name = folder.file_name().and_then(|name| name.to_str()).ok_or("a policy's name is not UTF-8")?;
         let mut metadata = read("metadata.yml")?;
-        // `make docs`, which needs this library, has yet to make that of a policy that is new.
+        // A new policy has no form yet: `make docs` writes it, and `make docs` needs this library.
         let form = if folder.join("questions-ui.yml").exists() { read("questions-ui.yml")? } else { json!({}) };
         let said = |what: &str| &metadata["annotations"][format!("io.kubewarden.policy.{what}")];
         let info = json!({

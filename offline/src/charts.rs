@@ -1,10 +1,11 @@
-//! Where a value of a rendered chart is set: the key in the chart's own values.
+//! Finds the key in a chart's values that sets a value in the rendered manifest.
 //!
-//! `charts.txt` has a line for each place in a template, indented below the template: the path in the object, the path in a file of a
-//! ConfigMap, the first version of the chart with the line, the first version without it, and the key. A key without a mark gets the rest
-//! of the path; `!` marks a whole key, `~` the key for the whole pod, and `-` says that the chart has none. Source: the templates of
-//! [flyteorg/flyte](https://github.com/flyteorg/flyte/tree/master/charts), releases v1.0.0 to v1.16.8 and v2.0.43, each rendered with a
-//! marker at the key.
+//! In `charts.txt`, each template has indented lines below it, one for each place in the template. A line has these
+//! fields: the path in the object, the path in a file of a ConfigMap, the first version of the chart with the line, the
+//! first version without it, and the key. To a key without a mark, the rest of the path is added. `!` marks a key that
+//! is used as it is, `~` marks the key for the whole pod, and `-` means that the chart has no key. Source: the
+//! templates of [flyteorg/flyte](https://github.com/flyteorg/flyte/tree/master/charts), releases v1.0.0 to v1.16.8 and
+//! v2.0.43, each rendered with a marker at the key.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,28 +13,28 @@ use crate::report::{Finding, Place};
 
 const CHARTS: &str = include_str!("charts.txt");
 
-/// Where a chart sets a value.
+/// The key with which a chart sets a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 pub struct ChartValue {
-    /// The chart: `flyte-core`.
+    /// The chart's name, e.g. `flyte-core`.
     pub chart: String,
-    /// The key in its values; absent if the chart has none for this.
+    /// The key in the chart's values. Absent if the chart has no key for this value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub key: Option<String>,
-    /// The first version of the chart with this key, if it is not known which version was rendered.
+    /// The first version of the chart with this key. Present only if the rendered version is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub since: Option<String>,
 }
 
-/// Finds the key for what a finding says to change. `label` is the object's `helm.sh/chart`: `flyte-core-v1.16.8`; `is_set` says whether
-/// the object has a value there.
+/// Finds the key for the value that a finding tells people to change. `label` is the object's `helm.sh/chart` label,
+/// e.g. `flyte-core-v1.16.8`. `is_set` is true if the object already has a value there.
 pub(crate) fn value_of(place: &Place, label: Option<&str>, finding: &Finding, is_set: bool) -> Option<ChartValue> {
     let source = place.source.as_deref()?;
     let (chart, _) = source.split_once('/')?;
-    // A chart that was never released has a version that says nothing.
+    // Charts that were never released have versions below 1.0.0, which do not identify a release.
     let version = label.and_then(|label| label.strip_prefix(chart)?.strip_prefix('-')).and_then(version);
     let version = version.filter(|version| *version >= [1, 0, 0]);
     let wanted = wanted(finding);
@@ -56,7 +57,7 @@ pub(crate) fn value_of(place: &Place, label: Option<&str>, finding: &Finding, is
     };
     let key = match line.key {
         "-" => None,
-        // The chart's value for the pod does not reach a container that says otherwise.
+        // A container's own value overrides the chart's value for the pod.
         pod if pod.starts_with('~') && is_set => return None,
         key => Some(match (key.strip_suffix('!'), key.strip_prefix('~')) {
             (Some(whole), _) => whole.to_owned(),
@@ -70,13 +71,13 @@ pub(crate) fn value_of(place: &Place, label: Option<&str>, finding: &Finding, is
     Some(ChartValue { chart: chart.to_owned(), key, since: since.map(str::to_owned) })
 }
 
-/// The place of a value.
+/// The place of the value to change.
 struct Wanted {
     path: String,
     within: Option<String>,
 }
 
-/// What a finding says to change: the place of its first edit, or its own.
+/// Returns the place that a finding tells people to change: the place of its first edit, or else its own.
 fn wanted(finding: &Finding) -> Wanted {
     let (mut path, mut within) = (finding.path.clone(), finding.within.as_ref().map(|within| within.path.clone()));
     if let Some(edit) = finding.edits.first() {
@@ -84,7 +85,7 @@ fn wanted(finding: &Finding) -> Wanted {
     } else if finding.policy.starts_with("flyte-non-root") && !path.contains("securityContext") {
         path += ".securityContext.runAsUser";
     }
-    // Containers are known by their names, and everything else by its place in one list.
+    // Identify containers by name. Other paths lose their list indices below.
     for list in ["initContainers", "containers"] {
         if let Some((before, rest)) = path.split_once(&format!(".{list}["))
             && let Some((_, after)) = rest.split_once(']')
@@ -99,7 +100,7 @@ fn wanted(finding: &Finding) -> Wanted {
     Wanted { path, within: within.map(|within| without_indices(&within)) }
 }
 
-/// `spec.tls.hosts` for `spec.tls[0].hosts[1]`.
+/// Removes list indices from a path: `spec.tls[0].hosts[1]` becomes `spec.tls.hosts`.
 fn without_indices(path: &str) -> String {
     let mut parts = path.split('[');
     let first = parts.next().unwrap_or_default().to_owned();
@@ -124,7 +125,7 @@ impl<'l> Line<'l> {
         Some(Self { path: field()?, within: field()?, since: field()?, before: field()?, key: field()? })
     }
 
-    /// Whether the line is about a version; without one, whether it is about the latest.
+    /// Whether the line applies to a version. Without a version, whether it applies to the latest one.
     fn holds_for(&self, own: Option<[u32; 3]>) -> bool {
         let Some(own) = own else { return self.before.is_empty() };
         version(self.since).is_none_or(|since| own >= since) && version(self.before).is_none_or(|before| own < before)
@@ -142,7 +143,7 @@ impl<'l> Line<'l> {
     }
 }
 
-/// `v1.16.8` as numbers; what stands behind them is left out.
+/// Parses the numbers of a version such as `v1.16.8`, and ignores suffixes.
 fn version(text: &str) -> Option<[u32; 3]> {
     let mut numbers = text.strip_prefix('v').unwrap_or(text).split('.').map(|part| {
         let end = part.find(|character: char| !character.is_ascii_digit()).unwrap_or(part.len());
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_in_a_rendered_chart_has_the_key_of_its_version() {
+    fn a_rendered_value_maps_to_the_key_of_its_chart_version() {
         let user = |container: &str, list: &str| {
             finding("flyte-non-root", &format!("spec.template.spec.{list}[1]"), container, None)
         };
@@ -239,13 +240,13 @@ mod tests {
     }
 
     #[test]
-    fn the_key_for_the_pod_is_no_fix_for_a_container_that_sets_the_value_itself() {
+    fn the_pod_key_is_not_proposed_if_the_container_sets_the_value() {
         let finding = finding("flyte-non-root", "spec.template.spec.containers[0]", "flyteconsole", None);
         assert_eq!(None, value_of(&place("flyte-core/templates/console/deployment.yaml"), None, &finding, true));
     }
 
     #[test]
-    fn a_key_of_an_unknown_version_says_since_when_it_is_there() {
+    fn a_key_has_its_first_version_if_the_chart_version_is_unknown() {
         let finding = finding("flyte-non-root", "spec.template.spec.containers[0]", "flyteconsole", None);
         let value = value_of(&place("flyte-core/templates/console/deployment.yaml"), None, &finding, false).unwrap();
         let key = "flyteconsole.securityContext.runAsUser".to_owned();
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_can_be_read() {
+    fn every_line_of_the_list_parses() {
         for line in CHARTS.lines().filter(|line| line.starts_with(' ')) {
             let read = Line::read(line).unwrap();
             for bound in [read.since, read.before].into_iter().filter(|bound| !bound.is_empty()) {

@@ -1,4 +1,4 @@
-//! From texts to a report: what the command and the page do alike, whoever runs the policies.
+//! Runs policies on texts and makes a report. The command and the page share this code.
 
 use std::{
     collections::BTreeSet,
@@ -24,26 +24,27 @@ use crate::{
     settings::Settings,
 };
 
-/// A policy that can be asked: a module on an engine, or code that is linked in.
+/// A policy that can run: a module on an engine, or linked code.
 pub trait Policy {
-    /// Its name.
+    /// The policy's name.
     fn name(&self) -> &str;
 
-    /// What it says of itself.
+    /// The policy's own metadata.
     fn metadata(&self) -> &Metadata;
 
-    /// Its answer to a request with settings, both as JSON. What it asks about the cluster and about images, `host` answers.
+    /// Runs the policy on a request with settings, both as JSON. `host` answers the policy's questions about the
+    /// cluster and about images.
     ///
     /// # Errors
     ///
-    /// It failed, or its answer is none.
+    /// The policy failed, or it did not return a valid answer.
     fn validate(&self, request: &str, settings: &str, host: &Arc<dyn HostCalls>) -> Result<Answer, String>;
 
-    /// Whether it takes these settings, as JSON.
+    /// Checks settings, given as JSON.
     ///
     /// # Errors
     ///
-    /// It does not, or it failed.
+    /// The policy rejects the settings, or it failed.
     fn validate_settings(&self, settings: &str) -> Result<(), InvalidSettings>;
 }
 
@@ -65,55 +66,56 @@ impl<P: Policy + ?Sized> Policy for Box<P> {
     }
 }
 
-/// A file, as it is named, and the text in it, or why that is not known.
+/// A file: its name, and its text or the reason why the text could not be read.
 pub struct File {
-    /// As it is named.
+    /// The name as the user gave it.
     pub name: String,
-    /// All of its text.
+    /// The whole text, or why it could not be read.
     pub text: Result<Arc<str>, String>,
-    /// Whether it was found in a directory, where files of other kinds are too: without an object in it, it is skipped.
+    /// Whether the file was found in a directory. Such a file is skipped if it contains no Kubernetes object.
     pub is_found: bool,
 }
 
 impl File {
-    /// A file by its text, or by why that cannot be read.
+    /// Creates a file from its text, or from the reason why the text could not be read.
     pub fn new(name: String, text: Result<String, String>) -> Self {
         Self { name, text: text.map(Arc::from), is_found: false }
     }
 }
 
-/// What to check with.
+/// Everything that a check needs besides the files.
 pub struct Check<'c, P> {
     /// The policies.
     pub policies: &'c [P],
     /// Their settings.
     pub settings: &'c Settings,
-    /// The namespace of objects that name none.
+    /// The namespace of objects that do not name one.
     pub namespace: &'c str,
     /// The users of images.
     pub images: Images,
-    /// The namespaces that the report is about.
+    /// The namespaces that the report covers.
     pub namespaces: Namespaces,
 }
 
-/// A check under way.
+/// A check in progress.
 pub struct Run<'r, P> {
     check: &'r Check<'r, P>,
     host: Arc<Host>,
     /// The name of the first file.
     first: String,
-    /// What the policies said so far.
+    /// The report so far.
     pub report: Report,
 }
 
-/// What policies ask, answered by the manifests and by a list of images.
+/// Answers the policies' questions from the manifests and from a list of images.
 struct Host {
-    /// Of each file its name and its text.
+    /// The name and the text of each file.
     files: Vec<(String, Arc<str>)>,
-    /// The file whose objects policies are asked about.
+    /// The file whose objects the policies are checking now.
     asking: AtomicUsize,
     namespace: String,
-    /// What the manifests hold together. Most manifests make no policy ask, and are read but once.
+    /// The objects of all manifests, created at a policy's first question. For most manifests policies ask no question,
+    /// so these are read only once.
     cluster: OnceLock<Cluster>,
     images: Images,
 }
@@ -130,7 +132,8 @@ impl Host {
         })
     }
 
-    /// Where a file is of several environments that policies have asked about, a file of each.
+    /// If a file belongs to several environments, returns one file of each. Empty if no policy has asked about other
+    /// objects yet.
     fn environments_of(&self, file: Option<usize>) -> Vec<usize> {
         let environments = self.cluster.get().map(Cluster::environments).unwrap_or_default();
         let of = environments.iter().filter(|(_, apart)| file.is_some_and(|file| !apart.contains(&file)));
@@ -167,8 +170,8 @@ impl HostCalls for Host {
 }
 
 impl<P: Policy> Check<'_, P> {
-    /// Starts to check files, after what a report holds already. What a policy asks about other objects, all of them
-    /// together answer.
+    /// Starts a check of files and adds to an existing report. All files together answer the policies' questions about
+    /// other objects.
     pub fn start(&self, files: &[File], report: Report) -> Run<'_, P> {
         let read = files.iter().filter_map(|file| Some((file.name.clone(), file.text.clone().ok()?)));
         let (files_read, asking) = (read.collect(), AtomicUsize::new(0));
@@ -200,7 +203,8 @@ impl<P: Policy> Check<'_, P> {
     }
 }
 
-/// Puts the worse of each policy's two answers in the place of the first. One that says something is worse than one that does not.
+/// For each policy, replaces the first answer if the second is worse. An answer with warnings is worse than one
+/// without.
 fn worse(answers: &mut [(String, Result<Answer, String>)], others: Vec<(String, Result<Answer, String>)>) {
     let badness = |answer: &Result<Answer, String>| match answer {
         Err(_) => 3,
@@ -215,7 +219,8 @@ fn worse(answers: &mut [(String, Result<Answer, String>)], others: Vec<(String, 
 }
 
 impl<P: Policy> Run<'_, P> {
-    /// Asks the policies about each object of a file. Returns the objects that a policy changes, as it wants them.
+    /// Runs the policies on each object of a file. Returns each object that a policy wants to change, and the object
+    /// after that change.
     pub fn add(&mut self, file: &File) -> Vec<(Object, Value)> {
         let mut changed = Vec::new();
         let text = match &file.text {
@@ -234,7 +239,7 @@ impl<P: Policy> Run<'_, P> {
         let host: Arc<dyn HostCalls> = Arc::clone(&self.host) as _;
         let mut objects = manifest::objects(text).peekable();
         if objects.peek().is_none() {
-            // An empty pipe is what a failed `helm template` leaves, and no sign that all is well.
+            // A failed `helm template` leaves an empty pipe, which must not count as a success.
             self.report.add_unread(&file.name, None, "contains no Kubernetes object".to_owned());
         }
         let mut comments = Comments::of(text, self.report.omissions.knows);
@@ -242,7 +247,8 @@ impl<P: Policy> Run<'_, P> {
             match object {
                 Ok(object) => {
                     let mut answers = self.check.answers(&object, &host);
-                    // What several environments share is checked in each, and not in all of them together.
+                    // An object that several environments share is checked once in each environment, not in all of them
+                    // at once.
                     for (place, environment) in self.host.environments_of(asking).into_iter().enumerate() {
                         self.host.asking.store(environment, Ordering::Relaxed);
                         let own = self.check.answers(&object, &host);
@@ -265,18 +271,18 @@ impl<P: Policy> Run<'_, P> {
         changed
     }
 
-    /// The report, with what the policies asked for, and what the manifests together show.
+    /// Completes the report: adds the kinds that policies asked for and the results for the manifests as a whole.
     pub fn finish(mut self) -> Report {
         let asked = self.host.cluster.get().map(Cluster::asked);
         self.report.asked_for = asked.into_iter().flatten().collect();
         let Check { namespace, namespaces, .. } = self.check;
-        // A variant of a policy has its name and more, and one module carries every policy.
+        // The name of a variant starts with its policy's name. One module contains every policy.
         let has_run = |policy: &str| {
             let mut names = self.check.policies.iter().map(Policy::name);
             names.any(|name| name.starts_with(policy) || name == report::ALL_POLICIES)
         };
         self.report.finish(namespace, namespaces, || self.host.environments(), has_run);
-        // Policies know others by the lists that they ask for.
+        // Policies can only name other objects if they have asked for lists of them.
         if let Some(cluster) = self.host.cluster.get() {
             self.report.environments = cluster.parted();
             self.report.relate(cluster, |name| self.host.files.iter().position(|(file, _)| file == name));
@@ -297,7 +303,7 @@ impl<P: Policy> Run<'_, P> {
         let Report { unjudged, summary, .. } = &self.report;
         let found = summary.violations + summary.ignored + self.report.rules_off.len();
         if unjudged.is_empty() && found == 0 && self.check.policies.iter().all(is_own) {
-            // A thousand other objects say nothing of Flyte.
+            // Other objects, however many, say nothing about Flyte.
             if !self.report.has_flyte() {
                 let reason = "no Flyte objects found in these manifests; nothing was checked".to_owned();
                 self.report.add_unread(&self.first, None, reason);

@@ -1,7 +1,7 @@
-//! What a cluster that holds the manifests' objects says, where policies ask Kubewarden's host about other objects.
+//! Answers policies' questions about other objects from the manifests, as a cluster with these objects would.
 //!
-//! Names, namespaces and selectors are the API server's; field masks are Kubewarden's, which always keeps an object's
-//! metadata. Source: `crates/policy-evaluator/src/callback_handler/kubernetes/field_mask.rs` of
+//! Names, namespaces and selectors work as in the API server. Field masks work as in Kubewarden, which always keeps an
+//! object's metadata. Source: `crates/policy-evaluator/src/callback_handler/kubernetes/field_mask.rs` of
 //! [kubewarden/kubewarden-controller](https://github.com/kubewarden/kubewarden-controller).
 
 mod environment;
@@ -27,35 +27,36 @@ use serde_json::{
 
 use crate::{kinds, manifest::Object, report::Related};
 
-/// Something that answers a policy's calls of its host about the cluster, and about images.
+/// Answers a policy's calls to its host about the cluster and about images.
 pub trait HostCalls: Send + Sync {
-    /// The answer to an operation of the host's `kubernetes` namespace, both as JSON.
+    /// Answers an operation of the host's `kubernetes` namespace. Request and answer are JSON.
     ///
     /// # Errors
     ///
-    /// Why there is none.
+    /// Why the host cannot answer.
     #[cfg(feature = "modules")]
     fn answer(&self, operation: &str, request: &[u8]) -> Result<Vec<u8>, String>;
 
-    /// The objects of a kind in a namespace, or in all, with the fields that policies read.
+    /// Lists the objects of a kind in one namespace or in all, with the fields that policies read.
     ///
     /// # Errors
     ///
-    /// Why they are not known.
+    /// Why the objects are not known.
     #[cfg(feature = "modules")]
     fn list(&self, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
         questions::list(&|operation, request| self.answer(operation, request), kind, namespace)
     }
 
-    /// The same; without modules nobody asks otherwise.
+    /// Lists the objects of a kind in one namespace or in all. Without modules, nobody asks about the cluster in
+    /// another way.
     ///
     /// # Errors
     ///
-    /// Why they are not known.
+    /// Why the objects are not known.
     #[cfg(not(feature = "modules"))]
     fn list(&self, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String>;
 
-    /// The manifest and the configuration of an image, as JSON.
+    /// Returns the manifest and the configuration of an image, as JSON.
     ///
     /// # Errors
     ///
@@ -65,7 +66,7 @@ pub trait HostCalls: Send + Sync {
     }
 }
 
-/// No cluster at all.
+/// A host without a cluster.
 #[derive(Debug)]
 pub struct NoCluster;
 
@@ -81,32 +82,33 @@ impl HostCalls for NoCluster {
     }
 }
 
-/// A cluster that holds some objects, and nothing else.
+/// A cluster that contains only the given objects.
 #[derive(Debug, Default)]
 pub struct Cluster {
-    /// By group, kind, namespace and name: one, or several of other contents.
+    /// Objects by group, kind, namespace and name. A key has several objects if several files contain the object, or if
+    /// its content differs.
     objects: BTreeMap<[String; 4], Vec<Held>>,
-    /// The names of the files they stand in.
+    /// The names of the files that contain the objects.
     files: Vec<String>,
     asked: Mutex<BTreeSet<String>>,
     paths: Paths,
     environments: OnceLock<Vec<(usize, BTreeSet<usize>)>>,
-    /// What was last asked about.
+    /// The environment of the last question.
     environment: Mutex<Option<Arc<Environment>>>,
 }
 
 #[derive(Debug)]
 struct Held {
     version: String,
-    /// As JSON, which takes a tenth of a tree.
+    /// Kept as JSON, which takes a tenth of the memory of a parsed tree.
     content: Box<RawValue>,
-    /// Which file it stands in, and on which line.
+    /// The index of the file, and the line in it.
     file: usize,
     line: usize,
 }
 
 impl Held {
-    /// The object, in a namespace.
+    /// Parses the object and sets its namespace.
     fn tree(&self, namespace: &str) -> Value {
         let mut tree: Value = serde_json::from_str(self.content.get()).unwrap_or_default();
         if let Some(metadata) = tree.get_mut("metadata").and_then(Value::as_object_mut)
@@ -119,12 +121,12 @@ impl Held {
 }
 
 impl Cluster {
-    /// A cluster with these objects. Those that name no namespace and belong in one are in `namespace`.
+    /// Creates a cluster with these objects. Namespaced objects that do not name a namespace are in `namespace`.
     pub fn of(objects: impl IntoIterator<Item = impl Borrow<Object>>, namespace: &str) -> Self {
         Self::of_files(vec![String::new()], objects.into_iter().map(|object| (0, object)), namespace)
     }
 
-    /// The same of objects in files: each with the place of its file among the names.
+    /// Like [`Self::of`], for objects from several files. Each object comes with the index of its file in `files`.
     pub fn of_files(
         files: Vec<String>,
         objects: impl IntoIterator<Item = (usize, impl Borrow<Object>)>,
@@ -137,7 +139,7 @@ impl Cluster {
                 true => "",
                 false => object.namespace.as_deref().unwrap_or(namespace),
             };
-            // Where the API server has them now.
+            // The API server has moved these kinds to another group.
             let group = match (object.group(), &*object.kind) {
                 ("extensions", "Ingress" | "NetworkPolicy") => "networking.k8s.io",
                 (group, _) => group,
@@ -148,7 +150,7 @@ impl Cluster {
             let others = held.entry(key).or_default();
             let is_same =
                 |other: &Held| other.content.get() == own.content.get() || other.tree(namespace) == own.tree(namespace);
-            // The same in each environment is there once for each file.
+            // An object that several environments share is kept once for each file.
             if !others.iter().any(|other| other.file == file && is_same(other)) {
                 others.push(own);
             }
@@ -165,12 +167,12 @@ impl Cluster {
         self.files.get(file).map_or("", |name| name)
     }
 
-    /// The kinds that policies have asked for so far, as `v1 ConfigMap`.
+    /// The kinds that policies have asked for so far, e.g. `v1 ConfigMap`.
     pub fn asked(&self) -> BTreeSet<String> {
         self.asked.lock().map(|asked| asked.clone()).unwrap_or_default()
     }
 
-    /// The objects of a kind in a namespace, or in all.
+    /// Returns the objects of a kind in one namespace or in all, as seen from the file `asking`.
     fn of_kind(
         &self,
         asking: usize,
@@ -204,7 +206,7 @@ impl Cluster {
                 }
             };
             if held.version != version {
-                // The API server would convert it.
+                // The API server would convert the object. This code cannot.
                 return Err(format!(
                     "{kind} {own}/{name} has version {}, and cannot be converted to {version} here",
                     held.version
@@ -215,12 +217,12 @@ impl Cluster {
         Ok(found)
     }
 
-    /// The objects of a kind in a namespace, or in all, with the fields that policies read, as a policy is told that is asked
-    /// about an object of a file.
+    /// Lists the objects of a kind in one namespace or in all, with the fields that policies read. The objects are
+    /// those that a policy sees when it checks an object of the file `asking`.
     ///
     /// # Errors
     ///
-    /// Why they are not known.
+    /// Why the objects are not known.
     pub fn list_to(&self, asking: usize, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
         let (api_version, name) = kind.kind();
         let objects = self.of_kind(asking, api_version, name, namespace)?.into_iter();
@@ -239,7 +241,8 @@ impl HostCalls for Cluster {
     }
 }
 
-/// The fields of an object that masks name, all where there are none. What every object has is kept in any case.
+/// Keeps the fields that the masks name, or all fields if there are no masks. Always keeps apiVersion, kind and
+/// metadata.
 fn masked(mut object: Value, masks: &[&str]) -> Value {
     let always = ["apiVersion", "kind", "metadata"].into_iter();
     let masks = masks.iter().map(|mask| mask.split('.').collect::<Vec<_>>());

@@ -1,7 +1,7 @@
-//! Changes to an object in the text it stands in: comments, order and layout stay as they are.
+//! Edits an object in its text, and keeps comments, order and layout.
 //!
-//! libyaml says where everything stands, and a change replaces, adds or removes just that. What came of it is read again, and
-//! kept only if it is the object that was wanted.
+//! libyaml gives the position of each value, and an edit replaces, adds or removes only that value. The new text is
+//! parsed again, and kept only if it has the expected content.
 
 mod spot;
 
@@ -17,30 +17,30 @@ use crate::{
 
 /// A change to an object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-// A misspelt `value` would remove what is there.
+// A misspelt `value` would otherwise remove the current value.
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 pub struct Edit {
-    /// Where in the object, e.g. `spec.containers[0].securityContext.runAsUser`.
+    /// The path in the object, e.g. `spec.containers[0].securityContext.runAsUser`.
     pub path: String,
-    /// Where in the file that the path leads to, if it leads to one.
+    /// If the path leads to a file, such as an entry of a ConfigMap: the path in that file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<String>,
-    /// What is there before; where it is something else by now, the change cannot be made.
+    /// The value before the change. If the text has another value by now, the edit fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", tsify(type = "unknown"))]
     pub was: Option<Value>,
-    /// What is to be there; where absent, what is there is removed.
+    /// The new value. If absent, the current value is removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", tsify(type = "unknown"))]
     pub value: Option<Value>,
 }
 
-/// The text with changes to one of its objects.
+/// Returns the text with edits to one of its objects.
 ///
 /// # Errors
 ///
-/// Why they cannot be made.
+/// Why the edits cannot be made.
 pub fn mended(text: &str, place: &Place, edits: &[Edit]) -> Result<String, String> {
     let mut text = text.to_owned();
     for edit in edits {
@@ -65,34 +65,34 @@ pub fn mended(text: &str, place: &Place, edits: &[Edit]) -> Result<String, Strin
 /// A change to a document.
 #[derive(Debug, Clone)]
 pub struct Change {
-    /// Where in it.
+    /// The path in the document.
     pub route: Vec<Step>,
-    /// Where in the file that is there, if it is one.
+    /// If the path leads to a file: the path in that file.
     pub within: Option<Vec<Step>>,
-    /// What is there before, where that matters.
+    /// The value before the change, if it must be checked.
     pub was: Option<Value>,
-    /// What is to be there; nothing to remove what is.
+    /// The new value, or `None` to remove the current one.
     pub value: Option<Value>,
 }
 
-/// The text of one document with changes, none of them to what another adds.
+/// Returns the text of one document with changes. No change may refer to a value that another change adds.
 ///
 /// # Errors
 ///
-/// Why they cannot be made.
+/// Why the changes cannot be made.
 pub fn changed(text: &str, changes: &[Change]) -> Result<String, String> {
-    // Also several values one behind the other, as `jq -c` prints them.
+    // This includes several JSON values in a row, as `jq -c` prints them.
     if serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>().all(|value| value.is_ok()) {
         return Err("JSON is not edited".to_owned());
     }
-    // To libyaml these end a line, and to editors not all of them.
+    // libyaml ends a line at each of these characters; some editors do not.
     let mut breaks = text.match_indices(['\r', '\u{85}', '\u{2028}', '\u{2029}']);
     if breaks.any(|(at, _)| !text[at..].starts_with("\r\n")) {
         return Err("its line endings are not supported".to_owned());
     }
     let mut expected = only(text).ok_or("it is not one document that can be read")?;
     let root = Spot::of(text).ok_or("it is not one document that can be read")?;
-    // From the last, so that what comes before stays where it is. To sort them would be 4 KB of the page.
+    // Apply the last change first, so that earlier positions stay valid. A sort function would add 4 KB to the page.
     let mut splices: Vec<Splice> = Vec::new();
     for change in changes {
         let own = splice(text, &root, change)?;
@@ -125,7 +125,7 @@ pub fn changed(text: &str, changes: &[Change]) -> Result<String, String> {
 
 const NO_TEXT: &str = "there is no text to edit";
 
-/// The value of a text that is one document.
+/// Parses a text that has exactly one document.
 fn only(text: &str) -> Option<Value> {
     let mut documents = yaml::documents(text);
     match (documents.next()?, documents.next()) {
@@ -134,14 +134,14 @@ fn only(text: &str) -> Option<Value> {
     }
 }
 
-/// A part of a text and what comes in its place.
+/// A part of a text, and its replacement.
 struct Splice {
     start: usize,
     end: usize,
     with: String,
 }
 
-/// What a change comes to in a document's text.
+/// Translates a change into a splice of the document's text.
 fn splice(text: &str, root: &Spot, Change { route, within, value, .. }: &Change) -> Result<Splice, String> {
     let (spot, parents, rest) = root.follow(route);
     if let Some(within) = within {
@@ -164,7 +164,7 @@ fn splice(text: &str, root: &Spot, Change { route, within, value, .. }: &Change)
     }
 }
 
-/// A change in a file that is a value: of the lines below its `|`, those that differ.
+/// Changes a file that is a block value below `|`. The splice covers only the lines that differ.
 fn spot_within(text: &str, spot: &Spot, within: &[Step], value: Option<&Value>) -> Result<Splice, String> {
     let Kind::Scalar { style, text: file } = &spot.kind else { return Err(NO_TEXT.to_owned()) };
     if *style != Style::Block || !text[spot.start..].starts_with('|') {
@@ -188,7 +188,7 @@ fn spot_within(text: &str, spot: &Spot, within: &[Step], value: Option<&Value>) 
     });
     let mut with: String = with.collect();
     let (start, stop) = (at(before), at(old.len() - after));
-    // The last line of a text may end in nothing.
+    // The last line of a text may have no line break.
     if start < stop && !text[..stop].ends_with('\n') {
         with.truncate(with.trim_end_matches(['\r', '\n']).len());
     }
@@ -209,7 +209,7 @@ fn replaced(text: &str, spot: &Spot, value: &Value) -> Result<Splice, String> {
         (Style::Quoted, Value::String(new)) => json!(new).to_string(),
         _ => flow(value),
     };
-    // A value that is nothing ends its key.
+    // An empty value directly follows the colon of its key, so it needs a space.
     let space = if own.is_empty() { " " } else { "" };
     Ok(Splice { start: spot.start, end: spot.end, with: format!("{space}{with}") })
 }
@@ -223,14 +223,14 @@ fn removed(text: &str, spot: &Spot, parent: Option<&Spot>) -> Result<Splice, Str
         return Err("its list would be empty".to_owned());
     }
     let (start, end) = match (is_flow, items.get(index + 1)) {
-        // With the comma behind it; a comment may stand before the next one.
+        // Remove the comma behind the item as well. Keep a comment before the next item.
         (true, Some(next)) => {
             let comma = text[spot.end..next.start].find(',').ok_or("there is no comma behind it")?;
             let behind = &text[spot.end + comma + 1..next.start];
             (spot.start, next.start - behind.trim_start_matches(' ').len())
         }
         (true, None) => (items[index - 1].end, spot.end),
-        // With the dash before it.
+        // Remove the dash before the item as well.
         (false, _) => (line_start(text, spot.start), line_end(text, spot.end)),
     };
     if !is_flow && text[start..spot.start].trim() != "-" {
@@ -239,7 +239,7 @@ fn removed(text: &str, spot: &Spot, parent: Option<&Spot>) -> Result<Splice, Str
     Ok(Splice { start, end, with: String::new() })
 }
 
-/// A key that a map gets, or several, each in the map of the one before.
+/// Adds a key to a map. With several keys, each is added to the map of the one before.
 fn added(text: &str, spot: &Spot, keys: &[&str], value: &Value) -> Result<Splice, String> {
     let (key, deeper) = keys.split_first().ok_or("it is there")?;
     let value = deeper.iter().rev().fold(value.clone(), |value, key| json!({ *key: value }));
@@ -266,7 +266,7 @@ fn added(text: &str, spot: &Spot, keys: &[&str], value: &Value) -> Result<Splice
             let entry = format!("{}: {}", flow(&json!(key)), flow(&value));
             match entries.last() {
                 Some((_, last)) => Ok(Splice { start: last.end, end: last.end, with: format!(", {entry}") }),
-                // What is behind the brace may be a comment.
+                // Insert directly behind the brace, because a comment may follow it.
                 None => Ok(Splice { start: spot.start + 1, end: spot.start + 1, with: entry }),
             }
         }
@@ -281,7 +281,7 @@ fn added(text: &str, spot: &Spot, keys: &[&str], value: &Value) -> Result<Splice
     }
 }
 
-/// A key and its value on lines of their own.
+/// Writes a key and its value on lines of their own.
 fn block(key: &str, value: &Value, indent: usize) -> Vec<String> {
     let key = flow(&json!(key));
     match value {
@@ -294,7 +294,7 @@ fn block(key: &str, value: &Value, indent: usize) -> Vec<String> {
     }
 }
 
-/// A value on one line, in braces and brackets where it needs them.
+/// Writes a value on one line, with braces and brackets if needed.
 fn flow(value: &Value) -> String {
     match value {
         Value::Object(fields) => {
@@ -307,7 +307,7 @@ fn flow(value: &Value) -> String {
     }
 }
 
-/// Whether a text can do without quotes, in braces too.
+/// Whether a text needs no quotes, even inside braces.
 fn reads_as_itself(text: &str) -> bool {
     let is_safe = |character: char| character.is_ascii_alphanumeric() || "-_./".contains(character);
     let is_url = |text: &str| text.split_once("://").is_some_and(|(_, rest)| rest.chars().all(is_safe));
@@ -316,17 +316,17 @@ fn reads_as_itself(text: &str) -> bool {
         && only(&format!("a: {text}")) == Some(json!({ "a": text }))
 }
 
-/// Where the line starts that a place is on.
+/// Returns where the line of a position starts.
 fn line_start(text: &str, at: usize) -> usize {
     text[..at].rfind('\n').map_or(0, |end| end + 1)
 }
 
-/// Behind the end of the line that a place is on.
+/// Returns the position behind the line break of a position's line.
 fn line_end(text: &str, at: usize) -> usize {
     text[at..].find('\n').map_or(text.len(), |end| at + end + 1)
 }
 
-/// The place without the empty lines before it, which are no part of a text that ends there.
+/// Moves a position back over empty lines, which do not belong to the value before it.
 fn trimmed_end(text: &str, end: usize) -> usize {
     let kept = text[..end].trim_end().len();
     if text[kept..end].contains('\n') { line_end(text, kept) } else { end }
@@ -336,7 +336,7 @@ fn blanks(line: &str) -> &str {
     &line[..line.len() - line.trim_start().len()]
 }
 
-/// How the text's first line ends.
+/// Returns the line break of the text's first line.
 fn line_break(text: &str) -> &'static str {
     match text.find('\n') {
         Some(end) if text[..end].ends_with('\r') => "\r\n",
@@ -351,7 +351,7 @@ fn find<'v>(value: &'v mut Value, route: &[Step]) -> Option<&'v mut Value> {
     })
 }
 
-/// Puts a value where a route leads to, in maps that are made for it where there are none, or removes what is there.
+/// Sets the value at a route, or removes it. Creates missing maps on the way.
 fn put(root: &mut Value, route: &[Step], value: Option<Value>) -> Result<(), String> {
     let (last, route) = route.split_last().ok_or("a document is not replaced")?;
     let mut place = root;
@@ -396,7 +396,7 @@ mod tests {
         mended(text, &Place::of(object, "a.yaml"), edits)
     }
 
-    /// A text in which one thing is changed: the object on its first line.
+    /// Makes one edit to the object on a text's first line.
     fn edited(
         text: &str,
         path: &str,
@@ -410,7 +410,7 @@ mod tests {
     const FILE: &str = "apiVersion: v1\nkind: ConfigMap\ndata:\n  a.yaml: |\n    # one\n    list:\n    - '*'\n    - http://a/  # two\n\n  b: 1\n";
 
     #[test]
-    fn a_value_in_a_file_that_is_a_value_is_changed_where_it_stands() {
+    fn a_value_in_an_embedded_file_is_changed_in_place() {
         let at = |within| edited(FILE, "data[\"a.yaml\"]", Some(within), Some(json!("http://a")));
         assert_eq!(Ok(FILE.replace("http://a/ ", "http://a ")), at("list[1]"));
         assert_eq!(Err("there is no such item".to_owned()), at("list[2]"));
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_is_removed_with_its_line() {
+    fn removing_an_item_removes_its_line() {
         assert_eq!(Ok(FILE.replace("    - '*'\n", "")), edited(FILE, "data[\"a.yaml\"]", Some("list[0]"), None));
         for (before, after) in [("a: [x, y]", "a: [y]"), ("a: [y, x]", "a: [y]"), ("a: [y, x, z]", "a: [y, z]")] {
             let text = |list| format!("apiVersion: v1\nkind: Pod\n{list}\n");
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_keeps_its_quotes_and_gets_those_it_needs() {
+    fn a_value_keeps_its_quotes_and_gets_the_quotes_it_needs() {
         for (before, value, after) in [
             ("'0'", json!("1"), "'1'"),
             ("\"0\"", json!("a: b"), "\"a: b\""),
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lacks_several_maps_gets_them() {
+    fn missing_maps_are_created() {
         let text = "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n    - name: a\n      # its image\n      image: b\n  c: 1\n";
         let path = "spec.containers[0].securityContext.runAsUser";
         let lines = "      image: b\n      securityContext:\n        runAsUser: 1\n";
@@ -456,14 +456,14 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_another_object_is_left() {
+    fn an_edit_that_would_change_more_is_rejected() {
         let text = "apiVersion: v1\nkind: Pod\na: &a {b: 1}\nc: *a\n";
         let reason = "the edit would change more than this";
         assert_eq!(Err(reason.to_owned()), edited(text, "a.b", None, Some(json!(2))));
     }
 
     #[test]
-    fn an_edit_is_made_to_its_own_object_or_to_none() {
+    fn an_edit_changes_its_own_object_or_nothing() {
         let list = "kind: List\napiVersion: v1\nitems: [{apiVersion: v1, kind: Pod, metadata: {name: a}}, {apiVersion: v1, kind: Pod, metadata: {name: b}}]\n";
         let objects: Vec<_> = manifest::objects(list).flatten().collect();
         let edits = [Edit { path: "x".to_owned(), within: None, was: None, value: Some(json!(1)) }];
@@ -477,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_of_what_was_changed_before_is_refused() {
+    fn an_edit_of_a_value_that_has_changed_is_rejected() {
         let within = |index: usize| Some(format!("list[{index}]"));
         let path = || "data[\"a.yaml\"]".to_owned();
         let remove = |index, was| [Edit { path: path(), within: within(index), was: Some(json!(was)), value: None }];
@@ -489,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_all_kinds_are_edited_or_refused() {
+    fn texts_of_all_kinds_are_edited_or_rejected() {
         let last = "apiVersion: v1\nkind: ConfigMap\ndata:\n  a: |\n    b: 1";
         assert_eq!(Ok(last.replace("b: 1", "b: 2")), edited(last, "data.a", Some("b"), Some(json!(2))));
         let empty = "apiVersion: v1\nkind: Pod\na: { # one\n  }\nb: !!map {}\n";

@@ -1,4 +1,4 @@
-//! Manifests with what can be fixed without a decision: what findings propose, and what policies fill in.
+//! Applies the fixes that need no decision: edits that findings propose, and fields that mutating policies fill in.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,31 +14,31 @@ use crate::{
     yaml::{self, Document, Step},
 };
 
-/// A text with what was fixed.
+/// A text and its fixed version.
 #[derive(Debug)]
 pub struct Fixed {
-    /// As it was.
+    /// The text before the fixes.
     pub before: String,
-    /// As it is now.
+    /// The text now.
     pub text: String,
-    /// The objects that changed, by their documents and names.
+    /// The changed objects, by document and name.
     objects: BTreeSet<(usize, String)>,
-    /// What could not be fixed the last time.
+    /// The objects that the last round could not fix.
     pub left: Vec<Left>,
-    /// The documents with Secrets, and those that cannot be read and may be Secrets, by their lines, from 0.
+    /// The line ranges, from 0, of documents that contain Secrets, or that cannot be read and so may contain Secrets.
     secret: Vec<Range<usize>>,
 }
 
 /// An object that could not be fixed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {
-    /// Its first line in the text as it is now, from 1.
+    /// Its first line in the current text, from 1.
     pub line: usize,
-    /// Its document, from 1.
+    /// The number of its document, from 1.
     pub document: usize,
-    /// Its name for people: `Deployment flyte/flyteadmin`.
+    /// The name to show, e.g. `Deployment flyte/flyteadmin`.
     pub title: String,
-    /// Why.
+    /// Why it could not be fixed.
     pub reason: String,
 }
 
@@ -49,7 +49,7 @@ impl Left {
 }
 
 impl Fixed {
-    /// A text in which nothing is fixed yet.
+    /// Creates the state before any fix.
     pub fn of(text: &str) -> Self {
         let secrets: BTreeSet<usize> = manifest::objects(text)
             .filter_map(|object| match object {
@@ -58,7 +58,7 @@ impl Fixed {
             })
             .collect();
         let lines_before = |at: usize| text[..at].matches('\n').count();
-        // The last line of a text may end in nothing.
+        // The last line of a text may have no line break.
         let end = |at: usize| lines_before(at) + usize::from(!text[..at].ends_with('\n'));
         let documents: Vec<Document> = yaml::documents(text).collect();
         let secret = documents.iter().filter(|document| secrets.contains(&document.number));
@@ -71,7 +71,7 @@ impl Fixed {
         }
     }
 
-    /// How many objects changed.
+    /// Counts the changed objects.
     pub fn objects(&self) -> usize {
         self.objects.len()
     }
@@ -81,12 +81,13 @@ impl Fixed {
         self.left.push(Left::of(place, reason));
     }
 
-    /// Makes the changes that an object's violations propose, and puts in what policies fill in. Says whether something changed.
+    /// Applies the edits that objects' violations propose, and adds the fields that policies fill in. Returns whether
+    /// the text changed.
     pub fn improve<'j>(&mut self, judged: impl Iterator<Item = &'j Judged>, filled: &[(Object, Value)]) -> bool {
         let before = self.text.clone();
         self.left.clear();
         let mut judged: Vec<&Judged> = judged.collect();
-        // From the last, so that what comes before stays where it is.
+        // Start at the last object, so that earlier positions stay valid.
         judged.sort_by_key(|judged| std::cmp::Reverse(judged.place.line));
         for judged in judged {
             self.edit(judged);
@@ -120,7 +121,7 @@ impl Fixed {
         }
     }
 
-    /// Puts in what policies fill in: each object as it was, and as they want it.
+    /// Adds the fields that policies fill in. Each pair is the object before and after the policy's change.
     fn fill(&mut self, filled: &[(Object, Value)]) {
         let mut by_document: BTreeMap<usize, Vec<&(Object, Value)>> = BTreeMap::new();
         for wanted in filled {
@@ -140,17 +141,18 @@ impl Fixed {
         }
     }
 
-    /// Whether a line of the text as it was, from 0, is one of a Secret.
+    /// Whether a line of the original text, from 0, is in one of the documents of `secret`.
     pub fn is_secret(&self, line: usize) -> bool {
         self.secret.iter().any(|document| document.contains(&line))
     }
 }
 
-/// Whether what policies fill in is wanted for an object, by what is found in it `without` that and `with` it. It is not where all that it
-/// would fix is ignored, or of rules that are off.
+/// Whether to add the fields that policies fill in to an object. `without` and `with` are the findings without and with
+/// these fields. The fields are not added if they would fix only findings that are ignored or whose rules are off.
 ///
 /// # Errors
 ///
+/// The fields would fix an ignored finding and other violations too.
 /// It would fix what is ignored, and other violations too.
 pub(crate) fn is_fill_wanted(without: &Judged, with: &Judged) -> Result<bool, String> {
     fn omitted(judged: &Judged) -> impl Iterator<Item = &Finding> {
@@ -167,7 +169,8 @@ pub(crate) fn is_fill_wanted(without: &Judged, with: &Judged) -> Result<bool, St
     Ok(false)
 }
 
-/// A document's text with some of its objects as they are wanted, but for those that are added to `left`.
+/// Returns a document's text in which objects have their wanted content. Adds the objects that cannot be edited to
+/// `left`.
 fn edited_where_possible<'w>(
     text: &str,
     wanted: &[&'w (Object, Value)],
@@ -179,7 +182,7 @@ fn edited_where_possible<'w>(
             left.push((object, reason));
             text.to_owned()
         }
-        // Reading is what takes long, so they are only parted to find those that cannot be.
+        // Parsing is slow, so the list is split only to find the objects that cannot be edited.
         (Err(_), _) => {
             let (first, second) = wanted.split_at(wanted.len() / 2);
             let text = edited_where_possible(text, first, left);
@@ -188,7 +191,7 @@ fn edited_where_possible<'w>(
     }
 }
 
-/// A document's text with some of its objects as they are wanted.
+/// Returns a document's text in which objects have their wanted content.
 fn edited(text: &str, wanted: &[&(Object, Value)]) -> Result<String, String> {
     let mut changes = Vec::new();
     for (object, wanted) in wanted {
@@ -197,7 +200,7 @@ fn edited(text: &str, wanted: &[&(Object, Value)]) -> Result<String, String> {
     changed(text, &changes)
 }
 
-/// What is wanted and is not there, or is null.
+/// Collects the wanted fields that are missing or null.
 fn added(there: &Value, wanted: &Value, route: Vec<Step>, changes: &mut Vec<Change>) -> Result<(), String> {
     let below = |step: Step| [route.clone(), vec![step]].concat();
     match (there, wanted) {
@@ -230,7 +233,7 @@ mod tests {
     use super::Fixed;
     use crate::manifest::{self, Object};
 
-    /// A text in which every Pod gets `runAsUser: 1`.
+    /// Fixes a text in which a policy gives every Pod `runAsUser: 1`.
     fn fixed(text: &str) -> Fixed {
         let filled: Vec<_> = manifest::objects(text)
             .flatten()
@@ -255,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_filled_in_stands_where_a_person_would_write_it_and_the_rest_is_as_it_was() {
+    fn filled_in_fields_are_well_placed_and_the_rest_is_unchanged() {
         for (it, before, after) in [
             (
                 "a block with comments",
@@ -335,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_edited_where_it_stands_is_left_and_named() {
+    fn objects_that_cannot_be_edited_are_listed() {
         const OTHER: &str = "the edit would change more than this";
         for (it, text, reason) in [
             ("a map that several have", "kind: Pod\napiVersion: v1\nspec: &s\n  a: 1\nother: *s\n", OTHER),
@@ -353,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_to_what_is_there_is_not_made() {
+    fn fields_that_are_set_are_not_changed() {
         let text = "kind: Pod\napiVersion: v1\nspec: {a: 1}\n";
         let object = manifest::objects(text).next().unwrap().unwrap();
         let fixed = improved(text, &[(object, json!({"kind": "Pod", "apiVersion": "v1", "spec": {"a": 2}}))]);

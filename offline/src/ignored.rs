@@ -1,4 +1,4 @@
-//! Findings that somebody ignores on purpose: by an annotation of the object, by a comment on the line, or by a baseline.
+//! Ignores findings on purpose: by an annotation of the object, by a comment on the line, or by a baseline.
 //!
 //! ```yaml
 //! metadata:
@@ -9,7 +9,7 @@
 //!         - name: sync # flytewarden:ignore flyte-non-root/not-proven-non-root: the chart has no value for it
 //! ```
 //!
-//! Each needs a reason. They are for files alone: in a cluster the policies do not read them.
+//! Annotations and comments need a reason. They apply only to files: in a cluster, the policies do not read them.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,33 +19,33 @@ use crate::{
     yaml::Node,
 };
 
-/// The annotation: a rule and a reason on each line.
+/// The annotation. Each of its lines has a rule and a reason.
 const ANNOTATION: &str = "flytewarden.io/ignore";
 
-/// Whether there is a rule, by its policy's name and its own. Who links the rules' texts can say; a page that need not carry them
-/// takes any.
+/// Whether a rule exists, given its policy's name and its own. A program that does not contain the list of rules, such
+/// as the page, accepts any name.
 pub type Knows = fn(&str, &str) -> bool;
 
-/// What a comment begins with.
+/// The start of a comment that ignores a rule.
 const COMMENT: &str = "flytewarden:ignore";
 
-/// The name of a baseline's format.
+/// The name of the baseline format.
 const FORMAT: &str = "flytewarden-baseline/v1";
 
-/// A violation that somebody ignores.
+/// An ignored violation.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 pub struct Ignored {
     /// The violation.
     #[serde(flatten)]
     pub finding: Finding,
-    /// Where that is said.
+    /// How it is ignored.
     pub by: By,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// Where somebody says to ignore a violation.
+/// The place that tells flytewarden to ignore a violation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[serde(rename_all = "lowercase")]
@@ -59,7 +59,7 @@ pub enum By {
 }
 
 impl By {
-    /// Its name.
+    /// The name in reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Annotation => "annotation",
@@ -75,7 +75,7 @@ struct Directive {
     /// The policy and the rule: `flyte-non-root/runs-as-root`.
     rule: String,
     reason: String,
-    /// Whether it has ignored something.
+    /// Whether it has matched a violation.
     is_used: bool,
 }
 
@@ -97,22 +97,22 @@ impl Directive {
         self.rule.split_once('/') == Some((&finding.policy, &finding.rule))
     }
 
-    /// The reason, for something that is ignored.
+    /// Marks the directive as used, and returns its reason.
     fn used(&mut self) -> String {
         self.is_used = true;
         self.reason.clone()
     }
 }
 
-/// The comments of a text that ignore something.
+/// The comments of a text that ignore rules.
 #[derive(Debug, Default)]
 pub struct Comments {
     each: Vec<Comment>,
-    /// Those that cannot be read, each with its line.
+    /// The invalid comments, each with its line.
     wrong: Vec<(usize, String)>,
 }
 
-/// A comment that ignores something. Lines count from 1.
+/// A comment that ignores a rule. Lines count from 1.
 #[derive(Debug)]
 struct Comment {
     line: usize,
@@ -122,7 +122,7 @@ struct Comment {
 }
 
 impl Comments {
-    /// Finds the comments of a text.
+    /// Finds the comments in a text.
     pub fn of(text: &str, knows: Knows) -> Self {
         let mut comments = Self::default();
         if !text.contains(COMMENT) {
@@ -131,7 +131,7 @@ impl Comments {
         for (line, content) in (1..).zip(text.lines()) {
             let Some((before, directive)) = content.split_once(COMMENT) else { continue };
             let Some(before) = before.trim_end().strip_suffix('#') else { continue };
-            // Alone on a line it is for the next.
+            // A comment alone on its line applies to the next line.
             let ignores = if before.trim().is_empty() { line + 1 } else { line };
             match Directive::read(directive, knows) {
                 Ok(directive) => comments.each.push(Comment { line, ignores, directive }),
@@ -141,7 +141,7 @@ impl Comments {
         comments
     }
 
-    /// Reports what of them cannot be read, and what ignored nothing.
+    /// Reports the invalid comments, and the comments that matched nothing.
     pub(crate) fn finish(self, file: &str, report: &mut Report) {
         for (line, reason) in self.wrong {
             report.add_unread(file, Some(line), format!("the comment {reason}"));
@@ -154,17 +154,17 @@ impl Comments {
     }
 }
 
-/// Something that ignores nothing, and can be removed.
+/// A comment, annotation or baseline entry that matches no violation, so that it can be removed.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 pub struct Stale {
     /// The policy and the rule.
     pub rule: String,
-    /// The file and the line, or the object in the baseline.
+    /// The file and the line, or the object if it is in the baseline.
     pub place: String,
 }
 
-/// The violations of an earlier run, which are ignored.
+/// The violations of an earlier run, to be ignored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Baseline {
@@ -172,7 +172,7 @@ pub struct Baseline {
     violations: Vec<Known>,
 }
 
-/// A violation in a baseline. It is known by what does not change where lines and containers are moved.
+/// A violation in a baseline. It is identified by values that stay the same if lines or containers move.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(deny_unknown_fields)]
 struct Known {
@@ -204,13 +204,13 @@ impl Known {
         }
     }
 
-    /// What it is known by.
+    /// The values that identify it.
     fn key(&self) -> [&str; 6] {
         [&self.object, &self.policy, &self.rule, &self.path, &self.container, &self.within]
     }
 }
 
-/// `spec.containers[]` for `spec.containers[2]`.
+/// Removes the numbers from a path: `spec.containers[2]` becomes `spec.containers[]`.
 fn without_indices(path: &str) -> String {
     let mut parts = path.split('[');
     let first = parts.next().unwrap_or_default().to_owned();
@@ -218,7 +218,7 @@ fn without_indices(path: &str) -> String {
 }
 
 impl Baseline {
-    /// The violations of a report.
+    /// Creates a baseline from the violations of a report.
     pub fn of(report: &Report) -> Self {
         let of_object = |judged: &Judged| {
             let title = judged.place.title();
@@ -230,16 +230,16 @@ impl Baseline {
         Self { format: FORMAT.to_owned(), violations }
     }
 
-    /// How many violations it holds.
+    /// Counts the violations in the baseline.
     pub fn count(&self) -> usize {
         self.violations.len()
     }
 
-    /// Reads a baseline, which is JSON.
+    /// Parses a baseline, which is JSON.
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// Why the baseline is invalid.
     pub fn read(text: &str) -> Result<Self, String> {
         let baseline: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
         match baseline.format == FORMAT {
@@ -255,7 +255,7 @@ impl Baseline {
         Some(if known.reason.is_empty() { "in the baseline".to_owned() } else { known.reason.clone() })
     }
 
-    /// What it holds of violations that are gone.
+    /// Returns the entries whose violations are gone.
     pub(crate) fn stale(&self) -> impl Iterator<Item = Stale> {
         let stale = self.violations.iter().filter(|known| !known.is_used);
         stale.map(|known| Stale {
@@ -265,12 +265,12 @@ impl Baseline {
     }
 }
 
-/// Which findings a report leaves out.
+/// The findings that a report leaves out.
 #[derive(Debug, Clone)]
 pub struct Omissions {
-    /// Which rules exist. Whoever links the rules' texts can say; the page takes any name.
+    /// Whether a rule exists. A program without the list of rules, such as the page, accepts any name.
     pub knows: Knows,
-    /// The rules that are on, by their policies' names and their own; all where there is none.
+    /// The rules to report, as policy name and rule name. If empty, all rules are reported.
     pub on: Vec<(String, String)>,
     /// The rules that are off.
     pub off: Vec<(String, String)>,
@@ -293,7 +293,8 @@ impl Omissions {
     }
 }
 
-/// Moves what somebody ignores out of an object's violations, and out of all findings those whose rules are off.
+/// Moves ignored findings out of an object's violations, and moves findings whose rules are off out of its violations
+/// and notices.
 pub(crate) fn ignore(judged: &mut Judged, object: &Object, comments: &mut Comments, report: &mut Report) {
     for findings in [&mut judged.violations, &mut judged.notices] {
         let (off, on) = std::mem::take(findings).into_iter().partition(|finding| report.omissions.is_off(finding));

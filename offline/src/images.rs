@@ -1,4 +1,4 @@
-//! The users that images name, where there is no registry to ask.
+//! The users of images, from a list instead of a registry.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use flytewarden::shown::around_user;
 
 use crate::yaml;
 
-/// Images and their users, as a file lists them: YAML, a map from image references, as manifests write them, to `USER`.
+/// Images and their users, as listed in a YAML file: a map from image references, as manifests write them, to `USER`.
 ///
 /// ```yaml
 /// cr.flyte.org/flyteorg/flyteadmin:v1.16.8: flyte
@@ -18,25 +18,25 @@ use crate::yaml;
 pub struct Images(Option<BTreeMap<String, String>>);
 
 impl Images {
-    /// Images by their references, and the users they name, if any.
+    /// Creates the list from image references and their users. An image may have no user.
     pub fn of(users: BTreeMap<String, Option<String>>) -> Self {
         Self(Some(users.into_iter().map(|(image, user)| (image, user.unwrap_or_default())).collect()))
     }
 
-    /// Reads the text of such a file.
+    /// Parses such a file.
     ///
     /// # Errors
     ///
-    /// The line and what is wrong there.
+    /// The line and the problem.
     pub fn read(text: &str) -> Result<Self, String> {
-        // As it is spelled: to a container runtime 0x10 is a name.
+        // Keep the spelling: a container runtime takes 0x10 as a name.
         let users = yaml::texts(text).map_err(|malformed| {
             format!("line {}: {}; write a map from images to their USER", malformed.line, malformed.reason)
         })?;
         users.map(Self::of).ok_or_else(|| "must list at least one image".to_owned())
     }
 
-    /// What Kubewarden's host answers of an image's manifest and configuration, as far as its user goes.
+    /// Answers with an image's manifest and configuration like Kubewarden's host, but only the user is filled in.
     ///
     /// # Errors
     ///
@@ -60,7 +60,7 @@ mod tests {
     use super::Images;
 
     #[test]
-    fn an_image_has_the_user_that_is_listed() {
+    fn an_image_has_its_listed_user() {
         let images = Images::read("a: flyte\nb:\nc: 1001\nd: '0:0'\ne: 0x10\nf: 1_000\ng: 010\n").unwrap();
         for (image, user) in
             [("a", "flyte"), ("b", ""), ("c", "1001"), ("d", "0:0"), ("e", "0x10"), ("f", "1_000"), ("g", "010")]
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_lists_something_else_is_refused_by_its_line() {
+    fn an_invalid_file_is_rejected_with_its_line() {
         for (text, problem) in [
             ("", "must list at least one image"),
             ("- a\n", "line 1: must be a map; write a map from images to their USER"),

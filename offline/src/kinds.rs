@@ -1,10 +1,10 @@
-//! Kubernetes' own kinds, as far as people write them into manifests.
+//! The built-in kinds of Kubernetes that appear in manifests.
 //!
-//! A group without a dot is Kubernetes' own: custom resources must have one. So a kind that is not listed here for such a
-//! group does not exist, and the API server refuses it: `deployment`, `v1` `Deployment`, `extensions/v1beta1`
-//! `Deployment`.
+//! A group without a dot is built in, because the groups of custom resources must have a dot. So if a kind in such a
+//! group is not listed here, it does not exist and the API server rejects it. Examples: `apps/v1` `deployment`, `v1`
+//! `Deployment`, `extensions/v1beta1` `Deployment`.
 
-/// The kinds of Kubernetes' own groups.
+/// The kinds of the built-in groups without a dot.
 const OWN: [(&str, &[&str]); 6] = [
     (
         "",
@@ -30,12 +30,12 @@ const OWN: [(&str, &[&str]); 6] = [
     ("apps", &["ControllerRevision", "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"]),
     ("autoscaling", &["HorizontalPodAutoscaler"]),
     ("batch", &["CronJob", "Job"]),
-    // Of these only old charts have some; no policy is about them.
+    // Only old charts use these. No policy checks them.
     ("extensions", &["Ingress", "NetworkPolicy", "PodSecurityPolicy"]),
     ("policy", &["Eviction", "PodDisruptionBudget", "PodSecurityPolicy"]),
 ];
 
-/// The kinds that are in no namespace, as far as charts hold them.
+/// The cluster-wide kinds that charts contain.
 const CLUSTER_WIDE: [&str; 14] = [
     "APIService",
     "ClusterIssuer",
@@ -53,12 +53,12 @@ const CLUSTER_WIDE: [&str; 14] = [
     "ValidatingWebhookConfiguration",
 ];
 
-/// Whether the API server could know the kind: it is Kubernetes' own, or may be a custom resource's.
+/// Whether the API server could know the kind: it is built in, or its group may be a custom resource's.
 pub fn can_exist(group: &str, kind: &str) -> bool {
     group.contains('.') || OWN.iter().any(|(own, kinds)| *own == group && kinds.contains(&kind))
 }
 
-/// Whether objects of the kind are in no namespace.
+/// Whether objects of the kind have no namespace.
 pub fn is_cluster_wide(kind: &str) -> bool {
     CLUSTER_WIDE.contains(&kind)
 }

@@ -1,9 +1,9 @@
-//! What stands in for the API server where there is no cluster.
+//! Replaces the API server if there is no cluster.
 //!
-//! In: the text of manifests, as `helm template` prints it. Between: their [`manifest::Object`]s, the [`request`] the
-//! API server would send about each, and the [`cluster`] they make up together. Out: what the policies answered, as a
-//! [`report`]. [`check`] goes all that way. Nothing here reads a file or runs a module, so that whatever does (the command, a
-//! page in a browser) shares all of it.
+//! The input is the text of manifests, as `helm template` prints it. [`manifest::objects`] reads the objects,
+//! [`request`] makes the request that the API server would send about each of them, and [`cluster`] answers for all
+//! objects together. The output is a [`report`] of the policies' answers. [`check`] does all these steps. Nothing here
+//! reads a file or runs a module, so the command and the browser page share all of it.
 
 pub mod charts;
 pub mod check;

@@ -1,4 +1,4 @@
-//! Policies that are linked in: the same decisions without a module or an engine.
+//! Policies that are linked into the program. They decide the same as the modules, without an engine.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,26 +12,26 @@ use serde_json::value::RawValue;
 
 use crate::{check::Policy, cluster::HostCalls, metadata::Metadata, report::Answer};
 
-/// What the program that links the policies has for them, or why it does not.
+/// Provides a value to the policies, or the reason why the program has none.
 pub type Source<T> = fn() -> Result<T, String>;
 
-/// What a folder of `policies/` says of its policy.
+/// The metadata from a policy's folder in `policies/`.
 struct Folder {
     name: &'static str,
     /// Its `metadata.yml`, as JSON.
     metadata: &'static str,
-    /// What it says for people, as JSON.
+    /// Its description for people, as JSON.
     info: &'static str,
 }
 
-/// By build.rs.
+/// build.rs writes this list.
 const FOLDERS: &[Folder] = include!(concat!(env!("OUT_DIR"), "/folders.rs"));
 
 fn folder_of(policy: &str) -> Option<&'static Folder> {
     FOLDERS.iter().find(|folder| folder.name == policy)
 }
 
-/// What each policy says of itself for people, as JSON: a list of `{"name", "description", "version", "severity",
+/// The descriptions of all policies for people, as JSON: a list of `{"name", "description", "version", "severity",
 /// "questions"}`.
 pub fn info() -> String {
     let folders = POLICIES.iter().filter_map(|policy| folder_of(policy.name()));
@@ -39,8 +39,8 @@ pub fn info() -> String {
     format!("[{}]", info.join(","))
 }
 
-/// All policies, in the order of their names. A variant with more to ask stands in for its policy: here nobody has to allow
-/// that first.
+/// Returns all policies, sorted by name. If a policy has a variant that asks its host for more, the variant replaces
+/// it: unlike in a cluster, nobody has to allow these questions first.
 pub fn policies(clock: Source<Duration>, pki: Source<&'static Pki>) -> Vec<Linked> {
     let linked = |policy: &&'static dyn Rule| {
         let name = policy.name();
@@ -52,17 +52,17 @@ pub fn policies(clock: Source<Duration>, pki: Source<&'static Pki>) -> Vec<Linke
     POLICIES.iter().filter_map(linked).collect()
 }
 
-/// A policy that is linked in, and what its module says of itself.
+/// A linked policy and its module's metadata.
 pub struct Linked {
-    /// What it is called here.
+    /// The name that it has here.
     pub name: String,
-    /// What its module says of itself.
+    /// Its module's metadata.
     pub metadata: Metadata,
     /// The policy.
     pub rule: &'static dyn Rule,
-    /// The time, since 1970-01-01T00:00:00Z.
+    /// Returns the time since 1970-01-01T00:00:00Z.
     pub clock: Source<Duration>,
-    /// What certificates are checked with.
+    /// Returns the functions that check certificates.
     pub pki: Source<&'static Pki>,
 }
 
@@ -86,13 +86,13 @@ impl Policy for Linked {
     }
 }
 
-/// A host, asked as the compiled module asks it.
+/// A host that answers linked policies as it answers the compiled module.
 pub struct Asked<'h> {
-    /// What answers.
+    /// Answers the questions about the cluster and images.
     pub host: &'h dyn HostCalls,
-    /// The time, since 1970-01-01T00:00:00Z.
+    /// Returns the time since 1970-01-01T00:00:00Z.
     pub clock: Source<Duration>,
-    /// What certificates are checked with.
+    /// Returns the functions that check certificates.
     pub pki: Source<&'static Pki>,
 }
 
@@ -120,7 +120,7 @@ mod tests {
     use super::{POLICIES, policies};
 
     #[test]
-    fn every_policy_is_linked_in() {
+    fn every_policy_is_linked() {
         let linked = policies(|| Err(String::new()), || Err(String::new()));
         let linked: Vec<&str> = linked.iter().map(|policy| &*policy.name).collect();
         assert_eq!(POLICIES.iter().map(|policy| policy.name()).collect::<Vec<_>>(), linked);

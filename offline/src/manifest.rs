@@ -1,4 +1,4 @@
-//! The Kubernetes objects of a text.
+//! Reads the Kubernetes objects of a text.
 
 use std::cell::LazyCell;
 
@@ -9,60 +9,61 @@ use crate::{
     yaml::{self, Document, Malformed, Node, Step, Value},
 };
 
-/// An object, and where it stands.
+/// An object and its position.
 #[derive(Debug)]
 pub struct Object {
-    /// The document it stands in, from 1.
+    /// The number of its document, from 1.
     pub document: usize,
-    /// Where in the document it stands: the places in lists of items, from the outer one; nothing for the document itself.
+    /// The indices in nested lists of `items`, outermost first. Empty if the object is the whole document.
     pub items: Vec<usize>,
-    /// The line it starts on, from 1.
+    /// Its first line, from 1.
     pub line: usize,
-    /// The chart's template it was rendered from, where helm says so.
+    /// The chart template it was rendered from, if helm names it in a comment.
     pub source: Option<String>,
     /// Its API version, e.g. `apps/v1`.
     pub api_version: String,
     /// Its kind, e.g. `Deployment`.
     pub kind: String,
-    /// Its namespace, where it names one.
+    /// Its namespace, if it names one.
     pub namespace: Option<String>,
-    /// Its name, or what its name will start with.
+    /// Its name, or its `generateName`.
     pub name: String,
-    /// All of it.
+    /// The whole object.
     pub content: Node,
 }
 
-/// A document, or an item of a list, that is no object.
+/// A document, or an item of a list, that is not a Kubernetes object.
 #[derive(Debug)]
 pub struct Unreadable {
-    /// The document, from 1.
+    /// The number of the document, from 1.
     pub document: usize,
     /// The line, from 1.
     pub line: usize,
-    /// Why.
+    /// Why it is not an object.
     pub reason: String,
-    /// Whether it is YAML of something else, which says neither apiVersion nor kind.
+    /// Whether it is valid YAML without apiVersion and kind, so probably not meant as an object.
     pub is_something_else: bool,
 }
 
 impl Object {
-    /// The API group: `apps` of `apps/v1`, nothing of `v1`.
+    /// Returns the API group: `apps` for `apps/v1`, empty for `v1`.
     pub fn group(&self) -> &str {
         self.api_version.split_once('/').map_or("", |(group, _)| group)
     }
 
-    /// The way to it in its document.
+    /// Returns the path to the object in its document.
     pub fn route(&self) -> Vec<Step> {
         self.items.iter().flat_map(|item| [Step::Key("items".to_owned()), Step::Index(*item)]).collect()
     }
 
-    /// The version: `v1` of `apps/v1`.
+    /// Returns the version: `v1` for `apps/v1`.
     pub fn version(&self) -> &str {
         self.api_version.split_once('/').map_or(&self.api_version, |(_, version)| version)
     }
 }
 
-/// The objects of a text, those in lists included, in the order of the text. Each document is read when its turn comes.
+/// Returns the objects of a text in order, including those in lists. A document is parsed only when the iterator
+/// reaches it.
 pub fn objects(text: &str) -> impl Iterator<Item = Result<Object, Unreadable>> {
     let is_template = LazyCell::new(|| text.contains("{{"));
     yaml::documents(text).flat_map(move |Document { number: document, source, content, .. }| {
@@ -82,7 +83,7 @@ pub fn objects(text: &str) -> impl Iterator<Item = Result<Object, Unreadable>> {
     })
 }
 
-/// Whether a text holds no object, and is about something else: values of a chart, or nothing but comments.
+/// Whether a text has no objects and is not meant to have any, e.g. a chart's values or only comments.
 pub fn is_something_else(text: &str) -> bool {
     objects(text).all(|object| object.is_err_and(|unreadable| unreadable.is_something_else))
 }
@@ -92,7 +93,7 @@ struct Origin {
     source: Option<String>,
 }
 
-/// Adds an object, or the items of a list. Items of a typed list, say a `PodList`, need not repeat their type.
+/// Adds an object, or the items of a list. Items of a typed list such as `PodList` may omit apiVersion and kind.
 fn add(
     mut content: Node,
     origin: &Origin,
@@ -119,7 +120,7 @@ fn add(
     };
     let (api_version, kind) = (api_version.to_owned(), kind.to_owned());
 
-    // To kubectl whatever has items is a list.
+    // kubectl treats every object with `items` as a list.
     let items = content.get("items").map(|items| &items.value);
     if kind == "List" || !matches!(items, None | Some(Value::Null)) {
         let item_type = kind.strip_suffix("List").filter(|kind| !kind.is_empty()).map(|kind| (&*api_version, kind));
@@ -192,7 +193,7 @@ metadata: {name: c}
     }
 
     #[test]
-    fn json_objects_one_behind_the_other_are_read() {
+    fn json_objects_in_a_row_are_read() {
         let pods = ["a", "b"]
             .map(|name| format!(r#"{{"apiVersion": "v1", "kind": "Pod", "metadata": {{"name": "{name}"}}}}"#));
         for separator in ["\n", "", "\n---\n"] {
@@ -205,7 +206,7 @@ metadata: {name: c}
     }
 
     #[test]
-    fn what_is_no_object_is_said_to_be_none() {
+    fn documents_that_are_not_objects_are_reported() {
         let text = "a: 1\n---\n- b\n---\napiVersion: v1\nkind: List\nitems: 5\n---\nkind: {{ .Values.kind }}\n";
         let described = described(text);
         assert_eq!("line 1: not a Kubernetes object: no apiVersion, no kind", described[0]);
@@ -216,7 +217,7 @@ metadata: {name: c}
     }
 
     #[test]
-    fn kinds_that_the_api_server_does_not_know_are_no_objects() {
+    fn kinds_that_the_api_server_does_not_know_are_rejected() {
         for (api_version, kind) in [
             ("apps/v1", "deployment"),
             ("v1", "Deployment"),
@@ -231,7 +232,7 @@ metadata: {name: c}
     }
 
     #[test]
-    fn the_template_that_helm_names_is_kept() {
+    fn the_template_named_by_helm_is_kept() {
         let text = "---\n# Source: flyte-core/templates/admin/deployment.yaml\napiVersion: v1\nkind: Pod\n";
         let object = objects(text).next().unwrap().unwrap();
         assert_eq!(Some("flyte-core/templates/admin/deployment.yaml"), object.source.as_deref());

@@ -1,4 +1,4 @@
-//! What a module says of itself, and which requests it asks for.
+//! A module's metadata, and the requests that its rules select.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub struct Metadata {
     host_capabilities: Vec<String>,
     #[serde(default)]
     execution_mode: Option<String>,
-    /// What it says for people, by names such as `io.kubewarden.policy.title`.
+    /// Descriptions for people, by names such as `io.kubewarden.policy.title`.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
 }
@@ -26,7 +26,7 @@ pub struct Metadata {
 /// The custom section where a module keeps its metadata.
 pub const SECTION: &str = "io.kubewarden.metadata";
 
-/// A kind of objects a module may ask the cluster for.
+/// A kind of object that a module may ask the cluster for.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ContextAwareResource {
@@ -44,20 +44,20 @@ struct Rule {
     operations: Vec<String>,
 }
 
-/// A kind of objects as API servers list it.
+/// A kind of object, as API servers list it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Resource {
     /// E.g. `apps`; empty for the core group.
     pub group: String,
     /// E.g. `deployments`.
     pub plural: String,
-    /// The version that the policy reads, e.g. `v1`; any if `None`.
+    /// The version that the policy reads, e.g. `v1`. `None` means any version.
     pub version: Option<String>,
 }
 
 impl Metadata {
-    /// The kinds of objects that the policy reads: those that it checks, in any version, and those that it asks the cluster for.
-    /// Wildcards are left out, and so are subresources.
+    /// Returns the kinds of objects that the policy reads: those it checks, in any version, and those it asks the
+    /// cluster for. Leaves out wildcards and subresources.
     pub fn resources(&self) -> impl Iterator<Item = Resource> {
         let checked = self.rules.iter().flat_map(|Rule { api_groups, resources, .. }| {
             let pairs = api_groups.iter().flat_map(|group| resources.iter().map(move |plural| (group, plural)));
@@ -72,7 +72,7 @@ impl Metadata {
         checked.chain(asked).filter(is_named)
     }
 
-    /// Whether the policy is about kinds that it does not name.
+    /// Whether the policy's rules have wildcards, so that it checks kinds that they do not name.
     pub fn has_wildcards(&self) -> bool {
         let is_any = |names: &[String]| names.iter().any(|name| name.starts_with('*'));
         self.rules.iter().any(|rule| is_any(&rule.api_groups) || is_any(&rule.resources))
@@ -90,43 +90,44 @@ impl Metadata {
         })
     }
 
-    /// The kinds of objects that the policy asks the cluster for.
+    /// Returns the kinds of objects that the policy asks the cluster for.
     pub fn context_aware_resources(&self) -> &[ContextAwareResource] {
         &self.context_aware_resources
     }
 
-    /// Whether the policy says that it calls its host for something, e.g. `oci/v1/oci_manifest_config`.
+    /// Whether the metadata lists a host call, e.g. `oci/v1/oci_manifest_config`.
     pub fn asks_its_host(&self, capability: &str) -> bool {
         self.host_capabilities.iter().any(|asked| asked == capability)
     }
 
-    /// Whether the policy asks for no request at all, and so judges nothing.
+    /// Whether the policy has no rules, so that it never checks anything.
     pub fn asks_for_nothing(&self) -> bool {
         self.rules.is_empty()
     }
 
-    /// The policy's name.
+    /// Returns the policy's name.
     pub fn name(&self) -> Option<&str> {
         self.annotation("title")
     }
 
-    /// What the policy is for, in a line.
+    /// Returns the policy's purpose, in one line.
     pub fn description(&self) -> Option<&str> {
         self.annotation("description")
     }
 
-    /// How it wants to be run, where that is not as a waPC guest.
+    /// Returns the execution mode if it is not waPC.
     pub fn other_execution_mode(&self) -> Option<&str> {
         self.execution_mode.as_deref().filter(|mode| *mode != "kubewarden-wapc")
     }
 
-    /// One of Kubewarden's annotations, by the last part of its name.
+    /// Returns one of Kubewarden's annotations, by the last part of its name.
     pub fn annotation(&self, name: &str) -> Option<&str> {
         self.annotations.get(&format!("io.kubewarden.policy.{name}")).map(String::as_str)
     }
 }
 
-/// Whether a rule's resource, `pods`, `*`, `*/*` or `pods/*`, names a resource itself, not only a subresource of it.
+/// Whether a rule's resource, e.g. `pods`, `*`, `*/*` or `pods/*`, includes the resource itself and not only a
+/// subresource.
 fn names(rule: &str, resource: &str) -> bool {
     let (own, sub) = rule.split_once('/').unwrap_or((rule, "*"));
     (own == "*" || own == resource) && sub == "*"
@@ -137,7 +138,7 @@ mod tests {
     use super::names;
 
     #[test]
-    fn a_rule_names_resources_as_kubernetes_has_it() {
+    fn rules_name_resources_as_in_kubernetes() {
         for rule in ["pods", "*", "*/*", "pods/*"] {
             assert!(names(rule, "pods"), "{rule}");
         }

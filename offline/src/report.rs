@@ -1,7 +1,7 @@
-//! What was judged, what was found, and what could not be judged.
+//! The result of a check: the findings, and the objects that could not be checked.
 //!
-//! A [`Report`] serializes to the JSON of `flytewarden check --format json`. That is stable: fields are added, and none
-//! is renamed, removed or given another meaning without another [`FORMAT`].
+//! A [`Report`] serializes to the JSON of `flytewarden check --format json`. That format is stable: fields may be
+//! added, but no field is renamed, removed or given another meaning unless [`FORMAT`] changes.
 
 use std::{
     borrow::Cow,
@@ -27,35 +27,38 @@ use crate::{
 /// The name of the JSON format.
 pub const FORMAT: &str = "flytewarden-report/v1";
 
-/// A whole run.
+/// The result of a whole run.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// [`FORMAT`].
     pub format: Cow<'static, str>,
-    /// What is shown of each sentence of the "Security Overview".
+    /// The state of each sentence of the "Security Overview".
     pub sentences: Vec<sentences::Shown>,
-    /// The objects that were judged, in the order they were given.
+    /// The objects that were checked, in the order of the input.
     pub objects: Vec<Judged>,
-    /// What could not be judged. Where there is any, the run says nothing good about the whole.
+    /// The objects and files that could not be checked. If there are any, the run does not prove that the rest is fine.
     pub unjudged: Vec<Unjudged>,
-    /// How many objects of each kind no policy is about.
+    /// How many objects of each kind are not covered by any policy.
     pub out_of_scope: BTreeMap<String, usize>,
-    /// How many objects were left out in each namespace that is none of Flyte's.
+    /// How many objects were left out, by namespace: namespaces without anything of Flyte's, or those that the user did
+    /// not name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub other_namespaces: BTreeMap<String, usize>,
-    /// How many objects were left out that another one makes, which was judged: the pods of a Deployment.
+    /// How many objects were left out because another checked object makes them, e.g. the pods of a Deployment.
     #[serde(default, skip_serializing_if = "is_zero")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub made_by_others: usize,
-    /// The kinds of objects that policies asked the cluster for, e.g. `v1 Service`; the manifests answered in its place.
+    /// The kinds of objects that policies asked the cluster for, e.g. `v1 Service`. The manifests answered instead of a
+    /// cluster.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub asked_for: Vec<String>,
-    /// Where files or folders hold the same object with other contents, they are checked as environments of their own. For each
-    /// but the first, such an object: where it stands in the first, and in the other.
+    /// If files or folders contain the same object with different content, they are checked as separate environments.
+    /// For each environment but the first, this has one such object: its place in the first environment, and its place
+    /// in the other.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub environments: Vec<[Related; 2]>,
@@ -63,39 +66,39 @@ pub struct Report {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub configuration: Option<String>,
-    /// The settings that are not the defaults, and where they come from.
+    /// The settings that somebody set, and the file they come from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub settings: Option<GivenSettings>,
-    /// The files of a directory that hold no Kubernetes object, which were skipped.
+    /// The files of directories that were skipped because they contain no Kubernetes object.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub skipped: Vec<String>,
-    /// How many findings are left out because their rule is off, by `<policy>/<rule>`.
+    /// How many findings were left out because their rule is off, by `<policy>/<rule>`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub rules_off: BTreeMap<String, usize>,
-    /// What ignores a violation that is not there.
+    /// The comments, annotations and baseline entries that match no violation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub stale: Vec<Stale>,
     /// The counts.
     pub summary: Summary,
-    /// Whether an object that no policy is about has Flyte's name.
+    /// Whether a ConfigMap that is not covered by any policy has `flyte` in its name.
     #[serde(skip)]
     names_flyte: bool,
-    /// Which findings are left out.
+    /// The findings to leave out.
     #[serde(skip)]
     pub(crate) omissions: Omissions,
 }
 
-/// Settings that somebody gave.
+/// The settings that somebody set.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 pub struct GivenSettings {
-    /// The file with them, as it was named.
+    /// The file that contains them, as the user named it.
     pub from: String,
-    /// Their names: `flyte-non-root.level`.
+    /// Their names, e.g. `flyte-non-root.level`.
     pub names: Vec<String>,
 }
 
@@ -104,69 +107,70 @@ pub struct GivenSettings {
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
-    /// Objects judged by every policy that is about them, or with a violation.
+    /// Objects that all policies that cover them could check, and other objects with a violation.
     pub judged: usize,
     /// Objects with a violation.
     pub refused: usize,
     /// Violations.
     pub violations: usize,
-    /// How many of them are of each severity; those that were counted and not spelled out are of none.
+    /// Violations of high severity. Violations without a severity, and those only counted by a policy, are in none of
+    /// the three counts.
     pub high: usize,
-    /// As `high`.
+    /// Violations of medium severity.
     pub medium: usize,
-    /// As `high`.
+    /// Violations of low severity.
     pub low: usize,
-    /// Violations that somebody ignores.
+    /// Ignored violations.
     pub ignored: usize,
     /// Notices.
     pub notices: usize,
     /// Entries of `unjudged`.
     pub unjudged: usize,
-    /// Objects no policy is about.
+    /// Objects that are not covered by any policy.
     pub out_of_scope: usize,
 }
 
-/// An object that was judged.
+/// An object that was checked.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[serde(rename_all = "camelCase")]
 pub struct Judged {
-    /// Where it stands.
+    /// Its place.
     #[serde(flatten)]
     pub place: Place,
-    /// The policies that judged it.
+    /// The policies that checked it.
     pub policies: Vec<String>,
-    /// What is wrong with it.
+    /// Its violations.
     pub violations: Vec<Finding>,
-    /// What is worth knowing about it.
+    /// Its notices.
     pub notices: Vec<Finding>,
-    /// The violations that somebody ignores, with the reason.
+    /// Its ignored violations, with the reasons.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub ignored: Vec<Ignored>,
     /// The findings whose rules are off.
     #[serde(skip)]
     pub(crate) off: Vec<Finding>,
-    /// How many more violations the policies counted and did not spell out.
+    /// How many more violations the policies counted but did not list.
     pub more_violations: usize,
-    /// How many more notices the policies counted and did not spell out.
+    /// How many more notices the policies counted but did not list.
     pub more_notices: usize,
-    /// The names of the sentences that it shows.
+    /// The names of the sentences that it shows to hold.
     #[serde(skip)]
     pub(crate) shows: Vec<String>,
-    /// The name of the Secret whose certificate it stands for, where it is none itself.
+    /// If it is a Certificate of cert-manager, the name of its Secret.
     #[serde(skip)]
     pub(crate) certificate: Option<String>,
     /// Whether it comes from a running cluster, which gave it a uid.
     #[serde(skip)]
     pub(crate) is_live: bool,
-    /// Whether it is Flyte's, rather than beside it.
+    /// Whether it belongs to Flyte, and does not only run beside it.
     #[serde(skip)]
     is_flytes: bool,
-    /// The kind and the name of the object that makes it.
+    /// The kind and the name of the object that controls it.
     #[serde(skip)]
     owner: Option<[String; 2]>,
-    /// Whether it is kept for a rollback alone.
+    /// Whether its `spec.replicas` is 0, as in a ReplicaSet that is kept only for rollbacks.
     #[serde(skip)]
     runs_nothing: bool,
 }
@@ -175,37 +179,37 @@ fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-/// Which namespaces a report is about.
+/// The namespaces that a report covers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Namespaces {
-    /// Those in which something of Flyte's is.
+    /// Those with an object of Flyte's, or all if there is no such object.
     #[default]
     Flytes,
-    /// All.
+    /// All namespaces.
     All,
-    /// These.
+    /// The namespaces with these names.
     Named(Vec<String>),
 }
 
-/// Where an object stands.
+/// The place of an object in the input.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[serde(rename_all = "camelCase")]
 pub struct Place {
-    /// The file, as it was named; `<stdin>` for standard input.
+    /// The file as the user named it; `<stdin>` for standard input.
     pub file: String,
     /// The document in the file, from 1.
     pub document: usize,
     /// The object's first line in the file, from 1.
     pub line: usize,
-    /// The chart's template it was rendered from, where helm says so.
+    /// The chart template it was rendered from, if helm names it in a comment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// Its API version.
     pub api_version: String,
     /// Its kind.
     pub kind: String,
-    /// Its namespace, where it names one.
+    /// Its namespace, if it names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
     /// Its name.
@@ -227,57 +231,58 @@ impl Place {
 pub struct Finding {
     /// The policy that found it.
     pub policy: String,
-    /// The rule's stable name within the policy; empty for other people's modules.
+    /// The rule's stable name within the policy. Empty for other people's modules.
     pub rule: String,
-    /// How bad it is: `high`, `medium`, `low` or `notice`; absent for violations of other people's modules.
+    /// The severity: `high`, `medium`, `low` or `notice`. Absent for violations of other people's modules.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", tsify(optional, type = r#""high" | "medium" | "low" | "notice""#))]
     pub severity: Option<Severity>,
-    /// Where in the object; empty for the object as a whole.
+    /// The path in the object. Empty for the object as a whole.
     pub path: String,
-    /// The line in the file that the path leads to, or the nearest that exists, from 1.
+    /// The line of the path's value in the file, or of the nearest value above it that exists, from 1.
     pub line: usize,
-    /// The container the path leads to, if it does.
+    /// The name of the container that the path leads to, if any.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub container: String,
-    /// Where in the file that the path leads to, if it leads to one.
+    /// If the path leads to a file, such as an entry of a ConfigMap: the place in that file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub within: Option<Within>,
-    /// What will really happen, or what is worth knowing.
+    /// The consequence of the problem, or the text of the notice.
     pub problem: String,
-    /// What mends it; empty for notices and for other people's modules.
+    /// How to fix it. Empty for notices and for other people's modules.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub mend: String,
-    /// The same for programs; absent where a person must decide something first.
+    /// The same fix for programs. Absent if a person must decide something first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub edits: Vec<Edit>,
-    /// Where the chart that the object was rendered from sets the value, if that is known.
+    /// The key with which the object's chart sets the value, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub chart_value: Option<ChartValue>,
-    /// The other objects that it names, as far as they are among the manifests.
+    /// The other objects that the finding names, if the manifests contain them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub related: Vec<Related>,
 }
 
-/// Where an object stands that something else names.
+/// The place of an object that a finding names.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 pub struct Related {
-    /// The object, as people name it: `Ingress flyte/flyte-core`.
+    /// The object's title, e.g. `Ingress flyte/flyte-core`.
     pub object: String,
-    /// The file that it stands in, as it was named.
+    /// The file that contains it, as the user named it.
     pub file: String,
     /// Its first line in the file, from 1.
     pub line: usize,
 }
 
 impl Finding {
-    /// Where it is, as people say it: `spec.containers[0] "flyteadmin"`, `data["server.yaml"] line 3, server.security`.
+    /// Returns the place in the form that messages show: `spec.containers[0] "flyteadmin"` or `data["server.yaml"] line
+    /// 3, server.security`.
     pub fn place(&self) -> String {
         let mut place = self.path.clone();
         if !self.container.is_empty() {
@@ -293,24 +298,24 @@ impl Finding {
     }
 }
 
-/// Where in a file that is a value of an object: an entry of a ConfigMap.
+/// A place in a file that is a value in an object, such as an entry of a ConfigMap.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 pub struct Within {
-    /// Where in the file, e.g. `server.security.allowedOrigins[0]`; empty for no part of it.
+    /// The path in the file, e.g. `server.security.allowedOrigins[0]`. Empty for the file as a whole.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub path: String,
-    /// The line of the file, from 1.
+    /// The line in that file, from 1.
     pub line: usize,
 }
 
-/// Something that could not be judged, and why.
+/// An object or a file that could not be checked, and the reason.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[serde(rename_all = "camelCase")]
 pub struct Unjudged {
-    /// The file or directory, as it was named.
+    /// The file or directory as the user named it.
     pub file: String,
     /// The document in the file, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -318,17 +323,17 @@ pub struct Unjudged {
     /// The line in the file, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
-    /// The object, e.g. `Deployment flyteadmin`, where it is one.
+    /// The object, e.g. `Deployment flyteadmin`, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
-    /// The policy that could not judge it; none could where absent.
+    /// The policy that could not check it. Absent if no policy could.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
-    /// Where in the object, if that is known.
+    /// The path in the object, if it is known.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub path: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
@@ -339,25 +344,25 @@ impl Unjudged {
     }
 }
 
-/// A policy's answer, as Kubewarden's SDK writes it.
+/// A policy's answer, in the format of Kubewarden's SDK.
 #[derive(Debug, Deserialize)]
 pub struct Answer {
-    /// Whether the object is let in.
+    /// Whether the policy accepts the object.
     pub accepted: bool,
-    /// Why not.
+    /// Why the policy rejects it.
     pub message: Option<String>,
-    /// The status code of a refusal.
+    /// The status code of a rejection.
     pub code: Option<u16>,
-    /// More about it. Flytewarden's own policies put their findings here, as JSON.
+    /// More details. Flytewarden's own policies put their findings here, as JSON.
     pub audit_annotations: Option<BTreeMap<Cow<'static, str>, String>>,
-    /// What is worth knowing.
+    /// Notices, as texts.
     pub warnings: Option<Vec<String>>,
-    /// The object as it is let in, where the policy changes it.
+    /// The object as the policy changed it, if it did.
     pub mutated_object: Option<Value>,
 }
 
 impl From<flytewarden::answer::Answer> for Answer {
-    /// The answer of a policy that is linked in, as it would come from a module.
+    /// Converts the answer of a linked policy into the answer that its module would give.
     fn from(answer: flytewarden::answer::Answer) -> Self {
         let flytewarden::answer::Answer { accepted, message, code, mutated_object, audit_annotations, warnings } =
             answer;
@@ -366,7 +371,7 @@ impl From<flytewarden::answer::Answer> for Answer {
     }
 }
 
-/// What Flytewarden's policies say of a finding in their audit annotations.
+/// A finding in the audit annotations of Flytewarden's policies.
 #[derive(Default)]
 struct Annotated {
     policy: String,
@@ -382,9 +387,9 @@ struct Annotated {
 }
 
 impl Annotated {
-    /// Read from JSON by its fields, since a type for each would be 3 KB of the page.
+    /// Reads the fields of the JSON one by one. Derived types would add 3 KB to the page.
     fn of(found: Value) -> Self {
-        // To ask anything else for a field panics.
+        // Indexing a value that is neither an object nor null panics.
         let mut found = if found.is_object() { found } else { Value::Null };
         let mut text = |field: &str| match found[field].take() {
             Value::String(text) => text,
@@ -404,7 +409,7 @@ impl Annotated {
     }
 }
 
-/// A change at the place of a finding, or below it.
+/// An edit at the place of a finding, or below it.
 struct AnnotatedEdit {
     below: String,
     was: Option<Value>,
@@ -419,7 +424,7 @@ impl AnnotatedEdit {
         Self { below, was: value("was"), value: value("value") }
     }
 
-    /// The change, where the place is spelled out.
+    /// Returns the edit with its full path.
     fn at(self, path: &str, within: Option<&Within>) -> Edit {
         let below = |place: &str| match self.below.as_str() {
             "" => place.to_owned(),
@@ -434,7 +439,7 @@ impl AnnotatedEdit {
 }
 
 impl Place {
-    /// Where an object of a file stands.
+    /// Returns the place of an object in a file.
     pub fn of(object: &Object, file: &str) -> Self {
         Self {
             file: file.to_owned(),
@@ -448,14 +453,14 @@ impl Place {
         }
     }
 
-    /// Whether an object of the same text stands there.
+    /// Whether this is the place of an object of the same text.
     pub(crate) fn is_of(&self, object: &Object) -> bool {
         let (document, line) = (object.document, object.line);
         (self.document, self.line) == (document, line)
             && (&self.kind, &self.namespace, &self.name) == (&object.kind, &object.namespace, &object.name)
     }
 
-    /// The object as people name it: `Deployment flyte/flyteadmin`, with escapes for what cannot be seen.
+    /// Returns the object's title, e.g. `Deployment flyte/flyteadmin`, with escapes for invisible characters.
     pub fn title(&self) -> String {
         let name = if self.name.is_empty() { "without a name" } else { &self.name };
         visible(&match &self.namespace {
@@ -490,12 +495,13 @@ impl Default for Report {
 }
 
 impl Report {
-    /// A report that leaves some findings out.
+    /// Creates an empty report that will leave some findings out.
     pub fn without(omissions: Omissions) -> Self {
         Self { omissions, ..Self::default() }
     }
 
-    /// Adds what the policies answered about an object of a text: each policy's name, and its answer or why there is none.
+    /// Adds the policies' answers about an object of a text: each policy's name, and its answer or the reason why it
+    /// has none.
     pub fn add(
         &mut self,
         file: &str,
@@ -529,7 +535,7 @@ impl Report {
             let failures = match answer {
                 Ok(mut answer) => {
                     let failures = answer.findings("unjudged").unwrap_or_default();
-                    // A module with several policies can judge with one of them what another cannot.
+                    // In a module with several policies, one policy may check an object that another cannot check.
                     if (failures.is_empty() || answer.has("violations")) && answer.says_something(&policy) {
                         judged.add(&policy, answer, object, text);
                         judged.policies.push(policy.clone());
@@ -555,20 +561,21 @@ impl Report {
         if is_read && judged.policies.is_empty() {
             self.pass_over(object);
         } else if is_read || judged.is_refused() {
-            // That one policy finds nothing is no word on an object that another could not judge.
+            // If one policy finds nothing, that says nothing about an object that another could not check.
             self.objects.push(judged);
         }
     }
 
-    /// Counts an object that no policy is about.
+    /// Counts an object that is not covered by any policy.
     fn pass_over(&mut self, object: &Object) {
         self.names_flyte |= object.kind == "ConfigMap" && object.name.contains("flyte");
         *self.out_of_scope.entry(object.kind.clone()).or_default() += 1;
         self.summary.out_of_scope += 1;
     }
 
-    /// Leaves out what is none of Flyte's and what others make, counts what is left, and says what is shown of each sentence.
-    /// Objects without a namespace are in `namespace`; `environments` says what the manifests hold together.
+    /// Leaves out objects of other namespaces and objects that others make, counts the rest, and adds the state of each
+    /// sentence. Objects that do not name a namespace are in `namespace`. `environments` reads the manifests together.
+    /// `has_run` tells whether a policy ran.
     pub(crate) fn finish(
         &mut self,
         namespace: &str,
@@ -622,14 +629,14 @@ impl Report {
             self.summary.medium += count(Severity::Medium);
             self.summary.low += count(Severity::Low);
         }
-        // Where nothing leads anywhere, the manifests need not be read once more.
+        // Without a route, the manifests need not be read a second time.
         const ROUTES: [&str; 7] =
             ["GRPCRoute", "HTTPProxy", "HTTPRoute", "Ingress", "IngressRoute", "Route", "VirtualService"];
         let leads_somewhere = !self.asked_for.is_empty()
             || ROUTES.iter().any(|kind| self.out_of_scope.contains_key(*kind))
             || self.objects.iter().any(|judged| judged.place.kind == "Ingress");
         self.stale.extend(self.omissions.baseline.iter().flat_map(Baseline::stale));
-        // What could not be checked may be what is ignored.
+        // An ignored violation may be in an object that could not be checked.
         if !self.unjudged.is_empty() {
             self.stale.clear();
         }
@@ -642,7 +649,7 @@ impl Report {
         self.sentences = sentences.finish(&environments, is_unread, has_run);
     }
 
-    /// Says where the other objects stand that findings name. `place` is that of a file among the cluster's.
+    /// Adds the places of the other objects that findings name. `place` returns the index of a file in the cluster.
     pub(crate) fn relate(&mut self, cluster: &Cluster, place: impl Fn(&str) -> Option<usize>) {
         let mut names = None;
         for judged in &mut self.objects {
@@ -665,7 +672,7 @@ impl Report {
         self.names_flyte || self.objects.iter().any(|judged| judged.is_flytes)
     }
 
-    /// Adds that an object could not be fixed, so that it is not good as it stands.
+    /// Adds an object that could not be fixed as one that could not be checked.
     pub fn add_unfixed(&mut self, file: &str, Left { line, document, title, reason }: &Left) {
         self.add_unjudged(Unjudged {
             document: Some(*document),
@@ -674,7 +681,7 @@ impl Report {
         });
     }
 
-    /// Adds that violations of objects were only counted, where each must be known.
+    /// Adds the objects with unlisted violations, for a baseline that needs every violation.
     pub fn add_unlisted(&mut self) {
         let unlisted: Vec<Unjudged> = self
             .objects
@@ -691,7 +698,7 @@ impl Report {
         unlisted.into_iter().for_each(|unjudged| self.add_unjudged(unjudged));
     }
 
-    /// Adds a document that holds no object.
+    /// Adds a document that is not an object.
     pub fn add_unreadable(&mut self, file: &str, unreadable: &Unreadable) {
         let Unreadable { document, line, reason, .. } = unreadable;
         self.add_unjudged(Unjudged {
@@ -700,7 +707,7 @@ impl Report {
         });
     }
 
-    /// Adds a file, or a line of it, that cannot be read.
+    /// Adds a file that cannot be read, or a line of a file that cannot be used.
     pub fn add_unread(&mut self, file: &str, line: Option<usize>, reason: String) {
         self.add_unjudged(Unjudged::of_file(file, line, reason));
     }
@@ -711,15 +718,15 @@ impl Report {
     }
 }
 
-/// The name of the module that carries every policy.
+/// The name of the module that contains every policy.
 pub(crate) const ALL_POLICIES: &str = "flytewarden";
 
-/// Whether a policy is one of Flytewarden's, by the name of its module.
+/// Whether a module with this name is one of Flytewarden's.
 pub(crate) fn is_own(policy: &str) -> bool {
     policy == ALL_POLICIES || decision::WITH_VARIANTS.iter().any(|(own, _)| own.name() == policy)
 }
 
-/// Whether objects of one kind make those of another, from a template of their own.
+/// Whether objects of one kind make objects of another from a template.
 fn makes(kind: &str, made: &str) -> bool {
     match made {
         "ReplicaSet" => kind == "Deployment",
@@ -729,13 +736,13 @@ fn makes(kind: &str, made: &str) -> bool {
     }
 }
 
-/// The Secret that a Certificate of cert-manager's is put into.
+/// Returns the name of the Secret for which cert-manager issues a Certificate.
 fn certificate(object: &Object) -> Option<String> {
     let secret = object.content.get("spec")?.get("secretName")?.as_str().filter(|_| object.kind == "Certificate")?;
     Some(secret.to_owned())
 }
 
-/// The kind and the name of the object that makes another and keeps it as it wants it.
+/// Returns the kind and the name of the object's controller.
 fn owner(object: &Object) -> Option<[String; 2]> {
     let Yaml::List(owners) = &object.content.at("metadata.ownerReferences").value else { return None };
     let owner = owners.iter().find(|owner| matches!(owner.at("controller").value, Yaml::Bool(true)))?;
@@ -743,12 +750,13 @@ fn owner(object: &Object) -> Option<[String; 2]> {
 }
 
 impl Judged {
-    /// Whether it has a violation, spelled out or only counted, that nobody ignores.
+    /// Whether it has a violation that is not ignored. Violations that were only counted also count here.
     pub fn is_refused(&self) -> bool {
         !self.violations.is_empty() || self.more_violations > 0
     }
 
-    /// How many violations were only counted, in words; `None` if all are spelled out. It is not known which of these are ignored.
+    /// Describes how many violations were only counted. `None` if all are listed. Nobody knows which of the unlisted
+    /// are ignored.
     pub fn unlisted(&self) -> Option<String> {
         let doubt = match self.ignored.is_empty() && self.off.is_empty() {
             true => "",
@@ -757,7 +765,7 @@ impl Judged {
         (self.more_violations > 0).then(|| format!("{} more in this object, not listed{doubt}", self.more_violations))
     }
 
-    /// What is wrong with it, wherever it stands.
+    /// Returns its violations without their places.
     fn wrongs(&self) -> BTreeSet<[String; 3]> {
         let wrong = |found: &Finding| [&found.policy, &found.rule, &found.container].map(String::clone);
         self.violations.iter().map(wrong).collect()
@@ -765,12 +773,12 @@ impl Judged {
 
     fn add(&mut self, policy: &str, mut answer: Answer, object: &Object, manifest: &str) {
         let shows = answer.judged().unwrap_or_default();
-        // What other policies judge is Flyte's; this one judges all that runs beside it too.
+        // The other policies check only objects of Flyte's. These also check everything that runs beside Flyte.
         let judges_all = |policy: &str| policy == ALL_POLICIES || policy.starts_with("flyte-non-root");
         self.is_flytes |= !judges_all(policy) || !shows.is_empty();
         self.shows.extend(shows);
         let finding = |found: Annotated, is_notice: bool| {
-            // A module with several policies says which of them it was.
+            // A module with several policies names the policy of each finding.
             let policy = if found.policy.is_empty() { policy.to_owned() } else { found.policy };
             let declared = || decision::severity(&policy, &found.rule);
             let severity = if is_notice { Some(Severity::Notice) } else { declared() };
@@ -793,7 +801,7 @@ impl Judged {
         let place = self.place.clone();
         let violation = |found| {
             let violation = finding(found, false);
-            // Some fixes name the key themselves.
+            // Some fixes already name the chart's key.
             let is_open = !violation.mend.is_empty() && !violation.mend.contains("chart ");
             let edited = violation.edits.first().and_then(|edit| edit.path.rsplit_once('.'));
             let is_set = edited.is_some_and(|(above, field)| object.content.at(above).get(field).is_some());
@@ -819,7 +827,8 @@ impl Judged {
     }
 }
 
-/// The line of the manifest where a finding is: for a line within a text that the manifest holds as it is, that line.
+/// Returns the line of a finding in the manifest. If the finding is in an embedded file that the manifest contains line
+/// by line, this is that file's line in the manifest.
 fn line(node: &Node, within: Option<&Within>, manifest: &str) -> usize {
     let of_text = |within: &Within| {
         let text: Vec<&str> = node.as_str()?.lines().map(str::trim).collect();
@@ -827,7 +836,7 @@ fn line(node: &Node, within: Option<&Within>, manifest: &str) -> usize {
         let is_at = |line: usize, index: usize| {
             line > 0 && manifest.lines().nth(line - 1).is_some_and(|line| line.trim() == text[index])
         };
-        // The text starts behind its key, or below it behind `|`; lines that are empty may come first.
+        // The text starts behind its key, or on the line below it after `|`. It may start with empty lines.
         let above = (node.line.saturating_sub(first + 1)..node.line).rev();
         let mut starts = [node.line, node.line + 1].into_iter().chain(above);
         let start = starts.find(|start| is_at(start + first, first))?;
@@ -838,12 +847,13 @@ fn line(node: &Node, within: Option<&Within>, manifest: &str) -> usize {
 }
 
 impl Answer {
-    /// Whether it is a word on the object, rather than a policy's that passes it over. Other people's modules do not say.
+    /// Whether the answer is a result for the object. A policy of Flytewarden's that does not cover an object accepts
+    /// it without one. Other people's modules always count.
     fn says_something(&mut self, policy: &str) -> bool {
         !is_own(policy) || !self.accepted || ["judged", "notices"].iter().any(|annotation| self.has(annotation))
     }
 
-    /// The names of the sentences that the object shows.
+    /// Returns the names of the sentences that the object shows to hold.
     fn judged(&mut self) -> Option<Vec<String>> {
         serde_json::from_str(&self.annotation("judged")?).ok()
     }

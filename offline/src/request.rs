@@ -1,4 +1,4 @@
-//! The admission request the API server would send about an object that is created.
+//! The admission request that the API server would send when an object is created.
 
 use flytewarden::host::plural;
 use serde::Serialize;
@@ -35,7 +35,7 @@ pub struct Kind<'o> {
     pub kind: &'o str,
 }
 
-/// A resource: what the API calls a kind in its URLs.
+/// A resource: the name of a kind in the API's URLs.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields are the API's")]
 pub struct Resource<'o> {
@@ -44,7 +44,7 @@ pub struct Resource<'o> {
     pub resource: String,
 }
 
-/// Who asks.
+/// The user who sends the request.
 #[derive(Debug, Serialize)]
 #[allow(missing_docs, reason = "the fields are the API's")]
 pub struct UserInfo {
@@ -62,7 +62,8 @@ pub struct Options {
 }
 
 impl<'o> Request<'o> {
-    /// The request about an object that is created; in `namespace`, where the object names none and is in one at all.
+    /// Returns the request to create an object. A namespaced object that does not name a namespace is created in
+    /// `namespace`.
     pub fn create(object: &'o Object, namespace: &'o str) -> Self {
         let kind = Kind { group: object.group(), version: object.version(), kind: &object.kind };
         let resource =
@@ -100,7 +101,7 @@ mod tests {
     use super::plural;
 
     #[test]
-    fn resources_are_those_of_the_api() {
+    fn resources_match_the_api() {
         fn check<T: Resource>() {
             assert_eq!(T::URL_PATH_SEGMENT, plural(T::KIND).to_lowercase());
         }

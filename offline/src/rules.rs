@@ -1,4 +1,4 @@
-//! What the policies' rules find, for people and programs that have a report before them.
+//! Explains the policies' rules, for readers of a report and for programs.
 
 use flytewarden::{
     decision::declared,
@@ -7,35 +7,35 @@ use flytewarden::{
 };
 use serde::Serialize;
 
-/// Every rule, by policy, but for the one that each policy has.
+/// Returns every rule by policy, except `not-judged`, which every policy has.
 pub fn all() -> impl Iterator<Item = Rule> {
     declared().flat_map(|declared| declared.rules.iter().copied())
 }
 
-/// A rule as programs read it; texts in Markdown.
+/// A rule as programs read it. The texts are Markdown.
 #[derive(Debug, Serialize)]
 pub struct Explained {
-    /// Its policy's name, and its own.
+    /// The policy's name and the rule's name.
     #[serde(flatten)]
     pub name: RuleName,
-    /// How bad its findings are: `high`, `medium` or `low` for violations, or `notice`.
+    /// The severity of its findings: `high`, `medium` or `low` for violations, or `notice`.
     pub severity: Severity,
-    /// What it finds, in a line.
+    /// A one-line summary of the problem.
     pub summary: &'static str,
-    /// What happens then, and what to do.
+    /// The consequence, and how to fix it.
     pub help: &'static str,
-    /// The page that has more.
+    /// The page with more details.
     pub page: String,
 }
 
 impl Explained {
-    /// What is declared of a rule.
+    /// Explains a declared rule.
     pub fn of(Rule { name, severity, summary, help }: Rule) -> Self {
         Self { name, severity, summary, help, page: page(name) }
     }
 }
 
-/// Its row in the README of its policy, as that is in this version.
+/// Returns the link to the rule's row in its policy's README, in the version of this program.
 fn page(name: RuleName) -> String {
     let pages = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/v", env!("CARGO_PKG_VERSION"));
     if name.rule == NOT_JUDGED.name.rule {

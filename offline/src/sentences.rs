@@ -1,7 +1,7 @@
-//! What a run shows of each sentence of Flyte's "Security Overview".
+//! Tells which sentences of Flyte's "Security Overview" hold.
 //!
-//! A violation breaks a sentence. It holds where a policy saw an object that shows it, and nothing was left open; all else is
-//! not shown, and says what is missing.
+//! A violation breaks a sentence. A sentence holds if a policy saw an object that shows it and nothing is left open.
+//! Otherwise it is not shown, and the report says what is missing.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -13,25 +13,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::report::{Finding, Judged, Place};
 
-/// The rules by which policies say that they could not see something.
+/// The rules with which policies report that they could not see something.
 const OPEN: [&str; 4] = ["not-known", "not-checked", "no-way", "no-login"];
 
-/// The rule by which they say that an object is Flyte 2's, and the policy that is about nothing else.
+/// The rule with which policies report an object of Flyte 2, and the policy that only checks Flyte 2.
 const FLYTE_TWO: &str = "flyte-2";
 const ABOUT_FLYTE_TWO: &str = "flyte2-exposure";
 
-/// What a run shows of a sentence.
+/// The state of a sentence after a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[serde(rename_all = "camelCase")]
 pub struct Shown {
     /// Its stable name: `non-root`, `exception`, `origins`, `address`, `pair`, `certificate`.
     pub name: Cow<'static, str>,
-    /// The sentence, in words.
+    /// The sentence as text.
     pub sentence: Cow<'static, str>,
     /// Whether it holds.
     pub state: State,
-    /// Where it is not shown, what is missing and what to add.
+    /// If it is not shown: what is missing, and what to add.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub missing: Vec<String>,
@@ -42,15 +42,15 @@ pub struct Shown {
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// Some object shows that it does, and none that it does not.
+    /// At least one object shows that it holds, and no object breaks it.
     Holds,
-    /// Some object breaks it.
+    /// At least one object breaks it.
     Broken,
-    /// Nobody saw whether it does.
+    /// The manifests do not show whether it holds.
     NotShown,
 }
 
-/// The sentence in words.
+/// Returns the sentence as text.
 pub fn words(sentence: Sentence) -> &'static str {
     match sentence {
         Sentence::NonRoot => "components run as a non-root user",
@@ -62,7 +62,7 @@ pub fn words(sentence: Sentence) -> &'static str {
     }
 }
 
-/// The policy that checks a sentence.
+/// Returns the policy that checks a sentence.
 fn policy_of(sentence: Sentence) -> &'static str {
     match sentence {
         Sentence::NonRoot | Sentence::Exception => "flyte-non-root",
@@ -72,7 +72,7 @@ fn policy_of(sentence: Sentence) -> &'static str {
     }
 }
 
-/// What to add where no object shows a sentence.
+/// Tells what to add if no object shows a sentence.
 fn to_add(sentence: Sentence, is_flyte_two: bool) -> &'static str {
     match sentence {
         Sentence::Origins | Sentence::Address | Sentence::Pair if is_flyte_two => {
@@ -89,38 +89,40 @@ fn to_add(sentence: Sentence, is_flyte_two: bool) -> &'static str {
     }
 }
 
-/// What objects say of sentences.
+/// The evidence for the sentences, from the objects.
 #[derive(Debug, Default)]
 pub(crate) struct Sentences {
     said: [Said; Sentence::ALL.len()],
-    /// What shows its certificate: Secrets and Ingresses, as people name them, and the file of each.
+    /// The objects that show a certificate, by their titles, with their files. A cert-manager Certificate is listed as
+    /// its Secret.
     certificates: Vec<(String, String)>,
-    /// Whether an object is Flyte 2's.
+    /// Whether an object belongs to Flyte 2.
     is_flyte_two: bool,
-    /// The namespaces in which another provider gives out the tokens, whose certificate is its own, and the file that says so.
+    /// The namespaces in which another provider issues the tokens with a certificate of its own, and the file of the
+    /// ConfigMap that says so.
     providers: BTreeSet<(String, String)>,
 }
 
-/// What the manifests of an environment hold together.
+/// An environment, and the survey of its manifests.
 pub(crate) struct Environment {
     /// One of its files.
     pub(crate) file: String,
-    /// The files of other environments.
+    /// The files that belong only to other environments.
     pub(crate) apart: BTreeSet<String>,
     pub(crate) survey: Survey,
 }
 
-/// What objects say of a sentence.
+/// The evidence for one sentence.
 #[derive(Debug, Default)]
 struct Said {
     is_shown: bool,
     is_broken: bool,
-    /// What is left open.
+    /// The reasons why it is not proven.
     open: Vec<String>,
 }
 
 impl Sentences {
-    /// Adds what an object shows, and what was found in it. `namespace` is that of objects that name none.
+    /// Adds the evidence of an object and its findings. `namespace` is the namespace of objects that do not name one.
     pub(crate) fn add(&mut self, judged: &Judged, namespace: &str) {
         let shows = |sentence: Sentence| judged.shows.iter().any(|name| name == sentence.name());
         for (said, sentence) in self.said.iter_mut().zip(Sentence::ALL) {
@@ -153,7 +155,7 @@ impl Sentences {
             for Finding { policy, rule, container, problem, .. } in findings {
                 self.is_flyte_two |= rule == FLYTE_TWO || policy == ABOUT_FLYTE_TWO && !OPEN.contains(&&**rule);
                 let Some(sentence) = Sentence::of(policy, rule, container) else { continue };
-                // What runs beside Flyte's components is none of them.
+                // A workload that only runs beside Flyte's components does not count here.
                 if sentence == Sentence::NonRoot && !shows(sentence) {
                     continue;
                 }
@@ -188,17 +190,17 @@ impl Sentences {
                 .filter_map(|Running { deployment, unseen, .. }| Some(format!("{deployment}: {}", unseen.as_ref()?)));
             unseen.extend(reasons.map(|reason| reason + &of));
         }
-        // A console that could not be checked is there all the same.
+        // A flyteconsole that could not be checked still exists, so its reasons count for the address too.
         let unchecked = self.said[Sentence::Pair as usize].open.clone();
         for (Said { is_shown, is_broken, mut open }, sentence) in self.said.into_iter().zip(Sentence::ALL) {
             match sentence {
                 Sentence::Certificate => open.extend(missing.iter().cloned()),
                 Sentence::Origins => {
-                    // Of those that are seen, the policy has said what is not.
+                    // If there are reasons already, the policy has named what it could not see.
                     if open.is_empty() {
                         open.extend(unseen.iter().cloned());
                     }
-                    // What flyteadmin allows is not all that there is beside it.
+                    // The origins of flyteadmin say nothing about Flyte 2, which is installed as well.
                     if self.is_flyte_two {
                         open.push(to_add(sentence, true).to_owned());
                     }
@@ -230,7 +232,7 @@ impl Sentences {
         shown
     }
 
-    /// The certificates in front of an environment's flyteadmins that nobody saw.
+    /// Lists the certificates in front of an environment's flyteadmins that the manifests do not show.
     fn missing(
         &self,
         Environment { apart, survey: Survey { presented, running, unknown }, .. }: &Environment,
@@ -249,8 +251,8 @@ impl Sentences {
         };
         let mut missing: Vec<String> = presented.iter().filter(is_missing).map(not_here).collect();
         missing.extend(unknown.iter().cloned());
-        // Where no certificate is seen at all it is said elsewhere what to add; that one is behind a certificate says nothing of
-        // another.
+        // If there is no certificate at all, `to_add` tells what to add. If there are some, each flyteadmin needs its
+        // own: a certificate in front of one says nothing about another.
         if !self.certificates.is_empty() {
             let is_bare = |Running { namespace, .. }: &&Running| {
                 !has_provider(namespace) && !presented.iter().any(|presented| presented.namespace == *namespace)

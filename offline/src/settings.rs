@@ -1,4 +1,4 @@
-//! The settings file: YAML, a map from policy names to their settings, or the `policy.yaml` that Kubewarden gets.
+//! Reads the settings file. It is YAML: a map from policy names to their settings, or a `policy.yaml` for Kubewarden.
 //!
 //! ```yaml
 //! flyte-non-root:
@@ -21,19 +21,19 @@ use crate::{
     yaml::{self, Malformed, Node, Value},
 };
 
-/// The modules with flyte-non-root: its own, the one that may ask for images, and the one that carries every policy.
+/// The modules with flyte-non-root: its own, its variant that asks for images, and the module with every policy.
 const NON_ROOT: [&str; 3] = ["flyte-non-root", "flyte-non-root-image-user", WHOLE];
-/// The module whose settings are a map by policy name.
+/// The module with every policy. Its settings are a map by policy name.
 const WHOLE: &str = "flytewarden";
 
-/// Why settings are not taken.
+/// Why settings are rejected.
 #[derive(Debug)]
 pub struct WrongSettings {
     /// The line of the file, from 1.
     pub line: usize,
-    /// Where in them, e.g. `flyte-non-root.level`; empty for the settings as a whole.
+    /// The path in the settings, e.g. `flyte-non-root.level`. Empty for the settings as a whole.
     pub path: String,
-    /// What is wrong, behind the policy's name and the place in its settings.
+    /// The problem, with the policy's name and the place in its settings.
     pub problem: String,
 }
 
@@ -49,13 +49,13 @@ impl From<Malformed> for WrongSettings {
     }
 }
 
-/// A name as messages show it.
+/// Returns a name in the form that messages show.
 fn shown(name: &str) -> String {
     visible(&around_user(name).map_or(name.to_owned(), |[before, after]| format!("{before}...{after}")))
 }
 
-/// The settings in a ClusterAdmissionPolicy or an AdmissionPolicy, by the name of the policy that its module is; other content as it
-/// is.
+/// Returns the settings of a ClusterAdmissionPolicy or an AdmissionPolicy, by the name of its module's policy. Returns
+/// other content unchanged.
 fn of_admission_policy(mut content: Node, policies: &[impl Policy]) -> Result<Node, WrongSettings> {
     let kind = content.get("kind").and_then(Node::as_str);
     if !kind.is_some_and(|kind| ["ClusterAdmissionPolicy", "AdmissionPolicy"].contains(&kind)) {
@@ -65,7 +65,7 @@ fn of_admission_policy(mut content: Node, policies: &[impl Policy]) -> Result<No
     let (line, reference) = (module.line, module.as_str().unwrap_or_default().to_owned());
     let settings = content.take("spec").and_then(|mut spec| spec.take("settings"));
     let settings = settings.unwrap_or(Node { line, key_line: line, value: Value::Null });
-    // registry://ghcr.io/flytewarden/policies/flyte-non-root:v0.1.0
+    // Example: registry://ghcr.io/flytewarden/policies/flyte-non-root:v0.1.0
     let name = reference.rsplit('/').next().and_then(|name| name.split([':', '@']).next()).unwrap_or_default();
     let name = name.trim_end_matches(".wasm");
     let variant_of = decision::WITH_VARIANTS.iter().find(|(own, _)| own.name() == name).and_then(|(_, whole)| *whole);
@@ -75,7 +75,7 @@ fn of_admission_policy(mut content: Node, policies: &[impl Policy]) -> Result<No
             let by_policy = IndexMap::from([(name.to_owned(), settings)]);
             Ok(Node { line, key_line: line, value: Value::Map(by_policy) })
         }
-        // The module that carries every policy has its settings by policy already.
+        // The settings of the module with every policy are already by policy name.
         None if name == WHOLE => Ok(settings),
         None => Err(WrongSettings {
             line,
@@ -90,29 +90,29 @@ fn of_admission_policy(mut content: Node, policies: &[impl Policy]) -> Result<No
 pub struct Settings(BTreeMap<String, String>);
 
 impl Settings {
-    /// Reads the text of a settings file, and has each policy check its own part, which may be nothing.
+    /// Parses a settings file. Each policy checks its own settings, which may be absent.
     ///
     /// # Errors
     ///
-    /// The line and what is wrong there.
+    /// The line and the problem.
     pub fn read(text: &str, policies: &[impl Policy]) -> Result<Self, WrongSettings> {
         Self::checked(yaml::settings(text)?, policies)
     }
 
-    /// Reads settings that are JSON, as programs give them.
+    /// Parses settings in JSON, as programs pass them.
     ///
     /// # Errors
     ///
-    /// What is wrong, and where.
+    /// The problem and its place.
     pub fn read_json(text: &str, policies: &[impl Policy]) -> Result<Self, WrongSettings> {
         Self::checked(yaml::json(text).and_then(|mut values| values.pop()), policies)
     }
 
-    /// Settings that stand in a larger file, as they are read there.
+    /// Checks settings that are part of a larger file.
     ///
     /// # Errors
     ///
-    /// The line and what is wrong there.
+    /// The line and the problem.
     pub fn checked(content: Option<Node>, policies: &[impl Policy]) -> Result<Self, WrongSettings> {
         let mut settings = Self::default();
         let wrong = |line: usize, path: &str, problem: String| WrongSettings { line, path: path.to_owned(), problem };
@@ -144,7 +144,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The settings that are set, by their policies' names: `flyte-non-root.level`.
+    /// Returns the names of the settings that are set, e.g. `flyte-non-root.level`.
     pub fn names(&self) -> Vec<String> {
         let of_policy = |(policy, settings): (&String, &String)| {
             let settings: IndexMap<String, IgnoredAny> = serde_json::from_str(settings).unwrap_or_default();
@@ -153,21 +153,21 @@ impl Settings {
         self.0.iter().flat_map(of_policy).collect()
     }
 
-    /// The settings of each policy that has any, as JSON.
+    /// Returns the settings of each policy that has any, as JSON.
     pub fn by_policy(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(policy, settings)| (&**policy, &**settings))
     }
 
-    /// Whether there are any for a policy.
+    /// Whether a policy has settings.
     pub fn has(&self, policy: &str) -> bool {
         self.0.contains_key(policy)
     }
 
-    /// These settings, and where they do not say another, one of flyte-non-root's.
+    /// Sets a setting of flyte-non-root, unless it is set already.
     ///
     /// # Errors
     ///
-    /// No module has it.
+    /// None of the policies contains flyte-non-root.
     pub fn or(mut self, setting: &str, value: &str, policies: &[impl Policy]) -> Result<Self, String> {
         let mut names = policies.iter().map(Policy::name).filter(|name| NON_ROOT.contains(name)).peekable();
         names
@@ -184,7 +184,7 @@ impl Settings {
         Ok(self)
     }
 
-    /// The same without a setting of flyte-non-root's.
+    /// Returns these settings without one of flyte-non-root's.
     pub fn without(&self, setting: &str) -> Self {
         let removed = |(name, settings): (&String, &String)| {
             let mut all: Json = serde_json::from_str(settings).unwrap_or_default();
@@ -197,7 +197,7 @@ impl Settings {
         Self(self.0.iter().map(removed).collect())
     }
 
-    /// A policy's settings, as JSON.
+    /// Returns a policy's settings, as JSON.
     pub fn of(&self, policy: &str) -> &str {
         self.0.get(policy).map_or("{}", |settings| settings)
     }

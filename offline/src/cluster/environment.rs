@@ -1,8 +1,9 @@
-//! Several environments in one input: which files go together, and which object of a name is meant from a file.
+//! Separates the environments of one input, and finds which of several objects of one name a file refers to.
 //!
-//! The same workload, ConfigMap or route with other contents in two files parts these where their paths do: everything below
-//! `prod/` from everything below `staging/`, and `prod.yaml` from `staging.yaml`. Both sides must run something: a placeholder
-//! beside the real thing parts nothing.
+//! If two files have the same workload, ConfigMap or route with different content, they belong to different
+//! environments. The environments split where the paths of the two files split: everything below `prod/` from
+//! everything below `staging/`, or `prod.yaml` from `staging.yaml`. Both sides must run something, so a placeholder
+//! beside the real files does not split them.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -12,38 +13,39 @@ use std::{
 use super::{Cluster, Held};
 use crate::report::Related;
 
-/// What is there for the objects of a file.
+/// The environment of a file.
 #[derive(Debug)]
 pub(super) struct Environment {
     asking: usize,
-    /// Of the objects of each name in a cluster, in its order, the one that is meant.
+    /// For each object name in the cluster, in the cluster's order, the object that the file refers to.
     pub(super) choices: Vec<Choice>,
 }
 
-/// Which of several objects of a name is meant.
+/// The object that a file refers to, of several with the same name.
 #[derive(Debug)]
 pub(super) enum Choice {
-    /// The nearest: its place among them.
+    /// The nearest object: its index among them.
     One(usize),
-    /// One of these, and nothing says which.
+    /// One of these two. The files do not show which.
     Two([usize; 2]),
-    /// All are of other environments.
+    /// None: all of them belong to other environments.
     Elsewhere,
 }
 
-/// Where files are.
+/// The paths of the files.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
-    /// Of each file its path, a number for each name in it.
+    /// The path of each file. A number stands for each name in it.
     each: Vec<Vec<usize>>,
-    /// The files and folders that run something.
+    /// The files and folders that contain a workload.
     running: HashSet<Vec<usize>>,
 }
 
 const WORKLOADS: [&str; 8] =
     ["CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "ReplicationController", "StatefulSet"];
 
-/// Whether other contents of an object make another environment, rather than a placeholder or another release of something shared.
+/// Whether two objects of this kind with different content show two environments. For other kinds, the second object
+/// may be a placeholder or another release of a shared object.
 fn parts(kind: &str) -> bool {
     WORKLOADS.contains(&kind) || ["ConfigMap", "HTTPProxy", "HTTPRoute", "Ingress", "IngressRoute"].contains(&kind)
 }
@@ -76,12 +78,12 @@ impl Paths {
         Self { each, running }
     }
 
-    /// How much of their paths two files have in common.
+    /// Counts the names that two paths share at their start.
     fn common(&self, one: usize, other: usize) -> usize {
         self.each[one].iter().zip(&self.each[other]).take_while(|(one, other)| one == other).count()
     }
 
-    /// What of a file's path is its own behind what it has in common with another.
+    /// Returns the start of a file's path: the `common` names that it shares with another file, and one more.
     fn root(&self, file: usize, common: usize) -> &[usize] {
         let path = &self.each[file];
         &path[..path.len().min(common + 1)]
@@ -89,7 +91,7 @@ impl Paths {
 }
 
 impl Cluster {
-    /// The environment of a file.
+    /// Returns the environment of a file.
     pub(super) fn environment_of(&self, asking: usize) -> Arc<Environment> {
         let mut known = self.environment.lock().unwrap_or_else(PoisonError::into_inner);
         match &*known {
@@ -104,14 +106,14 @@ impl Cluster {
         }
     }
 
-    /// The files of other environments than that of a file.
+    /// Returns the files that belong only to environments other than that of a file.
     fn apart_from(&self, asking: usize) -> BTreeSet<usize> {
         let mut roots: BTreeSet<&[usize]> = BTreeSet::new();
         for ([_, kind, ..], several) in &self.objects {
             if several.len() < 2 || !parts(kind) {
                 continue;
             }
-            // By how near they are to the file.
+            // The contents of the object, by how many names their file's path shares with the path of `asking`.
             let mut near: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
             for held in several {
                 near.entry(self.paths.common(asking, held.file)).or_default().insert(held.content.get());
@@ -133,8 +135,8 @@ impl Cluster {
         (0..self.files.len()).filter(is_apart).collect()
     }
 
-    /// The environments that the files are of: of each a file, and the files that are not of it. A file that is of several has
-    /// none of its own.
+    /// Returns the environments of the input: for each, one of its files, and the files outside it. A file that several
+    /// environments share does not make one of its own.
     pub(crate) fn environments(&self) -> &[(usize, BTreeSet<usize>)] {
         self.environments.get_or_init(|| {
             let mut first: HashMap<BTreeSet<usize>, usize> = HashMap::new();
@@ -150,8 +152,8 @@ impl Cluster {
         })
     }
 
-    /// What parts the first environment from each of the others: where an object stands in that one, and with other contents in
-    /// the other.
+    /// Shows why the other environments differ from the first. For each of them, returns an object in the first
+    /// environment, and the object with the same name and different content in the other.
     pub(crate) fn parted(&self) -> Vec<[Related; 2]> {
         let Some(((_, of_first), others)) = self.environments().split_first() else { return Vec::new() };
         let parted = |(_, apart): &(usize, BTreeSet<usize>)| {

@@ -1,15 +1,15 @@
-//! Where the objects stand that a finding names: `Ingress flyte/flyte-core`, `ClusterIssuer letsencrypt`.
+//! Finds the objects that a finding names, e.g. `Ingress flyte/flyte-core` or `ClusterIssuer letsencrypt`.
 
 use std::collections::BTreeMap;
 
 use super::{Choice, Cluster, Held};
 use crate::report::Related;
 
-/// The objects of a cluster by how people name them.
+/// The objects of a cluster, by the names that people use.
 pub(crate) struct Names<'c> {
     cluster: &'c Cluster,
-    /// By kind, namespace and name, with the place among the cluster's.
-    /// `None` where two groups have a kind of that name, and nothing says which is meant.
+    /// By kind, namespace and name, with the index in the cluster. `None` if two groups have a kind of that name,
+    /// because the name does not show which is meant.
     objects: BTreeMap<[&'c str; 3], Option<(usize, &'c [Held])>>,
 }
 
@@ -23,7 +23,7 @@ impl<'c> Names<'c> {
         Self { cluster, objects }
     }
 
-    /// The objects that a text names, each once, as whoever is in a file means them.
+    /// Returns the objects that a text names, each once, as seen from a file.
     pub(crate) fn in_text(&self, text: &str, file: usize) -> Vec<Related> {
         let mut related: Vec<Related> = Vec::new();
         let words: Vec<&str> = text.split_whitespace().collect();

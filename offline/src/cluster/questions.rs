@@ -1,4 +1,5 @@
-//! What policies that are modules ask of Kubewarden's host about other objects, as Kubewarden's SDK writes it.
+//! Answers the questions that policy modules ask Kubewarden's host about other objects, in the format of Kubewarden's
+//! SDK.
 //!
 //! Source: `labels.Parse` of [kubernetes/apimachinery](https://github.com/kubernetes/apimachinery), and
 //! `crates/policy-evaluator/src/runtimes/callback.rs` of
@@ -11,23 +12,24 @@ use serde_json::{Value, json, value::RawValue};
 use super::{Cluster, masked};
 use crate::kinds;
 
-/// What `list_resources_all`, `list_resources_by_namespace` and `get_resource` ask for, as Kubewarden's SDK writes it.
+/// A request of `list_resources_all`, `list_resources_by_namespace` or `get_resource`, in the format of Kubewarden's
+/// SDK.
 #[derive(Deserialize)]
 struct Asked {
     api_version: String,
     kind: String,
     namespace: Option<String>,
-    /// Of `get_resource` alone.
+    /// Only for `get_resource`.
     name: Option<String>,
     label_selector: Option<String>,
     field_selector: Option<String>,
     field_masks: Option<Vec<String>>,
 }
 
-/// Answers an operation, both as JSON.
+/// Answers an operation. Request and answer are JSON.
 type Answers<'a> = dyn Fn(&str, &[u8]) -> Result<Vec<u8>, String> + 'a;
 
-/// Asks `answer` for the objects of a kind as a module asks.
+/// Asks `answer` for the objects of a kind, as a module would.
 pub(super) fn list(answer: &Answers, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
     #[derive(Deserialize)]
     struct List {
@@ -51,11 +53,11 @@ pub(super) fn list(answer: &Answers, kind: Listed, namespace: Option<&str>) -> R
 }
 
 impl Cluster {
-    /// The answer to a question about an object of a file.
+    /// Answers a policy that checks an object of the file `asking`.
     ///
     /// # Errors
     ///
-    /// Why there is none.
+    /// Why the manifests cannot answer.
     pub fn answer_to(&self, asking: usize, operation: &str, request: &[u8]) -> Result<Vec<u8>, String> {
         let asked = || serde_json::from_slice::<Asked>(request).map_err(|error| error.to_string());
         match operation {
@@ -115,14 +117,14 @@ impl Requirement {
             Self::In(key, values) => {
                 labels.get(key).and_then(Value::as_str).is_some_and(|own| values.iter().any(|value| value == own))
             }
-            // An object without the label is in no set.
+            // As in the API server, `!=` and `notin` match objects without the label.
             Self::Not(other) => !other.holds_of(labels),
         }
     }
 }
 
-/// Reads a label selector: `a=b`, `a==b`, `a!=b`, `a in (b, c)`, `a notin (b)`, `a`, `!a`, all that hold together joined by
-/// commas. No crate that is kept up reads the text; `kube-core` makes it.
+/// Parses a label selector: requirements joined by commas, all of which must hold. A requirement is `a=b`, `a==b`,
+/// `a!=b`, `a in (b, c)`, `a notin (b)`, `a` or `!a`. No maintained crate parses this text; `kube-core` only writes it.
 fn label_selectors(text: &str) -> Result<Vec<Requirement>, String> {
     let mut depth = 0;
     let is_between = |letter: char| {
@@ -169,8 +171,8 @@ fn requirement(text: &str) -> Result<Requirement, String> {
     }
 }
 
-/// Reads a field selector, of which the API server knows two fields for every kind: the path, the value, and whether they
-/// must be equal.
+/// Parses a field selector into path, value and whether they must be equal. The API server supports only two fields for
+/// every kind, and so does this function.
 fn field_selectors(text: &str) -> Result<Vec<(String, String, bool)>, String> {
     let parts = text.split(',').filter(|part| !part.is_empty());
     let read = |part: &str| {
@@ -240,7 +242,7 @@ spec: {containers: [{name: c, image: i}, {name: d, image: j}], hostUsers: true}
     }
 
     #[test]
-    fn a_list_has_the_objects_of_its_kind_and_namespace_by_name() {
+    fn a_list_has_the_objects_of_its_kind_and_namespace_sorted_by_name() {
         let listed = list(json!({})).unwrap();
         assert_eq!(("v1", "ConfigMapList"), (listed["apiVersion"].as_str().unwrap(), listed["kind"].as_str().unwrap()));
         assert_eq!(vec!["a", "b"], names(&listed));
@@ -252,7 +254,7 @@ spec: {containers: [{name: c, image: i}, {name: d, image: j}], hostUsers: true}
     }
 
     #[test]
-    fn selectors_select_as_the_api_server_has_it() {
+    fn selectors_select_the_same_objects_as_the_api_server() {
         for (selector, expected) in [
             ("", &["a", "b"][..]),
             ("app=q", &["a"]),
@@ -279,7 +281,7 @@ spec: {containers: [{name: c, image: i}, {name: d, image: j}], hostUsers: true}
     }
 
     #[test]
-    fn masks_keep_the_fields_they_name_and_pass_through_lists() {
+    fn masks_keep_the_fields_they_name_also_in_lists() {
         let mut request = json!({"api_version": "v1", "kind": "Pod", "namespace": "flyte"});
         request["field_masks"] = json!(["metadata.name", "spec.containers.image"]);
         let metadata = json!({"name": "p", "namespace": "flyte"});
@@ -290,7 +292,7 @@ spec: {containers: [{name: c, image: i}, {name: d, image: j}], hostUsers: true}
     }
 
     #[test]
-    fn an_object_that_is_asked_for_by_name_is_whole() {
+    fn get_resource_returns_the_whole_object() {
         let request = |namespace: Value, kind: &str, name: &str| {
             json!({
                 "api_version": "v1", "kind": kind, "name": name, "namespace": namespace, "disable_cache": false,
@@ -303,7 +305,7 @@ spec: {containers: [{name: c, image: i}, {name: d, image: j}], hostUsers: true}
     }
 
     #[test]
-    fn what_manifests_cannot_answer_has_a_reason() {
+    fn unanswerable_questions_get_an_error() {
         for (operation, request) in [
             (
                 "get_resource",

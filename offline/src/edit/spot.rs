@@ -1,16 +1,16 @@
-//! Where every value of a document stands in its text.
+//! Finds the position of every value of a document in its text.
 
 use flytewarden::yaml::{Events, Said};
 
 use crate::yaml::{Step, Style};
 
-/// A value, and where it stands.
+/// A value and its position.
 pub(super) struct Spot {
     /// The first byte.
     pub(super) start: usize,
-    /// The byte after the last; of a list or map without brackets, that of its last value.
+    /// The byte after the last. For a list or map without brackets, the byte after its last value.
     pub(super) end: usize,
-    /// The characters before it on its line.
+    /// The number of characters before it on its line.
     pub(super) column: usize,
     pub(super) kind: Kind,
 }
@@ -23,10 +23,10 @@ pub(super) enum Kind {
 }
 
 impl Spot {
-    /// The first document of a text; `None` where it cannot be read.
+    /// Parses the first document of a text. `None` if it cannot be parsed.
     pub(super) fn of(text: &str) -> Option<Self> {
         let mut events = Events::of(text.as_bytes());
-        // Each list or map that is open, with the key that waits for its value.
+        // The open lists and maps, each with the key whose value comes next.
         let mut open: Vec<(Self, Option<String>)> = Vec::new();
         loop {
             let event = events.read().ok()?;
@@ -65,13 +65,13 @@ impl Spot {
                 Some((Self { kind: Kind::Map { entries, .. }, column, .. }, key)) => match (key.take(), done.kind) {
                     (Some(key), kind) => entries.push((key, Self { kind, ..done })),
                     (None, Kind::Scalar { text, .. }) => {
-                        // A tag or an anchor before it is on another line, or further left.
+                        // A tag or an anchor before the key is on another line, or further left.
                         if entries.is_empty() {
                             *column = done.column;
                         }
                         *key = Some(text);
                     }
-                    // A key that is an alias, which no route names.
+                    // The key is not a scalar, e.g. an alias. No route can name it.
                     (None, _) => *key = Some(String::new()),
                 },
                 Some(_) => return None,
@@ -79,12 +79,12 @@ impl Spot {
         }
     }
 
-    /// The deepest value on a route, those it is in, and what is left of the route.
+    /// Follows a route as far as possible. Returns the deepest value, its parents and the rest of the route.
     pub(super) fn follow<'s>(&'s self, mut route: &'s [Step]) -> (&'s Self, Vec<&'s Self>, &'s [Step]) {
         let (mut spot, mut parents) = (self, Vec::new());
         while let [step, rest @ ..] = route {
             let next = match (step, &spot.kind) {
-                // Of a key that is given twice the last counts.
+                // If a key is given twice, the last one counts.
                 (Step::Key(key), Kind::Map { entries, .. }) => {
                     entries.iter().rev().find(|(own, _)| own == key).map(|(_, value)| value)
                 }

@@ -1,4 +1,4 @@
-//! From libyaml's events to nodes.
+//! Builds nodes from libyaml's events.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,16 +7,16 @@ use indexmap::IndexMap;
 
 use super::{Lines, MOST_LEVELS, MOST_NODES, Malformed, Node, Value, number};
 
-/// How a text is read.
+/// How to interpret a text.
 #[derive(Clone, Copy)]
 pub(super) struct Dialect {
-    /// Whether of a key that is given twice the last counts, as for kubectl; it is an error otherwise.
+    /// Whether the last value counts if a key is given twice, as in kubectl. Otherwise a second value is an error.
     pub(super) takes_last: bool,
-    /// Whether scalars are texts as they are spelled, but for null.
+    /// Whether scalars other than null stay texts, exactly as they are written.
     pub(super) as_spelled: bool,
 }
 
-/// The documents of a text; lines count from its start.
+/// Returns the documents of a text. Lines count from the text's start.
 pub(super) fn compose(text: &str, dialect: Dialect) -> Result<Vec<Node>, Malformed> {
     check_directives(text.as_bytes()).map_err(|reason| Malformed { line: 1, reason })?;
     let lines = Lines::of(text);
@@ -25,7 +25,7 @@ pub(super) fn compose(text: &str, dialect: Dialect) -> Result<Vec<Node>, Malform
     let mut composer = Composer::new(dialect);
     loop {
         let event = events.read().map_err(|Broken { line, problem, .. }| Malformed {
-            // What is not closed is missed behind the end.
+            // For an unclosed bracket or quote, libyaml reports a line behind the end.
             line: line.min(text.trim_end().lines().count().max(1)),
             reason: format!("invalid YAML: {problem}"),
         })?;
@@ -43,25 +43,25 @@ pub(super) fn compose(text: &str, dialect: Dialect) -> Result<Vec<Node>, Malform
 
 struct Composer {
     dialect: Dialect,
-    /// The lists and maps that are not yet closed, from the outer one.
+    /// The lists and maps that are still open, outermost first.
     open: Vec<Open>,
-    /// What each anchor stands for; nothing while it is not yet closed.
+    /// The value of each anchor. `None` while the value is still open.
     anchors: BTreeMap<String, Option<Anchored>>,
     root: Option<Node>,
-    /// The nodes so far, those of aliases included.
+    /// The number of nodes so far, including those of aliases.
     nodes: usize,
-    /// The weight of what was copied for anchors and aliases.
+    /// The total weight of the copies for anchors and aliases.
     copied: usize,
 }
 
 #[derive(Clone)]
 struct Anchored {
     node: Node,
-    /// The nodes in it.
+    /// The number of nodes in it.
     nodes: usize,
-    /// The bytes of it, about.
+    /// Its approximate size in bytes.
     weight: usize,
-    /// The levels in it: 0 for a scalar.
+    /// The number of nested levels in it: 0 for a scalar.
     levels: usize,
 }
 
@@ -69,10 +69,10 @@ struct Open {
     line: usize,
     anchor: Option<String>,
     content: Content,
-    /// The nodes before it.
+    /// The number of nodes before it.
     nodes: usize,
     weight: usize,
-    /// The levels in it.
+    /// The number of nested levels in it.
     levels: usize,
 }
 
@@ -80,22 +80,22 @@ enum Content {
     List(Vec<Node>),
     Map {
         fields: IndexMap<String, Node>,
-        /// Those that are its own, where none may be given twice.
+        /// The keys that the map itself has. In a strict text, none may be given twice.
         own: BTreeSet<String>,
-        /// With its line.
+        /// The key whose value comes next, with its line.
         key: Option<(Key, usize)>,
     },
 }
 
 enum Key {
     Text(String),
-    /// `<<`: the value is a map, or a list of maps, that this one gets the fields of.
+    /// `<<`: the value is a map, or a list of maps. Its fields are added to this map.
     Merge,
 }
 
-/// What a node takes beside its text, about, in bytes.
+/// The approximate size of a node without its text, in bytes.
 const NODE_WEIGHT: usize = 64;
-/// The most that is copied for anchors and aliases, in bytes.
+/// The limit of the copies for anchors and aliases, in bytes.
 const MOST_COPIED: usize = 64 << 20;
 
 impl Composer {
@@ -103,7 +103,7 @@ impl Composer {
         Self { dialect, open: Vec::new(), anchors: BTreeMap::new(), root: None, nodes: 0, copied: 0 }
     }
 
-    /// Takes what an event says of the document.
+    /// Handles an event of the document.
     fn take(&mut self, said: Said, line: usize) -> Result<(), Malformed> {
         match said {
             Said::ListStart { anchor, .. } => self.open(line, anchor, Content::List(Vec::new())),
@@ -117,7 +117,7 @@ impl Composer {
             Said::Scalar { anchor, tag, text, style } => {
                 let scalar = Scalar {
                     text: text.into(),
-                    // A tag that says nothing says that it is a text.
+                    // The tag `!` alone makes a scalar a text.
                     is_plain: style == Style::Plain && tag != Some("!"),
                     tag: tag.filter(|tag| *tag != "!").map(Into::into),
                 };
@@ -145,13 +145,13 @@ impl Composer {
         let reason = match self.anchors.get(name) {
             Some(Some(_)) => None,
             Some(None) => Some("the value with this anchor contains itself"),
-            // A password may begin with `*`, and is shown to nobody.
+            // The name is not shown, because it may be a password that starts with `*`.
             None => Some("an alias has no anchor; put a text that starts with * in quotes"),
         };
         if let Some(reason) = reason {
             return Err(Malformed { line, reason: reason.to_owned() });
         }
-        // Counted before it is copied.
+        // Check the limits before copying.
         let (nodes, weight, levels) = match &self.anchors[name] {
             Some(anchored) => (anchored.nodes, anchored.weight, anchored.levels),
             None => (0, 0, 0),
@@ -197,7 +197,7 @@ impl Composer {
         self.add(done)
     }
 
-    /// Whether what comes next is a key.
+    /// Whether the next event is a key.
     fn expects_key(&self) -> bool {
         matches!(self.open.last(), Some(Open { content: Content::Map { key: None, .. }, .. }))
     }
@@ -207,7 +207,7 @@ impl Composer {
         if self.nodes > MOST_NODES { Err(too_much(line)) } else { Ok(()) }
     }
 
-    /// Keeps a value for the aliases of its anchor, if it has one.
+    /// Stores a value for the aliases of its anchor, if it has one.
     fn keep(&mut self, anchor: Option<&str>, anchored: &Anchored) -> Result<(), Malformed> {
         if let Some(anchor) = anchor {
             self.copy(anchored.weight, anchored.node.line)?;
@@ -234,7 +234,7 @@ impl Composer {
         Ok(())
     }
 
-    /// Puts a complete value where it belongs.
+    /// Adds a complete value to its parent.
     fn add(&mut self, Anchored { node, weight, levels, .. }: Anchored) -> Result<(), Malformed> {
         let Some(parent) = self.open.last_mut() else {
             self.root = Some(node);
@@ -248,7 +248,8 @@ impl Composer {
                 (Some((Key::Text(key), key_line)), node) => {
                     fields.insert(key, Node { key_line, ..node });
                 }
-                // Over what is there, and under what comes: yaml.v2 puts them in as they come, the first of a list last.
+                // Merged fields replace earlier fields, and later fields replace merged ones, as in yaml.v2. In a list
+                // of maps, the first map wins.
                 (Some((Key::Merge, _)), Node { value: Value::List(maps), .. }) if maps.iter().all(is_map) => {
                     fields.extend(maps.into_iter().rev().flat_map(fields_of));
                 }
@@ -273,7 +274,7 @@ fn fields_of(node: Node) -> IndexMap<String, Node> {
     }
 }
 
-/// A scalar as a key: JSON's are texts.
+/// Reads a scalar as a key. All keys become texts, as in JSON.
 fn key(scalar: &Scalar) -> Result<Key, String> {
     if &*scalar.text == "<<" && scalar.tag.as_deref().map_or(scalar.is_plain, |tag| tag == MERGE_TAG) {
         return Ok(Key::Merge);
@@ -286,7 +287,7 @@ fn key(scalar: &Scalar) -> Result<Key, String> {
     }))
 }
 
-/// A scalar as a value.
+/// Reads a scalar as a value.
 fn value(scalar: &Scalar, dialect: Dialect) -> Result<Value, String> {
     if scalar.tag.as_deref() == Some(BINARY_TAG) {
         return Err("a !!binary value is not supported".to_owned());
@@ -304,7 +305,7 @@ fn value(scalar: &Scalar, dialect: Dialect) -> Result<Value, String> {
     })
 }
 
-/// A float of YAML, written as JSON has it and read as such: one reader of floats is enough.
+/// Parses a float of YAML. It is rewritten as JSON, so that one float parser is enough.
 fn float(text: &str) -> Option<f64> {
     let text = text.replace('_', "");
     let (sign, text) = text.strip_prefix('-').map_or(("", text.trim_start_matches('+')), |text| ("-", text));

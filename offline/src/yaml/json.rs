@@ -1,12 +1,13 @@
-//! JSON, which kubectl tries before YAML: only JSON has escapes in pairs, `\ud83d\ude00`.
+//! Reads JSON. kubectl also tries JSON before YAML, because only JSON has surrogate pairs of escapes such as
+//! `\ud83d\ude00`.
 
 use indexmap::IndexMap;
 use serde_json::{Deserializer, value::RawValue};
 
 use super::{Lines, MOST_LEVELS, MOST_NODES, Node, Value, number};
 
-/// The one value of a text, or several maps one behind the other, as `jq -c '.items[]'` prints them; `None` where it is no JSON,
-/// or more than is read.
+/// Returns the single value of a text, or several maps in a row, as `jq -c '.items[]'` prints them. `None` if the text
+/// is not JSON, or exceeds the limits.
 pub fn read(text: &str) -> Option<Vec<Node>> {
     let values: Vec<&RawValue> = Deserializer::from_str(text).into_iter().collect::<Result<_, _>>().ok()?;
     let is_read = values.len() == 1 || values.iter().all(|value| value.get().starts_with('{'));
@@ -18,7 +19,7 @@ pub fn read(text: &str) -> Option<Vec<Node>> {
 struct Reader<'t> {
     text: &'t str,
     lines: Lines,
-    /// How many nodes may yet be read.
+    /// How many more nodes may be read.
     left: usize,
 }
 

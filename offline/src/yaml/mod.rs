@@ -1,9 +1,10 @@
-//! YAML and JSON as kubectl reads them, with the line of everything.
+//! Reads YAML and JSON as kubectl does, and records the line of every value.
 //!
-//! kubectl's parser is a port of libyaml, and so is `libyaml-rs`, which gives the events; other parsers take less, say of the
-//! quoted texts without indentation in the schemas of old custom resources, and more. What the events come to is kubectl's
-//! dialect, YAML 1.1: `yes` is a boolean, `010` is 8, merge keys merge, and of a key that is given twice the last counts. A
-//! text made to exhaust the reader is refused. Settings are read more strictly, with [`settings`].
+//! kubectl's parser is a port of libyaml, as is `libyaml-rs`, whose events this module uses. Other parsers accept
+//! different texts: for example, they reject the quoted texts without indentation in the schemas of old custom
+//! resources. The events are interpreted in kubectl's dialect, YAML 1.1: `yes` is a boolean, `010` is 8, merge keys
+//! merge, and if a key is given twice, the last one counts. Texts made to exhaust the reader are rejected. [`settings`]
+//! reads settings more strictly.
 
 mod compose;
 mod json;
@@ -22,13 +23,13 @@ use serde_json::Number;
 pub struct Node {
     /// The line, from 1, in the text given to [`documents`].
     pub line: usize,
-    /// The line of its key, if it is the value of one; `line` otherwise.
+    /// The line of its key, if it has one. Otherwise the same as `line`.
     pub key_line: usize,
     /// The value.
     pub value: Value,
 }
 
-/// A YAML value: JSON's, since that is what reaches the API server.
+/// A YAML value, limited to JSON's types, because the API server receives JSON.
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Value {
@@ -37,11 +38,11 @@ pub enum Value {
     Number(Number),
     String(String),
     List(Vec<Node>),
-    /// In the order of the text.
+    /// The fields, in the order of the text.
     Map(IndexMap<String, Node>),
 }
 
-/// A text that is no YAML, or more than is read.
+/// Why a text cannot be read: it is not valid YAML, or it exceeds the limits.
 #[derive(Debug)]
 pub struct Malformed {
     /// The line, from 1.
@@ -53,20 +54,20 @@ pub struct Malformed {
 /// One document of a text.
 #[derive(Debug)]
 pub struct Document {
-    /// Its number in the text, from 1, empty ones not counted.
+    /// Its number in the text, from 1, not counting empty documents.
     pub number: usize,
-    /// The chart's template it was rendered from, which helm names in a comment.
+    /// The chart template it was rendered from, if helm names it in a comment.
     pub source: Option<String>,
-    /// The part of the text that it is read from, between lines of `---`.
+    /// The part of the text between lines of `---` that contains it.
     pub span: Range<usize>,
-    /// Its content, if it can be read.
+    /// Its content, or why it cannot be read.
     pub content: Result<Node, Malformed>,
 }
 
-/// The documents of a text, those left out that are empty. Each is read when its turn comes.
+/// Returns the documents of a text, except empty ones. A document is parsed only when the iterator reaches it.
 ///
-/// They are split before they are read, at lines of `---`, as kubectl does. So one that cannot be read leaves the others
-/// as they are.
+/// The text is split at lines of `---` before it is parsed, as in kubectl. So an invalid document does not affect the
+/// others.
 pub fn documents(text: &str) -> impl Iterator<Item = Document> {
     let contents = parts(text).flat_map(|(first_line, span)| {
         let part = &text[span.clone()];
@@ -78,7 +79,8 @@ pub fn documents(text: &str) -> impl Iterator<Item = Document> {
     full.zip(1..).map(|((span, source, content), number)| Document { number, source, span, content })
 }
 
-/// The documents in a part that stands below some lines: one, where none ends with `...`.
+/// Returns the documents of a part that starts below `above` lines. That is one document, unless the part contains
+/// `...` lines or several JSON values.
 fn contents(part: &str, above: usize) -> Vec<Result<Node, Malformed>> {
     let read = match json::read(part) {
         Some(nodes) => Ok(nodes),
@@ -93,11 +95,11 @@ fn contents(part: &str, above: usize) -> Vec<Result<Node, Malformed>> {
     }
 }
 
-/// The one document of a settings file, `None` where it is empty.
+/// Returns the document of a settings file. `None` if the file is empty.
 ///
 /// # Errors
 ///
-/// It cannot be read, or says something twice: there is another document, or a key is given twice.
+/// The text cannot be read, has more than one document, or has a key twice.
 pub fn settings(text: &str) -> Result<Option<Node>, Malformed> {
     let nodes = compose(text, STRICT)?;
     match &nodes[..] {
@@ -106,11 +108,11 @@ pub fn settings(text: &str) -> Result<Option<Node>, Malformed> {
     }
 }
 
-/// The one map of texts that a file holds, each as it is spelled; `None` where the file is empty.
+/// Returns the map of texts in a file, with each value as it is written. `None` if the file is empty.
 ///
 /// # Errors
 ///
-/// It is no such map, or says something twice.
+/// The text is not a map of texts, has more than one document, or has a key twice.
 pub fn texts(text: &str) -> Result<Option<BTreeMap<String, Option<String>>>, Malformed> {
     let nodes = compose(text, Dialect { as_spelled: true, ..STRICT })?;
     let root = match <[Node; 1]>::try_from(nodes) {
@@ -140,7 +142,7 @@ fn source(part: &str) -> Option<String> {
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// The parts between lines of `---`, each with its first line's number.
+/// Returns the parts between lines of `---`, each with the number of its first line.
 fn parts(text: &str) -> impl Iterator<Item = (usize, Range<usize>)> {
     let mark = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
     let (mut start, mut first_line, mut position) = (mark, 1, mark);
@@ -162,11 +164,12 @@ fn parts(text: &str) -> impl Iterator<Item = (usize, Range<usize>)> {
 const KUBECTL: Dialect = Dialect { takes_last: true, as_spelled: false };
 const STRICT: Dialect = Dialect { takes_last: false, as_spelled: false };
 
-/// A cluster's objects nest some 40 deep at most: the schemas of custom resources.
+/// A cluster's objects have at most about 40 levels, in the schemas of custom resources.
 const MOST_LEVELS: usize = 128;
 const MOST_NODES: usize = 4_000_000;
 
-/// The lines of a text as editors count them; to libyaml some characters of Unicode end a line too.
+/// The positions of a text's line breaks, to count lines as editors do. libyaml also ends lines at some other Unicode
+/// characters.
 struct Lines(Vec<usize>);
 
 impl Lines {
@@ -174,13 +177,13 @@ impl Lines {
         Self(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(index, _)| index).collect())
     }
 
-    /// The line, from 1, that a byte is on.
+    /// Returns the line of a byte, from 1.
     fn of_byte(&self, at: usize) -> usize {
         self.0.partition_point(|end| *end < at) + 1
     }
 }
 
-/// A float as JSON has it; Go writes a whole one without a fraction, and so the API server gets `1e3` as 1000.
+/// Converts a float to a JSON number. Go writes whole floats without a fraction, so the API server gets `1e3` as 1000.
 fn number(value: f64) -> Option<Number> {
     if value.fract() == 0.0 && value.abs() < 1e18 {
         return Some((value as i64).into());
@@ -199,7 +202,7 @@ impl Node {
         }
     }
 
-    /// The value of a field; `None` where this is no map or has no such field.
+    /// Returns the value of a field. `None` if this is not a map or has no such field.
     pub fn get(&self, name: &str) -> Option<&Self> {
         match &self.value {
             Value::Map(fields) => fields.get(name),
@@ -207,7 +210,7 @@ impl Node {
         }
     }
 
-    /// Takes the value of a field out of this map, if it is one and has it.
+    /// Removes a field from this map and returns its value. `None` if this is not a map or has no such field.
     pub fn take(&mut self, name: &str) -> Option<Self> {
         match &mut self.value {
             Value::Map(fields) => fields.shift_remove(name),
@@ -215,7 +218,7 @@ impl Node {
         }
     }
 
-    /// The text, where this is one.
+    /// Returns the text. `None` if this is not a string.
     pub fn as_str(&self) -> Option<&str> {
         match &self.value {
             Value::String(text) => Some(text),
@@ -223,8 +226,8 @@ impl Node {
         }
     }
 
-    /// What a path like `spec.containers[0].image` or `data["server.yaml"]` leads to: the deepest value on the way that
-    /// exists.
+    /// Follows a path such as `spec.containers[0].image` or `data["server.yaml"]`, and returns the deepest value that
+    /// exists on it.
     pub fn at(&self, path: &str) -> &Self {
         let mut node = self;
         for step in steps(path) {
@@ -244,7 +247,7 @@ impl Node {
     }
 }
 
-/// A step of a path.
+/// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// To the value of a key.
@@ -253,7 +256,7 @@ pub enum Step {
     Index(usize),
 }
 
-/// The steps of a path like `spec.containers[0].image` or `data["server.yaml"]`.
+/// Splits a path such as `spec.containers[0].image` or `data["server.yaml"]` into steps.
 pub fn steps(mut path: &str) -> Vec<Step> {
     let mut steps = Vec::new();
     while !path.is_empty() {
@@ -263,7 +266,7 @@ pub fn steps(mut path: &str) -> Vec<Step> {
 }
 
 impl Step {
-    /// Takes the first step off a path.
+    /// Removes the first step from a path and returns it.
     fn take(path: &mut &str) -> Self {
         let rest = path.strip_prefix('.').unwrap_or(path);
         if let Some(bracketed) = rest.strip_prefix('[') {
@@ -300,7 +303,7 @@ impl Serialize for Node {
 mod tests {
     use super::documents;
 
-    /// Documents as JSON, or the line and reason of what cannot be read.
+    /// Returns each document as JSON, or the line and the reason of its error.
     fn read(text: &str) -> Vec<Result<String, (usize, String)>> {
         documents(text)
             .map(|document| match document.content {
@@ -311,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_those_kubectl_reads() {
+    fn values_are_the_same_as_in_kubectl() {
         for (yaml, json) in [
             ("a: yes", r#"{"a":true}"#),
             ("a: off", r#"{"a":false}"#),
@@ -346,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_cannot_be_read_leaves_the_others_as_they_are() {
+    fn an_invalid_document_does_not_affect_the_others() {
         let read = read("# only a comment\n---\na: 1\n--- # second\nb: [\n---\nc: 3\n");
         assert_eq!(3, read.len(), "{read:?}");
         assert_eq!(Ok(r#"{"a":1}"#.to_owned()), read[0]);
@@ -376,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_no_words_are_in_quotes() {
+    fn keys_with_special_characters_are_quoted_in_paths() {
         let documents: Vec<_> = documents("data:\n  server.yaml: |\n    a: 1\n  'a]\"b': [x]\n").collect();
         let node = documents[0].content.as_ref().unwrap();
         assert_eq!(Some("a: 1\n"), node.at(r#"data["server.yaml"]"#).as_str());
@@ -387,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_made_to_exhaust_the_reader_are_refused() {
+    fn documents_made_to_exhaust_the_reader_are_rejected() {
         let bomb: String = (1..12)
             .map(|level| format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 10].join(",")))
             .collect();
@@ -399,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn what_anchors_and_aliases_copy_is_bounded() {
+    fn copies_for_anchors_and_aliases_are_limited() {
         let levels: String = (0..100).map(|level| format!("&a{level} [")).collect();
         let nested = format!("{levels}{}{}", "x,".repeat(50_000), "]".repeat(100));
         let many = format!("a: &a {}\nb: [{}]", "x".repeat(100_000), "*a,".repeat(4_000));
@@ -409,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn what_json_cannot_say_is_refused() {
+    fn values_that_json_does_not_have_are_rejected() {
         for text in [
             "a: .inf",
             "a: .nan",
