@@ -1,7 +1,7 @@
-//! What was downloaded, by its digest.
+//! Stores downloads by digest.
 //!
-//! A file is written beside its place, under a lock, and moved there once its digest is right. So a process never sees half
-//! of one, two processes fetch it once, and what a failed download left is gone on with.
+//! A download is written to a partial file under a lock, and renamed once its digest is correct. So a process never
+//! sees an incomplete file, two processes download it only once, and an interrupted download continues.
 
 use std::{
     fs::{self, File},
@@ -22,20 +22,20 @@ pub struct Cache(PathBuf);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Digest(String);
 
-/// A file that is not whole yet. Nobody else writes to it while this lives.
+/// An incomplete file. The lock keeps other processes from writing to it.
 pub struct Partial {
     file: File,
     path: PathBuf,
 }
 
 impl Digest {
-    /// The digest of some bytes.
+    /// Computes the digest of some bytes.
     pub fn of(bytes: &[u8]) -> Self {
         let digits: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         Self(format!("sha256:{digits}"))
     }
 
-    /// Reads a digest; `None` where it is no SHA-256.
+    /// Parses a digest. `None` if it is not a SHA-256 digest.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix("sha256:")?;
         let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
@@ -53,11 +53,11 @@ impl Digest {
 }
 
 impl Cache {
-    /// The user's: `$XDG_CACHE_HOME/flytewarden`, or what the platform has in its place.
+    /// Opens the user's cache: `$XDG_CACHE_HOME/flytewarden`, or the platform's equivalent.
     ///
     /// # Errors
     ///
-    /// There is no such folder, or it cannot be made.
+    /// There is no such folder, or it cannot be created.
     pub fn of_user() -> io::Result<Self> {
         let folders = ProjectDirs::from("", "", "flytewarden")
             .ok_or_else(|| io::Error::other("found no home directory for downloads; set XDG_CACHE_HOME"))?;
@@ -66,8 +66,7 @@ impl Cache {
         Ok(Self(folder))
     }
 
-    /// A file that is there, of at most `most` bytes. One that is larger, or whose bytes are no longer those of its digest, is
-    /// removed.
+    /// Returns a file from the cache. A file that has more than `most` bytes or does not match its digest is removed.
     pub fn get(&self, digest: &Digest, most: u64) -> Option<Vec<u8>> {
         let file = File::open(self.path(digest)).ok()?;
         let bytes = read_at_most(file, most).ok().filter(|bytes| Digest::of(bytes) == *digest);
@@ -77,7 +76,7 @@ impl Cache {
         bytes
     }
 
-    /// Removes a file. Where it cannot be removed, it is fetched each time.
+    /// Removes a file. If that fails, the file is downloaded each time.
     pub fn remove(&self, digest: &Digest) {
         let _ = fs::remove_file(self.path(digest));
     }
@@ -86,11 +85,11 @@ impl Cache {
         self.0.join(digest.digits())
     }
 
-    /// Begins, or goes on, to write a file. Waits for whoever writes it now, after which it may be there.
+    /// Starts or continues a download. Waits if another process is writing the file, which may then be complete.
     ///
     /// # Errors
     ///
-    /// It cannot be written.
+    /// The file cannot be written.
     pub fn begin(&self, digest: &Digest) -> io::Result<Partial> {
         let path = self.0.join(format!("{}.partial", digest.digits()));
         loop {
@@ -100,7 +99,7 @@ impl Cache {
                 anstream::eprintln!("waiting for another process that downloads {}", digest.as_str());
                 file.lock()?;
             }
-            // Whoever held the lock may have moved the file to its place meanwhile, or removed it.
+            // The process that held the lock may have renamed or removed the file.
             let own = Handle::from_file(file.try_clone()?)?;
             if Handle::from_path(&path).is_ok_and(|there| there == own) {
                 return Ok(Partial { file, path });
@@ -109,13 +108,13 @@ impl Cache {
     }
 }
 
-/// An error of the file system, with the place where it came up.
+/// Adds the path to an error of the file system.
 fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("the cache {}: {error}", path.display()))
 }
 
 impl Partial {
-    /// How many bytes are there.
+    /// Returns the number of bytes so far.
     ///
     /// # Errors
     ///
@@ -124,7 +123,7 @@ impl Partial {
         Ok(self.file.metadata()?.len())
     }
 
-    /// Begins anew.
+    /// Removes all bytes, to start again.
     ///
     /// # Errors
     ///
@@ -133,7 +132,7 @@ impl Partial {
         self.file.set_len(0)
     }
 
-    /// Adds bytes at the end.
+    /// Appends bytes.
     ///
     /// # Errors
     ///
@@ -142,7 +141,8 @@ impl Partial {
         self.file.write_all(bytes)
     }
 
-    /// Ends the file: its bytes, where they are those of `digest`; else what their digest is, and the file is gone.
+    /// Completes the file. Returns its bytes if they match `digest`. Otherwise it removes the file and returns the
+    /// actual digest.
     ///
     /// # Errors
     ///
@@ -160,7 +160,7 @@ impl Partial {
         Ok(Err(actual))
     }
 
-    /// Gives the file up.
+    /// Removes the file.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
-//! The objects of a running cluster, read and never changed.
+//! Reads the objects of a running cluster, and never changes them.
 //!
-//! Only kinds that policies read are listed. Of Secrets, first only the names are: the few that a route or a certificate names are
-//! then read, and of those no more than certificates is kept.
+//! Lists only the kinds that policies read. Of Secrets, it lists only the metadata, and then reads those that a route
+//! or a certificate names. It keeps only their entries with certificates, without private keys.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -17,23 +17,24 @@ use kube::{
 use serde_json::{Map, Value, json};
 use tokio::runtime::Builder;
 
-/// What was read of a cluster.
+/// The objects of a cluster.
 pub struct Objects {
-    /// The objects, one on each line.
+    /// The objects, one per line.
     pub file: File,
-    /// What could not be read, and why.
+    /// The objects that could not be read, and why.
     pub unread: Vec<String>,
 }
 
-/// How long the API server may take to accept a connection, and to answer.
+/// The time limits for the API server to accept a connection and to answer.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 const ANSWER_TIME: Duration = Duration::from_secs(60);
 
-/// The most objects in an answer. The API server keeps the rest for the next request.
+/// The largest number of objects in one answer. The next request gets more.
 const MOST_OBJECTS: u32 = 500;
 
-/// Reads the objects of the kinds that policies read from the cluster of a context of the kubeconfig: from some namespaces, or from all if
-/// none is named. A kind that the cluster does not have is passed over; a kind in another version than policies read is read in its own.
+/// Reads the objects of the kinds that policies read, from the cluster of a kubeconfig context. Reads only the given
+/// namespaces, or all if none are given. Skips kinds that the cluster does not have. If the cluster has a kind only in
+/// another version, reads that version.
 ///
 /// # Errors
 ///
@@ -68,7 +69,8 @@ pub fn read(context: &str, namespaces: &[String], resources: BTreeSet<Resource>)
     })
 }
 
-/// The kinds of the cluster that policies read, each in one version: the one that a policy reads, or else the most stable.
+/// Returns the cluster's kinds that policies read, each in one version: one that a policy reads, or else the most
+/// stable.
 fn kinds(found: &Discovery, resources: &BTreeSet<Resource>) -> Vec<(ApiResource, Scope)> {
     let names: BTreeSet<(&str, &str)> =
         resources.iter().map(|Resource { group, plural, .. }| (&**group, &**plural)).collect();
@@ -92,7 +94,7 @@ struct Reader<'n> {
     unread: Vec<String>,
 }
 
-/// A way to list objects: whole, or no more than their metadata.
+/// Builds a request for a list, either of whole objects or only of their metadata.
 type List = fn(&Requests, &ListParams) -> Result<Request<Vec<u8>>, kube::core::request::Error>;
 
 impl Reader<'_> {
@@ -123,7 +125,7 @@ impl Reader<'_> {
             let request = list(&Requests::new(path), &page).map_err(|error| with_causes(&error))?;
             let mut answer = self.get(request).await?;
             let Value::Array(items) = answer["items"].take() else { return Err("the answer is not a list".to_owned()) };
-            // The items of a list do not say what they are.
+            // The items of a list may lack kind and apiVersion.
             objects.extend(items.into_iter().filter(Value::is_object).map(|mut object| {
                 if object["kind"].is_null() {
                     object["kind"] = json!(kind.kind);
@@ -143,7 +145,7 @@ impl Reader<'_> {
         if answer.is_object() { Ok(answer) } else { Err("the answer is not an object".to_owned()) }
     }
 
-    /// Reads the Secrets that the objects so far name where they present certificates.
+    /// Reads the Secrets that may contain certificates: those that objects of the kinds below name.
     async fn read_secrets(&mut self, kind: &ApiResource, scope: &Scope) {
         const WITH_CERTIFICATES: [&str; 9] = [
             "Certificate",
@@ -181,7 +183,7 @@ impl Reader<'_> {
             };
             match read {
                 Ok(secret) => self.objects.extend(with_certificates_alone(secret)),
-                // Named, and not there: the policies say so.
+                // The Secret does not exist. The policies report that.
                 Err(Error::Api(status)) if status.code == 404 => {}
                 Err(error) => self.unread.push(format!("could not read Secret {namespace}/{name}: {}", reason(&error))),
             }
@@ -189,12 +191,12 @@ impl Reader<'_> {
     }
 }
 
-/// What may be names of Secrets.
+/// Possible names of Secrets.
 #[derive(Default)]
 struct Named {
-    /// Every string that can be one.
+    /// Every string in the objects, as each may be a name.
     names: BTreeSet<String>,
-    /// Those with a namespace, where nothing but a Secret is meant.
+    /// Namespaces and names from fields that can only mean a Secret.
     elsewhere: BTreeSet<(String, String)>,
 }
 
@@ -228,7 +230,7 @@ impl Named {
         }
     }
 
-    /// Adds `namespace/name`, which goes into the path of a request.
+    /// Adds a text such as `namespace/name`, if it is safe in the path of a request.
     fn add_qualified(&mut self, text: &str) {
         let Some((namespace, name)) = text.split_once('/') else { return };
         if [namespace, name].into_iter().all(is_dns_name) {
@@ -237,13 +239,13 @@ impl Named {
     }
 }
 
-/// Whether a text can name an object in a path: lower-case letters, digits, `-` and `.`.
+/// Whether a text is safe as a name in a path: it has only lower-case letters, digits, `-` and `.`.
 fn is_dns_name(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
     !text.is_empty() && !text.starts_with('.') && text.bytes().all(is_plain)
 }
 
-/// A Secret with its type, its name and its certificates; nothing if it holds none.
+/// Reduces a Secret to its type, name, namespace, uid and certificates. `None` if it has no certificate.
 fn with_certificates_alone(mut secret: Value) -> Option<Value> {
     let Value::Object(data) = secret["data"].take() else { return None };
     let certificates = |value: Value| {
@@ -260,7 +262,7 @@ fn with_certificates_alone(mut secret: Value) -> Option<Value> {
     )
 }
 
-/// A PEM text without its private keys.
+/// Removes the private keys from a PEM text.
 fn without_keys(text: &str) -> String {
     let mut is_key = false;
     let is_kept = |line: &&str| {
@@ -273,7 +275,7 @@ fn without_keys(text: &str) -> String {
     text.split_inclusive('\n').filter(is_kept).collect()
 }
 
-/// Why the API server did not answer with an object.
+/// Returns why the API server did not answer with an object.
 fn reason(error: &Error) -> String {
     match error {
         Error::Api(status) => status.message.clone(),
@@ -281,7 +283,7 @@ fn reason(error: &Error) -> String {
     }
 }
 
-/// An error with its causes, which say what its own text leaves out.
+/// Returns an error's text with those of its causes.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,4 +1,5 @@
-//! The configuration file, `flytewarden.yaml`: the options of `flytewarden check` by their names, and the policies' settings.
+//! The configuration file, `flytewarden.yaml`. It contains options of `flytewarden check` by name, and the policies'
+//! settings.
 //!
 //! ```yaml
 //! fail-on: medium
@@ -27,22 +28,23 @@ use crate::files::{MOST_OF_SETTINGS, read_file_text};
 /// The name of the file.
 pub const NAME: &str = "flytewarden.yaml";
 
-/// The key that is no option's value: the settings themselves, or the file that has them.
+/// The key for the settings. Its value is the settings themselves, or the file that contains them.
 pub const SETTINGS: &str = "settings";
 
-/// The options that say what to do rather than how to check. A file in a repository does not choose a cluster.
+/// The options that choose an action, and so are not keys of the file. `context` is among them, because a file in a
+/// repository must not choose a cluster.
 const NO_KEYS: [&str; 8] = ["config", "context", "fix", "help", "list", "version", "write", "write-baseline"];
 
-/// A file of options that cannot be used: the configuration, settings, a baseline, the users of images.
+/// A file of options that cannot be used: the configuration, settings, a baseline or the users of images.
 #[derive(Debug)]
 pub struct Unusable {
-    /// What it is for: `settings`.
+    /// The purpose of the file, e.g. `settings`.
     pub what: &'static str,
-    /// Its name, as messages show it.
+    /// Its name in messages.
     pub file: String,
     /// The line, from 1, if it is known.
     pub line: Option<usize>,
-    /// What is wrong.
+    /// The problem.
     pub reason: String,
 }
 
@@ -72,22 +74,22 @@ pub struct Config {
 struct Given {
     name: String,
     line: usize,
-    /// As they would be on the command line: `--fail-on=medium`.
+    /// The option as command-line arguments, e.g. `--fail-on=medium`.
     arguments: Vec<OsString>,
 }
 
 impl Config {
-    /// Reads the file at a path, or else the one in the working directory or the nearest directory above it. `check` is the
-    /// subcommand whose options are its keys.
+    /// Reads the file at a path, or else the nearest one in the working directory and those above it. `check` is the
+    /// subcommand whose options are the keys of the file.
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or has a key or a value that `check` does not take.
+    /// The file cannot be read, or has a key or a value that `check` does not accept.
     pub fn find(path: Option<&Path>, check: &Command) -> Result<Option<Self>, Unusable> {
         let above = || {
             let folder = env::current_dir().ok()?;
             let found = folder.ancestors().map(|folder| folder.join(NAME)).find(|file| file.is_file())?;
-            // In messages it is named as a person in that directory would.
+            // Messages show the path relative to the working directory.
             Some(found.strip_prefix(&folder).map(Path::to_owned).unwrap_or(found))
         };
         let Some(file) = path.map(Path::to_owned).or_else(above) else { return Ok(None) };
@@ -103,21 +105,22 @@ impl Config {
         Ok(Some(Self { file, options, settings }))
     }
 
-    /// The settings that it has itself.
+    /// Returns the settings in the file itself.
     pub fn settings(&self) -> Option<&Node> {
         self.settings.as_ref()
     }
 
-    /// The line of an option, from 1.
+    /// Returns the line of an option, from 1.
     pub fn line(&self, name: &str) -> Option<usize> {
         self.options.iter().find(|given| given.name == name).map(|given| given.line)
     }
 
-    /// A command line with the options of the file that it does not have itself. `command` is the whole command.
+    /// Returns a command line with the file's options added, except those that it has already. `command` is the whole
+    /// command.
     ///
     /// # Errors
     ///
-    /// It is no command line.
+    /// The command line is not valid.
     pub fn added_to(&self, line: &[OsString], command: &Command) -> Result<Vec<OsString>, clap::Error> {
         let matches = command.clone().try_get_matches_from(line)?;
         let Some((name, own)) = matches.subcommand() else { return Ok(line.to_vec()) };
@@ -132,7 +135,7 @@ impl Config {
             argument
                 .is_some_and(|argument| typed.iter().chain(&excluded).all(|other| other.get_id() != argument.get_id()))
         };
-        // The first word is the command's own name, which can be that of a subcommand.
+        // Skip the first word: the program's name may equal that of a subcommand.
         let at = line.iter().skip(1).position(|word| word == name).map_or(line.len(), |at| at + 2);
         let mut whole = line.to_vec();
         let added = self.options.iter().filter(takes).flat_map(|given| given.arguments.clone());
@@ -141,13 +144,13 @@ impl Config {
     }
 }
 
-/// The options that a configuration file can have.
+/// Returns the options that a configuration file can have.
 pub fn keys(check: &Command) -> impl Iterator<Item = (&str, &Arg)> {
     let named = check.get_arguments().filter_map(|argument| Some((argument.get_long()?, argument)));
     named.filter(|(name, _)| !NO_KEYS.contains(name))
 }
 
-/// What is wrong, and on which line.
+/// The line of a problem, and its description.
 type Wrong = (usize, String);
 
 fn options(text: &str, file: &Path, check: &Command) -> Result<(Vec<Given>, Option<Node>), Wrong> {
@@ -184,7 +187,7 @@ fn options(text: &str, file: &Path, check: &Command) -> Result<(Vec<Given>, Opti
     Ok((options, settings))
 }
 
-/// What a key's value is on the command line, with the line of each; a switch has no value there.
+/// Returns the command-line values of a key, each with its line. A switch has no value.
 fn values(name: &str, argument: &Arg, node: &Node) -> Result<Vec<(usize, Option<String>)>, Wrong> {
     let takes_several = matches!(argument.get_action(), ArgAction::Append);
     let scalar = |node: &Node| match &node.value {
@@ -210,7 +213,7 @@ fn values(name: &str, argument: &Arg, node: &Node) -> Result<Vec<(usize, Option<
     }
 }
 
-/// A value, which as a path is relative to the configuration file.
+/// Returns a value. Paths are made relative to the configuration file's folder.
 fn below(folder: &Path, argument: &Arg, value: String) -> String {
     let joined = |path: &str| folder.join(path).to_string_lossy().into_owned();
     match argument.get_value_hint() {
@@ -223,7 +226,7 @@ fn below(folder: &Path, argument: &Arg, value: String) -> String {
     }
 }
 
-/// clap's message without what only a command line has.
+/// Returns clap's message without the parts that only apply to a command line.
 pub fn problem(error: &clap::Error) -> String {
     let message = error.to_string();
     let lines: Vec<&str> = message.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();

@@ -1,4 +1,4 @@
-//! What is filled in, as a diff.
+//! Shows fixes as a diff.
 
 use std::path::Path;
 
@@ -7,13 +7,13 @@ use similar::{DiffOp, TextDiff};
 
 use crate::files::quote_for_diff;
 
-/// What has changed in a file, as a unified diff; nothing where nothing has.
+/// Returns the changes of a file as a unified diff. Empty if there are none.
 ///
 /// # Errors
 ///
-/// Lines around the changes hold a Secret or a password, which nobody is to read in a log.
+/// The lines around the changes contain a Secret or a password, which must not appear in a log.
 pub fn diff(fixed: &Fixed, file: &Path) -> Result<String, String> {
-    // As `patch` and git have lines; the library ends them at other characters too.
+    // Split lines as `patch` and git do. The library would also split at other characters.
     let [old, new] = [&fixed.before, &fixed.text].map(|text| text.split_inclusive('\n').collect::<Vec<_>>());
     let diff = TextDiff::configure().newline_terminated(true).diff_slices(&old, &new);
     let is_private = |line: usize| {
@@ -26,7 +26,7 @@ pub fn diff(fixed: &Fixed, file: &Path) -> Result<String, String> {
         let hunks = diff.grouped_ops(*context);
         hunks.iter().flatten().flat_map(DiffOp::old_range).any(&is_private)
     };
-    // With one line around it, a change shows no more of another document than the `---` before it.
+    // With one line of context, the diff shows only the `---` of another document.
     let context = [3, 2, 1]
         .into_iter()
         .find(|context| !shows_private(context))
@@ -35,14 +35,14 @@ pub fn diff(fixed: &Fixed, file: &Path) -> Result<String, String> {
     Ok(diff.unified_diff().context_radius(context).header(&before, &after).to_string())
 }
 
-/// A line's key and its value, where it has both.
+/// Returns a line's key and value, if it has both.
 fn entry(line: &str) -> Option<(&str, &str)> {
     let (key, value) = line.trim_start_matches([' ', '\t', '-']).split_once(':')?;
     let bare = |text: &'_ str| text.trim().trim_matches(['"', '\'']).len();
     (bare(key) > 0 && bare(value) > 0).then(|| (key.trim_matches(['"', '\'']), value.trim()))
 }
 
-/// Whether something with this name is a password or a token.
+/// Whether a name is that of a password or a token.
 fn is_secret_name(name: &str) -> bool {
     const ENDS: [&str; 8] =
         ["password", "passwd", "passphrase", "secret", "token", "apikey", "accesskey", "privatekey"];
@@ -50,7 +50,7 @@ fn is_secret_name(name: &str) -> bool {
     ENDS.iter().any(|end| name.ends_with(end)) || name.ends_with("secretkey") || name.ends_with("secretaccesskey")
 }
 
-/// Whether a line sets a password: `clientSecret: hunter2`.
+/// Whether a line sets a password, e.g. `clientSecret: hunter2`.
 fn is_password(line: &str) -> bool {
     let is_value = |value: &str| {
         !matches!(value, "true" | "false" | "null" | "~") && !value.starts_with(['{', '[', '|', '>', '#'])
@@ -58,7 +58,7 @@ fn is_password(line: &str) -> bool {
     entry(line).is_some_and(|(key, value)| is_secret_name(key) && is_value(value))
 }
 
-/// Whether a line is the value of a variable that is a password, by the lines beside it.
+/// Whether a line is the value of an environment variable whose name, on a line beside it, is that of a password.
 fn is_variable(line: &str, beside: [&str; 2]) -> bool {
     let names = |line: &str| entry(line).is_some_and(|(key, name)| key == "name" && is_secret_name(name));
     entry(line).is_some_and(|(key, _)| key == "value") && beside.into_iter().any(names)
@@ -73,7 +73,7 @@ mod tests {
 
     use super::diff;
 
-    /// A text in which every Pod gets `runAsUser: 1`.
+    /// Fixes a text in which a policy gives every Pod `runAsUser: 1`.
     fn fixed(text: &str) -> Fixed {
         let pods = manifest::objects(text).flatten().filter(|object| object.kind == "Pod");
         let filled: Vec<_> = pods
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_diff_shows_no_line_of_a_secret_and_no_password() {
+    fn a_diff_never_shows_a_secret_or_a_password() {
         let pod = "kind: Pod\napiVersion: v1\nspec: {a: 1}\n";
         let secret = "kind: Secret\napiVersion: v1\nstringData: {a: MARKER}\n";
         let url = "kind: Pod\napiVersion: v1\nspec:\n  b: https://a:MARKER@b.example\n  c: 1\n  d: 1\n";

@@ -1,8 +1,8 @@
-//! The engine: waPC modules on wasmtime, with the crates that Kubewarden's policy-server has.
+//! Runs waPC modules on wasmtime, with the same crates as Kubewarden's policy-server.
 //!
-//! A module is compiled once; every request gets a fresh instance of it, with bounded memory and
-//! bounded time. A call has a thread of its own, so that neither a panic of the engine ends the command, nor a module that
-//! sleeps in a call of its host, where wasmtime cannot interrupt it.
+//! A module is compiled once. Every request runs in a fresh instance with limited memory and time. Every call runs in
+//! its own thread for two reasons: a panic of the engine must not end the command, and wasmtime cannot interrupt a
+//! module that sleeps in a call to its host.
 
 use std::{
     collections::BTreeMap,
@@ -29,7 +29,7 @@ use wapc::{HostCallback, WapcHost};
 use wasmparser::{Parser, Payload};
 use wasmtime_provider::{EpochDeadlines, ResourceLimits, WasmtimeEngineProviderBuilder, WasmtimeEngineProviderPre};
 
-/// What modules are compiled for and run on, with the time that a call may take.
+/// The engine that compiles and runs modules, with the time limit of a call.
 #[derive(Clone)]
 pub struct Engine {
     wasmtime: wasmtime::Engine,
@@ -40,17 +40,17 @@ pub struct Engine {
 pub struct Guest {
     instances: WasmtimeEngineProviderPre,
     most_time: Duration,
-    /// Whether a call has taken too long. The next ones would too, one for each object.
+    /// Whether a call exceeded the time limit. Then later calls fail at once, because each would take as long.
     is_late: AtomicBool,
 }
 
-/// A policy: a guest that says what it is.
+/// A policy: a guest with metadata.
 pub struct Module {
-    /// What it says of itself.
+    /// The module's metadata.
     pub metadata: Metadata,
     /// The policy's name.
     pub name: String,
-    /// The guest, to be called with any bytes.
+    /// The guest. It can be called with any bytes.
     pub guest: Guest,
 }
 
@@ -66,36 +66,36 @@ impl fmt::Display for Unusable {
 
 impl Error for Unusable {}
 
-/// The most bytes a module may have. Kubewarden's largest policies, which carry a runtime of their own, have 20 MB.
+/// The largest size of a module, in bytes. Kubewarden's largest policies contain a language runtime and have 20 MB.
 pub const MOST_BYTES: u64 = 128 << 20;
 
-/// The most memory a module gets for one request, in bytes.
+/// The memory limit of a request, in bytes.
 const MOST_MEMORY: usize = 256 << 20;
 
-/// The most elements a table of a module may have. Each takes some bytes, beside the memory.
+/// The largest number of elements in a table. They take space outside the module's memory.
 const MOST_ELEMENTS: usize = 100_000;
 
-/// The most tables a module may have; compilers make one.
+/// The largest number of tables in a module. Compilers create one.
 const MOST_TABLES: u32 = 16;
 
-/// The most bytes of an answer. It may hold the object, changed.
+/// The largest size of an answer, in bytes. It may contain the changed object.
 const MOST_ANSWER: usize = 32 << 20;
 
-/// How often it is looked whether a call has taken too long.
+/// The interval at which the time limit is checked.
 const TICK: Duration = Duration::from_millis(50);
 
-/// How much longer a call may take to end that wasmtime has interrupted.
+/// The extra time that an interrupted call gets to end.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The threads of calls, whose panics are told as what they are: failures of a module.
+/// The name of the threads of calls. Their panics are reported as failures of the module.
 const CALL: &str = "call of a module";
 
 impl Engine {
-    /// An engine on which a call may take some time.
+    /// Creates an engine with a time limit for each call.
     ///
     /// # Errors
     ///
-    /// The machine has none.
+    /// wasmtime does not support this machine.
     pub fn new(most_time: Duration) -> Result<Self, Unusable> {
         Self::with(wasmtime::Config::new(), most_time)
     }
@@ -121,7 +121,7 @@ impl Engine {
     }
 }
 
-/// Keeps panics in calls of modules off standard error.
+/// Hides panics in calls of modules from standard error.
 fn silence_calls() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -139,12 +139,12 @@ impl Guest {
     ///
     /// # Errors
     ///
-    /// It is no WebAssembly, or no waPC guest, or has more memories and tables than policies have.
+    /// The bytes are not WebAssembly or not a waPC guest, or need more memories or tables than policies have.
     pub fn compile(engine: &Engine, bytes: &[u8]) -> Result<Self, Unusable> {
         let unusable = |error: &dyn fmt::Display| Unusable(format!("it cannot be compiled: {error}"));
         let module = wasmtime::Module::new(&engine.wasmtime, bytes).map_err(|error| unusable(&error))?;
         let needed = module.resources_required();
-        // Each may grow to its bound.
+        // Each memory and table may grow to its limit, so limit their number too.
         if needed.num_memories > 1 || needed.num_tables > MOST_TABLES {
             let (memories, tables) = (needed.num_memories, needed.num_tables);
             return Err(Unusable(format!("it has {memories} memories and {tables} tables, more than a policy needs")));
@@ -159,11 +159,13 @@ impl Guest {
         Ok(Self { instances, most_time: engine.most_time, is_late: AtomicBool::new(false) })
     }
 
-    /// Calls a function in a fresh instance. What it asks about the cluster, `cluster` answers.
+    /// Calls a function in a fresh instance. `cluster` answers the guest's questions about the cluster and about
+    /// images.
     ///
     /// # Errors
     ///
-    /// The guest trapped, or answered with an error, or took too long: now, or in a call before.
+    /// The guest trapped or returned an error, its answer is too large, or this call or an earlier one exceeded the
+    /// time limit.
     pub fn call(&self, function: &str, payload: &[u8], cluster: Arc<dyn HostCalls>) -> Result<Vec<u8>, String> {
         if self.is_late.load(Ordering::Relaxed) {
             return Err(format!("{}, and will not run again", self.late()));
@@ -173,7 +175,7 @@ impl Guest {
         let instance = self.instances.rehydrate(Some(deadlines)).map_err(|error| error.to_string())?;
         let host: Box<HostCallback> =
             Box::new(move |_, binding, namespace, operation, request| match (binding, namespace) {
-                // Where policies log.
+                // The log messages of policies.
                 ("kubewarden", "tracing") => Ok(Vec::new()),
                 ("kubewarden", "kubernetes") => cluster.answer(operation, request).map_err(Into::into),
                 ("kubewarden", "oci") if operation == "v1/oci_manifest_config" => {
@@ -185,7 +187,7 @@ impl Guest {
         let (answered, answer) = mpsc::channel();
         let call = move || {
             let guest = WapcHost::new(Box::new(instance), Some(host));
-            // Nobody listens any more where it is too late.
+            // After a timeout, nobody receives the answer.
             let _ = answered.send(guest.and_then(|guest| guest.call(&function, &payload)));
         };
         thread::Builder::new().name(CALL.to_owned()).spawn(call).map_err(|error| error.to_string())?;
@@ -198,7 +200,7 @@ impl Guest {
             Ok(Err(error)) if error.to_string().contains(INTERRUPTED) => Err(self.too_late()),
             Ok(Err(error)) => Err(format!("the module failed: {error}")),
             Err(mpsc::RecvTimeoutError::Timeout) => Err(self.too_late()),
-            // The thread is gone: what the module asked for made the engine panic.
+            // The thread has ended: the module's request made the engine panic.
             Err(mpsc::RecvTimeoutError::Disconnected) => {
                 Err("the module failed: it gave its host an address outside its memory".to_owned())
             }
@@ -215,15 +217,15 @@ impl Guest {
     }
 }
 
-/// How the provider says that wasmtime has interrupted a module.
+/// The provider's message after wasmtime has interrupted a module.
 const INTERRUPTED: &str = "execution deadline exceeded";
 
 impl Module {
-    /// Reads what a policy says of itself, and compiles it.
+    /// Reads a policy's metadata, and compiles the policy.
     ///
     /// # Errors
     ///
-    /// It has no metadata, which says what to ask it about; or it is no waPC guest.
+    /// The module has no usable metadata, so its requests are unknown, or it is not a waPC guest.
     pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, Unusable> {
         let metadata = metadata(bytes)?;
         if metadata.asks_for_nothing() {
@@ -236,11 +238,11 @@ impl Module {
         Ok(Self { metadata, name, guest: Guest::compile(engine, bytes)? })
     }
 
-    /// The annotations of a module's metadata.
+    /// Returns the annotations in a module's metadata.
     ///
     /// # Errors
     ///
-    /// It has no metadata.
+    /// The module has no metadata.
     pub fn annotations(bytes: &[u8]) -> Result<BTreeMap<String, String>, Unusable> {
         Ok(metadata(bytes)?.annotations)
     }
@@ -255,7 +257,7 @@ impl Policy for Module {
         &self.metadata
     }
 
-    /// `cluster` answers for the kinds of objects that the policy's metadata asks for, and for no others.
+    /// `cluster` only answers for the kinds of objects that the policy's metadata asks for.
     fn validate(&self, request: &str, settings: &str, cluster: &Arc<dyn HostCalls>) -> Result<Answer, String> {
         let payload = format!(r#"{{"request":{request},"settings":{settings}}}"#);
         let granted = self.metadata.context_aware_resources().to_vec();
@@ -271,7 +273,7 @@ impl Policy for Module {
             valid: bool,
             message: Option<String>,
         }
-        // A module says where it is in words alone.
+        // A module only describes the place in words.
         let invalid = |problem: String| InvalidSettings { path: String::new(), problem };
         let answer = self.guest.call("validate_settings", settings.as_bytes(), Arc::new(NoCluster)).map_err(invalid)?;
         match serde_json::from_slice(&answer) {
@@ -284,10 +286,10 @@ impl Policy for Module {
     }
 }
 
-/// What a policy asks its host for to be told an image's user.
+/// The host call with which a policy asks for an image's user.
 const IMAGES: &str = "oci/v1/oci_manifest_config";
 
-/// A cluster as far as a policy has been granted access to it.
+/// A cluster, limited to the kinds that a policy may read.
 struct Granted {
     granted: Vec<ContextAwareResource>,
     images: bool,

@@ -1,4 +1,4 @@
-//! `flytewarden explain`: what rules find, what happens then, and what to do.
+//! `flytewarden explain`: explains rules, their consequences and their fixes.
 
 use flytewarden::{decision::rule, rule::Rule, settings::nearest, update::NOT_JUDGED};
 use flytewarden_offline::rules::{Explained, all};
@@ -8,7 +8,7 @@ use flytewarden_offline::rules::{Explained, all};
 ///
 /// # Errors
 ///
-/// There is none of that name.
+/// There is no rule of that name.
 pub fn rules(name: Option<&str>) -> Result<Vec<Explained>, String> {
     let found: Vec<Rule> = match name {
         None => all().collect(),
@@ -28,14 +28,14 @@ pub fn rules(name: Option<&str>) -> Result<Vec<Explained>, String> {
     Ok(found.into_iter().map(Explained::of).collect())
 }
 
-/// A line for each rule.
+/// Returns one line for each rule.
 pub fn list(rules: &[Explained]) -> String {
     let width = rules.iter().map(|rule| title(rule).len()).max().unwrap_or(0);
     let line = |rule: &Explained| format!("{:width$}  {:9}  {}\n", title(rule), rule.severity.name(), rule.summary);
     rules.iter().map(line).collect()
 }
 
-/// A paragraph for each rule.
+/// Returns one paragraph for each rule.
 pub fn text(rules: &[Explained]) -> String {
     let paragraph = |rule: &Explained| {
         let Explained { severity, summary, help, page, .. } = rule;

@@ -1,4 +1,4 @@
-//! Files, as the command reads and replaces them: no more than a bound, and never through a link that leaves a folder.
+//! Reads and replaces files. Limits their size, and never follows a link that leaves a folder.
 
 use std::{
     fmt::Write as _,
@@ -7,17 +7,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The most bytes of a manifest, or of standard input: 200 times what all charts of Flyte render.
+/// The largest size of a manifest or of standard input, in bytes: 200 times the size of all rendered Flyte charts.
 pub const MOST_OF_MANIFEST: u64 = 128 << 20;
 
-/// The most bytes of a file with settings, or with the users of images.
+/// The largest size of a file with settings or with the users of images, in bytes.
 pub const MOST_OF_SETTINGS: u64 = 16 << 20;
 
-/// Reads all there is.
+/// Reads everything.
 ///
 /// # Errors
 ///
-/// It is more than `most` bytes, of which no more is kept, or it cannot be read.
+/// There are more than `most` bytes, or reading fails.
 pub fn read_at_most(from: impl Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(most + 1).read_to_end(&mut bytes)?;
@@ -55,20 +55,20 @@ pub fn read_file_text(path: &Path, most: u64) -> Result<String, String> {
     read_text(File::open(path).map_err(|error| error.to_string())?, most)
 }
 
-/// A file in a folder that somebody named, behind all links.
+/// A file in a folder that the user named, with all links resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
-    /// Where it really is.
+    /// The real path.
     pub path: PathBuf,
-    /// The same as the folder was named: what a diff names.
+    /// The path below the folder as the user named it, for diffs.
     pub shown: PathBuf,
 }
 
-/// Finds where a file is that was found in a folder, or that was named itself, and is then in the folder around it.
+/// Resolves a file that was found in a folder, or that the user named. A named file must stay in its own folder.
 ///
 /// # Errors
 ///
-/// It is not in that folder: a link leads out of it. Or it is no ordinary file.
+/// A link leads out of that folder, or it is not a regular file.
 pub fn resolve_below(named: &Path, path: &Path) -> Result<Resolved, String> {
     let around = || path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = if named.is_dir() { named } else { around() };
@@ -81,11 +81,11 @@ pub fn resolve_below(named: &Path, path: &Path) -> Result<Resolved, String> {
     Ok(Resolved { shown: folder.join(below), path: real })
 }
 
-/// Replaces what a file holds, at once and with the mode it has: a file beside it takes its place.
+/// Replaces the content of a file atomically, and keeps its mode: a temporary file is renamed to it.
 ///
 /// # Errors
 ///
-/// It no longer holds `before`, it is read-only, or the folder cannot be written to. Then it is as it was.
+/// The file no longer contains `before`, is read-only, or its folder cannot be written to. Then it is unchanged.
 pub fn replace(path: &Path, before: &str, after: &str) -> Result<(), String> {
     let failed = |error: io::Error| error.to_string();
     let metadata = fs::symlink_metadata(path).map_err(failed)?;
@@ -104,12 +104,13 @@ pub fn replace(path: &Path, before: &str, after: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A file's name in a diff, behind `a/` or `b/`, as git writes it: with what could end the line or the name in quotes.
+/// Returns a file's name for a diff, after `a/` or `b/`, quoted as in git if a character could end the line or the
+/// name.
 ///
-/// Source: `quote.c` of [git](https://github.com/git/git) v2.47.0, with `core.quotePath` as it is by default.
+/// Source: `quote.c` of [git](https://github.com/git/git) v2.47.0, with the default `core.quotePath`.
 pub fn quote_for_diff(side: &str, path: &Path) -> String {
     let bytes = path.as_os_str().as_encoded_bytes();
-    // `git apply` takes no other names.
+    // `git apply` does not accept names with a leading `./` or `/`.
     let start = bytes.strip_prefix(b"./").unwrap_or(bytes).iter().position(|byte| *byte != b'/').unwrap_or(0);
     let bytes = &bytes.strip_prefix(b"./").unwrap_or(bytes)[start..];
     let mut quoted = format!("{side}/");
@@ -137,7 +138,7 @@ pub fn quote_for_diff(side: &str, path: &Path) -> String {
         needs_quotes = true;
         quoted.extend(['\\', letter]);
     }
-    // And `patch` takes none with blanks but before a tab.
+    // `patch` accepts a name with blanks only if a tab follows.
     let tab = if bytes.contains(&b' ') { "\t" } else { "" };
     if needs_quotes { format!("\"{quoted}\"{tab}") } else { format!("{quoted}{tab}") }
 }
@@ -149,7 +150,7 @@ mod tests {
     use super::{quote_for_diff, read_at_most};
 
     #[test]
-    fn no_more_is_read_than_the_bound() {
+    fn reading_stops_at_the_limit() {
         assert_eq!(b"abc".to_vec(), read_at_most(&b"abc"[..], 3).unwrap());
         assert!(read_at_most(&b"abcd"[..], 3).is_err());
         assert!(read_at_most(std::io::repeat(b' '), 1 << 20).is_err());

@@ -1,4 +1,4 @@
-//! From files to what can be fixed in them without a decision.
+//! Fixes files as far as no decision is needed.
 
 use flytewarden_offline::{
     check::{Check, File, Policy},
@@ -13,19 +13,19 @@ use crate::{
     inputs::{Input, Inputs},
 };
 
-/// What was fixed, and what was not.
+/// The fixed files, and the report on them.
 pub struct Fixes {
     /// The files that could be read, fixed as far as possible.
     pub files: Vec<FixedFile>,
-    /// The report on them as they are now.
+    /// The report on the fixed files.
     pub report: Report,
 }
 
-/// A file, and what is fixed in it.
+/// A file and its fixes.
 pub struct FixedFile {
     /// Its name in reports.
     pub name: String,
-    /// Where it is, or why it cannot be changed.
+    /// Its resolved path, or why it cannot be changed.
     pub place: Result<Resolved, String>,
     /// Whether it is standard input.
     pub is_standard: bool,

@@ -1,4 +1,4 @@
-//! The files to check: those that somebody names, those in directories, and standard input.
+//! Finds the files to check: files that the user named, files in directories, and standard input.
 
 use std::{
     collections::BTreeSet,
@@ -15,31 +15,31 @@ use crate::files::{MOST_OF_MANIFEST, Resolved, read_text, resolve_below};
 /// The path that means standard input.
 pub const STANDARD_INPUT: &str = "-";
 
-/// The files to check, in the order in which they are given and found.
+/// The files to check, in the order in which the user named them and they were found.
 #[derive(Debug, Default)]
 pub struct Inputs {
     /// The files.
     pub files: Vec<Input>,
     /// The paths that cannot be read, and why.
     unread: Vec<(String, String)>,
-    /// Where the files really are.
+    /// The real paths of the files.
     places: BTreeSet<PathBuf>,
-    /// How many files were found, those among them that were found before.
+    /// The number of files found, including duplicates.
     found: usize,
 }
 
 /// A file to check, or standard input.
 #[derive(Debug)]
 pub struct Input {
-    /// Its path, or that of the directory it was found in, as somebody named it.
+    /// The path that the user named: the file's, or that of the directory that contains it.
     named: PathBuf,
     path: PathBuf,
 }
 
 impl Inputs {
-    /// Finds the files that paths stand for: `-` for standard input, a file, or every manifest in a directory, by name. In
-    /// directories it leaves out `excluded` files and directories. It reports a directory with a chart or a kustomization as not checked, with the command that
-    /// renders it.
+    /// Finds the files for the given paths: `-` for standard input, a file, or a directory with all its manifests,
+    /// sorted by name. In directories, it leaves out `excluded` files and directories. It reports a directory with a
+    /// chart or a kustomization as not checked, with the command that renders it.
     pub fn find(paths: &[PathBuf], excluded: &[PathBuf]) -> Self {
         let mut inputs = Self::default();
         for path in paths {
@@ -53,7 +53,7 @@ impl Inputs {
         self.files.iter().map(Input::read).collect()
     }
 
-    /// Adds to a report what cannot be read.
+    /// Adds the paths that cannot be read to a report.
     pub fn add_unread(&self, report: &mut Report) {
         for (path, reason) in &self.unread {
             report.add_unread(path, None, reason.clone());
@@ -95,7 +95,7 @@ impl Inputs {
         }
     }
 
-    /// Adds a file. One that is named twice, or by a link, is the same.
+    /// Adds a file, unless it was added before under another name or through a link.
     fn add_file(&mut self, input: Input) {
         self.found += 1;
         if input.place().map_or(true, |place| self.places.insert(place.path)) {
@@ -110,7 +110,7 @@ impl Input {
         self.path == Path::new(STANDARD_INPUT)
     }
 
-    /// Reads it.
+    /// Reads the file.
     pub fn read(&self) -> File {
         let from: io::Result<Box<dyn Read>> = match self.is_standard() {
             true => Ok(Box::new(io::stdin())),
@@ -120,7 +120,7 @@ impl Input {
         File { is_found: self.named != self.path, ..File::new(name(&self.path), text) }
     }
 
-    /// Where it really is.
+    /// Returns its real path.
     ///
     /// # Errors
     ///
@@ -133,7 +133,7 @@ impl Input {
     }
 }
 
-/// A file as reports name it.
+/// Returns a file's name in reports.
 fn name(path: &Path) -> String {
     match path == Path::new(STANDARD_INPUT) {
         true => "<stdin>".to_owned(),
@@ -141,13 +141,13 @@ fn name(path: &Path) -> String {
     }
 }
 
-/// Whether a path is another one, or below it, however they are written.
+/// Whether a path equals another one or is below it. A leading `./` makes no difference.
 fn is_below(path: &Path, other: &Path) -> bool {
     let plain = |path: &Path| path.strip_prefix(".").unwrap_or(path).to_owned();
     plain(path).starts_with(plain(other))
 }
 
-/// Why a directory cannot be checked as it is.
+/// Returns why a directory cannot be checked as it is, if so.
 fn needs_a_tool(folder: &Path) -> Option<String> {
     const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
     let shown = name(folder);

@@ -1,8 +1,8 @@
 //! The `flytewarden` command: Flyte's security guidance, checked on rendered manifests without a cluster.
 //!
-//! The policies are linked in. With the feature `modules` there is what `--module` and `push` need too: `engine` runs compiled
-//! policies on the crates Kubewarden runs them with, and `registry` and `cache` bring them. What turns text into requests and
-//! answers into a report is in `flytewarden-offline`.
+//! The policies are linked in. With the feature `modules`, `engine` runs compiled policies for `--module`, on the same
+//! crates as Kubewarden, and `registry` and `cache` pull and push them. The crate `flytewarden-offline` turns texts
+//! into requests, and answers into a report.
 
 pub mod arguments;
 #[cfg(feature = "modules")]
@@ -24,5 +24,5 @@ pub mod schema;
 
 use std::time::Duration;
 
-/// How long a module may take for an object where nobody says so. A large request takes a second.
+/// The default time limit of a module for an object. A large request takes a second.
 pub const DEFAULT_TIME: Duration = Duration::from_secs(60);

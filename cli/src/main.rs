@@ -1,4 +1,4 @@
-//! The `flytewarden` command: arguments in, exit code out.
+//! The `flytewarden` command: reads the arguments and returns the exit code.
 
 mod commands;
 

@@ -1,4 +1,5 @@
-//! The JSON Schema of the configuration file, for editors: from the options of `check`, and from the settings that policies declare.
+//! The JSON Schema of the configuration file, for editors. It is made from the options of `check` and from the settings
+//! that policies declare.
 //!
 //! Source: [JSON Schema 2020-12](https://json-schema.org/draft/2020-12).
 
@@ -11,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::{SETTINGS, keys};
 
-/// The schema. `check` is the subcommand whose options are the file's keys.
+/// Returns the schema. `check` is the subcommand whose options are the keys of the file.
 pub fn schema(check: &Command) -> Value {
     let options = keys(check).map(|(name, argument)| (name.to_owned(), option(name, argument)));
     let mut properties: Map<String, Value> = options.collect();
@@ -69,7 +70,7 @@ fn of_setting(setting: &Setting) -> Value {
         Shape::Number => json!({"type": "integer"}),
         Shape::Text | Shape::Lines => json!({"type": "string"}),
         Shape::List => json!({"type": "array", "items": {"type": "string"}}),
-        // A setting may take a map that no form can offer.
+        // A setting may accept a map that forms do not offer.
         Shape::OneOf(words) => json!({"anyOf": [{"enum": words}, {"type": "object"}]}),
         Shape::Maps(fields) => json!({"type": "array", "items": settings(fields)}),
     };

@@ -72,7 +72,7 @@ fn checked(arguments: &CheckArguments, setup: Setup, config: Option<&Config>) ->
     Ok(code(arguments, &report))
 }
 
-/// The names of the requirements that must be shown, and are not.
+/// Returns the names of the sentences of `--require` that are not shown.
 fn missing<'r>(arguments: &CheckArguments, report: &'r Report) -> impl Iterator<Item = &'r str> {
     let is_required = |name: &str| arguments.require.iter().any(|required| required == ALL || required == name);
     let names = report.sentences.iter().filter(|shown| shown.state == State::NotShown).map(|shown| &*shown.name);
@@ -86,7 +86,7 @@ pub fn write(
     policies: &[Box<dyn Policy>],
     out: &mut impl Write,
 ) -> Result<(), Box<dyn Error>> {
-    // A file that cannot be written takes nothing from what is printed.
+    // If a file cannot be written, the report is printed all the same.
     let mut done = Ok(());
     for (format, file) in &arguments.output {
         let mut text = Vec::new();
@@ -106,7 +106,7 @@ pub fn write(
     done.map_err(Into::into)
 }
 
-/// No terminal is narrower than this in earnest.
+/// The smallest width to wrap at, in columns. Real terminals are wider.
 const LEAST_COLUMNS: usize = 40;
 
 fn write_as(
@@ -129,12 +129,12 @@ fn write_as(
     }
 }
 
-/// The exit code for a report.
+/// Returns the exit code for a report.
 pub fn code(arguments: &CheckArguments, report: &Report) -> ExitCode {
     let is_missing = missing(arguments, report).next().is_some();
     let Summary { violations, medium, low, notices, unjudged, .. } = report.summary;
     let failures = match arguments.fail_on.least() {
-        // Those of other people's modules have no severity, and may be the worst.
+        // Violations of other people's modules have no severity, so they count as high.
         Some(Severity::High) => violations - medium - low,
         Some(Severity::Medium) => violations - low,
         Some(Severity::Low) => violations,
@@ -148,7 +148,7 @@ pub fn code(arguments: &CheckArguments, report: &Report) -> ExitCode {
     }
 }
 
-/// Says that nothing was checked: people get a message, and programs a report in the format that they asked for.
+/// Reports that nothing was checked: as a message for people, and as a report in the requested format for programs.
 fn not_started(arguments: &CheckArguments, error: Box<dyn Error>) -> Result<ExitCode, Box<dyn Error>> {
     let mut report = Report::default();
     match error.downcast_ref::<Unusable>() {
@@ -174,7 +174,7 @@ fn list(setup: &Setup) -> Result<ExitCode, Box<dyn Error>> {
     finish(out.flush()).map(|()| ExitCode::SUCCESS)
 }
 
-/// Writes the violations to a file. If something could not be checked, it prints the report instead.
+/// Writes the violations to a baseline file. If something could not be checked, prints the report instead.
 fn write_baseline(file: &Path, report: &Report) -> Result<ExitCode, Box<dyn Error>> {
     let mut out = anstream::stdout().lock();
     if !report.unjudged.is_empty() {

@@ -10,7 +10,7 @@ use flytewarden_offline::{
 
 use super::Setup;
 
-/// Reads what policies read of a cluster. What cannot be read is added to the report.
+/// Reads the objects that policies read from a cluster. Adds the objects that cannot be read to the report.
 pub fn read(context: &str, setup: &Setup, report: &mut Report) -> Result<File, Box<dyn Error>> {
     let resources = setup.policies.iter().flat_map(|policy| policy.metadata().resources()).collect();
     let Objects { file, unread } = cluster::read(context, setup.named_namespaces(), resources)?;

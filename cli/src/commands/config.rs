@@ -18,7 +18,7 @@ use serde_json::json as value_of;
 
 use super::{Setup, finish, json, shown};
 
-/// Prints the options in force, and where each comes from. Everything that they name is read, so that a mistake shows.
+/// Prints the options in force and their sources. Reads all files that they name, so that mistakes show.
 pub fn run(arguments: &ConfigArguments) -> Result<ExitCode, Box<dyn Error>> {
     let command = Arguments::command();
     let check = command.find_subcommand("check").ok_or("there is no check")?;
@@ -59,7 +59,7 @@ pub fn run(arguments: &ConfigArguments) -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// An option's value as YAML.
+/// Returns an option's value as YAML.
 fn value(argument: &Arg, matches: &ArgMatches) -> Option<String> {
     let values: Vec<String> = matches
         .get_raw(argument.get_id().as_str())

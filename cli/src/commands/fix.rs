@@ -21,22 +21,22 @@ use flytewarden_offline::{fix::Left, report::Report, shown::visible};
 
 use super::{Setup, UNJUDGED, check, configured, finish};
 
-/// What becomes of the fixed manifests.
+/// The output of a fix.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Target {
-    /// They are printed as a diff.
+    /// Print a diff.
     Diff,
-    /// They replace the files.
+    /// Replace the files.
     Files,
-    /// They are printed.
+    /// Print the fixed manifests.
     Stdout,
 }
 
-/// What is left once manifests are fixed.
+/// The result of a fix.
 struct Rest {
-    /// The report on them as they are now.
+    /// The report on the fixed manifests.
     report: Report,
-    /// What could not be fixed, with the name of its file.
+    /// The objects that could not be fixed, each with the name of its file.
     unfixed: Vec<(String, Left)>,
 }
 
@@ -59,7 +59,7 @@ pub fn run(arguments: FixArguments, line: &[OsString]) -> Result<ExitCode, Box<d
             let title = if title.is_empty() { String::new() } else { format!("  {}", visible(title)) };
             writeln!(out, "not fixed  {}:{line}{title}\n    {}", visible(file), printable(reason))
         })?;
-        // Those with edits are among the unfixed.
+        // Violations with edits are in `unfixed` already.
         let violations = report.objects.iter().flat_map(|judged| &judged.violations);
         let more: usize = report.objects.iter().map(|judged| judged.more_violations).sum();
         match violations.filter(|violation| violation.edits.is_empty()).count() + more {
@@ -73,7 +73,7 @@ pub fn run(arguments: FixArguments, line: &[OsString]) -> Result<ExitCode, Box<d
     Ok(if is_done { ExitCode::SUCCESS } else { ExitCode::from(UNJUDGED) })
 }
 
-/// Does what `check --fix` did: fixes and fills, and reports on what is left.
+/// Runs the former `check --fix`: fixes and fills in, and reports the remaining violations.
 pub fn former(arguments: &CheckArguments, setup: Setup) -> Result<ExitCode, Box<dyn Error>> {
     let inputs = Inputs::find(&arguments.paths, &arguments.scope.exclude);
     let reads_input = inputs.files.iter().any(Input::is_standard);
@@ -126,12 +126,12 @@ fn fixed(setup: &Setup, inputs: &Inputs, target: Target) -> Result<Rest, Box<dyn
     Ok(Rest { report, unfixed })
 }
 
-/// What keeps the documents of one text apart from those of the next.
+/// Returns the separator between the documents of two texts.
 fn between(before: &str, after: &str) -> String {
     let end = if before.ends_with('\n') { "" } else { "\n" };
     let first = after.lines().find(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
     let marker = match first {
-        // Directives come between the end of a document and the start of the next.
+        // Before a directive, a document must end with `...`.
         Some(line) if line.starts_with('%') => "...\n",
         Some(line) if line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t'])) => {
             ""
@@ -141,7 +141,8 @@ fn between(before: &str, after: &str) -> String {
     format!("{end}{marker}")
 }
 
-/// A file's name in a diff, so that `git apply` and `patch -p1` find it from the working directory; outside of it, from the root.
+/// Returns a file's name for a diff: relative to the working directory, so that `git apply` and `patch -p1` find it
+/// there. For a file outside that directory, returns its absolute path.
 fn from_here(Resolved { path, shown }: &Resolved) -> PathBuf {
     let here = env::current_dir().unwrap_or_default();
     match shown.strip_prefix(&here) {

@@ -1,4 +1,4 @@
-//! The subcommands, and what several of them need first.
+//! The subcommands, and the setup that several of them share.
 
 pub mod check;
 #[cfg_attr(not(feature = "cluster"), path = "without_cluster.rs")]
@@ -40,7 +40,7 @@ pub const VIOLATIONS: u8 = 1;
 /// The exit code if something could not be checked.
 pub const UNJUDGED: u8 = 2;
 
-/// The command line with what the configuration file adds to it.
+/// Adds the options of the configuration file to the command line.
 pub fn configured(line: &[OsString], scope: &Scope) -> Result<(Command, Option<Config>), Box<dyn Error>> {
     let command = Arguments::command();
     let check = command.find_subcommand("check").ok_or("there is no check")?;
@@ -53,28 +53,28 @@ pub fn configured(line: &[OsString], scope: &Scope) -> Result<(Command, Option<C
     Ok((arguments.command, config))
 }
 
-/// What to check with, once every file of options is read.
+/// The policies and all options, with every file of options read.
 pub struct Setup {
     /// The policies to run.
     pub policies: Vec<Box<dyn Policy>>,
     settings: Settings,
-    /// The same without what flyte-non-root fills in.
+    /// The same settings without flyte-non-root's setting `fill`.
     settings_unfilled: Settings,
     namespace: String,
     namespaces: Namespaces,
     images: Images,
-    /// What the report leaves out.
+    /// The findings to leave out of the report.
     pub omissions: Omissions,
-    /// The settings that somebody gave, and where.
+    /// The settings that somebody set, and their file.
     pub given: Option<GivenSettings>,
 }
 
 impl Setup {
-    /// Reads the files of options, and loads the policies. With `fill`, flyte-non-root sets missing users.
+    /// Reads the files of options and loads the policies. If `fill` is true, flyte-non-root fills in missing users.
     ///
     /// # Errors
     ///
-    /// [`Unusable`], or a policy that cannot be loaded or needs settings.
+    /// [`Unusable`], or a policy cannot be loaded or needs settings.
     pub fn of(scope: &Scope, config: Option<&Config>, fill: bool) -> Result<Self, Box<dyn Error>> {
         let policies = policies(scope)?;
         let (settings, source) = settings(scope, config, &policies)?;
@@ -114,7 +114,7 @@ impl Setup {
         })
     }
 
-    /// The namespaces that somebody named; none for all of them.
+    /// Returns the namespaces that the user named. Empty if the user named none, or all.
     #[cfg(feature = "cluster")]
     pub fn named_namespaces(&self) -> &[String] {
         match &self.namespaces {
@@ -123,17 +123,17 @@ impl Setup {
         }
     }
 
-    /// The settings of each policy that has any, as JSON.
+    /// Returns the settings of each policy that has any, as JSON.
     pub fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
         self.settings.by_policy()
     }
 
-    /// What to check with.
+    /// Returns the parts of a check.
     pub fn check(&self) -> Check<'_, Box<dyn Policy>> {
         self.check_with(&self.settings)
     }
 
-    /// What to check with so that nothing is filled in.
+    /// Returns the parts of a check in which nothing is filled in.
     pub fn check_unfilled(&self) -> Check<'_, Box<dyn Policy>> {
         self.check_with(&self.settings_unfilled)
     }
@@ -144,7 +144,7 @@ impl Setup {
     }
 }
 
-/// The settings, and the name of the file that has them.
+/// Returns the settings, and the name of the file that contains them.
 fn settings(
     scope: &Scope,
     config: Option<&Config>,
@@ -187,7 +187,7 @@ fn option_file<T>(
     file.map(of_file).transpose()
 }
 
-/// The policies to run: the modules that are named, or else those that are linked in.
+/// Returns the policies to run: the modules that the user named, or else the linked policies.
 fn policies(scope: &Scope) -> Result<Vec<Box<dyn Policy>>, Box<dyn Error>> {
     if !scope.modules.is_empty() {
         return modules::load(scope);
@@ -197,7 +197,7 @@ fn policies(scope: &Scope) -> Result<Vec<Box<dyn Policy>>, Box<dyn Error>> {
     Ok(linked.into_iter().map(|policy| Box::new(policy) as Box<dyn Policy>).collect())
 }
 
-/// The policies that `--policy` and `--skip` leave.
+/// Removes the policies that `--policy` and `--skip` exclude.
 fn chosen(mut policies: Vec<Box<dyn Policy>>, scope: &Scope) -> Result<Vec<Box<dyn Policy>>, Box<dyn Error>> {
     let known: Vec<&str> = policies.iter().map(|policy| policy.name()).collect();
     if let Some(unknown) = scope.policies.iter().find(|name| !known.contains(&&***name)) {
@@ -212,8 +212,8 @@ fn chosen(mut policies: Vec<Box<dyn Policy>>, scope: &Scope) -> Result<Vec<Box<d
     Ok(policies)
 }
 
-/// The rules that an option names, each as its policy's name and its own. The names of policies, which `--skip` takes too, are
-/// passed over.
+/// Returns the rules that an option names, each as policy name and rule name. Ignores the names of policies, which
+/// `--skip` accepts too.
 fn rules(
     option: &str,
     names: &[String],
@@ -235,7 +235,7 @@ pub fn json(report: &impl Serialize, out: &mut (impl Write + ?Sized)) -> io::Res
     writeln!(out, "{}", text::escaped(&serde_json::to_string_pretty(report)?))
 }
 
-/// Turns an error of writing into one of the command. A reader that closed the pipe has read enough, and the exit code is the same.
+/// Converts an error of writing. If the reader closes the pipe, that is not an error, and the exit code stays the same.
 pub fn finish(written: io::Result<()>) -> Result<(), Box<dyn Error>> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
@@ -243,7 +243,7 @@ pub fn finish(written: io::Result<()>) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// A path as messages name it.
+/// Returns a path in the form that messages show.
 pub fn shown(path: &Path) -> String {
     without_user(&path.to_string_lossy())
 }

@@ -1,4 +1,4 @@
-//! Compiled policies, from files and from registries.
+//! Loads and pushes compiled policies, from files and registries.
 
 use std::{
     error::Error,
@@ -20,7 +20,7 @@ use flytewarden_offline::check::Policy;
 
 use super::{finish, shown};
 
-/// The modules that are named.
+/// Loads the modules that the user named.
 pub fn load(arguments: &Scope) -> Result<Vec<Box<dyn Policy>>, Box<dyn Error>> {
     let engine = Engine::new(Duration::from_secs(arguments.timeout))?;
     let mut modules: Vec<Box<dyn Policy>> = Vec::new();
@@ -43,7 +43,7 @@ pub fn load(arguments: &Scope) -> Result<Vec<Box<dyn Policy>>, Box<dyn Error>> {
 
 fn pull(reference: &str, insecure: bool) -> Result<Vec<u8>, Box<dyn Error>> {
     let Pulled { module, immutable } = Artifact::at(reference, insecure)?.pull(&Cache::of_user()?)?;
-    // A tag means something else tomorrow.
+    // A tag can move, so print the digest.
     if !reference.ends_with(&immutable) {
         anstream::eprintln!("{} is {}", text::printable(reference), text::printable(&immutable));
     }

@@ -1,4 +1,4 @@
-//! What `--context` says in a build without the client for clusters.
+//! Replaces `cluster` in a build without the feature.
 
 use std::error::Error;
 
@@ -6,7 +6,7 @@ use flytewarden_offline::{check::File, report::Report};
 
 use super::Setup;
 
-/// Says how to get what is needed.
+/// Fails, and tells how to get a build with the feature.
 pub fn read(_: &str, _: &Setup, _: &mut Report) -> Result<File, Box<dyn Error>> {
     Err("this build cannot contact clusters. Use a release, or build with: \
          cargo build --profile shipped --package flytewarden-cli --features cluster"

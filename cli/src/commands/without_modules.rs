@@ -1,4 +1,4 @@
-//! What `--module` and `push` say where they were left out.
+//! Replaces `modules` in a build without the feature.
 
 use std::{error::Error, process::ExitCode};
 
@@ -8,12 +8,12 @@ use flytewarden_offline::check::Policy;
 const LEFT_OUT: &str = "this build cannot run compiled policies or contact registries. Use a release, or build with: \
     cargo build --profile shipped --package flytewarden-cli --features modules";
 
-/// Says how to get what is needed.
+/// Fails, and tells how to get a build with the feature.
 pub fn load(_: &Scope) -> Result<Vec<Box<dyn Policy>>, Box<dyn Error>> {
     Err(LEFT_OUT.into())
 }
 
-/// Says how to get what is needed.
+/// Fails, and tells how to get a build with the feature.
 pub fn push(_: &PushArguments) -> Result<ExitCode, Box<dyn Error>> {
     Err(LEFT_OUT.into())
 }

@@ -1,8 +1,9 @@
-//! The manifest of a policy in a registry: one layer, the module, and annotations; or one of a bundle for OPA.
+//! The manifest of a policy in a registry: annotations, and one layer with the module or with a bundle for OPA.
 //!
-//! Sources: the [image specification](https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md),
-//! [how WebAssembly is kept in it](https://github.com/solo-io/wasm/blob/master/spec/spec-compat.md), and `v1/download/oci_download.go`
-//! of [open-policy-agent/opa](https://github.com/open-policy-agent/opa), which takes the first layer that is a tarball.
+//! Sources: the [image specification](https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md), [the
+//! layout for WebAssembly](https://github.com/solo-io/wasm/blob/master/spec/spec-compat.md), and
+//! `v1/download/oci_download.go` of [open-policy-agent/opa](https://github.com/open-policy-agent/opa), which takes the
+//! first layer that is a tarball.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use super::{Failed, first_line};
 use crate::cache::Digest;
 
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-/// Docker's older name for the same.
+/// Docker's older media type of the same manifest.
 pub(super) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 pub(super) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const CONFIG: &str = "application/vnd.wasm.config.v1+json";
@@ -20,7 +21,7 @@ const LAYER: &str = "application/vnd.wasm.content.layer.v1+wasm";
 const IMAGE_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const TARBALL: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
-/// The configuration that Kubewarden's artifacts have: none.
+/// The configuration of Kubewarden's artifacts, which is empty.
 pub(super) const NO_CONFIG: &[u8] = b"{}";
 
 #[derive(Serialize)]
@@ -33,7 +34,7 @@ pub(super) struct Manifest {
     annotations: BTreeMap<String, String>,
 }
 
-/// What a manifest says of a blob.
+/// A manifest's entry for a blob.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Descriptor {
@@ -64,16 +65,16 @@ impl Manifest {
     }
 }
 
-/// Whether these are the bytes of a bundle, a tarball by gzip, and not of a module.
+/// Whether these bytes are a bundle (a gzipped tarball) and not a module.
 pub(super) fn is_bundle(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1f, 0x8b])
 }
 
-/// Reads where the module is that a manifest is for.
+/// Returns a manifest's entry for the module.
 ///
 /// # Errors
 ///
-/// It is no manifest, or no Kubewarden policy's.
+/// It is not a manifest, or not that of a Kubewarden policy.
 pub(super) fn read_layer(manifest: &[u8]) -> Result<Descriptor, Failed> {
     #[derive(Deserialize)]
     struct Read {

@@ -1,4 +1,4 @@
-//! Policies in OCI registries, as Kubewarden keeps them there: a manifest with one layer, the module.
+//! Pulls and pushes policies in OCI registries, in Kubewarden's format: a manifest with one layer, the module.
 //!
 //! Source: `kwctl push` and the policy-fetcher of
 //! [kubewarden-controller](https://github.com/kubewarden/kubewarden-controller).
@@ -25,13 +25,13 @@ use crate::{
     engine::{MOST_BYTES, Module},
 };
 
-/// What references to modules in registries start with.
+/// The scheme of references to modules in registries.
 const SCHEME: &str = "registry://";
 
-/// The most bytes a manifest may have, as the distribution specification asks registries to take.
+/// The largest size of a manifest, in bytes. The distribution specification asks registries to accept this size.
 const MOST_MANIFEST: u64 = 4 << 20;
 
-/// How long a registry may take, whatever it is asked for.
+/// The time limit for each task of a registry.
 const MOST_TIME: Duration = Duration::from_secs(300);
 
 /// A module in a registry, by its reference.
@@ -44,11 +44,11 @@ pub struct Artifact {
 pub struct Pulled {
     /// Its bytes.
     pub module: Vec<u8>,
-    /// The reference that will always mean these: `host/repository@sha256:...`.
+    /// The reference by digest, which always means these bytes: `host/repository@sha256:...`.
     pub immutable: String,
 }
 
-/// Why there is no module, or none was pushed.
+/// Why a module could not be pulled or pushed.
 #[derive(Debug)]
 pub struct Failed(String);
 
@@ -67,12 +67,12 @@ impl From<io::Error> for Failed {
 }
 
 impl Artifact {
-    /// The artifact at a reference: `ghcr.io/owner/policy:v1`, with `registry://` before it or not. Plain http where the
-    /// registry is `insecure`.
+    /// Returns the artifact at a reference such as `ghcr.io/owner/policy:v1`, with or without `registry://`. If
+    /// `insecure` is true, the registry is contacted over plain http.
     ///
     /// # Errors
     ///
-    /// It is no reference.
+    /// The reference is not valid.
     pub fn at(reference: &str, insecure: bool) -> Result<Self, Failed> {
         let reference = reference.strip_prefix(SCHEME).unwrap_or(reference);
         if reference.split('/').next().is_some_and(|registry| registry.contains('@')) && reference.contains('/') {
@@ -85,12 +85,12 @@ impl Artifact {
         Ok(Self { session: Session::open(reference, insecure)?, runtime })
     }
 
-    /// Pushes a module, whose metadata becomes the manifest's annotations, or a bundle for OPA; what the registry has is not sent
-    /// again. Returns the reference that will always mean it.
+    /// Pushes a module or a bundle for OPA. A module's metadata becomes the annotations of the manifest. Blobs that the
+    /// registry has already are not sent again. Returns the reference by digest.
     ///
     /// # Errors
     ///
-    /// The module has no metadata, or the registry does not take it.
+    /// The module has no metadata, or the registry rejects it.
     pub fn push(&self, artifact: &[u8]) -> Result<String, Failed> {
         if self.session.reference.digest().is_some() {
             return Err(Failed("cannot push to a digest; use a tag".to_owned()));
@@ -112,7 +112,7 @@ impl Artifact {
             self.push_blob(&manifest.config, NO_CONFIG).await?;
             let request = self.session.request(Method::PUT, self.manifest_url()?);
             self.session.expect(request.header(CONTENT_TYPE, MANIFEST).body(bytes)).await?;
-            // A registry may keep it in another form, which has another digest.
+            // A registry may store the manifest in another form, with another digest.
             self.download_manifest().await.map(|stored| Digest::of(&stored))
         })?;
         if stored != digest {
@@ -122,7 +122,7 @@ impl Artifact {
         Ok(self.immutable(&digest))
     }
 
-    /// Pushes what the registry does not have.
+    /// Pushes a blob, unless the registry has it already.
     async fn push_blob(&self, blob: &Descriptor, bytes: &[u8]) -> Result<(), Failed> {
         let session = &self.session;
         let url = session.url(&format!("blobs/{}", blob.digest))?;
@@ -142,14 +142,14 @@ impl Artifact {
     ///
     /// # Errors
     ///
-    /// The registry does not give it, it is no Kubewarden policy, or it is another than its digest says.
+    /// The registry does not provide it, it is not a Kubewarden policy, or it does not match its digest.
     pub fn pull(&self, cache: &Cache) -> Result<Pulled, Failed> {
         let (layer, digest) = self.manifest(cache)?;
         Ok(Pulled { module: self.layer(&layer, cache)?, immutable: self.immutable(&digest) })
     }
 
-    /// What the manifest says of the layer, and the manifest's digest. Where the reference names the digest, the cache may
-    /// have the manifest. It keeps none that cannot be read.
+    /// Returns the manifest's entry for the module, and the manifest's digest. If the reference contains the digest,
+    /// the manifest may come from the cache. Manifests that cannot be read are not cached.
     fn manifest(&self, cache: &Cache) -> Result<(Descriptor, Digest), Failed> {
         let named = self.session.reference.digest().map(sha256).transpose()?;
         if let Some(digest) = &named
@@ -201,7 +201,7 @@ impl Artifact {
             return Ok(module);
         }
         let mut partial = cache.begin(&digest)?;
-        // Whoever held the lock has brought it.
+        // The process that held the lock may have completed the download.
         if let Some(module) = cache.get(&digest, MOST_BYTES) {
             partial.discard()?;
             return Ok(module);
@@ -229,14 +229,15 @@ impl Artifact {
         let is_longer = partial.written()? > size;
         match partial.finish(&digest)? {
             Ok(module) => Ok(module),
-            // What an earlier try left may have been damaged since.
+            // The part from an earlier try may be damaged.
             Err(_) if before > 0 => self.layer(layer, cache),
             Err(_) if is_longer => Err(Failed(format!("the module is longer than the {size} bytes its manifest says"))),
             Err(actual) => Err(differs(&digest, &actual)),
         }
     }
 
-    /// Adds what is missing of a module, and little more than that. Ends well too where the registry has no more of it.
+    /// Downloads the missing bytes of a module, and only a little more if the registry sends too many. It is not an
+    /// error if the registry sends too few.
     async fn download(&self, digest: &Digest, partial: &mut Partial, size: u64) -> Result<(), Failed> {
         self.session.authenticate(Access::Pull).await?;
         let from = partial.written()?;
@@ -251,7 +252,7 @@ impl Artifact {
         }
         while partial.written()? <= size {
             match response.chunk().await.map_err(|error| Failed(innermost(&error.without_url())))? {
-                // What is there is verified in the end, with what was there before.
+                // `finish` verifies these bytes together with the earlier ones.
                 Some(bytes) => partial.append(&bytes)?,
                 None => return Ok(()),
             }
@@ -271,13 +272,13 @@ impl Artifact {
     }
 }
 
-/// As much as is worth showing of what a registry says.
+/// Returns the first line of a registry's message, limited to 256 characters.
 fn first_line(text: &str) -> &str {
     let line = text.lines().next().unwrap_or_default();
     line.char_indices().nth(256).map_or(line, |(end, _)| &line[..end])
 }
 
-/// The annotations that a manifest can have, with the source where OCI has it.
+/// Returns the annotations that fit in a manifest: those with one line.
 fn single_lines(annotations: BTreeMap<String, String>) -> BTreeMap<String, String> {
     let source = annotations.get("io.kubewarden.policy.source").cloned();
     let lines = annotations.into_iter().map(|(name, value)| (name, value.trim().to_owned()));

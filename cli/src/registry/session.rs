@@ -1,10 +1,10 @@
-//! What a registry is asked over HTTP.
+//! The HTTP requests to a registry.
 //!
-//! A registry may be hostile: of each answer no more is read than its caller allows, and of a refusal nothing but its status.
-//! Credentials go to the registry, and to whom it names for tokens.
+//! A registry may be hostile. So each answer is read only up to the caller's limit, and only the status of a refusal is
+//! read. Credentials are sent only to the registry, and to the server that it names for tokens.
 //!
-//! Source: the [distribution specification](https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md), and
-//! [how registries give out tokens](https://distribution.github.io/distribution/spec/auth/token/).
+//! Source: the [distribution specification](https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md),
+//! and [how registries issue tokens](https://distribution.github.io/distribution/spec/auth/token/).
 
 use std::{cell::OnceCell, error::Error, time::Duration};
 
@@ -20,28 +20,28 @@ use serde::Deserialize;
 
 use super::{Failed, first_line};
 
-/// The most bytes of an answer with a token. Tokens have some KiB.
+/// The largest size of an answer with a token, in bytes. Tokens have a few KiB.
 const MOST_TOKEN: u64 = 256 << 10;
 
-/// A registry, by way of one reference into it.
+/// A connection to a registry, for one reference.
 pub(super) struct Session {
     pub(super) reference: Reference,
     client: Client,
     base: Url,
     credentials: OnceCell<Credentials>,
-    /// What goes into the header `Authorization`, once the registry was asked whether it wants one.
+    /// The `Authorization` header, if the registry needs one. Unset until the registry has been asked.
     authorization: OnceCell<Option<HeaderValue>>,
 }
 
-/// Who we are to a registry.
+/// The user's credentials for a registry.
 struct Credentials {
-    /// A user and a password; `None` for nobody.
+    /// The user and the password. `None` to be anonymous.
     user: Option<(String, String)>,
-    /// Where they come from, or why there are none.
+    /// The source of the credentials, or why there are none.
     origin: String,
 }
 
-/// What is done in a repository.
+/// The kind of access to a repository.
 #[derive(Clone, Copy)]
 pub(super) enum Access {
     Pull,
@@ -50,7 +50,7 @@ pub(super) enum Access {
 
 impl Session {
     pub(super) fn open(reference: Reference, insecure: bool) -> Result<Self, Failed> {
-        // Somebody else who set the process's provider did so for all of it.
+        // If another provider is already installed for the process, keep it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .connect_timeout(Duration::from_secs(10))
@@ -64,13 +64,13 @@ impl Session {
         Ok(Self { client, base, reference, credentials: OnceCell::new(), authorization: OnceCell::new() })
     }
 
-    /// The address of something in the repository, e.g. `blobs/sha256:...`.
+    /// Returns the URL of something in the repository, e.g. `blobs/sha256:...`.
     pub(super) fn url(&self, of_repository: &str) -> Result<Url, Failed> {
         let path = format!("{}/{of_repository}", self.reference.repository());
         self.base.join(&path).map_err(|error| Failed(format!("{path} has no address: {error}")))
     }
 
-    /// The address that an answer refers to, e.g. to upload to.
+    /// Returns the URL that an answer refers to, e.g. for an upload.
     pub(super) fn location(&self, response: &Response) -> Result<Url, Failed> {
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
         location
@@ -78,7 +78,7 @@ impl Session {
             .ok_or_else(|| Failed(format!("{} did not say where to upload", self.reference.registry())))
     }
 
-    /// A request that says who we are, where it is the registry's own address.
+    /// Creates a request. Only a request to the registry itself gets the credentials.
     pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
         let own = url.origin() == self.base.origin();
         let request = self.client.request(method, url);
@@ -88,24 +88,24 @@ impl Session {
         }
     }
 
-    /// The answer to a request, whatever its status.
+    /// Sends a request and returns the answer, whatever its status.
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, Failed> {
         request.send().await.map_err(|error| {
             let reason = innermost(&error.without_url());
-            // What TLS says of an answer that is none of TLS.
+            // The message if the answer is not TLS.
             let is_plain = reason.contains("InvalidContentType");
             let hint = if is_plain { "; for a registry over plain http, use `--insecure`" } else { "" };
             Failed(format!("{} cannot be reached: {reason}{hint}", self.reference.registry()))
         })
     }
 
-    /// The answer to a request, where it is that all is well.
+    /// Sends a request and returns the answer if its status is a success.
     pub(super) async fn expect(&self, request: RequestBuilder) -> Result<Response, Failed> {
         let response = self.send(request).await?;
         if response.status().is_success() { Ok(response) } else { Err(self.refused(response.status())) }
     }
 
-    /// Why a registry did not do what it was asked to.
+    /// Returns the error for a refused request.
     pub(super) fn refused(&self, status: StatusCode) -> Failed {
         let registry = self.reference.registry();
         Failed(match status.as_u16() {
@@ -117,7 +117,7 @@ impl Session {
         })
     }
 
-    /// Finds out whom we must be to the registry, as far as it asks for that.
+    /// Finds out whether the registry needs credentials, and sets the header.
     pub(super) async fn authenticate(&self, access: Access) -> Result<(), Failed> {
         if self.authorization.get().is_some() {
             return Ok(());
@@ -136,7 +136,7 @@ impl Session {
         Ok(())
     }
 
-    /// A token for the repository, from where a challenge says.
+    /// Gets a token for the repository from the server that the challenge names.
     async fn token(&self, challenge: &ChallengeRef<'_>, access: Access) -> Result<HeaderValue, Failed> {
         let registry = self.reference.registry();
         let parameter = |name: &str| {
@@ -164,13 +164,13 @@ impl Session {
         };
         let answer = self.expect(request).await?;
         let answer = read(answer, "the answer with a token", MOST_TOKEN).await?;
-        // Its text is nobody's to see, so no error shows a part of it.
+        // The answer is secret, so no error may show a part of it.
         let token = read_token(&answer).ok_or_else(|| Failed(format!("{registry} returned no token")))?;
         let header = HeaderValue::from_str(&format!("Bearer {token}"));
         header.map_err(|_| Failed(format!("{registry} returned a token that is not valid in a header")))
     }
 
-    /// The user and the password, as a header has them.
+    /// Returns the user and the password as a header.
     fn basic(&self) -> Result<Option<HeaderValue>, Failed> {
         let Some((user, password)) = &self.credentials().user else { return Ok(None) };
         let request = self.client.get(self.base.clone()).basic_auth(user, Some(password)).build();
@@ -183,7 +183,7 @@ impl Session {
     }
 }
 
-/// The body of an answer.
+/// Reads the body of an answer.
 ///
 /// # Errors
 ///
@@ -213,7 +213,7 @@ fn read_token(answer: &[u8]) -> Option<String> {
     token.or(access_token)
 }
 
-/// What lies behind an error.
+/// Returns the text of the innermost cause of an error.
 pub(super) fn innermost(error: &dyn Error) -> String {
     let mut innermost = error;
     while let Some(cause) = innermost.source() {
@@ -223,10 +223,10 @@ pub(super) fn innermost(error: &dyn Error) -> String {
 }
 
 impl Credentials {
-    /// Those of Docker's configuration (`docker login`), or none.
+    /// Reads the credentials from Docker's configuration (`docker login`), if there are any.
     fn of(registry: &str) -> Self {
         let anonymous = |origin: &str| Self { user: None, origin: origin.to_owned() };
-        // Docker's own name for its registry.
+        // Docker uses this name for its own registry.
         let server = if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry };
         match docker_credential::get_credential(server) {
             Ok(DockerCredential::UsernamePassword(user, password)) => Self {
