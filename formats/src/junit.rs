@@ -1,7 +1,7 @@
-//! A report as JUnit XML, which GitLab, Jenkins and others show as tests.
+//! Writes a report as JUnit XML, which GitLab, Jenkins and other tools show as tests.
 //!
-//! A file is a suite, and an object under a policy a test: violations are failures, and what could not be checked is an
-//! error.
+//! Each file is a suite. Each pair of an object and a policy is a test. Violations are failures, and objects that could
+//! not be checked are errors.
 
 use flytewarden::rule::Severity;
 use flytewarden_offline::{
@@ -14,7 +14,7 @@ use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStat
 
 use crate::text::in_values;
 
-/// The report as JUnit XML.
+/// Returns the report as JUnit XML.
 ///
 /// # Errors
 ///
@@ -39,11 +39,11 @@ pub fn junit(checked: &Checked) -> Result<String, SerializeError> {
         suite.add_test_cases(checked.sentences.iter().map(sentence));
         report.add_test_suite(suite);
     }
-    // What XML forbids, and the library leaves in.
+    // The library does not escape these characters, which XML forbids.
     Ok(report.to_string()?.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}"))
 }
 
-/// The policies that judged an object. Of a module that carries several, those that found something stand for it.
+/// Returns the policies to show for an object. A module with several policies is shown as those of them with findings.
 fn policies(judged: &Judged) -> IndexSet<&str> {
     let found: IndexSet<&str> =
         judged.violations.iter().chain(&judged.notices).map(|finding| &*finding.policy).collect();
@@ -54,7 +54,7 @@ fn policies(judged: &Judged) -> IndexSet<&str> {
 fn case(judged: &Judged, policy: &str) -> TestCase {
     let of_policy = |finding: &&Finding| finding.policy == policy;
     let violations: Vec<&Finding> = judged.violations.iter().filter(of_policy).collect();
-    // Whose the violations are that were only counted is not known.
+    // If violations were only counted, their policy is unknown.
     let is_only_counted = judged.violations.is_empty() && judged.more_violations > 0;
     let status = if violations.is_empty() && !is_only_counted {
         TestCaseStatus::success()
@@ -71,7 +71,7 @@ fn case(judged: &Judged, policy: &str) -> TestCase {
         }
         status
     };
-    // GitLab takes tests of one name for one, whatever suite they are in.
+    // GitLab treats tests of the same name as one, even in different suites.
     let name = format!("{} in {}", judged.place.title(), visible(&judged.place.file));
     let mut case = TestCase::new(name, status);
     case.set_classname(policy);
@@ -85,7 +85,7 @@ fn case(judged: &Judged, policy: &str) -> TestCase {
     case
 }
 
-/// A sentence of the document as a test, skipped where nothing shows whether it holds.
+/// Returns a sentence as a test, which is skipped if the sentence is not shown.
 fn sentence(Shown { name, sentence, state, missing }: &Shown) -> TestCase {
     let status = match state {
         State::Holds => TestCaseStatus::success(),
@@ -122,7 +122,7 @@ fn non_success(kind: NonSuccessKind, message: &str, text: &str) -> TestCaseStatu
     status
 }
 
-/// Findings, a line each. What the policies counted and did not spell out is of the object, not of one of them.
+/// Returns one line for each finding, and a line for the unlisted ones, which belong to the object as a whole.
 fn lines<'f>(findings: impl Iterator<Item = &'f Finding>, more: Option<String>) -> String {
     findings.map(line).chain(more).collect::<Vec<_>>().join("\n")
 }

@@ -1,4 +1,5 @@
-//! A report in the formats that people and programs read: for the command, and for JavaScript. JSON is what a [`Report`] serializes to.
+//! Writes a [`Report`] in the formats for people and programs. The command and the JavaScript packages use it. JSON is
+//! not here: a report serializes to it.
 //!
 //! [`Report`]: flytewarden_offline::report::Report
 

@@ -1,4 +1,4 @@
-//! A report as Markdown, for pull requests and job summaries.
+//! Writes a report as Markdown, for pull requests and job summaries.
 //!
 //! Source: [GitHub Flavored Markdown](https://github.github.com/gfm/).
 
@@ -16,7 +16,8 @@ use crate::{
     text::in_values,
 };
 
-/// Writes the report: a line that sums up, what could not be checked, the objects with findings, and the requirements.
+/// Returns the report: a summary, the objects that could not be checked, the objects with findings, and the
+/// requirements.
 pub fn markdown(report: &Report) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
@@ -91,7 +92,7 @@ fn object(
         };
         let rule = if rule.is_empty() { policy.clone() } else { format!("{policy}/{rule}") };
         let place = if finding.path.is_empty() { String::new() } else { format!(" {}", code(&finding.place())) };
-        // A backslash at the end of a line breaks it.
+        // A backslash at the end of a line is a line break in Markdown.
         writeln!(out, "- {mark} {}, line {line}{place}\\\n  {}", code(&rule), escaped(problem))?;
         if !mend.is_empty() {
             let value = finding.chart_value.as_ref().map(|value| format!(" ({})", escaped(&in_values(value))));
@@ -106,24 +107,24 @@ fn object(
     writeln!(out)
 }
 
-/// A text on one line as code.
+/// Returns a text as code on one line.
 fn code(text: &str) -> String {
     let text = visible(&text.replace('\n', " "));
     let longest = text.split(|character| character != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
-    // Blanks keep backticks of the text apart from the fence, and are cut off by whoever renders it.
+    // Spaces separate the text's own backticks from the fence. Renderers remove them.
     let space = if longest > 0 { " " } else { "" };
     format!("{fence}{space}{text}{space}{fence}")
 }
 
-/// A text on one line, in which backticks in pairs hold code, and nothing else means something to Markdown or HTML: names come from
-/// manifests.
+/// Returns a text on one line. Text between backticks becomes code. All other characters of Markdown or HTML are
+/// escaped, because names come from manifests.
 fn escaped(text: &str) -> String {
     let text = visible(&text.replace('\n', " "));
     let parts: Vec<&str> = text.split('`').collect();
     let is_paired = parts.len() % 2 == 1;
     let mut out = String::with_capacity(text.len());
-    // What begins a list or a quotation at the start of a line.
+    // At the start of a line, these characters begin a list, a quotation or a heading.
     let number = text.trim_start_matches(|character: char| character.is_ascii_digit());
     let mut begins_block =
         text.starts_with(['>', '-', '+', '=']) || number.len() < text.len() && number.starts_with(['.', ')']);
@@ -142,7 +143,7 @@ fn escaped(text: &str) -> String {
                 '<' => out += "&lt;",
                 '&' => out += "&amp;",
                 '\\' | '*' | '_' | '[' | ']' | '|' | '~' | '!' => out.extend(['\\', character]),
-                // A backslash does not keep GitHub from telling a person, or from linking an issue.
+                // On GitHub, a backslash does not prevent mentions and links to issues.
                 '#' | '@' => out.extend(["\\", part.get(place..=place).unwrap_or_default(), "<!-- -->"]),
                 '>' | '-' | '+' | '=' | '.' | ')' if begins_block => {
                     out.extend(['\\', character]);
@@ -160,7 +161,7 @@ mod tests {
     use super::{code, escaped};
 
     #[test]
-    fn code_stays_code_and_nothing_else_has_a_meaning() {
+    fn code_stays_code_and_other_markup_is_escaped() {
         for (text, expected) in [
             ("`*` allows every origin", "`*` allows every origin"),
             ("set allowedOrigins: [https://<domain>]", "set allowedOrigins: \\[https://&lt;domain>\\]"),

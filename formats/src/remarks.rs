@@ -1,4 +1,4 @@
-//! What a report does not cover, and what it was made with, in sentences that every format for people has.
+//! Sentences about a report's scope and options, for the formats that people read.
 
 use std::cmp::Reverse;
 
@@ -8,17 +8,17 @@ use flytewarden_offline::{
     shown::visible,
 };
 
-/// The most names in a sentence.
+/// The largest number of names in a sentence.
 const MOST_NAMES: usize = 4;
 
 /// A sentence about a report.
 pub(crate) struct Remark {
     pub(crate) text: String,
-    /// Whether somebody should look into it.
+    /// Whether somebody should check it.
     pub(crate) is_warning: bool,
 }
 
-/// Which objects were not checked, and why that is as it should be.
+/// Tells which objects were not checked on purpose, and why.
 pub(crate) fn skipped_objects(report: &Report) -> Vec<String> {
     let mut remarks = Vec::new();
     let count_of_scope = report.summary.out_of_scope;
@@ -40,7 +40,7 @@ pub(crate) fn skipped_objects(report: &Report) -> Vec<String> {
     remarks
 }
 
-/// What else is to be known about a report.
+/// Returns the other remarks about a report.
 pub(crate) fn remarks(report: &Report) -> Vec<Remark> {
     let mut remarks = Vec::new();
     let mut add = |is_warning, text| remarks.push(Remark { text, is_warning });
@@ -76,13 +76,13 @@ pub(crate) fn remarks(report: &Report) -> Vec<Remark> {
     remarks
 }
 
-/// The first few names, and that there are more.
+/// Returns the first few names, and `...` if there are more.
 fn names(all: impl ExactSizeIterator<Item = String>) -> String {
     let more = if all.len() > MOST_NAMES { ", ..." } else { "" };
     all.take(MOST_NAMES).collect::<Vec<_>>().join(", ") + more
 }
 
-/// A number of things: `2 objects`.
+/// Returns a number of things, e.g. `2 objects`.
 pub(crate) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -1,8 +1,8 @@
-//! A report as SARIF 2.1.0, which code scanning of GitHub and others read.
+//! Writes a report as SARIF 2.1.0, which GitHub code scanning and other tools read.
 //!
-//! Each violation is an `error`, each notice a `note`, at its line of the manifest. What could not be checked is a
-//! notification of a run that was not successful. Source:
-//! [SARIF 2.1.0](https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html).
+//! Each violation is an `error` and each notice a `note`, at its line of the manifest. If an object could not be
+//! checked, the run is marked as not successful, with a notification. Source: [SARIF
+//! 2.1.0](https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html).
 
 use std::path::MAIN_SEPARATOR;
 
@@ -25,12 +25,12 @@ use serde_sarif::sarif::{
 
 use crate::text::in_values;
 
-/// What a path may hold in a URI as it is.
+/// The characters that a path keeps unescaped in a URI.
 const OF_PATHS: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~').remove(b'+').remove(b'@');
 
-/// The report as SARIF. Flytewarden's own rules have their descriptions. Other people's modules have that of their metadata, which
-/// `metadata` looks up by the name of the module.
+/// Returns the report as SARIF. Flytewarden's own rules have their descriptions. Other people's modules have the
+/// description of their metadata, which `metadata` finds by the name of the module.
 pub fn sarif<'m>(report: &Report, metadata: impl Fn(&str) -> Option<&'m Metadata>) -> Sarif {
     let mut rules = IndexSet::new();
     let mut entries = Vec::new();
@@ -44,7 +44,7 @@ pub fn sarif<'m>(report: &Report, metadata: impl Fn(&str) -> Option<&'m Metadata
         }
         for Ignored { finding, by, reason } in &judged.ignored {
             let (index, _) = rules.insert_full((finding.policy.clone(), finding.rule.clone()));
-            // In the manifest, or in a file beside it.
+            // The exception is in the manifest, or in the baseline file.
             let kind = if *by == By::Baseline { "external" } else { "inSource" };
             let suppression = Suppression::builder().kind(json!(kind)).justification(reason.clone()).build();
             let mut entry = entry(judged, finding, ResultLevel::Error, index);
@@ -90,7 +90,7 @@ pub fn sarif<'m>(report: &Report, metadata: impl Fn(&str) -> Option<&'m Metadata
         .build()
 }
 
-/// A rule's name among those of all policies; other people's modules have none.
+/// Returns a rule's unique name. Other people's modules have no rules, so theirs is the policy's name.
 fn id(policy: &str, rule: &str) -> String {
     if rule.is_empty() { policy.to_owned() } else { format!("{policy}/{rule}") }
 }
@@ -121,7 +121,7 @@ fn descriptor(policy: &str, rule: &str, metadata: Option<&Metadata>) -> Reportin
         .build()
 }
 
-/// The score in the middle of the band that GitHub calls by the severity's name.
+/// Returns a score in the middle of GitHub's range for the severity.
 ///
 /// Source: [SARIF support for code scanning](https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning#reportingdescriptor-object).
 fn security_severity(severity: Severity) -> Option<&'static str> {
@@ -163,7 +163,7 @@ fn unjudged(entry: &Unjudged) -> Notification {
     notification("error", text, location(&entry.file, entry.line, entry.object.clone()))
 }
 
-/// That a sentence of the "Security Overview" is not shown.
+/// Returns a notification that a sentence of the "Security Overview" is not shown.
 fn not_shown(Shown { sentence, missing, .. }: &Shown) -> Notification {
     let text = format!("not shown: {sentence}: {}", missing.join("; "));
     Notification::builder().level(json!("note")).message(message(text)).build()
@@ -177,7 +177,7 @@ fn message(text: String) -> Message {
     Message::builder().text(text).build()
 }
 
-/// A line of a file, and what stands there. `<stdin>` is named as if it were a file.
+/// Returns a line of a file, with the object there. `<stdin>` is treated as a file name.
 fn location(file: &str, line: Option<usize>, object: Option<String>) -> Location {
     let uri = utf8_percent_encode(&file.replace(MAIN_SEPARATOR, "/"), OF_PATHS).to_string();
     let mut physical =

@@ -1,4 +1,4 @@
-//! A report for people.
+//! Writes a report as text for people.
 
 use std::{
     fmt::Write as _,
@@ -24,7 +24,7 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const WORTH_KNOWING: Style = AnsiColor::Yellow.on_default();
 const MEND: Style = AnsiColor::Green.on_default();
 
-/// Writes the report: the objects with something to say, then what could not be checked, then a line that sums up.
+/// Writes the report: the objects with findings, the objects that could not be checked, the sentences, and a summary.
 ///
 /// # Errors
 ///
@@ -48,7 +48,7 @@ pub fn text(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> 
     summary(report, out)
 }
 
-/// Writes the violations and what could not be checked, and nothing if there is neither.
+/// Writes the violations and the objects that could not be checked. Writes nothing if there are none.
 ///
 /// # Errors
 ///
@@ -62,7 +62,8 @@ pub fn violations(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Resul
     not_checked(report, out)
 }
 
-/// Writes what could not be checked. Several policies may stumble over the same thing, which is written once.
+/// Writes the objects and files that could not be checked. If several policies fail for the same reason, writes it
+/// once.
 ///
 /// # Errors
 ///
@@ -75,7 +76,7 @@ pub fn not_checked(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Resu
     report.unjudged.chunk_by(is_same).try_for_each(|entries| unjudged(entries, out))
 }
 
-/// What the manifests show of the document, a line for each sentence, and below it what is missing.
+/// Writes each sentence of the document with its state, and what is missing.
 fn sentences(sentences: &[Shown], out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     const MOST_MISSING: usize = 3;
     writeln!(out, "{TITLE}Flyte's Security Overview{TITLE:#}")?;
@@ -158,7 +159,7 @@ fn finding(finding: &Finding, mark: &str, style: Style, out: &mut (impl Write + 
     Ok(())
 }
 
-/// Where a chart sets a value, for people.
+/// Returns the key with which a chart sets a value, as text.
 pub fn in_values(ChartValue { chart, key, since }: &ChartValue) -> String {
     let since = since.as_ref().map(|since| format!(" (since {since})")).unwrap_or_default();
     match key {
@@ -219,10 +220,10 @@ fn summary(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     Ok(())
 }
 
-/// Wraps a text for a terminal of some columns, with a hanging indent. Words that are wider stay whole, so that they can be copied.
+/// Wraps a text at a number of columns, with a hanging indent. Longer words stay whole, so that they can be copied.
 pub fn wrapped(text: &str, columns: usize) -> String {
     let wrap = |line: &str| {
-        // Colours may stand before the words, but not before the indent.
+        // A line's first word may follow a colour code. The indent comes before that.
         let indent = " ".repeat(line.len() - line.trim_start_matches(' ').len() + 2);
         let options = Options::new(columns)
             .subsequent_indent(&indent)
@@ -234,15 +235,15 @@ pub fn wrapped(text: &str, columns: usize) -> String {
     text.lines().map(|line| wrap(line) + "\n").collect()
 }
 
-/// A text as it can be shown to people: with escapes for what moves a terminal's cursor, reorders a line or is invisible, and
-/// with further lines indented.
+/// Makes a text safe to print: escapes invisible characters and those that move the cursor or reorder a line, and
+/// indents further lines.
 pub fn printable(text: &str) -> String {
     text.split('\n').map(visible).collect::<Vec<_>>().join("\n    ")
 }
 
-/// A name, a reference or a path that somebody gave, without the user and the password of a URL.
+/// Removes the user and the password from a URL in a name, a reference or a path.
 pub fn without_user(text: &str) -> String {
-    // What stands behind the `@` of a reference to a module is its digest.
+    // The part behind the `@` of a module reference may be its digest.
     let (reference, digest) = text.rfind("@sha256:").map_or((text, ""), |digest| text.split_at(digest));
     let shown = around_user(reference).map(|[before, after]| format!("{before}...{after}{digest}"));
     match (shown, reference.rsplit_once('@')) {
@@ -252,7 +253,7 @@ pub fn without_user(text: &str) -> String {
     }
 }
 
-/// JSON with what cannot be seen as escapes, which mean the same to whoever reads it: a terminal may be what shows it.
+/// Escapes invisible characters in JSON, in case a terminal shows it. The JSON keeps its meaning.
 pub fn escaped(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for character in json.chars() {
