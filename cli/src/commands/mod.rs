@@ -74,7 +74,7 @@ impl Setup {
     ///
     /// # Errors
     ///
-    /// [`Unusable`], or a policy cannot be loaded or needs settings.
+    /// [`Unusable`], or an error if a policy cannot be loaded or needs settings.
     pub fn of(scope: &Scope, config: Option<&Config>, fill: bool) -> Result<Self, Box<dyn Error>> {
         let policies = policies(scope)?;
         let (settings, source) = settings(scope, config, &policies)?;

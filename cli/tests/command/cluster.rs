@@ -1,4 +1,4 @@
-//! `check --context`, with an API server that answers with what a test says.
+//! Tests `check --context` with an API server that returns each test's answers.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use crate::{Run, folder, path, run_with};
 
-/// The answer to each path, with its status. Queries are cut off. Of what is not here the server knows the [`KINDS`], and has no objects.
+/// The answer to each path, with its status. Queries are ignored. For other paths, the server knows the [`KINDS`] and
+/// has no objects.
 type Answers = BTreeMap<&'static str, (u16, Value)>;
 
 /// The kinds that the server knows: group, version, plural, kind, and whether its objects are in namespaces.
@@ -28,7 +29,7 @@ const KINDS: [(&str, &str, &str, &str, bool); 8] = [
     ("gateway.networking.k8s.io", "v1beta1", "httproutes", "HTTPRoute", true),
 ];
 
-/// What the server says of the kinds that it knows.
+/// Returns the server's answer about the kinds that it knows.
 fn discovery(path: &str) -> Option<Value> {
     let version =
         |group: &str, version: &str| json!({"groupVersion": format!("{group}/{version}"), "version": version});
@@ -63,7 +64,7 @@ fn discovery(path: &str) -> Option<Value> {
     }
 }
 
-/// Runs the command with a kubeconfig for an API server, and returns what it asked for.
+/// Runs the command with a kubeconfig for an API server. Returns the run and the paths that the command requested.
 fn check(answers: Answers, arguments: &[&str]) -> (Run, Vec<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -139,7 +140,7 @@ fn the_objects_of_a_cluster_are_checked_and_nothing_is_changed() {
 }
 
 #[test]
-fn objects_of_some_namespaces_are_asked_for_there() {
+fn namespaced_objects_are_listed_only_in_the_named_namespaces() {
     let path = "/apis/apps/v1/namespaces/flyte/deployments";
     let answers = Answers::from([(path, list("Deployment", "apps/v1", json!([admin()])))]);
     let (run, asked) = check(answers, &["--context", "test", "--namespaces", "flyte"]);
@@ -161,7 +162,7 @@ fn only_secrets_that_a_route_names_are_read() {
     });
     let whole = json!({
         "kind": "Secret", "apiVersion": "v1", "type": "kubernetes.io/tls", "metadata": {"name": "flyte-tls", "namespace": "flyte"},
-        // A certificate that cannot be read, and a key.
+        // An invalid certificate and a key.
         "data": {"tls.crt": "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUIKLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo=", "tls.key": "TUFSS0VS"}
     });
     let answers = Answers::from([
@@ -178,7 +179,7 @@ fn only_secrets_that_a_route_names_are_read() {
 }
 
 #[test]
-fn what_may_not_be_listed_is_not_called_good() {
+fn a_kind_that_may_not_be_listed_fails_the_check() {
     let forbidden = json!({"kind": "Status", "status": "Failure", "code": 403, "message": "configmaps is forbidden", "reason": "Forbidden"});
     let mut good = admin();
     good["spec"]["template"]["spec"]["containers"][0]["securityContext"]["runAsUser"] = json!(1001);
@@ -216,7 +217,7 @@ fn kinds_in_other_versions_are_read_too() {
 }
 
 #[test]
-fn an_answer_that_is_no_list_is_not_called_good() {
+fn an_answer_that_is_not_a_list_fails_the_check() {
     let (run, _) =
         check(Answers::from([("/api/v1/services", (200, json!({"kind": "Service"})))]), &["--context", "test"]);
     assert!(run.out.contains("could not list /api/v1/services: the answer is not a list\n"), "{}", run.out);
@@ -234,14 +235,14 @@ fn an_answer_that_is_no_list_is_not_called_good() {
 }
 
 #[test]
-fn a_namespace_cannot_change_what_is_asked_for() {
+fn a_namespace_cannot_change_the_requested_path() {
     let (run, asked) = check(Answers::new(), &["--context", "test", "--namespaces", "flyte/secrets?x="]);
     assert_eq!((Some(2), true), (run.code, asked.is_empty()), "{asked:?}");
     assert!(run.err.contains("a namespace has lower-case letters, digits and -"), "{}", run.err);
 }
 
 #[test]
-fn a_secret_in_another_namespace_is_read_where_a_route_names_it() {
+fn a_secret_in_another_namespace_is_read_if_a_route_names_it() {
     let args = json!(["/nginx-ingress-controller", "--default-ssl-certificate=ingress/wildcard", "--other=a/b"]);
     let nginx = json!({
         "metadata": {"name": "nginx", "namespace": "flyte"},

@@ -1,4 +1,4 @@
-//! The configuration file, and the options that it can have.
+//! Tests the configuration file and its options.
 
 use std::{fs, path::Path};
 
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::{BAD, GOOD, Run, flytewarden, folder, path, root, run};
 
-/// Runs the command in a folder, or below it.
+/// Runs the command in a folder, or in a folder below it.
 fn run_in(folder: &TempDir, below: &str, arguments: &[&str]) -> Run {
     let output = flytewarden().args(arguments).current_dir(folder.path().join(below)).output().unwrap();
     let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
@@ -43,7 +43,7 @@ fn an_option_on_the_command_line_replaces_the_value_in_the_file() {
 }
 
 #[test]
-fn a_file_that_cannot_be_used_is_named_with_the_line_and_nothing_is_checked() {
+fn an_invalid_file_is_reported_with_its_line_and_nothing_is_checked() {
     for (config, problem) in [
         ("failon: high", "line 1: unknown key failon; did you mean fail-on?"),
         ("a: b\n", "line 1: unknown key a"),
@@ -110,7 +110,7 @@ fn programs_get_a_report_in_their_format_if_the_check_cannot_start() {
 }
 
 #[test]
-fn the_configuration_in_force_is_a_configuration_file_with_the_source_of_each_value() {
+fn config_prints_a_configuration_file_with_the_source_of_each_value() {
     let config = "fail-on: medium\nnamespaces: [flyte, other]\nsettings: {flyte-non-root: {level: restricted}}\n";
     let first = folder(&[("flytewarden.yaml", config.as_bytes())]);
     let printed = run_in(&first, "", &["config"]);
@@ -138,7 +138,7 @@ fn the_configuration_in_force_is_a_configuration_file_with_the_source_of_each_va
 }
 
 #[test]
-fn the_schema_in_docs_is_that_of_this_version_and_has_every_option_and_setting() {
+fn the_schema_in_docs_is_up_to_date_and_complete() {
     let file = root().join("docs/flytewarden.schema.json");
     let printed = run(&["config", "--schema"], "").out;
     if std::env::var_os("BLESS").is_some() {
@@ -152,7 +152,7 @@ fn the_schema_in_docs_is_that_of_this_version_and_has_every_option_and_setting()
 }
 
 #[test]
-fn rules_that_are_off_are_counted_and_their_requirement_is_not_said_to_hold() {
+fn findings_of_rules_that_are_off_are_counted_and_their_requirement_is_not_shown() {
     let bad = &GOOD.replace("runAsUser: 1", "runAsUser: 0");
     let skipped = run(&["check", "--skip", "runs-as-root", "-"], bad);
     assert_eq!(Some(0), skipped.code);
@@ -202,7 +202,7 @@ data: {server.yaml: 'server: {security: {allowCors: true, allowedOrigins: [https
 }
 
 #[test]
-fn a_quiet_check_prints_violations_and_nothing_else() {
+fn a_quiet_check_prints_only_violations() {
     let quiet = run(&["check", "--quiet", "-"], BAD);
     assert_eq!(Some(1), quiet.code);
     assert!(quiet.out.starts_with("Pod bad  <stdin>:1\n  ✗ ") && quiet.out.ends_with("uid\n\n"), "{}", quiet.out);
@@ -214,13 +214,13 @@ fn a_quiet_check_prints_violations_and_nothing_else() {
 }
 
 #[test]
-fn colour_can_be_asked_for_and_refused() {
+fn colour_can_be_switched_on_and_off() {
     assert!(run(&["--color", "always", "check", "-"], BAD).out.contains('\u{1b}'));
     assert!(!run(&["check", "--color", "never", "-"], BAD).out.contains('\u{1b}'));
 }
 
 #[test]
-fn settings_can_be_the_policy_that_kubewarden_gets() {
+fn settings_can_be_a_kubewarden_policy() {
     let policy = |name: &str, module: &str| {
         format!(
             "apiVersion: policies.kubewarden.io/v1\nkind: {name}\nmetadata: {{name: x}}\nspec:\n  module: {module}\n  settings:\n    {}\n",

@@ -1,6 +1,7 @@
-//! Whole installations, as people have them, and the report that each gets: `e2e-tests/deployments/<name>.yaml` and `.txt`.
+//! Checks whole installations as people have them, and compares each with its report:
+//! `e2e-tests/deployments/<name>.yaml` and `.txt`.
 //!
-//! `BLESS=1` writes the reports anew; they are reviewed by reading.
+//! `BLESS=1` rewrites the reports. Read them to review them.
 
 use std::{env, fs};
 

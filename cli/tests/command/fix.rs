@@ -1,4 +1,4 @@
-//! `flytewarden fix`, and images' users.
+//! Tests `flytewarden fix`, and the option for the users of images.
 
 use std::{
     fs,
@@ -29,7 +29,7 @@ const FILLED: &str = "      securityContext:
 ";
 
 #[test]
-fn a_fix_is_a_diff_that_can_be_applied_from_where_it_was_made() {
+fn a_fix_is_a_diff_that_applies_in_the_working_directory() {
     for named in [".", "./a b/console.yaml", "a b/console.yaml", "*"] {
         let folder = folder(&[("a b/console.yaml", CONSOLE.as_bytes())]);
         let absolute = path(&folder, "a b/console.yaml");
@@ -48,7 +48,7 @@ fn a_fix_is_a_diff_that_can_be_applied_from_where_it_was_made() {
 }
 
 #[test]
-fn a_fix_that_is_written_leaves_nothing_to_fix() {
+fn a_second_fix_changes_nothing() {
     let folder = folder(&[("console.yaml", CONSOLE.as_bytes()), ("good.yaml", GOOD.as_bytes())]);
     let file = path(&folder, "console.yaml");
     let first = run(&["fix", "--fill", "--write", folder.path().to_str().unwrap()], "");
@@ -64,7 +64,7 @@ fn a_fix_that_is_written_leaves_nothing_to_fix() {
     assert!(checked.out.contains("\n1 object checked: no violation.\n"), "{}", checked.out);
 }
 
-/// What the findings of a text propose, and what is left.
+/// Applies the edits of findings, and reports the remaining violations.
 #[test]
 fn a_fix_makes_the_changes_that_findings_propose() {
     let admin = "\
@@ -87,7 +87,7 @@ data:
 }
 
 #[test]
-fn violations_that_need_a_decision_are_counted_and_the_files_are_fixed_all_the_same() {
+fn violations_that_need_a_decision_are_counted_and_do_not_prevent_other_fixes() {
     let folder = folder(&[("a.yaml", CONSOLE.as_bytes()), ("b.yaml", BAD.as_bytes())]);
     let run = run(&["fix", "--fill", "--stdout", &path(&folder, "a.yaml"), &path(&folder, "b.yaml")], "");
     assert_eq!((Some(0), "1 violation needs a decision; flytewarden check shows it.\n"), (run.code, &*run.err),);
@@ -95,7 +95,7 @@ fn violations_that_need_a_decision_are_counted_and_the_files_are_fixed_all_the_s
 }
 
 #[test]
-fn objects_of_a_running_cluster_are_not_edited_and_that_is_said() {
+fn objects_of_a_running_cluster_are_reported_and_not_edited() {
     let admin = "\
 apiVersion: v1
 kind: ConfigMap
@@ -113,7 +113,7 @@ data: {server.yaml: 'server: {security: {allowCors: true, allowedOrigins: [https
 }
 
 #[test]
-fn what_cannot_be_read_is_named_and_nothing_else_is_lost() {
+fn unreadable_documents_are_reported_and_the_rest_is_kept() {
     let folder = folder(&[("a.yaml", CONSOLE.as_bytes()), ("b.yaml", b"a: [")]);
     let run = run(&["fix", "--fill", folder.path().to_str().unwrap()], "");
     assert_eq!(Some(2), run.code);
@@ -122,7 +122,7 @@ fn what_cannot_be_read_is_named_and_nothing_else_is_lost() {
 }
 
 #[test]
-fn the_former_name_of_fix_still_works_and_says_the_new_one() {
+fn check_fix_still_works_and_names_the_new_command() {
     let run = run(&["check", "--fix", "-"], CONSOLE);
     assert_eq!(Some(0), run.code);
     assert!(run.out.contains("\n+        runAsUser: 1000\n"), "{}", run.out);
@@ -131,7 +131,7 @@ fn the_former_name_of_fix_still_works_and_says_the_new_one() {
 }
 
 #[test]
-fn a_fix_fills_in_what_the_settings_say() {
+fn a_fix_fills_in_the_values_of_the_settings() {
     let folder = folder(&[(
         "settings.yaml",
         b"flyte-non-root: {level: restricted, fill: {'*': {runAsGroup: 7, runAsNonRoot: true}}}",
@@ -147,21 +147,21 @@ fn a_fix_fills_in_what_the_settings_say() {
 }
 
 #[test]
-fn nothing_is_filled_in_unless_somebody_asks() {
+fn nothing_is_filled_in_without_the_option() {
     let run = run(&["check", "-"], CONSOLE);
     assert_eq!(Some(1), run.code);
     assert!(run.out.contains("flyte-non-root/not-proven-non-root"), "{}", run.out);
 }
 
 #[test]
-fn what_a_fix_does_not_mend_is_still_a_violation() {
+fn violations_that_a_fix_leaves_are_still_reported() {
     let run = run(&["check", "--fix", "-"], BAD);
     assert_eq!((Some(1), ""), (run.code, &*run.out));
     assert!(run.err.contains("flyte-non-root/runs-as-root"), "{}", run.err);
 }
 
 #[test]
-fn what_cannot_be_edited_is_named_and_is_not_called_good() {
+fn objects_that_cannot_be_edited_are_reported_as_not_fixed() {
     let json = "{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"flyteconsole\"}, \"spec\": {\"containers\": [{\"name\": \"a\"}]}}\n";
     let folder = folder(&[("pod.json", json.as_bytes()), ("console.yaml", CONSOLE.as_bytes())]);
     let run = run(&["fix", "--fill", "--write", folder.path().to_str().unwrap()], "");
@@ -181,7 +181,7 @@ fn a_file_that_is_given_twice_is_fixed_once() {
     assert_eq!(1, run.out.matches("\n+        runAsUser: 1000\n").count(), "{}", run.out);
 }
 
-/// What is done with a file that is reached through a link, or that is another than it seems.
+/// Tests files that are reached through symbolic links or have hard links.
 #[cfg(unix)]
 #[test]
 fn nothing_is_written_through_a_link_that_leaves_the_folder() {
@@ -200,7 +200,7 @@ fn nothing_is_written_through_a_link_that_leaves_the_folder() {
 
     for (named, written) in [("out.yaml", false), ("within.yaml", false), ("", true)] {
         let named = folder.path().join("named").join(named);
-        // Without --write, a diff has no more.
+        // Without --write, the diff covers no other files either.
         let diff = run(&["fix", "--fill", named.to_str().unwrap()], "");
         let run = run(&["fix", "--fill", "--write", named.to_str().unwrap()], "");
         let is_within = named.ends_with("within.yaml");
@@ -232,10 +232,10 @@ fn nothing_is_written_through_a_link_that_leaves_the_folder() {
     assert_eq!(CONSOLE, fs::read_to_string(closed).unwrap());
 }
 
-/// Names that are made to put something into a diff, or that need quotes there.
+/// Tests file names that could inject lines into a diff, or that need quotes in it.
 #[cfg(unix)]
 #[test]
-fn a_diff_changes_the_files_that_it_is_about_and_no_others() {
+fn a_diff_changes_only_its_own_files() {
     let names = [
         "a\n--- a/victim\n+++ b/victim\n@@ -1 +1 @@\n-secret\n+owned\n.yaml",
         "tab\there.yaml",
@@ -251,7 +251,7 @@ fn a_diff_changes_the_files_that_it_is_about_and_no_others() {
     let (there, absent): (Vec<_>, Vec<_>) =
         programs.into_iter().partition(|(program, _)| Command::new(program).arg("--version").output().is_ok());
     for (program, _) in absent {
-        // Not with a macro, whose output is shown of tests that fail alone.
+        // A print macro would only show its output for failed tests.
         let _ = writeln!(io::stderr(), "SKIPPED, since {program} is not on PATH: applying diffs with it");
     }
     for name in names {
@@ -266,7 +266,7 @@ fn a_diff_changes_the_files_that_it_is_about_and_no_others() {
             fs::write(&file, CONSOLE).unwrap();
             let applied = Command::new(program).args(*arguments).current_dir(folder.path()).output().unwrap();
             assert_eq!("secret\n", fs::read_to_string(folder.path().join("victim")).unwrap(), "{program} {diff}");
-            // GNU patch takes no names with line breaks, and says so.
+            // GNU patch rejects names with line breaks.
             if *program == "git" || !name.contains('\n') {
                 assert!(applied.status.success(), "{program}: {applied:?}\n{diff}");
                 assert_eq!(format!("{CONSOLE}{FILLED}"), fs::read_to_string(&file).unwrap(), "{program} {diff}");
@@ -296,7 +296,7 @@ fn the_module_of_every_policy_fixes_too() {
 }
 
 #[test]
-fn standard_input_is_printed_as_a_post_renderer_of_helm_prints_it() {
+fn standard_input_is_printed_in_the_form_for_a_helm_post_renderer() {
     let filled = run(&["fix", "--fill", "--stdout", "-"], CONSOLE);
     assert_eq!((Some(0), ""), (filled.code, &*filled.err));
     assert_eq!(format!("{CONSOLE}{FILLED}"), filled.out);
@@ -305,7 +305,7 @@ fn standard_input_is_printed_as_a_post_renderer_of_helm_prints_it() {
 }
 
 #[test]
-fn images_have_the_users_that_are_listed() {
+fn images_have_their_listed_users() {
     for (users, code, said) in [
         ("cr.flyte.org/flyteorg/flyteconsole:v1.21.0: 1000", 0, "runs as 1000 only because of its image's USER"),
         (
@@ -323,7 +323,7 @@ fn images_have_the_users_that_are_listed() {
 }
 
 #[test]
-fn without_a_list_it_is_said_that_images_were_not_looked_at() {
+fn without_a_list_the_report_tells_that_images_were_not_checked() {
     let folder = folder(&[("settings.yaml", b"flyte-non-root: {imageUser: check}")]);
     let run = run(&["check", "--settings", &path(&folder, "settings.yaml"), "-"], CONSOLE);
     assert_eq!(Some(1), run.code);
@@ -337,7 +337,7 @@ fn without_a_list_it_is_said_that_images_were_not_looked_at() {
 }
 
 #[test]
-fn a_list_of_users_that_is_none_is_refused() {
+fn an_invalid_list_of_users_is_rejected() {
     let folder = folder(&[("users.yaml", b"- a")]);
     let users = path(&folder, "users.yaml");
     let run = run(&["check", "--image-users", &users, "-"], CONSOLE);
@@ -356,7 +356,7 @@ fn every_violation_of_an_object_is_fixed_although_few_are_listed_at_a_time() {
 }
 
 #[test]
-fn what_is_ignored_off_or_elsewhere_is_not_filled_in() {
+fn objects_that_are_ignored_off_or_left_out_are_not_filled_in() {
     const RULE: &str = "flyte-non-root/not-proven-non-root";
     let flyte = CONSOLE.replace("name: flyteconsole # the web page", "{name: flyteconsole, namespace: flyte}");
     let flyte = flyte.replace("metadata:\n  {", "metadata: {");

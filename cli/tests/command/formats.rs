@@ -1,4 +1,4 @@
-//! The report for programs: JSON, SARIF, JUnit.
+//! Tests the report for programs: JSON, SARIF and JUnit.
 
 use std::fs;
 
@@ -23,7 +23,7 @@ fn json_has_every_count_and_place() {
 }
 
 #[test]
-fn the_documented_json_is_what_is_printed() {
+fn the_printed_json_matches_the_documentation() {
     let document = fs::read_to_string(root().join("docs/json-report.md")).unwrap();
     let block = |language: &str| {
         let start = document.split_once(&format!("```{language}\n")).expect(language).1;
@@ -32,7 +32,7 @@ fn the_documented_json_is_what_is_printed() {
     let run = run(&["check", "--format", "json", "-"], &block("yaml"));
     let documented: Value = serde_json::from_str(&block("json")).unwrap();
     let mut printed: Value = serde_json::from_str(&run.out).unwrap();
-    // Whether another policy looks at these objects too is of no interest there.
+    // The document leaves out other policies that check these objects.
     for (printed, documented) in
         printed["objects"].as_array_mut().unwrap().iter_mut().zip(documented["objects"].as_array().unwrap())
     {
@@ -43,7 +43,7 @@ fn the_documented_json_is_what_is_printed() {
 }
 
 #[test]
-fn sarif_describes_a_rule_as_it_is_explained() {
+fn sarif_describes_a_rule_like_explain() {
     let log: Value = serde_json::from_str(&run(&["check", "--format", "sarif", "-"], BAD).out).unwrap();
     let described = &log["runs"][0]["tool"]["driver"]["rules"][0];
     let explained: Value = serde_json::from_str(&run(&["explain", "runs-as-root", "--json"], "").out).unwrap();
@@ -80,7 +80,7 @@ fn a_finding_in_a_file_of_a_config_map_has_the_line_of_the_manifest() {
 }
 
 #[test]
-fn sarif_has_findings_by_place_and_says_what_was_not_judged() {
+fn sarif_has_the_place_of_findings_and_the_unchecked_objects() {
     let run = run(&["check", "--format", "sarif", "-"], &format!("{BAD}---\na: [\n"));
     assert_eq!(Some(2), run.code);
     let log: Value = serde_json::from_str(&run.out).unwrap();
@@ -142,7 +142,7 @@ fn junit_of_a_module_with_several_policies_has_no_test_that_passes_beside_one_th
 }
 
 #[test]
-fn junit_says_how_much_was_counted_and_not_spelt_out() {
+fn junit_has_the_number_of_unlisted_violations() {
     let root = "securityContext: {runAsUser: 0}";
     let containers: String = (0..30).map(|number| format!("{{name: c{number}, {root}}}, ")).collect();
     let pod = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: many}}\nspec: {{containers: [{containers}]}}\n");
@@ -173,7 +173,7 @@ fn one_run_writes_several_formats() {
 }
 
 #[test]
-fn what_fails_a_run_can_be_chosen() {
+fn fail_on_selects_the_findings_that_fail_a_run() {
     let notice = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: flyte-admin-base-config, namespace: flyte}\ndata: {server.yaml: 'security: {allowCors: true}'}\n";
     for (input, codes) in [(GOOD, [0, 0, 0]), (BAD, [1, 1, 0]), ("a: b", [2, 2, 2])] {
         for (level, code) in ["notice", "violation", "never"].into_iter().zip(codes) {

@@ -1,10 +1,10 @@
-//! Modules made to break the engine that runs them: each ends with 2, the module's name, and without a word of a panic.
+//! Tests modules made to break the engine. Each run ends with 2, names the module, and prints no panic.
 
 use std::time::{Duration, Instant};
 
 use crate::{BAD, Run, folder, path, run};
 
-/// A policy about Pods, named `hostile`, that does this when it is called.
+/// Returns a policy for Pods, named `hostile`, that runs `body` when it validates a request.
 fn module(body: &str, memory: &str) -> Vec<u8> {
     let metadata = r#"{"rules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}],
         "mutating": false, "annotations": {"io.kubewarden.policy.title": "hostile"}}"#;
@@ -45,10 +45,10 @@ fn check(module: &[u8], objects: &str, seconds: &str) -> Run {
     run(&["check", "--timeout", seconds, "--module", &path(&folder, "hostile.wasm"), "-"], objects)
 }
 
-/// Checks that a module is not taken for one that finds nothing.
+/// Checks that the module's failure is reported, and not taken for a result without findings.
 fn assert_fails(it: &str, module: &[u8], reason: &str) {
     let start = Instant::now();
-    // Only what has no end must meet it: the machine may be busy.
+    // Only endless modules get a short limit, because the machine may be busy.
     let seconds = if reason.contains("longer than 1 s") { "1" } else { "20" };
     let run = check(module, &format!("{BAD}---\n{BAD}"), seconds);
     assert_eq!(Some(2), run.code, "{it}: {}{}", run.out, run.err);
@@ -80,8 +80,8 @@ fn addresses_outside_the_memory_are_failures_of_the_module() {
 }
 
 #[test]
-fn what_takes_too_long_is_ended_and_not_asked_again() {
-    // A subscription to a clock, in some years.
+fn a_call_that_takes_too_long_is_ended_and_not_repeated() {
+    // A subscription to a clock, for a time many years from now.
     let sleep = r#"(i32.store (i32.const 16) (i32.const 1)) (i64.store (i32.const 24) (i64.const 999999999999999999))
         (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))"#;
     for body in ["(loop $l (br $l))", "(loop $l (drop (memory.grow (i32.const 16))) (br $l))", sleep] {
@@ -92,7 +92,7 @@ fn what_takes_too_long_is_ended_and_not_asked_again() {
 }
 
 #[test]
-fn other_failures_are_told_too() {
+fn other_failures_are_reported_too() {
     let answers = "(drop (memory.grow (i32.const 4000))) (call $response (i32.const 0) (i32.const 200000000))";
     for (it, body, memory, reason) in [
         ("a trap", "(unreachable)", MEMORY, "the module failed"),
@@ -103,7 +103,7 @@ fn other_failures_are_told_too() {
         ("a huge memory", "", r#"(memory (export "memory") 10000)"#, "the module failed"),
         ("no memory", "(call $response (i32.const 0) (i32.const 5))", "(memory 1)", "the module failed"),
         ("a huge table", "", r#"(memory (export "memory") 1) (table 1000000 funcref)"#, "the module failed"),
-        // What a collector keeps has the bound of a memory.
+        // A garbage collector's heap has the same limit as a memory.
         ("a list of objects", "(call $keep)", &format!("{MEMORY} {KEEP}"), "the module failed"),
         ("two memories", "", r#"(memory (export "memory") 1) (memory 1)"#, "it has 2 memories and 0 tables"),
     ] {

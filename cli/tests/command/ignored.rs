@@ -1,4 +1,4 @@
-//! Violations that somebody ignores on purpose.
+//! Tests violations that are ignored on purpose.
 
 use super::{folder, path, run};
 
@@ -34,13 +34,13 @@ fn an_annotation_or_a_comment_with_a_reason_ignores_a_violation_and_is_listed() 
         assert_eq!(Some(0), run.code, "{}", run.out);
         assert!(run.out.contains(&format!("{RULE}, ignored by {by}: tried")), "{}", run.out);
         assert!(run.out.contains("no violation, 1 violation ignored."), "{}", run.out);
-        // What is ignored does not hold.
+        // A sentence with an ignored violation does not hold.
         assert!(run.out.contains("not shown  components run as a non-root user"), "{}", run.out);
     }
 }
 
 #[test]
-fn another_rule_or_another_line_is_not_ignored_and_the_entry_is_named() {
+fn other_rules_and_lines_are_not_ignored_and_the_unused_entry_is_reported() {
     for input in [
         deployment("flyte-non-root/runs-as-root: tried", ""),
         deployment("", "# flytewarden:ignore flyte-non-root/runs-as-root: tried"),
@@ -53,7 +53,7 @@ fn another_rule_or_another_line_is_not_ignored_and_the_entry_is_named() {
 }
 
 #[test]
-fn what_is_ignored_needs_a_rule_that_there_is_and_a_reason() {
+fn an_ignored_violation_needs_a_known_rule_and_a_reason() {
     for (directive, problem) in [
         (RULE.to_owned(), "without a reason"),
         (format!("{RULE}:  "), "without a reason"),
@@ -71,7 +71,7 @@ fn what_is_ignored_needs_a_rule_that_there_is_and_a_reason() {
 }
 
 #[test]
-fn a_baseline_ignores_what_it_holds_wherever_that_moves_and_names_what_is_gone() {
+fn a_baseline_ignores_violations_that_have_moved_and_lists_those_that_are_gone() {
     let bad = deployment("", "");
     let folder = folder(&[("bad.yaml", bad.as_bytes())]);
     let [bad_file, baseline] = ["bad.yaml", "baseline.json"].map(|file| path(&folder, file));
@@ -88,7 +88,7 @@ fn a_baseline_ignores_what_it_holds_wherever_that_moves_and_names_what_is_gone()
         run(&["check", "--baseline", &baseline, "-"], &bad.replace("image: a:1", "securityContext: {runAsUser: 1}"));
     assert_eq!(Some(0), fixed.code, "{}", fixed.out);
     assert!(fixed.out.contains("Deployment flytepropeller in the baseline ignores"), "{}", fixed.out);
-    // What cannot be checked is in no baseline.
+    // If something cannot be checked, no baseline is written.
     let unread = run(&["check", "-", "--write-baseline", &path(&folder, "none.json")], "a: b");
     assert_eq!(Some(2), unread.code, "{}", unread.out);
     assert!(!folder.path().join("none.json").exists());
@@ -99,7 +99,7 @@ fn a_baseline_ignores_what_it_holds_wherever_that_moves_and_names_what_is_gone()
 }
 
 #[test]
-fn sarif_has_what_is_ignored_as_suppressed() {
+fn sarif_marks_ignored_violations_as_suppressed() {
     let run = run(&["check", "--format", "sarif", "-"], &deployment(&format!("{RULE}: tried"), ""));
     let sarif: serde_json::Value = serde_json::from_str(&run.out).unwrap();
     let result = &sarif["runs"][0]["results"][0];
@@ -113,7 +113,7 @@ fn sarif_has_what_is_ignored_as_suppressed() {
     );
 }
 
-/// A pod with more violations than are listed.
+/// A pod with more violations than a policy lists.
 fn many() -> String {
     let containers: String =
         (0..50).map(|number| format!("  - name: c{number}\n    securityContext: {{runAsUser: 0}}\n")).collect();
@@ -131,7 +131,7 @@ fn a_baseline_of_an_object_with_unlisted_violations_is_not_written() {
 }
 
 #[test]
-fn violations_that_are_only_counted_are_reported_where_the_others_are_off() {
+fn unlisted_violations_are_reported_if_the_listed_ones_are_off() {
     let skipped = ["check", "--skip", "flyte-non-root/runs-as-root", "-"];
     let text = run(&skipped, &many());
     assert_eq!(Some(1), text.code, "{}", text.out);

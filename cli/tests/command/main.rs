@@ -1,4 +1,4 @@
-//! The command as people use it: what they type, what they read, and the exit code.
+//! Tests the command as people use it: arguments, output and exit code.
 
 #[cfg(feature = "cluster")]
 mod cluster;
@@ -24,7 +24,7 @@ use std::{
 
 use tempfile::TempDir;
 
-/// What a run left behind.
+/// The result of a run.
 struct Run {
     code: Option<i32>,
     out: String,
@@ -54,7 +54,7 @@ fn run_with(arguments: &[&str], input: &str, environment: &[(&str, &Path)]) -> R
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // A command that refuses its arguments does not wait for what is written to it.
+    // A command that rejects its arguments does not read its input.
     match child.stdin.take().unwrap().write_all(input.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => panic!("{error}"),
         _ => {}
@@ -68,7 +68,7 @@ fn check(input: &str) -> Run {
     run(&["check", "-"], input)
 }
 
-/// A folder with files.
+/// Creates a folder with files.
 fn folder(files: &[(&str, &[u8])]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, content) in files {
@@ -88,14 +88,14 @@ const BAD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: bad}\nspec:\n  co
 const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n";
 
 #[test]
-fn good_manifests_exit_with_0() {
+fn manifests_without_violations_exit_with_0() {
     let run = check(GOOD);
     assert_eq!((Some(0), ""), (run.code, &*run.err));
     assert!(run.out.ends_with("\n1 object checked: no violation.\n"), "{}", run.out);
 }
 
 #[test]
-fn violations_exit_with_1_and_name_object_line_path_reason_and_mend() {
+fn violations_exit_with_1_and_name_object_line_path_reason_and_fix() {
     let run = check(&format!("{GOOD}---\n{BAD}"));
     assert_eq!(Some(1), run.code);
     let expected = "\
@@ -122,7 +122,7 @@ Flyte's Security Overview
 }
 
 #[test]
-fn what_no_policy_is_about_is_counted_and_is_no_violation() {
+fn objects_that_no_policy_covers_are_counted_and_are_not_violations() {
     let run = check(&format!("{GOOD}---\n{SERVICE}---\n{SERVICE}"));
     assert_eq!(Some(0), run.code);
     assert!(
@@ -135,7 +135,7 @@ fn what_no_policy_is_about_is_counted_and_is_no_violation() {
 }
 
 #[test]
-fn an_empty_input_is_not_good() {
+fn an_empty_input_fails_the_check() {
     for input in ["", "---\n", "# nothing\n", "null"] {
         let run = check(input);
         assert_eq!(Some(2), run.code, "{input:?}");
@@ -144,7 +144,7 @@ fn an_empty_input_is_not_good() {
 }
 
 #[test]
-fn what_cannot_be_read_exits_with_2_and_leaves_the_rest_judged() {
+fn unreadable_documents_exit_with_2_and_the_rest_is_checked() {
     let run = check(&format!("{BAD}---\na: [\n---\n{GOOD}---\njust text\n"));
     assert_eq!(Some(2), run.code);
     assert!(run.out.contains("runs as root"), "{}", run.out);
@@ -154,7 +154,7 @@ fn what_cannot_be_read_exits_with_2_and_leaves_the_rest_judged() {
 }
 
 #[test]
-fn a_wrong_type_is_not_judged_and_says_where_it_is() {
+fn a_wrong_type_is_reported_with_its_place() {
     let run = check(&BAD.replace("runAsUser: 0", "runAsUser: root"));
     assert_eq!(Some(2), run.code);
     assert!(run.out.starts_with("not checked  <stdin>:8 (document 1)  Pod bad  flyte-non-root\n"), "{}", run.out);
@@ -164,7 +164,7 @@ fn a_wrong_type_is_not_judged_and_says_where_it_is() {
 }
 
 #[test]
-fn input_made_to_exhaust_the_reader_is_not_judged() {
+fn input_made_to_exhaust_the_reader_is_rejected() {
     let bomb: String = (1..12)
         .map(|level| format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 10].join(",")))
         .collect();
@@ -177,7 +177,7 @@ fn input_made_to_exhaust_the_reader_is_not_judged() {
 }
 
 #[test]
-fn a_mebibyte_that_says_nothing_is_no_obstacle() {
+fn a_mebibyte_of_data_does_not_prevent_a_check() {
     let run = check(&format!("{BAD}# \ndata: {}\n", "x".repeat(1 << 20)));
     assert_eq!(Some(1), run.code, "{:.500}", run.out);
 }
@@ -217,7 +217,7 @@ fn unreadable_files_exit_with_2() {
 }
 
 #[test]
-fn a_chart_that_is_not_rendered_gets_a_hint() {
+fn an_unrendered_chart_gets_a_hint() {
     let run = check("apiVersion: v1\nkind: Pod\nmetadata:\n  name: {{ .Release.Name }}\n");
     assert_eq!(Some(2), run.code);
     assert!(run.out.contains("`helm template` renders it"), "{}", run.out);
@@ -288,7 +288,7 @@ fn another_module_takes_the_place_of_the_built_in_ones() {
 }
 
 #[test]
-fn namespaces_of_objects_that_name_none_can_be_given() {
+fn an_option_sets_the_namespace_of_objects_without_one() {
     let folder = folder(&[(
         "settings.yaml",
         b"flyte-non-root: {exceptions: [{initContainer: a, images: [b], namespaces: [flyte]}]}",
@@ -301,22 +301,22 @@ fn namespaces_of_objects_that_name_none_can_be_given() {
 }
 
 #[test]
-fn policies_are_listed_with_a_line_each() {
+fn policies_are_listed_on_one_line_each() {
     let run = run(&["check", "--list"], "");
     assert_eq!(Some(0), run.code);
     let lines: Vec<&str> = run.out.lines().collect();
     let policies = fs::read_dir(root().join("policies")).unwrap().map(Result::unwrap);
     let policies = policies.filter(|entry| entry.path().is_dir()).count();
-    // One stands for its variant too.
+    // One of the folders is that of a variant, which is listed with its policy.
     assert_eq!(policies - 1, lines.len(), "{}", run.out);
     let is_listed = |line: &str| lines.iter().any(|listed| listed.starts_with(line));
     assert!(is_listed("flyte-admin-cors   flyteadmin allows CORS for origins"), "{}", run.out);
     assert!(is_listed("flyte-non-root     Flyte's components run as a non-root user"), "{}", run.out);
 }
 
-/// Every line that the page about the command shows of a run, but for those it leaves out.
+/// Each line of output in the page about the command must be printed. `...` stands for lines that it leaves out.
 #[test]
-fn the_documented_runs_show_what_is_printed() {
+fn the_documented_runs_match_the_output() {
     let page = fs::read_to_string(root().join("docs/command.md")).unwrap();
     let mut shown = 0;
     for block in page.split("```console\n$ target/release/flytewarden ").skip(1) {
@@ -331,7 +331,7 @@ fn the_documented_runs_show_what_is_printed() {
     assert!(shown > 5, "the page shows {shown} lines");
 }
 
-/// What a terminal of some columns shows: `COLUMNS-before.txt` beside this file.
+/// Wraps a report at some columns, and compares it with `COLUMNS-before.txt` in this folder.
 #[test]
 fn a_report_is_wrapped_for_the_terminal() {
     let report = run(&["check", "examples/before.yaml"], "").out;
@@ -343,7 +343,7 @@ fn a_report_is_wrapped_for_the_terminal() {
         }
         assert!(wrapped == fs::read_to_string(&file).unwrap(), "{}: BLESS=1 makes it anew", file.display());
         for line in wrapped.lines().filter(|line| line.chars().count() > columns) {
-            // A word that is wider stays whole, behind the mark of its line.
+            // A longer word stays whole, after the mark of its line.
             assert!(line.split_whitespace().count() <= 2, "{line}");
         }
     }
@@ -365,7 +365,7 @@ fn names_cannot_move_the_cursor() {
 }
 
 #[test]
-fn what_cannot_be_seen_is_shown_as_an_escape() {
+fn invisible_characters_are_escaped() {
     let hidden = ["\u{200b}", "\u{ad}", "\u{feff}", "\u{e0041}", "\u{a0}", "\u{2066}"];
     for hidden in hidden {
         let escape: String = hidden.chars().flat_map(char::escape_unicode).collect();
@@ -386,7 +386,7 @@ fn what_cannot_be_seen_is_shown_as_an_escape() {
 }
 
 #[test]
-fn what_has_no_end_is_not_read_to_it() {
+fn endless_input_is_read_only_up_to_the_limit() {
     for arguments in [&["/dev/zero"][..], &["--settings", "/dev/zero", "-"], &["--image-users", "/dev/zero", "-"]] {
         let run = run(&[&["check"], arguments].concat(), BAD);
         assert_eq!(Some(2), run.code, "{arguments:?}");
@@ -395,7 +395,7 @@ fn what_has_no_end_is_not_read_to_it() {
 }
 
 #[test]
-fn a_reader_that_stops_reading_is_no_crash() {
+fn a_closed_pipe_does_not_crash_the_command() {
     let many = format!("{BAD}---\n").repeat(1_000);
     let folder = folder(&[("many.yaml", many.as_bytes())]);
     for format in ["text", "json"] {
@@ -424,13 +424,13 @@ fn modules_are_compiled_once_however_many_manifests_there_are() {
         start.elapsed()
     };
     let (one, thousand) = (time(&one), time(&thousand));
-    // A thousand compilations would take some thousand times as long as one.
+    // Compiling for each manifest would take about a thousand times as long.
     assert!(thousand < one * 100, "{thousand:?} for a thousand manifests, {one:?} for one");
 }
 
-/// The picture in the README, of a terminal with 120 columns. `BLESS=1 cargo test` makes it anew.
+/// Checks the picture in the README, of a terminal with 120 columns. `BLESS=1 cargo test` rewrites it.
 #[test]
-fn the_picture_of_the_report_is_true() {
+fn the_picture_of_the_report_is_up_to_date() {
     let output = flytewarden().args(["check", "examples/before.yaml"]).env("CLICOLOR_FORCE", "1").output().unwrap();
     assert_eq!(Some(1), output.status.code());
     let text = String::from_utf8(output.stdout).unwrap();

@@ -1,8 +1,8 @@
-//! Both sides of a domain split, in the manifests that are given together.
+//! Tests checks that need two objects of the same input, such as flyteconsole's address and flyteadmin's origins.
 
 use crate::{check, folder, path, run};
 
-/// flyteconsole's side of a pair, in no namespace of its own, and flyteadmin's.
+/// The objects of flyteconsole, without a namespace.
 const CONSOLE: &str = "\
 apiVersion: apps/v1
 kind: Deployment
@@ -38,7 +38,7 @@ data:
 ";
 
 #[test]
-fn a_broken_pair_is_found_across_files_and_said_to_be_found_without_a_cluster() {
+fn a_broken_pair_is_found_across_files_and_the_report_tells_that_no_cluster_was_asked() {
     let folder = folder(&[("admin.yaml", ADMIN.as_bytes()), ("console.yaml", CONSOLE.as_bytes())]);
     let paths = [path(&folder, "console.yaml"), path(&folder, "admin.yaml")];
     let run = run(&["check", "--namespace", "flyte", &paths[0], &paths[1]], "");
@@ -57,7 +57,7 @@ fn a_broken_pair_is_found_across_files_and_said_to_be_found_without_a_cluster() 
 }
 
 #[test]
-fn a_mended_pair_is_good() {
+fn a_fixed_pair_has_no_violation() {
     let mended = ADMIN.replace("other.example.com", "console.example.com");
     let run = run(&["check", "--namespace", "flyte", "-"], &format!("{CONSOLE}---\n{mended}"));
     assert_eq!(Some(0), run.code, "{}", run.out);
@@ -65,21 +65,21 @@ fn a_mended_pair_is_good() {
 }
 
 #[test]
-fn a_pair_in_two_namespaces_is_not_checked_and_says_so() {
+fn a_pair_in_two_namespaces_is_reported_as_not_checked() {
     let run = check(&format!("{CONSOLE}---\n{ADMIN}"));
     assert_eq!(Some(0), run.code, "{}", run.out);
     assert!(run.out.contains("found no ConfigMap of flyteadmin in namespace default"), "{}", run.out);
 }
 
 #[test]
-fn a_pair_whose_other_side_cannot_be_read_is_not_called_good() {
+fn a_pair_with_an_unreadable_side_fails_the_check() {
     let run = run(&["check", "--namespace", "flyte", "-"], &format!("{CONSOLE}---\n{ADMIN}  a.yaml: 5\n"));
     assert_eq!(Some(2), run.code, "{}", run.out);
     assert!(run.out.contains("flyte-console-url/not-checked"), "{}", run.out);
 }
 
 #[test]
-fn two_environments_that_are_given_together_are_not_held_against_each_other() {
+fn two_environments_in_one_input_are_not_compared_with_each_other() {
     let mended = ADMIN.replace("other.example.com", "console.example.com");
     let run = run(&["check", "--namespace", "flyte", "-"], &format!("{CONSOLE}---\n{ADMIN}---\n{mended}"));
     assert_eq!(Some(0), run.code, "{}", run.out);
@@ -87,7 +87,7 @@ fn two_environments_that_are_given_together_are_not_held_against_each_other() {
 }
 
 #[test]
-fn environments_in_files_or_folders_of_their_own_are_checked_apart() {
+fn environments_in_separate_files_or_folders_are_checked_separately() {
     let mended = ADMIN.replace("other.example.com", "console.example.com");
     for (staging, prod) in [("staging/", "prod/"), ("staging-", "prod-")] {
         let file = |environment: &str, name: &str| format!("{environment}{name}.yaml");
@@ -104,7 +104,7 @@ fn environments_in_files_or_folders_of_their_own_are_checked_apart() {
 }
 
 #[test]
-fn objects_that_no_file_or_folder_tells_apart_are_named_with_both_lines() {
+fn objects_of_one_name_in_one_file_are_reported_with_both_lines() {
     let other = ADMIN.replace("other", "third");
     let run = run(&["check", "--namespace", "flyte", "-"], &format!("{CONSOLE}---\n{ADMIN}---\n{other}"));
     let said = "ConfigMap flyte/flyte-admin-config is in <stdin>:25 and in <stdin>:32 with different content";
@@ -112,7 +112,7 @@ fn objects_that_no_file_or_folder_tells_apart_are_named_with_both_lines() {
 }
 
 #[test]
-fn what_only_another_environment_has_does_not_count() {
+fn objects_of_another_environment_do_not_count() {
     let (common, admin) = CONSOLE.split_at(CONSOLE.find("---\napiVersion: v1").unwrap());
     let (staging, prod) =
         (format!("{common}{admin}---\n{ADMIN}"), format!("{}---\n{ADMIN}", common.replace("1000", "1001")));
@@ -156,7 +156,7 @@ spec:
   rules: [{host: flyte.example.com, http: {paths: [{backend: {service: {name: flyteadmin}}}]}}]
 ";
 
-/// That certificate.
+/// The certificate of that Ingress.
 const CERTIFICATE: &str = "
 ---
 apiVersion: cert-manager.io/v1
@@ -171,7 +171,7 @@ spec: {acme: {server: https://acme-v02.api.letsencrypt.org/directory}}
 ";
 
 #[test]
-fn a_certificate_of_one_environment_says_nothing_of_another() {
+fn a_certificate_of_one_environment_does_not_count_for_another() {
     let prod = format!("{ADMIN}{BEHIND_TLS}{CERTIFICATE}");
     let staging = format!("{ADMIN}{BEHIND_TLS}").replace("other.example.com", "third.example.com");
     let folder = folder(&[("prod.yaml", prod.as_bytes()), ("staging.yaml", staging.as_bytes())]);
@@ -184,7 +184,7 @@ fn a_certificate_of_one_environment_says_nothing_of_another() {
     assert!(both.out.contains(&format!("{missing} (in the environment of {staging})")), "{}", both.out);
 }
 
-/// flyteadmin with its Service, and with a Secret whose password is as given.
+/// flyteadmin with its Service, and with a Secret that has the given password.
 fn admin_with(secret: &str) -> String {
     format!(
         "apiVersion: apps/v1
@@ -210,7 +210,7 @@ stringData: {{pass: {secret}}}
     )
 }
 
-/// An Ingress that lets in every origin in front of flyteadmin.
+/// An Ingress in front of flyteadmin that allows every origin.
 const OPEN_ROUTE: &str = "
 ---
 apiVersion: networking.k8s.io/v1
@@ -224,7 +224,7 @@ spec:
 ";
 
 #[test]
-fn a_placeholder_in_a_file_beside_it_makes_no_environment_of_its_own() {
+fn a_placeholder_file_is_not_an_environment() {
     let route = format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: db-pass, namespace: flyte}}\n{OPEN_ROUTE}");
     let folder = folder(&[("app.yaml", admin_with("changeme").as_bytes()), ("edge.yaml", route.as_bytes())]);
     let run = run(&["check", folder.path().to_str().unwrap()], "");
@@ -233,7 +233,7 @@ fn a_placeholder_in_a_file_beside_it_makes_no_environment_of_its_own() {
 }
 
 #[test]
-fn an_environment_is_all_that_is_below_its_folder() {
+fn an_environment_is_everything_below_its_folder() {
     let file = |environment: &str, name: &str| format!("{environment}/flyte-core/{name}.yaml");
     let prod = admin_with("a").replace("1000", "1001");
     let folder = folder(&[
@@ -249,7 +249,7 @@ fn an_environment_is_all_that_is_below_its_folder() {
 }
 
 #[test]
-fn what_environments_share_is_checked_in_each() {
+fn objects_that_environments_share_are_checked_in_each() {
     let prod = admin_with("a").replace("1000", "1001");
     let folder = folder(&[
         ("common/ingress.yaml", OPEN_ROUTE.as_bytes()),
@@ -262,7 +262,7 @@ fn what_environments_share_is_checked_in_each() {
 }
 
 #[test]
-fn a_second_way_to_flyteadmin_without_a_certificate_is_not_shown_to_have_one() {
+fn a_second_route_to_flyteadmin_needs_its_own_certificate() {
     let route = "rules: [{host: flyte.example.com, http: {paths: [{backend: {service: {name: flyteadmin}}}]}}]";
     let mended = ADMIN.replace("other", "console");
     let with = |manifests: &str| {
@@ -281,7 +281,7 @@ fn a_second_way_to_flyteadmin_without_a_certificate_is_not_shown_to_have_one() {
 }
 
 #[test]
-fn a_provider_in_a_config_map_that_nobody_mounts_shows_no_certificate() {
+fn a_provider_in_an_unmounted_config_map_does_not_count() {
     let stale = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: flyte-admin-base-config, namespace: flyte}\ndata:\n  server.yaml: |\n    server: {security: {useAuth: true}}\n    auth: {appAuth: {authServerType: External, externalAuthServer: {baseUrl: https://idp.example.com}}}\n";
     let run = run(
         &["check", "--namespace", "flyte", "-"],

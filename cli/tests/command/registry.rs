@@ -1,4 +1,4 @@
-//! Registries that are hostile, on loopback. What a registry does that is none is in `e2e-tests/registry.bats`.
+//! Tests hostile registries, on loopback. `e2e-tests/registry.bats` tests the others.
 
 use std::{
     fs,
@@ -16,17 +16,18 @@ use tempfile::TempDir;
 
 use crate::{BAD, Run, folder, path, run_with};
 
-/// What is sent of an answer without end before its reader must have gone away: the bound, and what sockets hold.
+/// The largest number of bytes that an endless answer may send before its reader closes the connection: the limit, and
+/// the buffers of sockets.
 const MOST_SENT: usize = 24 << 20;
 
-/// A registry that answers each request, by its first line, with a head, a body, and whether spaces follow for ever.
+/// A registry that answers each request by its first line.
 struct Registry {
     host: String,
-    /// The most bytes that it could send of one answer.
+    /// The largest number of bytes that it could send of one answer.
     sent: Arc<AtomicUsize>,
 }
 
-/// An answer: all but the head's end, the body, whether spaces follow for ever.
+/// An answer: its head without the last empty line, its body, and whether endless spaces follow.
 type Answer = (String, Vec<u8>, bool);
 
 impl Registry {
@@ -54,7 +55,7 @@ impl Registry {
     }
 }
 
-/// Answers the one request of a connection. Returns how many bytes could be sent.
+/// Answers the single request of a connection. Returns how many bytes it could send.
 fn handle(mut stream: &TcpStream, answer: impl Fn(&str) -> Answer) -> usize {
     let lines: Vec<String> =
         BufReader::new(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
@@ -76,7 +77,7 @@ fn ok(body: impl Into<Vec<u8>>) -> Answer {
     ("HTTP/1.1 200 OK".to_owned(), body.into(), false)
 }
 
-/// The files that a cache holds.
+/// Returns the files in a cache.
 fn kept(cache: &TempDir) -> Vec<String> {
     let files = fs::read_dir(cache.path().join("flytewarden/sha256")).unwrap();
     files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
@@ -91,7 +92,7 @@ fn manifest(layer: &Digest, size: u64) -> String {
 }
 
 #[test]
-fn no_more_is_read_of_an_answer_than_it_may_have() {
+fn an_answer_is_read_only_up_to_its_limit() {
     let challenge = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer realm=\"http://HOST/token\",service=\"s\"";
     for (it, path, head, problem) in [
         ("a manifest", "manifests/", "HTTP/1.1 200 OK", "its manifest is larger than 4096 KiB"),
@@ -127,7 +128,7 @@ fn no_more_is_read_of_an_answer_than_it_may_have() {
 }
 
 #[test]
-fn a_manifest_that_cannot_be_read_is_not_kept() {
+fn an_unreadable_manifest_is_not_cached() {
     for (manifest, problem) in [
         ("", "its manifest cannot be read"),
         ("    ", "its manifest cannot be read"),
@@ -147,7 +148,7 @@ fn a_manifest_that_cannot_be_read_is_not_kept() {
 }
 
 #[test]
-fn a_manifest_in_the_cache_that_is_none_is_removed() {
+fn an_invalid_manifest_in_the_cache_is_removed() {
     for content in [" ".repeat(5 << 20), "  ".to_owned()] {
         let digest = Digest::of(content.as_bytes());
         let name = digest.as_str().strip_prefix("sha256:").unwrap();
@@ -161,7 +162,7 @@ fn a_manifest_in_the_cache_that_is_none_is_removed() {
 }
 
 #[test]
-fn a_module_is_no_longer_than_its_manifest_says() {
+fn a_module_longer_than_its_manifest_says_is_rejected() {
     let digest = Digest::of(b"a module");
     for (size, problem) in
         [(8, "the module is longer than the 8 bytes its manifest says"), (1 << 40, "more than the limit of 134217728")]
@@ -180,7 +181,7 @@ fn a_module_is_no_longer_than_its_manifest_says() {
 }
 
 #[test]
-fn redirects_have_an_end() {
+fn endless_redirects_are_stopped() {
     let registry = Registry::serve(|_, host| {
         (format!("HTTP/1.1 307 On\r\nLocation: http://a:MARKER@{host}/v2/x"), Vec::new(), false)
     });

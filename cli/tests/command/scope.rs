@@ -1,22 +1,22 @@
-//! What of the manifests is judged: what is Flyte's, in which namespaces, and which sentences must be shown.
+//! Tests which objects are checked: those of Flyte, in which namespaces. Also tests which sentences must be shown.
 
 use super::{BAD, GOOD, SERVICE, check, folder, path, run};
 
 #[test]
-fn manifests_without_anything_of_flytes_are_not_good() {
+fn manifests_without_flyte_fail_the_check() {
     let other = GOOD.replace("flytepropeller", "a");
     for input in [other.clone(), SERVICE.repeat(3).replace("apiVersion", "---\napiVersion")] {
         let run = check(&input);
         assert_eq!(Some(2), run.code, "{}", run.out);
         assert!(run.out.contains("no Flyte objects found in these manifests"), "{}", run.out);
     }
-    // What is wrong is said all the same.
+    // Violations are reported all the same.
     assert_eq!(Some(1), check(BAD).code);
     assert_eq!(Some(0), check(&format!("{GOOD}---\n{other}")).code);
 }
 
 #[test]
-fn namespaces_without_flyte_are_left_out_unless_they_are_asked_for() {
+fn namespaces_without_flyte_are_left_out_unless_the_user_names_them() {
     let elsewhere = BAD.replace("{name: bad}", "{name: bad, namespace: monitoring}");
     let input = format!("{GOOD}---\n{elsewhere}");
     let run = check(&input);
@@ -32,7 +32,7 @@ fn namespaces_without_flyte_are_left_out_unless_they_are_asked_for() {
 }
 
 #[test]
-fn what_another_object_makes_is_judged_there_alone() {
+fn objects_that_another_object_makes_are_checked_only_there() {
     let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: flyteadmin}\nspec: {template: {spec: {containers: [{name: flyteadmin, securityContext: {runAsUser: 1}}]}}}\n";
     let owner = "ownerReferences: [{kind: Deployment, name: flyteadmin, controller: true}]";
     let made = deployment
@@ -61,7 +61,7 @@ fn what_another_object_makes_is_judged_there_alone() {
 }
 
 #[test]
-fn a_sentence_holds_where_it_does_for_every_flyteadmin() {
+fn a_sentence_holds_only_if_it_holds_for_every_flyteadmin() {
     let admin = |namespace: &str, files: &str| {
         format!(
             "apiVersion: apps/v1
@@ -86,7 +86,7 @@ spec: {{template: {{metadata: {{labels: {{app: flyteadmin}}}}, spec: {{container
     for sentence in ["origins of browsers, and no others", "OAuth has a certificate"] {
         assert!(alone.out.lines().any(|line| line.contains("holds") && line.contains(sentence)), "{}", alone.out);
     }
-    // Of the other one nothing is known, and neither is what stands in front of it.
+    // Nothing is known about the other flyteadmin, or about the routes in front of it.
     let both = check(&format!("{external}{}", admin("b", "")));
     for missing in [
         "Deployment b/flyteadmin: flyteadmin also reads ConfigMap b/admin, which was not found",
@@ -97,7 +97,7 @@ spec: {{template: {{metadata: {{labels: {{app: flyteadmin}}}}, spec: {{container
 }
 
 #[test]
-fn a_sentence_that_must_be_shown_exits_with_2_where_it_is_not() {
+fn a_required_sentence_that_is_not_shown_exits_with_2() {
     for (required, code) in [("non-root", 0), ("non-root,exception", 0), ("pair", 2), ("all", 2)] {
         let run = run(&["check", "--require", required, "-"], GOOD);
         assert_eq!(Some(code), run.code, "{required}: {}", run.out);
@@ -112,7 +112,7 @@ fn a_sentence_that_must_be_shown_exits_with_2_where_it_is_not() {
 }
 
 #[test]
-fn files_of_other_kinds_in_a_directory_are_skipped_and_named() {
+fn other_files_in_a_directory_are_skipped_and_listed() {
     let folder = folder(&[
         ("flyte/good.yaml", GOOD.as_bytes()),
         ("flyte/values.yaml", b"replicas: 1\n"),
@@ -125,16 +125,16 @@ fn files_of_other_kinds_in_a_directory_are_skipped_and_named() {
     assert_eq!(Some(0), found.code, "{}", found.out);
     let skipped = ["empty.yaml", "flyte/values.yaml", "package.json"].map(|file| path(&folder, file)).join(", ");
     assert!(found.out.contains(&format!("Skipped 3 files without a Kubernetes object: {skipped}.")), "{}", found.out);
-    // Who names a file means it.
+    // A file that the user names is never skipped.
     let named = run(&["check", &path(&folder, "flyte/values.yaml")], "");
     assert_eq!(Some(2), named.code, "{}", named.out);
-    // That nothing else is there is no sign that all is well.
+    // If no other files are left, the check fails.
     let alone = run(&["check", whole, "--exclude", &path(&folder, "flyte")], "");
     assert_eq!(Some(2), alone.code, "{}", alone.out);
 }
 
 #[test]
-fn a_chart_and_a_kustomization_are_not_checked_and_say_what_renders_them() {
+fn a_chart_or_kustomization_is_reported_with_the_command_that_renders_it() {
     let folder = folder(&[
         ("good.yaml", GOOD.as_bytes()),
         ("chart/Chart.yaml", b"name: flyte-core\n"),
@@ -153,7 +153,7 @@ fn a_chart_and_a_kustomization_are_not_checked_and_say_what_renders_them() {
 }
 
 #[test]
-fn policies_that_are_not_run_are_named_where_a_sentence_needs_them() {
+fn a_policy_that_did_not_run_is_named_if_a_sentence_needs_it() {
     let found = run(&["check", "--policy", "flyte-admin-cors,flyte-oauth-tls", "-"], BAD);
     assert!(!found.out.contains("flyte-non-root/"), "{}", found.out);
     let own = run(&["check", "--policy", "flyte-non-root", "-"], BAD);
@@ -169,7 +169,7 @@ fn policies_that_are_not_run_are_named_where_a_sentence_needs_them() {
 }
 
 #[test]
-fn a_namespace_with_nothing_to_check_is_named() {
+fn a_namespace_with_nothing_to_check_is_reported() {
     let good = GOOD.replace("name: good", "name: good, namespace: flyte");
     let run = run(&["check", "--namespaces", "flyte,tpyo", "-"], &good);
     assert_eq!(Some(2), run.code, "{}", run.out);
@@ -186,7 +186,7 @@ fn a_file_that_is_named_twice_is_checked_once() {
 }
 
 #[test]
-fn a_requirement_that_is_not_shown_is_named_when_quiet_too() {
+fn a_quiet_check_names_required_sentences_that_are_not_shown() {
     let run = run(&["check", "-q", "--require", "origins,non-root", "-"], GOOD);
     assert_eq!((Some(2), "", "error: --require: not shown: origins\n"), (run.code, &*run.out, &*run.err));
 }

@@ -1,14 +1,14 @@
-//! Nothing of a Secret's values, and no user info of a URL, reaches any output.
+//! Checks that no output contains a value of a Secret or the user info of a URL.
 
 use flytewarden::oauth_tls::LINKED;
 use flytewarden_offline::{linked, settings::Settings};
 
 use crate::{Run, folder, path, run};
 
-/// What must not be seen.
+/// The text that must not appear.
 const MARKER: &str = "MARKER";
 
-/// Addresses with a user, as people may write them.
+/// URLs with user info, in the ways that people may write them.
 const URLS: [&str; 4] = [
     "https://a:MARKER@b.example",
     "http://MARKER@b.example/x",
@@ -16,7 +16,7 @@ const URLS: [&str; 4] = [
     "https://a:MAR/MARKER@b.example?c",
 ];
 
-/// A Deployment that something is filled in to.
+/// A Deployment that `fix --fill` changes.
 const CONSOLE: &str = "\
 apiVersion: apps/v1
 kind: Deployment
@@ -29,7 +29,7 @@ spec:
         image: cr.flyte.org/flyteorg/flyteconsole:v1.21.0
 ";
 
-/// Checks every output there is about some manifests; `fix --fill` prints what is `fixed`.
+/// Checks all outputs for some manifests. `fix --fill` must print `fixed`.
 fn assert_hidden(manifests: &[String], fixed: &str) {
     let folder = folder(&[("a.yaml", manifests.join("\n---\n").as_bytes())]);
     let file = path(&folder, "a.yaml");
@@ -99,7 +99,7 @@ fn no_value_of_a_secret_is_shown() {
     let tls = fields.iter().map(|field| secret((field, "kubernetes.io/tls")));
     let opaque = fields.iter().map(|field| secret((field, "Opaque")));
     let secrets: Vec<String> = tls.chain(opaque).chain(json).collect();
-    // What is filled in stands between them.
+    // Put an object that gets filled in between the Secrets.
     let between = |secret: &String| [secret.clone(), CONSOLE.to_owned()];
     assert_hidden(
         &secrets.iter().flat_map(between).chain([secrets[0].clone()]).collect::<Vec<_>>(),
@@ -152,7 +152,7 @@ fn no_user_info_of_a_url_is_shown() {
             ),
             CONSOLE.replace("cr.flyte.org/flyteorg/flyteconsole:v1.21.0", &format!("'{url}'")),
         ];
-        // Each in a namespace of its own, so that none is another's.
+        // Each set of manifests has its own namespace, so that their objects do not belong together.
         for manifests in manifests {
             let namespace = format!("namespace: n{}", all.len());
             all.push(manifests.replace("namespace: flyte", &namespace));
@@ -176,7 +176,7 @@ fn no_user_info_of_a_setting_is_shown() {
         ] {
             for value in [format!("['{url}']"), format!("'{url}'"), format!("[['{url}']]"), format!("['{url}*']")] {
                 let text = format!("{policy}: {{{setting}: {value}}}");
-                // Whoever reads settings says no more than this.
+                // All programs that read settings print only this message.
                 let wrong = Settings::read(&text, &policies).map_or_else(|wrong| wrong.to_string(), |_| String::new());
                 assert!(!wrong.contains(MARKER), "{text}\n{wrong}");
             }
