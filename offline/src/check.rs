@@ -304,9 +304,13 @@ impl<P: Policy> Run<'_, P> {
         let found = summary.violations + summary.ignored + self.report.rules_off.len();
         if unjudged.is_empty() && found == 0 && self.check.policies.iter().all(is_own) {
             // Other objects, however many, say nothing about Flyte.
-            if !self.report.has_flyte() {
-                let reason = "no Flyte objects found in these manifests; nothing was checked".to_owned();
-                self.report.add_unread(&self.first, None, reason);
+            let reason = match (self.report.has_flyte(), summary.judged) {
+                (false, _) => Some("no Flyte objects found in these manifests; nothing was checked"),
+                (true, 0) => Some("nothing was checked: the policies that ran cover none of these objects"),
+                _ => None,
+            };
+            if let Some(reason) = reason {
+                self.report.add_unread(&self.first, None, reason.to_owned());
             }
         }
         self.report

@@ -208,7 +208,8 @@ impl Cluster {
             if held.version != version {
                 // The API server would convert the object. This code cannot.
                 return Err(format!(
-                    "{kind} {own}/{name} has version {}, and cannot be converted to {version} here",
+                    "{kind} {own}/{name} has version {}, and this needs {version}; render it for a newer Kubernetes, e.g. with helm \
+                     template --kube-version 1.35",
                     held.version
                 ));
             }

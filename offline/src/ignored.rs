@@ -186,8 +186,20 @@ struct Known {
     within: String,
     #[serde(default, skip_serializing)]
     reason: String,
+    /// How many such violations there are: containers of one name, items of one list, the same object in two environments.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    count: usize,
+    /// How many of them were found.
     #[serde(skip)]
-    is_used: bool,
+    found: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(count: &usize) -> bool {
+    *count == 1
 }
 
 impl Known {
@@ -200,7 +212,8 @@ impl Known {
             container: finding.container.clone(),
             within: finding.within.as_ref().map(|within| without_indices(&within.path)).unwrap_or_default(),
             reason: String::new(),
-            is_used: false,
+            count: 1,
+            found: 0,
         }
     }
 
@@ -226,13 +239,17 @@ impl Baseline {
         };
         let mut violations: Vec<Known> = report.objects.iter().flat_map(of_object).collect();
         violations.sort();
-        violations.dedup();
+        violations.dedup_by(|later, first| {
+            let is_same = later.key() == first.key();
+            first.count += usize::from(is_same);
+            is_same
+        });
         Self { format: FORMAT.to_owned(), violations }
     }
 
     /// Counts the violations in the baseline.
     pub fn count(&self) -> usize {
-        self.violations.len()
+        self.violations.iter().map(|known| known.count).sum()
     }
 
     /// Parses a baseline, which is JSON.
@@ -250,14 +267,14 @@ impl Baseline {
 
     fn find(&mut self, title: &str, finding: &Finding) -> Option<String> {
         let own = Known::of(title, finding);
-        let known = self.violations.iter_mut().find(|known| known.key() == own.key())?;
-        known.is_used = true;
+        let known = self.violations.iter_mut().find(|known| known.key() == own.key() && known.found < known.count)?;
+        known.found += 1;
         Some(if known.reason.is_empty() { "in the baseline".to_owned() } else { known.reason.clone() })
     }
 
     /// Returns the entries whose violations are gone.
     pub(crate) fn stale(&self) -> impl Iterator<Item = Stale> {
-        let stale = self.violations.iter().filter(|known| !known.is_used);
+        let stale = self.violations.iter().filter(|known| known.found < known.count);
         stale.map(|known| Stale {
             rule: format!("{}/{}", known.policy, known.rule),
             place: format!("{} in the baseline", known.object),

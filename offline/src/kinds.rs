@@ -58,6 +58,19 @@ pub fn can_exist(group: &str, kind: &str) -> bool {
     group.contains('.') || OWN.iter().any(|(own, kinds)| *own == group && kinds.contains(&kind))
 }
 
+/// Returns the API version and the name of a built-in kind, in whatever case it is written.
+pub fn own(kind: &str) -> Option<(String, &'static str)> {
+    let current = OWN.iter().filter(|(group, _)| *group != "extensions");
+    let mut found = current.flat_map(|(group, kinds)| kinds.iter().map(move |own| (*group, *own)));
+    let (group, own) = found.find(|(_, own)| own.eq_ignore_ascii_case(kind))?;
+    let api_version = match group {
+        "" => "v1".to_owned(),
+        "autoscaling" => "autoscaling/v2".to_owned(),
+        group => format!("{group}/v1"),
+    };
+    Some((api_version, own))
+}
+
 /// Whether objects of the kind have no namespace.
 pub fn is_cluster_wide(kind: &str) -> bool {
     CLUSTER_WIDE.contains(&kind)

@@ -65,13 +65,14 @@ impl Object {
 /// Returns the objects of a text in order, including those in lists. A document is parsed only when the iterator
 /// reaches it.
 pub fn objects(text: &str) -> impl Iterator<Item = Result<Object, Unreadable>> {
-    let is_template = LazyCell::new(|| text.contains("{{"));
+    let has_template = |line: Option<&str>| line.is_some_and(|line| line.contains("{{"));
+    let is_template = LazyCell::new(|| text.lines().any(|line| line.trim_start().starts_with("{{")));
     yaml::documents(text).flat_map(move |Document { number: document, source, content, .. }| {
         let mut objects = Vec::new();
         match content {
             Ok(content) => add(content, &Origin { document, source }, &[], None, &mut objects),
             Err(Malformed { line, reason }) => {
-                let hint = match *is_template {
+                let hint = match has_template(text.lines().nth(line.saturating_sub(1))) || *is_template {
                     true => " (is this a chart's template? `helm template` renders it)",
                     false => "",
                 };
@@ -111,7 +112,11 @@ fn add(
     let (api_version, kind) = match (api_version, kind) {
         (Some(api_version), Some(kind)) => (api_version, kind),
         (None, None) => {
-            let reason = "not a Kubernetes object: no apiVersion, no kind".to_owned();
+            let hint = match content.value {
+                Value::List(_) => "; this is a list: check its objects, e.g. with jq -c '.[]'",
+                _ => "",
+            };
+            let reason = format!("not a Kubernetes object: no apiVersion, no kind{hint}");
             let (document, line) = (origin.document, content.line);
             return objects.push(Err(Unreadable { document, line, reason, is_something_else: true }));
         }
@@ -150,7 +155,9 @@ fn add(
         content,
     };
     if !kinds::can_exist(object.group(), &object.kind) {
-        let reason = visible(&format!("Kubernetes has no kind {} in {}", object.kind, object.api_version));
+        let now = kinds::own(&object.kind).map(|(api_version, kind)| format!("; there is {kind} in {api_version}"));
+        let reason = format!("Kubernetes has no kind {} in {}", object.kind, object.api_version);
+        let reason = visible(&format!("{reason}{}", now.unwrap_or_default()));
         return objects.push(unreadable(object.line, &reason));
     }
     objects.push(Ok(object));
@@ -210,7 +217,7 @@ metadata: {name: c}
         let text = "a: 1\n---\n- b\n---\napiVersion: v1\nkind: List\nitems: 5\n---\nkind: {{ .Values.kind }}\n";
         let described = described(text);
         assert_eq!("line 1: not a Kubernetes object: no apiVersion, no kind", described[0]);
-        assert_eq!("line 3: not a Kubernetes object: no apiVersion, no kind", described[1]);
+        assert!(described[1].starts_with("line 3: not a Kubernetes object: no apiVersion, no kind; this is a list"));
         assert_eq!("line 7: items must be a list", described[2]);
         assert!(described[3].starts_with("line 9: "), "{described:?}");
         assert!(described[3].ends_with("`helm template` renders it)"), "{described:?}");
@@ -218,14 +225,15 @@ metadata: {name: c}
 
     #[test]
     fn kinds_that_the_api_server_does_not_know_are_rejected() {
-        for (api_version, kind) in [
-            ("apps/v1", "deployment"),
-            ("v1", "Deployment"),
-            ("v1", "Pods"),
-            ("extensions/v1beta1", "Deployment"),
-            ("v1", "list"),
+        for (api_version, kind, hint) in [
+            ("apps/v1", "deployment", "; there is Deployment in apps/v1"),
+            ("v1", "Deployment", "; there is Deployment in apps/v1"),
+            ("v1", "Pods", ""),
+            ("extensions/v1beta1", "Deployment", "; there is Deployment in apps/v1"),
+            ("v1", "CronJob", "; there is CronJob in batch/v1"),
+            ("v1", "list", ""),
         ] {
-            let expected = format!("line 1: Kubernetes has no kind {kind} in {api_version}");
+            let expected = format!("line 1: Kubernetes has no kind {kind} in {api_version}{hint}");
             assert_eq!(vec![expected], described(&format!("apiVersion: {api_version}\nkind: {kind}\n")));
         }
         assert_eq!(1, objects("apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\n").flatten().count());

@@ -90,6 +90,9 @@ pub struct Report {
     /// The findings to leave out.
     #[serde(skip)]
     pub(crate) omissions: Omissions,
+    /// The objects with a pod template that no policy covers.
+    #[serde(skip)]
+    unread_workloads: Vec<String>,
 }
 
 /// The settings that somebody set.
@@ -490,6 +493,7 @@ impl Default for Report {
             settings: None,
             rules_off: BTreeMap::new(),
             omissions: Omissions::default(),
+            unread_workloads: Vec::new(),
         }
     }
 }
@@ -571,6 +575,10 @@ impl Report {
         self.names_flyte |= object.kind == "ConfigMap" && object.name.contains("flyte");
         *self.out_of_scope.entry(object.kind.clone()).or_default() += 1;
         self.summary.out_of_scope += 1;
+        // An Argo Rollout, for example.
+        if matches!(object.content.at("spec.template.spec.containers").value, Yaml::List(_)) {
+            self.unread_workloads.push(Place::of(object, "").title());
+        }
     }
 
     /// Leaves out objects of other namespaces and objects that others make, counts the rest, and adds the state of each
@@ -614,6 +622,9 @@ impl Report {
         }
         self.objects = kept;
         let mut sentences = Sentences::default();
+        for workload in &self.unread_workloads {
+            sentences.leave_open(workload);
+        }
         for judged in &self.objects {
             sentences.add(judged, namespace);
             self.summary.judged += 1;
@@ -634,7 +645,8 @@ impl Report {
             ["GRPCRoute", "HTTPProxy", "HTTPRoute", "Ingress", "IngressRoute", "Route", "VirtualService"];
         let leads_somewhere = !self.asked_for.is_empty()
             || ROUTES.iter().any(|kind| self.out_of_scope.contains_key(*kind))
-            || self.objects.iter().any(|judged| judged.place.kind == "Ingress");
+            || self.objects.iter().any(|judged| judged.place.kind == "Ingress")
+            || sentences.needs_flyteadmin();
         self.stale.extend(self.omissions.baseline.iter().flat_map(Baseline::stale));
         // An ignored violation may be in an object that could not be checked.
         if !self.unjudged.is_empty() {

@@ -72,6 +72,9 @@ fn policy_of(sentence: Sentence) -> &'static str {
     }
 }
 
+/// The sentences that are about flyteadmin.
+const ABOUT_FLYTEADMIN: [Sentence; 3] = [Sentence::Origins, Sentence::Pair, Sentence::Certificate];
+
 /// Tells what to add if no object shows a sentence.
 fn to_add(sentence: Sentence, is_flyte_two: bool) -> &'static str {
     match sentence {
@@ -122,6 +125,18 @@ struct Said {
 }
 
 impl Sentences {
+    /// Records that a workload is of a kind that no policy covers.
+    pub(crate) fn leave_open(&mut self, workload: &str) {
+        for sentence in [Sentence::NonRoot, Sentence::Exception] {
+            self.said[sentence as usize].open.push(format!("{workload}: no policy covers this kind of workload"));
+        }
+    }
+
+    /// Whether objects show a sentence that is about flyteadmin.
+    pub(crate) fn needs_flyteadmin(&self) -> bool {
+        ABOUT_FLYTEADMIN.iter().any(|sentence| self.said[*sentence as usize].is_shown)
+    }
+
     /// Adds the evidence of an object and its findings. `namespace` is the namespace of objects that do not name one.
     pub(crate) fn add(&mut self, judged: &Judged, namespace: &str) {
         let shows = |sentence: Sentence| judged.shows.iter().any(|name| name == sentence.name());
@@ -192,6 +207,8 @@ impl Sentences {
         }
         // A flyteconsole that could not be checked still exists, so its reasons count for the address too.
         let unchecked = self.said[Sentence::Pair as usize].open.clone();
+        let lacks_flyteadmin =
+            !environments.is_empty() && environments.iter().all(|environment| environment.survey.running.is_empty());
         for (Said { is_shown, is_broken, mut open }, sentence) in self.said.into_iter().zip(Sentence::ALL) {
             match sentence {
                 Sentence::Certificate => open.extend(missing.iter().cloned()),
@@ -206,6 +223,9 @@ impl Sentences {
                     }
                 }
                 _ => {}
+            }
+            if lacks_flyteadmin && is_shown && open.is_empty() && ABOUT_FLYTEADMIN.contains(&sentence) {
+                open.push("found no flyteadmin; add its Deployment".to_owned());
             }
             let is_unread = is_unread(policy_of(sentence));
             let state = match (is_broken, is_shown && open.is_empty() && !is_unread) {

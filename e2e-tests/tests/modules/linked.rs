@@ -63,7 +63,8 @@ fn report<P: Policy>(policies: &[P], paths: &[PathBuf]) -> String {
         images: Images::default(),
         namespaces: Namespaces::All,
     };
-    let [with, unfilled] = [&settings, &Settings::default()].map(with);
+    let default = Settings::default();
+    let [with, unfilled] = [&settings, &default].map(with);
     let inputs = Inputs::find(paths, &[]);
     let report = check(&with, Report::default(), &inputs.read());
     let Fixes { files, report: after } = fix(&with, &unfilled, &Omissions::default(), &inputs);
