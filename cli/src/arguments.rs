@@ -138,7 +138,7 @@ pub struct CheckArguments {
     pub context: Option<String>,
 
     /// Writes the violations to a file for --baseline, and exits with 0 if everything could be checked.
-    #[arg(long, value_name = "FILE", conflicts_with = "baseline", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["baseline", "output", "require"], value_hint = ValueHint::FilePath)]
     pub write_baseline: Option<PathBuf>,
 
     /// The requirements of the "Security Overview" that must be shown, or `all`: exits with 2 if one is not shown.
@@ -299,7 +299,12 @@ pub const ALL: &str = "all";
 /// Reads a format and a file, `sarif=flytewarden.sarif`.
 fn output(text: &str) -> Result<(Format, PathBuf), String> {
     let (format, file) = text.split_once('=').ok_or("it must be FORMAT=FILE")?;
-    Ok((Format::from_str(format, false)?, PathBuf::from(file)))
+    let names = || {
+        Format::value_variants().iter().filter_map(Format::to_possible_value).map(|value| value.get_name().to_owned())
+    };
+    let format = Format::from_str(format, false)
+        .map_err(|_| format!("unknown format {format}; use one of {}", names().collect::<Vec<_>>().join(", ")))?;
+    Ok((format, PathBuf::from(file)))
 }
 
 /// Reads the name of a namespace, which Kubernetes takes as a label of DNS (RFC 1123).

@@ -124,7 +124,12 @@ impl Reader<'_> {
         loop {
             let request = list(&Requests::new(path), &page).map_err(|error| with_causes(&error))?;
             let mut answer = self.get(request).await?;
-            let Value::Array(items) = answer["items"].take() else { return Err("the answer is not a list".to_owned()) };
+            // Go writes an empty list as null.
+            let items = match answer.get_mut("items").map(Value::take) {
+                Some(Value::Array(items)) => items,
+                Some(Value::Null) => Vec::new(),
+                _ => return Err("the answer is not a list".to_owned()),
+            };
             // The items of a list may lack kind and apiVersion.
             objects.extend(items.into_iter().filter(Value::is_object).map(|mut object| {
                 if object["kind"].is_null() {
@@ -262,15 +267,15 @@ fn with_certificates_alone(mut secret: Value) -> Option<Value> {
     )
 }
 
-/// Removes the private keys from a PEM text.
+/// Returns a PEM text without the content of its private keys. Their first and last lines stay, so that policies see that there is one.
 fn without_keys(text: &str) -> String {
     let mut is_key = false;
     let is_kept = |line: &&str| {
-        let is_private = line.contains("PRIVATE KEY-----");
-        is_key |= is_private && line.contains("-----BEGIN ");
-        let is_kept = !is_key;
-        is_key &= !(is_private && line.contains("-----END "));
-        is_kept
+        let is_border = line.contains("-----BEGIN ") || line.contains("-----END ");
+        if is_border {
+            is_key = line.contains("-----BEGIN ") && line.contains("PRIVATE KEY-----");
+        }
+        is_border || !is_key
     };
     text.split_inclusive('\n').filter(is_kept).collect()
 }

@@ -13,6 +13,7 @@
 
 use std::{
     env,
+    error::Error,
     ffi::OsString,
     fmt,
     path::{Path, PathBuf},
@@ -58,7 +59,7 @@ impl fmt::Display for Unusable {
     }
 }
 
-impl std::error::Error for Unusable {}
+impl Error for Unusable {}
 
 /// A configuration file.
 #[derive(Debug)]
@@ -113,6 +114,21 @@ impl Config {
     /// Returns the line of an option, from 1.
     pub fn line(&self, name: &str) -> Option<usize> {
         self.options.iter().find(|given| given.name == name).map(|given| given.line)
+    }
+
+    /// Puts the file and the line before a problem with an option's value that comes from the file.
+    pub fn blame(&self, option: &str, value: &str, problem: String) -> Box<dyn Error> {
+        let word = OsString::from(format!("--{option}={value}"));
+        let given = self.options.iter().find(|given| given.name == option && given.arguments.contains(&word));
+        match given {
+            None => format!("--{option}: {problem}").into(),
+            Some(given) => Box::new(Unusable {
+                what: "configuration",
+                file: without_user(&self.file.to_string_lossy()),
+                line: Some(given.line),
+                reason: format!("{option}: {problem}"),
+            }),
+        }
     }
 
     /// Returns a command line with the file's options added, except those that it has already. `command` is the whole

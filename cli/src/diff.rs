@@ -16,12 +16,8 @@ pub fn diff(fixed: &Fixed, file: &Path) -> Result<String, String> {
     // Split lines as `patch` and git do. The library would also split at other characters.
     let [old, new] = [&fixed.before, &fixed.text].map(|text| text.split_inclusive('\n').collect::<Vec<_>>());
     let diff = TextDiff::configure().newline_terminated(true).diff_slices(&old, &new);
-    let is_private = |line: usize| {
-        let own = old.get(line).copied().unwrap_or_default();
-        let above = line.checked_sub(1).and_then(|line| old.get(line)).copied().unwrap_or_default();
-        let below = old.get(line + 1).copied().unwrap_or_default();
-        fixed.is_secret(line) || around_user(own).is_some() || is_password(own) || is_variable(own, [above, below])
-    };
+    let private = private_lines(&old);
+    let is_private = |line: usize| fixed.is_secret(line) || private.get(line).is_some_and(|is_private| *is_private);
     let shows_private = |context: &usize| {
         let hunks = diff.grouped_ops(*context);
         hunks.iter().flatten().flat_map(DiffOp::old_range).any(&is_private)
@@ -35,33 +31,93 @@ pub fn diff(fixed: &Fixed, file: &Path) -> Result<String, String> {
     Ok(diff.unified_diff().context_radius(context).header(&before, &after).to_string())
 }
 
-/// Returns a line's key and value, if it has both.
-fn entry(line: &str) -> Option<(&str, &str)> {
-    let (key, value) = line.trim_start_matches([' ', '\t', '-']).split_once(':')?;
-    let bare = |text: &'_ str| text.trim().trim_matches(['"', '\'']).len();
-    (bare(key) > 0 && bare(value) > 0).then(|| (key.trim_matches(['"', '\'']), value.trim()))
+/// Whether each line may show a password, by its own words, or as the value of something above it that is named like one.
+///
+/// Nobody can know every name. This prefers to hide too much: the file can still be changed with `--write`.
+fn private_lines(lines: &[&str]) -> Vec<bool> {
+    let mut private: Vec<bool> = lines.iter().map(|line| around_user(line).is_some() || says_password(line)).collect();
+    let mut is_pem = false;
+    for (line, is_private) in lines.iter().zip(&mut private) {
+        is_pem |= line.contains("-----BEGIN ");
+        *is_private |= is_pem;
+        is_pem &= !line.contains("-----END ") && !line.starts_with("---");
+    }
+    let indent = |line: &str| line.len() - line.trim_start_matches([' ', '-']).len();
+    for (number, line) in lines.iter().enumerate() {
+        let key = line.trim_start_matches([' ', '\t', '-', '?', '{', '"', '\'']);
+        let (key, value) = key.split_once(':').unwrap_or((key, ""));
+        let is_named = key.trim() == "name" && is_secret_name(value);
+        // A map or a list below is of names: `secret:` of a volume.
+        let next = lines.get(number + 1).map_or("", |line| line.trim_start());
+        let is_begun = is_secret_name(key)
+            && match value.trim().chars().next() {
+                None => !next.starts_with('-') && !next.contains(": ") && !next.trim_end().ends_with(':'),
+                first => matches!(first, Some('|' | '>' | '&' | '!')),
+            };
+        if is_named || is_begun {
+            // The value of a variable is beside its name, and other values are below their keys.
+            let first = number.saturating_sub(if is_named { 2 } else { 0 });
+            let own = indent(line);
+            let below = lines.iter().skip(number + 1).take_while(|line| {
+                let is_below = line.trim().is_empty() || indent(line) > own || is_named && indent(line) == own;
+                is_below && !(is_named && line.trim_start().starts_with('-'))
+            });
+            let last = number + below.count();
+            let is_reference = lines[first..=last].iter().any(|line| line.contains("valueFrom"));
+            for (at, is_private) in private.iter_mut().enumerate().take(last + 1).skip(first) {
+                let is_value = at > number || at < number && lines[at].contains("value");
+                *is_private |= !is_named || is_value && !is_reference;
+            }
+        }
+    }
+    private
 }
 
-/// Whether a name is that of a password or a token.
+/// Whether a line holds a password by its own words: `clientSecret: hunter2`, `--password=x`, `Authorization: Bearer x`.
+fn says_password(line: &str) -> bool {
+    let words = line.split(|character: char| !character.is_alphanumeric() && !"_-.".contains(character));
+    let mut names =
+        words.filter(|word| is_secret_name(word)).map(|word| &line[line.find(word).unwrap_or(0) + word.len()..]);
+    let has_value = names.any(|rest| {
+        let value = rest.trim_start_matches(['"', '\'', ' ']);
+        let value =
+            value.strip_prefix([':', '=']).or(value.strip_prefix(", value")).or(value.strip_prefix(",\"value\""));
+        value.is_some_and(|value| {
+            let value = value.trim().trim_end_matches([',', '}']);
+            !matches!(value, "" | "true" | "false" | "null" | "~" | "{" | "[" | "\"\"" | "''")
+                && !value.starts_with(['|', '>', '{', '['])
+        })
+    });
+    has_value || line.contains("Bearer ")
+}
+
+/// Whether something with this name is a password or a token.
 fn is_secret_name(name: &str) -> bool {
-    const ENDS: [&str; 8] =
-        ["password", "passwd", "passphrase", "secret", "token", "apikey", "accesskey", "privatekey"];
-    let name = name.trim_matches(['"', '\'']).to_lowercase().replace(['_', '-', '.'], "");
-    ENDS.iter().any(|end| name.ends_with(end)) || name.ends_with("secretkey") || name.ends_with("secretaccesskey")
-}
-
-/// Whether a line sets a password, e.g. `clientSecret: hunter2`.
-fn is_password(line: &str) -> bool {
-    let is_value = |value: &str| {
-        !matches!(value, "true" | "false" | "null" | "~") && !value.starts_with(['{', '[', '|', '>', '#'])
-    };
-    entry(line).is_some_and(|(key, value)| is_secret_name(key) && is_value(value))
-}
-
-/// Whether a line is the value of an environment variable whose name, on a line beside it, is that of a password.
-fn is_variable(line: &str, beside: [&str; 2]) -> bool {
-    let names = |line: &str| entry(line).is_some_and(|(key, name)| key == "name" && is_secret_name(name));
-    entry(line).is_some_and(|(key, _)| key == "value") && beside.into_iter().any(names)
+    const PARTS: [&str; 9] =
+        ["passw", "passphrase", "pgpass", "secret", "token", "apikey", "accesskey", "privatekey", "credential"];
+    // These name where a secret is, or say something about it.
+    const OTHERS: [&str; 17] = [
+        "name",
+        "names",
+        "ref",
+        "refs",
+        "location",
+        "path",
+        "file",
+        "dir",
+        "url",
+        "uri",
+        "endpoint",
+        "type",
+        "secrets",
+        "mount",
+        "enabled",
+        "serviceaccounttoken",
+        "lifetime",
+    ];
+    let name: String = name.chars().filter(|character| character.is_alphanumeric()).collect::<String>().to_lowercase();
+    let is_other = OTHERS.iter().any(|end| name.ends_with(end)) || name.starts_with("secretname");
+    !is_other && (PARTS.iter().any(|part| name.contains(part)) || name.ends_with("pwd") || name == "pass")
 }
 
 #[cfg(test)]
@@ -112,6 +168,14 @@ mod tests {
             ),
             ("a password in a text", pod.replace("{a: 1}", "\n  x: 1\n  clientSecret: MARKER"), false),
             ("a variable", pod.replace("{a: 1}", "\n  env:\n  - name: DB_PASSWORD\n    value: MARKER"), false),
+            ("a variable in braces", pod.replace("{a: 1}", "\n  env:\n  - {name: DB_PASSWORD, value: MARKER}"), false),
+            ("a variable over several lines", pod.replace("{a: 1}", "\n  env:\n  - name: PGPASS # the db\n    # or\n    value: >-\n      MARKER"), false),
+            ("a value before its name", pod.replace("{a: 1}", "\n  env:\n  - value: MARKER\n    name: DB_PASSWORD_V2"), true),
+            ("a key in a text", pod.replace("{a: 1}", "\n  x: |\n    -----BEGIN PRIVATE KEY-----\n    MARKER"), false),
+            ("an option", pod.replace("{a: 1}", "\n  args: [--client-secret=MARKER]"), false),
+            ("a block", pod.replace("{a: 1}", "\n  clientSecret: |-\n    MARKER"), false),
+            ("a volume", pod.replace("{a: 1}", "\n  volumes:\n  - secret:\n      secretName: x\n  - secret: {secretName: y}"), true),
+            ("names of secrets", pod.replace("{a: 1}", "\n  secretName: x\n  imagePullSecrets: [{name: y}]\n  tokenUrl: z"), true),
             ("a variable's name alone", pod.replace("{a: 1}", "\n  automountServiceAccountToken: false\n  env:\n  - name: DB_PASSWORD\n    valueFrom: {}"), true),
             ("a URL some lines away", url.to_owned(), true),
             ("a URL on the next line", url.replace("  c: 1\n  d: 1\n", ""), false),

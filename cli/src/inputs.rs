@@ -2,12 +2,13 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     io::{self, Read},
     path::{Path, PathBuf},
 };
 
 use flytewarden_formats::text::without_user;
-use flytewarden_offline::{check::File, report::Report};
+use flytewarden_offline::{check::File, report::Report, shown::visible};
 use walkdir::WalkDir;
 
 use crate::files::{MOST_OF_MANIFEST, Resolved, read_text, resolve_below};
@@ -26,6 +27,28 @@ pub struct Inputs {
     places: BTreeSet<PathBuf>,
     /// The number of files found, including duplicates.
     found: usize,
+    /// The files and directories that were left out, as they were found.
+    pub excluded: Vec<String>,
+}
+
+/// A path to leave out.
+struct Excluded {
+    /// As the user wrote it.
+    named: PathBuf,
+    /// Its real path, if there is one.
+    real: Option<PathBuf>,
+    is_found: bool,
+}
+
+impl Excluded {
+    fn of(path: &Path) -> Self {
+        Self { named: path.to_owned(), real: fs::canonicalize(path).ok(), is_found: false }
+    }
+
+    fn has(&self, path: &Path) -> bool {
+        is_below(path, &self.named)
+            || self.real.as_ref().is_some_and(|real| fs::canonicalize(path).is_ok_and(|path| path.starts_with(real)))
+    }
 }
 
 /// A file to check, or standard input.
@@ -42,8 +65,13 @@ impl Inputs {
     /// chart or a kustomization as not checked, with the command that renders it.
     pub fn find(paths: &[PathBuf], excluded: &[PathBuf]) -> Self {
         let mut inputs = Self::default();
+        let mut excluded: Vec<Excluded> = excluded.iter().map(|path| Excluded::of(path)).collect();
         for path in paths {
-            inputs.add(path, excluded);
+            inputs.add(path, &mut excluded);
+        }
+        for excluded in excluded.iter().filter(|excluded| !excluded.is_found) {
+            let name = visible(&name(&excluded.named));
+            anstream::eprintln!("warning: --exclude {name}: there is no such path in the directories to check");
         }
         inputs
     }
@@ -60,7 +88,7 @@ impl Inputs {
         }
     }
 
-    fn add(&mut self, named: &Path, excluded: &[PathBuf]) {
+    fn add(&mut self, named: &Path, excluded: &mut [Excluded]) {
         if !named.is_dir() {
             self.add_file(Input { named: named.to_owned(), path: named.to_owned() });
             return;
@@ -77,7 +105,12 @@ impl Inputs {
             };
             let is_hidden = entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
             let is_folder = entry.file_type().is_dir();
-            if is_hidden && is_folder || excluded.iter().any(|excluded| is_below(entry.path(), excluded)) {
+            let excluded = excluded.iter_mut().find(|excluded| excluded.has(entry.path()));
+            if is_hidden && is_folder || excluded.is_some() {
+                if let Some(excluded) = excluded {
+                    excluded.is_found = true;
+                    self.excluded.push(name(entry.path()));
+                }
                 if is_folder {
                     entries.skip_current_dir();
                 }
@@ -114,7 +147,7 @@ impl Input {
     pub fn read(&self) -> File {
         let from: io::Result<Box<dyn Read>> = match self.is_standard() {
             true => Ok(Box::new(io::stdin())),
-            false => std::fs::File::open(&self.path).map(|file| Box::new(file) as _),
+            false => fs::File::open(&self.path).map(|file| Box::new(file) as _),
         };
         let text = from.map_err(|error| error.to_string()).and_then(|from| read_text(from, MOST_OF_MANIFEST));
         File { is_found: self.named != self.path, ..File::new(name(&self.path), text) }

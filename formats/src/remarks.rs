@@ -57,12 +57,15 @@ pub(crate) fn remarks(report: &Report) -> Vec<Remark> {
         add(false, format!("Options from {}; flytewarden config prints them.", visible(file)));
     }
     for Stale { rule, place } in &report.stale {
-        add(true, format!("{} ignores {rule}, which is not found there any more; remove it.", visible(place)));
+        add(true, format!("{} ignores {rule}, which is not found there; move or remove it.", visible(place)));
     }
     if !report.skipped.is_empty() {
         let files = count(report.skipped.len(), "file");
         let names = names(report.skipped.iter().map(|file| visible(file)));
         add(false, format!("Skipped {files} without a Kubernetes object: {names}."));
+    }
+    if !report.excluded.is_empty() {
+        add(false, format!("Left out by --exclude: {}.", names(report.excluded.iter().map(|file| visible(file)))));
     }
     if let [[one, other], ..] = &report.environments[..] {
         let number = report.environments.len() + 1;

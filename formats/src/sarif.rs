@@ -51,9 +51,15 @@ pub fn sarif<'m>(report: &Report, metadata: impl Fn(&str) -> Option<&'m Metadata
             entry.suppressions = Some(vec![suppression]);
             entries.push(entry);
         }
-        let more = judged.more_violations + judged.more_notices;
-        if more > 0 {
-            let text = format!("{}: {more} more findings, not listed", judged.place.title());
+        if let Some(unlisted) = judged.unlisted() {
+            let title = judged.place.title();
+            let place = location(&judged.place.file, Some(judged.place.line), Some(title.clone()));
+            let text = format!("{title}: {unlisted}");
+            let entry = Entry::builder().rule_id("not-listed").level(ResultLevel::Error).message(message(text));
+            entries.push(entry.locations(vec![place]).build());
+        }
+        if judged.more_notices > 0 {
+            let text = format!("{}: {} more notices, not listed", judged.place.title(), judged.more_notices);
             notifications.push(notification(
                 "warning",
                 text,

@@ -203,17 +203,13 @@ impl<P: Policy> Check<'_, P> {
     }
 }
 
-/// For each policy, replaces the first answer if the second is worse. An answer with warnings is worse than one
-/// without.
-fn worse(answers: &mut [(String, Result<Answer, String>)], others: Vec<(String, Result<Answer, String>)>) {
-    let badness = |answer: &Result<Answer, String>| match answer {
-        Err(_) => 3,
-        Ok(answer) if !answer.accepted => 2,
-        Ok(answer) => u8::from(answer.warnings.as_ref().is_some_and(|warnings| !warnings.is_empty())),
-    };
+/// Adds to each policy's answer what its answer in another environment found. A failure in one of them is a failure.
+fn merge(answers: &mut [(String, Result<Answer, String>)], others: Vec<(String, Result<Answer, String>)>) {
     for ((_, answer), (_, other)) in answers.iter_mut().zip(others) {
-        if badness(&other) > badness(answer) {
-            *answer = other;
+        match (&mut *answer, other) {
+            (Ok(answer), Ok(other)) => answer.merge(other),
+            (Ok(_), Err(reason)) => *answer = Err(reason),
+            (Err(_), _) => {}
         }
     }
 }
@@ -255,7 +251,7 @@ impl<P: Policy> Run<'_, P> {
                         if place == 0 {
                             answers = own;
                         } else {
-                            worse(&mut answers, own);
+                            merge(&mut answers, own);
                         }
                     }
                     self.host.asking.store(asking.unwrap_or(0), Ordering::Relaxed);

@@ -162,8 +162,9 @@ pub(crate) fn is_fill_wanted(without: &Judged, with: &Judged) -> Result<bool, St
         [&finding.policy, &finding.rule, &finding.path]
     }
     let is_fixed = |finding: &&Finding| !omitted(with).chain(&with.violations).any(|other| key(other) == key(finding));
-    let Some(omitted) = omitted(without).find(is_fixed) else { return Ok(true) };
-    if without.violations.iter().any(|finding| is_fixed(&finding)) {
+    let fixes = without.violations.iter().any(|finding| is_fixed(&finding));
+    let Some(omitted) = omitted(without).find(is_fixed) else { return Ok(fixes) };
+    if fixes {
         return Err(format!("it would also fix {}/{}, which is ignored or off here", omitted.policy, omitted.rule));
     }
     Ok(false)

@@ -13,10 +13,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use flytewarden::shown::visible;
+
 use crate::{
     manifest::Object,
-    report::{Finding, Judged, Report},
-    yaml::Node,
+    report::{ALL_POLICIES, Finding, Judged, Report},
+    yaml::{Node, Value},
 };
 
 /// The annotation. Each of its lines has a rule and a reason.
@@ -125,14 +127,23 @@ impl Comments {
     /// Finds the comments in a text.
     pub fn of(text: &str, knows: Knows) -> Self {
         let mut comments = Self::default();
-        if !text.contains(COMMENT) {
+        if !text.contains("lytewarden") {
             return comments;
         }
         for (line, content) in (1..).zip(text.lines()) {
-            let Some((before, directive)) = content.split_once(COMMENT) else { continue };
+            let Some((before, directive)) = content.split_once(COMMENT) else {
+                if is_misspelt(content) {
+                    comments.wrong.push((line, format!("is not read; write # {COMMENT} <policy>/<rule>: <reason>")));
+                }
+                continue;
+            };
             let Some(before) = before.trim_end().strip_suffix('#') else { continue };
-            // A comment alone on its line applies to the next line.
-            let ignores = if before.trim().is_empty() { line + 1 } else { line };
+            // A comment alone on its line applies to the next line that is not a comment.
+            let is_comment = |content: &&str| content.trim_start().starts_with('#');
+            let ignores = match before.trim().is_empty() {
+                true => line + text.lines().skip(line - 1).take_while(is_comment).count(),
+                false => line,
+            };
             match Directive::read(directive, knows) {
                 Ok(directive) => comments.each.push(Comment { line, ignores, directive }),
                 Err(wrong) => comments.wrong.push((line, wrong)),
@@ -152,6 +163,15 @@ impl Comments {
             }
         }
     }
+}
+
+/// Whether a comment looks like one that ignores something: `# Flytewarden-ignore ...`.
+fn is_misspelt(line: &str) -> bool {
+    let Some((_, comment)) = line.split_once('#') else { return false };
+    let comment = comment.trim_start().to_lowercase();
+    let Some(rest) = comment.strip_prefix("flytewarden") else { return false };
+    let rest = rest.trim_start_matches([':', '-', '_', '/', '.', ' ']);
+    rest.strip_prefix("ignore").is_some_and(|rest| rest.contains('/') && rest.starts_with([':', ' ', '[', '=']))
 }
 
 /// A comment, annotation or baseline entry that matches no violation, so that it can be removed.
@@ -258,11 +278,11 @@ impl Baseline {
     ///
     /// Why the baseline is invalid.
     pub fn read(text: &str) -> Result<Self, String> {
-        let baseline: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        match baseline.format == FORMAT {
-            true => Ok(baseline),
-            false => Err(format!("its format is not {FORMAT}")),
+        let content: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if content["format"] != FORMAT {
+            return Err("it is not a baseline; --write-baseline writes one".to_owned());
         }
+        serde_json::from_str(text).map_err(|error| error.to_string())
     }
 
     fn find(&mut self, title: &str, finding: &Finding) -> Option<String> {
@@ -302,6 +322,13 @@ impl Default for Omissions {
 }
 
 impl Omissions {
+    /// Whether no rule of a policy is on.
+    fn is_policy_off(&self, policy: &str) -> bool {
+        policy != ALL_POLICIES
+            && !self.on.is_empty()
+            && !self.on.iter().any(|(own, _)| policy.starts_with(own.as_str()))
+    }
+
     fn is_off(&self, finding: &Finding) -> bool {
         let names = |rules: &[(String, String)]| {
             rules.iter().any(|(policy, rule)| (policy, rule) == (&finding.policy, &finding.rule))
@@ -318,8 +345,19 @@ pub(crate) fn ignore(judged: &mut Judged, object: &Object, comments: &mut Commen
         *findings = on;
         judged.off.extend::<Vec<_>>(off);
     }
+    judged.unlisted_by.retain(|(policy, _)| !report.omissions.is_policy_off(policy));
+    judged.more_violations = judged.unlisted_by.iter().map(|(_, more)| more).sum();
     let annotations = object.content.at("metadata.annotations");
     let annotation = annotations.get(ANNOTATION).and_then(Node::as_str).unwrap_or_default();
+    if let Value::Map(entries) = &annotations.value {
+        let prefix = ANNOTATION.trim_end_matches("ignore");
+        for (name, node) in
+            entries.iter().filter(|(name, _)| name.to_lowercase().starts_with(prefix) && *name != ANNOTATION)
+        {
+            let reason = format!("there is no annotation {}; write {ANNOTATION}", visible(name));
+            report.add_unread(&judged.place.file, Some(node.key_line), reason);
+        }
+    }
     let mut annotated = Vec::new();
     for line in annotation.lines().filter(|line| !line.trim().is_empty()) {
         match Directive::read(line, report.omissions.knows) {

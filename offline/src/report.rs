@@ -9,7 +9,11 @@ use std::{
     mem,
 };
 
-use flytewarden::{decision, rule::Severity, shown::visible};
+use flytewarden::{
+    decision,
+    rule::Severity,
+    shown::{around_user, visible},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -74,6 +78,10 @@ pub struct Report {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub skipped: Vec<String>,
+    /// The files and directories that `--exclude` left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "typescript", tsify(optional))]
+    pub excluded: Vec<String>,
     /// How many findings were left out because their rule is off, by `<policy>/<rule>`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
@@ -154,6 +162,9 @@ pub struct Judged {
     /// The findings whose rules are off.
     #[serde(skip)]
     pub(crate) off: Vec<Finding>,
+    /// The violations that were only counted, by policy.
+    #[serde(skip)]
+    pub(crate) unlisted_by: Vec<(String, usize)>,
     /// How many more violations the policies counted but did not list.
     pub more_violations: usize,
     /// How many more notices the policies counted but did not list.
@@ -437,7 +448,13 @@ impl AnnotatedEdit {
             Some(within) => (path.to_owned(), Some(below(&within.path))),
             None => (below(path), None),
         };
-        Edit { path, within, was: self.was, value: self.value }
+        // Text output hides the query of a URL and its user, and so does this.
+        let is_private = |value: &Value| {
+            value
+                .as_str()
+                .is_some_and(|text| around_user(text).is_some() || text.contains("://") && text.contains(['?', '#']))
+        };
+        Edit { path, within, was: self.was.filter(|was| !is_private(was)), value: self.value }
     }
 }
 
@@ -491,6 +508,7 @@ impl Default for Report {
             names_flyte: false,
             configuration: None,
             settings: None,
+            excluded: Vec::new(),
             rules_off: BTreeMap::new(),
             omissions: Omissions::default(),
             unread_workloads: Vec::new(),
@@ -525,6 +543,7 @@ impl Report {
             notices: Vec::new(),
             ignored: Vec::new(),
             off: Vec::new(),
+            unlisted_by: Vec::new(),
             more_violations: 0,
             more_notices: 0,
             shows: Vec::new(),
@@ -731,7 +750,7 @@ impl Report {
 }
 
 /// The name of the module that contains every policy.
-pub(crate) const ALL_POLICIES: &str = "flytewarden";
+pub const ALL_POLICIES: &str = "flytewarden";
 
 /// Whether a module with this name is one of Flytewarden's.
 pub(crate) fn is_own(policy: &str) -> bool {
@@ -746,6 +765,24 @@ fn makes(kind: &str, made: &str) -> bool {
         "Job" => kind == "CronJob",
         _ => false,
     }
+}
+
+/// Merges an annotation of two answers: counts, the names of sentences, or findings.
+fn merged(name: &str, own: &str, other: &str) -> Option<String> {
+    if name.starts_with("more") {
+        return Some(own.parse::<usize>().ok()?.max(other.parse().ok()?).to_string());
+    }
+    let [mut own, other]: [Vec<Value>; 2] = [serde_json::from_str(own).ok()?, serde_json::from_str(other).ok()?];
+    if name == "judged" {
+        own.retain(|sentence| other.contains(sentence));
+    } else {
+        other.into_iter().for_each(|finding| {
+            if !own.contains(&finding) {
+                own.push(finding);
+            }
+        });
+    }
+    serde_json::to_string(&own).ok()
 }
 
 /// Returns the name of the Secret for which cert-manager issues a Certificate.
@@ -829,7 +866,8 @@ impl Judged {
                 Some(found) => self.violations.extend(found.into_iter().map(violation)),
                 None => self.violations.push(violation(plain(answer.message.take().unwrap_or_default()))),
             }
-            self.more_violations += answer.count("moreViolations");
+            self.unlisted_by.push((policy.to_owned(), answer.count("moreViolations")));
+            self.more_violations = self.unlisted_by.iter().map(|(_, more)| more).sum();
         }
         self.more_notices += answer.count("moreNotices");
         match answer.findings("notices") {
@@ -859,6 +897,29 @@ fn line(node: &Node, within: Option<&Within>, manifest: &str) -> usize {
 }
 
 impl Answer {
+    /// Adds the findings of another answer about the same object. A sentence holds only if both say so.
+    pub(crate) fn merge(&mut self, other: Self) {
+        let Self { accepted, message, warnings, audit_annotations, mutated_object, .. } = other;
+        match (&mut self.message, message) {
+            (Some(own), Some(message)) if *own != message => *own += &format!("; {message}"),
+            (own @ None, message) => *own = message,
+            _ => {}
+        }
+        self.accepted &= accepted;
+        self.mutated_object = self.mutated_object.take().or(mutated_object);
+        let own_warnings = self.warnings.get_or_insert_default();
+        for warning in warnings.unwrap_or_default() {
+            if !own_warnings.contains(&warning) {
+                own_warnings.push(warning);
+            }
+        }
+        let own = self.audit_annotations.get_or_insert_default();
+        for (name, text) in audit_annotations.unwrap_or_default() {
+            let merged = own.get(&name).and_then(|own| merged(&name, own, &text));
+            own.insert(name, merged.unwrap_or(text));
+        }
+    }
+
     /// Whether the answer is a result for the object. A policy of Flytewarden's that does not cover an object accepts
     /// it without one. Other people's modules always count.
     fn says_something(&mut self, policy: &str) -> bool {

@@ -38,7 +38,8 @@ pub fn fix<P: Policy>(
             run.finish()
         });
         // Two fixes that undo each other lead back to an earlier state.
-        let is_new = seen.len() < MOST_ROUNDS && seen.insert(hash(files));
+        let is_last = seen.len() == MOST_ROUNDS;
+        let is_new = !is_last && seen.insert(hash(files));
         let mut is_changed = false;
         for ((file, fixed), mut filled) in files.iter_mut().zip(&mut fixed).zip(filled) {
             let Some(fixed) = fixed else { continue };
@@ -63,7 +64,10 @@ pub fn fix<P: Policy>(
             }
             if !is_new {
                 let has_edits = |judged: &&Judged| judged.violations.iter().any(|found| !found.edits.is_empty());
-                let undone = "its fixes undo each other; make one of them by hand";
+                let undone = match is_last {
+                    true => "it has more violations than can be fixed at once; run the command again",
+                    false => "its fixes undo each other; make one of them by hand",
+                };
                 left.extend(own.into_iter().filter(has_edits).map(|judged| (judged.place.clone(), undone.to_owned())));
             }
             for (place, reason) in left {

@@ -215,8 +215,8 @@ impl Composer {
     fn add_alias(&mut self, name: &str, line: usize) -> Result<(), Unreadable> {
         let node = match self.anchors.get(name).map(|index| &self.anchored[*index]) {
             Some(Some(node)) => Rc::clone(node),
-            Some(None) => return Err(broken(line, format!("the value with anchor &{name} contains itself"))),
-            None => return Err(broken(line, format!("the alias *{name} has no anchor"))),
+            Some(None) => return Err(broken(line, "the value of an anchor contains itself".to_owned())),
+            None => return Err(broken(line, "an alias has no anchor".to_owned())),
         };
         let values = node.size.values;
         self.count(line, values.saturating_add(1), values)?;

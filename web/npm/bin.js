@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // `npx flytewarden check`: the command's report where only Node is at hand.
 
-import { readFileSync, writeSync } from "node:fs";
+import { existsSync, readFileSync, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { check, loadFormats } from "./node.js";
@@ -19,8 +20,8 @@ Options:
       --version             Prints the version
   -h, --help                Prints this help
 
-Exits with 0 if there are no violations, 1 if there are, and 2 if something could not be checked. Directories, fixes, modules and
-clusters need the flytewarden binary.
+Exits with 0 if there are no violations, 1 if there are, and 2 if something could not be checked. The file
+flytewarden.yaml, directories, fixes, modules, clusters and all other options need the flytewarden binary.
 `;
 const FORMATS = ["text", "markdown", "json", "sarif", "junit"];
 /** @type {Record<string, (summary: import("./node.js").Report["summary"]) => number>} */
@@ -42,18 +43,7 @@ try {
 }
 
 async function run() {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      settings: { type: "string" },
-      namespace: { type: "string", short: "n" },
-      namespaces: { type: "string" },
-      format: { type: "string", default: "text" },
-      "fail-on": { type: "string", default: "low" },
-      version: { type: "boolean" },
-      help: { type: "boolean", short: "h" },
-    },
-  });
+  const { values, positionals } = parsed();
   const [command, ...paths] = positionals;
   if (values.help) return print(HELP);
   if (values.version) {
@@ -68,6 +58,8 @@ async function run() {
   }
   const failures = FAILURES[values["fail-on"]];
 
+  const unread = configuration();
+  if (unread) process.stderr.write(`warning: ${unread} is not used; the flytewarden binary reads it\n`);
   const manifests = paths.map((path) => ({ name: path === "-" ? "<stdin>" : path, text: read(path) }));
   const settings = values.settings === undefined ? {} : read(values.settings);
   const options = { namespace: values.namespace, namespaces: values.namespaces?.split(",") };
@@ -75,6 +67,36 @@ async function run() {
   print(await formatted(report, values.format));
   if (report.summary.unjudged > 0) return 2;
   return failures(report.summary) > 0 ? 1 : 0;
+}
+
+function parsed() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        settings: { type: "string" },
+        namespace: { type: "string", short: "n" },
+        namespaces: { type: "string" },
+        format: { type: "string", default: "text" },
+        "fail-on": { type: "string", default: "low" },
+        version: { type: "boolean" },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+  } catch (error) {
+    // Node's own advice does not fit.
+    const { message } = /** @type {Error} */ (error);
+    throw new Error(`${message.split(". ")[0]}; other options need the flytewarden binary`);
+  }
+}
+
+/** The nearest flytewarden.yaml in this directory or above it, which only the binary reads. */
+function configuration() {
+  for (let folder = process.cwd(); ; folder = dirname(folder)) {
+    const file = join(folder, "flytewarden.yaml");
+    if (existsSync(file)) return file;
+    if (folder === dirname(folder)) return undefined;
+  }
 }
 
 /**
@@ -98,7 +120,15 @@ async function formatted(report, format) {
 
 /** @param {string} path */
 function read(path) {
-  const bytes = readFileSync(path === "-" ? 0 : path);
+  let bytes;
+  try {
+    bytes = readFileSync(path === "-" ? 0 : path);
+  } catch (error) {
+    const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
+    if (code === "ENOENT") throw new Error(`${path}: there is no such file`);
+    if (code === "EISDIR") throw new Error(`${path}: this is a directory; the flytewarden binary checks directories`);
+    throw new Error(`${path}: ${message}`);
+  }
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {

@@ -73,7 +73,9 @@ test("npx flytewarden takes standard input, settings and a level, and says what 
     [["check", "--format", "yaml", "-"], "--format: use one of "],
     [["check", "--fail-on", "huge", "-"], "--fail-on: use one of "],
     [["check", "--fail-on", "constructor", "-"], "--fail-on: use one of "],
-    [["check", "absent.yaml"], "ENOENT"],
+    [["check", "absent.yaml"], "absent.yaml: there is no such file"],
+    [["check", "examples"], "examples: this is a directory; the flytewarden binary checks directories"],
+    [["check", "--skip", "x", "-"], "Unknown option '--skip'; other options need the flytewarden binary"],
     [["check", "--nonsense", "-"], "Unknown option '--nonsense'"],
     [["check", "--settings", "examples/before.yaml", "-"], "settings: line 75: settings must be one document"],
   ]) {

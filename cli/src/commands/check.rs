@@ -1,11 +1,12 @@
 //! `flytewarden check`.
 
 use std::{
+    collections::BTreeSet,
     error::Error,
     ffi::OsString,
     fs,
     io::{self, BufWriter, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -51,14 +52,19 @@ pub fn run(arguments: CheckArguments, line: &[OsString]) -> Result<ExitCode, Box
 
 fn checked(arguments: &CheckArguments, setup: Setup, config: Option<&Config>) -> Result<ExitCode, Box<dyn Error>> {
     let inputs = Inputs::find(&arguments.paths, &arguments.scope.exclude);
+    targets(arguments, &inputs)?;
     let mut report = Report::without(setup.omissions.clone());
     inputs.add_unread(&mut report);
     let mut files = inputs.read();
     if let Some(context) = &arguments.context {
-        files.push(cluster::read(context, &setup, &mut report)?);
+        match cluster::read(context, &setup, &mut report) {
+            Ok(objects) => files.push(objects),
+            Err(error) => return not_started(arguments, error),
+        }
     }
     let mut report = check(&setup.check(), report, &files);
     report.settings.clone_from(&setup.given);
+    report.excluded = inputs.excluded;
     report.configuration = config.map(|config| shown(&config.file));
     if let Some(file) = &arguments.write_baseline {
         report.add_unlisted();
@@ -73,6 +79,19 @@ fn checked(arguments: &CheckArguments, setup: Setup, config: Option<&Config>) ->
 }
 
 /// Returns the names of the sentences of `--require` that are not shown.
+/// Checks that each file of `--output` is another one, and none of the inputs.
+fn targets(arguments: &CheckArguments, inputs: &Inputs) -> Result<(), String> {
+    let mut seen: BTreeSet<PathBuf> = inputs.files.iter().filter_map(|input| Some(input.place().ok()?.path)).collect();
+    for (_, file) in &arguments.output {
+        let place = fs::canonicalize(file).unwrap_or_else(|_| file.clone());
+        if !seen.insert(place) {
+            return Err(format!("--output {}: it is an input, or the file of another --output", shown(file)));
+        }
+    }
+    Ok(())
+}
+
+/// The names of the requirements that must be shown, and are not.
 fn missing<'r>(arguments: &CheckArguments, report: &'r Report) -> impl Iterator<Item = &'r str> {
     let is_required = |name: &str| arguments.require.iter().any(|required| required == ALL || required == name);
     let names = report.sentences.iter().filter(|shown| shown.state == State::NotShown).map(|shown| &*shown.name);

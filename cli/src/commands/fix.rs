@@ -4,8 +4,9 @@ use std::{
     env,
     error::Error,
     ffi::OsString,
+    fs,
     io::{BufWriter, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -14,7 +15,7 @@ use flytewarden_cli::{
     diff::diff,
     files::{Resolved, replace},
     fix::{FixedFile, Fixes, fix},
-    inputs::{Input, Inputs},
+    inputs::{Input, Inputs, STANDARD_INPUT},
 };
 use flytewarden_formats::text::{self, printable};
 use flytewarden_offline::{fix::Left, report::Report, shown::visible};
@@ -141,13 +142,21 @@ fn between(before: &str, after: &str) -> String {
     format!("{end}{marker}")
 }
 
-/// Returns a file's name for a diff: relative to the working directory, so that `git apply` and `patch -p1` find it
-/// there. For a file outside that directory, returns its absolute path.
+/// Returns a file's name for a diff: relative to the working directory, so that `git apply` and `patch -p1` find it there. For a file
+/// outside that directory, returns its absolute path.
 fn from_here(Resolved { path, shown }: &Resolved) -> PathBuf {
-    let here = env::current_dir().unwrap_or_default();
-    match shown.strip_prefix(&here) {
+    if path == Path::new(STANDARD_INPUT) {
+        return shown.clone();
+    }
+    let here = env::current_dir().and_then(fs::canonicalize).unwrap_or_default();
+    match path.strip_prefix(&here) {
         Ok(below) => below.to_owned(),
-        Err(_) if shown.starts_with("..") => path.clone(),
-        Err(_) => shown.clone(),
+        Err(_) => {
+            let name = visible(&path.to_string_lossy());
+            anstream::eprintln!(
+                "warning: {name} is outside of the working directory; apply its diff with patch -d / -p1"
+            );
+            path.clone()
+        }
     }
 }

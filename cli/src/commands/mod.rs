@@ -30,7 +30,7 @@ use flytewarden_offline::{
     ignored::{Baseline, Omissions},
     images::Images,
     linked,
-    report::{GivenSettings, Namespaces},
+    report::{ALL_POLICIES, GivenSettings, Namespaces},
     settings::{Settings, WrongSettings},
 };
 use serde::Serialize;
@@ -81,11 +81,17 @@ impl Setup {
         let given = source.map(|from| GivenSettings { from, names: settings.names() });
         let omissions = Omissions {
             knows: |policy, rule| decision::rule(policy, rule).is_some(),
-            on: rules("--rule", &scope.rules, &policies)?,
-            off: rules("--skip", &scope.skip, &policies)?,
+            on: rules("rule", &scope.rules, &policies, config)?,
+            off: rules("skip", &scope.skip, &policies, config)?,
             baseline: option_file("baseline", scope.baseline.as_deref(), Baseline::read)?,
         };
-        let policies = chosen(policies, scope)?;
+        let policies = chosen(policies, scope, config)?;
+        let is_run = |own: &str| {
+            policies.iter().any(|policy| [ALL_POLICIES, own].iter().any(|name| policy.name().starts_with(name)))
+        };
+        if !omissions.on.is_empty() && !omissions.on.iter().any(|(policy, _)| is_run(policy)) {
+            return Err(format!("--rule {}: no policy with this rule is run", scope.rules.join(",")).into());
+        }
         for policy in policies.iter().filter(|policy| !settings.has(policy.name())) {
             let needed = |problem| format!("{} needs settings: {problem}", policy.name());
             policy.validate_settings("{}").map_err(needed)?;
@@ -198,10 +204,15 @@ fn policies(scope: &Scope) -> Result<Vec<Box<dyn Policy>>, Box<dyn Error>> {
 }
 
 /// Removes the policies that `--policy` and `--skip` exclude.
-fn chosen(mut policies: Vec<Box<dyn Policy>>, scope: &Scope) -> Result<Vec<Box<dyn Policy>>, Box<dyn Error>> {
+fn chosen(
+    mut policies: Vec<Box<dyn Policy>>,
+    scope: &Scope,
+    config: Option<&Config>,
+) -> Result<Vec<Box<dyn Policy>>, Box<dyn Error>> {
     let known: Vec<&str> = policies.iter().map(|policy| policy.name()).collect();
     if let Some(unknown) = scope.policies.iter().find(|name| !known.contains(&&***name)) {
-        return Err(format!("--policy: there is no policy {unknown}; the policies are {}", known.join(", ")).into());
+        let problem = format!("there is no policy `{unknown}`; the policies are {}", known.join(", "));
+        return Err(blamed(config, "policy", unknown, problem));
     }
     let names = |names: &[String], policy: &dyn Policy| names.iter().any(|name| name == policy.name());
     policies
@@ -218,16 +229,25 @@ fn rules(
     option: &str,
     names: &[String],
     policies: &[Box<dyn Policy>],
+    config: Option<&Config>,
 ) -> Result<Vec<(String, String)>, Box<dyn Error>> {
     let mut rules = Vec::new();
     for name in names {
-        if option == "--skip" && policies.iter().any(|policy| policy.name() == name) {
+        if option == "skip" && policies.iter().any(|policy| policy.name() == name) {
             continue;
         }
-        let found = explain::rules(Some(name)).map_err(|error| format!("{option}: {error}"))?;
+        let found = explain::rules(Some(name)).map_err(|problem| blamed(config, option, name, problem))?;
         rules.extend(found.iter().map(|rule| (rule.name.policy.to_owned(), rule.name.rule.to_owned())));
     }
     Ok(rules)
+}
+
+/// Names where an option's value comes from: the command line, or a line of the configuration file.
+fn blamed(config: Option<&Config>, option: &str, value: &str, problem: String) -> Box<dyn Error> {
+    match config {
+        Some(config) => config.blame(option, value, problem),
+        None => format!("--{option}: {problem}").into(),
+    }
 }
 
 /// Writes JSON.

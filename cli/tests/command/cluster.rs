@@ -257,3 +257,10 @@ fn a_secret_in_another_namespace_is_read_if_a_route_names_it() {
         *read.iter().map(|path| path.trim_end_matches('?')).collect::<Vec<_>>()
     );
 }
+
+#[test]
+fn a_cluster_that_cannot_be_read_is_in_the_report_too() {
+    let (run, _) = check(Answers::new(), &["--context", "other", "--format", "json"]);
+    let report: Value = serde_json::from_str(&run.out).unwrap();
+    assert!(report["unjudged"][0]["reason"].as_str().unwrap().starts_with("context other: "), "{}", run.out);
+}

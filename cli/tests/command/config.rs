@@ -263,3 +263,25 @@ fn completion_and_manual_pages_know_every_subcommand() {
     }
     assert_eq!(format!("flytewarden {}\n", env!("CARGO_PKG_VERSION")), run(&["--version"], "").out);
 }
+
+#[test]
+fn a_wrong_name_in_the_file_is_reported_with_its_line() {
+    for (key, problem) in [
+        ("skip: [oauth-tls]", "skip: unknown rule `oauth-tls`"),
+        ("policy: [cors]", "policy: there is no policy `cors`"),
+    ] {
+        let folder = folder(&[
+            ("flytewarden.yaml", format!("fail-on: low\n{key}\n").as_bytes()),
+            ("good.yaml", GOOD.as_bytes()),
+        ]);
+        let output = crate::flytewarden().args(["check", "good.yaml"]).current_dir(folder.path()).output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert!(err.starts_with(&format!("error: configuration flytewarden.yaml: line 2: {problem}")), "{err}");
+    }
+}
+
+#[test]
+fn rules_of_policies_that_are_not_run_are_refused() {
+    let run = run(&["check", "--policy", "flyte-non-root", "--rule", "any-origin", "-"], GOOD);
+    assert_eq!((Some(2), "error: --rule any-origin: no policy with this rule is run\n"), (run.code, &*run.err));
+}

@@ -118,7 +118,12 @@ fn unreadable_documents_are_reported_and_the_rest_is_kept() {
     let run = run(&["fix", "--fill", folder.path().to_str().unwrap()], "");
     assert_eq!(Some(2), run.code);
     assert!(run.out.contains("\n+        runAsUser: 1000\n"), "{}", run.out);
-    assert!(run.err.starts_with("not checked  "), "{}", run.err);
+    assert!(run.err.contains("\nnot checked  "), "{}", run.err);
+    assert!(
+        run.err.contains("is outside of the working directory; apply its diff with patch -d / -p1\n"),
+        "{}",
+        run.err
+    );
 }
 
 #[test]

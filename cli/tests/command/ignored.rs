@@ -48,7 +48,7 @@ fn other_rules_and_lines_are_not_ignored_and_the_unused_entry_is_reported() {
     ] {
         let run = run(&["check", "-"], &input);
         assert_eq!(Some(1), run.code, "{}", run.out);
-        assert!(run.out.contains("which is not found there any more; remove it."), "{}", run.out);
+        assert!(run.out.contains("which is not found there; move or remove it."), "{}", run.out);
     }
 }
 
@@ -148,4 +148,47 @@ fn markdown_says_which_rules_are_off() {
     assert!(run.out.contains("## Flytewarden: no violations of the rules that are on\n"), "{}", run.out);
     let off = "- ⚠️ Not reported, since the rules are off: flyte-non-root/not-proven-non-root (1).\n";
     assert!(run.out.contains(off), "{}", run.out);
+}
+
+#[test]
+fn a_baseline_does_not_accept_more_violations_than_it_counts() {
+    let origins = |more: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: flyte-admin-config}}\ndata: {{server.yaml: 'server: {{security: {{allowCors: true, allowedOrigins: [https://a.example.com/{more}]}}}}'}}\n"
+        )
+    };
+    let folder = folder(&[("a.yaml", origins("").as_bytes())]);
+    let [file, baseline] = ["a.yaml", "baseline.json"].map(|name| path(&folder, name));
+    assert_eq!(Some(0), run(&["check", "--write-baseline", &baseline, &file], "").code);
+    assert_eq!(Some(0), run(&["check", "--baseline", &baseline, &file], "").code);
+    std::fs::write(&file, origins(", https://evil.example.com/")).unwrap();
+    let more = run(&["check", "--baseline", &baseline, &file], "");
+    assert_eq!(Some(1), more.code, "{}", more.out);
+    assert!(more.out.contains("1 violation in 1 object, 1 violation ignored"), "{}", more.out);
+    std::fs::write(&baseline, "[]").unwrap();
+    let wrong = run(&["check", "--baseline", &baseline, &file], "");
+    assert!(wrong.err.contains("it is not a baseline; --write-baseline writes one"), "{}", wrong.err);
+}
+
+#[test]
+fn comments_above_a_line_apply_to_it_together_and_misspelt_ones_are_reported() {
+    let other = "flyte-non-root/runs-as-root";
+    let name = "      - name:";
+    let stacked =
+        format!("      # flytewarden:ignore {RULE}: tried\n      # flytewarden:ignore {other}: tried\n{name}");
+    let run_on = |text: &str| run(&["check", "-"], text);
+    let out = run_on(&deployment("", "").replace(name, &stacked)).out;
+    assert!(out.contains("1 violation ignored"), "{out}");
+    for comment in ["# flytewarden: ignore", "# Flytewarden-ignore"] {
+        let wrong = run_on(&deployment("", &format!("{comment} {RULE}: tried")));
+        assert_eq!(Some(2), wrong.code, "{}", wrong.out);
+        assert!(wrong.out.contains("the comment is not read; write # flytewarden:ignore"), "{}", wrong.out);
+    }
+    let key =
+        run_on(&deployment(&format!("{RULE}: tried"), "").replace("flytewarden.io/ignore", "flytewarden.io/ignores"));
+    assert!(
+        key.out.contains("there is no annotation flytewarden.io/ignores; write flytewarden.io/ignore"),
+        "{}",
+        key.out
+    );
 }

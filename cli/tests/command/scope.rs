@@ -162,7 +162,7 @@ fn a_policy_that_did_not_run_is_named_if_a_sentence_needs_it() {
     let unknown = run(&["check", "--policy", "flyte-nonroot", "-"], BAD);
     assert_eq!(Some(2), unknown.code);
     assert!(
-        unknown.err.contains("there is no policy flyte-nonroot; the policies are flyte-admin-cors, "),
+        unknown.err.contains("there is no policy `flyte-nonroot`; the policies are flyte-admin-cors, "),
         "{}",
         unknown.err
     );
@@ -189,4 +189,81 @@ fn a_file_that_is_named_twice_is_checked_once() {
 fn a_quiet_check_names_required_sentences_that_are_not_shown() {
     let run = run(&["check", "-q", "--require", "origins,non-root", "-"], GOOD);
     assert_eq!((Some(2), "", "error: --require: not shown: origins\n"), (run.code, &*run.out, &*run.err));
+}
+
+#[test]
+fn a_workload_of_another_kind_leaves_the_requirement_open() {
+    let after = std::fs::read_to_string(crate::root().join("examples/after.yaml")).unwrap();
+    let rollout =
+        after.replacen("apiVersion: apps/v1\nkind: Deployment", "apiVersion: argoproj.io/v1alpha1\nkind: Rollout", 1);
+    let run = run(&["check", "--require", "non-root,origins", "-"], &rollout);
+    assert_eq!(Some(2), run.code, "{}", run.out);
+    assert!(run.out.contains("Rollout flyte/flyteadmin: no policy covers this kind of workload\n"), "{}", run.out);
+    assert!(run.out.contains("found no flyteadmin; add its Deployment\n"), "{}", run.out);
+    assert_eq!("error: --require: not shown: non-root, origins\n", run.err);
+}
+
+#[test]
+fn a_check_that_covers_no_object_is_not_good() {
+    let config = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: flyte-admin-config}\ndata: {}\n";
+    let run = run(&["check", "--policy", "flyte-oauth-tls", "-"], config);
+    assert_eq!(Some(2), run.code, "{}", run.out);
+    assert!(run.out.contains("nothing was checked: the policies that ran cover none of these objects"), "{}", run.out);
+}
+
+#[test]
+fn a_violation_in_any_environment_is_reported_for_a_file_that_they_share() {
+    // In each, flyteconsole is loaded from another origin that flyteadmin does not allow.
+    let admin = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: flyte-admin-config, namespace: flyte}\ndata: {server.yaml: 'server: {security: {allowCors: true, allowedOrigins: [https://a.example.com]}}'}\n";
+    let console = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: flyteconsole, namespace: flyte}\nspec: {template: {metadata: {labels: {app: console}}, spec: {containers: [{name: flyteconsole, image: cr.flyte.org/flyteorg/flyteconsole:v1.21.0, env: [{name: ADMIN_API_URL, value: 'https://flyte.example.com'}], securityContext: {runAsUser: 1000}}]}}}\n";
+    let ingress = |host: &str| {
+        format!(
+            "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: flytepropeller, namespace: flyte}}\nspec: {{template: {{spec: {{containers: [{{name: flytepropeller, image: cr.flyte.org/flyteorg/flytepropeller:v1.16.8, env: [{{name: HOST, value: {host}}}], securityContext: {{runAsUser: 1001}}}}]}}}}}}\n---\napiVersion: v1\nkind: Service\nmetadata: {{name: flyteconsole, namespace: flyte}}\nspec: {{selector: {{app: console}}, ports: [{{port: 80}}]}}\n---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{name: flyteconsole, namespace: flyte}}\nspec: {{tls: [{{hosts: [{host}]}}], rules: [{{host: {host}, http: {{paths: [{{path: /console, pathType: Prefix, backend: {{service: {{name: flyteconsole, port: {{number: 80}}}}}}}}]}}}}]}}\n"
+        )
+    };
+    let check = |first: &str, second: &str| {
+        let shared = format!("{console}---\n{admin}");
+        let [first, second] = [ingress(first), ingress(second)];
+        let folder = folder(&[
+            ("common.yaml", shared.as_bytes()),
+            ("a/ingress.yaml", first.as_bytes()),
+            ("b/ingress.yaml", second.as_bytes()),
+        ]);
+        run(&["check", "--namespaces", "all", folder.path().to_str().unwrap()], "").out
+    };
+    let out = check("x.example.com", "y.example.com");
+    for host in ["x.example.com", "y.example.com"] {
+        assert!(
+            out.contains(&format!("flyteconsole, loaded from https://{host} (Ingress flyte/flyteconsole), cannot")),
+            "{out}"
+        );
+    }
+}
+
+#[test]
+fn what_is_left_out_is_named_wherever_the_command_runs() {
+    let folder = folder(&[
+        ("sub/tests/bad.yaml", BAD.as_bytes()),
+        ("sub/good.yaml", GOOD.as_bytes()),
+        ("flytewarden.yaml", b"exclude: [sub/tests, typo]\n"),
+    ]);
+    let output = crate::flytewarden().args(["check", "."]).current_dir(folder.path().join("sub")).output().unwrap();
+    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert_eq!(Some(0), output.status.code(), "{out}");
+    assert!(out.contains("Left out by --exclude: ./tests.\n"), "{out}");
+    assert!(err.contains("typo: there is no such path in the directories to check"), "{err}");
+}
+
+#[test]
+fn a_report_replaces_no_input_and_no_other_report() {
+    let folder = folder(&[("good.yaml", GOOD.as_bytes())]);
+    let file = path(&folder, "good.yaml");
+    for outputs in
+        [[format!("json={file}"), format!("text={file}.txt")], [format!("json={file}.x"), format!("text={file}.x")]]
+    {
+        let run = run(&["check", "--output", &outputs[0], "--output", &outputs[1], &file], "");
+        assert_eq!(Some(2), run.code, "{}", run.out);
+        assert!(run.err.contains("it is an input, or the file of another --output"), "{}", run.err);
+    }
+    assert_eq!(GOOD, std::fs::read_to_string(&file).unwrap());
 }
