@@ -10,7 +10,7 @@ pub enum Sentence {
     NonRoot,
     /// Only the documented init container runs as root.
     Exception,
-    /// flyteadmin allows CORS for origins that browsers send, and for no others.
+    /// flyteadmin allows CORS only for listed origins, written as browsers send them.
     Origins,
     /// flyteconsole is configured with an address of flyteadmin that browsers can call.
     Address,

@@ -79,15 +79,15 @@ const ABOUT_FLYTEADMIN: [Sentence; 3] = [Sentence::Origins, Sentence::Pair, Sent
 fn to_add(sentence: Sentence, is_flyte_two: bool) -> &'static str {
     match sentence {
         Sentence::Origins | Sentence::Address | Sentence::Pair if is_flyte_two => {
-            "this is Flyte 2, which has no such option; flyte2-exposure checks Flyte 2"
+            "Flyte 2 has no option for this; flyte2-exposure checks Flyte 2"
         }
         Sentence::NonRoot | Sentence::Exception => {
             "found no workload that runs a Flyte component; add the workloads that helm template prints"
         }
-        Sentence::Origins => "found no ConfigMap that flyteadmin reads; add those that it mounts",
+        Sentence::Origins => "found none of flyteadmin's ConfigMaps; add those that it mounts",
         Sentence::Address | Sentence::Pair => "found no flyteconsole; add its Deployment",
         Sentence::Certificate => {
-            "found no Ingress or route with a certificate in front of flyteadmin; add it and its Secret"
+            "found no Ingress or route with a certificate in front of flyteadmin; add one and its Secret"
         }
     }
 }
@@ -278,7 +278,7 @@ impl Sentences {
                 !has_provider(namespace) && !presented.iter().any(|presented| presented.namespace == *namespace)
             };
             let bare = running.iter().filter(is_bare).map(|Running { deployment, .. }| {
-                format!("found no Ingress or route with a certificate in front of {deployment}; add it and its Secret")
+                format!("found no Ingress or route with a certificate in front of {deployment}; add one and its Secret")
             });
             missing.extend(bare);
         }
@@ -294,7 +294,7 @@ fn not_here(Presented { route, held, issuer, .. }: &Presented) -> String {
         ),
         Held::LoadBalancer(annotation) => {
             format!(
-                "{route} has its certificate at the cloud's load balancer ({annotation}), where it cannot be checked from here"
+                "the cloud's load balancer holds the certificate of {route} ({annotation}), so it could not be checked"
             )
         }
         Held::Unsaid => format!(
@@ -302,7 +302,7 @@ fn not_here(Presented { route, held, issuer, .. }: &Presented) -> String {
              the Secret"
         ),
         Held::Router => {
-            format!("{route} has its certificate in itself, at its router or at its Gateway, which is not checked")
+            format!("the certificate of {route} is in the route, its router or its Gateway, and was not checked")
         }
     }
 }

@@ -9,7 +9,7 @@ rules! {
         "Any website can read flyteadmin's answers to calls without credentials, but flyteconsole on another domain fails, because browsers reject `*` for calls with credentials. If flyteconsole is on another domain, list only its origin. If both share one domain, set `allowCors: false`.";
     Low NEVER_MATCHES = "never-matches",
         "an origin that no browser sends",
-        "It has a path, a trailing slash, a query, a user, upper case, the default port, a `*`, no scheme, a non-ASCII host that is not in punycode, or invalid punycode, white space, a placeholder, or two origins in one item. flyteadmin compares origins character by character, so this one never matches, and flyteconsole is not allowed. Write the origin as browsers do: scheme, host, and the port if it is not the default.";
+        "It has a path, a trailing slash, a query, a user, upper case, the default port, a `*`, a non-ASCII host that is not in punycode, invalid punycode, white space, or a placeholder; it lacks a scheme; or one item holds two origins. flyteadmin compares origins character by character, so this one never matches, and flyteconsole is not allowed. Write the origin as browsers do: scheme, host, and the port if it is not the default.";
     High NULL_ORIGIN = "null-origin",
         "`null` as an origin",
         "Sandboxed frames and local files send it, so any website can send `null`. Remove it.";
@@ -17,35 +17,35 @@ rules! {
         "an origin over `http`, except `localhost`, `*.localhost`, `127.0.0.0/8` and `[::1]`",
         "Anyone on the network path can change the console and act as its user. Serve it over https, or add the origin to `allowHttp`.";
     Low CORS_OFF = "cors-off",
-        "origins listed while `allowCors` is false; the charts' default `*` is accepted",
+        "origins listed while `allowCors` is false, except the charts' default `*`",
         "They have no effect: flyteadmin sends no CORS headers. Set `allowCors: true`, or remove the origins.";
     Low REQUIRED_ORIGIN_MISSING = "required-origin-missing",
-        "an origin of the setting `requiredOrigins` that browsers get no permission for",
+        "an origin in the setting `requiredOrigins` that may not call flyteadmin",
         "Calls from that origin fail. List it in `allowedOrigins`. `*` is not enough, because browsers reject it for calls with credentials.";
     High UNTRUSTED_ORIGIN = "untrusted-origin",
         "an origin that is not in the setting `trustedOrigins`",
         "Its pages can call flyteadmin as the user who opens them. Remove it, or add it to `trustedOrigins`.";
     Low NEVER_STARTS = "never-starts",
-        "a file, flag or variable that flyteadmin does not start with",
+        "a file, flag or variable that stops flyteadmin from starting",
         "For example, the YAML is invalid, a key is given twice, or a value has the wrong type. In a ConfigMap, nothing else is checked until this is fixed. Fix what the finding names.";
     Medium TWO_MEANINGS = "two-meanings",
         "an option that releases of flyteadmin read in different ways",
-        "Examples are `yes` and `on`, which are true up to v1.16.5; keys with dots, which v1.16.7 and later ignore; keys that differ only in case; a `<<` that repeats a key of its map with another value; a value with the tag `!`; a text in one file and a list in a later one; and a variable `SERVER` or `SERVER.SECURITY`, which hides all options. An upgrade can change which origins are allowed. In a ConfigMap, nothing else is checked until this is fixed. Write it so that every release reads the same.";
+        "Examples are `yes` and `on`, which are true up to v1.16.5; keys with dots, which v1.16.7 and later ignore; keys that differ only in case; a `<<` that gives a key of its map another value; a value tagged `!`; a string in one file and a list in a later file; and a variable `SERVER` or `SERVER.SECURITY`, which hides all options. An upgrade can change which origins are allowed. In a ConfigMap, nothing else is checked until this is fixed. Write it so that all releases read it alike.";
     Notice DUPLICATE_ORIGIN = "duplicate-origin",
         "an origin listed twice",
-        "It changes nothing, and one of the two may be forgotten when the other is removed.";
+        "It changes nothing, but someone may remove one and forget the other.";
     Notice AUTH_HEADER_NOT_ALLOWED = "auth-header-not-allowed",
         "`useAuth` without `flyte-authorization` in `allowedHeaders`",
         "Calls from another domain that carry their token in that header get 403. Add it to `allowedHeaders`.";
     Notice NOT_KNOWN = "not-known",
         "a value, a command line or a file that the policy cannot read",
-        "It may set CORS options, which were not checked. Write the value or the command into the object, add the missing ConfigMap, or check the Secret yourself.";
+        "It may set CORS options that were not checked. Write the value or the command into the object, add the missing ConfigMap, or check the Secret yourself.";
     Notice NO_EFFECT = "no-effect",
         "a flag, a variable or a section of a file that has no effect",
         "flyteadmin does not read it. Remove it, or write it as the finding says.";
     Notice FLYTE_TWO = "flyte-2",
         "Flyte 2's configuration, which has no option for CORS",
-        "Flyte 2 allows every origin, with credentials, and does not read `server.security`. To restrict it, let a proxy in front remove the headers `Access-Control-*`. Its chart has the same name as Flyte 1's: `helm install flyteorg/flyte-binary` without `--version` installs Flyte 2.";
+        "Flyte 2 allows every origin, with credentials, and does not read `server.security`. To restrict it, let a proxy remove the headers `Access-Control-*`. Flyte 2's chart has the same name as Flyte 1's: `helm install flyteorg/flyte-binary` without `--version` installs Flyte 2.";
     Notice NEEDS_RESTART = "needs-restart",
         "an UPDATE that changes flyteadmin's CORS options",
         "Running pods keep the old options until they restart. `helm upgrade` of Flyte's charts restarts them; otherwise run `kubectl rollout restart`.";

@@ -134,9 +134,7 @@ fn forwarded(console: &Console, others: &Others, settings: &Settings) -> Result<
         && let Some(page) = pages.first()
     {
         let (from, host) = (&page.from, page.origins[0].host());
-        return Err(format!(
-            "flyteconsole, loaded from {host} ({from}), calls {calls}, which is each user's own machine"
-        ));
+        return Err(format!("flyteconsole, loaded from {host} ({from}), calls {calls}, on each user's own machine"));
     }
     let admin = others.admin(&admin_namespace(console, others, settings)?);
     let admin = admin.as_ref().as_ref().map_err(String::clone)?;
@@ -299,7 +297,7 @@ fn cut_off(console: &Console, pages: &[&Page], why: Answer, admin: &Admin) -> Op
     let mut from = BTreeSet::new();
     from.extend(pages.iter().map(|page| page.from.clone()));
     let problem = format!(
-        "{}, loaded from {origins} ({}), cannot call {}: {reason}, in {}",
+        "{}, loaded from {origins} ({}), cannot call {}: in {}, {reason}",
         console.title,
         few(from.into_iter()),
         console.calls,

@@ -335,8 +335,8 @@ fn judge_cluster_role(request: &AdmissionRequest, verdict: &mut Verdict) -> Resu
     verdict.notices.extend(secrets.map(|index| Notice {
         rule: rules::READS_SECRETS,
         place: Place::at(format!("rules[{index}]")),
-        text: "Flyte 2 may read and change the Secrets of every namespace; if its projects are in known namespaces, bind a Role \
-               in each of them instead"
+        text: "Flyte 2 can read and change the Secrets of every namespace; if you know the namespaces of its projects, bind a \
+               Role in each of them instead"
             .to_owned(),
     }));
     Ok(())

@@ -205,7 +205,7 @@ impl Route {
         }
         if let Some(how) = self.how_to_remove {
             let text = format!(
-                "any website can call Flyte 2 with the user's credentials, and Flyte has no option to prevent that; remove its \
+                "any website can call Flyte 2 with the user's credentials, and Flyte has no option against that; remove its \
                  Access-Control-Allow headers: {how}"
             );
             found.push(Found::Worth(rules::ANY_ORIGIN, text));

@@ -178,7 +178,7 @@ pub(crate) fn serves_none(release: [u32; 3], tls: &OwnTls, config: &mut Config) 
     let [major, minor, patch] = release;
     (release < [1, 13, 3] && config.serves_tls(tls)).then(|| {
         format!(
-            "flyteadmin v{major}.{minor}.{patch} sends no CORS headers when server.security.secure is true; v1.13.3 and later do"
+            "flyteadmin v{major}.{minor}.{patch} sends no CORS headers if server.security.secure is true; v1.13.3 and later send them"
         )
     })
 }

@@ -93,8 +93,8 @@ impl Finding {
         let name = Shortened(metadata.name.as_deref().unwrap_or_default());
         // Kustomize parses a patch that begins with a bracket as JSON.
         self.mend.push_str(&format!(
-            "; the chart has no value for this: use `flytewarden fix --fill --stdout -` as a Helm post-renderer, or in kustomize \
-             set patches: \
+            "; the chart has no value for this: with Helm, use `flytewarden fix --fill --stdout -` as a post-renderer; with \
+             kustomize, set patches: \
              [{{target: {{name: {name}}}, patch: '[{{\"op\": \"add\", \"path\": \"/{}/securityContext\", \"value\": {{\"runAsUser\": {user}}}}}]'}}]",
             pod_path.replace('.', "/")
         ));

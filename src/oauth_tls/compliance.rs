@@ -28,7 +28,7 @@ const PUBLIC_LIMITS: [(u64, u64); 4] =
     [(1_598_918_400, 398), (1_773_532_800, 200), (1_805_068_800, 100), (1_868_227_200, 47)];
 
 /// What macOS does.
-const MACOS: &str = "macOS, and so flytectl on macOS, rejects it as not standards compliant";
+const MACOS: &str = "macOS, and flytectl on it, reject it as not standards compliant";
 
 /// What is wrong with an RSA key.
 pub(super) fn weak_key(certificate: &Certificate) -> Option<Fault> {
@@ -123,7 +123,7 @@ pub(super) fn faults_of_leaf(leaf: &Certificate, now: Duration, settings: &Setti
     }
     if is_strict && leaf.lifetime() > Duration::from_secs(MOST_DAYS * DAY) {
         let fact = format!(
-            "{title} is valid for {} days, from {} to {}, more than {MOST_DAYS}",
+            "{title} is valid for {} days ({} to {}), and the limit is {MOST_DAYS}",
             started_days(leaf.lifetime()),
             leaf.first_day(),
             leaf.last_day()

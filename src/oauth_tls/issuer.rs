@@ -196,8 +196,7 @@ fn judge(
             fact: format!(
                 "{title} is selfSigned, so the certificate in {secret}, in front of flyteadmin, is self-signed"
             ),
-            outcome: "unless flytectl is told to trust it, it stops before OAuth begins with \"certificate signed by unknown \
-                      authority\", or on macOS \"certificate is not standards compliant\"",
+            outcome: "flytectl does not trust it and fails before OAuth, with \"certificate signed by unknown authority\" or on macOS \"certificate is not standards compliant\"",
             mend: "use an issuer whose certificates clients trust, such as an acme issuer with Let's Encrypt"
                 .to_owned()
                 + OR_PROVIDER,

@@ -101,8 +101,7 @@ pub(super) fn of(
 }
 
 fn self_signed(leaf: &Certificate) -> Fault {
-    let outcome = "unless flytectl is told to trust it, it stops before OAuth begins with \"certificate signed by unknown \
-                   authority\", or on macOS \"certificate is not standards compliant\"";
+    let outcome = "flytectl does not trust it and fails before OAuth, with \"certificate signed by unknown authority\" or on macOS \"certificate is not standards compliant\"";
     let mend = "use a certificate of a CA that clients trust (e.g. from cert-manager with Let's Encrypt)".to_owned()
         + OR_PROVIDER;
     Fault { rule: rules::SELF_SIGNED, fact: format!("{} is self-signed", leaf.title()), outcome, mend }

@@ -108,13 +108,13 @@ Flyte's Security Overview
   holds      components run as a non-root user
   holds      check-db-ready, the documented exception, is as documented
   not shown  flyteadmin allows the origins of browsers, and no others
-             found no ConfigMap that flyteadmin reads; add those that it mounts
+             found none of flyteadmin's ConfigMaps; add those that it mounts
   not shown  flyteconsole is told an address that browsers can call
              found no flyteconsole; add its Deployment
   not shown  flyteadmin lets flyteconsole in
              found no flyteconsole; add its Deployment
   not shown  OAuth has a certificate of a CA that clients trust, or another provider
-             found no Ingress or route with a certificate in front of flyteadmin; add it and its Secret
+             found no Ingress or route with a certificate in front of flyteadmin; add one and its Secret
 
 2 objects checked: 1 violation in 1 object.
 ";
@@ -310,7 +310,7 @@ fn policies_are_listed_on_one_line_each() {
     // One of the folders is that of a variant, which is listed with its policy.
     assert_eq!(policies - 1, lines.len(), "{}", run.out);
     let is_listed = |line: &str| lines.iter().any(|listed| listed.starts_with(line));
-    assert!(is_listed("flyte-admin-cors   flyteadmin allows CORS for origins"), "{}", run.out);
+    assert!(is_listed("flyte-admin-cors   flyteadmin allows CORS only for listed origins"), "{}", run.out);
     assert!(is_listed("flyte-non-root     Flyte's components run as a non-root user"), "{}", run.out);
 }
 
