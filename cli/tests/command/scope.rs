@@ -171,9 +171,9 @@ fn a_policy_that_did_not_run_is_named_if_a_sentence_needs_it() {
 #[test]
 fn a_namespace_with_nothing_to_check_is_reported() {
     let good = GOOD.replace("name: good", "name: good, namespace: flyte");
-    let run = run(&["check", "--namespaces", "flyte,tpyo", "-"], &good);
+    let run = run(&["check", "--namespaces", "flyte,elsewhere", "-"], &good);
     assert_eq!(Some(2), run.code, "{}", run.out);
-    assert!(run.out.contains("nothing to check in the namespace tpyo\n"), "{}", run.out);
+    assert!(run.out.contains("nothing to check in the namespace elsewhere\n"), "{}", run.out);
     assert!(!run.out.contains("in the namespace flyte"), "{}", run.out);
 }
 
