@@ -35,13 +35,13 @@ pub(crate) fn without(text: &str, member: &str) -> String {
 
 /// The object with more members in the object at a path, which is created if it is absent or null. A member that is null is
 /// set too; one that has a value keeps it.
-pub(crate) fn with(text: &str, path: &[&str], more: &[(&str, String)]) -> String {
+pub(crate) fn add_members(text: &str, path: &[&str], more: &[(&str, String)]) -> String {
     let Some((step, rest)) = path.split_first() else {
         return more.iter().fold(text.to_owned(), |text, (key, value)| with_member(&text, key, value));
     };
     match below(text, step).filter(|part| *part != "null") {
-        Some(part) => replaced(text, part, &with(part, rest, more)),
-        None => with_member(text, step, &with("{}", rest, more)),
+        Some(part) => replaced(text, part, &add_members(part, rest, more)),
+        None => with_member(text, step, &add_members("{}", rest, more)),
     }
 }
 
@@ -124,7 +124,7 @@ mod tests {
             (r#"{"b":{"k":2}}"#, &["b"], r#"{"b":{"k":2}}"#),
             (r#"{"l":[{},{"x":0}]}"#, &["l", "1", "b"], r#"{"l":[{},{"x":0,"b":{"k":1}}]}"#),
         ] {
-            assert_eq!(expected, with(text, path, &[("k", "1".to_owned())]), "{text}");
+            assert_eq!(expected, add_members(text, path, &[("k", "1".to_owned())]), "{text}");
         }
     }
 

@@ -97,7 +97,7 @@ impl Engine {
     ///
     /// wasmtime does not support this machine.
     pub fn new(most_time: Duration) -> Result<Self, Unusable> {
-        Self::with(wasmtime::Config::new(), most_time)
+        Self::with_config(wasmtime::Config::new(), most_time)
     }
 
     /// The same with more configuration for wasmtime.
@@ -105,7 +105,7 @@ impl Engine {
     /// # Errors
     ///
     /// As [`Self::new`].
-    pub fn with(mut config: wasmtime::Config, most_time: Duration) -> Result<Self, Unusable> {
+    pub fn with_config(mut config: wasmtime::Config, most_time: Duration) -> Result<Self, Unusable> {
         config.epoch_interruption(true);
         let wasmtime = wasmtime::Engine::new(&config).map_err(|error| Unusable(error.to_string()))?;
         let clock = wasmtime.weak();

@@ -30,7 +30,7 @@ pub fn bytes(name: &str) -> Vec<u8> {
 ///
 /// The machine has none.
 pub fn engine() -> Engine {
-    Engine::with(config(), DEFAULT_TIME).expect("an engine")
+    Engine::with_config(config(), DEFAULT_TIME).expect("an engine")
 }
 
 /// Several programs compile the same modules: only the first does the work. The command itself keeps no compiled code, since whoever can

@@ -20,7 +20,7 @@ rules! {
         "origins listed while `allowCors` is false, except the charts' default `*`",
         "They have no effect: flyteadmin sends no CORS headers. Set `allowCors: true`, or remove the origins.";
     Low REQUIRED_ORIGIN_MISSING = "required-origin-missing",
-        "an origin in the setting `requiredOrigins` that may not call flyteadmin",
+        "an origin in the setting `requiredOrigins` that flyteadmin does not allow",
         "Calls from that origin fail. List it in `allowedOrigins`. `*` is not enough, because browsers reject it for calls with credentials.";
     High UNTRUSTED_ORIGIN = "untrusted-origin",
         "an origin that is not in the setting `trustedOrigins`",
@@ -30,7 +30,7 @@ rules! {
         "For example, the YAML is invalid, a key is given twice, or a value has the wrong type. In a ConfigMap, nothing else is checked until this is fixed. Fix what the finding names.";
     Medium TWO_MEANINGS = "two-meanings",
         "an option that releases of flyteadmin read in different ways",
-        "Examples are `yes` and `on`, which are true up to v1.16.5; keys with dots, which v1.16.7 and later ignore; keys that differ only in case; a `<<` that gives a key of its map another value; a value tagged `!`; a string in one file and a list in a later file; and a variable `SERVER` or `SERVER.SECURITY`, which hides all options. An upgrade can change which origins are allowed. In a ConfigMap, nothing else is checked until this is fixed. Write it so that all releases read it alike.";
+        "Examples are `yes` and `on`, which are true up to v1.16.5; keys with dots, which v1.16.7 and later ignore; keys that differ only in case; a `<<` that changes the value of a key in its map; a value tagged `!`; a string in one file and a list in a later file; and a variable `SERVER` or `SERVER.SECURITY`, which hides all options. An upgrade can change which origins are allowed. In a ConfigMap, nothing else is checked until this is fixed. Write it so that all releases read it alike.";
     Notice DUPLICATE_ORIGIN = "duplicate-origin",
         "an origin listed twice",
         "It changes nothing, but someone may remove one and forget the other.";

@@ -160,7 +160,7 @@ fn judge_console(
         let text = format!("{list} may set ADMIN_API_URL to another value, which is not checked");
         verdict.add_not_judged(text, at(format!("{}.{list}", placed.path())), settings);
     }
-    let Said { text, path, source, is_expanded } = match variable::said(placed, namespace, others, settings)? {
+    let Said { text, path, source, is_expanded } = match variable::value_of(placed, namespace, others, settings)? {
         Ok(Some(said)) => said,
         Ok(None) => {
             let lost = lost(None, placed.path());

@@ -134,7 +134,7 @@ fn forwarded(console: &Console, others: &Others, settings: &Settings) -> Result<
         && let Some(page) = pages.first()
     {
         let (from, host) = (&page.from, page.origins[0].host());
-        return Err(format!("flyteconsole, loaded from {host} ({from}), calls {calls}, on each user's own machine"));
+        return Err(format!("flyteconsole, loaded from {host} ({from}), calls {calls}, each user's own machine"));
     }
     let admin = others.admin(&admin_namespace(console, others, settings)?);
     let admin = admin.as_ref().as_ref().map_err(String::clone)?;

@@ -87,7 +87,7 @@ fn cut_off(
     {
         return Ok(None);
     }
-    let said = variable::said(placed, &found.namespace, others, settings).map_err(unreadable)?;
+    let said = variable::value_of(placed, &found.namespace, others, settings).map_err(unreadable)?;
     let Some(Said { text, source, .. }) =
         said.map_err(|Unknown { reason, .. }| format!("could not read ADMIN_API_URL: {reason}"))?
     else {

@@ -76,7 +76,7 @@ pub(super) struct Unknown {
 /// # Errors
 ///
 /// A list of the container has the wrong type.
-pub(super) fn said(
+pub(super) fn value_of(
     placed: &Placed,
     namespace: &str,
     others: &Others,

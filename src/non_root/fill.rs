@@ -127,14 +127,14 @@ impl Fill<'_> {
         }
         let at = format!("{}.securityContext", workload.pod_path);
         let mut filled = Filled {
-            object: edit::with(object, &path, &fields),
+            object: edit::add_members(object, &path, &fields),
             additions: Additions(vec![notice_at(at, "", rules::FILLED, listed(&fields))]),
         };
         for placed in workload.containers().filter(is_excepted) {
             let keeps = kept_root(placed.container, pod, &fields);
             if !keeps.is_empty() {
                 let path = format!("{}.{}.{}.securityContext", workload.pod_path, placed.role.field(), placed.index);
-                filled.object = edit::with(&filled.object, &path.split('.').collect::<Vec<_>>(), &keeps);
+                filled.object = edit::add_members(&filled.object, &path.split('.').collect::<Vec<_>>(), &keeps);
                 let container = placed.container.name();
                 filled.additions.0.push(notice_at(placed.path(), container, rules::KEPT_ROOT, listed(&keeps)));
             }

@@ -42,7 +42,7 @@ impl Finding {
         let image = Repository::of(container.image());
         let Some((user, value)) = image.and_then(|image| flyte::user_of(&image)) else { return self };
         let by = match value {
-            Some(value) => format!(" ({value} in the chart's values)"),
+            Some(value) => format!(" (in the chart: {value})"),
             None => ", as Flyte's charts do".to_owned(),
         };
         self.mend = self.mend.replacen(SET_USER, &format!("set securityContext.runAsUser: {user}{by}"), 1);

@@ -101,11 +101,11 @@ impl<'c> Images<'c> {
             ),
             (Ok(User::Root(user)), true) => found(
                 rules::NEVER_STARTS,
-                format!("never starts: the kubelet rejects an image {} if runAsNonRoot is true{at}", with(user)),
+                format!("never starts: the kubelet rejects an image {} if runAsNonRoot is true{at}", described(user)),
             ),
             (Ok(User::Root(user)), false) => found(
                 rules::RUNS_AS_ROOT,
-                format!("runs as root: runAsUser is not set, and it uses an image {}", with(user)),
+                format!("runs as root: runAsUser is not set, and it uses an image {}", described(user)),
             ),
             (Ok(User::Name(user)), true) => found(
                 rules::IMAGE_USER_IS_NAME,
@@ -188,6 +188,6 @@ impl User {
     }
 }
 
-fn with(user: Option<String>) -> String {
+fn described(user: Option<String>) -> String {
     user.map_or_else(|| "without a USER".to_owned(), |user| format!("with USER {user}"))
 }

@@ -31,7 +31,7 @@ pub(super) struct Hosts {
 ///
 /// Why the hosts are not known.
 pub(super) fn of(settings: &Settings, host: &dyn Host, namespace: &str, secret: &str) -> Result<Hosts, String> {
-    const NAME_THEM: &str = "list its hosts in the hosts setting";
+    const NAME_THEM: &str = "list the hosts in the setting hosts";
     if let Some(hosts) = &settings.hosts {
         let named = hosts.iter().map(|host| (host.to_string(), "the hosts setting".to_owned())).collect();
         return Ok(Hosts { named, doubt: None });
@@ -41,7 +41,7 @@ pub(super) fn of(settings: &Settings, host: &dyn Host, namespace: &str, secret: 
     if named.is_empty() && everywhere.is_none() {
         let namespace = Shortened(namespace);
         return Err(format!(
-            "found no Ingress in namespace {namespace} with the Secret under spec.tls, and no Gateway with it; {NAME_THEM}"
+            "no Ingress (spec.tls) and no Gateway uses the Secret in namespace {namespace}; {NAME_THEM}"
         ));
     }
     let doubt =

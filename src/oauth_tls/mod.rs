@@ -241,10 +241,8 @@ fn judge_certificates(
                 hosts::fault(leaf, &named).into_iter().for_each(|fault| report.refuse(fault));
                 doubt.into_iter().for_each(|doubt| report.note(rules::NOT_CHECKED, doubt));
             }
-            Err(reason) => report.note(
-                rules::NOT_CHECKED,
-                format!("could not check whether the certificate covers its hosts: {reason}"),
-            ),
+            Err(reason) => report
+                .note(rules::NOT_CHECKED, format!("could not check which hosts the certificate must cover: {reason}")),
         }
     }
     Ok(())

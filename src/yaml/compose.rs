@@ -38,7 +38,7 @@ pub(super) fn compose(text: &[u8], wanted: &dyn Fn(&str) -> bool) -> Result<Opti
     let mut composer = Composer::default();
     loop {
         let event = events.read()?;
-        match event.said() {
+        match event.content() {
             Said::StreamEnd => return Ok(None),
             Said::StreamStart | Said::DocumentStart { version: None | Some((1, 1)) } => {}
             Said::DocumentStart { .. } => return Err(broken(event.line(), "its %YAML directive is not 1.1")),

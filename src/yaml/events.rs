@@ -173,7 +173,7 @@ impl Event {
     }
 
     /// Its content.
-    pub fn said(&self) -> Said<'_> {
+    pub fn content(&self) -> Said<'_> {
         let data = &self.0.data;
         // SAFETY: libyaml fills the part of the union that belongs to the type, with texts that live as long as the
         // event.

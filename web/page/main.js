@@ -84,6 +84,7 @@ function loading(loaded) {
 function submit() {
   clearTimeout(pause);
   if (!settings) return void start();
+  outdateStatus();
   checks.submit({ version, files: editor.files, broken: settings.broken, ...settings.shared });
 }
 

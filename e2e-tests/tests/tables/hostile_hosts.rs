@@ -129,7 +129,7 @@ fn judge(module: &Module, request: &Value, host: Host) -> Result<(), Failed> {
     let said = match is_secret {
         true => &[
             "could not check whether another OAuth provider issues the tokens: ",
-            "could not check whether the certificate covers its hosts: ",
+            "could not check which hosts the certificate must cover: ",
         ][..],
         // If no console is known, none can be cut off.
         false if is_update => &[],

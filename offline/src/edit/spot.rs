@@ -32,7 +32,7 @@ impl Spot {
             let event = events.read().ok()?;
             let (span, column) = (event.span(), event.column());
             let new = |kind| Self { start: span.start, end: span.end, column, kind };
-            let done = match event.said() {
+            let done = match event.content() {
                 Said::StreamStart | Said::DocumentStart { .. } => continue,
                 Said::StreamEnd | Said::DocumentEnd => return None,
                 Said::ListStart { is_flow, .. } => {

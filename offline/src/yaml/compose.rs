@@ -29,7 +29,7 @@ pub(super) fn compose(text: &str, dialect: Dialect) -> Result<Vec<Node>, Malform
             line: line.min(text.trim_end().lines().count().max(1)),
             reason: format!("invalid YAML: {problem}"),
         })?;
-        match event.said() {
+        match event.content() {
             Said::StreamEnd => return Ok(documents),
             Said::StreamStart => {}
             Said::DocumentStart { .. } => {

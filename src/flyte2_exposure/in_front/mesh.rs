@@ -128,7 +128,7 @@ pub(in crate::flyte2_exposure) fn of_mesh(
 }
 
 /// The fields of a source or an operation that are set, with their lists.
-fn said<'l>(lists: &'l Lists) -> impl Iterator<Item = (&'l str, &'l [Text<'l>])> {
+fn named_lists<'l>(lists: &'l Lists) -> impl Iterator<Item = (&'l str, &'l [Text<'l>])> {
     let lists = lists.iter().map(|(name, list)| (&**name, list.as_deref().unwrap_or_default()));
     lists.filter(|(_, list)| !list.is_empty())
 }
@@ -137,7 +137,7 @@ impl AuthorizationRule<'_> {
     /// Whether an ALLOW rule lets in only callers that one of some fields identifies, or leads only where everybody may go.
     fn lets_in(&self, fields: &[&str]) -> bool {
         let says_who = |from: &From| {
-            from.source.as_ref().is_some_and(|source| said(source).any(|(name, _)| fields.contains(&name)))
+            from.source.as_ref().is_some_and(|source| named_lists(source).any(|(name, _)| fields.contains(&name)))
         };
         let is_of_token = |condition: &Condition| {
             condition.key.as_deref().is_some_and(|key| key.starts_with("request.auth."))
@@ -145,7 +145,7 @@ impl AuthorizationRule<'_> {
         };
         let is_harmless = |to: &To| {
             to.operation.as_ref().is_some_and(|operation| {
-                said(operation).any(|(name, list)| match name {
+                named_lists(operation).any(|(name, list)| match name {
                     "paths" => list.iter().all(|path| is_for_everybody(path)),
                     "ports" => list.iter().all(|port| OF_CLUSTER.contains(&&**port)),
                     _ => false,
@@ -161,11 +161,11 @@ impl AuthorizationRule<'_> {
     /// Whether a rule covers all requests, except to paths for everybody, and restricts sources by these fields at most.
     fn is_for_all(&self, fields: &[&str]) -> bool {
         let is_no_more = |from: &From| {
-            from.source.as_ref().is_some_and(|source| said(source).all(|(name, _)| fields.contains(&name)))
+            from.source.as_ref().is_some_and(|source| named_lists(source).all(|(name, _)| fields.contains(&name)))
         };
         let is_everywhere = |to: &To| {
             to.operation.as_ref().is_some_and(|operation| {
-                said(operation).all(|(name, list)| match name {
+                named_lists(operation).all(|(name, list)| match name {
                     "paths" => list.iter().any(|path| matches!(&**path, "*" | "/*")),
                     "notPaths" => list.iter().all(|path| is_for_everybody(path)),
                     _ => false,
