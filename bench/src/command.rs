@@ -48,7 +48,7 @@ pub fn print() {
 fn parse(text: &str) {
     let mut events = Events::of(text.as_bytes());
     while let Ok(event) = events.read()
-        && !matches!(event.said(), Said::StreamEnd)
+        && !matches!(event.content(), Said::StreamEnd)
     {}
 }
 
