@@ -31,7 +31,7 @@ fn check_events(text: &[u8]) {
         let Ok(event) = events.read() else { return };
         let span = event.span();
         assert!(!is_utf8 || span.start <= span.end && span.end <= text.len(), "{span:?}");
-        match event.said() {
+        match event.content() {
             Said::StreamEnd => return,
             Said::Scalar { anchor, tag, text, .. } => drop((anchor.map(str::len), tag.map(str::len), text.len())),
             _ => {}
