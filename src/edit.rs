@@ -97,7 +97,7 @@ fn replaced(text: &str, part: &str, other: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{at, with};
+    use super::{add_members, at};
     #[cfg(feature = "opa")]
     use serde_json::value::RawValue;
 
