@@ -2,12 +2,13 @@ import { byId } from "./dom.js";
 
 /** @typedef {import("./editor.js").Manifest} Manifest */
 
-const KEY = "flytewarden-manifests";
+const KEY = "flytewarden-files";
 
 /**
  * What the tab's storage answers; null where the browser keeps nothing, or not so much.
  *
- * @param {(storage: Storage) => string | null} use
+ * @template Answer
+ * @param {(storage: Storage) => Answer} use
  */
 function stored(use) {
   try {
@@ -27,13 +28,13 @@ function stored(use) {
 export function keeping(manifests, isOwn) {
   const box = /** @type {HTMLInputElement} */ (byId("keep"));
   /** @type {Manifest[] | null} */
-  const kept = JSON.parse(stored((storage) => storage.getItem(KEY)) ?? "null");
+  const kept = stored((storage) => JSON.parse(storage.getItem(KEY) ?? "null"));
   box.checked = kept !== null;
   const changed = () => {
     if (box.checked) {
-      box.checked = stored((storage) => (storage.setItem(KEY, JSON.stringify(manifests())), "kept")) !== null;
+      box.checked = stored((storage) => (storage.setItem(KEY, JSON.stringify(manifests())), true)) === true;
     }
-    if (!box.checked) stored((storage) => (storage.removeItem(KEY), null));
+    if (!box.checked) stored((storage) => storage.removeItem(KEY));
   };
   box.addEventListener("change", changed);
   addEventListener("beforeunload", (event) => {

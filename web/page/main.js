@@ -165,8 +165,11 @@ function showReport(report, { missing, unfixable = new Map() }) {
   fixAll.textContent = number > 0 ? `Fix all that needs no decision (${number})…` : "Set missing users…";
   /** @type {Map<string, import("./editor.js").Mark[]>} */
   const marks = new Map();
-  const add = (/** @type {string} */ file, /** @type {import("./editor.js").Mark[]} */ own) =>
-    void marks.set(file, [...(marks.get(file) ?? []), ...own]);
+  const add = (/** @type {string} */ file, /** @type {import("./editor.js").Mark[]} */ own) => {
+    const others = marks.get(file);
+    if (others) others.push(...own);
+    else marks.set(file, own);
+  };
   for (const entry of report.unjudged) add(entry.file, markOfUnjudged(entry));
   for (const object of report.objects) {
     add(object.file, [
@@ -198,13 +201,14 @@ async function fixEverything() {
   const asked = version;
   const before = manifests();
   const { shared } = settings;
+  const { violations } = report.summary;
   const isFillFirst = fixable(report, lastVerdict?.unfixable ?? new Map()) === 0;
   try {
-    const fixes = await preview(before, isFillFirst, (fill) => policies.ask("fixAll", before, shared, fill));
+    const fixes = await preview(before, violations, isFillFirst, (fill) => policies.ask("fixAll", before, shared, fill));
     if (!fixes) return;
     if (version !== asked) return say("Not applied: the text has changed since.", true);
     editor.replaceAll(fixes.texts);
-    say(`Fixed ${count(fixes.fixed, "finding")}. Undo takes it back.`);
+    say(`Fixed ${count(violations - fixes.violations, "finding")}. Undo takes it back.`);
     submit();
   } catch (error) {
     say(`Not applied: ${/** @type {Error} */ (error).message}`, true);

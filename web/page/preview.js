@@ -9,11 +9,12 @@ import { count } from "./words.js";
  * Shows what a fix of everything would change, and asks.
  *
  * @param {import("./editor.js").Manifest[]} before
+ * @param {number} violations how many there are now
  * @param {boolean} isFilled whether missing users are set too, at first
  * @param {(fill: boolean) => Promise<Fixes>} fix
  * @returns {Promise<Fixes | undefined>} what to apply
  */
-export async function preview(before, isFilled, fix) {
+export async function preview(before, violations, isFilled, fix) {
   const dialog = /** @type {HTMLDialogElement} */ (byId("preview"));
   const apply = /** @type {HTMLButtonElement} */ (byId("preview-apply"));
   const fill = /** @type {HTMLInputElement} */ (byId("preview-fill"));
@@ -21,7 +22,7 @@ export async function preview(before, isFilled, fix) {
   let fixes = await fix(isFilled);
   const draw = () => {
     const reasons = fixes.left.length > 0 ? ` Cannot be applied: ${fixes.left.join("; ")}.` : "";
-    byId("preview-about").textContent = `${count(fixes.fixed, "finding")} would be fixed.${reasons}`;
+    byId("preview-about").textContent = `${count(violations - fixes.violations, "finding")} would be fixed.${reasons}`;
     const patches = before.flatMap(({ name, text }, index) => {
       const after = fixes.texts[index] ?? text;
       return after === text ? [] : [createTwoFilesPatch(name, name, text, after).split("\n").slice(1).join("\n")];
@@ -46,8 +47,8 @@ export async function preview(before, isFilled, fix) {
         fixes = await fix(fill.checked);
         draw();
       } catch (error) {
-        done(undefined);
         reject(error);
+        done(undefined);
       }
     };
     apply.onclick = () => done(fixes);

@@ -15,7 +15,7 @@ import { smallestChange } from "./change.js";
  *
  * @typedef {import("./editor.js").Manifest} Manifest
  * @typedef {import("./link.js").Shared} Shared
- * @typedef {{ texts: string[], fixed: number, left: string[] }} Fixes
+ * @typedef {{ texts: string[], violations: number, left: string[] }} Fixes with how many violations are left
  *
  * @typedef {object} Calls
  * @property {(manifests: Manifest[], shared: Shared) => Verdict} check
@@ -51,11 +51,9 @@ const calls = {
     return smallestChange(text, mend(text, place, edits));
   },
   fixAll(manifests, shared, fill) {
-    const options = { ...optionsOf(shared), fill };
-    const { texts, left, report } = fix(manifests, shared.settings, options);
-    const before = check(manifests, shared.settings, optionsOf(shared)).summary.violations;
+    const { texts, left, report } = fix(manifests, shared.settings, { ...optionsOf(shared), fill });
     const reasons = left.map(({ object, reason }) => `${object}: ${reason}`);
-    return { texts, fixed: before - report.summary.violations, left: [...new Set(reasons)] };
+    return { texts, violations: report.summary.violations, left: [...new Set(reasons)] };
   },
   async write(report, format) {
     if (format === "json") return `${JSON.stringify(report, undefined, 2)}\n`;
