@@ -18,8 +18,7 @@ pub fn read(context: &str, setup: &Setup, report: &mut Report) -> Result<File, B
         report.add_unread(&file.name, None, reason);
     }
     for policy in setup.policies.iter().filter(|policy| policy.metadata().has_wildcards()) {
-        let reason =
-            format!("{} is about kinds that it does not name (*); these are not read from a cluster", policy.name());
+        let reason = format!("{} covers kinds by a wildcard (*), and those are not read from a cluster", policy.name());
         report.add_unread(&file.name, None, reason);
     }
     Ok(file)
