@@ -44,11 +44,6 @@ impl Excluded {
     fn of(path: &Path) -> Self {
         Self { named: path.to_owned(), real: fs::canonicalize(path).ok(), is_found: false }
     }
-
-    fn has(&self, path: &Path) -> bool {
-        is_below(path, &self.named)
-            || self.real.as_ref().is_some_and(|real| fs::canonicalize(path).is_ok_and(|path| path.starts_with(real)))
-    }
 }
 
 /// A file to check, or standard input.
@@ -105,7 +100,9 @@ impl Inputs {
             };
             let is_hidden = entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
             let is_folder = entry.file_type().is_dir();
-            let excluded = excluded.iter_mut().find(|excluded| excluded.has(entry.path()));
+            let real = if excluded.is_empty() { None } else { fs::canonicalize(entry.path()).ok() };
+            let is_below = |excluded: &Excluded| Some(real.as_ref()?.starts_with(excluded.real.as_ref()?));
+            let excluded = excluded.iter_mut().find(|excluded| is_below(excluded) == Some(true));
             if is_hidden && is_folder || excluded.is_some() {
                 if let Some(excluded) = excluded {
                     excluded.is_found = true;
@@ -172,12 +169,6 @@ fn name(path: &Path) -> String {
         true => "<stdin>".to_owned(),
         false => without_user(&path.to_string_lossy()),
     }
-}
-
-/// Whether a path equals another one or is below it. A leading `./` makes no difference.
-fn is_below(path: &Path, other: &Path) -> bool {
-    let plain = |path: &Path| path.strip_prefix(".").unwrap_or(path).to_owned();
-    plain(path).starts_with(plain(other))
 }
 
 /// Returns why a directory cannot be checked as it is, if so.
