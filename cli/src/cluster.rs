@@ -95,7 +95,10 @@ struct Reader<'n> {
 }
 
 /// Builds a request for a list, either of whole objects or only of their metadata.
-type List = fn(&Requests, &ListParams) -> Result<Request<Vec<u8>>, kube::core::request::Error>;
+type List = fn(&Requests, &ListParams) -> Built;
+
+/// A request, if it could be built.
+type Built = Result<Request<Vec<u8>>, kube::core::request::Error>;
 
 impl Reader<'_> {
     /// Lists the objects of a kind.
@@ -122,8 +125,8 @@ impl Reader<'_> {
     ) -> Result<(), String> {
         let mut page = ListParams::default().limit(MOST_OBJECTS);
         loop {
-            let request = list(&Requests::new(path), &page).map_err(|error| with_causes(&error))?;
-            let mut answer = self.get(request).await?;
+            let request = list(&Requests::new(path), &page);
+            let mut answer = self.get(request).await.map_err(|error| reason(&error))?;
             // Go writes an empty list as null.
             let items = match answer.get_mut("items").map(Value::take) {
                 Some(Value::Array(items)) => items,
@@ -145,9 +148,9 @@ impl Reader<'_> {
         }
     }
 
-    async fn get(&self, request: Request<Vec<u8>>) -> Result<Value, String> {
-        let answer: Value = self.client.request(request).await.map_err(|error| reason(&error))?;
-        if answer.is_object() { Ok(answer) } else { Err("the answer is not an object".to_owned()) }
+    /// Returns an answer, which must be an object.
+    async fn get(&self, request: Built) -> Result<Value, Error> {
+        self.client.request(request.map_err(Error::BuildRequest)?).await.map(Value::Object)
     }
 
     /// Reads the Secrets that may contain certificates: those that objects of the kinds below name.
@@ -178,15 +181,7 @@ impl Reader<'_> {
         }
         for (namespace, name) in wanted {
             let path = DynamicObject::url_path(kind, Some(&namespace));
-            let request = Requests::new(path).get(&name, &GetParams::default()).map_err(|error| with_causes(&error));
-            let read = match request {
-                Ok(request) => self.client.request::<Value>(request).await,
-                Err(reason) => {
-                    self.unread.push(format!("could not read Secret {namespace}/{name}: {reason}"));
-                    continue;
-                }
-            };
-            match read {
+            match self.get(Requests::new(path).get(&name, &GetParams::default())).await {
                 Ok(secret) => self.objects.extend(with_certificates_alone(secret)),
                 // The Secret does not exist. The policies report that.
                 Err(Error::Api(status)) if status.code == 404 => {}

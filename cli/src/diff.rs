@@ -75,20 +75,28 @@ fn private_lines(lines: &[&str]) -> Vec<bool> {
 
 /// Whether a line holds a password by its own words: `clientSecret: hunter2`, `--password=x`, `Authorization: Bearer x`.
 fn says_password(line: &str) -> bool {
-    let words = line.split(|character: char| !character.is_alphanumeric() && !"_-.".contains(character));
-    let mut names =
-        words.filter(|word| is_secret_name(word)).map(|word| &line[line.find(word).unwrap_or(0) + word.len()..]);
-    let has_value = names.any(|rest| {
-        let value = rest.trim_start_matches(['"', '\'', ' ']);
-        let value =
-            value.strip_prefix([':', '=']).or(value.strip_prefix(", value")).or(value.strip_prefix(",\"value\""));
-        value.is_some_and(|value| {
-            let value = value.trim().trim_end_matches([',', '}']);
-            !matches!(value, "" | "true" | "false" | "null" | "~" | "{" | "[" | "\"\"" | "''")
-                && !value.starts_with(['|', '>', '{', '['])
-        })
-    });
-    has_value || line.contains("Bearer ")
+    let is_of_word = |character: char| character.is_alphanumeric() || "_-.".contains(character);
+    let mut rest = line;
+    while let Some(start) = rest.find(is_of_word) {
+        let word = &rest[start..];
+        let (word, behind) = word.split_at(word.find(|character| !is_of_word(character)).unwrap_or(word.len()));
+        if is_secret_name(word) && begins_with_value(behind) {
+            return true;
+        }
+        rest = behind;
+    }
+    line.contains("Bearer ")
+}
+
+/// Whether what stands behind a name gives it a value.
+fn begins_with_value(behind: &str) -> bool {
+    let behind = behind.trim_start_matches(['"', '\'', ' ']);
+    let value = [":", "=", ", value", ",\"value\""].iter().find_map(|sign| behind.strip_prefix(sign));
+    value.is_some_and(|value| {
+        let value = value.trim().trim_end_matches([',', '}']);
+        !matches!(value, "" | "true" | "false" | "null" | "~" | "\"\"" | "''")
+            && !value.starts_with(['|', '>', '{', '['])
+    })
 }
 
 /// Whether something with this name is a password or a token.
@@ -172,6 +180,7 @@ mod tests {
             ("a variable over several lines", pod.replace("{a: 1}", "\n  env:\n  - name: PGPASS # the db\n    # or\n    value: >-\n      MARKER"), false),
             ("a value before its name", pod.replace("{a: 1}", "\n  env:\n  - value: MARKER\n    name: DB_PASSWORD_V2"), true),
             ("a key in a text", pod.replace("{a: 1}", "\n  x: |\n    -----BEGIN PRIVATE KEY-----\n    MARKER"), false),
+            ("a word before the key", pod.replace("{a: 1}", "\n  x: 1\n  a: the secret is secret=MARKER"), false),
             ("an option", pod.replace("{a: 1}", "\n  args: [--client-secret=MARKER]"), false),
             ("a block", pod.replace("{a: 1}", "\n  clientSecret: |-\n    MARKER"), false),
             ("a volume", pod.replace("{a: 1}", "\n  volumes:\n  - secret:\n      secretName: x\n  - secret: {secretName: y}"), true),
