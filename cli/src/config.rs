@@ -13,7 +13,6 @@
 
 use std::{
     env,
-    error::Error,
     ffi::OsString,
     fmt,
     path::{Path, PathBuf},
@@ -59,7 +58,7 @@ impl fmt::Display for Unusable {
     }
 }
 
-impl Error for Unusable {}
+impl std::error::Error for Unusable {}
 
 /// A configuration file.
 #[derive(Debug)]
@@ -116,19 +115,11 @@ impl Config {
         self.options.iter().find(|given| given.name == name).map(|given| given.line)
     }
 
-    /// Puts the file and the line before a problem with an option's value that comes from the file.
-    pub fn blame(&self, option: &str, value: &str, problem: String) -> Box<dyn Error> {
+    /// Returns the line of an option, if the file gives it this value.
+    pub fn line_of(&self, option: &str, value: &str) -> Option<usize> {
         let word = OsString::from(format!("--{option}={value}"));
-        let given = self.options.iter().find(|given| given.name == option && given.arguments.contains(&word));
-        match given {
-            None => format!("--{option}: {problem}").into(),
-            Some(given) => Box::new(Unusable {
-                what: "configuration",
-                file: without_user(&self.file.to_string_lossy()),
-                line: Some(given.line),
-                reason: format!("{option}: {problem}"),
-            }),
-        }
+        let given = self.options.iter().find(|given| given.name == option && given.arguments.contains(&word))?;
+        Some(given.line)
     }
 
     /// Returns a command line with the file's options added, except those that it has already. `command` is the whole

@@ -33,16 +33,15 @@ pub struct FixedFile {
     pub fixed: Fixed,
 }
 
-/// Makes the changes that findings propose, and those of flyte-non-root's setting `fill`, until none is left. `unfilled` is the same check
-/// without that setting.
-pub fn fix<P: Policy>(check: &Check<P>, unfilled: &Check<P>, omissions: &Omissions, inputs: &Inputs) -> Fixes {
+/// Makes the changes that findings propose, and those of flyte-non-root's setting `fill`, until none is left.
+pub fn fix<P: Policy>(check: &Check<P>, omissions: &Omissions, inputs: &Inputs) -> Fixes {
     let mut files: Vec<File> = inputs.read();
     let start = || {
         let mut report = Report::without(omissions.clone());
         inputs.add_unread(&mut report);
         report
     };
-    let (fixed, report) = rounds::fix(check, unfilled, start, &mut files);
+    let (fixed, report) = rounds::fix(check, start, &mut files);
     let fixed_file = |((input, file), fixed): ((&Input, &File), Option<Fixed>)| {
         Some(FixedFile {
             name: file.name.clone(),

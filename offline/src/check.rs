@@ -272,11 +272,7 @@ impl<P: Policy> Run<'_, P> {
         let asked = self.host.cluster.get().map(Cluster::asked);
         self.report.asked_for = asked.into_iter().flatten().collect();
         let Check { namespace, namespaces, .. } = self.check;
-        // The name of a variant starts with its policy's name. One module contains every policy.
-        let has_run = |policy: &str| {
-            let mut names = self.check.policies.iter().map(Policy::name);
-            names.any(|name| name.starts_with(policy) || name == report::ALL_POLICIES)
-        };
+        let has_run = |policy: &str| self.check.policies.iter().any(|own| report::contains(own.name(), policy));
         self.report.finish(namespace, namespaces, || self.host.environments(), has_run);
         // Policies can only name other objects if they have asked for lists of them.
         if let Some(cluster) = self.host.cluster.get() {

@@ -17,7 +17,7 @@ use flytewarden::shown::visible;
 
 use crate::{
     manifest::Object,
-    report::{ALL_POLICIES, Finding, Judged, Report},
+    report::{Finding, Judged, Report, contains},
     yaml::{Node, Value},
 };
 
@@ -324,9 +324,7 @@ impl Default for Omissions {
 impl Omissions {
     /// Whether no rule of a policy is on.
     fn is_policy_off(&self, policy: &str) -> bool {
-        policy != ALL_POLICIES
-            && !self.on.is_empty()
-            && !self.on.iter().any(|(own, _)| policy.starts_with(own.as_str()))
+        !self.on.is_empty() && !self.on.iter().any(|(own, _)| contains(policy, own))
     }
 
     fn is_off(&self, finding: &Finding) -> bool {

@@ -674,8 +674,7 @@ impl Report {
         let environments = if leads_somewhere { environments() } else { Vec::new() };
         // What could not be read at all, no policy has checked.
         let is_unread = |policy: &str| {
-            let is_of = |own: &String| own.starts_with(policy) || own == ALL_POLICIES;
-            self.unjudged.iter().any(|entry| entry.policy.as_ref().is_none_or(is_of))
+            self.unjudged.iter().any(|entry| entry.policy.as_ref().is_none_or(|module| contains(module, policy)))
         };
         self.sentences = sentences.finish(&environments, is_unread, has_run);
     }
@@ -750,7 +749,12 @@ impl Report {
 }
 
 /// The name of the module that contains every policy.
-pub const ALL_POLICIES: &str = "flytewarden";
+pub(crate) const ALL_POLICIES: &str = "flytewarden";
+
+/// Whether a module contains a policy, by their names: those of variants begin with their policy's.
+pub fn contains(module: &str, policy: &str) -> bool {
+    module == ALL_POLICIES || module.starts_with(policy)
+}
 
 /// Whether a module with this name is one of Flytewarden's.
 pub(crate) fn is_own(policy: &str) -> bool {
@@ -867,7 +871,6 @@ impl Judged {
                 None => self.violations.push(violation(plain(answer.message.take().unwrap_or_default()))),
             }
             self.unlisted_by.push((policy.to_owned(), answer.count("moreViolations")));
-            self.more_violations = self.unlisted_by.iter().map(|(_, more)| more).sum();
         }
         self.more_notices += answer.count("moreNotices");
         match answer.findings("notices") {

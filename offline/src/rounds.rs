@@ -14,17 +14,18 @@ use crate::{
 /// The most rounds. A policy lists at most 20 violations of an object at a time, and a fix can make another one possible.
 const MOST_ROUNDS: usize = 100;
 
-/// Makes the changes that findings propose, and those of flyte-non-root's setting `fill`. `unfilled` is the same check without that
-/// setting, and `start` makes the report that a check begins with. Returns each file that could be read with its changes, and the report
-/// on the files as they are now.
+/// Makes the changes that findings propose, and those of flyte-non-root's setting `fill`. `start` makes the report that a check begins
+/// with. Returns each file that could be read with its changes, and the report on the files as they are now.
 pub fn fix<P: Policy>(
     check: &Check<P>,
-    unfilled: &Check<P>,
     start: impl Fn() -> Report,
     files: &mut [File],
 ) -> (Vec<Option<Fixed>>, Report) {
     let mut fixed: Vec<Option<Fixed>> =
         files.iter().map(|file| file.text.as_ref().ok().map(|text| Fixed::of(text))).collect();
+    let settings = check.settings.without("fill");
+    let (images, namespaces) = (check.images.clone(), check.namespaces.clone());
+    let unfilled = Check { settings: &settings, images, namespaces, ..*check };
     let mut seen = HashSet::new();
     loop {
         let mut run = check.start(files, start());

@@ -101,10 +101,10 @@ pub fn check(
     #[wasm_bindgen(unchecked_optional_param_type = "Settings")] settings: JsValue,
     #[wasm_bindgen(unchecked_optional_param_type = "Options")] options: JsValue,
 ) -> Result<JsValue, Error> {
-    let Given { policies, settings, options, mut files } = Given::of(&manifests, &settings, &options)?;
+    let Given { policies, settings, options, files } = Given::of(&manifests, &settings, &options)?;
     let check = options.check(&policies, &settings);
     let mut run = check.start(&files, Report::default());
-    for file in &mut files {
+    for file in &files {
         run.add(file);
     }
     to_js(&run.finish())
@@ -120,13 +120,11 @@ pub fn fix(
     #[wasm_bindgen(unchecked_optional_param_type = "Options")] options: JsValue,
 ) -> Result<JsValue, Error> {
     let Given { policies, settings, options, mut files } = Given::of(&manifests, &settings, &options)?;
-    let unfilled = settings.without("fill");
-    let filled = match options.fill {
+    let settings = match options.fill {
         true => settings.or("fill", "flyte", &policies).map_err(|problem| Error::new(&problem))?,
         false => settings,
     };
-    let [check, unfilled] = [&filled, &unfilled].map(|settings| options.check(&policies, settings));
-    let (fixed, report) = rounds::fix(&check, &unfilled, Report::default, &mut files);
+    let (fixed, report) = rounds::fix(&options.check(&policies, &settings), Report::default, &mut files);
     let mut fixes = Fixes { texts: Vec::with_capacity(files.len()), left: Vec::new(), report };
     for (file, fixed) in files.iter().zip(fixed.into_iter().flatten()) {
         let not_fixed =

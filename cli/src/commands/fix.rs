@@ -97,7 +97,7 @@ pub fn former(arguments: &CheckArguments, setup: Setup) -> Result<ExitCode, Box<
 
 /// Fixes manifests, and prints or writes them.
 fn fixed(setup: &Setup, inputs: &Inputs, target: Target) -> Result<Rest, Box<dyn Error>> {
-    let Fixes { files, report } = fix(&setup.check(), &setup.check_unfilled(), &setup.omissions, inputs);
+    let Fixes { files, report } = fix(&setup.check(), &setup.omissions, inputs);
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut unfixed = Vec::new();
     let mut before: Option<&str> = None;

@@ -30,7 +30,7 @@ use flytewarden_offline::{
     ignored::{Baseline, Omissions},
     images::Images,
     linked,
-    report::{ALL_POLICIES, GivenSettings, Namespaces},
+    report::{GivenSettings, Namespaces, contains},
     settings::{Settings, WrongSettings},
 };
 use serde::Serialize;
@@ -58,8 +58,6 @@ pub struct Setup {
     /// The policies to run.
     pub policies: Vec<Box<dyn Policy>>,
     settings: Settings,
-    /// The same settings without flyte-non-root's setting `fill`.
-    settings_unfilled: Settings,
     namespace: String,
     namespaces: Namespaces,
     images: Images,
@@ -86,9 +84,7 @@ impl Setup {
             baseline: option_file("baseline", scope.baseline.as_deref(), Baseline::read)?,
         };
         let policies = chosen(policies, scope, config)?;
-        let is_run = |own: &str| {
-            policies.iter().any(|policy| [ALL_POLICIES, own].iter().any(|name| policy.name().starts_with(name)))
-        };
+        let is_run = |own: &str| policies.iter().any(|policy| contains(policy.name(), own));
         if !omissions.on.is_empty() && !omissions.on.iter().any(|(policy, _)| is_run(policy)) {
             return Err(format!("--rule {}: no policy with this rule is run", scope.rules.join(",")).into());
         }
@@ -107,17 +103,7 @@ impl Setup {
             named if named.iter().any(|name| name == ALL) => Namespaces::All,
             named => Namespaces::Named(named.to_vec()),
         };
-        let settings_unfilled = settings.without("fill");
-        Ok(Self {
-            policies,
-            settings,
-            settings_unfilled,
-            namespace: scope.namespace.clone(),
-            namespaces,
-            images,
-            omissions,
-            given,
-        })
+        Ok(Self { policies, settings, namespace: scope.namespace.clone(), namespaces, images, omissions, given })
     }
 
     /// Returns the namespaces that the user named. Empty if the user named none, or all.
@@ -136,16 +122,7 @@ impl Setup {
 
     /// Returns the parts of a check.
     pub fn check(&self) -> Check<'_, Box<dyn Policy>> {
-        self.check_with(&self.settings)
-    }
-
-    /// Returns the parts of a check in which nothing is filled in.
-    pub fn check_unfilled(&self) -> Check<'_, Box<dyn Policy>> {
-        self.check_with(&self.settings_unfilled)
-    }
-
-    fn check_with<'s>(&'s self, settings: &'s Settings) -> Check<'s, Box<dyn Policy>> {
-        let Self { policies, namespace, namespaces, images, .. } = self;
+        let Self { policies, settings, namespace, namespaces, images, .. } = self;
         Check { policies, settings, namespace, images: images.clone(), namespaces: namespaces.clone() }
     }
 }
@@ -244,9 +221,14 @@ fn rules(
 
 /// Names where an option's value comes from: the command line, or a line of the configuration file.
 fn blamed(config: Option<&Config>, option: &str, value: &str, problem: String) -> Box<dyn Error> {
-    match config {
-        Some(config) => config.blame(option, value, problem),
+    match config.and_then(|config| Some((&config.file, config.line_of(option, value)?))) {
         None => format!("--{option}: {problem}").into(),
+        Some((file, line)) => Box::new(Unusable {
+            what: "configuration",
+            file: shown(file),
+            line: Some(line),
+            reason: format!("{option}: {problem}"),
+        }),
     }
 }
 

@@ -56,18 +56,16 @@ fn every_chart_gets_the_report_of_the_modules() {
 /// The report on manifests, and what is filled in.
 fn report<P: Policy>(policies: &[P], paths: &[PathBuf]) -> String {
     let settings = Settings::default().or("fill", "flyte", policies).expect("flyte-non-root is there");
-    let with = |settings| Check {
+    let with = Check {
         policies,
-        settings,
+        settings: &settings,
         namespace: "flyte",
         images: Images::default(),
         namespaces: Namespaces::All,
     };
-    let default = Settings::default();
-    let [with, unfilled] = [&settings, &default].map(with);
     let inputs = Inputs::find(paths, &[]);
     let report = check(&with, Report::default(), &inputs.read());
-    let Fixes { files, report: after } = fix(&with, &unfilled, &Omissions::default(), &inputs);
+    let Fixes { files, report: after } = fix(&with, &Omissions::default(), &inputs);
     let fixed: Vec<&String> = files.iter().map(|file| &file.fixed.text).collect();
     assert!(files.iter().any(|file| file.fixed.objects() > 0));
     serde_json::to_string_pretty(&json!({"report": report, "fixed": fixed, "after": after})).expect("a report is JSON")
