@@ -63,7 +63,7 @@ impl<'a> AdmissionRequest<'a> {
     ///
     /// It is not an object, or one of `apiVersion`, `kind` and `metadata` has the wrong type.
     pub(crate) fn create(object: &'a RawValue) -> Result<Self, Unjudged> {
-        let Object { api_version, kind, metadata, .. } = read(object)?;
+        let Object { api_version, kind, metadata, .. } = read_fields(object)?;
         let api_version = api_version.as_deref().unwrap_or_default();
         let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
         let namespace = metadata.and_then(|metadata| metadata.namespace);
@@ -141,14 +141,14 @@ impl Kind<'_> {
 /// # Errors
 ///
 /// A field has the wrong type: the error has its path and the expected type.
-pub fn read<'a, T: Deserialize<'a>>(object: &'a RawValue) -> Result<T, Unjudged> {
+pub fn read_fields<'a, T: Deserialize<'a>>(object: &'a RawValue) -> Result<T, Unjudged> {
     read_str(object.get())
 }
 
 /// [`read`] for text that is not always JSON.
 pub(crate) fn read_str<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unjudged> {
     serde_json::from_str(text).map_err(|error| {
-        let Located { path, problem } = Located::of(&error, text);
+        let Located { path, problem } = Located::from_error(&error, text);
         Unjudged { path, reason: problem }
     })
 }

@@ -33,7 +33,7 @@ pub struct Answer {
 
 impl Answer {
     /// Puts the policies' decision into words.
-    pub(crate) fn of(Decision { verdict, unjudged }: Decision) -> Self {
+    pub(crate) fn from_decision(Decision { verdict, unjudged }: Decision) -> Self {
         let accepted = verdict.violations.is_empty() && unjudged.is_empty();
         let mut lines: Vec<String> = unjudged.iter().map(Unjudged::to_string).collect();
         let mut annotations: BTreeMap<Cow<str>, String> = BTreeMap::new();

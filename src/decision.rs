@@ -156,7 +156,7 @@ impl Policies<'_> {
                 let request = request.ok_or_else(|| fail("request", "missing".to_owned()))?;
                 Ok(self.decide(&request, settings, host))
             });
-        Answer::of(decided.unwrap_or_else(Decision::from))
+        Answer::from_decision(decided.unwrap_or_else(Decision::from))
     }
 
     /// Runs every policy that a request concerns.

@@ -179,21 +179,21 @@ pub fn plural(kind: &str) -> String {
 impl Listed {
     /// The API version and the kind's name.
     pub fn kind(self) -> (&'static str, &'static str) {
-        fn of<T: Resource>() -> (&'static str, &'static str) {
+        fn names<T: Resource>() -> (&'static str, &'static str) {
             (T::API_VERSION, T::KIND)
         }
         match self {
-            Self::ConfigMap => of::<ConfigMap>(),
-            Self::Deployment => of::<Deployment>(),
-            Self::Ingress => of::<Ingress>(),
-            Self::Service => of::<Service>(),
+            Self::ConfigMap => names::<ConfigMap>(),
+            Self::Deployment => names::<Deployment>(),
+            Self::Ingress => names::<Ingress>(),
+            Self::Service => names::<Service>(),
             Self::Gateway => (GATEWAY, "Gateway"),
             Self::GrpcRoute => (GATEWAY, "GRPCRoute"),
             Self::HttpRoute => (GATEWAY, "HTTPRoute"),
             Self::Route => ("route.openshift.io/v1", "Route"),
             Self::Issuer => (CERT_MANAGER, "Issuer"),
             Self::ClusterIssuer => (CERT_MANAGER, "ClusterIssuer"),
-            Self::NetworkPolicy => of::<NetworkPolicy>(),
+            Self::NetworkPolicy => names::<NetworkPolicy>(),
             Self::AuthorizationPolicy => ("security.istio.io/v1", "AuthorizationPolicy"),
             Self::SecurityPolicy => ("gateway.envoyproxy.io/v1alpha1", "SecurityPolicy"),
             Self::Middleware => ("traefik.io/v1alpha1", "Middleware"),

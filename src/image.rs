@@ -26,7 +26,7 @@ const LONGEST_PATH: usize = 255;
 impl<'a> Repository<'a> {
     /// The repository of an image reference, without its tag and digest. `None` if the reference is invalid, so that no
     /// registry serves it.
-    pub fn of(image: &'a str) -> Option<Self> {
+    pub fn parse(image: &'a str) -> Option<Self> {
         let (name, digest) = split(image, image.find('@'));
         // A colon before the last slash belongs to the registry's port.
         let last = name.rfind('/').map_or(0, |slash| slash + 1);
@@ -162,7 +162,7 @@ mod tests {
             ("ecr.flyte.org/ubuntu/postgres", "ecr.flyte.org/ubuntu/postgres:13-21.04_beta".to_owned()),
         ] {
             let repository = Repository::named(repository).expect(repository);
-            assert_eq!(Some(repository), Repository::of(&image), "{image}");
+            assert_eq!(Some(repository), Repository::parse(&image), "{image}");
         }
     }
 
@@ -187,7 +187,7 @@ mod tests {
             "postgres ",
             "",
         ] {
-            assert_ne!(postgres, Repository::of(image), "{image}");
+            assert_ne!(postgres, Repository::parse(image), "{image}");
         }
     }
 
@@ -234,7 +234,7 @@ mod tests {
         fn a_repository_is_the_one_oci_spec_reads(image in references()) {
             // Not the other way round: oci-spec also accepts impossible hosts, such as "a_b.example",
             // and rejects IPv6 addresses.
-            if let Some(actual) = Repository::of(&image) {
+            if let Some(actual) = Repository::parse(&image) {
                 let expected: Reference = image.parse().expect("oci-spec reads what we read");
                 let library = if actual.library { "library/" } else { "" };
                 prop_assert_eq!(expected.registry(), actual.host);

@@ -29,7 +29,7 @@ impl Located {
     /// Turns serde_json's position into a path. The position means nothing to a person: an engine wrote the JSON.
     ///
     /// A crate that tracks the path while it deserializes would double the size of a module.
-    pub(crate) fn of(error: &serde_json::Error, text: &str) -> Self {
+    pub(crate) fn from_error(error: &serde_json::Error, text: &str) -> Self {
         let problem = in_words(error, text);
         let lines_before = error.line().saturating_sub(1);
         let line_start: usize = text.split_inclusive('\n').take(lines_before).map(str::len).sum();
@@ -125,7 +125,7 @@ mod tests {
             ("", "", "invalid JSON: EOF while parsing a value"),
         ] {
             let error = serde_json::from_str::<Outer>(json).unwrap_err();
-            let located = Located::of(&error, json);
+            let located = Located::from_error(&error, json);
             assert_eq!((path, problem), (&*located.path, &*located.problem), "{json}");
         }
     }

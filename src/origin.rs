@@ -101,7 +101,7 @@ impl Origin {
     /// # Errors
     ///
     /// It is not an origin, or browsers write it differently.
-    pub(crate) fn read(text: &str) -> Result<Self, NeverSent> {
+    pub(crate) fn parse(text: &str) -> Result<Self, NeverSent> {
         // The suggestion must be an origin itself.
         let is_origin = |text: &String| Self::examine(text).is_ok();
         Self::examine(text)
@@ -117,7 +117,7 @@ impl Origin {
             return never(Reason::Placeholder);
         }
         if text.contains(|character: char| character.is_whitespace() || character.is_control()) {
-            let trimmed = Some(text.trim()).filter(|trimmed| *trimmed != text).map(Self::read);
+            let trimmed = Some(text.trim()).filter(|trimmed| *trimmed != text).map(Self::parse);
             let instead =
                 trimmed.and_then(|read| read.map_or_else(|never| never.instead, |origin| Some(origin.to_string())));
             return Err(NeverSent { reason: Reason::WhiteSpace, instead });
@@ -170,7 +170,7 @@ impl Origin {
     pub(crate) fn over_https(&self) -> Self {
         let https = self.to_string().replacen("http:", "https:", 1);
         // The port may be https's default one.
-        let written = Self::read(&https).or_else(|never| Self::read(never.instead.as_deref().unwrap_or_default()));
+        let written = Self::parse(&https).or_else(|never| Self::parse(never.instead.as_deref().unwrap_or_default()));
         written.unwrap_or_else(|_| self.clone())
     }
 

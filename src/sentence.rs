@@ -38,7 +38,7 @@ impl Sentence {
     }
 
     /// The sentence that a policy's finding breaks; `None` for findings of other policies.
-    pub fn of(policy: &str, rule: &str, container: &str) -> Option<Self> {
+    pub fn broken_by(policy: &str, rule: &str, container: &str) -> Option<Self> {
         Some(match policy {
             "flyte-non-root" if container == crate::flyte::CHECK_DB_READY => Self::Exception,
             "flyte-non-root" => Self::NonRoot,

@@ -104,12 +104,12 @@ impl fmt::Display for InvalidSettings {
 /// # Errors
 ///
 /// A key or value that `T` does not know, with its path and the nearest known one, or a wrong type.
-pub fn read<'a, T: Deserialize<'a> + Default>(settings: Option<&'a RawValue>) -> Result<T, InvalidSettings> {
+pub fn parse_settings<'a, T: Deserialize<'a> + Default>(settings: Option<&'a RawValue>) -> Result<T, InvalidSettings> {
     let Some(settings) = settings else {
         return Ok(T::default());
     };
     serde_json::from_str(settings.get()).map_err(|error| {
-        let Located { path, problem } = Located::of(&error, settings.get());
+        let Located { path, problem } = Located::from_error(&error, settings.get());
         InvalidSettings::at(&path, with_nearest(&problem))
     })
 }

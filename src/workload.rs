@@ -58,7 +58,7 @@ enum Shape {
 }
 
 impl Shape {
-    fn of(kind: &Kind) -> Option<Self> {
+    fn from_kind(kind: &Kind) -> Option<Self> {
         fn is<T: Resource>(kind: &Kind) -> bool {
             kind.name() == T::KIND && kind.group() == T::GROUP
         }
@@ -84,7 +84,7 @@ impl Shape {
 
 /// Where a kind keeps the template of its pods; `None` for a Pod, and for kinds that create no pods.
 pub(crate) fn template_path(kind: &Kind) -> Option<&'static [&'static str]> {
-    match Shape::of(kind)? {
+    match Shape::from_kind(kind)? {
         Shape::Pod => None,
         Shape::Template => Some(&["spec", "template"]),
         Shape::JobTemplate => Some(&["spec", "jobTemplate"]),
@@ -94,13 +94,13 @@ pub(crate) fn template_path(kind: &Kind) -> Option<&'static [&'static str]> {
 
 /// Whether objects of this kind hold a pod spec.
 pub fn is_workload(kind: &Kind) -> bool {
-    Shape::of(kind).is_some()
+    Shape::from_kind(kind).is_some()
 }
 
 /// Whether objects of this kind only describe pods that others may create.
 #[cfg(feature = "pod-users")]
 pub(crate) fn is_template(kind: &Kind) -> bool {
-    matches!(Shape::of(kind), Some(Shape::PodTemplate))
+    matches!(Shape::from_kind(kind), Some(Shape::PodTemplate))
 }
 
 impl<'a> Workload<'a> {
@@ -109,7 +109,7 @@ impl<'a> Workload<'a> {
     /// # Errors
     ///
     /// There is no object, or it has no pod spec, or a field has the wrong type.
-    pub fn read(request: &AdmissionRequest<'a>) -> Result<Self, Unjudged> {
+    pub fn from_request(request: &AdmissionRequest<'a>) -> Result<Self, Unjudged> {
         Self::read_object(request.kind(), request.object()?)
     }
 
@@ -117,29 +117,29 @@ impl<'a> Workload<'a> {
     ///
     /// # Errors
     ///
-    /// As [`Self::read`].
+    /// As [`Self::from_request`].
     pub fn read_object(kind: &Kind, object: &'a RawValue) -> Result<Self, Unjudged> {
-        let shape = Shape::of(kind).ok_or_else(|| missing("", "objects of this kind have no pod spec"))?;
-        Self::of(shape, object)
+        let shape = Shape::from_kind(kind).ok_or_else(|| missing("", "objects of this kind have no pod spec"))?;
+        Self::from_object(shape, object)
     }
 
     /// Reads a Deployment.
     ///
     /// # Errors
     ///
-    /// As [`Self::read`].
+    /// As [`Self::from_request`].
     #[cfg(feature = "admin-config")]
     pub fn deployment(object: &'a RawValue) -> Result<Self, Unjudged> {
-        Self::of(Shape::Template, object)
+        Self::from_object(Shape::Template, object)
     }
 
-    fn of(shape: Shape, object: &'a RawValue) -> Result<Self, Unjudged> {
+    fn from_object(shape: Shape, object: &'a RawValue) -> Result<Self, Unjudged> {
         let (pod_path, metadata, template) = if let Shape::Pod = shape {
             // A Pod is its own template: the same two fields, one level up.
-            let Template { metadata, spec, .. } = admission::read(object)?;
+            let Template { metadata, spec, .. } = admission::read_fields(object)?;
             ("spec", metadata, Some(Template { spec, ..Template::default() }))
         } else {
-            let Object { metadata, spec, template, .. } = admission::read(object)?;
+            let Object { metadata, spec, template, .. } = admission::read_fields(object)?;
             match shape {
                 Shape::PodTemplate => ("template.spec", metadata, template),
                 Shape::JobTemplate => {
@@ -338,7 +338,7 @@ impl<'a> Workload<'a> {
     /// Whether another object created this one and manages it.
     #[cfg(any(feature = "pod-users", feature = "flyte-console-url", feature = "flyte2-exposure"))]
     pub fn is_controlled(&self) -> bool {
-        let owners = self.metadata.owners.and_then(|owners| admission::read::<Vec<Owner>>(owners).ok());
+        let owners = self.metadata.owners.and_then(|owners| admission::read_fields::<Vec<Owner>>(owners).ok());
         owners.iter().flatten().any(|owner| owner.controller == Some(true))
     }
 
@@ -368,7 +368,7 @@ pub(crate) fn list<'a, T: serde::Deserialize<'a>>(
     at: impl FnOnce() -> String,
     list: Option<&'a RawValue>,
 ) -> Result<Vec<T>, Unjudged> {
-    let read = list.map(admission::read::<Option<Vec<T>>>).transpose();
+    let read = list.map(admission::read_fields::<Option<Vec<T>>>).transpose();
     read.map(|list| list.flatten().unwrap_or_default()).map_err(|unjudged| unjudged.below(&at()))
 }
 
@@ -380,7 +380,7 @@ impl<'a> Container<'a> {
 
     /// Whether an init container is a sidecar, which runs as long as the pod.
     pub fn restarts_always(&self) -> bool {
-        let policy = self.restart_policy.and_then(|policy| admission::read::<Text>(policy).ok());
+        let policy = self.restart_policy.and_then(|policy| admission::read_fields::<Text>(policy).ok());
         policy.is_some_and(|policy| &*policy == "Always")
     }
 

@@ -46,8 +46,8 @@ pub fn print() {
 }
 
 fn parse(text: &str) {
-    let mut events = Events::of(text.as_bytes());
-    while let Ok(event) = events.read()
+    let mut events = Events::new(text.as_bytes());
+    while let Ok(event) = events.next_event()
         && !matches!(event.content(), Said::StreamEnd)
     {}
 }

@@ -30,7 +30,7 @@ pub struct Partial {
 
 impl Digest {
     /// Computes the digest of some bytes.
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn compute(bytes: &[u8]) -> Self {
         let digits: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         Self(format!("sha256:{digits}"))
     }
@@ -69,7 +69,7 @@ impl Cache {
     /// Returns a file from the cache. A file that has more than `most` bytes or does not match its digest is removed.
     pub fn get(&self, digest: &Digest, most: u64) -> Option<Vec<u8>> {
         let file = File::open(self.path(digest)).ok()?;
-        let bytes = read_at_most(file, most).ok().filter(|bytes| Digest::of(bytes) == *digest);
+        let bytes = read_at_most(file, most).ok().filter(|bytes| Digest::compute(bytes) == *digest);
         if bytes.is_none() {
             self.remove(digest);
         }
@@ -151,7 +151,7 @@ impl Partial {
         let mut bytes = Vec::new();
         self.file.seek(SeekFrom::Start(0))?;
         self.file.read_to_end(&mut bytes)?;
-        let actual = Digest::of(&bytes);
+        let actual = Digest::compute(&bytes);
         if actual == *digest {
             fs::rename(&self.path, self.path.with_extension(""))?;
             return Ok(Ok(bytes));

@@ -39,7 +39,7 @@ const MOST_OBJECTS: u32 = 500;
 /// # Errors
 ///
 /// There is no such context, or the cluster cannot be reached.
-pub fn read(context: &str, namespaces: &[String], resources: BTreeSet<Resource>) -> Result<Objects, String> {
+pub fn read_cluster(context: &str, namespaces: &[String], resources: BTreeSet<Resource>) -> Result<Objects, String> {
     let failed = |error: &dyn std::error::Error| format!("context {context}: {}", with_causes(error));
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
     runtime.block_on(async {
@@ -79,7 +79,7 @@ fn kinds(found: &Discovery, resources: &BTreeSet<Resource>) -> Vec<(ApiResource,
         let versions = resources.iter().filter(|own| (&*own.group, &*own.plural) == (group, plural));
         let read =
             versions.filter_map(|own| own.version.as_deref()).flat_map(|version| served.versioned_resources(version));
-        let mut offers = read.chain(served.resources_by_stability());
+        let mut offers = read_cluster.chain(served.resources_by_stability());
         let (kind, capabilities) = offers
             .find(|(kind, capabilities)| kind.plural == plural && capabilities.supports_operation(verbs::LIST))?;
         Some((kind, capabilities.scope))

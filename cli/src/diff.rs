@@ -147,7 +147,7 @@ mod tests {
                 (object, wanted)
             })
             .collect();
-        let mut fixed = Fixed::of(text);
+        let mut fixed = Fixed::new(text);
         fixed.improve([].into_iter(), &filled);
         fixed
     }

@@ -25,7 +25,7 @@ pub fn rules(name: Option<&str>) -> Result<Vec<Explained>, String> {
         let hint = hint.unwrap_or_else(|| "; `flytewarden explain` lists them".to_owned());
         return Err(format!("unknown rule `{name}`{hint}"));
     }
-    Ok(found.into_iter().map(Explained::of).collect())
+    Ok(found.into_iter().map(Explained::from_rule).collect())
 }
 
 /// Returns one line for each rule.

@@ -35,7 +35,7 @@ pub struct FixedFile {
 
 /// Makes the changes that findings propose, and those of flyte-non-root's setting `fill`, until none is left.
 pub fn fix<P: Policy>(check: &Check<P>, omissions: &Omissions, inputs: &Inputs) -> Fixes {
-    let mut files: Vec<File> = inputs.read();
+    let mut files: Vec<File> = inputs.read_files();
     let start = || {
         let mut report = Report::without(omissions.clone());
         inputs.add_unread(&mut report);

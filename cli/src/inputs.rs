@@ -41,7 +41,7 @@ struct Excluded {
 }
 
 impl Excluded {
-    fn of(path: &Path) -> Self {
+    fn from_path(path: &Path) -> Self {
         Self { named: path.to_owned(), real: fs::canonicalize(path).ok(), is_found: false }
     }
 }
@@ -60,7 +60,7 @@ impl Inputs {
     /// chart or a kustomization as not checked, with the command that renders it.
     pub fn find(paths: &[PathBuf], excluded: &[PathBuf]) -> Self {
         let mut inputs = Self::default();
-        let mut excluded: Vec<Excluded> = excluded.iter().map(|path| Excluded::of(path)).collect();
+        let mut excluded: Vec<Excluded> = excluded.iter().map(|path| Excluded::from_path(path)).collect();
         for path in paths {
             inputs.add(path, &mut excluded);
         }
@@ -72,8 +72,8 @@ impl Inputs {
     }
 
     /// Reads the files.
-    pub fn read(&self) -> Vec<File> {
-        self.files.iter().map(Input::read).collect()
+    pub fn read_files(&self) -> Vec<File> {
+        self.files.iter().map(Input::read_file).collect()
     }
 
     /// Adds the paths that cannot be read to a report.
@@ -141,7 +141,7 @@ impl Input {
     }
 
     /// Reads the file.
-    pub fn read(&self) -> File {
+    pub fn read_file(&self) -> File {
         let from: io::Result<Box<dyn Read>> = match self.is_standard() {
             true => Ok(Box::new(io::stdin())),
             false => fs::File::open(&self.path).map(|file| Box::new(file) as _),

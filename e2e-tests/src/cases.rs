@@ -171,7 +171,7 @@ impl Case {
                             .expect("a case's objects are some")
                     })
                     .collect();
-                Arc::new(Cluster::of(&objects, "default"))
+                Arc::new(Cluster::from_objects(&objects, "default"))
             }
         };
         Arc::new(Host { cluster, denied: self.denied.clone(), images: self.images.clone() })

@@ -206,8 +206,8 @@ pub fn pem(name: &str) -> Option<String> {
     let pem = made.entry(name.to_owned()).or_insert_with(|| {
         let recipe = recipe(name);
         let params = params(recipe);
-        let (issuer, signer) = (recipe_params(recipe.issuer), Key::of(recipe.forger.unwrap_or(recipe.issuer)));
-        let made = params.signed_by(&Key::of(name), &Issuer::from_params(&issuer, signer)).expect("it is signed");
+        let (issuer, signer) = (recipe_params(recipe.issuer), Key::named(recipe.forger.unwrap_or(recipe.issuer)));
+        let made = params.signed_by(&Key::named(name), &Issuer::from_params(&issuer, signer)).expect("it is signed");
         pem::encode(&Pem::new("CERTIFICATE", made.der().to_vec()))
     });
     Some(pem.clone())
@@ -305,7 +305,7 @@ enum Secret {
 }
 
 impl Key {
-    fn of(name: &str) -> Self {
+    fn named(name: &str) -> Self {
         let seed = seed(name);
         match recipe(name).key {
             Kind::P256 => {

@@ -71,7 +71,7 @@ pub fn export(folder: &Path) -> io::Result<Vec<Entry>> {
 /// # Errors
 ///
 /// They cannot be read.
-pub fn read(folder: &Path) -> io::Result<Vec<Entry>> {
+pub fn read_entries(folder: &Path) -> io::Result<Vec<Entry>> {
     let lines = BufReader::new(File::open(folder.join(CASES))?).lines();
     lines.map(|line| Ok(serde_json::from_str(&line?)?)).collect()
 }

@@ -33,7 +33,7 @@ pub struct Question {
 
 impl Question {
     /// The question about a case. `None` if the case needs permissions or images, which OPA's engines do not have.
-    pub fn of(case: &Case) -> Option<Self> {
+    pub fn from_case(case: &Case) -> Option<Self> {
         if !case.denied.is_empty() || case.images.is_some() || case.policy == "flyte-non-root-image-user" {
             return None;
         }
@@ -80,7 +80,7 @@ pub fn export(path: &Path) -> io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     let mut beyond = 0;
     for case in cases::all().iter().filter(|case| case.object.is_some() && !case.lacks_openssl) {
-        let Some(question) = Question::of(case) else {
+        let Some(question) = Question::from_case(case) else {
             beyond += 1;
             continue;
         };

@@ -42,7 +42,7 @@ pub fn line(case: &Case, policies: &[impl Policy]) -> Option<Value> {
     let name = case.policy.trim_end_matches("-image-user");
     let title = format!("{} {}: {}", case.policy, case.table, case.it);
     let settings = json!({ name: case.settings });
-    let read = match Settings::read(&settings.to_string(), policies) {
+    let read = match Settings::parse(&settings.to_string(), policies) {
         Ok(read) => read,
         Err(wrong) => return Some(json!({"title": title, "settings": settings, "refused": wrong.problem})),
     };
@@ -54,7 +54,7 @@ pub fn line(case: &Case, policies: &[impl Policy]) -> Option<Value> {
     let manifests = manifests.join("\n---\n");
 
     let files = [File::new("<stdin>".to_owned(), Ok(manifests.clone()))];
-    let images_of = images.clone().map(Images::of).unwrap_or_default();
+    let images_of = images.clone().map(Images::from_users).unwrap_or_default();
     let check =
         Check { policies, settings: &read, namespace: "default", images: images_of, namespaces: Namespaces::All };
     let mut run = check.start(&files, Report::default());

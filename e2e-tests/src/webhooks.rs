@@ -36,7 +36,7 @@ impl Policy {
     /// # Errors
     ///
     /// It is not YAML.
-    pub fn read(text: &str) -> io::Result<Self> {
+    pub fn parse(text: &str) -> io::Result<Self> {
         Ok(Self(json!(yaml::settings(text).map_err(|error| io::Error::other(error.reason))?)))
     }
 
@@ -55,7 +55,7 @@ impl Policy {
                 continue;
             }
             let file = root().join("policies").join(&case.policy).join("policy.yaml");
-            let Self(mut policy) = Self::read(&fs::read_to_string(file)?)?;
+            let Self(mut policy) = Self::parse(&fs::read_to_string(file)?)?;
             policy["metadata"]["name"] = json!(entry.id);
             let spec = &mut policy["spec"];
             spec["settings"] = case.settings;

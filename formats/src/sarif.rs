@@ -110,7 +110,7 @@ fn descriptor(policy: &str, rule: &str, metadata: Option<&Metadata>) -> Reportin
         descriptor.help_uri = metadata.and_then(|metadata| metadata.annotation("url")).map(str::to_owned);
         return descriptor;
     };
-    let Explained { summary, help, page, .. } = Explained::of(declared);
+    let Explained { summary, help, page, .. } = Explained::from_rule(declared);
     let mut properties = PropertyBag::builder().build();
     if let Some(score) = security_severity(declared.severity) {
         properties.tags = Some(vec!["security".to_owned()]);

@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
         let kind = json!({"group": "", "version": "v1", "kind": "Secret"});
         let request = json!({"operation": "CREATE", "kind": kind, "namespace": "flyte", "object": object});
         let payload = json!({"request": request, "settings": settings}).to_string();
-        ask(&Policies::One(&OauthTls), &payload, &Scripted::of(first))
+        ask(&Policies::One(&OauthTls), &payload, &Scripted::from_input(first))
     };
     let written = judge(json!({"stringData": {"tls.crt": bundle}}));
     let encoded = judge(json!({"data": {"tls.crt": certificate::in_base64(bundle)}}));

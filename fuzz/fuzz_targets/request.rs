@@ -33,7 +33,7 @@ fuzz_target!(|data: &[u8]| {
         assert!(!Policies::Several(POLICIES).validate(data, &NoHost).accepted);
         return;
     };
-    let host = &Scripted::of(input);
+    let host = &Scripted::from_input(input);
     ask(&Policies::Several(POLICIES), input, host);
     // Not a list, which serde would accept too.
     let is_object = input.trim_start().starts_with('{');

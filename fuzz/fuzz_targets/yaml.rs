@@ -25,10 +25,10 @@ fuzz_target!(|data: &[u8]| {
 /// Checks that the events end, and that their spans are within the text, if it is UTF-8.
 fn check_events(text: &[u8]) {
     let is_utf8 = str::from_utf8(text).is_ok();
-    let mut events = Events::of(text);
+    let mut events = Events::new(text);
     // All but a few events take a byte or more.
     for _ in 0..=2 * text.len() + 16 {
-        let Ok(event) = events.read() else { return };
+        let Ok(event) = events.next_event() else { return };
         let span = event.span();
         assert!(!is_utf8 || span.start <= span.end && span.end <= text.len(), "{span:?}");
         match event.content() {

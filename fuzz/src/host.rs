@@ -17,9 +17,9 @@ pub struct Scripted<'i>(BTreeMap<String, &'i RawValue>);
 
 impl<'i> Scripted<'i> {
     /// The host of an input; if the input has none, a host without answers.
-    pub fn of(input: &'i str) -> Self {
+    pub fn from_input(input: &'i str) -> Self {
         let members: BTreeMap<String, &RawValue> = serde_json::from_str(input).unwrap_or_default();
-        Self(members.get("host").map(|host| read(host)).unwrap_or_default())
+        Self(members.get("host").map(|host| parse_or_default(host)).unwrap_or_default())
     }
 
     fn answer(&self, question: &str) -> Result<&'i RawValue, String> {
@@ -30,25 +30,25 @@ impl<'i> Scripted<'i> {
 impl Host for Scripted<'_> {
     fn list(&self, kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawValue>>, String> {
         let answer = self.answer(kind.kind().1)?;
-        let items: Vec<&RawValue> = serde_json::from_str(answer.get()).map_err(|_| read::<String>(answer))?;
+        let items: Vec<&RawValue> = serde_json::from_str(answer.get()).map_err(|_| parse_or_default::<String>(answer))?;
         let is_there = |item: &&RawValue| {
-            let object: Value = read(item);
+            let object: Value = parse_or_default(item);
             namespace.is_none_or(|asked| object["metadata"]["namespace"].as_str().is_none_or(|own| own == asked))
         };
         Ok(items.into_iter().filter(is_there).map(ToOwned::to_owned).collect())
     }
 
     fn image(&self, reference: &str) -> Result<Box<RawValue>, String> {
-        let images: BTreeMap<String, Box<RawValue>> = read(self.answer("images")?);
+        let images: BTreeMap<String, Box<RawValue>> = parse_or_default(self.answer("images")?);
         images.get(reference).cloned().ok_or_else(|| format!("{reference} is not in the registry"))
     }
 
     fn now(&self) -> Result<Duration, String> {
-        let seconds = self.answer("now").map_or(NOW, read);
+        let seconds = self.answer("now").map_or(NOW, parse_or_default);
         Ok(Duration::from_secs(seconds))
     }
 }
 
-fn read<'i, T: Deserialize<'i> + Default>(json: &'i RawValue) -> T {
+fn parse_or_default<'i, T: Deserialize<'i> + Default>(json: &'i RawValue) -> T {
     serde_json::from_str(json.get()).unwrap_or_default()
 }

@@ -40,7 +40,7 @@ pub(crate) fn value_of(place: &Place, label: Option<&str>, finding: &Finding, is
     let wanted = wanted(finding);
     let lines = CHARTS.lines().skip_while(|line| *line != source).skip(1).take_while(|line| line.starts_with(' '));
     let line = lines
-        .filter_map(Line::read)
+        .filter_map(Line::parse)
         .filter(|line| line.holds_for(version) && line.covers(&wanted))
         .max_by_key(|line| (line.path.len(), line.within.len()))?;
     let rest = |key: &str| {
@@ -119,7 +119,7 @@ struct Line<'l> {
 }
 
 impl<'l> Line<'l> {
-    fn read(line: &'l str) -> Option<Self> {
+    fn parse(line: &'l str) -> Option<Self> {
         let mut fields = line.trim_start().split(';');
         let mut field = || fields.next();
         Some(Self { path: field()?, within: field()?, since: field()?, before: field()?, key: field()? })
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn every_line_of_the_list_parses() {
         for line in CHARTS.lines().filter(|line| line.starts_with(' ')) {
-            let read = Line::read(line).unwrap();
+            let read = Line::parse(line).unwrap();
             for bound in [read.since, read.before].into_iter().filter(|bound| !bound.is_empty()) {
                 assert!(version(bound).is_some(), "{line}");
             }

@@ -148,7 +148,7 @@ impl Host {
             self.asking.store(file, Ordering::Relaxed);
             let host = Asked { host: self, clock: || Err(String::new()), pki: || Err(String::new()) };
             let apart = apart.iter().map(|file| name(*file)).collect();
-            Environment { file: name(file), apart, survey: Survey::of(&host) }
+            Environment { file: name(file), apart, survey: Survey::take(&host) }
         };
         self.cluster().environments().iter().map(environment).collect()
     }
@@ -194,7 +194,7 @@ impl<P: Policy> Check<'_, P> {
         match serde_json::to_string(&request) {
             Ok(request) => concerned
                 .map(|policy| {
-                    let settings = self.settings.of(policy.name());
+                    let settings = self.settings.for_policy(policy.name());
                     (policy.name().to_owned(), policy.validate(&request, settings, host))
                 })
                 .collect(),
@@ -238,7 +238,7 @@ impl<P: Policy> Run<'_, P> {
             // A failed `helm template` leaves an empty pipe, which must not count as a success.
             self.report.add_unread(&file.name, None, "contains no Kubernetes object".to_owned());
         }
-        let mut comments = Comments::of(text, self.report.omissions.knows);
+        let mut comments = Comments::find(text, self.report.omissions.knows);
         for object in objects {
             match object {
                 Ok(object) => {

@@ -122,11 +122,11 @@ impl Held {
 
 impl Cluster {
     /// Creates a cluster with these objects. Namespaced objects that do not name a namespace are in `namespace`.
-    pub fn of(objects: impl IntoIterator<Item = impl Borrow<Object>>, namespace: &str) -> Self {
+    pub fn from_objects(objects: impl IntoIterator<Item = impl Borrow<Object>>, namespace: &str) -> Self {
         Self::of_files(vec![String::new()], objects.into_iter().map(|object| (0, object)), namespace)
     }
 
-    /// Like [`Self::of`], for objects from several files. Each object comes with the index of its file in `files`.
+    /// Like [`Self::from_objects`], for objects from several files. Each object comes with the index of its file in `files`.
     pub fn of_files(
         files: Vec<String>,
         objects: impl IntoIterator<Item = (usize, impl Borrow<Object>)>,
@@ -155,7 +155,7 @@ impl Cluster {
                 others.push(own);
             }
         }
-        let paths = Paths::of(&files, held.iter());
+        let paths = Paths::from_files(&files, held.iter());
         Self { objects: held, files, paths, ..Self::default() }
     }
 

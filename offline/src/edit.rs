@@ -91,7 +91,7 @@ pub fn changed(text: &str, changes: &[Change]) -> Result<String, String> {
         return Err("its line endings are not supported".to_owned());
     }
     let mut expected = only(text).ok_or("it is not one document that can be read")?;
-    let root = Spot::of(text).ok_or("it is not one document that can be read")?;
+    let root = Spot::parse(text).ok_or("it is not one document that can be read")?;
     // Apply the last change first, so that earlier positions stay valid. A sort function would add 4 KB to the page.
     let mut splices: Vec<Splice> = Vec::new();
     for change in changes {
@@ -393,7 +393,7 @@ mod tests {
     fn at(text: &str, line: usize, edits: &[Edit]) -> Result<String, String> {
         let objects: Vec<_> = manifest::objects(text).flatten().collect();
         let object = objects.iter().find(|object| object.line == line).ok_or("no object")?;
-        mended(text, &Place::of(object, "a.yaml"), edits)
+        mended(text, &Place::from_object(object, "a.yaml"), edits)
     }
 
     /// Makes one edit to the object on a text's first line.
@@ -467,10 +467,10 @@ mod tests {
         let list = "kind: List\napiVersion: v1\nitems: [{apiVersion: v1, kind: Pod, metadata: {name: a}}, {apiVersion: v1, kind: Pod, metadata: {name: b}}]\n";
         let objects: Vec<_> = manifest::objects(list).flatten().collect();
         let edits = [Edit { path: "x".to_owned(), within: None, was: None, value: Some(json!(1)) }];
-        let mended = mended(list, &Place::of(&objects[1], ""), &edits);
+        let mended = mended(list, &Place::from_object(&objects[1], ""), &edits);
         assert_eq!(Ok(list.replace("{name: b}", "{name: b}, x: 1")), mended);
         let twice = list.replace("name: b", "name: a");
-        assert!(super::mended(&twice, &Place::of(&objects[0], ""), &edits).is_err());
+        assert!(super::mended(&twice, &Place::from_object(&objects[0], ""), &edits).is_err());
         let later = format!("{FILE}---\n{FILE}");
         let edits = [Edit { path: "data.b".to_owned(), within: None, was: None, value: Some(json!(2)) }];
         assert_eq!(Ok(format!("{FILE}---\n{}", FILE.replace("b: 1", "b: 2"))), at(&later, 12, &edits));

@@ -43,14 +43,14 @@ pub struct Left {
 }
 
 impl Left {
-    fn of(place: &Place, reason: String) -> Self {
+    fn new(place: &Place, reason: String) -> Self {
         Self { line: place.line, document: place.document, title: place.title(), reason }
     }
 }
 
 impl Fixed {
     /// Creates the state before any fix.
-    pub fn of(text: &str) -> Self {
+    pub fn new(text: &str) -> Self {
         let secrets: BTreeSet<usize> = manifest::objects(text)
             .filter_map(|object| match object {
                 Ok(object) => (object.kind == "Secret").then_some(object.document),
@@ -78,7 +78,7 @@ impl Fixed {
 
     /// Leaves an object as it is, and says why.
     pub(crate) fn leave(&mut self, place: &Place, reason: String) {
-        self.left.push(Left::of(place, reason));
+        self.left.push(Left::new(place, reason));
     }
 
     /// Applies the edits that objects' violations propose, and adds the fields that policies fill in. Returns whether
@@ -112,7 +112,7 @@ impl Fixed {
                     self.objects.insert((place.document, place.title()));
                 }
                 Err(reason) => {
-                    let left = Left::of(place, reason);
+                    let left = Left::new(place, reason);
                     if self.left.last() != Some(&left) {
                         self.left.push(left);
                     }
@@ -136,8 +136,9 @@ impl Fixed {
             self.text.replace_range(document.span.clone(), &part);
             let is_left = |own: &Object| left.iter().any(|(object, _): &(&Object, String)| std::ptr::eq(*object, own));
             let done = wanted.iter().filter(|(object, _)| !is_left(object));
-            self.objects.extend(done.map(|(object, _)| (object.document, Place::of(object, "").title())));
-            self.left.extend(left.into_iter().map(|(object, reason)| Left::of(&Place::of(object, ""), reason)));
+            self.objects.extend(done.map(|(object, _)| (object.document, Place::from_object(object, "").title())));
+            self.left
+                .extend(left.into_iter().map(|(object, reason)| Left::new(&Place::from_object(object, ""), reason)));
         }
     }
 
@@ -253,7 +254,7 @@ mod tests {
     }
 
     fn improved(text: &str, filled: &[(Object, Value)]) -> Fixed {
-        let mut fixed = Fixed::of(text);
+        let mut fixed = Fixed::new(text);
         fixed.improve([].into_iter(), filled);
         fixed
     }

@@ -82,7 +82,7 @@ struct Directive {
 }
 
 impl Directive {
-    fn read(text: &str, knows: Knows) -> Result<Self, String> {
+    fn parse(text: &str, knows: Knows) -> Result<Self, String> {
         let (rule, reason) = text.split_once(':').unwrap_or((text, ""));
         let (rule, reason) = (rule.trim(), reason.trim());
         let is_known = rule.split_once('/').is_some_and(|(policy, rule)| knows(policy, rule));
@@ -125,7 +125,7 @@ struct Comment {
 
 impl Comments {
     /// Finds the comments in a text.
-    pub fn of(text: &str, knows: Knows) -> Self {
+    pub fn find(text: &str, knows: Knows) -> Self {
         let mut comments = Self::default();
         if !text.contains("lytewarden") {
             return comments;
@@ -144,7 +144,7 @@ impl Comments {
                 true => line + text.lines().skip(line - 1).take_while(is_comment).count(),
                 false => line,
             };
-            match Directive::read(directive, knows) {
+            match Directive::parse(directive, knows) {
                 Ok(directive) => comments.each.push(Comment { line, ignores, directive }),
                 Err(wrong) => comments.wrong.push((line, wrong)),
             }
@@ -223,7 +223,7 @@ fn is_one(count: &usize) -> bool {
 }
 
 impl Known {
-    fn of(object: &str, finding: &Finding) -> Self {
+    fn from_finding(object: &str, finding: &Finding) -> Self {
         Self {
             object: object.to_owned(),
             policy: finding.policy.clone(),
@@ -252,10 +252,10 @@ fn without_indices(path: &str) -> String {
 
 impl Baseline {
     /// Creates a baseline from the violations of a report.
-    pub fn of(report: &Report) -> Self {
+    pub fn from_report(report: &Report) -> Self {
         let of_object = |judged: &Judged| {
             let title = judged.place.title();
-            judged.violations.iter().map(|finding| Known::of(&title, finding)).collect::<Vec<_>>()
+            judged.violations.iter().map(|finding| Known::from_finding(&title, finding)).collect::<Vec<_>>()
         };
         let mut violations: Vec<Known> = report.objects.iter().flat_map(of_object).collect();
         violations.sort();
@@ -277,7 +277,7 @@ impl Baseline {
     /// # Errors
     ///
     /// Why the baseline is invalid.
-    pub fn read(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let content: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
         if content["format"] != FORMAT {
             return Err("it is not a baseline; --write-baseline writes one".to_owned());
@@ -286,7 +286,7 @@ impl Baseline {
     }
 
     fn find(&mut self, title: &str, finding: &Finding) -> Option<String> {
-        let own = Known::of(title, finding);
+        let own = Known::from_finding(title, finding);
         let known = self.violations.iter_mut().find(|known| known.key() == own.key() && known.found < known.count)?;
         known.found += 1;
         Some(if known.reason.is_empty() { "in the baseline".to_owned() } else { known.reason.clone() })
@@ -358,7 +358,7 @@ pub(crate) fn ignore(judged: &mut Judged, object: &Object, comments: &mut Commen
     }
     let mut annotated = Vec::new();
     for line in annotation.lines().filter(|line| !line.trim().is_empty()) {
-        match Directive::read(line, report.omissions.knows) {
+        match Directive::parse(line, report.omissions.knows) {
             Ok(directive) => annotated.push(directive),
             Err(reason) => {
                 let reason = format!("the annotation {ANNOTATION} {reason}");

@@ -19,7 +19,7 @@ pub struct Images(Option<BTreeMap<String, String>>);
 
 impl Images {
     /// Creates the list from image references and their users. An image may have no user.
-    pub fn of(users: BTreeMap<String, Option<String>>) -> Self {
+    pub fn from_users(users: BTreeMap<String, Option<String>>) -> Self {
         Self(Some(users.into_iter().map(|(image, user)| (image, user.unwrap_or_default())).collect()))
     }
 
@@ -28,12 +28,12 @@ impl Images {
     /// # Errors
     ///
     /// The line and the problem.
-    pub fn read(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         // Keep the spelling: a container runtime takes 0x10 as a name.
         let users = yaml::texts(text).map_err(|malformed| {
             format!("line {}: {}; write a map from images to their USER", malformed.line, malformed.reason)
         })?;
-        users.map(Self::of).ok_or_else(|| "must list at least one image".to_owned())
+        users.map(Self::from_users).ok_or_else(|| "must list at least one image".to_owned())
     }
 
     /// Answers with an image's manifest and configuration like Kubewarden's host, but only the user is filled in.
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn an_image_has_its_listed_user() {
-        let images = Images::read("a: flyte\nb:\nc: 1001\nd: '0:0'\ne: 0x10\nf: 1_000\ng: 010\n").unwrap();
+        let images = Images::parse("a: flyte\nb:\nc: 1001\nd: '0:0'\ne: 0x10\nf: 1_000\ng: 010\n").unwrap();
         for (image, user) in
             [("a", "flyte"), ("b", ""), ("c", "1001"), ("d", "0:0"), ("e", "0x10"), ("f", "1_000"), ("g", "010")]
         {
@@ -80,7 +80,7 @@ mod tests {
             ("a: b\nc: [d]\n", "line 2: must be a text, not a list; write a map from images to their USER"),
             ("a: b\na: c\n", "line 2: the key a is given twice; write a map from images to their USER"),
         ] {
-            assert_eq!(problem, Images::read(text).unwrap_err(), "{text}");
+            assert_eq!(problem, Images::parse(text).unwrap_err(), "{text}");
         }
     }
 }

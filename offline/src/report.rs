@@ -402,7 +402,7 @@ struct Annotated {
 
 impl Annotated {
     /// Reads the fields of the JSON one by one. Derived types would add 3 KB to the page.
-    fn of(found: Value) -> Self {
+    fn from_json(found: Value) -> Self {
         // Indexing a value that is neither an object nor null panics.
         let mut found = if found.is_object() { found } else { Value::Null };
         let mut text = |field: &str| match found[field].take() {
@@ -416,7 +416,7 @@ impl Annotated {
             line: line as usize,
         });
         let edits = match found["edits"].take() {
-            Value::Array(edits) => edits.into_iter().map(AnnotatedEdit::of).collect(),
+            Value::Array(edits) => edits.into_iter().map(AnnotatedEdit::from_json).collect(),
             _ => Vec::new(),
         };
         Self { policy, rule, path, container, within, problem, mend, edits, text: said, reason }
@@ -431,7 +431,7 @@ struct AnnotatedEdit {
 }
 
 impl AnnotatedEdit {
-    fn of(edit: Value) -> Self {
+    fn from_json(edit: Value) -> Self {
         let mut edit = if edit.is_object() { edit } else { Value::Null };
         let below = edit["below"].as_str().unwrap_or_default().to_owned();
         let mut value = |field: &str| Some(edit[field].take()).filter(|value| !value.is_null());
@@ -460,7 +460,7 @@ impl AnnotatedEdit {
 
 impl Place {
     /// Returns the place of an object in a file.
-    pub fn of(object: &Object, file: &str) -> Self {
+    pub fn from_object(object: &Object, file: &str) -> Self {
         Self {
             file: file.to_owned(),
             document: object.document,
@@ -537,7 +537,7 @@ impl Report {
             return;
         }
         let mut judged = Judged {
-            place: Place::of(object, file),
+            place: Place::from_object(object, file),
             policies: Vec::new(),
             violations: Vec::new(),
             notices: Vec::new(),
@@ -596,7 +596,7 @@ impl Report {
         self.summary.out_of_scope += 1;
         // An Argo Rollout, for example.
         if matches!(object.content.at("spec.template.spec.containers").value, Yaml::List(_)) {
-            self.unread_workloads.push(Place::of(object, "").title());
+            self.unread_workloads.push(Place::from_object(object, "").title());
         }
     }
 
@@ -685,7 +685,7 @@ impl Report {
         for judged in &mut self.objects {
             let Some(file) = place(&judged.place.file) else { continue };
             for finding in judged.violations.iter_mut().chain(&mut judged.notices) {
-                let names = names.get_or_insert_with(|| Names::of(cluster));
+                let names = names.get_or_insert_with(|| Names::collect(cluster));
                 finding.related = names.in_text(&finding.problem, file);
                 finding.related.retain(|other| (&other.file, other.line) != (&judged.place.file, judged.place.line));
             }
@@ -948,6 +948,6 @@ impl Answer {
 
     fn findings(&mut self, name: &str) -> Option<Vec<Annotated>> {
         let found: Vec<Value> = serde_json::from_str(&self.annotation(name)?).ok()?;
-        Some(found.into_iter().map(Annotated::of).collect())
+        Some(found.into_iter().map(Annotated::from_json).collect())
     }
 }

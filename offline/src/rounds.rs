@@ -22,7 +22,7 @@ pub fn fix<P: Policy>(
     files: &mut [File],
 ) -> (Vec<Option<Fixed>>, Report) {
     let mut fixed: Vec<Option<Fixed>> =
-        files.iter().map(|file| file.text.as_ref().ok().map(|text| Fixed::of(text))).collect();
+        files.iter().map(|file| file.text.as_ref().ok().map(|text| Fixed::new(text))).collect();
     let settings = check.settings.without("fill");
     let (images, namespaces) = (check.images.clone(), check.namespaces.clone());
     let unfilled = Check { settings: &settings, images, namespaces, ..*check };
@@ -46,7 +46,7 @@ pub fn fix<P: Policy>(
             let Some(fixed) = fixed else { continue };
             let mut left = Vec::new();
             filled.retain(|(object, _)| {
-                let place = Place::of(object, &file.name);
+                let place = Place::from_object(object, &file.name);
                 // Objects that the report leaves out are not fixed either.
                 let (Some(with), Some(without)) =
                     (report.object_at(&place), without_fill.as_ref().and_then(|report| report.object_at(&place)))

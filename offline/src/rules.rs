@@ -30,7 +30,7 @@ pub struct Explained {
 
 impl Explained {
     /// Explains a declared rule.
-    pub fn of(Rule { name, severity, summary, help }: Rule) -> Self {
+    pub fn from_rule(Rule { name, severity, summary, help }: Rule) -> Self {
         Self { name, severity, summary, help, page: page(name) }
     }
 }

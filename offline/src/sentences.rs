@@ -158,7 +158,7 @@ impl Sentences {
         let ignored = judged.ignored.iter().map(|ignored| (&ignored.finding, format!("ignored: {}", ignored.reason)));
         let off = judged.off.iter().map(|finding| (finding, "off".to_owned()));
         for (Finding { policy, rule, container, .. }, how) in ignored.chain(off) {
-            if let Some(sentence) = Sentence::of(policy, rule, container) {
+            if let Some(sentence) = Sentence::broken_by(policy, rule, container) {
                 let reason = format!("{}: {policy}/{rule} is {how}", judged.place.title());
                 let open = &mut self.said[sentence as usize].open;
                 if !open.contains(&reason) {
@@ -169,7 +169,7 @@ impl Sentences {
         for (findings, is_violation) in [(&judged.violations, true), (&judged.notices, false)] {
             for Finding { policy, rule, container, problem, .. } in findings {
                 self.is_flyte_two |= rule == FLYTE_TWO || policy == ABOUT_FLYTE_TWO && !OPEN.contains(&&**rule);
-                let Some(sentence) = Sentence::of(policy, rule, container) else { continue };
+                let Some(sentence) = Sentence::broken_by(policy, rule, container) else { continue };
                 // A workload that only runs beside Flyte's components does not count here.
                 if sentence == Sentence::NonRoot && !shows(sentence) {
                     continue;

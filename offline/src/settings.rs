@@ -95,7 +95,7 @@ impl Settings {
     /// # Errors
     ///
     /// The line and the problem.
-    pub fn read(text: &str, policies: &[impl Policy]) -> Result<Self, WrongSettings> {
+    pub fn parse(text: &str, policies: &[impl Policy]) -> Result<Self, WrongSettings> {
         Self::checked(yaml::settings(text)?, policies)
     }
 
@@ -174,7 +174,7 @@ impl Settings {
             .peek()
             .ok_or_else(|| format!("the setting {setting} needs flyte-non-root, which is not among these policies"))?;
         for name in names {
-            let mut all: Json = serde_json::from_str(self.of(name)).map_err(|error| error.to_string())?;
+            let mut all: Json = serde_json::from_str(self.for_policy(name)).map_err(|error| error.to_string())?;
             let own = if name == WHOLE { &mut all[NON_ROOT[0]] } else { &mut all };
             if own[setting].is_null() {
                 own[setting] = value.into();
@@ -198,7 +198,7 @@ impl Settings {
     }
 
     /// Returns a policy's settings, as JSON.
-    pub fn of(&self, policy: &str) -> &str {
+    pub fn for_policy(&self, policy: &str) -> &str {
         self.0.get(policy).map_or("{}", |settings| settings)
     }
 }

@@ -174,7 +174,7 @@ mod tests {
 
     fn auth(text: &str) -> Result<Auth, String> {
         let file = File { path: "server.yaml".to_owned(), text: text.as_bytes().into() };
-        Config::read(&[file]).unwrap().auth().map_err(|fault| fault.problem)
+        Config::merge(&[file]).unwrap().auth().map_err(|fault| fault.problem)
     }
 
     fn external(url: &str) -> Result<Auth, String> {

@@ -83,10 +83,10 @@ impl Requested<'_> {
 /// # Errors
 ///
 /// There is no object, or its metadata or its maps have the wrong type.
-pub(crate) fn of<'a>(request: &AdmissionRequest<'a>) -> Result<Requested<'a>, Unjudged> {
+pub(crate) fn read_config_map<'a>(request: &AdmissionRequest<'a>) -> Result<Requested<'a>, Unjudged> {
     let object = request.object()?;
     // Read in one pass: it may be a megabyte.
-    let Object { metadata, data, binary_data, .. } = admission::read(object)?;
+    let Object { metadata, data, binary_data, .. } = admission::read_fields(object)?;
     let metadata = metadata.unwrap_or_default();
     let is_of_flyte_two = metadata.label_named(flyte::CHART_LABEL).is_some_and(flyte::is_chart_of_flyte_two);
     #[cfg(feature = "flyte2-exposure")]
@@ -138,13 +138,13 @@ pub(crate) fn add_files<'a>(
     file: &dyn Fn(&str) -> Option<String>,
     files: &mut BTreeMap<String, File<'a>>,
 ) -> Result<(), Unjudged> {
-    let ConfigMap { data, binary_data, .. } = admission::read(object)?;
+    let ConfigMap { data, binary_data, .. } = admission::read_fields(object)?;
     for (field, entries) in [("data", data), ("binaryData", binary_data)] {
         for (key, text) in entries.map(|entries| entries.0).unwrap_or_default() {
             let Some(name) = file(&key) else { continue };
             let path = format!("{owner}{}", location::key(field, &Shortened(&key).to_string()));
             let unreadable = |reason: String| Unjudged { path: path.clone(), reason };
-            let text: Option<Text> = admission::read(text).map_err(|error| unreadable(error.reason))?;
+            let text: Option<Text> = admission::read_fields(text).map_err(|error| unreadable(error.reason))?;
             let text = text.map_or(Cow::Borrowed(&b""[..]), Text::into_bytes);
             let text = match field {
                 "data" => text,

@@ -84,7 +84,7 @@ impl Overrides {
     /// # Errors
     ///
     /// A list of origins or headers in it cannot be read.
-    pub(crate) fn read(placed: &Placed, line: &CommandLine) -> Result<Self, Unjudged> {
+    pub(crate) fn from_container(placed: &Placed, line: &CommandLine) -> Result<Self, Unjudged> {
         let mut overrides = Self::default();
         for (at, why) in &line.unread {
             let text =

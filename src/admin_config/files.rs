@@ -70,7 +70,7 @@ impl Config {
     /// # Errors
     ///
     /// A file has something that is not supported here.
-    pub(crate) fn read(files: &[File]) -> Result<Self, Unjudged> {
+    pub(crate) fn merge(files: &[File]) -> Result<Self, Unjudged> {
         let mut config = Self {
             files: Vec::new(),
             dotted: Vec::new(),
@@ -81,7 +81,7 @@ impl Config {
         let is_wanted = |key: &str| WANTED.iter().any(|wanted| key.eq_ignore_ascii_case(wanted));
         let wanted = |key: &str| key.split('.').next().is_some_and(is_wanted);
         for File { path, text } in files {
-            match Document::read(text, wanted) {
+            match Document::parse(text, wanted) {
                 Ok(Document { root }) => config.files.extend(root.map(|root| (path.clone(), root))),
                 Err(Unreadable::Beyond { line, reason }) => {
                     return Err(Unjudged { path: path.clone(), reason: format!("line {line}: {reason}") });

@@ -94,7 +94,7 @@ pub(crate) enum Answer<'s> {
 
 impl<'s> Answer<'s> {
     /// The answer to an origin while CORS is on.
-    pub(crate) fn of(origins: &'s Said<Vec<Item>>, origin: &str) -> Self {
+    pub(crate) fn to_origin(origins: &'s Said<Vec<Item>>, origin: &str) -> Self {
         let has = |text: &str| origins.value.iter().any(|item| item.text == text);
         if origins.value.is_empty() || has(ANY) {
             Self::Any(origins)
@@ -123,7 +123,7 @@ impl Security {
         if !allow_cors.value {
             return Some(Answer::Off(allow_cors));
         }
-        Some(Answer::of(self.allowed_origins.as_ref()?, origin))
+        Some(Answer::to_origin(self.allowed_origins.as_ref()?, origin))
     }
 
     /// The paths of the options, and whether each differs in `other`.

@@ -132,7 +132,7 @@ struct Glob<'g> {
 
 impl<'g> Glob<'g> {
     /// `None` for a glob that is not supported here.
-    fn of(path: &'g str) -> Option<Self> {
+    fn parse(path: &'g str) -> Option<Self> {
         let (folder, names) = path.rsplit_once('/')?;
         let is_plain = !folder.contains('*') && !path.contains(['?', '[', '\\']) && folder.starts_with('/');
         is_plain.then_some(Self { folder, names })
@@ -140,7 +140,7 @@ impl<'g> Glob<'g> {
 
     /// The globs for a flyteadmin that starts without `--config`.
     fn defaults() -> impl Iterator<Item = Self> {
-        flyte::ADMIN_CONFIG_FILES.iter().filter_map(|files| Self::of(files))
+        flyte::ADMIN_CONFIG_FILES.iter().filter_map(|files| Self::parse(files))
     }
 
     /// The file name of a path, if the glob matches it.
@@ -152,7 +152,7 @@ impl<'g> Glob<'g> {
 
 /// Whether something is mounted at a glob's folder, or as a file that it matches.
 pub(super) fn brings(placed: &Placed, glob: &str) -> bool {
-    let Some(glob) = Glob::of(glob) else { return false };
+    let Some(glob) = Glob::parse(glob) else { return false };
     let mounts: Vec<Mount> = placed.list("volumeMounts", placed.container.volume_mounts).unwrap_or_default();
     let path = |mount: &Mount| mount.path.as_deref().unwrap_or_default().trim_end_matches('/').to_owned();
     mounts.iter().map(path).any(|path| path == glob.folder || glob.file(&path).is_some())
@@ -164,9 +164,9 @@ impl Files {
     /// # Errors
     ///
     /// A mount or a volume has the wrong type.
-    pub(crate) fn of(workload: &Workload, placed: &Placed, config: Option<&str>) -> Result<Self, Unjudged> {
+    pub(crate) fn from_mounts(workload: &Workload, placed: &Placed, config: Option<&str>) -> Result<Self, Unjudged> {
         let globs: Vec<Glob> = match config {
-            Some(config) => Glob::of(config).into_iter().collect(),
+            Some(config) => Glob::parse(config).into_iter().collect(),
             None => Glob::defaults().collect(),
         };
         let mut files = Self::default();

@@ -25,12 +25,12 @@ impl<'a> Server<'a> {
     /// # Errors
     ///
     /// Its command line has the wrong type.
-    pub(crate) fn of(placed: &Placed<'_, 'a>) -> Result<Option<Self>, Unjudged> {
+    pub(crate) fn from_container(placed: &Placed<'_, 'a>) -> Result<Option<Self>, Unjudged> {
         if !placed.runs_on() {
             return Ok(None);
         }
         let container = placed.container;
-        let image = Repository::of(container.image()).map_or("", |repository| repository.name());
+        let image = Repository::parse(container.image()).map_or("", |repository| repository.name());
         let says =
             |word: &str| [container.command, container.args].iter().flatten().any(|list| list.get().contains(word));
         // Flyte 2's binary ignores any words, so a `start` left over from Flyte 1 changes nothing. With a tag of Flyte 1, though,
@@ -46,7 +46,7 @@ impl<'a> Server<'a> {
         if !is_known && !may_be() {
             return Ok(None);
         }
-        let line = CommandLine::read(placed)?;
+        let line = CommandLine::from_container(placed)?;
         // Flyte 2 has no image `flyteadmin`, and a custom image may serve without a command.
         let may_be_two = image != "flyteadmin" && container.command.is_none_or(is_empty);
         if may_be_two && !line.run.serves() && line.run.has_config_and_no_command() {

@@ -173,7 +173,7 @@ fn shown(files: &[String]) -> String {
         .enumerate()
         .map(|(index, text)| File { path: path(index), text: text.as_bytes().into() })
         .collect();
-    let mut config = Config::read(&files).expect("every file is read");
+    let mut config = Config::merge(&files).expect("every file is read");
     let security = config.security().expect("its lists are short");
     match config.faults.first() {
         Some(fault) if fault.kind == super::FaultKind::NeverStarts => "never starts".to_owned(),
@@ -211,6 +211,6 @@ fn files_are_read_as_flyteadmin_reads_them() {
 #[test]
 fn an_option_behind_a_key_with_dots_is_false_or_empty() {
     let text = "server.security: {allowCors: true, allowedOrigins: [a]}";
-    let mut config = Config::read(&[File { path: "a.yaml".to_owned(), text: text.as_bytes().into() }]).unwrap();
+    let mut config = Config::merge(&[File { path: "a.yaml".to_owned(), text: text.as_bytes().into() }]).unwrap();
     assert_eq!("off []", effective(config.security().unwrap()), "{ZERO}");
 }

@@ -132,7 +132,7 @@ fn leads_to_flyte_two(objects: &Objects, services: &[ServiceName]) -> bool {
 /// Whether one of some Services leads to flyteadmin.
 fn leads(known: &mut Services, services: &[ServiceName]) -> Result<bool, String> {
     for (namespace, name) in services {
-        if known.of(namespace)?.contains(name) {
+        if known.names_in(namespace)?.contains(name) {
             return Ok(true);
         }
     }

@@ -81,7 +81,7 @@ impl Policy for AdminCors {
         if !request.sub_resource().is_empty() {
             return Ok(verdict);
         }
-        let settings = &Settings::read(settings)?;
+        let settings = &Settings::parse(settings)?;
         if config_map::is_kind(request.kind()) {
             judge_config_map(request, settings, host, &mut verdict)?;
         } else if let Some(kind) = in_front(request.kind()) {
@@ -93,7 +93,7 @@ impl Policy for AdminCors {
     }
 
     fn check_settings(&self, settings: Option<&RawValue>) -> Result<(), InvalidSettings> {
-        Settings::read(settings)?.check()
+        Settings::parse(settings)?.check()
     }
 }
 
@@ -108,7 +108,7 @@ fn judge_config_map(
     host: &dyn Host,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
-    let requested = config_map::of(request)?;
+    let requested = config_map::read_config_map(request)?;
     let Requested { name, object, may_have_files, .. } = &requested;
     let is_flyteadmins = settings.is_flyteadmins(name);
     // Skip it if the settings name others, or it holds no files for flyteadmin.
@@ -154,7 +154,7 @@ fn judge_config_map(
     }
     let old = request.old_object.filter(|_| request.is_update() && verdict.accepts());
     if let Some(old) = old {
-        let served = |files: &[File]| Config::read(files)?.security();
+        let served = |files: &[File]| Config::merge(files)?.security();
         let before = config_map::files(old).and_then(|files| served(&files));
         let now = served(&files)?;
         if before.map_or(true, |before| before.served() != now.served()) {

@@ -79,7 +79,7 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
         }
     }
     let is_any = origins.value.iter().any(|item| item.text == ANY);
-    let is_reachable = |required: &str| matches!(Answer::of(origins, required), Answer::Allowed);
+    let is_reachable = |required: &str| matches!(Answer::to_origin(origins, required), Answer::Allowed);
     let first = if is_any { "remove `*`, and " } else { "" };
     judge_required(settings, is_reachable, place(), first, verdict);
 }
@@ -92,7 +92,7 @@ pub(super) fn judge_origin(item: &Item, settings: &Settings, remove: &dyn Fn() -
         let problem = "sandboxed frames and local files send `null`, so any website can send it";
         return Some(violation(rules::NULL_ORIGIN, place.clone(), problem, remove()));
     }
-    let origin = match Origin::read(text) {
+    let origin = match Origin::parse(text) {
         Ok(origin) => origin,
         Err(never) => {
             let problem = if text.is_empty() {
@@ -132,7 +132,7 @@ pub(super) fn judge_origin(item: &Item, settings: &Settings, remove: &dyn Fn() -
 
 /// The origin over https, unless it may be plain http.
 fn encrypted(origin: &str, settings: &Settings) -> String {
-    match Origin::read(origin) {
+    match Origin::parse(origin) {
         Ok(read) if read.is_plain_http() && !settings.may_be_http(origin) => read.over_https().to_string(),
         _ => origin.to_owned(),
     }

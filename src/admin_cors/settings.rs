@@ -62,8 +62,8 @@ view! {
 }
 
 impl<'a> Settings<'a> {
-    pub(super) fn read(settings: Option<&'a RawValue>) -> Result<Self, InvalidSettings> {
-        settings::read(settings)
+    pub(super) fn parse(settings: Option<&'a RawValue>) -> Result<Self, InvalidSettings> {
+        settings::parse_settings(settings)
     }
 
     /// Whether a ConfigMap of that name is flyteadmin's.
@@ -106,7 +106,7 @@ impl<'a> Settings<'a> {
                 let at = |problem: String| Err(InvalidSettings::at(&format!("{field}[{index}]"), problem));
                 let is_pattern = field == "trustedOrigins" && origin.contains('*');
                 let example = if is_pattern { origin.replacen("://*.", "://any.", 1) } else { origin.to_string() };
-                match Origin::read(&example) {
+                match Origin::parse(&example) {
                     read if is_pattern && (read.is_err() || origin.ends_with("*.")) => {
                         return at(format!(
                             "`{}` is not a valid pattern; write it like https://*.example.com",
@@ -128,7 +128,7 @@ impl<'a> Settings<'a> {
             if !self.trusts(origin) {
                 return at(format!("`{}` is not in trustedOrigins; add it there", &**origin));
             }
-            if Origin::read(origin).is_ok_and(|origin| origin.is_plain_http()) && !self.may_be_http(origin) {
+            if Origin::parse(origin).is_ok_and(|origin| origin.is_plain_http()) && !self.may_be_http(origin) {
                 return at(format!("`{}` is plain http; add it to allowHttp", &**origin));
             }
         }

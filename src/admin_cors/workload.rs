@@ -28,14 +28,14 @@ pub(super) fn judge(
     host: &dyn Host,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
-    let workload = Workload::read(request)?;
+    let workload = Workload::from_request(request)?;
     if request.is_update() && workload.metadata.deletion_timestamp.is_some() {
         return Ok(());
     }
     for placed in workload.containers() {
-        let Some(Server::Admin(line)) = Server::of(&placed)? else { continue };
+        let Some(Server::Admin(line)) = Server::from_container(&placed)? else { continue };
         verdict.seen.judged();
-        let Overrides { security, faults, remarks, config, .. } = Overrides::read(&placed, &line)?;
+        let Overrides { security, faults, remarks, config, .. } = Overrides::from_container(&placed, &line)?;
         let is_known = faults.is_empty() && !remarks.iter().any(|(remark, ..)| *remark == Remark::NotKnown);
         let mut own = Verdict::default();
         own.notices.extend(remarks.into_iter().map(|(remark, place, text)| {
@@ -53,7 +53,7 @@ pub(super) fn judge(
             let Container { command, args, env, env_from, .. } = placed.container;
             own.violations.rest_on([command, args, env, env_from].map(|list| list.map(RawValue::get)));
         }
-        let files = Files::of(&workload, &placed, config.as_deref())?;
+        let files = Files::from_mounts(&workload, &placed, config.as_deref())?;
         if files.config_maps.is_empty() && !files.unseen.is_empty() {
             own.notices.push(not_known(&placed, nothing_seen(&files.unseen)));
         }

@@ -71,7 +71,7 @@ impl<'a> Environment<'a> {
     /// # Errors
     ///
     /// One of its lists has the wrong type.
-    pub(crate) fn read(placed: &Placed<'_, 'a>) -> Result<Self, Unjudged> {
+    pub(crate) fn from_container(placed: &Placed<'_, 'a>) -> Result<Self, Unjudged> {
         let entries: Vec<Entry> = placed.list("env", placed.container.env)?;
         let sources: Vec<Source> = placed.list("envFrom", placed.container.env_from)?;
         let prefixes = sources.into_iter().map(|source| source.prefix.unwrap_or(Text::constant(""))).collect();
@@ -89,7 +89,7 @@ impl<'a> Environment<'a> {
 
     /// An environment of variables; one without a value gets it from elsewhere.
     #[cfg(test)]
-    pub(super) fn of(variables: &[(&'a str, Option<&'a str>)]) -> Self {
+    pub(super) fn from_variables(variables: &[(&'a str, Option<&'a str>)]) -> Self {
         let variables = variables.iter().map(|(name, value)| Variable {
             name: Cow::Borrowed(name),
             value: value.map_or_else(Value::default, Value::known),
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn references_are_expanded_as_the_kubelet_does() {
-        let environment = Environment::of(&[
+        let environment = Environment::from_variables(&[
             ("A", Some("first")),
             ("A", Some("a")),
             ("EMPTY", Some("")),
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn variables_that_refer_to_each_other_twice_do_not_grow_without_bound() {
-        let mut environment = Environment::of(&[]);
+        let mut environment = Environment::from_variables(&[]);
         for index in 0..64 {
             let text = format!("x$(V{0})$(V{0})", index - 1);
             let value = environment.expand(text.into());

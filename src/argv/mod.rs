@@ -62,8 +62,8 @@ impl<'a> CommandLine<'a> {
     /// # Errors
     ///
     /// One of them has the wrong type.
-    pub(crate) fn read(placed: &Placed<'_, 'a>) -> Result<Self, Unjudged> {
-        let environment = Environment::read(placed)?;
+    pub(crate) fn from_container(placed: &Placed<'_, 'a>) -> Result<Self, Unjudged> {
+        let environment = Environment::from_container(placed)?;
         let command: Vec<Text> = placed.list("command", placed.container.command)?;
         let arguments: Vec<Text> = placed.list("args", placed.container.args)?;
         let has_command = !command.is_empty();

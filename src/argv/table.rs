@@ -32,7 +32,8 @@ fn commands(script: &str, environment: &Environment) -> Vec<String> {
 
 #[test]
 fn scripts_are_read_as_a_shell_does() {
-    let environment = Environment::of(&[("A", Some("a b")), ("B", Some("b")), ("NONE", Some("")), ("X", None)]);
+    let environment =
+        Environment::from_variables(&[("A", Some("a b")), ("B", Some("b")), ("NONE", Some("")), ("X", None)]);
     for (script, expected) in [
         ("a b\tc", "<a><b><c>"),
         ("a 'b c'\"d e\"\\ f", "<a><b cd e f>"),
@@ -105,7 +106,7 @@ fn scripts_are_read_as_a_shell_does() {
 #[test]
 fn parameters_that_are_taken_again_and_again_do_not_grow_without_bound() {
     let long = "x".repeat(1 << 16);
-    let environment = Environment::of(&[("A", Some(&long))]);
+    let environment = Environment::from_variables(&[("A", Some(&long))]);
     let commands = commands(&"a $A \"$@\";".repeat(1 << 10), &environment);
     assert!(commands.iter().map(String::len).sum::<usize>() < 1 << 21);
     assert_eq!(commands.last().map(String::as_str), Some("! too many commands"));

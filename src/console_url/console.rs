@@ -5,7 +5,7 @@ use crate::{admin_config::config_map, flyte, image::Repository, workload::Placed
 /// Whether the container runs flyteconsole: by its name in Flyte's charts, or by its image.
 pub(super) fn is_flyteconsole(placed: &Placed) -> bool {
     let has_image = || {
-        Repository::of(placed.container.image()).is_some_and(|image| {
+        Repository::parse(placed.container.image()).is_some_and(|image| {
             let name = image.name();
             name.strip_suffix("-release").unwrap_or(name) == flyte::FLYTECONSOLE
         })

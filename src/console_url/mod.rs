@@ -100,7 +100,7 @@ impl Policy for ConsoleUrl {
         if !request.sub_resource().is_empty() {
             return Ok(verdict);
         }
-        let settings = &Settings::read(settings)?;
+        let settings = &Settings::parse(settings)?;
         if config_map::is_kind(request.kind()) {
             judge_config_map(request, settings, host, &mut verdict)?;
         } else {
@@ -110,7 +110,7 @@ impl Policy for ConsoleUrl {
     }
 
     fn check_settings(&self, settings: Option<&RawValue>) -> Result<(), InvalidSettings> {
-        Settings::read(settings)?.check()
+        Settings::parse(settings)?.check()
     }
 }
 
@@ -120,14 +120,14 @@ fn judge_workload(
     host: &dyn Host,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
-    let workload = Workload::read(request)?;
+    let workload = Workload::from_request(request)?;
     if request.is_update() && workload.metadata.deletion_timestamp.is_some() {
         return Ok(());
     }
     let others = Others::beside(host);
     for placed in workload.containers() {
         // flyte-binary serves its own console, at its own origin.
-        if matches!(Server::of(&placed), Ok(Some(Server::Admin(line))) if line.run.holds_console()) {
+        if matches!(Server::from_container(&placed), Ok(Some(Server::Admin(line))) if line.run.holds_console()) {
             verdict.seen.shows(Sentence::Address);
             verdict.seen.shows(Sentence::Pair);
         }
@@ -178,7 +178,7 @@ fn judge_console(
             return Ok(());
         }
     };
-    let url::Read { origin, mut faults } = url::read(&text, namespace, settings);
+    let url::Read { origin, mut faults } = url::read_url(&text, namespace, settings);
     if let Some(Source { config_map, key }) = source {
         if is_consoles(&config_map) && key == flyte::ADMIN_API_URL {
             // It is checked by itself.
@@ -223,14 +223,14 @@ fn judge_config_map(
     host: &dyn Host,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
-    let Requested { name, object, .. } = config_map::of(request)?;
+    let Requested { name, object, .. } = config_map::read_config_map(request)?;
     let (name, is_update) = (&*name, request.is_update());
     let own = (request.namespace(), name, object);
     if is_consoles(name) {
         let text = admin_api_url(object)?;
         if let Some(text) = text.as_deref().filter(|text| !text.is_empty()) {
             let place = Place { path: format!("data.{}", flyte::ADMIN_API_URL), ..Place::default() };
-            verdict.add_faults(url::read(text, request.namespace(), settings).faults, text, &place, "");
+            verdict.add_faults(url::read_url(text, request.namespace(), settings).faults, text, &place, "");
         }
         verdict.seen.judged();
         let before = request.old_object.and_then(|old| admin_api_url(old).ok().flatten());
@@ -261,7 +261,7 @@ view! {
 }
 
 fn admin_api_url(config_map: &RawValue) -> Result<Option<Text<'_>>, Unjudged> {
-    Ok(admission::read::<ConfigMap>(config_map)?.data.unwrap_or_default().admin_api_url)
+    Ok(admission::read_fields::<ConfigMap>(config_map)?.data.unwrap_or_default().admin_api_url)
 }
 
 impl Verdict {

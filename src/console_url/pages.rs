@@ -30,7 +30,7 @@ const NAME_THEM: &str = "set consoleOrigins to flyteconsole's origin";
 /// # Errors
 ///
 /// Why no page is known.
-pub(super) fn of(
+pub(super) fn find_pages(
     others: &Others,
     settings: &Settings,
     namespace: &str,
@@ -39,7 +39,7 @@ pub(super) fn of(
     if let Some(origins) = &settings.console_origins {
         let mut each = BTreeSet::new();
         each.extend(origins.iter().map(|origin| &**origin));
-        let origins = each.into_iter().filter_map(|origin| Origin::read(origin).ok());
+        let origins = each.into_iter().filter_map(|origin| Origin::parse(origin).ok());
         let pages = origins.map(|origin| Page { origins: vec![origin], from: "the consoleOrigins setting".to_owned() });
         return Ok((pages.collect(), None));
     }
@@ -49,7 +49,7 @@ pub(super) fn of(
     let page = |RouteHost { name, has_tls, route, .. }| {
         let schemes: &[&str] = if has_tls { &["https"] } else { &["https", "http"] };
         let origins: Vec<Origin> =
-            schemes.iter().filter_map(|scheme| Origin::read(&format!("{scheme}://{name}")).ok()).collect();
+            schemes.iter().filter_map(|scheme| Origin::parse(&format!("{scheme}://{name}")).ok()).collect();
         Page { origins, from: route }
     };
     let pages: Vec<Page> = hosts.named.into_iter().map(page).filter(|page| !page.origins.is_empty()).collect();

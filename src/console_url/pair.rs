@@ -49,7 +49,7 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
     if calls.is_loopback() && settings.console_origins.is_none() {
         return forwarded(console, others, settings).map(|()| None);
     }
-    let (pages, mut doubt) = pages::of(others, settings, namespace, *labels)?;
+    let (pages, mut doubt) = pages::find_pages(others, settings, namespace, *labels)?;
     let is_foreign = |page: &&Page| !page.origins.iter().any(|origin| origin.is_same_but_for_scheme(calls));
     let foreign: Vec<&Page> = pages.iter().filter(is_foreign).collect();
     if !foreign.is_empty() {
@@ -130,7 +130,7 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
 /// Why flyteadmin may not allow it there.
 fn forwarded(console: &Console, others: &Others, settings: &Settings) -> Result<(), String> {
     let Console { namespace, labels, calls, .. } = console;
-    if let Ok((pages, _)) = pages::of(others, settings, namespace, *labels)
+    if let Ok((pages, _)) = pages::find_pages(others, settings, namespace, *labels)
         && let Some(page) = pages.first()
     {
         let (from, host) = (&page.from, page.origins[0].host());
@@ -139,7 +139,7 @@ fn forwarded(console: &Console, others: &Others, settings: &Settings) -> Result<
     let admin = others.admin(&admin_namespace(console, others, settings)?);
     let admin = admin.as_ref().as_ref().map_err(String::clone)?;
     let mut listed = admin.security.allowed_origins.iter().flat_map(|said| &said.value);
-    if !listed.any(|item| Origin::read(&item.text).is_ok_and(|origin| origin.is_loopback())) {
+    if !listed.any(|item| Origin::parse(&item.text).is_ok_and(|origin| origin.is_loopback())) {
         return Err(format!(
             "flyteconsole calls {calls}, but allowedOrigins lists no loopback origin, such as http://localhost"
         ));
@@ -226,7 +226,7 @@ pub(super) fn lost(
         return (!is_led(calls))
             .then(|| format!("{} does not lead to flyteadmin; {there}: set ADMIN_API_URL to that host", calls.host()));
     }
-    let (pages, _) = pages::of(others, settings, namespace, labels).ok()?;
+    let (pages, _) = pages::find_pages(others, settings, namespace, labels).ok()?;
     let lost = pages.iter().map(|page| &page.origins[0]).find(|origin| !is_led(origin))?;
     Some(format!(
         "ADMIN_API_URL is empty or not set, so flyteconsole calls its own host {}, which does not lead to flyteadmin; {there}",
@@ -244,7 +244,7 @@ pub(super) fn no_login(console: &Console, others: &Others, settings: &Settings) 
     if is_moot || !admin.security.use_auth.as_ref()?.value {
         return None;
     }
-    let (pages, _) = pages::of(others, settings, namespace, *labels).ok()?;
+    let (pages, _) = pages::find_pages(others, settings, namespace, *labels).ok()?;
     let page = pages.iter().find(|page| !page.origins.iter().any(|origin| origin.may_be_same_site(calls)))?;
     Some(format!(
         "users cannot log in from {}: it is on a different site than {}, so browsers do not send flyteadmin's cookies. Serve \
@@ -259,7 +259,7 @@ pub(super) fn no_login(console: &Console, others: &Others, settings: &Settings) 
 fn may_be_of_another_port(page: &Page, calls: &Origin, security: &Security) -> bool {
     let has_port = |origin: &Origin| origin.host() == page.origins[0].host() && origin.has_port();
     let listed = security.allowed_origins.iter().flat_map(|said| &said.value);
-    has_port(calls) || listed.filter_map(|item| Origin::read(&item.text).ok()).any(|origin| has_port(&origin))
+    has_port(calls) || listed.filter_map(|item| Origin::parse(&item.text).ok()).any(|origin| has_port(&origin))
 }
 
 fn cut_off(console: &Console, pages: &[&Page], why: Answer, admin: &Admin) -> Option<CutOff> {
@@ -269,7 +269,8 @@ fn cut_off(console: &Console, pages: &[&Page], why: Answer, admin: &Admin) -> Op
     let list = each.join(", ");
     let place = why.place();
     let is_listed = |page: &&Page| {
-        let lists = admin.security.allowed_origins.as_ref().map(|list| Answer::of(list, &page.origins[0].to_string()));
+        let lists =
+            admin.security.allowed_origins.as_ref().map(|list| Answer::to_origin(list, &page.origins[0].to_string()));
         matches!(lists, Some(Answer::Allowed))
     };
     let (reason, mut mend) = match why {

@@ -93,7 +93,7 @@ fn cut_off(
     else {
         return Ok(None);
     };
-    let Some(calls) = url::read(&text, &found.namespace, settings).origin else {
+    let Some(calls) = url::read_url(&text, &found.namespace, settings).origin else {
         return Ok(None);
     };
     let title = &found.title(Listed::Deployment);

@@ -80,8 +80,8 @@ view! {
 }
 
 impl<'a> Settings<'a> {
-    pub(super) fn read(settings: Option<&'a RawValue>) -> Result<Self, InvalidSettings> {
-        settings::read(settings)
+    pub(super) fn parse(settings: Option<&'a RawValue>) -> Result<Self, InvalidSettings> {
+        settings::parse_settings(settings)
     }
 
     pub(super) fn may_be_http(&self, host: &str) -> bool {
@@ -120,7 +120,7 @@ impl<'a> Settings<'a> {
 
     pub(super) fn check(&self) -> Result<(), InvalidSettings> {
         for (index, host) in self.allow_http.iter().flatten().enumerate() {
-            if !Origin::read(&format!("http://{}", &**host)).is_ok_and(|origin| origin.host() == &**host) {
+            if !Origin::parse(&format!("http://{}", &**host)).is_ok_and(|origin| origin.host() == &**host) {
                 let problem = format!(
                     "`{}` is not a host as browsers write it; write it like flyte.internal.example.com",
                     shown(host)
@@ -129,7 +129,7 @@ impl<'a> Settings<'a> {
             }
         }
         for (index, origin) in self.console_origins.iter().flatten().enumerate() {
-            if let Err(never) = Origin::read(origin) {
+            if let Err(never) = Origin::parse(origin) {
                 return Err(InvalidSettings::at(&format!("consoleOrigins[{index}]"), never.refusal(origin)));
             }
         }

@@ -33,12 +33,12 @@ const WRITE_ADDRESS: &str = "set it to the address where browsers reach flyteadm
                              if flyteconsole is on the same host";
 
 /// Reads a value that is not empty, for a console in a namespace.
-pub(super) fn read(text: &str, namespace: &str, settings: &Settings) -> Read {
+pub(super) fn read_url(text: &str, namespace: &str, settings: &Settings) -> Read {
     let shown = &shown(text);
-    let (origin, part) = match Origin::read(text) {
+    let (origin, part) = match Origin::parse(text) {
         Ok(origin) => (Some(origin), None),
         Err(NeverSent { reason, instead }) => {
-            let origin = instead.and_then(|instead| Origin::read(&instead).ok());
+            let origin = instead.and_then(|instead| Origin::parse(&instead).ok());
             (origin, Some(reason))
         }
     };

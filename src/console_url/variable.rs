@@ -84,7 +84,7 @@ pub(super) fn value_of(
 ) -> Result<Result<Option<Said>, Unknown>, Unjudged> {
     let variables: Vec<Variable> = placed.list("env", placed.container.env)?;
     let sources: Vec<EnvFrom> = placed.list("envFrom", placed.container.env_from)?;
-    let environment = Environment::read(placed)?;
+    let environment = Environment::from_container(placed)?;
     let of_variables =
         variables.iter().zip(&environment.variables).enumerate().rev().map(|(index, (variable, said))| {
             (format!("env[{index}]"), of_variable(variable, &said.value, namespace, others, settings))
@@ -226,7 +226,7 @@ fn value(config_map: &str, key: &str, namespace: &str, others: &Others) -> Resul
         if found.name != config_map {
             return Ok(None);
         }
-        let data = found.read::<ConfigMap>(Listed::ConfigMap)?.data;
+        let data = found.read_fields::<ConfigMap>(Listed::ConfigMap)?.data;
         let source = Some(Source { config_map: config_map.to_owned(), key: key.to_owned() });
         let value = data.as_ref().and_then(|data| data.get(key));
         let value = value.map(|text| Value {

@@ -19,7 +19,7 @@ use super::rules;
 
 /// Checks a ConfigMap that Flyte 2's server reads or, if no server is found, one that looks like it.
 pub(super) fn judge(request: &AdmissionRequest, host: &dyn Host, verdict: &mut Verdict) -> Result<(), Unjudged> {
-    let requested = config_map::of(request)?;
+    let requested = config_map::read_config_map(request)?;
     let Requested { name, object, may_have_files, .. } = &requested;
     if !may_have_files {
         return Ok(());
@@ -40,7 +40,7 @@ pub(super) fn judge(request: &AdmissionRequest, host: &dyn Host, verdict: &mut V
         return Ok(());
     }
     verdict.seen.judged();
-    let mut config = Config::read(&files)?;
+    let mut config = Config::merge(&files)?;
     // Files are read as flyteadmin reads them, so faults name flyteadmin.
     for Fault { place, problem, mend, .. } in mem::take(&mut config.faults) {
         verdict.violations.push(Violation::new(

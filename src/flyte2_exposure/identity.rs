@@ -56,13 +56,18 @@ pub(super) fn believes(workload: &Workload, placed: &Placed, objects: &Objects, 
     if is_told_not_to(placed) {
         return false;
     }
-    let reading = read(workload, placed, objects, namespace);
+    let reading = read_configuration(workload, placed, objects, namespace);
     reading.map_or(true, |Reading { mut config, .. }| config.trusts_identity_headers())
 }
 
 /// The configuration of a server.
-fn read(workload: &Workload, placed: &Placed, objects: &Objects, namespace: &str) -> Result<Reading, String> {
-    let files = Files::of(workload, placed, None).map_err(Unjudged::in_words)?;
+fn read_configuration(
+    workload: &Workload,
+    placed: &Placed,
+    objects: &Objects,
+    namespace: &str,
+) -> Result<Reading, String> {
+    let files = Files::from_mounts(workload, placed, None).map_err(Unjudged::in_words)?;
     admin::reading(objects, namespace, &files)
 }
 
@@ -86,7 +91,7 @@ pub(super) fn judge(
     if closes == Some(true) {
         return Ok(());
     }
-    let Reading { mut config, unseen, .. } = read(workload, placed, objects, namespace)?;
+    let Reading { mut config, unseen, .. } = read_configuration(workload, placed, objects, namespace)?;
     if !config.faults.is_empty() || is_told_not_to(placed) || !config.trusts_identity_headers() {
         return Ok(());
     }

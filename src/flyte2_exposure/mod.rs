@@ -113,7 +113,7 @@ impl Policy for Flyte2Exposure {
         if !request.sub_resource().is_empty() {
             return Ok(verdict);
         }
-        let settings = &Settings::read(settings)?;
+        let settings = &Settings::parse(settings)?;
         if let Some(kind) = listed(request.kind()) {
             judge_way(kind, request, settings, host, &mut verdict)?;
         } else if config_map::is_kind(request.kind()) {
@@ -129,7 +129,7 @@ impl Policy for Flyte2Exposure {
     }
 
     fn check_settings(&self, settings: Option<&RawValue>) -> Result<(), InvalidSettings> {
-        Settings::read(settings)?.check()
+        Settings::parse(settings)?.check()
     }
 }
 
@@ -175,7 +175,7 @@ fn judge_way(
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
     let object = request.object()?;
-    let metadata = admission::read::<Object>(object)?.metadata.unwrap_or_default();
+    let metadata = admission::read_fields::<Object>(object)?.metadata.unwrap_or_default();
     if request.is_update() && metadata.deletion_timestamp.is_some() {
         return Ok(());
     }
@@ -185,13 +185,13 @@ fn judge_way(
     let of_gateway;
     match kind {
         Listed::Service => {
-            spec = admission::read::<Service>(object)?.spec.unwrap_or_default();
+            spec = admission::read_fields::<Service>(object)?.spec.unwrap_or_default();
             if !is_reached_from_outside(&spec) {
                 return Ok(());
             }
         }
         Listed::HttpRoute | Listed::GrpcRoute => {
-            of_gateway = admission::read::<gateway::Route>(object)?;
+            of_gateway = admission::read_fields::<gateway::Route>(object)?;
             namespaces = of_gateway.namespaces(namespace);
         }
         _ => {}
@@ -216,8 +216,8 @@ fn judge_way(
                 }
                 return Ok(());
             }
-            let backends = Backends::of(&objects, of_flyte, labels, ports)?;
-            match Route::of((kind, namespace, name), object, &backends, &objects) {
+            let backends = Backends::select(&objects, of_flyte, labels, ports)?;
+            match Route::from_object((kind, namespace, name), object, &backends, &objects) {
                 Ok(Some(route)) => {
                     leads = true;
                     let believes = || identity::believes(workload, placed, &objects, of_flyte);
@@ -253,7 +253,7 @@ fn judge_unread(
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
     let object = request.object()?;
-    let metadata = admission::read::<Object>(object)?.metadata.unwrap_or_default();
+    let metadata = admission::read_fields::<Object>(object)?.metadata.unwrap_or_default();
     let named = (request.namespace(), metadata.name.as_deref().unwrap_or_default());
     // If the Deployments are not known, the other kinds of routes report it.
     if let Ok(Some(found)) = unread::found(named, object, settings, &Objects::beside(host)) {
@@ -295,9 +295,10 @@ fn of_ways(
     believes: &dyn Fn() -> bool,
 ) -> Result<Vec<(String, Found)>, String> {
     let mut ways = Vec::new();
-    let backends = Backends::of(objects, namespace, labels, ports)?;
+    let backends = Backends::select(objects, namespace, labels, ports)?;
     objects.each(Listed::Service, Some(namespace), |service| {
-        let spec = service.read::<Service>(Listed::Service).ok().and_then(|service| service.spec).unwrap_or_default();
+        let spec =
+            service.read_fields::<Service>(Listed::Service).ok().and_then(|service| service.spec).unwrap_or_default();
         if let Some(leads_to) = spec.leads_to(labels, ports) {
             let found = of_service(&service.name, &spec, leads_to, settings, mesh);
             ways.extend(found.map(|found| (service.title(Listed::Service), found)));
@@ -308,11 +309,12 @@ fn of_ways(
         // Routes of Gateway API lead to other namespaces too.
         let of = Some(namespace).filter(|_| !matches!(kind, Listed::HttpRoute | Listed::GrpcRoute));
         objects.each(kind, of, |found| {
-            let route = match Route::of((kind, &found.namespace, &found.name), &found.object, &backends, objects) {
-                Ok(route) => route,
-                Err(Fault::Unreadable(_)) => None,
-                Err(Fault::NotKnown(reason)) => return Err(reason),
-            };
+            let route =
+                match Route::from_object((kind, &found.namespace, &found.name), &found.object, &backends, objects) {
+                    Ok(route) => route,
+                    Err(Fault::Unreadable(_)) => None,
+                    Err(Fault::NotKnown(reason)) => return Err(reason),
+                };
             let of_it = route.map(|route| route.found(&found.name, settings, mesh, believes));
             ways.extend(of_it.into_iter().flatten().map(|of_it| (found.title(kind), of_it)));
             Ok(())
@@ -323,7 +325,7 @@ fn of_ways(
 
 fn judge_cluster_role(request: &AdmissionRequest, verdict: &mut Verdict) -> Result<(), Unjudged> {
     let Some(object) = request.object else { return Ok(()) };
-    let rules = admission::read::<ClusterRole>(object)?.rules.unwrap_or_default();
+    let rules = admission::read_fields::<ClusterRole>(object)?.rules.unwrap_or_default();
     let names = |list: &Option<Vec<Text>>, wanted: &str| list.iter().flatten().any(|item| &**item == wanted);
     let has = |list: &Option<Vec<Text>>, wanted: &str| names(list, wanted) || names(list, "*");
     // Flyte 2 keeps its actions in this resource, and nobody else does.

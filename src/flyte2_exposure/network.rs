@@ -48,7 +48,7 @@ view! {
 pub(super) fn closes(objects: &Objects, namespace: &str, labels: Option<&Labels>) -> Result<Option<bool>, String> {
     let (mut is_selected, mut is_open, mut may_be_selected) = (false, false, false);
     objects.each(Listed::NetworkPolicy, Some(namespace), |found| {
-        let spec = found.read::<NetworkPolicy>(Listed::NetworkPolicy)?.spec.unwrap_or_default();
+        let spec = found.read_fields::<NetworkPolicy>(Listed::NetworkPolicy)?.spec.unwrap_or_default();
         let is_of_ingress = spec.types.as_ref().is_none_or(|types| types.iter().any(|kind| &**kind == "Ingress"));
         let selector = spec.selector.unwrap_or_default();
         // An empty selector selects every pod.

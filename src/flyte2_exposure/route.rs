@@ -63,7 +63,7 @@ impl Route {
     /// # Errors
     ///
     /// It cannot be read, or it is not known what is in front.
-    pub(super) fn of(
+    pub(super) fn from_object(
         (kind, namespace, name): (Listed, &str, &str),
         object: &RawValue,
         backends: &Backends,
@@ -72,7 +72,7 @@ impl Route {
         let route = match kind {
             Listed::Ingress => return Self::of_ingress(namespace, object, backends, objects),
             Listed::Route => {
-                let route: openshift::Route = admission::read(object)?;
+                let route: openshift::Route = admission::read_fields(object)?;
                 let leads = |(service, port): (&str, Option<&str>)| backends.find(service, port).is_some();
                 let is_removed = route.headers().contains(ALLOW_ORIGIN);
                 Self {
@@ -87,7 +87,7 @@ impl Route {
                 }
             }
             _ => {
-                let route: gateway::Route = admission::read(object)?;
+                let route: gateway::Route = admission::read_fields(object)?;
                 let leads = |namespace: &str, service: &str, port: Option<&str>| {
                     namespace == backends.namespace && backends.find(service, port).is_some()
                 };
@@ -122,8 +122,8 @@ impl Route {
         backends: &Backends,
         objects: &Objects,
     ) -> Result<Option<Self>, Fault> {
-        let ingress: Ingress = admission::read(object)?;
-        let annotations = admission::read::<Annotated>(object)?.metadata.unwrap_or_default();
+        let ingress: Ingress = admission::read_fields(object)?;
+        let annotations = admission::read_fields::<Annotated>(object)?.metadata.unwrap_or_default();
         let annotations = annotations.annotations.unwrap_or_default();
         let (mut paths, mut services): (Vec<String>, Vec<&Backend>) = (Vec::new(), Vec::new());
         for (path, service, port) in ingress.paths() {

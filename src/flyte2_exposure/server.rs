@@ -91,7 +91,7 @@ impl<'a> Ports<'a> {
     /// # Errors
     ///
     /// One of the lists has the wrong type.
-    pub(super) fn of(workload: &Workload<'a>, server: &Placed<'_, 'a>) -> Result<Self, Unjudged> {
+    pub(super) fn from_container(workload: &Workload<'a>, server: &Placed<'_, 'a>) -> Result<Self, Unjudged> {
         let own: Vec<ContainerPort> = server.list("ports", server.container.ports)?;
         let leads_to = |number: &str| {
             let is_own = || own.iter().any(|port| port.number.is_some_and(|own| own.get() == number));
@@ -172,7 +172,7 @@ impl Backends {
     /// # Errors
     ///
     /// Why the Services are not known.
-    pub(super) fn of(
+    pub(super) fn select(
         objects: &Objects,
         namespace: &str,
         labels: Option<&Labels>,
@@ -181,7 +181,9 @@ impl Backends {
         let (mut list, mut aliases): (Vec<Backend>, Vec<(String, String)>) = (Vec::new(), Vec::new());
         objects.each(Listed::Service, Some(namespace), |found| {
             // One that cannot be read is rejected on its own, and leads nowhere.
-            let Ok(Service { metadata, spec, .. }) = found.read::<Service>(Listed::Service) else { return Ok(()) };
+            let Ok(Service { metadata, spec, .. }) = found.read_fields::<Service>(Listed::Service) else {
+                return Ok(());
+            };
             let spec = spec.unwrap_or_default();
             if let Some(name) = spec.alias_of.as_deref().filter(|_| spec.kind.as_deref() == Some("ExternalName")) {
                 aliases.push((found.name.clone(), name.to_owned()));
@@ -239,7 +241,8 @@ pub(super) fn each(
 ) -> Result<(), String> {
     admin::each_server(objects, namespace, |found, workload, placed, server| match server {
         Server::FlyteTwo => {
-            let ports = Ports::of(workload, placed).map_err(|error| found.unreadable(Listed::Deployment, &error))?;
+            let ports = Ports::from_container(workload, placed)
+                .map_err(|error| found.unreadable(Listed::Deployment, &error))?;
             each(&found.name, workload, placed, &ports)
         }
         Server::Admin(_) => Ok(()),

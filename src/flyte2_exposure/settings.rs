@@ -28,8 +28,8 @@ view! {
 }
 
 impl<'a> Settings<'a> {
-    pub(super) fn read(settings: Option<&'a RawValue>) -> Result<Self, InvalidSettings> {
-        settings::read(settings)
+    pub(super) fn parse(settings: Option<&'a RawValue>) -> Result<Self, InvalidSettings> {
+        settings::parse_settings(settings)
     }
 
     /// Whether something authenticates in front of an object of that name.

@@ -39,7 +39,7 @@ pub(super) fn found(
     let mut found = None;
     server::each(objects, namespace, |_, workload, _, ports| {
         let labels = workload.pod_labels();
-        let backends = Backends::of(objects, namespace, labels, ports)?;
+        let backends = Backends::select(objects, namespace, labels, ports)?;
         // By its name, or by its name in the cluster's DNS.
         let is_named = |service: &&str| {
             [format!("\"{service}\""), format!("\"{service}.{namespace}")]

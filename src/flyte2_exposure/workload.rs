@@ -31,7 +31,7 @@ pub(super) fn judge(
     host: &dyn Host,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
-    let workload = Workload::read(request)?;
+    let workload = Workload::from_request(request)?;
     if request.is_update() && workload.metadata.deletion_timestamp.is_some() {
         return Ok(());
     }
@@ -39,11 +39,11 @@ pub(super) fn judge(
         if is_console(&placed) {
             judge_console(&placed, verdict)?;
         }
-        if !matches!(Server::of(&placed)?, Some(Server::FlyteTwo)) {
+        if !matches!(Server::from_container(&placed)?, Some(Server::FlyteTwo)) {
             continue;
         }
         verdict.seen.judged();
-        let ports = Ports::of(&workload, &placed)?;
+        let ports = Ports::from_container(&workload, &placed)?;
         judge_node_ports(&workload, &ports, settings, verdict)?;
         // A controller creates it, and findings about other objects are for its owner.
         if workload.is_controlled() {
@@ -58,7 +58,7 @@ pub(super) fn judge(
 }
 
 fn is_console(placed: &Placed) -> bool {
-    Repository::of(placed.container.image()).is_some_and(|image| image.name() == flyte::CONSOLE_2_IMAGE)
+    Repository::parse(placed.container.image()).is_some_and(|image| image.name() == flyte::CONSOLE_2_IMAGE)
 }
 
 fn judge_console(placed: &Placed, verdict: &mut Verdict) -> Result<(), Unjudged> {
@@ -89,7 +89,7 @@ fn judge_node_ports(
         verdict.violations.push(Violation::new(rules::OPEN_PORT, place, problem, "remove it".to_owned()));
     };
     let path = format!("{}.hostNetwork", workload.pod_path);
-    let is_on_node = workload.pod.host_network.map(admission::read::<Option<bool>>).transpose();
+    let is_on_node = workload.pod.host_network.map(admission::read_fields::<Option<bool>>).transpose();
     if is_on_node.map_err(|unjudged| unjudged.below(&path))?.flatten() == Some(true) {
         refuse(Place::at(path), "the node's network", LeadsTo::Api);
         return Ok(());

@@ -90,7 +90,7 @@ impl Admin {
     /// # Errors
     ///
     /// Why its configuration is not known.
-    pub(crate) fn of(objects: &Objects, namespace: &str) -> Result<Self, String> {
+    pub(crate) fn find(objects: &Objects, namespace: &str) -> Result<Self, String> {
         let mut runners = runners(objects, namespace)?;
         if runners.iter().any(|runner| runner.is_flyte_two) {
             runners.retain(|runner| !runner.is_flyte_two);
@@ -209,7 +209,7 @@ pub(crate) fn each_server(
         let unreadable = |error| found.unreadable(Listed::Deployment, &error);
         let workload = Workload::deployment(&found.object).map_err(unreadable)?;
         for placed in workload.containers() {
-            match Server::of(&placed).map_err(unreadable)? {
+            match Server::from_container(&placed).map_err(unreadable)? {
                 // The image may run something other than the server.
                 Some(Server::Admin(line)) if !line.run.serves() && !server::is_named(&placed) => {}
                 Some(server) => each(found, &workload, &placed, &server)?,
@@ -228,7 +228,7 @@ pub(crate) fn each_server(
 pub(crate) fn runners(objects: &Objects, namespace: &str) -> Result<Vec<Runner>, String> {
     let mut runners = Vec::new();
     each_server(objects, namespace, |found, workload, placed, server| {
-        runners.push(Runner::of(found, workload, placed, server)?);
+        runners.push(Runner::from_workload(found, workload, placed, server)?);
         Ok(())
     })?;
     Ok(runners)
@@ -240,7 +240,7 @@ pub(crate) fn runners(objects: &Objects, namespace: &str) -> Result<Vec<Runner>,
 ///
 /// A file cannot be read, or the host cannot list the ConfigMaps.
 pub(crate) fn reading(objects: &Objects, namespace: &str, files: &Files) -> Result<Reading, String> {
-    Reading::of(objects, namespace, files).map_err(Unjudged::in_words)
+    Reading::merge(objects, namespace, files).map_err(Unjudged::in_words)
 }
 
 impl Runner {
@@ -263,14 +263,14 @@ impl Runner {
         }
     }
 
-    fn of(found: &Found, workload: &Workload, placed: &Placed, server: &Server) -> Result<Self, String> {
+    fn from_workload(found: &Found, workload: &Workload, placed: &Placed, server: &Server) -> Result<Self, String> {
         let title = found.title(Listed::Deployment);
         let unreadable = |error: Unjudged| found.unreadable(Listed::Deployment, &error);
         let (overrides, auth, config, tls) = match server {
             Server::FlyteTwo => (Ok(Security::default()), None, None, OwnTls::default()),
             Server::Admin(line) => {
                 let Overrides { security, faults, remarks, config, tls } =
-                    Overrides::read(placed, line).map_err(unreadable)?;
+                    Overrides::from_container(placed, line).map_err(unreadable)?;
                 let unknown =
                     remarks.into_iter().filter(|(remark, ..)| *remark == Remark::NotKnown).map(|(_, _, text)| text);
                 let doubt = faults.into_iter().map(|fault| fault.problem).chain(unknown).next();
@@ -278,7 +278,7 @@ impl Runner {
                 (overrides, says_of_auth(line), config, tls)
             }
         };
-        let files = Files::of(workload, placed, config.as_deref()).map_err(unreadable)?;
+        let files = Files::from_mounts(workload, placed, config.as_deref()).map_err(unreadable)?;
         let (is_flyte_two, is_named) = (matches!(server, Server::FlyteTwo), server::is_named(placed));
         Ok(Self {
             title,
@@ -317,7 +317,7 @@ impl Runner {
     /// A file cannot be read, or the host cannot list the ConfigMaps. The path leads to the file, and begins with the title of its
     /// object unless that is the object of the request.
     pub(crate) fn reading(&self, objects: &Objects, namespace: &str) -> Result<Reading, Unjudged> {
-        Reading::of(objects, namespace, &self.files)
+        Reading::merge(objects, namespace, &self.files)
     }
 }
 
@@ -365,7 +365,7 @@ impl<'o> Services<'o> {
     /// # Errors
     ///
     /// Why they are not known.
-    pub(crate) fn of(&mut self, namespace: &str) -> Result<Rc<BTreeSet<String>>, String> {
+    pub(crate) fn names_in(&mut self, namespace: &str) -> Result<Rc<BTreeSet<String>>, String> {
         if let Some((_, services)) = self.known.iter().find(|(known, _)| known == namespace) {
             return Ok(Rc::clone(services));
         }
@@ -447,7 +447,7 @@ fn by_name(objects: &Objects, namespace: &str) -> Result<Files, String> {
 
 impl Reading {
     /// Reads the files of ConfigMaps that are mounted together.
-    fn of(objects: &Objects, namespace: &str, Files { config_maps, unseen, .. }: &Files) -> Result<Self, Unjudged> {
+    fn merge(objects: &Objects, namespace: &str, Files { config_maps, unseen, .. }: &Files) -> Result<Self, Unjudged> {
         let mut unseen = unseen.clone();
         let mut found = Vec::new();
         for source in config_maps {
@@ -486,6 +486,6 @@ impl Reading {
         }
         let first = first.or_else(|| found.first().map(|(source, ..)| source.name.clone()));
         let files: Vec<File> = files.into_values().collect();
-        Ok(Self { config: Config::read(&files)?, unseen, own_files, first })
+        Ok(Self { config: Config::merge(&files)?, unseen, own_files, first })
     }
 }

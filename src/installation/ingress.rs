@@ -89,7 +89,7 @@ pub(super) fn add_hosts(
     objects: &Objects,
     hosts: &mut Hosts,
 ) -> Result<(), String> {
-    let Ingress { metadata, spec, .. } = found.read(Listed::Ingress)?;
+    let Ingress { metadata, spec, .. } = found.read_fields(Listed::Ingress)?;
     let spec = spec.unwrap_or_default();
     let annotations = metadata.and_then(|metadata| metadata.annotations).unwrap_or_default();
     let leads_there = |backend: Option<&Backend>| backend.is_some_and(|backend| backend.is_one_of(services));
@@ -133,7 +133,7 @@ pub(crate) fn is_grpc(path: &str) -> bool {
 /// Whether an Ingress is for a host.
 #[cfg(feature = "flyte-console-url")]
 pub(super) fn is_for(found: &Found, host: &str) -> Result<bool, String> {
-    let spec = found.read::<Ingress>(Listed::Ingress)?.spec.unwrap_or_default();
+    let spec = found.read_fields::<Ingress>(Listed::Ingress)?.spec.unwrap_or_default();
     Ok(spec.rules.iter().flatten().any(|rule| rule.host.as_deref() == Some(host)))
 }
 
@@ -225,7 +225,7 @@ impl Ingress<'_> {
         let paths = paths.chain(spec.map(|spec| ("", spec.default_backend.as_ref())));
         paths.filter_map(|(path, backend)| {
             let service = backend?.service.as_ref()?;
-            let port = service.port.and_then(|port| admission::read::<Port>(port).ok()).unwrap_or_default();
+            let port = service.port.and_then(|port| admission::read_fields::<Port>(port).ok()).unwrap_or_default();
             let port = port.name.as_deref().or(port.number.map(RawValue::get)).map(str::to_owned);
             Some((path, service.name.as_deref()?, port))
         })

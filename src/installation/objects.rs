@@ -48,8 +48,8 @@ pub(crate) struct Found {
 
 impl Found {
     /// Reads the fields of `T` from it.
-    pub(crate) fn read<'a, T: serde::Deserialize<'a>>(&'a self, kind: Listed) -> Result<T, String> {
-        admission::read(&self.object).map_err(|unjudged| self.unreadable(kind, &unjudged))
+    pub(crate) fn read_fields<'a, T: serde::Deserialize<'a>>(&'a self, kind: Listed) -> Result<T, String> {
+        admission::read_fields(&self.object).map_err(|unjudged| self.unreadable(kind, &unjudged))
     }
 
     pub(crate) fn unreadable(&self, kind: Listed, Unjudged { path, reason }: &Unjudged) -> String {
@@ -154,8 +154,8 @@ impl<'c> Objects<'c> {
             return Rc::clone(answer);
         }
         let found = |object: Box<RawValue>| {
-            let read =
-                admission::read::<Object>(&object).map_err(|Unjudged { path, reason }| format!("{path}: {reason}"))?;
+            let read = admission::read_fields::<Object>(&object)
+                .map_err(|Unjudged { path, reason }| format!("{path}: {reason}"))?;
             let metadata = read.metadata.unwrap_or_default();
             let name = metadata.name.as_deref().unwrap_or_default().to_owned();
             let namespace = metadata.namespace.as_deref().or(namespace).unwrap_or_default().to_owned();

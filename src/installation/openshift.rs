@@ -53,7 +53,7 @@ impl Route<'_> {
     #[cfg(feature = "flyte2-exposure")]
     pub(crate) fn backends(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let port = self.spec.as_ref().and_then(|spec| spec.port);
-        let port = port.and_then(|port| admission::read::<Port>(port).ok()?.target);
+        let port = port.and_then(|port| admission::read_fields::<Port>(port).ok()?.target);
         // A number is a port of the pod.
         let port = port.and_then(|port| port.get().strip_prefix('"')?.strip_suffix('"'));
         self.targets().filter_map(move |target| Some((target.name.as_deref()?, port)))
@@ -63,7 +63,7 @@ impl Route<'_> {
     #[cfg(feature = "flyte2-exposure")]
     pub(crate) fn path(&self) -> String {
         let path = self.spec.as_ref().and_then(|spec| spec.path);
-        let path = path.and_then(|path| admission::read::<Option<Text>>(path).ok()?);
+        let path = path.and_then(|path| admission::read_fields::<Option<Text>>(path).ok()?);
         path.as_deref().unwrap_or_default().to_owned()
     }
 
@@ -96,7 +96,7 @@ impl Route<'_> {
 
 /// Adds the host from which a Route leads to some Services of its namespace.
 pub(super) fn add_hosts(found: &Found, services: &BTreeSet<String>, hosts: &mut Hosts) -> Result<(), String> {
-    let route: Route = found.read(Listed::Route)?;
+    let route: Route = found.read_fields(Listed::Route)?;
     if !route.leads_to(services) {
         return Ok(());
     }
@@ -107,5 +107,5 @@ pub(super) fn add_hosts(found: &Found, services: &BTreeSet<String>, hosts: &mut 
 /// Whether a Route is for a host.
 #[cfg(feature = "flyte-console-url")]
 pub(super) fn is_for(found: &Found, host: &str) -> Result<bool, String> {
-    Ok(found.read::<Route>(Listed::Route)?.host() == host)
+    Ok(found.read_fields::<Route>(Listed::Route)?.host() == host)
 }

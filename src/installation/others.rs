@@ -27,7 +27,7 @@ impl<'c> Deref for Others<'c> {
 impl<'c> Others<'c> {
     /// The objects besides one that is not a ConfigMap.
     pub(crate) fn beside(host: &'c dyn Host) -> Self {
-        Self::of(Objects::beside(host))
+        Self::from_objects(Objects::beside(host))
     }
 
     /// The objects besides a ConfigMap: those of its namespace, or of all.
@@ -36,21 +36,21 @@ impl<'c> Others<'c> {
         is_everywhere: bool,
         config_map: (&'c str, &'c str, &'c RawValue),
     ) -> Self {
-        Self::of(Objects::beside_config_map(host, is_everywhere, config_map))
+        Self::from_objects(Objects::beside_config_map(host, is_everywhere, config_map))
     }
 
     /// The same objects, of all namespaces.
     #[cfg(feature = "flyte-console-url")]
     pub(crate) fn everywhere(&self) -> Self {
-        Self::of(self.objects.everywhere())
+        Self::from_objects(self.objects.everywhere())
     }
 
     /// The same objects, with the ConfigMap as it was before the request.
     pub(crate) fn before(&self, old: &'c RawValue) -> Self {
-        Self::of(self.objects.before(old))
+        Self::from_objects(self.objects.before(old))
     }
 
-    fn of(objects: Objects<'c>) -> Self {
+    fn from_objects(objects: Objects<'c>) -> Self {
         Self { objects, admins: RefCell::default() }
     }
 
@@ -59,7 +59,7 @@ impl<'c> Others<'c> {
         if let Some((_, admin)) = self.admins.borrow().iter().find(|(known, _)| known == namespace) {
             return Rc::clone(admin);
         }
-        let admin = Rc::new(Admin::of(&self.objects, namespace));
+        let admin = Rc::new(Admin::find(&self.objects, namespace));
         self.admins.borrow_mut().push((namespace.to_owned(), Rc::clone(&admin)));
         admin
     }

@@ -57,12 +57,12 @@ pub(crate) struct Use {
 /// Why that is not known.
 pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Result<Option<Use>, String> {
     let used = |key: &str, namespace: &str| Some(Use { key: key.to_owned(), namespace: namespace.to_owned() });
-    let names = |found: &Found| Ok(found.read::<Ingress>(Listed::Ingress)?.names(secret).then_some(()));
+    let names = |found: &Found| Ok(found.read_fields::<Ingress>(Listed::Ingress)?.names(secret).then_some(()));
     // Most Secrets are in no Ingress, and then it does not matter where Ingresses lead.
     if objects.find(Listed::Ingress, Some(namespace), names)?.is_some() {
         let services = admin::services(objects, namespace)?;
         let presents = |found: &Found| {
-            let ingress = found.read::<Ingress>(Listed::Ingress)?;
+            let ingress = found.read_fields::<Ingress>(Listed::Ingress)?;
             Ok(ingress.presents(&services, found.object.get()).contains(&secret).then_some(()))
         };
         if objects.find(Listed::Ingress, Some(namespace), presents)?.is_some() {
@@ -78,7 +78,7 @@ pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Resu
     })?;
     let mut services = admin::Services::among(objects);
     for (of, name) in led {
-        if services.of(&of)?.contains(&name) {
+        if services.names_in(&of)?.contains(&name) {
             return Ok(used(TLS_CRT, &of));
         }
     }
@@ -105,9 +105,9 @@ pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Resu
 fn ends_tls(objects: &Objects, namespace: &str) -> Result<bool, String> {
     let services = admin::services(objects, namespace)?;
     let by_ingress = |found: &Found| {
-        Ok(found.read::<Ingress>(Listed::Ingress)?.ends_tls(&services, found.object.get()).then_some(()))
+        Ok(found.read_fields::<Ingress>(Listed::Ingress)?.ends_tls(&services, found.object.get()).then_some(()))
     };
-    let by_route = |found: &Found| Ok(found.read::<Route>(Listed::Route)?.ends_tls(&services).then_some(()));
+    let by_route = |found: &Found| Ok(found.read_fields::<Route>(Listed::Route)?.ends_tls(&services).then_some(()));
     let mut by_proxy = false;
     each_proxy(objects, &mut |_, proxy| {
         by_proxy |= proxy.ends_tls && proxy.leads_to(namespace, &services);
@@ -139,7 +139,7 @@ impl Proxy {
 
 fn each_at_gateway(objects: &Objects, each: &mut dyn FnMut(&AtGateway) -> Result<(), String>) -> Result<(), String> {
     let mut services = admin::Services::among(objects);
-    certificates::each_certificate(objects, &mut |namespace| services.of(namespace), each)
+    certificates::each_certificate(objects, &mut |namespace| services.names_in(namespace), each)
 }
 
 /// The hosts for which a certificate is presented.
@@ -175,7 +175,7 @@ impl TlsHosts {
 pub(crate) fn tls_hosts(objects: &Objects, namespace: &str, secret: &str) -> Result<TlsHosts, String> {
     let mut hosts = TlsHosts::default();
     objects.each(Listed::Ingress, Some(namespace), |found| {
-        let ingress = found.read::<Ingress>(Listed::Ingress)?;
+        let ingress = found.read_fields::<Ingress>(Listed::Ingress)?;
         let title = found.title(Listed::Ingress);
         ingress.tls_hosts(secret).into_iter().try_for_each(|host| hosts.add(host, &title))
     })?;
@@ -209,7 +209,7 @@ pub struct Survey {
 
 impl Survey {
     /// Lists the objects of all namespaces, each kind once.
-    pub fn of(host: &dyn Host) -> Self {
+    pub fn take(host: &dyn Host) -> Self {
         let objects = &Objects::beside(host).everywhere();
         let mut survey = Self::default();
         type Read = fn(&mut Survey, &Objects) -> Result<(), String>;
@@ -235,8 +235,8 @@ impl Survey {
 fn by_ingresses(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
     let mut services = admin::Services::among(objects);
     objects.each(Listed::Ingress, None, |found| {
-        let ingress: Ingress = found.read(Listed::Ingress)?;
-        let led = services.of(&found.namespace)?;
+        let ingress: Ingress = found.read_fields(Listed::Ingress)?;
+        let led = services.names_in(&found.namespace)?;
         let issuer = ingress.issued_by().map(|(IssuedBy { is_cluster_wide, name }, _)| {
             let kind = if is_cluster_wide { Listed::ClusterIssuer } else { Listed::Issuer };
             format!("{} {name}", kind.kind().1)
@@ -258,8 +258,8 @@ fn by_ingresses(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
 fn by_routes(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
     let mut services = admin::Services::among(objects);
     objects.each(Listed::Route, None, |found| {
-        let route: Route = found.read(Listed::Route)?;
-        if route.ends_tls(&*services.of(&found.namespace)?) {
+        let route: Route = found.read_fields(Listed::Route)?;
+        if route.ends_tls(&*services.names_in(&found.namespace)?) {
             survey.add(&found.title(Listed::Route), &found.namespace, Held::Router, None);
         }
         Ok(())
@@ -271,7 +271,7 @@ fn by_proxies(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
     each_proxy(objects, &mut |title, proxy| {
         let mut led: BTreeSet<&str> = BTreeSet::new();
         for (namespace, name) in proxy.to.iter().filter(|_| !proxy.passes) {
-            if led.contains(&**namespace) || !services.of(namespace)?.contains(name) {
+            if led.contains(&**namespace) || !services.names_in(namespace)?.contains(name) {
                 continue;
             }
             led.insert(namespace);
@@ -292,7 +292,7 @@ fn by_mesh(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
     objects.each(Listed::VirtualService, None, |found| {
         for proxy in Proxy::each(Listed::VirtualService, found) {
             for (namespace, name) in proxy.to.iter().filter(|_| !proxy.hosts.is_empty()) {
-                if services.of(namespace)?.contains(name) {
+                if services.names_in(namespace)?.contains(name) {
                     survey.add(&found.title(Listed::VirtualService), namespace, Held::Router, None);
                 }
             }

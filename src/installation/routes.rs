@@ -163,7 +163,7 @@ pub(crate) fn services(
 ) -> Result<BTreeSet<String>, String> {
     let mut services = BTreeSet::new();
     objects.each(Listed::Service, Some(namespace), |found| {
-        let selector = found.read::<Service>(Listed::Service)?.spec.and_then(|spec| spec.selector);
+        let selector = found.read_fields::<Service>(Listed::Service)?.spec.and_then(|spec| spec.selector);
         if selector.is_some_and(|selector| selector.selects(labels)) {
             services.insert(found.name.clone());
         }

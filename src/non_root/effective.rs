@@ -28,7 +28,7 @@ use crate::{
 
 pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
     let (own, inherited) = (container.security_context(), pod.security_context());
-    let non_root = Inherited::of(own.run_as_non_root, inherited.run_as_non_root);
+    let non_root = Inherited::resolve(own.run_as_non_root, inherited.run_as_non_root);
     let on_windows = windows::judge(container, pod, &non_root);
     // A pod that does not name its system but has a Windows user is meant for Windows.
     if !pod.may_run_on_linux() || on_windows.is_some() && !pod.may_run_on_windows() {
@@ -39,7 +39,7 @@ pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
 
 fn on_linux(container: &Container, pod: &PodSpec, non_root: &Inherited<bool>) -> Option<Finding> {
     let (own, inherited) = (container.security_context(), pod.security_context());
-    let user = Inherited::of(own.run_as_user, inherited.run_as_user);
+    let user = Inherited::resolve(own.run_as_user, inherited.run_as_user);
     match (user.value, non_root.value) {
         (Some(Id::ROOT), Some(true)) => Some(never_starts(container, &user, non_root)),
         _ if pod.has_own_users() => None,

@@ -85,7 +85,7 @@ impl Exception<'_> {
         if container.restarts_always() {
             return barred("it is a sidecar".to_owned(), "exceptions are for init containers that end");
         }
-        let Some(image) = Repository::of(container.image()) else {
+        let Some(image) = Repository::parse(container.image()) else {
             return barred(format!("its image is not from {}", either(&self.images)), "correct its image");
         };
         if !includes(&self.workloads, |name| workload.is_named(name)) {
@@ -167,7 +167,7 @@ impl Exception<'_> {
         };
         for (index, image) in images.iter().enumerate() {
             if Repository::named(image).is_none() {
-                let problem = match Repository::of(image) {
+                let problem = match Repository::parse(image) {
                     Some(_) => "write only the repository, without tag or digest",
                     None => "not the name of an image repository",
                 };

@@ -115,7 +115,7 @@ impl Fill<'_> {
         let path: Vec<&str> = workload.pod_path.split('.').chain(["securityContext"]).collect();
         let there = edit::at(object, &path).map(edit::members).unwrap_or_default();
         fields.retain(|(name, _)| there.get(*name).is_none_or(|value| value.get() == "null"));
-        let sandboxes = Sandboxes::of(workload);
+        let sandboxes = Sandboxes::from_workload(workload);
         let is_excepted =
             |placed: &Placed| matches!(exception_for(exceptions, placed, &sandboxes, request.namespace()), Some(Ok(_)));
         let pod = &workload.pod;
@@ -156,7 +156,7 @@ impl Fill<'_> {
         let is_component = |name: &str| name != EVERY && workload.is_named(name);
         if self.components.is_empty() {
             let users = flyte::USERS.iter().filter(|users| users.components.iter().any(|name| is_component(name)));
-            users.for_each(|users| add(&Fields::of(users)));
+            users.for_each(|users| add(&Fields::from_users(users)));
         }
         self.components.iter().filter(|(name, _)| is_component(name)).for_each(|(_, own)| add(own));
         self.components.iter().filter(|(name, _)| &**name == EVERY).for_each(|(_, all)| add(all));
@@ -205,7 +205,7 @@ impl Fill<'_> {
 }
 
 impl Fields<'_> {
-    fn of(users: &flyte::Users) -> Fields<'static> {
+    fn from_users(users: &flyte::Users) -> Fields<'static> {
         Fields {
             run_as_non_root: Some(true),
             run_as_user: Some(Id(users.user)),

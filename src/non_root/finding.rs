@@ -39,7 +39,7 @@ impl Finding {
 
     /// The finding whose `mend` begins with [`SET_USER`], with the user of Flyte's charts, if they set one.
     pub(super) fn mended_by_user(mut self, container: &Container) -> Self {
-        let image = Repository::of(container.image());
+        let image = Repository::parse(container.image());
         let Some((user, value)) = image.and_then(|image| flyte::user_of(&image)) else { return self };
         let by = match value {
             Some(value) => format!(" (in the chart: {value})"),
@@ -115,7 +115,7 @@ pub(super) struct Inherited<T> {
 }
 
 impl<T> Inherited<T> {
-    pub(super) fn of(own: Option<T>, pod: Option<T>) -> Self {
+    pub(super) fn resolve(own: Option<T>, pod: Option<T>) -> Self {
         Self { is_from_pod: own.is_none() && pod.is_some(), value: own.or(pod) }
     }
 

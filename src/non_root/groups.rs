@@ -37,7 +37,7 @@ pub(super) fn judge_pod(pod: &PodSpec) -> impl Iterator<Item = (&'static str, Fi
 
 pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
     let own = container.security_context().run_as_group;
-    let group = Inherited::of(own, pod.security_context().run_as_group);
+    let group = Inherited::resolve(own, pod.security_context().run_as_group);
     (are_judged(pod) && group.value == Some(Id::ROOT)).then(|| {
         Finding::new(
             rules::HAS_ROOT_GROUP,

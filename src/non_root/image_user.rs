@@ -80,7 +80,7 @@ impl<'c> Images<'c> {
     /// Checks a container with its image; `finding` is the result without the image.
     pub(super) fn judge(&mut self, finding: Option<Finding>, placed: &Placed, pod: &PodSpec, level: Level) -> Said {
         let (own, inherited) = (placed.container.security_context(), pod.security_context());
-        let non_root = Inherited::of(own.run_as_non_root, inherited.run_as_non_root);
+        let non_root = Inherited::resolve(own.run_as_non_root, inherited.run_as_non_root);
         let is_non_root = non_root.value == Some(true);
         let is_set = own.run_as_user.or(inherited.run_as_user).is_some();
         // Under `restricted` the image proves nothing, and a user namespace may have its own root.
@@ -144,7 +144,7 @@ impl<'c> Images<'c> {
         if image.is_empty() {
             return Err("the container has no image".to_owned());
         }
-        let user = self.host.image(image).map_err(|reason| reason_of(&reason)).and_then(|answer| User::of(&answer));
+        let user = self.host.image(image).map_err(|reason| reason_of(&reason)).and_then(|answer| User::parse(&answer));
         self.known.insert(image.to_owned(), user.clone());
         user
     }
@@ -163,8 +163,8 @@ const INDEX: &str = "it is a multi-platform image index, from which the host doe
 const MOST_UID: i64 = i32::MAX as i64;
 
 impl User {
-    fn of(answer: &RawValue) -> Result<Self, String> {
-        let answer: Answer = admission::read(answer).map_err(|Unjudged { path, reason }| {
+    fn parse(answer: &RawValue) -> Result<Self, String> {
+        let answer: Answer = admission::read_fields(answer).map_err(|Unjudged { path, reason }| {
             let path = if path.is_empty() { path } else { format!("{path}: ") };
             format!("the host's answer cannot be read: {path}{reason}")
         })?;

@@ -82,7 +82,7 @@ impl NonRoot {
     pub const IMAGE_USER: Self = Self { name: "flyte-non-root-image-user", may_ask_for_images: true };
 
     fn settings<'s>(&self, settings: Option<&'s RawValue>) -> Result<Settings<'s>, InvalidSettings> {
-        let settings = Settings::read(settings)?;
+        let settings = Settings::parse(settings)?;
         match settings.image_user() {
             ImageUser::Check if !self.may_ask_for_images => Err(InvalidSettings::at(
                 "imageUser",
@@ -112,7 +112,7 @@ impl Policy for NonRoot {
             return Ok(Verdict::default());
         }
         let settings = self.settings(settings)?;
-        let workload = Workload::read(request)?.with_users()?;
+        let workload = Workload::from_request(request)?.with_users()?;
         if request.is_update() && workload.metadata.deletion_timestamp.is_some() {
             return Ok(Verdict::default());
         }
@@ -166,7 +166,7 @@ fn judge_workload(
     let mut verdict = Verdict::default();
 
     judge_pod(workload, settings, &mut verdict);
-    let sandboxes = Sandboxes::of(workload);
+    let sandboxes = Sandboxes::from_workload(workload);
     for placed in workload.containers() {
         let user = match settings.level() {
             Level::Effective => effective::judge(placed.container, pod),
@@ -239,7 +239,7 @@ fn judge_pod(workload: &Workload, settings: &Settings, verdict: &mut Verdict) {
 
 /// Whether a container runs a component of Flyte's, by its name in Flyte's charts, its image or its command.
 fn runs_flyte(placed: &Placed) -> bool {
-    let image = Repository::of(placed.container.image()).map_or("", |repository| repository.name());
+    let image = Repository::parse(placed.container.image()).map_or("", |repository| repository.name());
     let command = [placed.container.command, placed.container.args];
     flyte::is_component(placed.container.name())
         || flyte::is_component(image)

@@ -51,8 +51,8 @@ pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
         return None;
     }
     let (own, inherited) = (container.security_context(), pod.security_context());
-    let user = Inherited::of(own.run_as_user, None);
-    let non_root = Inherited::of(own.run_as_non_root, inherited.run_as_non_root);
+    let user = Inherited::resolve(own.run_as_user, None);
+    let non_root = Inherited::resolve(own.run_as_non_root, inherited.run_as_non_root);
     if user.value == Some(Id::ROOT) && non_root.value == Some(true) {
         return Some(effective::never_starts(container, &user, &non_root));
     }

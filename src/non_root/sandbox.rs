@@ -156,7 +156,7 @@ impl Extras {
 }
 
 impl<'w, 'a> Sandboxes<'w, 'a> {
-    pub(super) fn of(workload: &'w Workload<'a>) -> Self {
+    pub(super) fn from_workload(workload: &'w Workload<'a>) -> Self {
         Self { workload, pod: OnceCell::new() }
     }
 

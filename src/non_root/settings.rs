@@ -179,8 +179,8 @@ impl de::Visitor<'_> for OffOr {
 }
 
 impl<'a> Settings<'a> {
-    pub(super) fn read(settings: Option<&'a RawValue>) -> Result<Self, InvalidSettings> {
-        settings::read(settings)
+    pub(super) fn parse(settings: Option<&'a RawValue>) -> Result<Self, InvalidSettings> {
+        settings::parse_settings(settings)
     }
 
     pub(super) fn level(&self) -> Level {

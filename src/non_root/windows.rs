@@ -37,14 +37,14 @@ struct Options<'c> {
 }
 
 impl<'c> Options<'c> {
-    fn of(container: &'c Container, pod: &'c PodSpec) -> Self {
+    fn effective(container: &'c Container, pod: &'c PodSpec) -> Self {
         let [own, inherited] = [container.security_context(), pod.security_context()]
             .map(|context| context.windows_options.as_ref().unwrap_or(WindowsOptions::EMPTY));
         let user = |options: &'c WindowsOptions| options.run_as_user_name.as_deref();
-        let user = Inherited::of(user(own), user(inherited));
+        let user = Inherited::resolve(user(own), user(inherited));
         let is_name = |name: &&str| !name.is_empty();
         Self {
-            host_process: Inherited::of(own.host_process, inherited.host_process),
+            host_process: Inherited::resolve(own.host_process, inherited.host_process),
             user: Inherited { value: user.value.map(str::trim).filter(is_name), ..user },
         }
     }
@@ -63,7 +63,7 @@ impl<'c> Options<'c> {
 
 /// What is wrong with a container that may run on Windows.
 pub(super) fn judge(container: &Container, pod: &PodSpec, non_root: &Inherited<bool>) -> Option<Finding> {
-    let options = Options::of(container, pod);
+    let options = Options::effective(container, pod);
     let may_be_windows = pod.systems().map_or(options.user.value.is_some(), |systems| systems.windows);
     if !may_be_windows && !options.is_host_process() {
         return None;
@@ -99,7 +99,7 @@ fn of_user(full_name: &str, name: &Inherited<&str>, non_root: &Inherited<bool>) 
 
 /// A process of the node, which Pod Security's "baseline" rejects whatever its user.
 pub(super) fn process_of_node(container: &Container, pod: &PodSpec) -> Option<Finding> {
-    let options = Options::of(container, pod);
+    let options = Options::effective(container, pod);
     options.is_host_process().then(|| options.process_of_node())
 }
 
@@ -109,7 +109,7 @@ pub(super) fn is_refused(container: &Container, pod: &PodSpec, level: Level) -> 
     let (own, inherited) = (container.security_context(), pod.security_context());
     match level {
         Level::Effective => {
-            judge(container, pod, &Inherited::of(own.run_as_non_root, inherited.run_as_non_root)).is_some()
+            judge(container, pod, &Inherited::resolve(own.run_as_non_root, inherited.run_as_non_root)).is_some()
         }
         Level::Restricted => process_of_node(container, pod).is_some(),
     }

@@ -29,7 +29,7 @@ pub(super) fn certificates(text: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
         let mend = "paste the certificates again, with their line breaks";
         (Vec::new(), vec![broken(fact, "servers ignore text that is not a valid block", mend)])
     };
-    let (blocks, has_more_behind) = match read(text) {
+    let (blocks, has_more_behind) = match parse_pem(text) {
         Ok(read) => read,
         Err(fact) => return refused(fact),
     };
@@ -70,7 +70,7 @@ pub(super) fn certificates(text: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
 }
 
 /// The blocks of a text, and whether text follows the last one; if it is not PEM, what is wrong with it.
-fn read(text: &[u8]) -> Result<(Vec<pem::Pem>, bool), String> {
+fn parse_pem(text: &[u8]) -> Result<(Vec<pem::Pem>, bool), String> {
     let Blocks { count, has_more_behind } = blocks_by_lines(&String::from_utf8_lossy(text))
         .map_err(|line| format!("line {line} is not the BEGIN or END line that is expected there"))?;
     let has_headers = |block: &pem::Pem| block.headers().iter().next().is_some();

@@ -94,7 +94,7 @@ impl<'d> Certificate<'d> {
     /// # Errors
     ///
     /// It is not a certificate.
-    pub(super) fn read(der: &'d [u8], number: usize) -> Result<Self, String> {
+    pub(super) fn from_der(der: &'d [u8], number: usize) -> Result<Self, String> {
         let certificate = Self::parse(der, number).map_err(|error| error.to_string())?;
         let content = &certificate.content;
         if content.tbs_certificate().signature() != content.signature_algorithm() {

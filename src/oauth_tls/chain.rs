@@ -15,11 +15,11 @@ const LOST: &str = "clients may not be able to follow the chain";
 /// # Errors
 ///
 /// One of them is not a certificate.
-pub(super) fn read(ders: &[Vec<u8>]) -> Result<Vec<Certificate<'_>>, Fault> {
+pub(super) fn parse_certificates(ders: &[Vec<u8>]) -> Result<Vec<Certificate<'_>>, Fault> {
     (1..)
         .zip(ders)
         .map(|(number, der)| {
-            Certificate::read(der, number).map_err(|error| {
+            Certificate::from_der(der, number).map_err(|error| {
                 let fact = format!("certificate {number} cannot be read ({error})");
                 Fault::new(rules::BROKEN_CHAIN, fact, "clients end the handshake", "paste it again, with all its lines")
             })

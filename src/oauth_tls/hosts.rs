@@ -30,7 +30,7 @@ pub(super) struct Hosts {
 /// # Errors
 ///
 /// Why the hosts are not known.
-pub(super) fn of(settings: &Settings, host: &dyn Host, namespace: &str, secret: &str) -> Result<Hosts, String> {
+pub(super) fn find_hosts(settings: &Settings, host: &dyn Host, namespace: &str, secret: &str) -> Result<Hosts, String> {
     const NAME_THEM: &str = "list the hosts in the setting hosts";
     if let Some(hosts) = &settings.hosts {
         let named = hosts.iter().map(|host| (host.to_string(), "the hosts setting".to_owned())).collect();

@@ -82,7 +82,7 @@ pub(super) fn judge_certificate(
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
     const PATH: &str = "spec.issuerRef";
-    let Certificate { spec, .. } = admission::read(request.object()?)?;
+    let Certificate { spec, .. } = admission::read_fields(request.object()?)?;
     let CertificateSpec { secret_name, dns_names, issuer, .. } = spec.unwrap_or_default();
     let (Some(secret), Some(Reference { name: Some(name), kind, group, .. })) = (secret_name, issuer) else {
         return Ok(());
@@ -122,7 +122,7 @@ pub(super) fn judge_ingress(
     host: &dyn Host,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
-    let ingress: Ingress = admission::read(request.object()?)?;
+    let ingress: Ingress = admission::read_fields(request.object()?)?;
     let Some((by, annotation)) = ingress.issued_by() else { return Ok(()) };
     let namespace = request.namespace();
     let services = admin::services(&Others::beside(host), namespace).unwrap_or_default();
@@ -186,7 +186,7 @@ fn judge(
         if found.name != by.name {
             return Ok(None);
         }
-        let spec = found.read::<Issuer>(kind)?.spec.unwrap_or_default();
+        let spec = found.read_fields::<Issuer>(kind)?.spec.unwrap_or_default();
         let server = spec.acme.and_then(|acme| acme.server).map(|server| server.to_string());
         Ok(Some((spec.self_signed.is_some(), server.unwrap_or_default())))
     });

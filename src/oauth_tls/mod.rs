@@ -108,7 +108,7 @@ impl Policy for OauthTls {
         if !request.sub_resource().is_empty() {
             return Ok(verdict);
         }
-        let settings = &Settings::read(settings)?;
+        let settings = &Settings::parse(settings)?;
         if secret::is_kind(request.kind()) {
             judge_secret(request, settings, host, &mut verdict)?;
         } else if issuer::is_certificate(request.kind()) {
@@ -124,7 +124,7 @@ impl Policy for OauthTls {
     }
 
     fn check_settings(&self, settings: Option<&RawValue>) -> Result<(), InvalidSettings> {
-        Settings::read(settings)?.check()
+        Settings::parse(settings)?.check()
     }
 }
 
@@ -165,7 +165,7 @@ fn judge_secret(
         })
     };
     let mut admins = request.namespace().to_owned();
-    let secret = secret::of(request, |name, has_tls_crt| {
+    let secret = secret::read_secret(request, |name, has_tls_crt| {
         let is_named = settings.concern(name);
         let is_moot = is_named && has_tls_crt || settings.names_secrets() && !is_named;
         match if is_moot { None } else { presented(name) } {
@@ -205,7 +205,7 @@ fn judge_certificates(
     let now = host.now().map_err(|reason| at(format!("could not read the current time: {reason}")))?;
 
     let (ders, mut faults) = bundle::certificates(&secret.certificates);
-    let chain = chain::read(&ders).unwrap_or_else(|fault| {
+    let chain = chain::parse_certificates(&ders).unwrap_or_else(|fault| {
         faults.push(fault);
         Vec::new()
     });
@@ -228,7 +228,7 @@ fn judge_certificates(
     faults.extend(unreadable);
     let known = Known { is_in_order, is_readable, is_refused: !faults.is_empty() };
     let pki = host.pki().map_err(at)?;
-    let signer = signer::of(&chain, leaf, known, now, settings, pki).map_err(at)?;
+    let signer = signer::find_signer(&chain, leaf, known, now, settings, pki).map_err(at)?;
     if signer.is_public {
         compliance::public_limit(leaf).into_iter().for_each(|text| report.note(rules::LONG_LIVED, text));
     }
@@ -236,7 +236,7 @@ fn judge_certificates(
     add(faults, settings, host, admins, report);
 
     if is_readable && leaf.has_names() {
-        match hosts::of(settings, host, namespace, &secret.name) {
+        match hosts::find_hosts(settings, host, namespace, &secret.name) {
             Ok(Hosts { named, doubt }) => {
                 hosts::fault(leaf, &named).into_iter().for_each(|fault| report.refuse(fault));
                 doubt.into_iter().for_each(|doubt| report.note(rules::NOT_CHECKED, doubt));
@@ -251,16 +251,19 @@ fn judge_certificates(
 /// Adds violations. If another provider issues the tokens, faults about who signed the certificate are only notices.
 fn add(faults: Vec<Fault>, settings: &Settings, host: &dyn Host, namespace: &str, report: &mut Report) {
     let is_about_trust = |fault: &Fault| TRUST.contains(&fault.rule);
-    let tokens =
-        match faults.iter().any(is_about_trust).then(|| provider::of(settings, &Others::beside(host), namespace)) {
-            None => Tokens::ByFlyteadmin,
-            Some(Ok(tokens)) => tokens,
-            Some(Err(reason)) => {
-                let text = format!("could not check whether another OAuth provider issues the tokens: {reason}");
-                report.note(rules::NOT_CHECKED, text);
-                Tokens::ByFlyteadmin
-            }
-        };
+    let tokens = match faults
+        .iter()
+        .any(is_about_trust)
+        .then(|| provider::find_tokens(settings, &Others::beside(host), namespace))
+    {
+        None => Tokens::ByFlyteadmin,
+        Some(Ok(tokens)) => tokens,
+        Some(Err(reason)) => {
+            let text = format!("could not check whether another OAuth provider issues the tokens: {reason}");
+            report.note(rules::NOT_CHECKED, text);
+            Tokens::ByFlyteadmin
+        }
+    };
     for fault in faults {
         match &tokens {
             Tokens::ByAnother(provider) if is_about_trust(&fault) => report.note(

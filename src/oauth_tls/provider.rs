@@ -36,7 +36,7 @@ pub(super) enum Tokens {
 /// # Errors
 ///
 /// Why that is not known.
-pub(super) fn of(settings: &Settings, others: &Others, namespace: &str) -> Result<Tokens, String> {
+pub(super) fn find_tokens(settings: &Settings, others: &Others, namespace: &str) -> Result<Tokens, String> {
     match settings.oauth() {
         Oauth::Itself => Ok(Tokens::ByFlyteadmin),
         Oauth::External => Ok(Tokens::ByAnother("another provider (setting oauth)".to_owned())),
@@ -80,7 +80,7 @@ pub(super) fn judge(
     host: &dyn Host,
     verdict: &mut Verdict,
 ) -> Result<(), Unjudged> {
-    let requested = config_map::of(request)?;
+    let requested = config_map::read_config_map(request)?;
     let Requested { name, object, may_have_files, .. } = &requested;
     // Reading files is expensive, so skip a ConfigMap without the option, unless escapes or base64 may hide it.
     let is_veiled = || ["\\u", "\"binaryData\""].iter().any(|sign| object.get().contains(sign));
@@ -106,7 +106,7 @@ pub(super) fn judge(
             let asks = config.security()?.use_auth.is_some_and(|said| said.value);
             let is_external = asks && unseen.is_empty() && matches!(config.auth(), Ok(Auth::External(_)));
             // Flags and variables override it, and another ConfigMap may be mounted.
-            if is_external && matches!(of(settings, &others, namespace), Ok(Tokens::ByAnother(_))) {
+            if is_external && matches!(find_tokens(settings, &others, namespace), Ok(Tokens::ByAnother(_))) {
                 verdict.seen.shows(Sentence::Certificate);
             }
             continue;

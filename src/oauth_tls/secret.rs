@@ -96,18 +96,18 @@ pub(super) fn is_kind(kind: &Kind) -> bool {
 /// # Errors
 ///
 /// There is no object, or something in it has the wrong type.
-pub(super) fn of<'a>(
+pub(super) fn read_secret<'a>(
     request: &AdmissionRequest<'a>,
     is_concerned: impl FnOnce(&str, bool) -> Option<String>,
 ) -> Result<Option<Secret<'a>>, Unjudged> {
     let object = request.object()?;
-    let Object { metadata, kind, .. } = quietly(admission::read(object))?;
+    let Object { metadata, kind, .. } = quietly(admission::read_fields(object))?;
     let name = metadata.unwrap_or_default().name.unwrap_or(Text::constant(""));
     // Read no more of other types: Helm's releases are a megabyte.
     if kind.as_deref().is_some_and(|kind| kind != TLS && kind != OPAQUE) {
         return Ok(None);
     }
-    let Entries { data, string_data, .. } = quietly(admission::read(object))?;
+    let Entries { data, string_data, .. } = quietly(admission::read_fields(object))?;
     let (data, string_data) = (data.unwrap_or_default().0, string_data.unwrap_or_default().0);
     let has_some = string_data.iter().chain(&data).any(|(_, text)| !text.is_empty());
     if kind.as_deref() != Some(TLS) && !has_some {

@@ -117,8 +117,8 @@ pub(super) enum Oauth {
 }
 
 impl<'a> Settings<'a> {
-    pub(super) fn read(settings: Option<&'a RawValue>) -> Result<Self, InvalidSettings> {
-        settings::read(settings)
+    pub(super) fn parse(settings: Option<&'a RawValue>) -> Result<Self, InvalidSettings> {
+        settings::parse_settings(settings)
     }
 
     /// Whether a Secret of that name is checked.
@@ -201,8 +201,8 @@ fn check_roots(text: &str) -> Result<(), String> {
         return Err("contains no certificate; paste PEM that starts with -----BEGIN CERTIFICATE-----".to_owned());
     }
     for (number, root) in (1..).zip(roots) {
-        let is_root =
-            root.tag() == "CERTIFICATE" && Certificate::read(root.contents(), number).is_ok_and(|root| root.may_sign());
+        let is_root = root.tag() == "CERTIFICATE"
+            && Certificate::from_der(root.contents(), number).is_ok_and(|root| root.may_sign());
         if !is_root {
             return Err(format!("block {number} is not the certificate of a CA that may sign"));
         }

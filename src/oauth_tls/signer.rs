@@ -42,7 +42,7 @@ pub(super) struct Known {
 /// # Errors
 ///
 /// A key type or a signature algorithm is not supported.
-pub(super) fn of(
+pub(super) fn find_signer(
     chain: &[Certificate],
     leaf: &Certificate,
     Known { is_in_order, is_readable, is_refused }: Known,

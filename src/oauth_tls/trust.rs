@@ -101,7 +101,7 @@ fn verify(
 }
 
 fn roots(ders: &[Vec<u8>]) -> impl Iterator<Item = Certificate<'_>> {
-    ders.iter().filter_map(|der| Certificate::read(der, 1).ok())
+    ders.iter().filter_map(|der| Certificate::from_der(der, 1).ok())
 }
 
 /// Why there is no path; `None` if `is_refused` and another finding covers it.

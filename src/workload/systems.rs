@@ -52,7 +52,11 @@ impl Systems {
     const WINDOWS: Self = Self { linux: false, windows: true };
 
     /// The systems of a pod; `None` if it names none.
-    pub(super) fn of(os: Option<&Os>, selector: Option<&NodeSelector>, affinity: Option<Affinity>) -> Option<Self> {
+    pub(super) fn from_constraints(
+        os: Option<&Os>,
+        selector: Option<&NodeSelector>,
+        affinity: Option<Affinity>,
+    ) -> Option<Self> {
         match os.and_then(|os| os.name.as_deref()) {
             Some(name) => Some(Self::named(name)),
             None => both(selector.and_then(Self::of_selector), affinity.and_then(|Affinity(systems)| systems)),
@@ -113,14 +117,14 @@ mod tests {
 
     /// The systems of a pod spec in JSON.
     fn systems(os: &str, selector: &str, affinity: &str) -> Option<Systems> {
-        fn read<'a, T: serde::Deserialize<'a>>(json: &'a str) -> T {
+        fn parse<'a, T: serde::Deserialize<'a>>(json: &'a str) -> T {
             serde_json::from_str(json).expect("a test's JSON is good")
         }
-        let (os, selector): (Option<Os>, Option<NodeSelector>) = (read(os), read(selector));
+        let (os, selector): (Option<Os>, Option<NodeSelector>) = (parse(os), parse(selector));
         let terms = format!(
             r#"{{"nodeAffinity":{{"requiredDuringSchedulingIgnoredDuringExecution":{{"nodeSelectorTerms":{affinity}}}}}}}"#
         );
-        Systems::of(os.as_ref(), selector.as_ref(), Some(read::<Affinity>(&terms)))
+        Systems::from_constraints(os.as_ref(), selector.as_ref(), Some(parse::<Affinity>(&terms)))
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(super) struct Tried<T>(Result<T, Unjudged>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Tried<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&RawValue>::deserialize(deserializer).map(|value| Self(admission::read(value)))
+        <&RawValue>::deserialize(deserializer).map(|value| Self(admission::read_fields(value)))
     }
 }
 
@@ -73,7 +73,7 @@ impl Workload<'_> {
         Tried::check(&self.pod.security_context, of_pod("securityContext"))?;
         for placed in self.containers() {
             if let Some(policy) = placed.container.restart_policy {
-                admission::read::<Option<Text>>(policy)
+                admission::read_fields::<Option<Text>>(policy)
                     .map_err(|error| error.below(&format!("{}.restartPolicy", placed.path())))?;
             }
             Tried::check(&placed.container.security_context, || format!("{}.securityContext", placed.path()))?;
@@ -118,7 +118,7 @@ impl Metadata<'_> {
 impl<'a> PodSpec<'a> {
     /// The operating systems that the pod may run on; `None` if it names none.
     pub(crate) fn systems(&self) -> Option<Systems> {
-        Systems::of(Tried::get(&self.os), Tried::get(&self.node_selector), self.affinity)
+        Systems::from_constraints(Tried::get(&self.os), Tried::get(&self.node_selector), self.affinity)
     }
 
     /// Whether the pod may run where `runAsUser` has an effect. A pod that names no system is assumed to be for Linux.

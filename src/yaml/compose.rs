@@ -34,10 +34,10 @@ pub(super) fn compose(text: &[u8], wanted: &dyn Fn(&str) -> bool) -> Result<Opti
         return Err(Unreadable::Beyond { line: 1, reason: "UTF-16".to_owned() });
     }
     events::check_directives(text).map_err(|reason| Unreadable::Beyond { line: 1, reason })?;
-    let mut events = Events::of(text);
+    let mut events = Events::new(text);
     let mut composer = Composer::default();
     loop {
-        let event = events.read()?;
+        let event = events.next_event()?;
         match event.content() {
             Said::StreamEnd => return Ok(None),
             Said::StreamStart | Said::DocumentStart { version: None | Some((1, 1)) } => {}
@@ -47,7 +47,7 @@ pub(super) fn compose(text: &[u8], wanted: &dyn Fn(&str) -> bool) -> Result<Opti
         }
     }
     // yaml.v3 reads the token after the first document, but does not interpret it.
-    if let Err(broken) = events.read().map(drop)
+    if let Err(broken) = events.next_event().map(drop)
         && !broken.has_tokens
     {
         return Err(broken.into());

@@ -95,7 +95,7 @@ pub fn check_directives(text: &[u8]) -> Result<(), String> {
 
 impl<'t> Events<'t> {
     /// The events of a text in UTF-8.
-    pub fn of(text: &'t [u8]) -> Self {
+    pub fn new(text: &'t [u8]) -> Self {
         let parser = NonNull::from(Box::leak(Box::<libyaml::yaml_parser_t>::new_uninit())).cast();
         // SAFETY: the parser is initialized before it is used, stays where it is, and cannot outlive the text.
         // Initializing fails only if memory is exhausted, and then the allocation aborts first.
@@ -112,7 +112,7 @@ impl<'t> Events<'t> {
     /// # Errors
     ///
     /// The text is not valid YAML.
-    pub fn read(&mut self) -> Result<Event, Broken> {
+    pub fn next_event(&mut self) -> Result<Event, Broken> {
         let mut event = MaybeUninit::uninit();
         // SAFETY: the parser is initialized, and so is the event when parsing succeeded.
         unsafe {

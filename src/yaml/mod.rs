@@ -7,7 +7,7 @@
 //! libyaml-rs is as fast as any of them, and the smallest. Its code is unsafe Rust, and runs in WebAssembly's sandbox, in an instance
 //! made for one request.
 //!
-//! A full tree of nodes would cost too much. Only what `Document::read` is told to keep becomes `Node`s, and what
+//! A full tree of nodes would cost too much. Only what `Document::parse` is told to keep becomes `Node`s, and what
 //! has an anchor, since an alias may need it. An alias shares its node, so a document that multiplies by aliases
 //! stays as small as its text.
 
@@ -85,7 +85,7 @@ impl Document {
     /// # Errors
     ///
     /// yaml.v3 rejects the text, or it nests too deep or has too many values to be read, or is not supported here.
-    pub(crate) fn read(text: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Self, Unreadable> {
+    pub(crate) fn parse(text: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Self, Unreadable> {
         compose::compose(text, &wanted).map(|root| Self { root })
     }
 }
@@ -178,8 +178,8 @@ mod tests {
         }
     }
 
-    fn read(text: &str) -> Result<String, Unreadable> {
-        let document = Document::read(text.as_bytes(), |_| true)?;
+    fn read_scalar(text: &str) -> Result<String, Unreadable> {
+        let document = Document::parse(text.as_bytes(), |_| true)?;
         Ok(document.root.as_deref().map_or("nothing".to_owned(), shown))
     }
 
@@ -202,7 +202,7 @@ mod tests {
             ("'<<': 5", "{<<: 5}"),
             ("a: |\n  one\n  two\n", "{a: \"one\\ntwo\\n\"}"),
         ] {
-            assert_eq!(Ok(expected.to_owned()), read(text), "{text}");
+            assert_eq!(Ok(expected.to_owned()), read_scalar(text), "{text}");
         }
     }
 
@@ -227,7 +227,7 @@ mod tests {
             ("a: \u{1}", broken(1, "control characters are not allowed")),
             ("a: *", broken(1, "did not find expected alphabetic or numeric character")),
         ] {
-            assert_eq!(expected, read(text), "{text}");
+            assert_eq!(expected, read_scalar(text), "{text}");
         }
     }
 
@@ -236,18 +236,18 @@ mod tests {
         for text in
             ["1: a", "true: a", "~: a", "!!binary c2VydmVy: a", "ſerver: a", "a: &k b\n*k : c", "a: b\n! '<<': {a: c}"]
         {
-            assert!(matches!(read(text), Err(Unreadable::Beyond { .. })), "{text}");
+            assert!(matches!(read_scalar(text), Err(Unreadable::Beyond { .. })), "{text}");
         }
-        assert_eq!(Ok("{a: {b: 1}, '1': 2}".replace('\'', "")), read("a: {b: 1}\n'1': 2"));
+        assert_eq!(Ok("{a: {b: 1}, '1': 2}".replace('\'', "")), read_scalar("a: {b: 1}\n'1': 2"));
     }
 
     #[test]
     fn only_what_is_wanted_or_has_an_anchor_is_kept() {
         let text = "a: {b: &x {c: 1}}\nd: {<<: *x, e: 2}\nf: {g: *x}\n";
-        let document = Document::read(text.as_bytes(), |key| key == "d").unwrap();
+        let document = Document::parse(text.as_bytes(), |key| key == "d").unwrap();
         assert_eq!("{d: {e: 2, c: 1}}", shown(&document.root.unwrap()));
         let twice = Unreadable::Twice { line: 1, key: "b".into(), first: 1 };
-        assert_eq!(twice, Document::read(b"a: {b: 1, b: 2}", |_| false).unwrap_err());
+        assert_eq!(twice, Document::parse(b"a: {b: 1, b: 2}", |_| false).unwrap_err());
     }
 
     #[test]
@@ -255,7 +255,7 @@ mod tests {
         let bomb: String = (1..12)
             .map(|level| format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 10].join(",")))
             .collect();
-        let refused = read(&format!("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n{bomb}"));
+        let refused = read_scalar(&format!("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n{bomb}"));
         assert_eq!(broken(4, "its aliases stand for 4983 values, which is excessive"), refused);
     }
 }

@@ -101,7 +101,7 @@ pub fn check(
     #[wasm_bindgen(unchecked_optional_param_type = "Settings")] settings: JsValue,
     #[wasm_bindgen(unchecked_optional_param_type = "Options")] options: JsValue,
 ) -> Result<JsValue, Error> {
-    let Given { policies, settings, options, files } = Given::of(&manifests, &settings, &options)?;
+    let Given { policies, settings, options, files } = Given::from_js(&manifests, &settings, &options)?;
     let check = options.check(&policies, &settings);
     let mut run = check.start(&files, Report::default());
     for file in &files {
@@ -119,7 +119,7 @@ pub fn fix(
     #[wasm_bindgen(unchecked_optional_param_type = "Settings")] settings: JsValue,
     #[wasm_bindgen(unchecked_optional_param_type = "Options")] options: JsValue,
 ) -> Result<JsValue, Error> {
-    let Given { policies, settings, options, mut files } = Given::of(&manifests, &settings, &options)?;
+    let Given { policies, settings, options, mut files } = Given::from_js(&manifests, &settings, &options)?;
     let settings = match options.fill {
         true => settings.or("fill", "flyte", &policies).map_err(|problem| Error::new(&problem))?,
         false => settings,
@@ -144,7 +144,7 @@ struct Given {
 }
 
 impl Given {
-    fn of(manifests: &JsValue, settings: &JsValue, options: &JsValue) -> Result<Self, Error> {
+    fn from_js(manifests: &JsValue, settings: &JsValue, options: &JsValue) -> Result<Self, Error> {
         let manifests = match manifests.as_string() {
             Some(text) => vec![Manifest { name: UNNAMED.to_owned(), text, is_found: false }],
             None if Array::is_array(manifests) => from_js::<Vec<Manifest>>(manifests, "manifests")?,
@@ -155,7 +155,7 @@ impl Given {
         }
         let options = from_js::<Option<Options>>(options, "options")?.unwrap_or_default();
         let policies = policies::linked();
-        let mut settings = read(settings, &policies)?;
+        let mut settings = read_settings(settings, &policies)?;
         if options.image_users.is_some() {
             settings = settings.or("imageUser", "check", &policies).map_err(|problem| Error::new(&problem))?;
         }
@@ -170,7 +170,7 @@ impl Options {
             policies,
             settings,
             namespace: self.namespace.as_deref().unwrap_or("default"),
-            images: self.image_users.clone().map(Images::of).unwrap_or_default(),
+            images: self.image_users.clone().map(Images::from_users).unwrap_or_default(),
             namespaces: match &self.namespaces {
                 None => Namespaces::Flytes,
                 Some(named) if named.iter().any(|name| name == "all") => Namespaces::All,
@@ -199,7 +199,7 @@ pub fn use_pki(module: pki::Module) -> Result<(), Error> {
 /// Throws a `FlytewardenError` if a policy rejects its settings, or if a policy does not exist.
 #[wasm_bindgen(js_name = validateSettings)]
 pub fn validate_settings(#[wasm_bindgen(unchecked_param_type = "Settings")] settings: JsValue) -> Result<(), Error> {
-    read(&settings, &policies::linked()).map(|_| ())
+    read_settings(&settings, &policies::linked()).map(|_| ())
 }
 
 /// Applies a finding's edits to its object, and returns the manifest's new text. Everything else stays unchanged.
@@ -216,9 +216,9 @@ pub fn mend(
     edit::mended(&manifest, &place, &edits).map_err(|reason| error(&reason, &place.file, Some(place.line), ""))
 }
 
-fn read(settings: &JsValue, policies: &[impl flytewarden_offline::check::Policy]) -> Result<Settings, Error> {
+fn read_settings(settings: &JsValue, policies: &[impl flytewarden_offline::check::Policy]) -> Result<Settings, Error> {
     let read = match settings.as_string() {
-        Some(text) => Settings::read(&text, policies).map_err(|wrong| (Some(wrong.line), wrong)),
+        Some(text) => Settings::parse(&text, policies).map_err(|wrong| (Some(wrong.line), wrong)),
         None => Settings::read_json(&json_of(settings, "settings")?, policies).map_err(|wrong| (None, wrong)),
     };
     read.map_err(|(line, wrong)| error(&wrong.problem, "settings", line, &wrong.path))

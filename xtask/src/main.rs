@@ -64,7 +64,7 @@ fn modules(root: &Path, target: &Path, artifacts: &[Artifact]) -> Result<()> {
     for Artifact { name, feature, folder } in artifacts {
         let budget = docs::most_bytes(name).ok_or(format!("{name} is declared nowhere"))?;
         let features = format!("kubewarden,{feature}");
-        let build = Build { features: Some(&features), ..Build::of(&CORE, "wasm32-wasip1") };
+        let build = Build { features: Some(&features), ..Build::new(&CORE, "wasm32-wasip1") };
         let bare = compile(root, target, &build)?.swap_remove(0);
         // The input for the comparison with `kwctl annotate`.
         fs::create_dir_all(target.join("bare"))?;
@@ -188,7 +188,7 @@ struct Build<'b> {
 }
 
 impl<'b> Build<'b> {
-    fn of(packages: &'b [&'b str], target: &'b str) -> Self {
+    fn new(packages: &'b [&'b str], target: &'b str) -> Self {
         Self { packages, target, features: None, link: &[] }
     }
 }

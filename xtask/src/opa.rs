@@ -36,7 +36,7 @@ pub fn write(root: &Path, target: &Path, artifacts: &[Artifact]) -> Result<()> {
     fs::create_dir_all(&dist)?;
     for Artifact { name, feature, .. } in artifacts.iter().filter(|artifact| !asks_for_images(&artifact.name)) {
         let features = format!("opa,{feature}");
-        let build = Build { features: Some(&features), link: &LINK, ..Build::of(&CORE, UNKNOWN) };
+        let build = Build { features: Some(&features), link: &LINK, ..Build::new(&CORE, UNKNOWN) };
         let module = finished(&compile(root, target, &build)?[0])?;
         let most = docs::most_bytes(name).ok_or(format!("{name} is declared nowhere"))? * (100 + MORE) / 100;
         println!("dist/opa/{name}.wasm: {} KB of at most {}", module.len().div_ceil(1000), most / 1000);
@@ -70,7 +70,7 @@ struct Layout {
 }
 
 impl Layout {
-    fn of(module: &[u8]) -> Result<Self> {
+    fn from_module(module: &[u8]) -> Result<Self> {
         let mut layout = Self::default();
         for payload in Parser::new(0).parse_all(module) {
             match payload? {
@@ -229,7 +229,7 @@ fn finished(module: &[u8]) -> Result<Vec<u8>> {
         }
     }
 
-    let layout = Layout::of(module)?;
+    let layout = Layout::from_module(module)?;
     let start = layout.start()?;
     let mut finished = Module::new();
     Finish { layout, start }.parse_core_module(&mut finished, Parser::new(0), module)?;

@@ -43,7 +43,7 @@ pub(crate) fn write(root: &Path, target: &Path) -> Result<()> {
         fs::remove_dir_all(&package)?;
     }
     let crates = MODULES.map(|(_, of)| of);
-    let modules = compile(root, target, &Build::of(&crates, UNKNOWN))?;
+    let modules = compile(root, target, &Build::new(&crates, UNKNOWN))?;
     for ((name, _), module) in MODULES.into_iter().zip(modules) {
         let folder = package.join(name);
         fs::create_dir_all(&folder)?;
@@ -52,7 +52,7 @@ pub(crate) fn write(root: &Path, target: &Path) -> Result<()> {
     for file in FILES {
         fs::copy(root.join("web/npm").join(file), package.join(file))?;
     }
-    let rules: Vec<Explained> = rules::all().map(Explained::of).collect();
+    let rules: Vec<Explained> = rules::all().map(Explained::from_rule).collect();
     fs::write(package.join("rules.json"), serde_json::to_string_pretty(&rules)?)?;
     let description = fs::read_to_string(root.join("web/npm/package.json"))?;
     fs::write(

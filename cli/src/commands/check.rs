@@ -39,7 +39,7 @@ pub fn run(arguments: CheckArguments, line: &[OsString]) -> Result<ExitCode, Box
     match configured {
         Err(error) => not_started(&arguments, error),
         Ok((arguments, config)) => {
-            let setup = Setup::of(&arguments.scope, config.as_ref(), arguments.fix);
+            let setup = Setup::load(&arguments.scope, config.as_ref(), arguments.fix);
             match setup {
                 Err(error) => not_started(&arguments, error),
                 Ok(setup) if arguments.list => list(&setup),
@@ -55,9 +55,9 @@ fn checked(arguments: &CheckArguments, setup: Setup, config: Option<&Config>) ->
     targets(arguments, &inputs)?;
     let mut report = Report::without(setup.omissions.clone());
     inputs.add_unread(&mut report);
-    let mut files = inputs.read();
+    let mut files = inputs.read_files();
     if let Some(context) = &arguments.context {
-        match cluster::read(context, &setup, &mut report) {
+        match cluster::read_objects(context, &setup, &mut report) {
             Ok(objects) => files.push(objects),
             Err(error) => return not_started(arguments, error),
         }
@@ -200,7 +200,7 @@ fn write_baseline(file: &Path, report: &Report) -> Result<ExitCode, Box<dyn Erro
         finish(text::text(report, &mut out).and_then(|()| out.flush()))?;
         return Ok(ExitCode::from(UNJUDGED));
     }
-    let baseline = Baseline::of(report);
+    let baseline = Baseline::from_report(report);
     fs::write(file, serde_json::to_string_pretty(&baseline)? + "\n")
         .map_err(|error| format!("{}: {error}", shown(file)))?;
     let violations = if baseline.count() == 1 { "violation" } else { "violations" };

@@ -11,9 +11,9 @@ use flytewarden_offline::{
 use super::Setup;
 
 /// Reads the objects that policies read from a cluster. Adds the objects that cannot be read to the report.
-pub fn read(context: &str, setup: &Setup, report: &mut Report) -> Result<File, Box<dyn Error>> {
+pub fn read_objects(context: &str, setup: &Setup, report: &mut Report) -> Result<File, Box<dyn Error>> {
     let resources = setup.policies.iter().flat_map(|policy| policy.metadata().resources()).collect();
-    let Objects { file, unread } = cluster::read(context, setup.named_namespaces(), resources)?;
+    let Objects { file, unread } = cluster::read_cluster(context, setup.named_namespaces(), resources)?;
     for reason in unread {
         report.add_unread(&file.name, None, reason);
     }

@@ -31,7 +31,7 @@ pub fn run(arguments: &ConfigArguments) -> Result<ExitCode, Box<dyn Error>> {
     let line = config.as_ref().map_or(Ok(line.to_vec()), |config| config.added_to(&line, &command))?;
     let matches = command.clone().try_get_matches_from(line)?;
     let (_, matches) = matches.subcommand().ok_or("there is no check")?;
-    let setup = Setup::of(&CheckArguments::from_arg_matches(matches)?.scope, config.as_ref(), false)?;
+    let setup = Setup::load(&CheckArguments::from_arg_matches(matches)?.scope, config.as_ref(), false)?;
 
     let mut lines = vec![match &config {
         Some(config) => format!("# {}", shown(&config.file)),

@@ -46,7 +46,7 @@ pub fn run(arguments: FixArguments, line: &[OsString]) -> Result<ExitCode, Box<d
     let (Command::Fix(arguments), config) = configured(line, &arguments.scope)? else {
         return Err("the configuration file changes the command".into());
     };
-    let setup = Setup::of(&arguments.scope, config.as_ref(), arguments.fill)?;
+    let setup = Setup::load(&arguments.scope, config.as_ref(), arguments.fill)?;
     let target = match (arguments.write, arguments.stdout) {
         (true, _) => Target::Files,
         (_, true) => Target::Stdout,

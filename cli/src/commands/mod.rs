@@ -73,7 +73,7 @@ impl Setup {
     /// # Errors
     ///
     /// [`Unusable`], or an error if a policy cannot be loaded or needs settings.
-    pub fn of(scope: &Scope, config: Option<&Config>, fill: bool) -> Result<Self, Box<dyn Error>> {
+    pub fn load(scope: &Scope, config: Option<&Config>, fill: bool) -> Result<Self, Box<dyn Error>> {
         let policies = policies(scope)?;
         let (settings, source) = settings(scope, config, &policies)?;
         let given = source.map(|from| GivenSettings { from, names: settings.names() });
@@ -81,7 +81,7 @@ impl Setup {
             knows: |policy, rule| decision::rule(policy, rule).is_some(),
             on: rules("rule", &scope.rules, &policies, config)?,
             off: rules("skip", &scope.skip, &policies, config)?,
-            baseline: option_file("baseline", scope.baseline.as_deref(), Baseline::read)?,
+            baseline: option_file("baseline", scope.baseline.as_deref(), Baseline::parse)?,
         };
         let policies = chosen(policies, scope, config)?;
         let is_run = |own: &str| policies.iter().any(|policy| contains(policy.name(), own));
@@ -97,7 +97,7 @@ impl Setup {
             Some(_) => settings.or("imageUser", "check", &policies)?,
             None => settings,
         };
-        let images = option_file("image users", scope.image_users.as_deref(), Images::read)?.unwrap_or_default();
+        let images = option_file("image users", scope.image_users.as_deref(), Images::parse)?.unwrap_or_default();
         let namespaces = match &scope.namespaces[..] {
             [] => Namespaces::Flytes,
             named if named.iter().any(|name| name == ALL) => Namespaces::All,
@@ -142,7 +142,7 @@ fn settings(
     if let Some(file) = &scope.settings {
         let unreadable = |reason| Unusable { what: "settings", file: shown(file), line: None, reason };
         let text = read_file_text(file, MOST_OF_SETTINGS).map_err(unreadable)?;
-        let settings = Settings::read(&text, policies).map_err(|wrong| unusable("settings", file, wrong))?;
+        let settings = Settings::parse(&text, policies).map_err(|wrong| unusable("settings", file, wrong))?;
         return Ok((settings, Some(shown(file))));
     }
     match config.and_then(|config| Some((&config.file, config.settings()?))) {

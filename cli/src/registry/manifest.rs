@@ -44,24 +44,30 @@ pub(super) struct Descriptor {
 }
 
 impl Descriptor {
-    fn of(media_type: &str, bytes: &[u8]) -> Self {
-        let digest = Digest::of(bytes).as_str().to_owned();
+    fn describe(media_type: &str, bytes: &[u8]) -> Self {
+        let digest = Digest::compute(bytes).as_str().to_owned();
         Self { media_type: media_type.to_owned(), digest, size: bytes.len() as u64 }
     }
 }
 
 impl Manifest {
     pub(super) fn of_module(module: &[u8], annotations: BTreeMap<String, String>) -> Self {
-        Self::of([CONFIG, LAYER], module, annotations)
+        Self::new([CONFIG, LAYER], module, annotations)
     }
 
     pub(super) fn of_bundle(bundle: &[u8]) -> Self {
-        Self::of([IMAGE_CONFIG, TARBALL], bundle, BTreeMap::new())
+        Self::new([IMAGE_CONFIG, TARBALL], bundle, BTreeMap::new())
     }
 
-    fn of([config, layer]: [&str; 2], bytes: &[u8], annotations: BTreeMap<String, String>) -> Self {
-        let config = Descriptor::of(config, NO_CONFIG);
-        Self { schema_version: 2, media_type: MANIFEST, config, layers: [Descriptor::of(layer, bytes)], annotations }
+    fn new([config, layer]: [&str; 2], bytes: &[u8], annotations: BTreeMap<String, String>) -> Self {
+        let config = Descriptor::describe(config, NO_CONFIG);
+        Self {
+            schema_version: 2,
+            media_type: MANIFEST,
+            config,
+            layers: [Descriptor::describe(layer, bytes)],
+            annotations,
+        }
     }
 }
 

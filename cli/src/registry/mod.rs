@@ -18,7 +18,7 @@ use tokio::{runtime::Runtime, time::timeout};
 
 use self::{
     manifest::{DOCKER_MANIFEST, Descriptor, INDEX, MANIFEST, Manifest, NO_CONFIG, is_bundle, read_layer},
-    session::{Access, Session, innermost, read},
+    session::{Access, Session, innermost, read_body},
 };
 use crate::{
     cache::{Cache, Digest, Partial},
@@ -105,7 +105,7 @@ impl Artifact {
             Manifest::of_module(artifact, single_lines(annotations))
         };
         let bytes = serde_json::to_vec(&manifest).map_err(|error| Failed(error.to_string()))?;
-        let digest = Digest::of(&bytes);
+        let digest = Digest::compute(&bytes);
         let stored = self.within_time(async {
             self.session.authenticate(Access::Push).await?;
             self.push_blob(&manifest.layers[0], artifact).await?;
@@ -113,7 +113,7 @@ impl Artifact {
             let request = self.session.request(Method::PUT, self.manifest_url()?);
             self.session.expect(request.header(CONTENT_TYPE, MANIFEST).body(bytes)).await?;
             // A registry may store the manifest in another form, with another digest.
-            self.download_manifest().await.map(|stored| Digest::of(&stored))
+            self.download_manifest().await.map(|stored| Digest::compute(&stored))
         })?;
         if stored != digest {
             let (stored, digest) = (stored.as_str(), digest.as_str());
@@ -164,7 +164,7 @@ impl Artifact {
             self.session.authenticate(Access::Pull).await?;
             self.download_manifest().await
         })?;
-        let digest = Digest::of(&bytes);
+        let digest = Digest::compute(&bytes);
         match named {
             Some(named) if named != digest => return Err(differs(&named, &digest)),
             _ => {}
@@ -182,7 +182,7 @@ impl Artifact {
     async fn download_manifest(&self) -> Result<Vec<u8>, Failed> {
         let accepted = [MANIFEST, DOCKER_MANIFEST, INDEX].join(", ");
         let request = self.session.request(Method::GET, self.manifest_url()?).header(ACCEPT, accepted);
-        read(self.session.expect(request).await?, "its manifest", MOST_MANIFEST).await
+        read_body(self.session.expect(request).await?, "its manifest", MOST_MANIFEST).await
     }
 
     fn manifest_url(&self) -> Result<Url, Failed> {

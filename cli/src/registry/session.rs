@@ -163,7 +163,7 @@ impl Session {
             None => request,
         };
         let answer = self.expect(request).await?;
-        let answer = read(answer, "the answer with a token", MOST_TOKEN).await?;
+        let answer = read_body(answer, "the answer with a token", MOST_TOKEN).await?;
         // The answer is secret, so no error may show a part of it.
         let token = read_token(&answer).ok_or_else(|| Failed(format!("{registry} returned no token")))?;
         let header = HeaderValue::from_str(&format!("Bearer {token}"));
@@ -179,7 +179,7 @@ impl Session {
     }
 
     fn credentials(&self) -> &Credentials {
-        self.credentials.get_or_init(|| Credentials::of(self.reference.registry()))
+        self.credentials.get_or_init(|| Credentials::load(self.reference.registry()))
     }
 }
 
@@ -188,7 +188,7 @@ impl Session {
 /// # Errors
 ///
 /// It is larger than `most` bytes, or ends early.
-pub(super) async fn read(mut response: Response, what: &str, most: u64) -> Result<Vec<u8>, Failed> {
+pub(super) async fn read_body(mut response: Response, what: &str, most: u64) -> Result<Vec<u8>, Failed> {
     let too_large = || Failed(format!("{what} is larger than {} KiB", most >> 10));
     if response.content_length().is_some_and(|length| length > most) {
         return Err(too_large());
@@ -224,7 +224,7 @@ pub(super) fn innermost(error: &dyn Error) -> String {
 
 impl Credentials {
     /// Reads the credentials from Docker's configuration (`docker login`), if there are any.
-    fn of(registry: &str) -> Self {
+    fn load(registry: &str) -> Self {
         let anonymous = |origin: &str| Self { user: None, origin: origin.to_owned() };
         // Docker uses this name for its own registry.
         let server = if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry };

@@ -150,7 +150,7 @@ fn an_unreadable_manifest_is_not_cached() {
 #[test]
 fn an_invalid_manifest_in_the_cache_is_removed() {
     for content in [" ".repeat(5 << 20), "  ".to_owned()] {
-        let digest = Digest::of(content.as_bytes());
+        let digest = Digest::compute(content.as_bytes());
         let name = digest.as_str().strip_prefix("sha256:").unwrap();
         let cache = folder(&[(&format!("flytewarden/sha256/{name}"), content.as_bytes())]);
         let registry = Registry::serve(|_, _| ("HTTP/1.1 404 Not Found".to_owned(), Vec::new(), false));
@@ -163,7 +163,7 @@ fn an_invalid_manifest_in_the_cache_is_removed() {
 
 #[test]
 fn a_module_longer_than_its_manifest_says_is_rejected() {
-    let digest = Digest::of(b"a module");
+    let digest = Digest::compute(b"a module");
     for (size, problem) in
         [(8, "the module is longer than the 8 bytes its manifest says"), (1 << 40, "more than the limit of 134217728")]
     {

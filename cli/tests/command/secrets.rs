@@ -177,7 +177,7 @@ fn no_user_info_of_a_setting_is_shown() {
             for value in [format!("['{url}']"), format!("'{url}'"), format!("[['{url}']]"), format!("['{url}*']")] {
                 let text = format!("{policy}: {{{setting}: {value}}}");
                 // All programs that read settings print only this message.
-                let wrong = Settings::read(&text, &policies).map_or_else(|wrong| wrong.to_string(), |_| String::new());
+                let wrong = Settings::parse(&text, &policies).map_or_else(|wrong| wrong.to_string(), |_| String::new());
                 assert!(!wrong.contains(MARKER), "{text}\n{wrong}");
             }
         }
@@ -187,7 +187,7 @@ fn no_user_info_of_a_setting_is_shown() {
         "flyte-non-root: {exceptions: [{initContainer: a, images: ['https://a:MARKER@b.example/c']}]}",
         "flyte-non-root: {fill: {'https://a:MARKER@b.example': {}}}",
     ] {
-        let wrong = Settings::read(text, &policies).expect_err(text);
+        let wrong = Settings::parse(text, &policies).expect_err(text);
         assert!(!wrong.to_string().contains(MARKER), "{text}\n{wrong}");
     }
     for arguments in [&["check", "https://a:MARKER@b/c"][..], &["check", "--settings", "https://a:MARKER@b/c", "-"]] {

@@ -84,20 +84,20 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             opa::export(&file)?;
             ExitCode::SUCCESS
         }
-        Command::Kwctl { folder } => with_kwctl(&corpus::read(&folder)?),
+        Command::Kwctl { folder } => with_kwctl(&corpus::read_entries(&folder)?),
         Command::Review { folder, url, cluster } => {
-            review(&corpus::read(&folder)?, &Server::at(&url, cluster.as_deref()))?
+            review(&corpus::read_entries(&folder)?, &Server::at(&url, cluster.as_deref()))?
         }
         Command::Load { folder, url, requests, connections } => {
-            load(&corpus::read(&folder)?, &Server::at(&url, None), requests, connections)?
+            load(&corpus::read_entries(&folder)?, &Server::at(&url, None), requests, connections)?
         }
         Command::Webhooks { folder, url, ca, policies } => {
             write_webhooks(&folder, &url, &ca, &policies)?;
             ExitCode::SUCCESS
         }
-        Command::Admit { folder, url } => admit(&corpus::read(&folder)?, &ApiServer::at(&url))?,
+        Command::Admit { folder, url } => admit(&corpus::read_entries(&folder)?, &ApiServer::at(&url))?,
         Command::Compare { folder, url, manifests } => {
-            compare(&corpus::read(&folder)?, &ApiServer::at(&url), &fs::read_to_string(manifests)?)?;
+            compare(&corpus::read_entries(&folder)?, &ApiServer::at(&url), &fs::read_to_string(manifests)?)?;
             ExitCode::SUCCESS
         }
     })
@@ -196,8 +196,8 @@ fn write_webhooks(folder: &Path, url: &str, ca: &Path, files: &[PathBuf]) -> Res
     let ca_bundle = BASE64_STANDARD.encode(fs::read(ca)?);
     let server = PolicyServer { url, ca_bundle: &ca_bundle };
     let mut policies: Vec<Policy> =
-        files.iter().map(|file| Policy::read(&fs::read_to_string(file)?)).collect::<io::Result<_>>()?;
-    let of_cases = Policy::of_cases(&corpus::read(folder)?)?;
+        files.iter().map(|file| Policy::parse(&fs::read_to_string(file)?)).collect::<io::Result<_>>()?;
+    let of_cases = Policy::of_cases(&corpus::read_entries(folder)?)?;
     fs::write(folder.join("webhooks.json"), webhooks::list(&policies, &server).to_string())?;
     fs::write(folder.join("webhooks-of-cases.json"), webhooks::list(&of_cases, &server).to_string())?;
     policies.extend(of_cases);

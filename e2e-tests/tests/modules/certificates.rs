@@ -347,5 +347,8 @@ fn the_key_is_never_shown() {
         images: flytewarden_offline::images::Images::default(),
         namespaces: flytewarden_offline::report::Namespaces::All,
     };
-    is_silent(&json!(check(&with, Report::default(), &Inputs::find(&[file], &[]).read())).to_string(), "the command");
+    is_silent(
+        &json!(check(&with, Report::default(), &Inputs::find(&[file], &[]).read_files())).to_string(),
+        "the command",
+    );
 }

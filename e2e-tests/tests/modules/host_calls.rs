@@ -52,8 +52,10 @@ fn asked(policy: &str, request: &Value, settings: &Value) -> Vec<String> {
     let objects: Vec<_> = manifest::objects(&text).map(|object| object.unwrap()).collect();
     let mut asked = Vec::new();
     for (name, settings) in [(policy, settings.clone()), ("flytewarden", json!({ policy: settings }))] {
-        let cluster =
-            Arc::new(Remembering { cluster: Cluster::of(&objects, "default"), asked: Mutex::new(Vec::new()) });
+        let cluster = Arc::new(Remembering {
+            cluster: Cluster::from_objects(&objects, "default"),
+            asked: Mutex::new(Vec::new()),
+        });
         MODULES[name].validate(&request.to_string(), &settings.to_string(), &(Arc::clone(&cluster) as _)).unwrap();
         let mut sorted = cluster.asked.lock().unwrap().clone();
         sorted.sort();

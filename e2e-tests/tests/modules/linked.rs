@@ -64,7 +64,7 @@ fn report<P: Policy>(policies: &[P], paths: &[PathBuf]) -> String {
         namespaces: Namespaces::All,
     };
     let inputs = Inputs::find(paths, &[]);
-    let report = check(&with, Report::default(), &inputs.read());
+    let report = check(&with, Report::default(), &inputs.read_files());
     let Fixes { files, report: after } = fix(&with, &Omissions::default(), &inputs);
     let fixed: Vec<&String> = files.iter().map(|file| &file.fixed.text).collect();
     assert!(files.iter().any(|file| file.fixed.objects() > 0));

@@ -50,7 +50,7 @@ fn text(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn read(text: &str) -> Value {
+fn parse_yaml(text: &str) -> Value {
     json!(yaml::settings(text).expect("it is YAML"))
 }
 
@@ -60,7 +60,7 @@ impl Package {
     }
 
     fn yaml(&self, file: &str) -> Value {
-        read(&self.text(file))
+        parse_yaml(&self.text(file))
     }
 
     fn annotation(&self, name: &str) -> String {
@@ -132,7 +132,7 @@ fn the_settings_of_the_examples_are_those_of_the_code() {
         let (_, settings) = page.split_once("\n## Settings\n").expect("there are settings");
         let mut shown = BTreeSet::new();
         for block in blocks(settings, "yaml") {
-            let example = read(&block);
+            let example = parse_yaml(&block);
             shown.extend(example.as_object().expect("settings are a map").keys().cloned());
             // A block with dots in place of values cannot be read.
             if !block.contains("...") {
@@ -296,10 +296,10 @@ fn artifact_hub_packages_agree_with_the_metadata() {
         assert_eq!(json!(takes_fill), metadata["mutating"], "{}", package.name);
         assert_eq!(Some(takes_fill.to_string()), told("mutation"), "{}", package.name);
         assert_eq!(Some(package.annotation("io.artifacthub.resources")), told("resources"));
-        assert_eq!(metadata["rules"], read(&told("rules").unwrap()));
+        assert_eq!(metadata["rules"], parse_yaml(&told("rules").unwrap()));
         let sorted =
             |kinds: &Value| kinds.as_array().into_iter().flatten().map(Value::to_string).collect::<BTreeSet<String>>();
-        let kinds = told("contextAwareResources").map_or(Value::Null, |kinds| read(&kinds));
+        let kinds = told("contextAwareResources").map_or(Value::Null, |kinds| parse_yaml(&kinds));
         assert_eq!(sorted(&metadata["contextAwareResources"]), sorted(&kinds), "{}", package.name);
         assert_eq!(package.text("questions-ui.yml").trim_end(), told("questions-ui").unwrap().trim_end());
     }

@@ -65,7 +65,7 @@ pub fn trials() -> Vec<Trial> {
             }
             for (name, engine) in &engines {
                 #[cfg(feature = "engines")]
-                if *name == "OPA" && flytewarden_e2e::opa::Question::of(&case).is_none() {
+                if *name == "OPA" && flytewarden_e2e::opa::Question::from_case(&case).is_none() {
                     continue;
                 }
                 let (case, engine) = (case.clone(), Arc::clone(engine));

@@ -130,7 +130,7 @@ const CHARTS: [(&str, &str, &str, &str, &[&str]); 18] = [
 static POLICIES: LazyLock<Vec<Linked>> = LazyLock::new(native::policies);
 
 fn check_chart(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> Result<(), Failed> {
-    let settings = Settings::read(settings, &POLICIES).map_err(|wrong| wrong.to_string())?;
+    let settings = Settings::parse(settings, &POLICIES).map_err(|wrong| wrong.to_string())?;
     let with = Check {
         policies: &POLICIES,
         settings: &settings,
@@ -138,7 +138,7 @@ fn check_chart(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> 
         images: Images::default(),
         namespaces: Namespaces::All,
     };
-    let report = check(&with, Report::default(), &Inputs::find(&[charts().join(chart)], &[]).read());
+    let report = check(&with, Report::default(), &Inputs::find(&[charts().join(chart)], &[]).read_files());
     let mut found = Vec::new();
     for object in &report.objects {
         for violation in object.violations.iter().filter(|violation| violation.policy == policy) {
@@ -155,7 +155,7 @@ fn check_chart(chart: &str, policy: &str, settings: &str, expected: &[&str]) -> 
 
 /// Checks which users of Flyte's charts are filled in for v0.13.0, and that the text is edited accordingly.
 fn check_filled() -> Result<(), Failed> {
-    let settings = Settings::read("flyte-non-root: {fill: flyte}", &POLICIES).map_err(|wrong| wrong.to_string())?;
+    let settings = Settings::parse("flyte-non-root: {fill: flyte}", &POLICIES).map_err(|wrong| wrong.to_string())?;
     let with = Check {
         policies: &POLICIES,
         settings: &settings,
@@ -164,9 +164,9 @@ fn check_filled() -> Result<(), Failed> {
         namespaces: Namespaces::All,
     };
     let inputs = Inputs::find(&[charts().join("flyte-v0.13.0-sandbox.yaml")], &[]);
-    let files = inputs.read();
+    let files = inputs.read_files();
     let mut run = with.start(&files, Report::default());
-    let mut fixed = Fixed::of(files[0].text.as_ref()?);
+    let mut fixed = Fixed::new(files[0].text.as_ref()?);
     fixed.improve([].into_iter(), &run.add(&files[0]));
     let report = run.finish();
     let is_filled = |object: &&Judged| object.notices.iter().any(|notice| notice.rule == "filled");

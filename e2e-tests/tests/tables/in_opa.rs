@@ -65,7 +65,7 @@ fn texts(findings: &Value) -> Vec<String> {
 impl cases::Engine for Opa {
     fn validate(&self, case: &Case) -> Result<Answer, String> {
         let asked = ["flytewarden/violation", "flytewarden/warn", "flytewarden/admission"];
-        let question = Question::of(case).ok_or("beyond OPA's engines")?;
+        let question = Question::from_case(case).ok_or("beyond OPA's engines")?;
         let [violations, warnings, review] = self.ask(&question, asked)?;
         let response = &review["response"];
         let text = |value: &Value| value.as_str().map(str::to_owned);
@@ -91,7 +91,7 @@ impl cases::Engine for Opa {
     }
 
     fn validate_settings(&self, case: &Case) -> Result<(), String> {
-        let question = Question::of(case).ok_or("beyond OPA's engines")?;
+        let question = Question::from_case(case).ok_or("beyond OPA's engines")?;
         let [violations] = self.ask(&question, ["flytewarden/violation"])?;
         let of_settings = |text: &String| text.strip_prefix("cannot be checked: settings: ").map(str::to_owned);
         let problem = texts(&violations).iter().find_map(of_settings);

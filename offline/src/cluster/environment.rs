@@ -57,7 +57,10 @@ impl Held {
 }
 
 impl Paths {
-    pub(super) fn of<'c>(files: &[String], objects: impl Iterator<Item = (&'c [String; 4], &'c Vec<Held>)>) -> Self {
+    pub(super) fn from_files<'c>(
+        files: &[String],
+        objects: impl Iterator<Item = (&'c [String; 4], &'c Vec<Held>)>,
+    ) -> Self {
         let mut known: HashMap<String, usize> = HashMap::new();
         let mut path = |name: &String| {
             let parts = name.split('/').filter(|part| *part != ".").map(str::to_owned);

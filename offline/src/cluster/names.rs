@@ -14,7 +14,7 @@ pub(crate) struct Names<'c> {
 }
 
 impl<'c> Names<'c> {
-    pub(crate) fn of(cluster: &'c Cluster) -> Self {
+    pub(crate) fn collect(cluster: &'c Cluster) -> Self {
         let mut objects = BTreeMap::new();
         for (place, ([_, kind, namespace, name], held)) in cluster.objects.iter().enumerate() {
             let named = objects.entry([&**kind, &**namespace, &**name]);

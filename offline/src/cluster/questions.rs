@@ -225,7 +225,7 @@ spec: {containers: [{name: c, image: i}, {name: d, image: j}], hostUsers: true}
 
     fn answer(operation: &str, request: Value) -> Result<Value, String> {
         let objects: Vec<_> = manifest::objects(OBJECTS).map(|object| object.unwrap()).collect();
-        let cluster = Cluster::of(&objects, "default");
+        let cluster = Cluster::from_objects(&objects, "default");
         let answer = cluster.answer(operation, request.to_string().as_bytes())?;
         Ok(serde_json::from_slice(&answer).unwrap())
     }

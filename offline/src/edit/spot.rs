@@ -24,12 +24,12 @@ pub(super) enum Kind {
 
 impl Spot {
     /// Parses the first document of a text. `None` if it cannot be parsed.
-    pub(super) fn of(text: &str) -> Option<Self> {
-        let mut events = Events::of(text.as_bytes());
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut events = Events::new(text.as_bytes());
         // The open lists and maps, each with the key whose value comes next.
         let mut open: Vec<(Self, Option<String>)> = Vec::new();
         loop {
-            let event = events.read().ok()?;
+            let event = events.next_event().ok()?;
             let (span, column) = (event.span(), event.column());
             let new = |kind| Self { start: span.start, end: span.end, column, kind };
             let done = match event.content() {

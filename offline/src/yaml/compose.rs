@@ -19,12 +19,12 @@ pub(super) struct Dialect {
 /// Returns the documents of a text. Lines count from the text's start.
 pub(super) fn compose(text: &str, dialect: Dialect) -> Result<Vec<Node>, Malformed> {
     check_directives(text.as_bytes()).map_err(|reason| Malformed { line: 1, reason })?;
-    let lines = Lines::of(text);
-    let mut events = Events::of(text.as_bytes());
+    let lines = Lines::new(text);
+    let mut events = Events::new(text.as_bytes());
     let mut documents = Vec::new();
     let mut composer = Composer::new(dialect);
     loop {
-        let event = events.read().map_err(|Broken { line, problem, .. }| Malformed {
+        let event = events.next_event().map_err(|Broken { line, problem, .. }| Malformed {
             // For an unclosed bracket or quote, libyaml reports a line behind the end.
             line: line.min(text.trim_end().lines().count().max(1)),
             reason: format!("invalid YAML: {problem}"),

@@ -8,10 +8,10 @@ use super::{Lines, MOST_LEVELS, MOST_NODES, Node, Value, number};
 
 /// Returns the single value of a text, or several maps in a row, as `jq -c '.items[]'` prints them. `None` if the text
 /// is not JSON, or exceeds the limits.
-pub fn read(text: &str) -> Option<Vec<Node>> {
+pub fn parse_values(text: &str) -> Option<Vec<Node>> {
     let values: Vec<&RawValue> = Deserializer::from_str(text).into_iter().collect::<Result<_, _>>().ok()?;
     let is_read = values.len() == 1 || values.iter().all(|value| value.get().starts_with('{'));
-    let mut reader = Reader { text, lines: Lines::of(text), left: MOST_NODES };
+    let mut reader = Reader { text, lines: Lines::new(text), left: MOST_NODES };
     let nodes = || values.into_iter().map(|value| reader.node(value, MOST_LEVELS)).collect::<Option<Vec<_>>>();
     if is_read { nodes().filter(|nodes| !nodes.is_empty()) } else { None }
 }

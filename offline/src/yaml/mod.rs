@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, ops::Range};
 use compose::{Dialect, compose};
 pub use flytewarden::yaml::Style;
 use indexmap::IndexMap;
-pub use json::read as json;
+pub use json::parse_values as json;
 use serde::{Serialize, Serializer};
 use serde_json::Number;
 
@@ -82,7 +82,7 @@ pub fn documents(text: &str) -> impl Iterator<Item = Document> {
 /// Returns the documents of a part that starts below `above` lines. That is one document, unless the part contains
 /// `...` lines or several JSON values.
 fn contents(part: &str, above: usize) -> Vec<Result<Node, Malformed>> {
-    let read = match json::read(part) {
+    let read = match json::parse_values(part) {
         Some(nodes) => Ok(nodes),
         None => compose(part, KUBECTL),
     };
@@ -173,7 +173,7 @@ const MOST_NODES: usize = 4_000_000;
 struct Lines(Vec<usize>);
 
 impl Lines {
-    fn of(text: &str) -> Self {
+    fn new(text: &str) -> Self {
         Self(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(index, _)| index).collect())
     }
 
@@ -304,7 +304,7 @@ mod tests {
     use super::documents;
 
     /// Returns each document as JSON, or the line and the reason of its error.
-    fn read(text: &str) -> Vec<Result<String, (usize, String)>> {
+    fn parse_documents(text: &str) -> Vec<Result<String, (usize, String)>> {
         documents(text)
             .map(|document| match document.content {
                 Ok(node) => Ok(serde_json::to_string(&node).unwrap()),
@@ -344,13 +344,13 @@ mod tests {
             ("yes: 1\n'no': 2", r#"{"true":1,"no":2}"#),
             ("a: &a [x]\nb: *a\nc: {<<: [{d: 1}, {d: 2, e: 3}]}", r#"{"a":["x"],"b":["x"],"c":{"d":1,"e":3}}"#),
         ] {
-            assert_eq!(vec![Ok(json.to_owned())], read(yaml), "{yaml}");
+            assert_eq!(vec![Ok(json.to_owned())], parse_documents(yaml), "{yaml}");
         }
     }
 
     #[test]
     fn an_invalid_document_does_not_affect_the_others() {
-        let read = read("# only a comment\n---\na: 1\n--- # second\nb: [\n---\nc: 3\n");
+        let read = parse_documents("# only a comment\n---\na: 1\n--- # second\nb: [\n---\nc: 3\n");
         assert_eq!(3, read.len(), "{read:?}");
         assert_eq!(Ok(r#"{"a":1}"#.to_owned()), read[0]);
         assert!(matches!(read[1], Err((5, _))), "{read:?}");
@@ -397,7 +397,7 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         let indented: String = (0..2_000).map(|level| format!("{}a:\n", " ".repeat(level))).collect();
         for text in [format!("a0: &a0 x\n{bomb}"), deep, indented] {
-            assert!(matches!(&read(&text)[..], [Err(_)]));
+            assert!(matches!(&parse_documents(&text)[..], [Err(_)]));
         }
     }
 
@@ -407,7 +407,7 @@ mod tests {
         let nested = format!("{levels}{}{}", "x,".repeat(50_000), "]".repeat(100));
         let many = format!("a: &a {}\nb: [{}]", "x".repeat(100_000), "*a,".repeat(4_000));
         for text in [nested, many] {
-            assert!(matches!(&read(&text)[..], [Err(_)]));
+            assert!(matches!(&parse_documents(&text)[..], [Err(_)]));
         }
     }
 
@@ -427,7 +427,7 @@ mod tests {
             "%YAML 9.9\n",
             "\0",
         ] {
-            assert!(matches!(&read(text)[..], [Err(_)]), "{text:?}: {:?}", read(text));
+            assert!(matches!(&parse_documents(text)[..], [Err(_)]), "{text:?}: {:?}", parse_documents(text));
         }
     }
 }

@@ -115,7 +115,8 @@ struct Operation<'o> {
 
 /// The AdmissionReview that answers a question, if one could be read.
 pub(super) fn review(decision: Decision, question: Option<&Question>, uid: &str) -> String {
-    let Answer { accepted, message, code, mutated_object, audit_annotations, warnings } = Answer::of(decision);
+    let Answer { accepted, message, code, mutated_object, audit_annotations, warnings } =
+        Answer::from_decision(decision);
     let object = question.and_then(|question| question.request.object);
     let added = object.zip(mutated_object.as_deref()).map(|(old, new)| edit::added(old.get(), new)).unwrap_or_default();
     let operations = added.into_iter().map(|Addition { path, value }| Operation { op: "add", path, value });
@@ -178,14 +179,14 @@ pub(super) fn report(policies: &Policies, input: &str, documents: &Documents) ->
     };
     let mut objects = Vec::new();
     for object in given {
-        match admission::read::<Manifest>(object) {
+        match admission::read_fields::<Manifest>(object) {
             Ok(Manifest { kind: Some(kind), items: Some(items), .. }) if kind.ends_with("List") => {
                 objects.extend(items)
             }
             _ => objects.push(object),
         }
     }
-    let cluster = Documents::of(objects.clone(), documents);
+    let cluster = Documents::from_objects(objects.clone(), documents);
     let decide = |object| match AdmissionRequest::create(object) {
         Ok(request) if request.kind().name() == REVIEW => {
             let reason = "an AdmissionReview is not a manifest; use the entrypoint flytewarden/admission".to_owned();
@@ -196,7 +197,7 @@ pub(super) fn report(policies: &Policies, input: &str, documents: &Documents) ->
     };
     let decisions: Vec<Decision> = objects.iter().map(|object| decide(*object)).collect();
     let reported = objects.iter().zip(&decisions).map(|(object, decision)| {
-        let Manifest { api_version, kind, metadata, .. } = admission::read(object).unwrap_or_default();
+        let Manifest { api_version, kind, metadata, .. } = admission::read_fields(object).unwrap_or_default();
         let Metadata { namespace, name, .. } = metadata.unwrap_or_default();
         Reported {
             api_version,

@@ -49,13 +49,13 @@ impl<'a> Documents<'a> {
     /// # Errors
     ///
     /// A part of it has the wrong type.
-    pub(super) fn read(data: &'a str) -> Result<Self, Unjudged> {
+    pub(super) fn parse(data: &'a str) -> Result<Self, Unjudged> {
         let data = admission::read_str(data).map_err(|unjudged| unjudged.below("data"))?;
         Ok(Self { data, objects: OnceCell::new() })
     }
 
     /// A host whose cluster contains exactly these manifests.
-    pub(super) fn of(objects: Vec<&'a RawValue>, beside: &Documents) -> Self {
+    pub(super) fn from_objects(objects: Vec<&'a RawValue>, beside: &Documents) -> Self {
         let now = beside.own().and_then(|own| own.now);
         let own = Own { objects: Some(objects), now, ..Own::default() };
         Self { data: Data { flytewarden: Some(own), ..Data::default() }, objects: OnceCell::new() }

@@ -38,7 +38,7 @@ pub const ENTRYPOINTS: [&str; 4] = [VIOLATION, WARN, ADMISSION, REPORT];
 /// everything.
 pub fn evaluate(policies: &Policies, entrypoint: usize, input: &str, data: &str) -> String {
     let (input, data) = (&*go::json(input), &*go::json(data));
-    let documents = Documents::read(data);
+    let documents = Documents::parse(data);
     let name = match ENTRYPOINTS.get(entrypoint) {
         Some(&VIOLATION) if documents.as_ref().is_ok_and(Documents::wants_reviews) => ADMISSION,
         name => name.unwrap_or(&VIOLATION),
@@ -47,7 +47,7 @@ pub fn evaluate(policies: &Policies, entrypoint: usize, input: &str, data: &str)
         let report = documents.and_then(|documents| answer::report(policies, input, &documents));
         return report.unwrap_or_else(|unjudged| answer::json(&Finding::violations(&unjudged.into())));
     }
-    let question = Question::read(input);
+    let question = Question::parse(input);
     let decision = match (&documents, &question) {
         (Ok(documents), Ok(question)) => decide(policies, question, documents).unwrap_or_else(Decision::from),
         (Err(unjudged), _) | (_, Err(unjudged)) => unjudged.clone().into(),

@@ -38,7 +38,7 @@ impl<'a> Question<'a> {
     /// # Errors
     ///
     /// It has none of these shapes.
-    pub(super) fn read(input: &'a str) -> Result<Self, Unjudged> {
+    pub(super) fn parse(input: &'a str) -> Result<Self, Unjudged> {
         let Input { review, request, parameters, .. } = admission::read_str(input)?;
         // Gatekeeper's audit sends existing objects without an operation.
         let (at, request, is_audited) = match (review, request) {
@@ -50,7 +50,7 @@ impl<'a> Question<'a> {
             }
         };
         let below = |unjudged: Unjudged| unjudged.below(at);
-        let request: AdmissionRequest = admission::read(request).map_err(below)?;
+        let request: AdmissionRequest = admission::read_fields(request).map_err(below)?;
         let request = if is_audited { request.or_create() } else { request };
         Ok(Self { request, settings: parameters })
     }

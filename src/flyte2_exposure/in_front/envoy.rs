@@ -60,7 +60,7 @@ pub(in crate::flyte2_exposure) fn of_route(
             return Ok(());
         }
         let title = || found.title(Listed::SecurityPolicy);
-        let spec = match found.read::<SecurityPolicy>(Listed::SecurityPolicy) {
+        let spec = match found.read_fields::<SecurityPolicy>(Listed::SecurityPolicy) {
             Ok(policy) => policy.spec.unwrap_or_default(),
             Err(reason) => {
                 missed = Some(reason);

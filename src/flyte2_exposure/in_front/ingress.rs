@@ -155,7 +155,7 @@ impl<'i> Front<'i> {
         };
         // One Ingress of a group redirects for the whole group.
         let redirects = self.objects.find(Listed::Ingress, Some(self.namespace), |found| {
-            let metadata = found.read::<Annotated>(Listed::Ingress).ok().and_then(|ingress| ingress.metadata);
+            let metadata = found.read_fields::<Annotated>(Listed::Ingress).ok().and_then(|ingress| ingress.metadata);
             let annotations = metadata.and_then(|metadata| metadata.annotations).unwrap_or_default();
             let redirects = annotations.get("alb.ingress.kubernetes.io/group.name") == Some(group)
                 && annotations.get("alb.ingress.kubernetes.io/ssl-redirect").is_some();

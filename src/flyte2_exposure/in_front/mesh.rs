@@ -77,7 +77,7 @@ pub(in crate::flyte2_exposure) fn of_mesh(
     let (mut allows, mut allow_all_ask, mut allow_all_close) = (false, true, true);
     let mut mesh = Mesh::default();
     objects.each(Listed::AuthorizationPolicy, Some(namespace), |found| {
-        let policy = match found.read::<AuthorizationPolicy>(Listed::AuthorizationPolicy) {
+        let policy = match found.read_fields::<AuthorizationPolicy>(Listed::AuthorizationPolicy) {
             Ok(policy) => policy,
             Err(reason) => {
                 mesh.missed = Some(reason);

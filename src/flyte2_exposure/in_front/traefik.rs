@@ -37,7 +37,7 @@ pub(in crate::flyte2_exposure) fn of_middlewares(names: &str, objects: &Objects)
             if format!("{}-{}", found.namespace, found.name) != own {
                 return Ok(None);
             }
-            let spec = match found.read::<Middleware>(Listed::Middleware) {
+            let spec = match found.read_fields::<Middleware>(Listed::Middleware) {
                 Ok(middleware) => middleware.spec.unwrap_or_default(),
                 Err(reason) => {
                     missed = Some(reason);

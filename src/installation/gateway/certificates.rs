@@ -33,7 +33,7 @@ pub(crate) fn each_certificate(
 ) -> Result<(), String> {
     for kind in [Listed::HttpRoute, Listed::GrpcRoute] {
         objects.each(kind, None, |found| {
-            let route: Route = found.read(kind)?;
+            let route: Route = found.read_fields(kind)?;
             let mut led = Vec::new();
             for namespace in route.namespaces(&found.namespace) {
                 if route.rules_to(&found.namespace, (namespace, &*services(namespace)?)).next().is_some() {
@@ -80,7 +80,7 @@ pub(crate) fn each_certificate(
 pub(crate) fn leads_to(objects: &Objects, namespace: &str, services: &BTreeSet<String>) -> Result<bool, String> {
     for kind in [Listed::HttpRoute, Listed::GrpcRoute] {
         let leads = |found: &Found| {
-            let route = found.read::<Route>(kind)?;
+            let route = found.read_fields::<Route>(kind)?;
             Ok(route.rules_to(&found.namespace, (namespace, services)).next().is_some().then_some(()))
         };
         if objects.find(kind, None, leads)?.is_some() {
@@ -93,7 +93,7 @@ pub(crate) fn leads_to(objects: &Objects, namespace: &str, services: &BTreeSet<S
 /// Whether a listener of a Gateway presents a Secret, for any route.
 pub(crate) fn names(objects: &Objects, secret: (&str, &str)) -> Result<bool, String> {
     let named = objects.find(Listed::Gateway, None, |gateway| {
-        let spec = gateway.read::<Gateway>(Listed::Gateway)?.spec.unwrap_or_default();
+        let spec = gateway.read_fields::<Gateway>(Listed::Gateway)?.spec.unwrap_or_default();
         let tls = spec.listeners.iter().flatten().filter_map(|listener| listener.tls.as_ref());
         let mut certificates = tls.flat_map(|tls| tls.certificates.iter().flatten());
         Ok(certificates.any(|certificate| certificate.is_to("Secret", &gateway.namespace, secret)).then_some(()))

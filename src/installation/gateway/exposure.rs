@@ -39,8 +39,9 @@ impl Route<'_> {
             let before = led.paths.len();
             // If the route changes the path, a path for everybody proves nothing.
             if !filters().any(|filter| filter.rewrite.is_some()) {
-                let matches =
-                    rule.matches.and_then(|matches| admission::read::<Option<Vec<Match>>>(matches).ok().flatten());
+                let matches = rule
+                    .matches
+                    .and_then(|matches| admission::read_fields::<Option<Vec<Match>>>(matches).ok().flatten());
                 led.paths.extend(matches.iter().flatten().map(Match::path));
             }
             if led.paths.len() == before {
@@ -49,7 +50,8 @@ impl Route<'_> {
             led.has_extension |= filters().any(|filter| filter.extension.is_some());
             led.is_removed &= filters().any(|filter| filter.removes(header));
             let of_requests = |filter: &Filter| {
-                let modifier = filter.of_requests.and_then(|headers| admission::read::<HeaderModifier>(headers).ok());
+                let modifier =
+                    filter.of_requests.and_then(|headers| admission::read_fields::<HeaderModifier>(headers).ok());
                 modifier.and_then(|modifier| modifier.remove).is_some_and(|removed| has_identity(&removed))
             };
             led.passes_identity |= !filters().any(of_requests);
@@ -80,7 +82,7 @@ impl Rule<'_> {
                 && backend.name.as_deref().is_some_and(|name| leads(namespace, name, backend.port.map(RawValue::get)))
         };
         let mirrors = |filter: &Filter| {
-            let mirror = filter.mirror.and_then(|mirror| admission::read::<Mirror>(mirror).ok()?.backend);
+            let mirror = filter.mirror.and_then(|mirror| admission::read_fields::<Mirror>(mirror).ok()?.backend);
             mirror.is_some_and(|backend| to(&backend))
         };
         self.backends.iter().flatten().any(to) || self.filters.iter().flatten().any(mirrors)
@@ -94,7 +96,7 @@ impl Match<'_> {
             return path.to_owned();
         }
         let method = self.method.filter(|method| method.get().starts_with('{'));
-        let method = method.and_then(|method| admission::read::<MatchedMethod>(method).ok()).unwrap_or_default();
+        let method = method.and_then(|method| admission::read_fields::<MatchedMethod>(method).ok()).unwrap_or_default();
         let service = method.service.as_deref().filter(|service| !service.is_empty());
         match (service, method.method.as_deref()) {
             (Some(service), Some(method)) => format!("/{service}/{method}"),
@@ -107,7 +109,7 @@ impl Match<'_> {
 impl Filter<'_> {
     /// Whether it removes a header from answers.
     fn removes(&self, header: &str) -> bool {
-        let modifier = self.modifier.and_then(|modifier| admission::read::<HeaderModifier>(modifier).ok());
+        let modifier = self.modifier.and_then(|modifier| admission::read_fields::<HeaderModifier>(modifier).ok());
         modifier.is_some_and(|modifier| modifier.remove.iter().flatten().any(|name| name.eq_ignore_ascii_case(header)))
     }
 }

@@ -259,7 +259,7 @@ fn each_listener(
         }
         seen += parents.len();
         let listeners =
-            gateway.read::<Gateway>(Listed::Gateway)?.spec.unwrap_or_default().listeners.unwrap_or_default();
+            gateway.read_fields::<Gateway>(Listed::Gateway)?.spec.unwrap_or_default().listeners.unwrap_or_default();
         for listener in &listeners {
             let is_meant = |parent: &&Reference| {
                 (parent.section.is_none() || parent.section == listener.name)
@@ -288,7 +288,7 @@ fn by_security_policy(found: &Found, route: &Route, objects: &Objects) -> Result
 
 /// Adds the hosts from which an HTTPRoute leads to some Services of a namespace.
 pub(super) fn add_hosts(found: &Found, to: To, objects: &Objects, hosts: &mut Hosts) -> Result<(), String> {
-    let route: Route = found.read(Listed::HttpRoute)?;
+    let route: Route = found.read_fields(Listed::HttpRoute)?;
     if route.rules_to(&found.namespace, to).next().is_none() {
         return Ok(());
     }
@@ -322,7 +322,7 @@ pub(super) fn add_hosts(found: &Found, to: To, objects: &Objects, hosts: &mut Ho
 /// The namespaces that an HTTPRoute leads to from a host.
 #[cfg(feature = "flyte-console-url")]
 pub(super) fn namespaces(found: &Found, host: &str) -> Result<Vec<String>, String> {
-    let route = found.read::<Route>(Listed::HttpRoute)?;
+    let route = found.read_fields::<Route>(Listed::HttpRoute)?;
     let is_for = route.hostnames().any(|name| name == host);
     Ok(route.namespaces(&found.namespace).into_iter().filter(|_| is_for).map(str::to_owned).collect())
 }
