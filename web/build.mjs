@@ -2,8 +2,8 @@
 
 import { createHash } from "node:crypto";
 import { access, cp, mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
+import { basename, dirname, join, relative } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 
 import { build } from "esbuild";
@@ -28,6 +28,8 @@ const { metafile } = await build({
   alias: { flytewarden: entry },
   define: { POLICIES_BYTES: String(size) },
   bundle: true,
+  splitting: true,
+  chunkNames: "[name]-[hash]",
   format: "esm",
   target: "es2022",
   minify: true,
@@ -36,12 +38,22 @@ const { metafile } = await build({
   banner: { js: "// The licences of what is bundled here are in licences.txt" },
   logLevel: "warning",
 });
-for (const name of ["index.html", "style.css", "icon.svg"]) await cp(join(here, "page", name), join(out, name));
+for (const name of ["style.css", "icon.svg"]) await cp(join(here, "page", name), join(out, name));
+// Without a hint, the browser finds shared code only once it has read the script that imports it.
+const imported = Object.values(metafile.outputs).flatMap(({ entryPoint, imports }) =>
+  entryPoint ? imports.filter(({ kind }) => kind === "import-statement").map(({ path }) => basename(path)) : []);
+const hints = [...new Set(imported)].map((name) => `<link rel="modulepreload" href="${name}">\n    `).join("");
+const index = await readFile(join(here, "page", "index.html"), "utf8");
+await writeFile(join(out, "index.html"), index.replace(/(?=<script )/, hints));
 // The package looks for its modules next to the script that it is bundled into.
 for (const name of ["policies", "pki", "formats"]) await cp(join(flytewarden, name, `${name}_bg.wasm`), join(out, `${name}_bg.wasm`));
 for (const name of await readdir(join(root, "examples"))) {
   if (name.endsWith(".yaml")) await cp(join(root, "examples", name), join(out, "examples", name));
 }
+// The first visit shows the example's report before the policies are loaded.
+const { check } = await import(pathToFileURL(join(flytewarden, "node.js")).href);
+const text = await readFile(join(root, "examples", "before.yaml"), "utf8");
+await writeFile(join(out, "examples", "before.json"), JSON.stringify(check([{ name: "before.yaml", text }])));
 
 // The licences of the bundled packages must be distributed with their code.
 const PACKAGE = /node_modules\/((?:@[^/]+\/)?[^/]+)/;

@@ -10,7 +10,6 @@ import { linkTo, readLink } from "./link.js";
 import { opening } from "./opening.js";
 import { Crash, Policies } from "./policies.js";
 import { preview } from "./preview.js";
-import { Settings } from "./settings.js";
 import { outdateStatus, say, showStatus } from "./status.js";
 import { tabs } from "./tabs.js";
 import { actionOf, count, lookOf, summaryOf } from "./words.js";
@@ -45,7 +44,7 @@ const select = tabs(["findings", "settings"]);
 const checks = new Checks(policies, run, done);
 const keep = keeping(manifests, () => isOwn);
 
-/** @type {Settings | undefined} */
+/** @type {import("./settings.js").Settings | undefined} loaded after what shows a verdict */
 let settings;
 /** Whether the text is the person's, and not the example of the first visit. */
 let isOwn = false;
@@ -59,6 +58,8 @@ let shown = -1;
 let lastVerdict;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let pause;
+/** How much of the policies is loaded, from 0 to 1. */
+let loaded = 0;
 
 function changed() {
   version += 1;
@@ -67,6 +68,7 @@ function changed() {
   pause = setTimeout(submit, PAUSE);
   keep.changed();
   if (settings) showInForce(settings.shared, { show: () => select("settings"), reset });
+  else showLoading();
 }
 
 function reset() {
@@ -75,10 +77,23 @@ function reset() {
   changed();
 }
 
-/** @param {number} loaded how much of the policies is there, from 0 to 1 */
-function loading(loaded) {
-  if (lastVerdict || shown >= 0) return;
-  showStatus("neutral", `Loading the policies: ${Math.round(loaded * 100)} % of ${(POLICIES_BYTES / 1e6).toFixed(1)} MB.`, []);
+/** @param {number} part how much of the policies is there, from 0 to 1 */
+function loading(part) {
+  loaded = part;
+  // Policies that start again have already checked something.
+  if (settings) return;
+  if (report) byId("busy").textContent = progress();
+  else showStatus("neutral", `${progress()}.`, []);
+}
+
+function progress() {
+  return `Loading the policies: ${Math.round(loaded * 100)} % of ${(POLICIES_BYTES / 1e6).toFixed(1)} MB`;
+}
+
+/** Shows nothing that reads as a verdict: the policies that check this text are still being loaded. */
+function showLoading() {
+  show({});
+  loading(loaded);
 }
 
 function submit() {
@@ -123,11 +138,20 @@ async function run({ files, broken, ...shared }) {
  * @param {{ verdict?: import("./worker.js").Verdict, error?: Error }} outcome
  */
 function done(subject, { verdict, error }) {
-  if (subject.version !== version) return;
-  shown = subject.version;
+  if (subject.version === version) show({ verdict, error });
+}
+
+/**
+ * Shows the outcome of a check of the files as they are now.
+ *
+ * @param {{ verdict?: import("./worker.js").Verdict, error?: Error }} outcome
+ */
+function show({ verdict, error }) {
+  shown = version;
   lastVerdict = verdict;
   report = verdict?.report;
-  byId("tools").hidden = report === undefined;
+  // They need the policies.
+  byId("tools").hidden = report === undefined || settings === undefined;
   settings?.explain(verdict?.wrong ?? []);
   if (error) showFailure(error);
   else if (verdict?.wrong) showWrong(verdict.wrong);
@@ -299,13 +323,16 @@ async function start() {
   if (starting) return;
   starting = true;
   try {
-    const infos = await policies.ask("policies");
+    const [infos, { Settings }] = await Promise.all([policies.ask("policies"), import("./settings.js")]);
     settings = new Settings(byId("panel-settings"), infos, { changed, copy, copyLink, say });
     byId("version").textContent = infos[0]?.version ?? "";
+    byId("busy").textContent = "";
+    byId("tools").hidden = report === undefined;
     restoreLink();
-    submit();
+    // The example has been checked in advance.
+    if (!report || shown !== version) submit();
   } catch (error) {
-    showFailure(/** @type {Error} */ (error));
+    show({ error: /** @type {Error} */ (error) });
   } finally {
     starting = false;
   }
@@ -384,8 +411,7 @@ addEventListener("keydown", (event) => {
 });
 
 addEventListener("hashchange", restoreLink);
-showNothing();
-loading(0);
+showLoading();
 start();
 firstText();
 
@@ -397,16 +423,25 @@ function save({ name, doc }) {
   download(doc.toString(), name.split("/").at(-1) ?? name, "application/yaml");
 }
 
-/** Shows the text of before, or else an example with findings. */
+/**
+ * Shows the text of before, or else an example with findings. The example's report comes with the page, so it does not wait for the
+ * policies.
+ */
 async function firstText() {
   if (keep.kept !== null) return begin(keep.kept, "These are the manifests that this tab has kept.");
   try {
-    const response = await fetch("examples/before.yaml");
-    const text = await response.text();
+    const responses = await Promise.all([fetch("examples/before.yaml"), fetch("examples/before.json")]);
+    const [text, advance] = await Promise.all(responses.map((response) => response.text()));
     // The person may have been faster.
-    if (!response.ok || isOwn) return;
-    begin([{ name: "before.yaml", text }], "This is an example. Paste or open your own manifests in its place.");
+    if (responses.some(({ ok }) => !ok) || text === undefined || advance === undefined || isOwn) return;
+    // A link's settings may change the verdict.
+    const report = !settings && location.hash === "" ? JSON.parse(advance) : undefined;
+    const words = report ? "This is an example, checked in advance." : "This is an example.";
+    begin([{ name: "before.yaml", text }], `${words} Paste or open your own manifests in its place.`);
     isOwn = false;
+    if (!report) return;
+    show({ verdict: { report } });
+    loading(loaded);
   } catch {
     // Without it, the page starts empty.
   }

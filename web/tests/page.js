@@ -37,6 +37,9 @@ export function editor(page) {
 /** @param {Page} page */
 export async function openExample(page) {
   await page.getByRole("button", { name: "Open example" }).click();
+  // The first visit has the same status.
+  await expect(message(page)).toHaveText("Opened before.yaml.");
+  await expect(status(page)).not.toHaveAttribute("data-stale", "");
   await expect(status(page)).toContainText("10 violations in 6 objects");
 }
 

@@ -30,7 +30,7 @@ test.describe("the page", () => {
 
   test("shows an example already checked on the first visit, and is neutral without a text", async ({ page }) => {
     await expect(status(page)).toContainText("7 objects checked: 10 violations in 6 objects, 1 notice.");
-    await expect(message(page)).toContainText("This is an example.");
+    await expect(message(page)).toContainText("This is an example, checked in advance.");
     await page.getByRole("button", { name: "Clear" }).click();
     await expect(status(page)).toHaveText(/Nothing to check yet/);
     await expect(status(page)).toHaveAttribute("data-look", "neutral");
@@ -590,7 +590,7 @@ test.describe("the page", () => {
     page.on("request", (request) => asked.push(request.url()));
     const fetched = () => asked.filter((url) => url.endsWith("pki_bg.wasm")).length;
     // The example of the first visit has one.
-    await page.route("**/examples/*", (route) => route.fulfill({ body: "" }), { times: 1 });
+    await page.route("**/examples/*", (route) => route.fulfill({ body: "" }), { times: 2 });
     await page.reload();
     await expect(status(page)).toContainText("Nothing to check yet");
     asked.length = 0;
@@ -875,14 +875,60 @@ test.describe("with a service worker", () => {
   });
 });
 
-test("says how much of the policies is loaded, and nothing that reads as a verdict", async ({ page }) => {
-  /** @type {() => void} */
-  let go = () => {};
-  const wait = new Promise((resolve) => (go = () => resolve(undefined)));
-  await page.route("**/policies_bg.wasm", async (route) => (await wait, route.continue()));
+test("shows the example's verdict before the policies are loaded, and nothing that reads as a verdict on another text", async ({ page }) => {
+  const load = await policiesOnDemand(page);
   await page.goto("");
-  await expect(status(page)).toHaveText(/^Loading the policies: 0 % of 1\.5 MB\.$/);
+  await expect(status(page)).toContainText("10 violations in 6 objects");
+  await expect(message(page)).toContainText("This is an example, checked in advance.");
+  await expect(page.locator("#busy")).toHaveText("Loading the policies: 0 % of 1.5 MB");
+  await expect(page.getByRole("button", { name: "Copy report" })).toBeHidden();
+  await openFile(page, "after.yaml", example("after.yaml"));
+  await expect(status(page)).toHaveText("Loading the policies: 0 % of 1.5 MB.");
   await expect(status(page)).toHaveAttribute("data-look", "neutral");
-  go();
-  await expect(status(page)).toContainText("10 violations");
+  await expect(findings(page)).toHaveCount(0);
+  load();
+  await expect(status(page)).toContainText("no violation");
 });
+
+test("applies a fix of the example as soon as the policies are loaded", async ({ page }) => {
+  const load = await policiesOnDemand(page);
+  await page.goto("");
+  await page.getByRole("button", { name: WRITE_ORIGIN, exact: true }).click();
+  expect(await textOf(page)).toBe(BEFORE);
+  load();
+  await expect(status(page)).toContainText("9 violations");
+});
+
+test("shows no verdict made in advance when a link brings settings", async ({ page }) => {
+  const load = await policiesOnDemand(page);
+  const settings = { "flyte-non-root": { exceptions: [] } };
+  await page.goto(`#settings=${encodeURIComponent(JSON.stringify({ settings }))}`);
+  await expect(message(page)).toContainText("This is an example");
+  await expect(status(page)).toHaveText("Loading the policies: 0 % of 1.5 MB.");
+  load();
+  await expect(page.locator("#in-force")).toContainText("flyte-non-root.exceptions");
+  await expect(status(page)).toContainText("violations");
+});
+
+test("shows in advance what the policies then find in the example", async ({ page }) => {
+  await page.goto("");
+  await expect(page.locator("#version")).toHaveText(/^\d+\.\d+\.\d+$/);
+  const inAdvance = [await status(page).innerText(), await page.locator("#list").innerText()];
+  // The first check of certificates fetches what it needs.
+  await openExample(page);
+  expect([await status(page).innerText(), await page.locator("#list").innerText()]).toEqual(inAdvance);
+});
+
+/**
+ * Holds the policies back.
+ *
+ * @param {import("@playwright/test").Page} page
+ * @returns {Promise<() => void>} lets them load
+ */
+async function policiesOnDemand(page) {
+  /** @type {() => void} */
+  let load = () => {};
+  const wait = new Promise((resolve) => (load = () => resolve(undefined)));
+  await page.route("**/policies_bg.wasm", async (route) => (await wait, route.continue()));
+  return load;
+}
