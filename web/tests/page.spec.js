@@ -160,7 +160,7 @@ test.describe("the page", () => {
     expect(dialog.type()).toBe("beforeunload");
     await dialog.accept();
     await reloaded;
-    await expect(message(page)).toContainText("This is an example.");
+    await expect(message(page)).toContainText("This is an example, checked in advance.");
     await openFile(page, "own.yaml", "# mine\n");
     await page.getByRole("checkbox", { name: /^Keep the manifests/ }).check();
     await page.reload();
