@@ -33,7 +33,7 @@ pub enum Command {
     Check(Box<CheckArguments>),
     /// Fixes the problems that need no decision, and prints the changes as a diff.
     ///
-    /// Exits with 0 if nothing is left that it could fix, and 2 if something could not be checked or fixed.
+    /// Exits with 2 if something could not be checked or fixed, and otherwise with 0.
     #[command(after_help = "Example:\n  flytewarden fix rendered.yaml >fix.diff && git apply fix.diff")]
     Fix(Box<FixArguments>),
     /// Explains a rule; without RULE, lists all rules.
@@ -93,7 +93,7 @@ pub struct Scope {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub skip: Vec<String>,
 
-    /// Skips a file or directory below the directories to check; can be given more than once.
+    /// Skips a file or directory under the directories to check; can be given more than once.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub exclude: Vec<PathBuf>,
 
@@ -101,7 +101,7 @@ pub struct Scope {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub baseline: Option<PathBuf>,
 
-    /// Another compiled policy instead of the built-in ones; can be given more than once.
+    /// Runs a compiled policy instead of the built-in ones; can be given more than once.
     #[arg(long = "module", value_name = "FILE|registry://REF", value_hint = ValueHint::FilePath)]
     pub modules: Vec<String>,
 
@@ -185,7 +185,7 @@ pub struct FixArguments {
     #[command(flatten)]
     pub scope: Scope,
 
-    /// Also sets missing users, to the values of flyte-non-root's setting `fill`; the default is `flyte`.
+    /// Also sets missing users to the values in flyte-non-root's setting `fill` (default: `flyte`).
     #[arg(long)]
     pub fill: bool,
 
@@ -289,7 +289,7 @@ pub enum Format {
     Json,
     /// For code scanning: SARIF 2.1.0.
     Sarif,
-    /// For CI that shows tests: JUnit XML.
+    /// For test reports in CI: JUnit XML.
     Junit,
 }
 
@@ -313,7 +313,7 @@ fn namespace(name: &str) -> Result<String, String> {
     if (1..=63).contains(&name.len()) && name.bytes().all(is_plain) && !name.starts_with('-') && !name.ends_with('-') {
         return Ok(name.to_owned());
     }
-    Err("a namespace has lower-case letters, digits and -, and at most 63 of them".to_owned())
+    Err("a namespace is at most 63 lower-case letters, digits and -".to_owned())
 }
 
 /// Reads the name of a sentence, or `all`.

@@ -83,15 +83,15 @@ pub struct Change {
 pub fn changed(text: &str, changes: &[Change]) -> Result<String, String> {
     // This includes several JSON values in a row, as `jq -c` prints them.
     if serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>().all(|value| value.is_ok()) {
-        return Err("JSON is not edited".to_owned());
+        return Err("JSON cannot be edited".to_owned());
     }
     // libyaml ends a line at each of these characters; some editors do not.
     let mut breaks = text.match_indices(['\r', '\u{85}', '\u{2028}', '\u{2029}']);
     if breaks.any(|(at, _)| !text[at..].starts_with("\r\n")) {
         return Err("its line endings are not supported".to_owned());
     }
-    let mut expected = only(text).ok_or("it is not one document that can be read")?;
-    let root = Spot::parse(text).ok_or("it is not one document that can be read")?;
+    let mut expected = only(text).ok_or("it is not a single readable document")?;
+    let root = Spot::parse(text).ok_or("it is not a single readable document")?;
     // Apply the last change first, so that earlier positions stay valid. A sort function would add 4 KB to the page.
     let mut splices: Vec<Splice> = Vec::new();
     for change in changes {
@@ -168,7 +168,7 @@ fn splice(text: &str, root: &Spot, Change { route, within, value, .. }: &Change)
 fn spot_within(text: &str, spot: &Spot, within: &[Step], value: Option<&Value>) -> Result<Splice, String> {
     let Kind::Scalar { style, text: file } = &spot.kind else { return Err(NO_TEXT.to_owned()) };
     if *style != Style::Block || !text[spot.start..].starts_with('|') {
-        return Err("the file is not a block of lines below `|`".to_owned());
+        return Err("the file is not a `|` block".to_owned());
     }
     let change = Change { route: within.to_vec(), within: None, was: None, value: value.cloned() };
     let edited = changed(file, &[change])?;
@@ -201,7 +201,7 @@ fn replaced(text: &str, spot: &Spot, value: &Value) -> Result<Splice, String> {
     };
     let own = &text[spot.start..spot.end];
     let with = match (style, value) {
-        (Style::Block, _) => return Err("a text of several lines cannot be replaced".to_owned()),
+        (Style::Block, _) => return Err("a multi-line string cannot be replaced".to_owned()),
         (_, Value::Object(_) | Value::Array(_)) if !own.is_empty() => return Err("it is a scalar".to_owned()),
         (Style::Quoted, Value::String(new)) if own.starts_with('\'') && !new.contains(['\'', '\n']) => {
             format!("'{new}'")
@@ -225,7 +225,7 @@ fn removed(text: &str, spot: &Spot, parent: Option<&Spot>) -> Result<Splice, Str
     let (start, end) = match (is_flow, items.get(index + 1)) {
         // Remove the comma behind the item as well. Keep a comment before the next item.
         (true, Some(next)) => {
-            let comma = text[spot.end..next.start].find(',').ok_or("there is no comma behind it")?;
+            let comma = text[spot.end..next.start].find(',').ok_or("there is no comma after it")?;
             let behind = &text[spot.end + comma + 1..next.start];
             (spot.start, next.start - behind.trim_start_matches(' ').len())
         }
@@ -415,7 +415,7 @@ mod tests {
         assert_eq!(Ok(FILE.replace("http://a/ ", "http://a ")), at("list[1]"));
         assert_eq!(Err("there is no such item".to_owned()), at("list[2]"));
         let quoted = "apiVersion: v1\nkind: ConfigMap\ndata: {a: \"b: 1\"}\n";
-        let reason = "the file is not a block of lines below `|`";
+        let reason = "the file is not a `|` block";
         assert_eq!(Err(reason.to_owned()), edited(quoted, "data.a", Some("b"), Some(json!(2))));
     }
 

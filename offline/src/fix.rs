@@ -349,7 +349,7 @@ mod tests {
                 "x: &s {a: 1}\nkind: Pod\napiVersion: v1\nspec: *s\n",
                 "it is an alias, whose value other fields may share",
             ),
-            ("JSON", "{\"kind\": \"Pod\", \"apiVersion\": \"v1\", \"spec\": {\"a\": 1}}\n", "JSON is not edited"),
+            ("JSON", "{\"kind\": \"Pod\", \"apiVersion\": \"v1\", \"spec\": {\"a\": 1}}\n", "JSON cannot be edited"),
         ] {
             let fixed = fixed(text);
             assert_eq!((text, 0), (&*fixed.text, fixed.objects()), "{it}");

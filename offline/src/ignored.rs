@@ -297,7 +297,7 @@ impl Baseline {
         let stale = self.violations.iter().filter(|known| known.found < known.count);
         stale.map(|known| Stale {
             rule: format!("{}/{}", known.policy, known.rule),
-            place: format!("{} in the baseline", known.object),
+            place: format!("the baseline's entry for {}", known.object),
         })
     }
 }

@@ -77,7 +77,7 @@ mod tests {
         for (text, problem) in [
             ("", "must list at least one image"),
             ("- a\n", "line 1: must be a map; write a map from images to their USER"),
-            ("a: b\nc: [d]\n", "line 2: must be a text, not a list; write a map from images to their USER"),
+            ("a: b\nc: [d]\n", "line 2: must be a string, not a list; write a map from images to their USER"),
             ("a: b\na: c\n", "line 2: the key a is given twice; write a map from images to their USER"),
         ] {
             assert_eq!(problem, Images::parse(text).unwrap_err(), "{text}");

@@ -54,11 +54,11 @@ pub enum State {
 pub fn words(sentence: Sentence) -> &'static str {
     match sentence {
         Sentence::NonRoot => "components run as a non-root user",
-        Sentence::Exception => "check-db-ready, the documented exception, is as documented",
-        Sentence::Origins => "flyteadmin allows the origins of browsers, and no others",
-        Sentence::Address => "flyteconsole is told an address that browsers can call",
-        Sentence::Pair => "flyteadmin lets flyteconsole in",
-        Sentence::Certificate => "OAuth has a certificate of a CA that clients trust, or another provider",
+        Sentence::Exception => "the exception check-db-ready is as documented",
+        Sentence::Origins => "flyteadmin allows only listed origins, as browsers send them",
+        Sentence::Address => "flyteconsole is given an address that browsers can call",
+        Sentence::Pair => "flyteadmin accepts calls from flyteconsole",
+        Sentence::Certificate => "OAuth uses a certificate from a trusted CA, or another provider",
     }
 }
 
@@ -298,7 +298,8 @@ fn not_here(Presented { route, held, issuer, .. }: &Presented) -> String {
             )
         }
         Held::Unsaid => format!(
-            "no certificate is seen for {route}, so that its clients get another one or none; add TLS there or at its Gateway, and \
+            "found no certificate for {route}, so its clients get another one or none; add TLS there or at its \
+             Gateway, and \
              the Secret"
         ),
         Held::Router => {

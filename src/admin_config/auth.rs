@@ -98,8 +98,8 @@ impl Config {
             return match scheme(&url.value).as_deref() {
                 Some("https") => Ok(Auth::External(url.value)),
                 Some("http") => {
-                    let problem = "authServerType is External, and this is plain http: anyone on the network path can give \
-                                   flyteadmin other keys and act as any user";
+                    let problem = "authServerType is External, and this is plain http: anyone on the network path \
+                                   can give flyteadmin forged keys and act as any user";
                     Err(Box::new(Fault {
                         place,
                         kind: FaultKind::TwoMeanings,
@@ -143,7 +143,7 @@ impl Config {
         let place = self.place(at.file, at.node.line, &shown);
         let meaning = match &at.node.value {
             Value::Scalar(scalar) => scalar.meaning(),
-            Value::List(_) | Value::Map(_) => Err("this is not a text".to_owned()),
+            Value::List(_) | Value::Map(_) => Err("this is not a string".to_owned()),
         };
         let value = match meaning {
             Ok(Meaning::Null) => return Ok(None),
@@ -151,7 +151,7 @@ impl Config {
             Ok(Meaning::Int(number)) => number.to_string(),
             Ok(Meaning::Bool(value)) => u8::from(value).to_string(),
             Ok(Meaning::Float(_) | Meaning::Time) => {
-                return Err(Fault::never_starts(place, "this is not a text", "write a text").into());
+                return Err(Fault::never_starts(place, "this is not a string", "write a text").into());
             }
             Err(reason) => return Err(Fault::never_starts(place, &reason, "write a text").into()),
         };

@@ -181,7 +181,7 @@ impl Overrides {
             // The name is complete where a value begins.
             let Some(flag) = flag.filter(|flag| *is_known || flag.contains('=')) else {
                 if !is_known && (is_flag || FLAG.starts_with(&**token)) {
-                    let text = "this may set an unknown flag, which overrides the files";
+                    let text = "this may set a flag that overrides the files";
                     self.not_known(place, text.to_owned());
                 } else if token.contains("server.security.") {
                     self.not_known(place, "this sets server.security in a way that could not be read".to_owned());
@@ -311,7 +311,7 @@ impl Overrides {
                     return Ok(());
                 }
                 let Some(texts) = (if is_flag { fields(text) } else { Some(decode::split(text).collect()) }) else {
-                    let reason = "a quote that is not around a whole item of the list".to_owned();
+                    let reason = "a quote that does not enclose a whole item of the list".to_owned();
                     return Err(Unjudged { path: place.path, reason });
                 };
                 value.extend(texts.into_iter().map(|text| Item { text: text.to_owned(), place: place.clone() }));
@@ -341,7 +341,7 @@ fn is_read_here(Value { text, is_known }: &Value, placed: &Placed) -> bool {
 fn reads_another(Value { text, is_known }: &Value) -> String {
     let file = if *is_known { Shortened(text).to_string() } else { "another file".to_owned() };
     format!(
-        "flyteadmin takes {file} for a file of --config, but only the ConfigMaps at {} were checked",
+        "flyteadmin treats {file} as a --config file, but only the ConfigMaps at {} were checked",
         flyte::ADMIN_CONFIG_FILES.join(" or ")
     )
 }

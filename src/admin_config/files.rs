@@ -88,8 +88,8 @@ impl Config {
                 }
                 Err(Unreadable::Twice { line, key, first }) => {
                     let problem = format!(
-                        "the key `{}` is given twice, first on line {first}: flyteadmin does not start; up to v1.16.5 it uses \
-                         the last",
+                        "the key `{}` is given twice, first on line {first}: flyteadmin does not start (up to \
+                         v1.16.5, it uses the last)",
                         Shortened(&key)
                     );
                     config.fault(path, line, "", FaultKind::NeverStarts, problem, "remove one of them");
@@ -200,7 +200,7 @@ impl Config {
             Ok(Some(texts)) => texts,
             Ok(None) => return default(),
             Err(NoList::NeverStarts(reason)) => {
-                return Ok(self.never_starts(&at, &path, &reason, "write a list of texts"));
+                return Ok(self.never_starts(&at, &path, &reason, "list strings only"));
             }
             Err(NoList::TooLong) => {
                 let reason = format!("line {}, {path}: more than {} items", at.node.line, decode::MOST_ITEMS);
@@ -279,7 +279,8 @@ impl Config {
             };
             if let (Some(line), Some(own)) = (replaces, at.node.entries(Merging::OwnFirst, &is_key).first()) {
                 let problem = format!(
-                    "this `<<` sets another `{}`: flyteadmin up to v1.16.5 uses it, and later releases use that of line {}",
+                    "this `<<` sets another `{}`: flyteadmin up to v1.16.5 uses it, later releases use the one on \
+                     line {}",
                     entry.key, own.entry.line
                 );
                 let mend = "put `<<` before all other keys of its map, or remove one of the two";
@@ -341,7 +342,7 @@ impl Config {
         let text = Shortened(&scalar.text);
         let (problem, mend) = if let Some(value) = scalar.bool_of_yaml_1_1() {
             let problem = format!(
-                "flyteadmin up to v1.16.5 reads `{text}` as {value} (YAML 1.1), and later releases as the text \"{text}\""
+                "flyteadmin up to v1.16.5 reads `{text}` as {value} (YAML 1.1), and later releases as \"{text}\""
             );
             let mend = match (is_text, value) {
                 (true, _) => "put it in quotes",
@@ -350,9 +351,8 @@ impl Config {
             };
             (problem, mend)
         } else if scalar.is_text_to_yaml_v2() {
-            let problem = format!(
-                "flyteadmin up to v1.16.5 reads `! {text}` as the text \"{text}\", and later releases as `{text}`"
-            );
+            let problem =
+                format!("flyteadmin up to v1.16.5 reads `! {text}` as \"{text}\", and later releases as `{text}`");
             (problem, if is_text { "put it in quotes" } else { "remove the `!`" })
         } else {
             return false;
@@ -400,8 +400,8 @@ impl Config {
                     let key = &entry.key;
                     let path = [&SECTION[..level], &[&**key]].concat().join(".");
                     let problem = format!(
-                        "`{}` is a single key to flyteadmin v1.16.7 and later, which lose its value: the option becomes false, \
-                         or an empty list, which allows every origin; earlier releases read nested keys",
+                        "flyteadmin v1.16.7 and later read `{}` as one key and lose its value: the option becomes \
+                         false, or an empty list, which allows every origin; earlier releases read nested keys",
                         Shortened(key)
                     );
                     let mend = "write nested keys: server: {security: {...}}";

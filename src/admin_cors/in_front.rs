@@ -298,7 +298,7 @@ fn judge_origins(InFront { cors, path, is_list, .. }: &InFront, settings: &Setti
             true => "any website can call flyteadmin as the user who is logged in",
             false => options::SERVED_TO_ANY,
         };
-        let problem = format!("`{}` allows every origin, with {}: {served}", origins[index], cors.by);
+        let problem = format!("`{}` allows every origin ({}): {served}", origins[index], cors.by);
         return vec![Violation::new(rules::ANY_ORIGIN, Place::at(path(index)), problem, LIST_CONSOLE.to_owned())];
     }
     let mut found = Vec::new();

@@ -30,7 +30,7 @@ rules! {
         "For example, the YAML is invalid, a key is given twice, or a value has the wrong type. In a ConfigMap, nothing else is checked until this is fixed. Fix what the finding names.";
     Medium TWO_MEANINGS = "two-meanings",
         "an option that releases of flyteadmin read in different ways",
-        "Examples are `yes` and `on`, which are true up to v1.16.5; keys with dots, which v1.16.7 and later ignore; keys that differ only in case; a `<<` that changes the value of a key in its map; a value tagged `!`; a string in one file and a list in a later file; and a variable `SERVER` or `SERVER.SECURITY`, which hides all options. An upgrade can change which origins are allowed. In a ConfigMap, nothing else is checked until this is fixed. Write it so that all releases read it alike.";
+        "Examples are `yes` and `on`, which are true up to v1.16.5; keys with dots, which v1.16.7 and later ignore; keys that differ only in case; a `<<` that changes the value of a key in its map; a value tagged `!`; a string in one file and a list in a later file; and a variable `SERVER` or `SERVER.SECURITY`, which hides all options. An upgrade can change which origins are allowed. In a ConfigMap, nothing else is checked until this is fixed. Use a form that all releases read alike.";
     Notice DUPLICATE_ORIGIN = "duplicate-origin",
         "an origin listed twice",
         "It changes nothing, but someone may remove one and forget the other.";
@@ -45,7 +45,7 @@ rules! {
         "flyteadmin does not read it. Remove it, or write it as the finding says.";
     Notice FLYTE_TWO = "flyte-2",
         "Flyte 2's configuration, which has no option for CORS",
-        "Flyte 2 allows every origin, with credentials, and does not read `server.security`. To restrict it, let a proxy remove the headers `Access-Control-*`. Flyte 2's chart has the same name as Flyte 1's: `helm install flyteorg/flyte-binary` without `--version` installs Flyte 2.";
+        "Flyte 2 allows every origin, with credentials, and does not read `server.security`. To restrict it, have a proxy remove the `Access-Control-*` headers. Flyte 2's chart has the same name as Flyte 1's: `helm install flyteorg/flyte-binary` without `--version` installs Flyte 2.";
     Notice NEEDS_RESTART = "needs-restart",
         "an UPDATE that changes flyteadmin's CORS options",
         "Running pods keep the old options until they restart. `helm upgrade` of Flyte's charts restarts them; otherwise run `kubectl rollout restart`.";

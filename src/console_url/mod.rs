@@ -185,9 +185,9 @@ fn judge_console(
             faults.clear();
         }
         let key = location::key("data", &Shortened(&key).to_string());
-        let there = format!(", in {} {key}", title(Listed::ConfigMap, namespace, &config_map));
+        let there = format!("in {} {key}: ", title(Listed::ConfigMap, namespace, &config_map));
         for fault in &mut faults {
-            fault.mend.push_str(&there);
+            fault.mend.insert_str(0, &there);
             fault.instead = None;
         }
     }

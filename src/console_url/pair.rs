@@ -72,14 +72,14 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
             let known = || front.iter().filter(|(_, cors)| cors.origins.is_some());
             if let Some((route, cors)) = known().find(|(_, cors)| cors.lets_in_all()) {
                 doubt = Some(format!(
-                    "{route} answers CORS in front of flyteadmin, with {}, and allows every origin with credentials: any website \
+                    "{route} answers CORS in front of flyteadmin ({}), and allows every origin with credentials: any website \
                      can act as the user who is logged in; allow only {} there",
                     cors.by, page.origins[0]
                 ));
                 continue;
             } else if let Some((route, cors)) = known().find(|(_, cors)| !lets_in(cors)) {
                 doubt = Some(format!(
-                    "{route} answers CORS in front of flyteadmin, with {}, but does not allow {} with credentials; flyteadmin \
+                    "{route} answers CORS in front of flyteadmin ({}), but does not allow {} with credentials; flyteadmin \
                      may add its own CORS headers",
                     cors.by, page.origins[0]
                 ));
@@ -112,7 +112,7 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
         let is_said = |why: &Answer| admin.doubt.is_none() || why.place().is_some();
         if let Some(((route, cors), (page, _))) = front.first().zip(refused.first()) {
             doubt = Some(format!(
-                "flyteadmin itself does not allow {}; {route} in front of it may, with {}, which could not be read",
+                "flyteadmin itself does not allow {}; {route} in front of it may ({}), but could not be read",
                 page.origins[0], cors.by
             ));
         } else if let Some((_, why)) = refused.first().filter(|(_, why)| is_said(why)) {
@@ -293,7 +293,7 @@ fn cut_off(console: &Console, pages: &[&Page], why: Answer, admin: &Admin) -> Op
         }
     };
     if pages.iter().any(|page| page.origins[0].is_plain_http()) {
-        mend.push_str(", and add it to allowHttp in the settings of flyte-admin-cors");
+        mend.push_str(", and add each http origin to flyte-admin-cors's setting allowHttp");
     }
     let mut from = BTreeSet::new();
     from.extend(pages.iter().map(|page| page.from.clone()));

@@ -20,7 +20,7 @@ rules! {
         "an address that browsers cannot call",
         "It has no host, a punycode host that browsers reject, no scheme, a scheme in upper case, or a scheme other than http and https. Set flyteadmin's address, e.g. `https://flyte.example.com`.";
     Low CUT_OFF = "cut-off",
-        "a flyteconsole on another origin than flyteadmin, which flyteadmin does not allow",
+        "a flyteconsole whose origin is not flyteadmin's, and which flyteadmin does not allow",
         "CORS is off, the origin is not listed, or only `*` allows it, which browsers reject because flyteconsole's calls carry credentials. The page loads, but none of its calls works. Allow the console's origin in flyteadmin's configuration. For pods and ReplicaSets that a controller creates, this is a notice.";
     Low NOT_CHECKED = "not-checked",
         "a flyteconsole whose flyteadmin could not be checked",
@@ -29,6 +29,6 @@ rules! {
         "Ingresses or routes that lead to flyteadmin, but not from the host that flyteconsole calls",
         "The address may be misspelt, or was never set. Compare it with the Ingress.";
     Notice NO_LOGIN = "no-login",
-        "a flyteconsole on another site than flyteadmin, so browsers do not send flyteadmin's login cookies",
+        "a flyteconsole and a flyteadmin on different sites, so browsers do not send flyteadmin's login cookies",
         "Even with correct CORS, users cannot log in: browsers send a cookie to another site only if it has `SameSite=None`. Serve both under one domain, or set `auth.userAuth.cookieSetting.sameSitePolicy: NoneMode`.";
 }

@@ -57,7 +57,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::Boolean,
         default: Unset::Is("false"),
         asked_where: Some(("crossCheck", "true")),
-        meaning: "Whether it is a violation, instead of a notice, if that check cannot be made.",
+        meaning: "Whether a cross-check that cannot be made is a violation, not a notice.",
     },
 ];
 

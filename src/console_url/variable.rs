@@ -170,7 +170,7 @@ fn of_variable(
         // An earlier entry counts then, or `envFrom`.
         _ if *optional == Some(true) => Ok(None),
         Looked::NoConfigMap => Err(not_there(namespace, name)),
-        Looked::NoKey => Err(format!("{} has no {}", title(Listed::ConfigMap, namespace, name), Shortened(key))),
+        Looked::NoKey => Err(format!("{} has no key {}", title(Listed::ConfigMap, namespace, name), Shortened(key))),
     }
 }
 

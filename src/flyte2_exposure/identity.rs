@@ -97,20 +97,20 @@ pub(super) fn judge(
     }
     let doubt = match closes {
         None => {
-            Some("a NetworkPolicy with matchExpressions may restrict them, which this policy does not read".to_owned())
+            Some("a NetworkPolicy with matchExpressions, which this policy does not read, restricts them".to_owned())
         }
-        _ => (!unseen.is_empty()).then(|| format!("this may be turned off by {}", unseen.join(" and "))),
+        _ => (!unseen.is_empty()).then(|| format!("{} turns this off", unseen.join(" and "))),
     };
     let trusts =
         "trusts headers that name the user, and no NetworkPolicy restricts its ports: any pod can act as any user";
     if let Some(doubt) = doubt {
-        let text = format!("{trusts}, as far as this policy can tell: {doubt}");
+        let text = format!("{trusts}, unless {doubt}");
         verdict.notices.push(Notice { rule: rules::NOT_KNOWN, place: placed.place(), text });
         return Ok(());
     }
     let text = format!(
         "{trusts}; add a NetworkPolicy that allows only the proxy and task pods, or set runs.trustForwardedIdentityHeaders: \
-         false below configuration.inline in the chart's values"
+         false under configuration.inline in the chart's values"
     );
     verdict.notices.push(Notice { rule: rules::FORGEABLE_IDENTITY, place: placed.place(), text });
     Ok(())

@@ -198,14 +198,15 @@ impl Route {
             found.extend(self.unasked(&open, mesh));
         }
         if self.passes_identity && (mesh.asks || matches!(self.gate, Gate::Asks)) && believes() {
-            let text = "any logged-in user can have runs recorded as another user's: headers such as X-Amzn-Oidc-Data pass \
-                        through, and Flyte 2 trusts them; set runs.trustForwardedIdentityHeaders: false below \
+            let text = "any logged-in user can make runs appear as another user's: headers such as X-Amzn-Oidc-Data \
+                        pass \
+                        through, and Flyte 2 trusts them; set runs.trustForwardedIdentityHeaders: false under \
                         configuration.inline in the chart's values, or remove X-Amzn-Oidc-* and Authorization here";
             found.push(Found::Worth(rules::FORGEABLE_IDENTITY, text.to_owned()));
         }
         if let Some(how) = self.how_to_remove {
             let text = format!(
-                "any website can call Flyte 2 with the user's credentials, and Flyte has no option against that; remove its \
+                "any website can call Flyte 2 with the user's credentials, and Flyte cannot prevent it; remove its \
                  Access-Control-Allow headers: {how}"
             );
             found.push(Found::Worth(rules::ANY_ORIGIN, text));

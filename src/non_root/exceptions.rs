@@ -83,7 +83,7 @@ impl Exception<'_> {
             };
         }
         if container.restarts_always() {
-            return barred("it is a sidecar".to_owned(), "exceptions are for init containers that end");
+            return barred("it is a sidecar".to_owned(), "exceptions do not cover sidecars");
         }
         let Some(image) = Repository::parse(container.image()) else {
             return barred(format!("its image is not from {}", either(&self.images)), "correct its image");
@@ -114,8 +114,7 @@ impl Exception<'_> {
         let extras = sandboxes.extras(placed);
         let Some(what) = extras.in_words() else { return Some(Ok(())) };
         let reason = format!("it has {what}, which Pod Security's \"baseline\" refuses");
-        let remedy = if extras.are_several() { "or remove all of that" } else { "or remove that" };
-        Some(Err(Barred { reason, remedy: remedy.to_owned(), faults: extras.faults }))
+        Some(Err(Barred { reason, remedy: "or meet \"baseline\"".to_owned(), faults: extras.faults }))
     }
 
     /// The container's list, and its name.
@@ -136,7 +135,7 @@ impl Exception<'_> {
                 entry.push_str(&format!(", {name}: [{}]", Shortened(&names.join(", "))));
             }
         }
-        format!("if you trust it, add {{{entry}}} to the exceptions setting; a list there replaces the default one")
+        format!("if you trust it, add {{{entry}}} to the exceptions setting; your list replaces the default")
     }
 
     /// The name that the workload's pods lack but need for the exception: they are admitted on their own.
@@ -158,7 +157,7 @@ impl Exception<'_> {
             _ => {
                 return refuse(
                     INIT_CONTAINER,
-                    "required: the exact name of the init container, or container for a regular one",
+                    "required: the init container's exact name; for a regular one, set `container`",
                 );
             }
         }

@@ -196,7 +196,7 @@ impl Fill<'_> {
                 return refuse(".fsGroupChangePolicy", "must be `Always` or `OnRootMismatch`");
             }
             if !fields.named().iter().any(|(name, value)| value.is_some() && self.fills(name)) {
-                let ids = if self.leaves_ids { " (with `runAsUser: unset`, only `runAsNonRoot` counts)" } else { "" };
+                let ids = if self.leaves_ids { " (with `runAsUser: unset`, that must be `runAsNonRoot`)" } else { "" };
                 return refuse("", &format!("must set at least one field{ids}"));
             }
         }

@@ -157,7 +157,7 @@ fn reason_of(refusal: &str) -> String {
     if is_index { format!("{INDEX}: {refusal}") } else { refusal.to_string() }
 }
 
-const INDEX: &str = "it is a multi-platform image index, from which the host does not choose an image";
+const INDEX: &str = "it is a multi-platform image index, and the host does not pick an image from it";
 
 /// The largest uid that Kubernetes accepts.
 const MOST_UID: i64 = i32::MAX as i64;

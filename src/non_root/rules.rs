@@ -19,7 +19,7 @@ rules! {
     #[cfg(feature = "flyte-non-root-image-user")]
     Low IMAGE_USER_IS_NAME = "image-user-is-name",
         "`runAsNonRoot: true` without `runAsUser`, and an image whose `USER` is a name",
-        "The kubelet cannot tell whether a name is root, and never starts it. Set `securityContext.runAsUser` to that user's uid.";
+        "The kubelet never starts the container, because a name may be root. Set `securityContext.runAsUser` to that user's uid.";
     #[cfg(feature = "flyte-non-root-image-user")]
     Notice IMAGE_USER_UNKNOWN = "image-user-unknown",
         "an image whose `USER` is not known, under `runAsNonRoot: true`",
@@ -42,5 +42,5 @@ rules! {
         "It is root, as before. If it does not need root, set its `runAsUser`.";
     Notice TASK_TEMPLATE = "task-template",
         "a PodTemplate for tasks that sets no user",
-        "Only tasks run with it, each as its image's `USER`. With a pod-level `runAsNonRoot: true`, tasks whose image sets root, or no number, do not start.";
+        "Only tasks use it, and run as their image's `USER`. With a pod-level `runAsNonRoot: true`, tasks whose image sets root, or no number, do not start.";
 }

@@ -149,10 +149,6 @@ impl Extras {
         let more = if more > 0 { format!(", and {more} more") } else { String::new() };
         (self.count > 0).then(|| format!("{}{more}", self.shown.join(", ")))
     }
-
-    pub(super) fn are_several(&self) -> bool {
-        self.count > 1
-    }
 }
 
 impl<'w, 'a> Sandboxes<'w, 'a> {

@@ -53,7 +53,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::OneOf(&["flyte"]),
         default: Unset::Said,
         asked_where: None,
-        meaning: "The values that the policy adds to a pod's security context, if they are not set there, before it checks the pod. Write `flyte` for the values of Flyte's charts, or a map from components to fields. If not set, it adds nothing.",
+        meaning: "Values that the policy adds to a pod's security context, where unset, before it checks the pod. Write `flyte` for the values of Flyte's charts, or a map from components to fields. If not set, it adds nothing.",
     },
 ];
 
@@ -80,7 +80,7 @@ const EXCEPTION: &[Setting] = &[
         shape: Shape::List,
         default: Unset::Required,
         asked_where: None,
-        meaning: "Repositories its image may come from, without tag; `postgres` is `docker.io/library/postgres`.",
+        meaning: "Repositories its image may come from, without tags; `postgres` is `docker.io/library/postgres`.",
     },
     Setting {
         name: "workloads",

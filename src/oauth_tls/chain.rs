@@ -34,7 +34,7 @@ pub(super) fn leaf<'c, 'd>(chain: &'c [Certificate<'d>]) -> Option<(&'c Certific
         return Some((first, None));
     };
     let fact = format!("{} is the leaf, but is not first", leaf.title());
-    let outcome = "servers compare the key with certificate 1, and reject both";
+    let outcome = "servers match the key to certificate 1, and reject the pair";
     let mend = "put the leaf first, then the certificate that signed it, and so on";
     Some((leaf, Some(Fault::new(rules::BROKEN_CHAIN, fact, outcome, mend))))
 }

@@ -80,7 +80,7 @@ pub(super) fn faults_of_leaf(leaf: &Certificate, now: Duration, settings: &Setti
     let title = leaf.title();
     let mut faults = Vec::new();
     if leaf.is_ca {
-        let outcome = "clients such as rustls reject it from a server, and its key can sign for any host";
+        let outcome = "clients such as rustls reject it on a server, and its key can sign for any host";
         let mend = "use it to sign a certificate for the server, with basicConstraints CA:FALSE";
         faults.push(Fault::new(rules::IS_CA, format!("{title} is a CA certificate"), outcome, mend));
     }
@@ -93,7 +93,7 @@ pub(super) fn faults_of_leaf(leaf: &Certificate, now: Duration, settings: &Setti
         let (fact, outcome) = if leaf.may_be_used_for_tls() {
             ("without digitalSignature", "Chrome 124 and later reject it, and TLS 1.3 needs digitalSignature")
         } else {
-            ("that does not allow TLS", "OpenSSL and browsers refuse it from a server")
+            ("that does not allow TLS", "OpenSSL and browsers refuse it on a server")
         };
         let fact = format!("{title} has a keyUsage {fact}");
         faults.push(Fault::new(

@@ -44,8 +44,12 @@ pub(super) fn find_hosts(settings: &Settings, host: &dyn Host, namespace: &str, 
             "no Ingress (spec.tls) and no Gateway uses the Secret in namespace {namespace}; {NAME_THEM}"
         ));
     }
-    let doubt =
-        everywhere.map(|ingress| format!("{ingress} presents it for every host, which was not checked; {NAME_THEM}"));
+    let doubt = everywhere.map(|ingress| {
+        format!(
+            "{ingress} presents it for every host, so which hosts it must cover is \
+                                          unknown; {NAME_THEM}"
+        )
+    });
     Ok(Hosts { named, doubt })
 }
 

@@ -5,14 +5,14 @@ use crate::rule::rules;
 rules! {
     "flyte-oauth-tls":
     Medium SELF_SIGNED = "self-signed",
-        "a leaf that is signed with its own key (equal names alone do not count), or that cert-manager will sign so",
+        "a leaf that is signed with its own key, or will be by cert-manager (equal names alone do not count)",
         "flytectl stops before OAuth begins. Use a certificate of a CA that clients trust. With another OAuth provider, this is a notice.";
     Medium STAGING_ISSUER = "staging-issuer",
         "a certificate from Let's Encrypt's test environment",
         "No client trusts its roots. Set `spec.acme.server` of the issuer to the address of the production environment. With another OAuth provider, this is a notice.";
     Medium UNTRUSTED_ROOT = "untrusted-root",
         "a chain that ends at a root that is not trusted",
-        "The root is unknown, has another key than the trusted root of the same name, has expired, or may not sign the chain. Clients that do not trust the root reject the certificate. If your clients trust it, add it to `trustRoots`. With another OAuth provider, this is a notice.";
+        "The root is unknown, has the name but not the key of a trusted root, has expired, or may not sign the chain. Clients that do not trust the root reject the certificate. If your clients trust it, add it to `trustRoots`. With another OAuth provider, this is a notice.";
     Medium UNKNOWN_ISSUER = "unknown-issuer",
         "a chain that ends before a root",
         "An intermediate is missing, or the root is your own. Browsers may fetch an intermediate, but flytectl does not. Add it after the leaf. With another OAuth provider, this is a notice.";
@@ -50,8 +50,8 @@ rules! {
         "a leaf that is not for servers",
         "Its extendedKeyUsage lacks serverAuth; or it has none, and was issued since July 2019 (macOS); or its Netscape certificate type leaves out servers (OpenSSL). Get one with serverAuth.";
     Low NO_TLS_KEY_USAGE = "no-tls-key-usage",
-        "a leaf whose keyUsage lacks digitalSignature, critical or not; without a keyUsage everything is allowed",
-        "OpenSSL and browsers refuse a server whose key may only sign certificates, and Chrome also one whose key may only encrypt. Get one with digitalSignature.";
+        "a leaf with a keyUsage (critical or not) that lacks digitalSignature; no keyUsage allows everything",
+        "OpenSSL and browsers refuse a server whose key may only sign certificates. Chrome also refuses a key that may only encrypt. Get one with digitalSignature.";
     Medium IS_CA = "is-ca",
         "a leaf that is a CA certificate",
         "rustls rejects it, and anyone with its key can sign for every host. Use it to sign a certificate for the server instead.";
@@ -60,9 +60,9 @@ rules! {
         "Clients that connect to that host reject the certificate. Get one that names the host.";
     Low NO_PROVIDER = "no-provider",
         "another OAuth provider without an address, in flyteadmin's ConfigMap",
-        "`authServerType` is `External`, but neither `auth.appAuth.externalAuthServer.baseUrl` nor its fallback `auth.userAuth.openId.baseUrl` is set, or the one that counts is not an absolute https URL. Or `authServerType` is neither `Self` nor `External`. Or releases of flyteadmin read it in different ways, because keys differ only in case, or a `<<` repeats a key of its map with another value. flyteadmin does not start, or asks nobody. Set the provider's address. The policy checks the merged files that flyteadmin reads, and only if they set `server.security.useAuth: true`.";
+        "`authServerType` is `External`, but neither `auth.appAuth.externalAuthServer.baseUrl` nor its fallback `auth.userAuth.openId.baseUrl` is set, or the one that counts is not an absolute https URL. Or `authServerType` is neither `Self` nor `External`. Or releases of flyteadmin read these keys in different ways, because keys differ only in case, or a `<<` repeats a key of its map with another value. flyteadmin does not start, or accepts tokens that anyone on the network path can forge (`http`). Set the provider's address. The policy checks the merged files that flyteadmin reads, and only if they set `server.security.useAuth: true`.";
     Notice LONG_LIVED = "long-lived",
-        "a leaf under one of Mozilla's roots that is valid for longer than browsers accepted when it was issued",
+        "a leaf under a Mozilla root that is valid for longer than browsers accepted when it was issued",
         "The limit is 398 days; 200 since March 2026, 100 from March 2027, 47 from March 2029. flytectl accepts it, but browsers may not. Get one that is valid for fewer days.";
     Notice NOT_CHECKED = "not-checked",
         "hosts, an issuer or an OAuth provider that could not be looked up",

@@ -156,8 +156,8 @@ impl<'a> Settings<'a> {
     pub(super) fn roots_in_words(&self) -> &'static str {
         match (self.trust_roots.is_some(), self.trusts_mozilla()) {
             (false, _) => "Mozilla's roots",
-            (true, false) => "the valid trustRoots of the settings",
-            (true, true) => "Mozilla's roots and the valid trustRoots of the settings",
+            (true, false) => "the valid roots in trustRoots",
+            (true, true) => "Mozilla's roots or the valid roots in trustRoots",
         }
     }
 

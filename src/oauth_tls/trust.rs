@@ -153,7 +153,7 @@ pub(super) fn why_none(
         }
         _ if is_refused => None,
         Error::UnsupportedSignatureAlgorithmContext(_) | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
-            return Err(chain::unknown_signature(end, "by a key of another kind"));
+            return Err(chain::unknown_signature(end, "the issuer's key is of another kind"));
         }
         error => Some(not_allowed(&in_words(error))),
     })

@@ -201,7 +201,7 @@ impl Composer {
                 // viper and its helpers fold the case of such keys in more than one way.
                 return Err(Unreadable::Beyond {
                     line,
-                    reason: "a key that is not a text of ordinary letters".to_owned(),
+                    reason: "a key that is not a string of ordinary letters".to_owned(),
                 });
             }
             return self.add_key(text, line, 1, is_merge);
@@ -370,7 +370,7 @@ impl Node {
 }
 
 fn no_text(line: usize) -> Unreadable {
-    broken(line, "a key is a list or a map, and must be a text")
+    broken(line, "a key is a list or a map, and must be a string")
 }
 
 fn too_deep(line: usize) -> Unreadable {

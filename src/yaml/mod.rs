@@ -217,7 +217,7 @@ mod tests {
             ("a: &a [*a]", broken(1, "the value of an anchor contains itself")),
             ("<<: 5", broken(1, "the value of << must be a map")),
             ("<<: [5]", broken(1, "the value of << must be a map")),
-            ("a: {{ b }}", broken(1, "a key is a list or a map, and must be a text")),
+            ("a: {{ b }}", broken(1, "a key is a list or a map, and must be a string")),
             ("a: 1\n\tb: 2", broken(2, "found a tab character that violates indentation")),
             ("a: 1\nb: 2\nc: \u{1}", broken(3, "control characters are not allowed")),
             ("a: !!int b", broken(1, "the value cannot be read as !!int")),

@@ -77,7 +77,7 @@ export async function read(files, inFolders) {
     said.push(`Left out ${left.length === 1 ? "a file" : `${left.length} files`}: ${reasons}.`);
   }
   const others = inFolders.length - manifests.length;
-  if (others > 0) said.push(`${others} other ${others === 1 ? "file is" : "files are"} no .yaml, .yml or .json.`);
+  if (others > 0) said.push(`${others} other ${others === 1 ? "file is" : "files are"} not .yaml, .yml or .json.`);
   if (parts.length === 0) said.unshift("There is no manifest to open.");
   return { manifests: withNames(texts), message: said.join(" "), problem: texts.length === 0 || left.length > 0 };
 }

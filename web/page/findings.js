@@ -206,7 +206,7 @@ export class Findings {
     const kinds = Object.entries(outOfScope).map(([kind, number]) => `${number} ${kind}`);
     return h("section", { class: "nobody" },
       h("h3", {}, "No policy checks these objects"),
-      h("p", {}, `There is nothing of Flyte's here that a policy checks (${kinds.slice(0, PAGE).join(", ")}). The policies check the workloads, `,
+      h("p", {}, `The policies check none of these objects (${kinds.slice(0, PAGE).join(", ")}). The policies check the workloads, `,
         "ConfigMaps, routes and certificates of flyteadmin, flyteconsole and Flyte's other components. Paste everything that your chart renders:"),
       h("pre", {}, "helm template flyte flyteorg/flyte-core --values values.yaml"),
       h("button", { type: "button", click: this.#handlers.openExample }, "Show an example"));

@@ -206,7 +206,7 @@ function typed(question, slot, id) {
  */
 function emptyList(question, slot) {
   const box = h("input", { type: "checkbox", change: () => slot.set(box.checked ? [] : undefined) });
-  const element = h("label", { class: "empty" }, box, `${question.label}: an empty list instead of not set`);
+  const element = h("label", { class: "empty" }, box, `${question.label}: set to an empty list`);
   return {
     element,
     refresh() {

@@ -31,7 +31,7 @@ export function readLink(fragment) {
     throw new Error("it is cut off or mistyped");
   }
   const { settings = {}, namespace = "", imageUsers = "" } = isMap(shared) ? shared : { settings: null };
-  if (!isMap(settings) || !Object.values(settings).every(isMap)) throw new Error("it does not contain settings by policy");
+  if (!isMap(settings) || !Object.values(settings).every(isMap)) throw new Error("its settings are not by policy");
   if (typeof namespace !== "string") throw new Error("its namespace is not a string");
   if (typeof imageUsers !== "string") throw new Error("its users of images are not a string");
   return { settings: /** @type {Shared["settings"]} */ (settings), namespace, imageUsers };

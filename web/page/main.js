@@ -232,7 +232,7 @@ async function fixEverything() {
     if (!fixes) return;
     if (version !== asked) return say("Not applied: the text has changed since.", true);
     editor.replaceAll(fixes.texts);
-    say(`Fixed ${count(violations - fixes.violations, "finding")}. Undo takes it back.`);
+    say(`Fixed ${count(violations - fixes.violations, "finding")}. Undo reverts it.`);
     submit();
   } catch (error) {
     say(`Not applied: ${/** @type {Error} */ (error).message}`, true);
@@ -284,7 +284,7 @@ function showWrong(wrong) {
 function showFailure(error) {
   const crashed = error instanceof Crash;
   showStatus("unjudged", "This could not be checked.", [`${error.message}.`]);
-  showInstead(crashed ? "The policies start again with the next change." : "Nothing was checked.",
+  showInstead(crashed ? "The policies restart with the next change." : "Nothing was checked.",
     h("button", { type: "button", click: changed }, "Try again"));
 }
 
@@ -312,7 +312,7 @@ async function apply({ policies: _, violations, notices, moreViolations, moreNot
   if (version !== asked) throw outdated();
   editor.change(place.file, change);
   const applied = `Applied: ${actionOf(finding)}`;
-  say(`${applied}. Undo takes it back.`);
+  say(`${applied}. Undo reverts it.`);
   findings.confirm({ ...place, text: applied });
   submit();
 }
@@ -344,7 +344,7 @@ function restoreLink() {
     if (!shared || !settings) return;
     const unknown = settings.restore(shared);
     if (unknown.length > 0) say(`This link has settings for unknown policies: ${unknown.join(", ")}.`, true);
-    else say("The settings are those of the link.");
+    else say("Loaded the settings from the link.");
     changed();
   } catch (error) {
     say(`The settings of this link cannot be used: ${/** @type {Error} */ (error).message}.`, true);
@@ -368,7 +368,7 @@ async function copy(text, what, otherwise = `copy this: ${text}`) {
 function copyLink() {
   if (!settings) return;
   const { broken, shared } = settings;
-  if (broken[0]) say(`There is no link while the settings of ${broken[0].policy} cannot be read.`, true);
+  if (broken[0]) say(`No link: the settings of ${broken[0].policy} cannot be read.`, true);
   else copy(linkTo(shared, location.href), "The link");
 }
 
@@ -428,7 +428,7 @@ function save({ name, doc }) {
  * policies.
  */
 async function firstText() {
-  if (keep.kept !== null) return begin(keep.kept, "These are the manifests that this tab has kept.");
+  if (keep.kept !== null) return begin(keep.kept, "This tab kept these manifests.");
   try {
     const responses = await Promise.all([fetch("examples/before.yaml"), fetch("examples/before.json")]);
     const [text, advance] = await Promise.all(responses.map((response) => response.text()));

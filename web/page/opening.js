@@ -50,7 +50,7 @@ export function opening(replace) {
       const { files, inFolders } = await fromDrop(event.dataTransfer);
       await open(files, inFolders);
     } catch (error) {
-      say(`What was dropped could not be read: ${/** @type {Error} */ (error).message}.`, true);
+      say(`The dropped files could not be read: ${/** @type {Error} */ (error).message}.`, true);
     }
   }, true);
 }

@@ -21,7 +21,7 @@ export async function preview(before, violations, isFilled, fix) {
   fill.checked = isFilled;
   let fixes = await fix(isFilled);
   const draw = () => {
-    const reasons = fixes.left.length > 0 ? ` Cannot be applied: ${fixes.left.join("; ")}.` : "";
+    const reasons = fixes.left.length > 0 ? ` Not fixed: ${fixes.left.join("; ")}.` : "";
     byId("preview-about").textContent = `${count(violations - fixes.violations, "finding")} would be fixed.${reasons}`;
     const patches = before.flatMap(({ name, text }, index) => {
       const after = fixes.texts[index] ?? text;

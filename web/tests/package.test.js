@@ -276,7 +276,7 @@ test("says what it cannot fix", () => {
   const text = JSON.stringify({ apiVersion: "v1", kind: "Pod", metadata: { name: "a" }, spec: { containers: [container] } });
   const { texts, left } = fix([{ name: "a.json", text }]);
   assert.equal(texts[0], text);
-  assert.deepEqual(left, [{ file: "a.json", line: 1, object: "Pod a", reason: "JSON is not edited" }]);
+  assert.deepEqual(left, [{ file: "a.json", line: 1, object: "Pod a", reason: "JSON cannot be edited" }]);
 });
 
 test("the package has the same in it for Node, for pages and for bundlers", () => {

@@ -164,7 +164,7 @@ test.describe("the page", () => {
     await openFile(page, "own.yaml", "# mine\n");
     await page.getByRole("checkbox", { name: /^Keep the manifests/ }).check();
     await page.reload();
-    await expect(message(page)).toHaveText("These are the manifests that this tab has kept.");
+    await expect(message(page)).toHaveText("This tab kept these manifests.");
     expect(await textOf(page)).toBe("# mine\n");
     await page.getByRole("checkbox", { name: /^Keep the manifests/ }).uncheck();
     expect(await page.evaluate(() => sessionStorage.length)).toBe(0);
@@ -360,7 +360,7 @@ test.describe("the page", () => {
       { name: "flyteadmin", image: "cr.flyte.org/flyteorg/flyteadmin:v1.16.8", securityContext: { runAsUser: 0 } },
     ] } };
     await openFile(page, "pod.json", JSON.stringify(pod));
-    await expect(findings(page)).toContainText("The page cannot make this change: JSON is not edited.");
+    await expect(findings(page)).toContainText("The page cannot make this change: JSON cannot be edited.");
     await expect(page.getByRole("button", { name: /^Apply/ })).toHaveCount(0);
     await expect(page.getByRole("button", { name: /^Fix all/ })).toBeHidden();
   });
@@ -523,7 +523,7 @@ test.describe("the page", () => {
   for (const [fragment, reason] of [
     ["#settings=%7B%22set", "it is cut off or mistyped"],
     ["#settings=%zz", "it is cut off or mistyped"],
-    ["#settings=[1]", "it does not contain settings by policy"],
+    ["#settings=[1]", "its settings are not by policy"],
     ['#settings={"settings":{"flyte-nothing":{}}}', "unknown policies: flyte-nothing"],
   ]) {
     test(`says of the link ${fragment} that ${reason}`, async ({ page }) => {

@@ -172,7 +172,7 @@ fn objects_that_cannot_be_edited_are_reported_as_not_fixed() {
     let run = run(&["fix", "--fill", "--write", folder.path().to_str().unwrap()], "");
     assert_eq!(Some(2), run.code);
     let file = path(&folder, "pod.json");
-    let said = format!("not fixed  {file}:1  Pod flyteconsole\n    JSON is not edited\n");
+    let said = format!("not fixed  {file}:1  Pod flyteconsole\n    JSON cannot be edited\n");
     assert!(run.err.contains(&said), "{}", run.err);
     assert_eq!(json, fs::read_to_string(&file).unwrap());
     assert_eq!(format!("{CONSOLE}{FILLED}"), fs::read_to_string(path(&folder, "console.yaml")).unwrap());

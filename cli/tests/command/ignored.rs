@@ -87,7 +87,7 @@ fn a_baseline_ignores_violations_that_have_moved_and_lists_those_that_are_gone()
     let fixed =
         run(&["check", "--baseline", &baseline, "-"], &bad.replace("image: a:1", "securityContext: {runAsUser: 1}"));
     assert_eq!(Some(0), fixed.code, "{}", fixed.out);
-    assert!(fixed.out.contains("Deployment flytepropeller in the baseline ignores"), "{}", fixed.out);
+    assert!(fixed.out.contains("the baseline's entry for Deployment flytepropeller ignores"), "{}", fixed.out);
     // If something cannot be checked, no baseline is written.
     let unread = run(&["check", "-", "--write-baseline", &path(&folder, "none.json")], "a: b");
     assert_eq!(Some(2), unread.code, "{}", unread.out);

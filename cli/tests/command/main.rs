@@ -106,14 +106,14 @@ Pod bad  <stdin>:6
 
 Flyte's Security Overview
   holds      components run as a non-root user
-  holds      check-db-ready, the documented exception, is as documented
-  not shown  flyteadmin allows the origins of browsers, and no others
+  holds      the exception check-db-ready is as documented
+  not shown  flyteadmin allows only listed origins, as browsers send them
              found none of flyteadmin's ConfigMaps; add those that it mounts
-  not shown  flyteconsole is told an address that browsers can call
+  not shown  flyteconsole is given an address that browsers can call
              found no flyteconsole; add its Deployment
-  not shown  flyteadmin lets flyteconsole in
+  not shown  flyteadmin accepts calls from flyteconsole
              found no flyteconsole; add its Deployment
-  not shown  OAuth has a certificate of a CA that clients trust, or another provider
+  not shown  OAuth uses a certificate from a trusted CA, or another provider
              found no Ingress or route with a certificate in front of flyteadmin; add one and its Secret
 
 2 objects checked: 1 violation in 1 object.

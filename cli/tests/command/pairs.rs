@@ -177,9 +177,9 @@ fn a_certificate_of_one_environment_does_not_count_for_another() {
     let folder = folder(&[("prod.yaml", prod.as_bytes()), ("staging.yaml", staging.as_bytes())]);
     let [prod, staging] = ["prod.yaml", "staging.yaml"].map(|file| path(&folder, file));
     let alone = run(&["check", "--namespace", "flyte", &prod], "");
-    assert!(alone.out.contains("holds      OAuth has a certificate"), "{}", alone.out);
+    assert!(alone.out.contains("holds      OAuth uses a certificate"), "{}", alone.out);
     let both = run(&["check", "--namespace", "flyte", &prod, &staging], "");
-    assert!(both.out.contains("not shown  OAuth has a certificate"), "{}", both.out);
+    assert!(both.out.contains("not shown  OAuth uses a certificate"), "{}", both.out);
     let missing = "Ingress flyte/flyteadmin uses Secret flyte/tls, which is not in these manifests; add it, without its private key";
     assert!(both.out.contains(&format!("{missing} (in the environment of {staging})")), "{}", both.out);
 }
@@ -268,15 +268,15 @@ fn a_second_route_to_flyteadmin_needs_its_own_certificate() {
     let with = |manifests: &str| {
         run(&["check", "--namespace", "flyte", "-"], &format!("{mended}{BEHIND_TLS}{CERTIFICATE}{manifests}"))
     };
-    assert!(with("").out.contains("holds      OAuth has a certificate"), "{}", with("").out);
+    assert!(with("").out.contains("holds      OAuth uses a certificate"), "{}", with("").out);
     for (kind, more) in [
         ("Ingress", format!("apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{name: a, namespace: flyte}}\nspec: {{{}}}\n", route.replace("flyte.", "other."))),
         ("HTTPRoute", "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: a, namespace: flyte}\nspec: {parentRefs: [{name: gone}], rules: [{backendRefs: [{name: flyteadmin, port: 80}]}]}\n".to_owned()),
         ("IngressRoute", "apiVersion: traefik.io/v1alpha1\nkind: IngressRoute\nmetadata: {name: a, namespace: flyte}\nspec: {routes: [{match: Host(`a.example.com`), services: [{name: flyteadmin, port: 80}]}]}\n".to_owned()),
     ] {
         let run = with(&format!("---\n{more}"));
-        assert!(run.out.contains("not shown  OAuth has a certificate"), "{}", run.out);
-        assert!(run.out.contains(&format!("no certificate is seen for {kind} flyte/a")), "{}", run.out);
+        assert!(run.out.contains("not shown  OAuth uses a certificate"), "{}", run.out);
+        assert!(run.out.contains(&format!("found no certificate for {kind} flyte/a")), "{}", run.out);
     }
 }
 

@@ -83,7 +83,7 @@ spec: {{template: {{metadata: {{labels: {{app: flyteadmin}}}}, spec: {{container
     };
     let external = admin("a", &files("a", "External"));
     let alone = check(&external);
-    for sentence in ["origins of browsers, and no others", "OAuth has a certificate"] {
+    for sentence in ["only listed origins, as browsers send them", "OAuth uses a certificate"] {
         assert!(alone.out.lines().any(|line| line.contains("holds") && line.contains(sentence)), "{}", alone.out);
     }
     // Nothing is known about the other flyteadmin, or about the routes in front of it.

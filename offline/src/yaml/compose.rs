@@ -282,7 +282,7 @@ fn key(scalar: &Scalar) -> Result<Key, String> {
     Ok(Key::Text(match (scalar.bool_of_yaml_1_1(), scalar.meaning()?) {
         (Some(value), _) | (_, Meaning::Bool(value)) => value.to_string(),
         (_, Meaning::Int(number)) => number.to_string(),
-        (_, Meaning::Null) => return Err("a key is null, and must be a text".to_owned()),
+        (_, Meaning::Null) => return Err("a key is null, and must be a string".to_owned()),
         _ => scalar.text.to_string(),
     }))
 }
@@ -319,7 +319,7 @@ fn float(text: &str) -> Option<f64> {
 }
 
 fn no_key(line: usize) -> Malformed {
-    Malformed { line, reason: "a key is a list or a map, and must be a text".to_owned() }
+    Malformed { line, reason: "a key is a list or a map, and must be a string".to_owned() }
 }
 
 fn too_much(line: usize) -> Malformed {

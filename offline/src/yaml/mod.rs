@@ -120,7 +120,7 @@ pub fn texts(text: &str) -> Result<Option<BTreeMap<String, Option<String>>>, Mal
         Err(nodes) if nodes.is_empty() => return Ok(None),
         Err(nodes) => return Err(Malformed { line: nodes[1].line, reason: "must be one document".to_owned() }),
     };
-    let no_text = |line, what: &str| Malformed { line, reason: format!("must be a text, not {what}") };
+    let no_text = |line, what: &str| Malformed { line, reason: format!("must be a string, not {what}") };
     let fields = match root.value {
         Value::Null => return Ok(None),
         Value::Map(fields) => fields,

@@ -100,7 +100,7 @@ pub(in crate::flyte2_exposure) fn of_route(
     let by_gateways = || of_gateways.iter().all(asks_at);
     let asks = own.unwrap_or_else(|| !gateways.is_empty() && by_gateways());
     if !asks && missed.is_none() && own.is_none() && of_gateways.iter().any(asks_at) {
-        missed = Some("the policy of one of its Gateways does, that of another does not".to_owned());
+        missed = Some("the policy of one of its Gateways does, another's does not".to_owned());
     }
     Ok(match selects {
         _ if asks => Gate::Asks,

@@ -164,7 +164,7 @@ impl<'i> Front<'i> {
         Ok(Some(match redirects {
             Some(()) => Gate::Asks,
             None => Gate::NotKnown(
-                "ssl-redirect of its group, without which its HTTP listener does not authenticate".to_owned(),
+                "its group's ssl-redirect: without it, the HTTP listener does not authenticate".to_owned(),
             ),
         }))
     }
