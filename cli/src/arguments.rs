@@ -142,7 +142,7 @@ pub struct CheckArguments {
     pub write_baseline: Option<PathBuf>,
 
     /// The requirements of the "Security Overview" that must be shown, or `all`: exits with 2 if one is not shown.
-    #[arg(long, value_name = "SENTENCES", value_delimiter = ',', value_parser = sentence)]
+    #[arg(long, value_name = "REQUIREMENTS", value_delimiter = ',', value_parser = sentence)]
     pub require: Vec<String>,
 
     /// The output format.

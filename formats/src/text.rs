@@ -193,8 +193,8 @@ fn summary(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     write!(out, "{} checked", count(counts.judged, "object"))?;
     match counts.violations {
         0 if counts.judged == 0 => {}
-        0 if !report.rules_off.is_empty() => write!(out, ": {MEND}no violation of the rules that are on{MEND:#}")?,
-        0 => write!(out, ": {MEND}no violation{MEND:#}")?,
+        0 if !report.rules_off.is_empty() => write!(out, ": {MEND}no violations of the rules that are on{MEND:#}")?,
+        0 => write!(out, ": {MEND}no violations{MEND:#}")?,
         violations => {
             write!(out, ": {BAD}{} in {}{BAD:#}", count(violations, "violation"), count(counts.refused, "object"))?;
         }

@@ -43,9 +43,7 @@ impl Images {
     /// The image is not listed.
     pub fn answer(&self, image: &str) -> Result<Vec<u8>, String> {
         let Some(users) = &self.0 else {
-            return Err(
-                "the users of images were not given; list them with --image-users FILE, or imageUsers".to_owned()
-            );
+            return Err("the image users were not given; list them with --image-users FILE, or imageUsers".to_owned());
         };
         let user = users.get(image).ok_or_else(|| {
             let image = around_user(image).map_or(image.to_owned(), |[before, after]| format!("{before}...{after}"));
@@ -69,7 +67,7 @@ mod tests {
             assert_eq!(user, answer["config"]["config"]["User"]);
         }
         assert_eq!(Err("z is not in the list of image users".to_owned()), images.answer("z"));
-        assert!(Images::default().answer("a").unwrap_err().starts_with("the users of images were not given"));
+        assert!(Images::default().answer("a").unwrap_err().starts_with("the image users were not given"));
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Overrides {
             };
             let Some((option, known)) = KNOWN.iter().find(known) else {
                 if matches!(name, "SERVER" | "SERVER.SECURITY") && !(text.is_empty() && *is_known) {
-                    let problem = format!("{name} replaces the whole section, so all options below it are ignored");
+                    let problem = format!("{name} replaces the whole section, so all options under it are ignored");
                     let fault =
                         Fault { place: place(), kind: FaultKind::TwoMeanings, problem, mend: "rename it".into() };
                     self.faults.push(fault);

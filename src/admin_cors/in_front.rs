@@ -72,7 +72,7 @@ pub(super) fn judge(
         // Only a finding makes it worth looking up where the route leads.
         let unread = in_front.cors.origins.is_none().then(|| {
             let text = format!(
-                "{} may answer CORS here, and is not checked; make sure that it allows only flyteconsole's origin",
+                "{} may handle CORS here, and is not checked; make sure that it allows only flyteconsole's origin",
                 in_front.cors.by
             );
             Notice { place: Place::at(in_front.path.clone()), ..note(rules::NOT_KNOWN, text) }
@@ -280,8 +280,8 @@ fn by_headers(kind: Listed, object: &str, namespace: &str) -> Option<InFront> {
     Some(InFront { cors: Cors::unread("a header that it sets"), path: "spec".to_owned(), is_list: false, services })
 }
 
-const LIST_CONSOLE: &str = "allow only flyteconsole's origin there, https://<flyte-console-domain>; if flyteadmin answers CORS \
-                            itself, remove CORS here";
+const LIST_CONSOLE: &str = "allow only flyteconsole's origin there, https://<flyte-console-domain>; if flyteadmin \
+                            handles CORS itself, remove CORS here";
 
 /// All hosts of a domain, and a host that stands in for them.
 const HOSTS: &str = "//*.";

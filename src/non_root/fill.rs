@@ -291,7 +291,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fill<'a> {
                         fill.leaves_ids = true;
                     } else {
                         return Err(de::Error::custom(
-                            "`runAsUser` can only be `unset` here; to set a user, write it below a component, or below `*` for \
+                            "`runAsUser` can only be `unset` here; to set a user, write it under a component, or \
+                             under `*` for \
                              all",
                         ));
                     }

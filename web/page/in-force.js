@@ -9,7 +9,7 @@ import { byId, h } from "./dom.js";
 export function showInForce({ settings, namespace, imageUsers }, { show, reset }) {
   const names = Object.entries(settings).flatMap(([policy, own]) => Object.keys(own).map((name) => `${policy}.${name}`));
   if (namespace) names.push(`namespace ${namespace}`);
-  if (imageUsers) names.push("users of images");
+  if (imageUsers) names.push("image users");
   const element = byId("in-force");
   element.hidden = names.length === 0;
   element.replaceChildren(

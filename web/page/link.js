@@ -33,7 +33,7 @@ export function readLink(fragment) {
   const { settings = {}, namespace = "", imageUsers = "" } = isMap(shared) ? shared : { settings: null };
   if (!isMap(settings) || !Object.values(settings).every(isMap)) throw new Error("its settings are not by policy");
   if (typeof namespace !== "string") throw new Error("its namespace is not a string");
-  if (typeof imageUsers !== "string") throw new Error("its users of images are not a string");
+  if (typeof imageUsers !== "string") throw new Error("its image users are not a string");
   return { settings: /** @type {Shared["settings"]} */ (settings), namespace, imageUsers };
 }
 

@@ -150,7 +150,7 @@ export class Settings {
         this.#namespace,
         h("p", { class: "hint", id: "namespace-hint" }, "The namespace of objects that do not set one.")),
       h("div", { class: "field" },
-        h("label", { for: "image-users" }, "Users of images"),
+        h("label", { for: "image-users" }, "Image users"),
         this.#imageUsers,
         h("p", { class: "hint", id: "image-users-hint" },
           "The USER of each image, one per line: ", h("code", {}, "cr.flyte.org/flyteorg/flyteadmin:v1.16.8: 1001"), ".")),

@@ -102,7 +102,7 @@ export function summaryOf({ summary, objects, sentences: requirements, outOfScop
   if (summary.violations > 0) {
     judged.push(`: ${count(summary.violations, "violation")} in ${count(summary.refused, "object")}`);
   } else if (summary.judged > 0) {
-    judged.push(": no violation");
+    judged.push(": no violations");
   }
   if (summary.notices > 0) judged.push(`, ${count(summary.notices, "notice")}`);
   const sentences = [`${judged.join("")}.`];

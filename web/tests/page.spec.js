@@ -81,7 +81,7 @@ test.describe("the page", () => {
     await openFile(page, "pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: flyteadmin}\nspec: {containers: [{name: flyteadmin, image: 'a:1'}]}\n");
     await expect(page.locator(".finding.violation")).toHaveCount(1);
     await page.getByRole("tab", { name: "Settings" }).click();
-    await page.getByRole("textbox", { name: "Users of images" }).fill("a:1: 1001");
+    await page.getByRole("textbox", { name: "Image users" }).fill("a:1: 1001");
     await page.getByRole("tab", { name: "Findings" }).click();
     await expect(page.locator(".finding.violation")).toHaveCount(0);
   });

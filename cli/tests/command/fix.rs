@@ -61,7 +61,7 @@ fn a_second_fix_changes_nothing() {
         assert_eq!((Some(0), "", ""), (again.code, &*again.out, &*again.err));
     }
     let checked = run(&["check", &file], "");
-    assert!(checked.out.contains("\n1 object checked: no violation.\n"), "{}", checked.out);
+    assert!(checked.out.contains("\n1 object checked: no violations.\n"), "{}", checked.out);
 }
 
 /// Applies the edits of findings, and reports the remaining violations.
@@ -132,7 +132,7 @@ fn check_fix_still_works_and_names_the_new_command() {
     assert_eq!(Some(0), run.code);
     assert!(run.out.contains("\n+        runAsUser: 1000\n"), "{}", run.out);
     assert!(run.err.starts_with("warning: check --fix is deprecated; use flytewarden fix --fill\n"), "{}", run.err);
-    assert!(run.err.contains("\n1 object checked: no violation.\n"), "{}", run.err);
+    assert!(run.err.contains("\n1 object checked: no violations.\n"), "{}", run.err);
 }
 
 #[test]
@@ -333,9 +333,8 @@ fn without_a_list_the_report_tells_that_images_were_not_checked() {
     let run = run(&["check", "--settings", &path(&folder, "settings.yaml"), "-"], CONSOLE);
     assert_eq!(Some(1), run.code);
     assert!(
-        run.out.contains(
-            "which could not be checked: the users of images were not given; list them with --image-users FILE"
-        ),
+        run.out
+            .contains("which could not be checked: the image users were not given; list them with --image-users FILE"),
         "{}",
         run.out
     );

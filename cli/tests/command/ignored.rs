@@ -33,7 +33,7 @@ fn an_annotation_or_a_comment_with_a_reason_ignores_a_violation_and_is_listed() 
         let run = run(&["check", "-"], &input);
         assert_eq!(Some(0), run.code, "{}", run.out);
         assert!(run.out.contains(&format!("{RULE}, ignored by {by}: tried")), "{}", run.out);
-        assert!(run.out.contains("no violation, 1 violation ignored."), "{}", run.out);
+        assert!(run.out.contains("no violations, 1 violation ignored."), "{}", run.out);
         // A sentence with an ignored violation does not hold.
         assert!(run.out.contains("not shown  components run as a non-root user"), "{}", run.out);
     }

@@ -91,7 +91,7 @@ const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n";
 fn manifests_without_violations_exit_with_0() {
     let run = check(GOOD);
     assert_eq!((Some(0), ""), (run.code, &*run.err));
-    assert!(run.out.ends_with("\n1 object checked: no violation.\n"), "{}", run.out);
+    assert!(run.out.ends_with("\n1 object checked: no violations.\n"), "{}", run.out);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn objects_that_no_policy_covers_are_counted_and_are_not_violations() {
     assert_eq!(Some(0), run.code);
     assert!(
         run.out.ends_with(
-            "\n1 object checked: no violation. 2 other objects are not covered by any policy (2 Service).\n"
+            "\n1 object checked: no violations. 2 other objects are not covered by any policy (2 Service).\n"
         ),
         "{}",
         run.out
@@ -212,7 +212,7 @@ fn unreadable_files_exit_with_2() {
         let run = run(&["check", &path(&folder, "good.yaml"), &path(&folder, name)], "");
         assert_eq!(Some(2), run.code, "{name}");
         assert!(run.out.contains(reason), "{}", run.out);
-        assert!(run.out.contains("1 object checked: no violation. 1 could not be checked."), "{}", run.out);
+        assert!(run.out.contains("1 object checked: no violations. 1 could not be checked."), "{}", run.out);
     }
 }
 

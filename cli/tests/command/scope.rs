@@ -40,13 +40,13 @@ fn objects_that_another_object_makes_are_checked_only_there() {
         .replace("name: flyteadmin}\nspec", &format!("name: flyteadmin-1, {owner}}}\nspec"));
     let run = check(&format!("{deployment}---\n{made}"));
     assert!(
-        run.out.contains("\n1 object checked: no violation. Skipped 1 object whose owner is checked here.\n"),
+        run.out.contains("\n1 object checked: no violations. Skipped 1 object whose owner is checked here.\n"),
         "{}",
         run.out
     );
-    assert!(check(&made).out.contains("\n1 object checked: no violation.\n"), "where the other is not there");
+    assert!(check(&made).out.contains("\n1 object checked: no violations.\n"), "where the other is not there");
     let own = deployment.replace("name: flyteadmin}\nspec", &format!("name: flyteadmin, {owner}}}\nspec"));
-    assert!(check(&own).out.contains("\n1 object checked: no violation.\n"), "nothing makes itself");
+    assert!(check(&own).out.contains("\n1 object checked: no violations.\n"), "nothing makes itself");
     let root = made.replace("runAsUser: 1", "runAsUser: 0");
     assert_eq!(Some(1), check(&format!("{deployment}---\n{root}")).code, "an old ReplicaSet may still run");
     let kept = root.replace("spec: {template", "spec: {replicas: 0, template");

@@ -80,7 +80,7 @@ fn of_setting(setting: &Setting, prefix: &str) -> Vec<String> {
     let kind = match setting.shape {
         Shape::Boolean => "boolean".to_owned(),
         Shape::Number => "number".to_owned(),
-        Shape::Text | Shape::Lines => "text".to_owned(),
+        Shape::Text | Shape::Lines => "string".to_owned(),
         Shape::List | Shape::Maps(_) => "list".to_owned(),
         Shape::OneOf(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or "),
     };
