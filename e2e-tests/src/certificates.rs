@@ -395,8 +395,14 @@ fn of_openssl() -> Option<&'static BTreeMap<&'static str, String>> {
         let made = OPENSSL.iter().map(|(name, issuer, options)| {
             let mut openssl = Command::new("openssl");
             openssl.args(["req", "-x509", "-nodes", "-batch", "-days", "90", "-subj", &format!("/CN={name}")]);
-            openssl.args(options.split(' ')).arg("-config").arg(&configuration);
-            openssl.arg("-keyout").arg(path(name, "key")).arg("-out").arg(path(name, "crt"));
+            // Making a key takes longer than anything else here, so certificates that sign nothing share one.
+            let shared = path("openssl-leaf", "key");
+            let is_issuer = OPENSSL.iter().any(|(_, issuer, _)| issuer == name);
+            match options.strip_prefix("-newkey rsa:2048 ").filter(|_| !is_issuer && shared.exists()) {
+                Some(rest) => openssl.arg("-key").arg(shared).args(rest.split(' ')),
+                None => openssl.args(options.split(' ')).arg("-keyout").arg(path(name, "key")),
+            };
+            openssl.arg("-config").arg(&configuration).arg("-out").arg(path(name, "crt"));
             if name != issuer {
                 openssl.arg("-CA").arg(path(issuer, "crt")).arg("-CAkey").arg(path(issuer, "key"));
             }
