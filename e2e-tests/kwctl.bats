@@ -131,16 +131,16 @@ print(json.dumps(manifest, indent=1, sort_keys=True))'
   push_image name flyte
   push_image root 0
   push_image none ""
-  says number:1 false "runs as 1001:1001, the USER of its image"
+  says number:1 false "runs as 1001:1001 only because of its image's USER"
   says number:1 true '"allowed":true'
   says name:1 false "the image's USER is flyte, a name"
-  says name:1 true "never starts: the kubelet cannot verify"
-  says root:1 false "its image is one with USER 0"
-  says root:1 true "never starts: the kubelet refuses an image with USER 0"
-  says none:1 false "its image is one without a USER"
-  says number:index false "runs as 1001:1001, the USER of its image"
-  says number:elsewhere false "which is not known: it is an index of images for several platforms, of which the host takes none: "
-  says absent:1 false "which is not known: "
+  says name:1 true "never starts: with runAsNonRoot: true the kubelet needs a numeric user"
+  says root:1 false "it uses an image with USER 0"
+  says root:1 true "never starts: the kubelet rejects an image with USER 0"
+  says none:1 false "it uses an image without a USER"
+  says number:index false "runs as 1001:1001 only because of its image's USER"
+  says number:elsewhere false "which could not be checked: it is a multi-platform image index, and the host does not pick an image from it: "
+  says absent:1 false "which could not be checked: "
 }
 
 @test "every case gets the verdict of its table" {
