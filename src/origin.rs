@@ -126,7 +126,8 @@ impl Origin {
             return never(Reason::Pattern);
         }
         if !text.contains("://") {
-            return Err(NeverSent { reason: Reason::NoScheme, instead: with_scheme(text) });
+            let reason = if has_other_scheme(text) { Reason::OtherScheme } else { Reason::NoScheme };
+            return Err(NeverSent { reason, instead: with_scheme(text) });
         }
         if text.contains([',', ';']) {
             return never(Reason::Several);
@@ -300,18 +301,32 @@ fn with_scheme(text: &str) -> Option<String> {
     let is_host = !text.starts_with("http")
         && host.contains(|letter: char| letter.is_ascii_alphabetic())
         && (host.contains('.') || host.starts_with("localhost"));
-    // `javascript:alert(1)` has a colon too, but no number after it.
-    let has_port =
-        |rest: &str| rest.split('/').next().is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
-    let is_host = is_host && host.split_once(':').is_none_or(|(_, rest)| has_port(rest));
+    let is_host = is_host && host.split_once(':').is_none_or(|(_, rest)| begins_with_port(rest));
     let scheme = if host.starts_with("localhost") { "http" } else { "https" };
     let origin = parse(&format!("{scheme}://{host}")).ok().filter(|_| is_host)?.origin();
     origin.is_tuple().then(|| origin.ascii_serialization())
 }
 
+/// Whether a text such as `javascript:alert(1)` begins with a scheme other than https and http, and not with a host and a port.
+fn has_other_scheme(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(scheme, rest)| {
+        let is_scheme = !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphabetic());
+        // Before an `@`, it is a user and a password.
+        is_scheme && !scheme.to_ascii_lowercase().starts_with("http") && !begins_with_port(rest) && !rest.contains('@')
+    })
+}
+
+/// Whether the text after a host's colon is a port, or a port and a path.
+fn begins_with_port(rest: &str) -> bool {
+    rest.split('/').next().is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// A URL with its non-ASCII host in punycode, if the host's letters are ordinary ones.
 fn punycode(text: &str) -> Option<Url> {
     let (scheme, rest) = text.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let start = authority.rfind('@').map_or(0, |at| at + 1);
+    let (user, rest) = rest.split_at(start);
     let host = rest.split(['/', '?', '#', ':']).next()?;
     let labels = host.split('.').map(|label| {
         if label.is_ascii() {
@@ -326,7 +341,7 @@ fn punycode(text: &str) -> Option<Url> {
     });
     let host = labels.collect::<Option<Vec<_>>>()?.join(".");
     let rest = &rest[rest.find(['/', '?', '#', ':']).unwrap_or(rest.len())..];
-    parse(&format!("{scheme}://{host}{rest}")).ok().filter(|url| url.origin().is_tuple())
+    parse(&format!("{scheme}://{user}{host}{rest}")).ok().filter(|url| url.origin().is_tuple())
 }
 
 /// Lower-cases ASCII, Latin-1 and Russian letters; a table of all letters would be a tenth of a module.

@@ -18,7 +18,7 @@ rules! {
         "The placeholder was not replaced. Set flyteadmin's address.";
     Low NO_URL = "no-url",
         "an address that browsers cannot call",
-        "It has no host, a punycode host that browsers reject, no scheme, a scheme in upper case, or a scheme other than http and https. Set flyteadmin's address, e.g. `https://flyte.example.com`.";
+        "It has no host, a punycode host that browsers reject, letters in its host that this policy cannot read, no scheme, a scheme in upper case, or a scheme other than http and https. Set flyteadmin's address, e.g. `https://flyte.example.com`.";
     Low CUT_OFF = "cut-off",
         "a flyteconsole whose origin is not flyteadmin's, and which flyteadmin does not allow",
         "CORS is off, the origin is not listed, or only `*` allows it, which browsers reject because flyteconsole's calls carry credentials. The page loads, but none of its calls works. Allow the console's origin in flyteadmin's configuration. For pods and ReplicaSets that a controller creates, this is a notice.";

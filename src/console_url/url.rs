@@ -63,11 +63,17 @@ pub(super) fn read_url(text: &str, namespace: &str, settings: &Settings) -> Read
         let origin = if is_http { origin.over_https() } else { origin.clone() };
         format!("{origin}{}", path.trim_end_matches('/'))
     });
-    let mend =
-        instead.as_ref().map_or_else(|| WRITE_ADDRESS.to_owned(), |instead| format!("write {}", Shortened(instead)));
+    let mend = match (&instead, part) {
+        (Some(instead), _) => format!("write {}", Shortened(instead)),
+        (None, Some(Reason::NotPunycode)) => "write the host in punycode (xn--...)".to_owned(),
+        (None, _) => WRITE_ADDRESS.to_owned(),
+    };
     let mut faults = Vec::new();
     let judged = part.and_then(|part| match judge(part, text, shown, settings) {
-        None if origin.is_none() => Some(no_url(shown)),
+        None if origin.is_none() => Some((
+            rules::NO_URL,
+            format!("`{shown}` has a host with letters that this policy cannot read, so it could not be checked"),
+        )),
         judged => judged,
     });
     if let Some((rule, problem)) = judged {

@@ -13,7 +13,12 @@ use super::{
 use crate::{
     admission,
     host::Listed,
-    installation::{gateway, ingress::Ingress, objects::Objects, openshift},
+    installation::{
+        gateway,
+        ingress::{Ingress, names_controller},
+        objects::Objects,
+        openshift,
+    },
     verdict::{Unjudged, few},
     workload::Labels,
 };
@@ -146,7 +151,7 @@ impl Route {
             paths = vec![String::new()];
         }
         let class = ingress.class().or(annotations.get("kubernetes.io/ingress.class"));
-        let is_of = |controller: &str| class.is_some_and(|class| class.contains(controller));
+        let is_of = |controller: &str| class.is_some_and(|class| names_controller(class, controller));
         let (how_to_ask, how_to_remove) = match () {
             () if is_of("alb") => (
                 "add the annotations alb.ingress.kubernetes.io/auth-type: oidc and auth-idp-oidc, or jwt-validation",
@@ -175,7 +180,7 @@ impl Route {
         // If AWS logs users in, it replaces these headers from callers; if it verifies tokens, that is not documented.
         let asks = in_front::OF_AWS.iter().any(|annotation| annotations.get(annotation).is_some());
         let asks = asks || services.iter().any(|own| own.auth_type.is_some());
-        let by_aws = class.is_none_or(|class| class.contains("alb")) && asks;
+        let by_aws = class.is_none_or(|class| names_controller(class, "alb")) && asks;
         let passes_identity = !by_aws && !removes_identity(&annotations, middlewares);
         Ok(Some(Self { paths, gate, how_to_ask, how_to_remove, passes_identity }))
     }

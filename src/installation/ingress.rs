@@ -159,12 +159,21 @@ impl Annotations<'_> {
 /// Controllers, by a word in the names of their classes.
 const CONTROLLERS: [&str; 8] = ["nginx", "alb", "traefik", "haproxy", "kong", "gce", "contour", "istio"];
 
+/// Whether the name of an Ingress class contains the name of a controller, as a word.
+pub(crate) fn names_controller(class: &str, controller: &str) -> bool {
+    class.split(['-', '.', '_', '/']).any(|word| word == controller)
+}
+
+/// Whether the name of an Ingress class tells its controller.
+pub(crate) fn names_any_controller(class: &str) -> bool {
+    CONTROLLERS.iter().any(|controller| names_controller(class, controller))
+}
+
 /// Whether a controller may read an Ingress: its class names no other controller.
 fn may_be_of(ingress: &str, controller: &str) -> bool {
     let class =
         text(ingress, &["spec", "ingressClassName"]).or_else(|| annotation(ingress, "kubernetes.io/ingress.class"));
-    let names = |class: &str, controller: &str| class.split(['-', '.', '_', '/']).any(|word| word == controller);
-    class.is_none_or(|class| names(&class, controller) || !CONTROLLERS.iter().any(|other| names(&class, other)))
+    class.is_none_or(|class| names_controller(&class, controller) || !names_any_controller(&class))
 }
 
 fn annotation<'i>(ingress: &'i str, name: &str) -> Option<Text<'i>> {

@@ -242,7 +242,7 @@ test.describe("the page", () => {
     await openExample(page);
     await page.getByRole("button", { name: WRITE_ORIGIN, exact: true }).click();
     await expect(status(page)).toContainText("9 violations");
-    await expect(message(page)).toContainText("Undo takes it back");
+    await expect(message(page)).toContainText("Undo reverts it");
     await page.keyboard.press("Control+z");
     await expect(status(page)).toContainText("10 violations");
     // The message is removed.

@@ -5,19 +5,24 @@
 //! and of haproxy's two controllers.
 
 use super::{super::server::Backend, Annotated, Gate, MIDDLEWARES, Middlewares};
-use crate::{host::Listed, installation::objects::Objects, verdict::Shortened, workload::Labels};
+use crate::{
+    host::Listed,
+    installation::{
+        ingress::{names_any_controller, names_controller},
+        objects::Objects,
+    },
+    verdict::Shortened,
+    workload::Labels,
+};
 
 /// Whether annotations of a controller count for an Ingress; without a class, those of any do.
 fn is_of(class: Option<&str>, controller: &str) -> bool {
-    class.is_none_or(|class| class.contains(controller))
+    class.is_none_or(|class| names_controller(class, controller))
 }
 
 /// The annotations that make AWS authenticate callers.
 pub(in crate::flyte2_exposure) const OF_AWS: [&str; 2] =
     ["alb.ingress.kubernetes.io/auth-type", "alb.ingress.kubernetes.io/jwt-validation"];
-
-/// The controllers with known annotations, by the usual names of their classes.
-const CONTROLLERS: [&str; 6] = ["alb", "nginx", "haproxy", "traefik", "kong", "gce"];
 
 /// An Ingress that leads to Flyte 2, with what its annotations refer to.
 pub(in crate::flyte2_exposure) struct Front<'i> {
@@ -41,7 +46,7 @@ impl<'i> Front<'i> {
     /// Why the other Ingresses or the middlewares are not known.
     pub(in crate::flyte2_exposure) fn gate(&self) -> Result<Gate, String> {
         let class = self.class;
-        let is_known = class.is_none_or(|class| CONTROLLERS.iter().any(|controller| class.contains(controller)));
+        let is_known = class.is_none_or(names_any_controller);
         match self.of_class(class.filter(|_| is_known))? {
             Gate::Asks if !is_known => Ok(Gate::NotKnown(format!(
                 "the controller of class {}, which may not read these annotations",
@@ -106,7 +111,7 @@ impl<'i> Front<'i> {
         if self.get("konghq.com/plugins").is_some() {
             return Ok(Gate::NotKnown("its Kong plugins, which are not read".to_owned()));
         }
-        if class.is_some_and(|class| class.contains("gce")) {
+        if class.is_some_and(|class| names_controller(class, "gce")) {
             return Ok(Gate::NotKnown("Identity-Aware Proxy, which a BackendConfig turns on".to_owned()));
         }
         Ok(Gate::OPEN)
