@@ -1,7 +1,7 @@
 //! The parts of a Kubernetes admission request that policies read, borrowed from the request's bytes.
 //!
 //! An object can be a megabyte while a policy reads five of its fields. So the request is never parsed into a tree:
-//! `AdmissionRequest::object` stays text until a policy reads the fields it needs, with [`read`].
+//! `AdmissionRequest::object` stays text until a policy reads the fields it needs, with [`read_fields`].
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -145,7 +145,7 @@ pub fn read_fields<'a, T: Deserialize<'a>>(object: &'a RawValue) -> Result<T, Un
     read_str(object.get())
 }
 
-/// [`read`] for text that is not always JSON.
+/// Reads the fields of `T` from a text, as [`read_fields`] does. The text may not be JSON.
 pub(crate) fn read_str<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unjudged> {
     serde_json::from_str(text).map_err(|error| {
         let Located { path, problem } = Located::from_error(&error, text);

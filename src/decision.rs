@@ -79,7 +79,7 @@ const RULES: &[&[Rule]] = &{
     rules
 };
 
-/// Looks up a rule by the names of its policy and its own.
+/// Looks up a rule by the name of its policy and its own name.
 pub fn rule(policy: &str, rule: &str) -> Option<Rule> {
     let mut of_policy = RULES.iter().copied().flatten().filter(|other| other.name.policy == policy);
     let first = of_policy.clone().next()?;
@@ -101,7 +101,7 @@ const SEVERITIES: &[(&dyn Policy, Severities)] = &{
     severities
 };
 
-/// Looks up the severity of a rule, by the names of its policy and its own.
+/// Looks up the severity of a rule by the name of its policy and its own name.
 pub fn severity(policy: &str, rule: &str) -> Option<Severity> {
     let (_, rules) = SEVERITIES.iter().find(|(own, _)| own.name() == policy)?;
     rules.iter().find(|(name, _)| *name == rule).map(|(_, severity)| *severity)
@@ -246,7 +246,7 @@ impl Policies<'_> {
     }
 }
 
-/// What the policies decided about a request.
+/// The policies' decision on a request.
 #[derive(Default)]
 pub(crate) struct Decision {
     /// Their verdicts, merged.

@@ -33,8 +33,8 @@ pub(crate) fn without(text: &str, member: &str) -> String {
     below(text, member).map_or_else(|| text.to_owned(), |part| replaced(text, part, "null"))
 }
 
-/// The object with more members in the object at a path, which is created if it is absent or null. A member that is null is
-/// set too; one that has a value keeps it.
+/// Returns the text with members added to the object at a path. The object is created if it is absent or null. A member
+/// that is null is set; a member that has a value keeps it.
 pub(crate) fn add_members(text: &str, path: &[&str], more: &[(&str, String)]) -> String {
     let Some((step, rest)) = path.split_first() else {
         return more.iter().fold(text.to_owned(), |text, (key, value)| with_member(&text, key, value));
@@ -65,7 +65,8 @@ pub(crate) struct Addition<'t> {
     pub(crate) value: &'t RawValue,
 }
 
-/// The members that a new version of an object adds, also in place of null. Nothing else differs between the versions.
+/// Returns the members that a new version of an object adds, or sets in place of null. The versions must not differ
+/// otherwise.
 #[cfg(feature = "opa")]
 pub(crate) fn added<'t>(old: &str, new: &'t RawValue) -> Vec<Addition<'t>> {
     let below = |step: &str, old: &str, new: &'t RawValue| {

@@ -131,7 +131,7 @@ const COMPONENTS: [&str; 17] = [
     "cacheservice",
 ];
 
-/// Whether this name, of a container or at the end of its image's repository, is one of Flyte's components.
+/// Whether a name is that of a Flyte component. It is a container's name, or the last part of its image's repository.
 pub fn is_component(name: &str) -> bool {
     COMPONENTS.contains(&name.strip_suffix("-release").unwrap_or(name))
 }
@@ -153,7 +153,7 @@ pub fn starts_component(command: &str) -> bool {
 #[cfg(feature = "pod-users")]
 const IMAGES: [&str; 6] = [FLYTEADMIN, "flytescheduler", "flytepropeller", DATACATALOG, FLYTECONSOLE, FLYTE_BINARY];
 
-/// The user that Flyte's charts run one of its own images as, and the Helm value that is needed for it, if any.
+/// Returns the user that Flyte's charts run one of Flyte's images as, and the Helm value that this needs, if any.
 #[cfg(feature = "pod-users")]
 pub fn user_of(image: &Repository) -> Option<(u32, Option<&'static str>)> {
     let name = image.name().strip_suffix("-release").unwrap_or(image.name());

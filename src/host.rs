@@ -1,4 +1,5 @@
-//! What a policy can ask its host for: other objects, images, the time, and the means to check certificates.
+//! The questions that a policy can ask its host: for other objects, images, the time, and the means to check
+//! certificates.
 
 #[cfg(feature = "admin-config")]
 use std::cell::RefCell;
@@ -165,8 +166,9 @@ const CERT_MANAGER: &str = "cert-manager.io/v1";
 /// Gateway API.
 const GATEWAY: &str = "gateway.networking.k8s.io/v1";
 
-/// The plural of a kind, which in lower case is the API server's name for it. By kubectl's fallback rule, corrected for Gateway:
-/// `meta.UnsafeGuessKindToResource` of [kubernetes/apimachinery](https://github.com/kubernetes/apimachinery).
+/// Returns the plural of a kind. In lower case, it is the API server's name for the kind. Follows kubectl's fallback
+/// rule, corrected for Gateway: `meta.UnsafeGuessKindToResource` of
+/// [kubernetes/apimachinery](https://github.com/kubernetes/apimachinery).
 pub fn plural(kind: &str) -> String {
     match kind.strip_suffix('y') {
         _ if kind.ends_with("ndpoints") => kind.to_owned(),
@@ -303,7 +305,7 @@ impl Listed {
                 "spec.selector",
                 "spec.targetRefs",
             ],
-            // All of it: its rules for clients contain no Secret.
+            // The whole spec: its rules for clients contain no Secret.
             Self::SecurityPolicy => &["metadata.name", "metadata.namespace", "spec"],
             Self::Middleware => &["metadata.name", "metadata.namespace", "spec"],
             Self::IngressRoute => &["metadata.name", "metadata.namespace", "spec.routes", "spec.tls"],

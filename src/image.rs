@@ -2,8 +2,8 @@
 //!
 //! `postgres`, `postgres:15-alpine` and `docker.io/library/postgres@sha256:...` come from one repository;
 //! `evil.example/postgres` comes from another. Source: `normalize.go` and `regexp.go` of
-//! [distribution/reference](https://github.com/distribution/reference). Crates that parse references use
-//! regular expressions, which alone are larger than a module may be; a test compares this file with one of them.
+//! [distribution/reference](https://github.com/distribution/reference). Crates that parse references use regular
+//! expressions, which alone are larger than a module may be; a test compares this parser with such a crate.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub struct Repository<'a> {
 
 const DOCKER_HUB: &str = "docker.io";
 
-/// In bytes.
+/// The maximum length of a path, in bytes.
 const LONGEST_PATH: usize = 255;
 
 impl<'a> Repository<'a> {
@@ -40,7 +40,7 @@ impl<'a> Repository<'a> {
         self.path.rsplit('/').next().unwrap_or(self.path)
     }
 
-    /// The part before that: `flyteorg` in `cr.flyte.org/flyteorg/flyteadmin`.
+    /// The part of its path before the name: `flyteorg` in `cr.flyte.org/flyteorg/flyteadmin`.
     #[cfg(feature = "pod-users")]
     pub fn owner(&self) -> Option<&'a str> {
         self.path.rsplit_once('/').map(|(owner, _)| owner)
@@ -64,7 +64,7 @@ impl<'a> Repository<'a> {
 }
 
 impl fmt::Display for Repository<'_> {
-    /// In the form that the setting `exceptions` takes.
+    /// Writes the form that the setting `exceptions` takes.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.host {
             DOCKER_HUB => Shortened(self.path).fmt(formatter),
@@ -85,7 +85,7 @@ fn is_host_rather_than_owner(first: &str) -> bool {
     first.contains(['.', ':']) || first == "localhost" || first.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
-/// `registry.example:5000`, `[2001:db8::1]:5000`.
+/// Whether a text is a host, such as `registry.example:5000` or `[2001:db8::1]:5000`.
 fn is_host(host: &str) -> bool {
     let (name, port) = match host.rfind(']') {
         Some(end) => (&host[..=end], &host[end + 1..]),
@@ -107,7 +107,7 @@ fn is_host(host: &str) -> bool {
     is_name && is_port
 }
 
-/// Lower-case letters and digits, in runs joined by `.`, `_`, `__` or dashes.
+/// Whether a text is lower-case letters and digits, in runs joined by `.`, `_`, `__` or dashes.
 fn is_path_component(component: &str) -> bool {
     let is_run = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let joints_are_good = component
@@ -123,7 +123,7 @@ fn is_tag(tag: &str) -> bool {
         && tag.bytes().all(|byte| is_word(byte) || matches!(byte, b'.' | b'-'))
 }
 
-/// An algorithm that registries know, with the right number of lower-case hexadecimal digits.
+/// Whether a text is an algorithm that registries know, with the right number of lower-case hexadecimal digits.
 fn is_digest(digest: &str) -> bool {
     let length = |algorithm| match algorithm {
         "sha256" => 64,
@@ -146,7 +146,7 @@ mod tests {
     use super::Repository;
 
     #[test]
-    fn images_of_one_repository_are_the_same_however_they_are_written() {
+    fn every_spelling_of_one_repository_is_equal() {
         let digest = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
         for (repository, image) in [
             ("postgres", "postgres".to_owned()),
@@ -231,7 +231,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
-        fn a_repository_is_the_one_oci_spec_reads(image in references()) {
+        fn a_repository_is_read_as_oci_spec_reads_it(image in references()) {
             // Not the other way round: oci-spec also accepts impossible hosts, such as "a_b.example",
             // and rejects IPv6 addresses.
             if let Some(actual) = Repository::parse(&image) {

@@ -69,7 +69,7 @@ fn in_words(error: &serde_json::Error, text: &str) -> String {
     let problem = error.to_string();
     let problem = problem.rsplit_once(" at line ").map_or(&*problem, |(problem, _)| problem);
     if error.classify() != Category::Data {
-        // In valid JSON, serde_json reports this for a number or a boolean where one of some words is expected.
+        // In valid JSON, serde_json reports this for a number or a boolean where a word of a fixed list is expected.
         let is_no_word = problem == "expected value" && serde_json::from_str::<IgnoredAny>(text).is_ok();
         return if is_no_word { "must be a string".to_owned() } else { format!("invalid JSON: {problem}") };
     }

@@ -1,4 +1,4 @@
-//! Origins: what a browser sends as `Origin`, and so what an entry of `allowedOrigins` must be, byte for byte.
+//! Origins, as browsers send them in the header `Origin`. An entry of `allowedOrigins` must equal one, byte for byte.
 //!
 //! The `url` crate parses URLs as browsers do, by the [WHATWG's standard](https://url.spec.whatwg.org). Here it reads only ASCII
 //! names (`idna_adapter` 1.0): the tables of Unicode would be larger than a module may be, and a host that is not ASCII is wrong
@@ -19,20 +19,20 @@ pub(crate) struct Origin(Url);
 /// Why no browser ever sends a text as an origin.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NeverSent {
-    /// What is wrong with it.
+    /// The problem.
     pub(crate) reason: Reason,
-    /// What a browser sends instead, if known.
+    /// The origin that a browser sends instead, if known.
     pub(crate) instead: Option<String>,
 }
 
 impl NeverSent {
-    /// What is wrong with `text`, and what to write instead, if known.
+    /// Describes what is wrong with `text`, and what to write instead, if known.
     pub(crate) fn refusal(&self, text: &str) -> String {
         let instead = self.instead_of(text).map_or(String::new(), |instead| format!("; write {instead}"));
         format!("`{}` {}{instead}", shown(text), self.reason)
     }
 
-    /// What to write instead of `text`. Nothing from before an `@` is shown.
+    /// Returns the origin to write instead of `text`, if known. The part of `text` before an `@` is never shown.
     pub(crate) fn instead_of(&self, text: &str) -> Option<&String> {
         self.instead.as_ref().filter(|_| !text.contains('@') || self.reason == Reason::User)
     }
@@ -65,7 +65,7 @@ pub(crate) enum Reason {
 }
 
 impl fmt::Display for Reason {
-    /// Written to follow "it".
+    /// Writes the reason, worded to follow "it".
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Empty => "is empty",
@@ -92,7 +92,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// In bytes, including the dot that DNS puts at the end: RFC 1035.
+/// The maximum length of a host, in bytes, including the dot that DNS puts at the end: RFC 1035.
 const LONGEST_HOST: usize = 254;
 
 impl Origin {

@@ -10,8 +10,8 @@ use crate::{
     verdict::{Unjudged, Verdict},
 };
 
-/// One rule of Flyte's "Security Overview": a pure decision about one admission request. Some policies also read other
-/// objects of the cluster, and say so.
+/// One requirement of Flyte's "Security Overview": a pure decision about one admission request. Some policies also read
+/// other objects of the cluster, and say so.
 pub trait Policy: Sync {
     /// The policy's name: its folder in `policies/`, its cargo feature, and its key in the settings of the module that
     /// carries all policies.
@@ -45,8 +45,8 @@ pub trait Policy: Sync {
 pub struct Declared {
     /// The implementation.
     pub policy: &'static dyn Policy,
-    /// The name of the policy that this one extends with more questions to the host. It has the same rules and settings, and
-    /// replaces that policy where nobody must first allow these questions.
+    /// The name of the policy that this one extends with more questions to the host. It has the same rules and
+    /// settings, and replaces that policy on hosts that need no permission for these questions.
     pub variant_of: Option<&'static str>,
     /// The rules that its findings name.
     pub rules: &'static [Rule],

@@ -28,16 +28,16 @@ impl fmt::Display for RuleName {
 pub struct Rule {
     /// Its name.
     pub name: RuleName,
-    /// How bad its findings are.
+    /// The severity of its findings.
     pub severity: Severity,
-    /// What it finds: one line of Markdown.
+    /// A description of its findings, in one line of Markdown.
     pub summary: &'static str,
     /// The consequences and the fix, in Markdown.
     pub help: &'static str,
 }
 
-/// How bad a rule's findings are. All but notices are violations, which reject the object. A violation becomes a notice where a policy's
-/// README says so, and where an UPDATE leaves the problem unchanged.
+/// The severity of a rule's findings. All except notices are violations, which reject the object. A violation becomes a
+/// notice where a policy's README says so, and where an UPDATE leaves the problem unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -47,12 +47,12 @@ pub enum Severity {
     Low,
     /// A protection is weak, or clients are led to turn it off.
     Medium,
-    /// Somebody gets what they should not: root, a key, calls in another person's name.
+    /// Somebody gets access that they should not have: root, a key, calls in another person's name.
     High,
 }
 
 impl Severity {
-    /// Those of violations, from the worst.
+    /// The severities of violations, from the worst.
     pub const VIOLATIONS: [Self; 3] = [Self::High, Self::Medium, Self::Low];
 
     /// Its stable name.
@@ -97,7 +97,7 @@ macro_rules! rules {
             }
         ),*];
 
-        /// How bad the findings of each rule are.
+        /// The severity of each rule's findings.
         pub(super) const SEVERITIES: crate::rule::Severities =
             &[$($(#[$meta])* ($name, crate::rule::Severity::$severity)),*];
     };

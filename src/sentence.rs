@@ -1,7 +1,7 @@
 //! The sentences of Flyte's "Security Overview" that policies check.
 //!
-//! A finding shows that a sentence is broken. That a sentence holds needs evidence too: a policy records which sentences the
-//! object in a request proves, and a report lists what is missing for the others.
+//! A finding shows that a sentence is broken. A sentence holds only if there is evidence for it: a policy records which
+//! sentences the object in a request proves, and a report lists what is missing for the others.
 
 /// A sentence of the "Security Overview".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,7 +14,7 @@ pub enum Sentence {
     Origins,
     /// flyteconsole is configured with an address of flyteadmin that browsers can call.
     Address,
-    /// flyteadmin lets in the origin that flyteconsole is loaded from.
+    /// flyteadmin allows the origin that flyteconsole is loaded from.
     Pair,
     /// The certificate in front of flyteadmin is signed by a CA that clients trust.
     Certificate,
@@ -51,7 +51,7 @@ impl Sentence {
     }
 }
 
-/// Which sentences a policy saw to hold, in the object of a request.
+/// The sentences that a policy found to hold in the object of a request.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
     is_judged: bool,
@@ -71,7 +71,7 @@ impl Seen {
         self.shown |= 1 << sentence as u8;
     }
 
-    /// Adds what another policy saw.
+    /// Adds the record of another policy.
     pub(crate) fn and(&mut self, other: Self) {
         self.is_judged |= other.is_judged;
         self.shown |= other.shown;

@@ -1,8 +1,8 @@
 //! Decides for every policy which problems reject an UPDATE: those that it adds, and old ones that it changes.
 //!
-//! Some objects are older than a policy, and controllers must still be able to update them. Nobody sees it when a controller's
-//! request is rejected: a Job that cannot drop its finalizer never completes, and a ReplicaSet that cannot be scaled keeps a
-//! Deployment from replacing it.
+//! Some objects are older than a policy, and controllers must still be able to update them. When a controller's request
+//! is rejected, no person sees it: a Job that cannot drop its finalizer never completes, and a ReplicaSet that cannot
+//! be scaled keeps a Deployment from replacing it.
 //!
 //! | the request | is |
 //! | --- | --- |
@@ -12,11 +12,13 @@
 //! | changes a problem without fixing it | rejected |
 //!
 //! A problem is unchanged if the policy finds all of it in `oldObject` too, at any index of its list: see
-//! [`Violation::faults`]. A request that changes neither the pods of a workload nor its labels leaves every problem unchanged,
-//! however many there are, even where the object cannot be read. So does a request that changes labels or other fields of an
-//! object that could not be read before and after for the same reason. For comparison: Pod Security's `isSignificantPodUpdate` in
-//! `admission/admission.go` of [kubernetes/pod-security-admission](https://github.com/kubernetes/pod-security-admission), and
-//! `allowExistingViolations` of [Kyverno](https://kyverno.io/docs/policy-types/cluster-policy/validate/#allow-existing-violations).
+//! [`Violation::faults`]. A request that changes neither the pods of a workload nor its labels leaves every problem
+//! unchanged. This holds for any number of problems, and even if the object cannot be read. A request that changes
+//! labels or other fields of an unreadable object also leaves the problem unchanged, if the object was unreadable for
+//! the same reason before. For comparison: Pod Security's `isSignificantPodUpdate` in `admission/admission.go` of
+//! [kubernetes/pod-security-admission](https://github.com/kubernetes/pod-security-admission), and
+//! `allowExistingViolations` of
+//! [Kyverno](https://kyverno.io/docs/policy-types/cluster-policy/validate/#allow-existing-violations).
 //!
 //! Kubewarden's audit sends existing objects as CREATE, so it reports all of these problems.
 
@@ -35,11 +37,11 @@ use crate::{
     workload,
 };
 
-/// Lets a policy judge a request, and allows the problems that an UPDATE leaves unchanged.
+/// Asks a policy for its verdict, and allows the problems that an UPDATE leaves unchanged.
 ///
 /// # Errors
 ///
-/// As [`Policy::judge`].
+/// The same as for [`Policy::judge`].
 pub(crate) fn judge(
     policy: &dyn Policy,
     request: &AdmissionRequest,
@@ -78,7 +80,7 @@ pub(crate) fn judge(
     Ok(verdict)
 }
 
-/// [`Policy::judge`], not inlined: a module with one policy would contain it twice.
+/// Calls [`Policy::judge`]. It is not inlined, because a module with one policy would contain it twice.
 #[inline(never)]
 fn ask(
     policy: &dyn Policy,

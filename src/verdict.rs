@@ -90,9 +90,9 @@ pub struct Violation {
     /// Its place.
     #[serde(flatten)]
     pub place: Place,
-    /// What is wrong, or what will happen.
+    /// The problem: what is wrong, or what will happen.
     pub problem: String,
-    /// The line that fixes it.
+    /// The fix.
     pub mend: String,
     /// The same fix for programs; empty if a person must decide something first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -129,7 +129,7 @@ impl Violation {
         self.rest_on_each(&[grounds]);
     }
 
-    /// Makes every problem depend on each of some things.
+    /// Makes every problem depend on each of several things.
     fn rest_on_each(&mut self, grounds: &[u64]) {
         let faults = self.faults.iter();
         self.faults = faults.flat_map(|fault| grounds.iter().map(move |ground| hash((*fault, *ground)))).collect();
@@ -319,8 +319,8 @@ impl Findings<Violation> {
         self.rest_on_each(&[hash(grounds)]);
     }
 
-    /// Makes all violations depend on each of some things, so that another version can have fewer of these. If there are more than
-    /// [`MOST_KEPT`], makes them depend on all of them together.
+    /// Makes all violations depend on each of several things, so that another version can have fewer of these. If there
+    /// are more than [`MOST_KEPT`], makes the violations depend on all of them together.
     pub(crate) fn rest_on_each(&mut self, grounds: &[u64]) {
         let all = grounds.iter().fold(0, |all: u64, ground| all.wrapping_add(*ground));
         let grounds = if grounds.len() > MOST_KEPT { &[all][..] } else { grounds };

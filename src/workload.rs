@@ -42,13 +42,13 @@ pub struct Workload<'a> {
     pub pod_metadata: Metadata<'a>,
     /// The pod spec.
     pub pod: PodSpec<'a>,
-    /// Where the pod spec is, e.g. `spec.template.spec`.
+    /// The path of the pod spec, e.g. `spec.template.spec`.
     pub pod_path: &'static str,
     /// The whole object, for fields that are rarely needed.
     pub object: &'a RawValue,
 }
 
-/// Where a kind keeps its pod spec.
+/// The place where a kind keeps its pod spec.
 #[derive(Clone, Copy)]
 enum Shape {
     Pod,
@@ -82,7 +82,7 @@ impl Shape {
     }
 }
 
-/// Where a kind keeps the template of its pods; `None` for a Pod, and for kinds that create no pods.
+/// Returns where a kind keeps the template of its pods; `None` for a Pod, and for kinds that create no pods.
 pub(crate) fn template_path(kind: &Kind) -> Option<&'static [&'static str]> {
     match Shape::from_kind(kind)? {
         Shape::Pod => None,
@@ -117,7 +117,7 @@ impl<'a> Workload<'a> {
     ///
     /// # Errors
     ///
-    /// As [`Self::from_request`].
+    /// The same as for [`Self::from_request`].
     pub fn read_object(kind: &Kind, object: &'a RawValue) -> Result<Self, Unjudged> {
         let shape = Shape::from_kind(kind).ok_or_else(|| missing("", "objects of this kind have no pod spec"))?;
         Self::from_object(shape, object)
@@ -127,7 +127,7 @@ impl<'a> Workload<'a> {
     ///
     /// # Errors
     ///
-    /// As [`Self::from_request`].
+    /// The same as for [`Self::from_request`].
     #[cfg(feature = "admin-config")]
     pub fn deployment(object: &'a RawValue) -> Result<Self, Unjudged> {
         Self::from_object(Shape::Template, object)
@@ -204,7 +204,7 @@ view! {
         "uid" if "pod-users" => pub uid: &'a RawValue,
         /// The owners of the object, an unparsed list.
         "ownerReferences" if "pod-users" | "flyte-console-url" | "flyte2-exposure" => owners: &'a RawValue,
-        /// When somebody asked for its deletion; it then only waits for its finalizers.
+        /// The time when its deletion was requested. Since then it only waits for its finalizers.
         "deletionTimestamp" => pub deletion_timestamp: Text<'a>,
     }
 
@@ -240,7 +240,7 @@ view! {
         "envFrom" if "admin-config" => pub env_from: &'a RawValue,
         /// Its ports, an unparsed list.
         "ports" if "flyte2-exposure" => pub ports: &'a RawValue,
-        /// Where its volumes are mounted, an unparsed list.
+        /// The mounts of its volumes, an unparsed list.
         "volumeMounts" if "admin-config" => pub volume_mounts: &'a RawValue,
         "securityContext" if "pod-users" => security_context: Tried<SecurityContext<'a>>,
     }
@@ -285,7 +285,7 @@ pub struct Placed<'p, 'a> {
     pub role: Role,
     /// Its index in the list, from 0.
     pub index: usize,
-    /// Where its pod spec is.
+    /// The path of its pod spec.
     pub pod_path: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! Who issues the tokens of flyteadmin's OAuth: flyteadmin itself, or an external provider.
+//! Determines who issues the tokens of flyteadmin's OAuth: flyteadmin itself, or an external provider.
 //!
 //! Sources, in [flyteorg/flyte](https://github.com/flyteorg/flyte) v1.16.8: `flyteadmin/auth/config/config.go`; for a missing
 //! address, `NewOAuth2ResourceServer` of `flyteadmin/auth/authzserver/resource_server.go`, with which flyteadmin fetches
@@ -16,7 +16,7 @@ use crate::{
     yaml::{Meaning, Value},
 };
 
-/// Who issues the tokens.
+/// The issuer of the tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Auth {
     /// flyteadmin.
@@ -31,14 +31,14 @@ const BASE_URLS: [&[&str]; 2] =
     [&["auth", "appAuth", "externalAuthServer", "baseUrl"], &["auth", "userAuth", "openId", "baseUrl"]];
 
 impl Config {
-    /// Who issues the tokens.
+    /// Returns who issues the tokens.
     ///
     /// # Errors
     ///
-    /// Why flyteadmin does not start as `External`, or why that is unsafe or differs between releases.
+    /// The fault, if flyteadmin does not start as `External`, if that is unsafe, or if releases differ.
     pub(crate) fn auth(&mut self) -> Result<Auth, Box<Fault>> {
         let auth = self.read_auth()?;
-        // Keys that differ only in case.
+        // `read_auth` reports keys that differ only in case as faults.
         if let Some(fault) = self.faults.pop() {
             return Err(fault.into());
         }
@@ -159,7 +159,8 @@ impl Config {
     }
 }
 
-/// The scheme of an absolute URL with a host, as Go parses it: browsers, and the `url` crate, accept more.
+/// Returns the scheme of an absolute URL with a host. Go's parser rejects some URLs that browsers and the `url` crate
+/// accept.
 pub(super) fn scheme(url: &str) -> Option<String> {
     let is_plain = |letter: char| letter.is_ascii_graphic() && letter != '\\';
     let (scheme, _) = url.split_once("://").filter(|(_, rest)| rest.chars().all(is_plain) && !rest.starts_with('/'))?;
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn flyteadmin_gives_out_tokens_unless_a_provider_is_named() {
+    fn flyteadmin_issues_tokens_unless_a_provider_is_set() {
         for text in [
             "",
             "auth: {}",
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_has_the_address_of_either_section() {
+    fn a_providers_address_is_read_from_either_section() {
         let openid = "userAuth: {openId: {baseUrl: https://b.example.com}}";
         let own = "externalAuthServer: {baseUrl: https://a.example.com/oauth2/default}";
         for (text, url) in [
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_releases_read_in_two_ways_are_refused() {
+    fn keys_that_releases_read_differently_are_rejected() {
         for text in [
             "auth: {appAuth: {authServerType: Self, AuthServerType: External}}",
             "auth: {appAuth: {authServerType: Self, <<: {authServerType: External}}}",

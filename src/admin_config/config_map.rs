@@ -37,7 +37,7 @@ pub(crate) fn without_hash(name: &str) -> &str {
     name.rsplit_once('-').filter(|(_, hash)| is_hash(hash)).map_or(name, |(name, _)| name)
 }
 
-/// The digits that kustomize writes a hash with: `encode` of
+/// The digits of the hash that kustomize appends to a name. Source: `encode` of
 /// [kubernetes-sigs/kustomize](https://github.com/kubernetes-sigs/kustomize), `api/hasher/hasher.go`.
 const KUSTOMIZE_DIGITS: &[u8] = b"2456789bcdfghkmt";
 
@@ -51,7 +51,8 @@ pub(crate) struct Requested<'a> {
     pub(crate) name: Text<'a>,
     /// The whole ConfigMap.
     pub(crate) object: &'a RawValue,
-    /// Whether flyteadmin might read one of its entries: by the entry's name or, if that is not a file's name, by its text.
+    /// Whether flyteadmin might read one of its entries. This depends on the entry's name or, if that is not a file's
+    /// name, on the entry's text.
     pub(crate) may_have_files: bool,
     /// Whether its label names Flyte 2's chart.
     pub(crate) is_of_flyte_two: bool,
@@ -61,8 +62,8 @@ pub(crate) struct Requested<'a> {
 }
 
 impl Requested<'_> {
-    /// Whether it is Flyte 2's, which has no flyteadmin: the chart's label or a section `runs` says so, and it has no section of
-    /// Flyte 1's. `files` are its own.
+    /// Returns whether the ConfigMap belongs to Flyte 2, which has no flyteadmin. It does if it has the label of Flyte
+    /// 2's chart or a section `runs`, and no section of Flyte 1. `files` are the ConfigMap's own.
     pub(crate) fn is_flyte_two(&self, files: &[File]) -> bool {
         let mut lines = files.iter().flat_map(|file| file.text.split(|byte| *byte == b'\n'));
         let is_ones =
@@ -71,14 +72,16 @@ impl Requested<'_> {
         !has_ones && (self.is_of_flyte_two || lines.any(|line| line.starts_with(b"runs:")))
     }
 
-    /// Whether [`Self::is_flyte_two`] can hold. It reads no files, because somebody else's ConfigMap may be a megabyte.
+    /// Returns whether [`Self::is_flyte_two`] may be true. Reads no files: another application's ConfigMap may be a
+    /// megabyte.
     #[cfg(feature = "flyte2-exposure")]
     pub(crate) fn may_be_flyte_two(&self) -> bool {
         self.is_of_flyte_two || self.has_bytes || self.object.get().contains("runs:")
     }
 }
 
-/// Reads the ConfigMap of a request. One that is being deleted counts too: while a finalizer keeps it, it can be used and changed.
+/// Reads the ConfigMap of a request. A ConfigMap that is being deleted counts too: while a finalizer keeps it, it can
+/// be used and changed.
 ///
 /// # Errors
 ///
@@ -126,12 +129,12 @@ pub(crate) fn files<'a>(object: &'a RawValue) -> Result<Vec<File<'a>>, Unjudged>
     Ok(files.into_values().collect())
 }
 
-/// Adds a ConfigMap's files, by their names, to those of others that are mounted with it. `file` turns a key into a name, and
-/// `owner` is put before the path of each file.
+/// Adds a ConfigMap's files, by their names, to `files`, which may hold files of other ConfigMaps that are mounted with
+/// it. `file` turns a key into a name, and `owner` is put before the path of each file.
 ///
 /// # Errors
 ///
-/// As [`files`].
+/// The same as for [`files`].
 pub(crate) fn add_files<'a>(
     object: &'a RawValue,
     owner: &str,
@@ -156,10 +159,10 @@ pub(crate) fn add_files<'a>(
     Ok(())
 }
 
-/// The most bytes of an entry that is searched although it does not have the name of a flyteadmin file.
+/// The maximum size, in bytes, of an entry that is searched although it does not have the name of a flyteadmin file.
 const MOST_OF_ANOTHER_NAME: usize = 20_000;
 
-/// Whether flyteadmin might read one of some entries.
+/// Whether flyteadmin might read at least one entry of a map.
 #[derive(Debug)]
 struct MayBeFiles(bool);
 

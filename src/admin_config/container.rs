@@ -58,9 +58,9 @@ enum Known {
     AllowedHeaders,
     Secure,
     CertificateFile,
-    /// A boolean that is not about CORS.
+    /// A boolean that does not concern CORS.
     OtherFlag,
-    /// A text that is not about CORS.
+    /// A text that does not concern CORS.
     OtherText,
 }
 
@@ -174,11 +174,11 @@ impl Overrides {
             }
             is_open = token.starts_with("--") && !token.contains('=') && !token.to_ascii_lowercase().starts_with(FLAG);
             let place = place(placed, *at);
-            // With one dash it is not a flag either, and pflag rejects it.
+            // With a single dash this is not a flag either: pflag rejects it.
             let start = if token.starts_with("--") { FLAG } else { &FLAG[1..] };
             let is_flag = token.get(..start.len()).is_some_and(|token| token.eq_ignore_ascii_case(start));
             let flag = token.get(start.len()..).filter(|_| is_flag);
-            // The name is complete where a value begins.
+            // If the word has a `=`, the name before it is complete, even if the value is unknown.
             let Some(flag) = flag.filter(|flag| *is_known || flag.contains('=')) else {
                 if !is_known && (is_flag || FLAG.starts_with(&**token)) {
                     let text = "this may set a flag that overrides the files";
@@ -207,7 +207,7 @@ impl Overrides {
                     "this may come after flyteadmin's `--`, where it is not a flag".to_owned()
                 };
                 self.not_known(place.clone(), text);
-                // An uncertain flag must not hide what is wrong.
+                // A flag that may have no effect must not hide a problem.
                 if matches!(known, Known::AllowCors) && is_known && decode::parse_bool(value) == Ok(false) {
                     continue;
                 }
@@ -223,7 +223,8 @@ impl Overrides {
         Ok(said)
     }
 
-    /// Reads `--config`, which takes any word after it as its value; if it may be a value itself, the next word may be a flag.
+    /// Reads `--config`, which takes any word after it as its value. If the `--config` may itself be a value, the next
+    /// word may be a flag.
     fn read_config(&mut self, placed: &Placed, at: At, rest: &str, may_be_value: bool, words: &mut Words) {
         let behind = if may_be_value { words.peek().copied() } else { None };
         let (at, file) = match (rest.strip_prefix('='), behind) {
@@ -346,7 +347,7 @@ fn reads_another(Value { text, is_known }: &Value) -> String {
     )
 }
 
-/// The fault for a flag that does not exist, with the flag that was meant.
+/// Returns the fault for a flag that does not exist. It suggests the flag with the nearest name.
 fn no_such_flag(place: Place, token: &str, name: &str) -> Fault {
     let flag = token.split('=').next().unwrap_or(token);
     let problem = format!("flyteadmin has no flag {} and does not start", Shortened(flag));
@@ -355,15 +356,15 @@ fn no_such_flag(place: Place, token: &str, name: &str) -> Fault {
     Fault { place, kind: FaultKind::NeverStarts, problem, mend: mend.into() }
 }
 
-/// The variable that a name was meant to be, if only its case or its underscores are wrong.
+/// Returns the variable that a name was meant to be, if the name is wrong only in its case or its underscores.
 fn meant(name: &str) -> Option<String> {
     let dotted = name.replace('_', ".").to_ascii_uppercase();
     let option = dotted.strip_prefix(VARIABLE)?;
     KNOWN.iter().any(|(known, _)| known.to_ascii_uppercase() == option).then_some(dotted)
 }
 
-/// The fields of a comma-separated flag, as pflag reads them: a field may be quoted as a whole.
-/// `None` if a quote is elsewhere; no origin and no header contains a comma or a quote.
+/// Splits the value of a comma-separated flag as pflag does. A field may be quoted as a whole. `None` if a quote is
+/// elsewhere: no origin and no header contains a comma or a quote.
 fn fields(line: &str) -> Option<Vec<&str>> {
     let field = |field| match str::strip_prefix(field, '"').and_then(|field| field.strip_suffix('"')) {
         Some(inner) => Some(inner),

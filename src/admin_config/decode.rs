@@ -55,7 +55,7 @@ pub(crate) enum NoList {
     TooLong,
 }
 
-/// The most items of a list. Nobody has a thousand consoles.
+/// The maximum number of items in a list. No installation has a thousand consoles.
 pub(crate) const MOST_ITEMS: usize = 1_000;
 
 /// A text in a list.
@@ -97,7 +97,7 @@ pub(crate) fn texts(node: &Node) -> Result<Option<Vec<Listed>>, NoList> {
     }
 }
 
-/// Splits a text where a list is expected: at commas, and keeps spaces.
+/// Splits a text that stands where a list is expected. Splits at commas, and keeps spaces.
 pub(crate) fn split(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').filter(move |_| !text.is_empty())
 }

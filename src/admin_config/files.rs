@@ -1,8 +1,8 @@
 //! Reads the value of an option from flyteadmin's files.
 //!
-//! flyteadmin merges files in the order of their names: maps deeply; of other values the later one counts. This module does not
-//! merge, but looks an option up in all files at once. If a file has `<<`, it does so as yaml.v3 does, and again as yaml.v2 does,
-//! which flyteadmin uses up to v1.16.5.
+//! flyteadmin merges files in the order of their names. It merges maps deeply; of other values, the last one counts.
+//! This module does not merge: it looks an option up in all files at once. If a file has `<<`, it looks the option up
+//! twice: as yaml.v3 reads the file, and as yaml.v2 does, which flyteadmin uses up to v1.16.5.
 
 use std::{mem, rc::Rc};
 
@@ -30,11 +30,11 @@ pub(crate) struct Config {
     files: Vec<(String, Rc<Node>)>,
     /// The paths of keys with dots, in lower case.
     dotted: Vec<String>,
-    /// What is wrong with the files.
+    /// The problems in the files.
     pub(crate) faults: Vec<Fault>,
     /// How maps are merged.
     merging: Merging,
-    /// The keys of maps that `<<` replaces, as far as they were looked up.
+    /// The faults for keys that `<<` replaces, among the keys that were looked up.
     replaced: Vec<Fault>,
 }
 
@@ -55,13 +55,13 @@ pub(super) enum Merged {
     Maps(Vec<At>),
 }
 
-/// Options that are not about CORS. flyteadmin does not start if one is not a boolean.
+/// Boolean options that do not concern CORS. flyteadmin does not start if one is not a boolean.
 const OTHER_BOOLEANS: [&str; 2] = ["secure", "insecureCookieHeader"];
 
-/// The section that CORS is in.
+/// The path of the section that has the CORS options.
 const SECTION: [&str; 2] = ["server", "security"];
-/// The top-level keys that are read. flyteadmin ignores the third, which the "Security Overview" seems to use. The last is for
-/// Flyte 2.
+/// The top-level keys that are read. flyteadmin ignores the third, which Flyte's "Security Overview" seems to use. The
+/// last is for Flyte 2.
 const WANTED: [&str; 4] = [SECTION[0], "auth", SECTION[1], "runs"];
 
 impl Config {
@@ -230,9 +230,9 @@ impl Config {
         Ok(Some(Said { value, place: Some(self.place(at.file, at.node.line, &path)) }))
     }
 
-    /// The value of an option, as `restoreCaseSensitiveArrayKeys` of `viper.go` leaves it. If the last file that sets it has a
-    /// list, viper puts in the value of each file, in the order of the files, until one is not a list. So an earlier text wins over
-    /// a later list.
+    /// Returns the value of an option, as `restoreCaseSensitiveArrayKeys` of `viper.go` leaves it. If the last file
+    /// that sets the option sets a list, viper goes through the files in their order, and takes each file's value until
+    /// a value is not a list. So an earlier text wins over a later list.
     fn leaf(&mut self, security: &[At], name: &str) -> Option<At> {
         let merged = match self.merged(security, name, &format!("server.security.{name}")) {
             Merged::Nothing => return None,
@@ -268,7 +268,7 @@ impl Config {
         Some(restored)
     }
 
-    /// The value of a key in some maps; `path` is the key's path.
+    /// Returns the value of a key in the given maps. `path` is the key's path.
     pub(super) fn merged(&mut self, maps: &[At], key: &str, path: &str) -> Merged {
         let mut merged = Merged::Nothing;
         for at in maps {
@@ -304,7 +304,7 @@ impl Config {
             let is_map = matches!(at.node.value, Value::Map(_));
             match &mut merged {
                 Merged::Maps(maps) if is_map => maps.push(at),
-                // viper keeps a map, whatever a later file has.
+                // viper keeps a map even if a later file has another value.
                 Merged::Maps(_) => {}
                 _ if is_map => merged = Merged::Maps(vec![at]),
                 _ => merged = Merged::Leaf(at),
@@ -386,7 +386,8 @@ impl Config {
         self.files.iter().enumerate().filter_map(of_file)
     }
 
-    /// Keys with dots that lead to `server.security` or into it, such as `server.security.allowCors`.
+    /// Finds keys with dots that lead to `server.security` or into it, such as `server.security.allowCors`, and adds a
+    /// fault for each.
     fn find_dotted_keys(&mut self) {
         for (file, (_, root)) in self.files.clone().into_iter().enumerate() {
             let mut map = Some(root);
@@ -413,8 +414,8 @@ impl Config {
         }
     }
 
-    /// Whether a key with dots leads to an option. `restoreDottedMapKeys` of `viper.go` then removes it from all files,
-    /// flags and defaults, so that it has Go's zero value: false, or an empty list.
+    /// Whether a key with dots leads to an option. `restoreDottedMapKeys` of `viper.go` then removes the option from
+    /// all files, flags and defaults, so that it has Go's zero value: false, or an empty list.
     fn is_wiped(&self, name: &str) -> bool {
         let option = format!("server.security.{}", name.to_ascii_lowercase());
         let leads_to =

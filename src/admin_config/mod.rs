@@ -153,14 +153,14 @@ impl Security {
         }
     }
 
-    /// The options about origins, for a comparison: whether CORS is on, and the list.
+    /// The options for origins, for a comparison: whether CORS is on, and the list.
     pub(crate) fn origins(&self) -> impl Hash {
         let texts = |said: &Said<Vec<Item>>| said.value.iter().map(|item| item.text.clone()).collect::<Vec<_>>();
         (self.allow_cors.as_ref().map(|said| said.value), self.allowed_origins.as_ref().map(texts))
     }
 
-    /// The part that browsers see, for a comparison: nothing if CORS is off, else the origins and the headers; `None` if it is
-    /// not known.
+    /// Returns what browsers see, for a comparison: the origins and the headers, which are both empty if CORS is off.
+    /// `None` if it is not known.
     pub(crate) fn served(&self) -> Option<[BTreeSet<&str>; 2]> {
         if !self.allow_cors.as_ref()?.value {
             return Some([BTreeSet::new(), BTreeSet::new()]);

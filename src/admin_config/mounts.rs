@@ -1,4 +1,4 @@
-//! Where flyteadmin's files come from: the volumes that are mounted where `--config` looks.
+//! Finds where flyteadmin's files come from: the volumes that are mounted where `--config` looks.
 //!
 //! `--config` is a glob, and the files that match it are merged in the order of their names, whichever volume they come from. A
 //! volume is mounted as a folder, or as one of its files by `subPath`; `items` renames its files. Files of Secrets and of
@@ -131,7 +131,7 @@ struct Glob<'g> {
 }
 
 impl<'g> Glob<'g> {
-    /// `None` for a glob that is not supported here.
+    /// Splits a path into the folder and the names. `None` for a glob that is not supported here.
     fn parse(path: &'g str) -> Option<Self> {
         let (folder, names) = path.rsplit_once('/')?;
         let is_plain = !folder.contains('*') && !path.contains(['?', '[', '\\']) && folder.starts_with('/');
@@ -209,7 +209,7 @@ impl Files {
                 Some(file) => Some((part, file)),
                 None => return,
             },
-            // A folder within the volume, or a mount of a parent folder: both need a volume with folders.
+            // This is a folder within the volume, or a mount of a parent folder. Both need a volume with folders.
             _ => {
                 if path == glob.folder || glob.folder.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')) {
                     self.unseen.push(format!("the files at {}, which the policy does not follow", Shortened(path)));
@@ -224,7 +224,8 @@ impl Files {
             self.config_maps.extend(listed.source(part, glob));
         }
         let is_chart_own = |secret: &str| {
-            // It holds the passwords of the database, of the storage and of OAuth, and never `server`.
+            // The chart's own Secret holds passwords of the database, the storage and OAuth, and never a section
+            // `server`.
             secret.ends_with("-config-secret")
                 && config_maps().any(|own| own.name() == &secret[..secret.len() - "-secret".len()])
         };
@@ -244,7 +245,8 @@ impl Listed<'_> {
         self.secret_name.as_deref().or(self.name.as_deref()).unwrap_or_default()
     }
 
-    /// The files that it provides; with `part`, only that one, under that file name. `None` if it provides none.
+    /// Returns the files that it provides. With `part`, the path in the volume and the name of the file, it provides
+    /// only that file. `None` if it provides none.
     fn source(&self, part: Option<(&str, &str)>, glob: Glob) -> Option<Source> {
         let picks = match (&self.items, part) {
             (None, None) => Picks::All,

@@ -1,4 +1,5 @@
-//! Which container runs flyteadmin's server, by its command line, and by its image or its name in Flyte's charts.
+//! Finds the container that runs flyteadmin's server: by its command line, and by its image or its name in Flyte's
+//! charts.
 //!
 //! `serve` alone proves nothing, since datacatalog serves too. Nor does the image: syncresources and the init containers run
 //! other commands of flyteadmin. Flyte 2 uses the same names for containers, Deployments and ConfigMaps but has no flyteadmin:
@@ -33,8 +34,8 @@ impl<'a> Server<'a> {
         let image = Repository::parse(container.image()).map_or("", |repository| repository.name());
         let says =
             |word: &str| [container.command, container.args].iter().flatten().any(|list| list.get().contains(word));
-        // Flyte 2's binary ignores any words, so a `start` left over from Flyte 1 changes nothing. With a tag of Flyte 1, though,
-        // it is Flyte 1 under a custom name.
+        // Flyte 2's binary ignores any words, so a `start` that is left over from Flyte 1 changes nothing. If the image
+        // has a tag of Flyte 1, however, it is Flyte 1 under a custom name.
         let is_one = || says("\"start\"") && [":1.", ":v1."].iter().any(|tag| container.image().contains(tag));
         let is_named_two =
             image.strip_prefix(flyte::FLYTE_2_IMAGE).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
@@ -61,7 +62,7 @@ pub(super) fn is_empty(list: &RawValue) -> bool {
     matches!(list.get(), "null" | "[]")
 }
 
-/// Whether Flyte's charts give a container of that name flyteadmin to run.
+/// Whether the container has a name that Flyte's charts give to flyteadmin's container.
 pub(crate) fn is_named(placed: &Placed) -> bool {
     flyte::ADMIN_CONTAINERS.contains(&placed.container.name())
 }

@@ -207,7 +207,8 @@ fn files_are_read_as_flyteadmin_reads_them() {
     }
 }
 
-/// About a release, not about files: an option that a key with dots hides does not get its default.
+/// Checks the result in v1.16.7 and later, for which the tables only say "two meanings": an option that a key with dots
+/// hides does not get its default.
 #[test]
 fn an_option_behind_a_key_with_dots_is_false_or_empty() {
     let text = "server.security: {allowCors: true, allowedOrigins: [a]}";

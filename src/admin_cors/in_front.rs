@@ -1,8 +1,9 @@
-//! CORS that a proxy answers in front of flyteadmin. Browsers get its origins, whatever flyteadmin answers.
+//! Checks CORS that a proxy answers in front of flyteadmin. Browsers then get the proxy's origins, not flyteadmin's.
 //!
-//! Read: ingress-nginx' annotations `enable-cors` and `cors-*` of an Ingress, filters of type `CORS` of an HTTPRoute, `corsPolicy`
-//! of Contour's HTTPProxy and of Istio's VirtualService, and `headers` of Traefik's Middleware. For nginx and Gateway API, `*` in
-//! an origin may stand for a part of the name. Snippets, patterns and headers that a route sets are not read; a notice says so.
+//! This module reads ingress-nginx's annotations `enable-cors` and `cors-*` of an Ingress, filters of type `CORS` of an
+//! HTTPRoute, `corsPolicy` of Contour's HTTPProxy and of Istio's VirtualService, and `headers` of Traefik's Middleware.
+//! For nginx and Gateway API, `*` in an origin may stand for a part of the name. Snippets, patterns and headers that a
+//! route sets are not read; a notice says so.
 //!
 //! Sources: `annotations/cors` of [kubernetes/ingress-nginx](https://github.com/kubernetes/ingress-nginx), which reads a list that
 //! contains `*` as `*`; `HTTPCORSFilter` of [Gateway API](https://gateway-api.sigs.k8s.io); `CORSPolicy` of
@@ -29,7 +30,7 @@ use crate::{
     verdict::{Notice, Place, Unjudged, Verdict, Violation},
 };
 
-/// CORS that is answered in front of some Services.
+/// CORS that is answered in front of Services.
 struct InFront {
     cors: Cors,
     /// The path to the origins.
@@ -116,7 +117,7 @@ pub(super) fn judge(
     Ok(())
 }
 
-/// Whether every server in the namespaces of some Services is Flyte 2.
+/// Whether every server in the namespaces of the given Services is Flyte 2.
 fn leads_to_flyte_two(objects: &Objects, services: &[ServiceName]) -> bool {
     let mut is_one = services.is_empty();
     for (namespace, _) in services {
@@ -129,7 +130,7 @@ fn leads_to_flyte_two(objects: &Objects, services: &[ServiceName]) -> bool {
     !is_one
 }
 
-/// Whether one of some Services leads to flyteadmin.
+/// Whether at least one of the given Services leads to flyteadmin.
 fn leads(known: &mut Services, services: &[ServiceName]) -> Result<bool, String> {
     for (namespace, name) in services {
         if known.names_in(namespace)?.contains(name) {
@@ -287,7 +288,7 @@ const LIST_CONSOLE: &str = "allow only flyteconsole's origin there, https://<fly
 const HOSTS: &str = "//*.";
 const ONE_HOST: &str = "//any-host.";
 
-/// What is wrong with the origins, wherever the route leads.
+/// Returns what is wrong with the origins, no matter where the route leads.
 fn judge_origins(InFront { cors, path, is_list, .. }: &InFront, settings: &Settings) -> Vec<Violation> {
     let origins = cors.origins.as_deref().unwrap_or_default();
     let path = |index: usize| if *is_list { format!("{path}[{index}]") } else { path.clone() };

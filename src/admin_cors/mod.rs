@@ -7,12 +7,13 @@
 //!
 //! CORS that Ingresses, routes and middlewares answer in front of flyteadmin is checked by the same rules: see `in_front`.
 //!
-//! ConfigMaps are checked together with those that are mounted beside them; in workloads, the container that runs flyteadmin is
-//! checked. The Deployment that mounts the ConfigMaps shows which they are; without one, their names in Flyte's charts do. A
-//! ConfigMap with another name that is created before its Deployment is checked with the Deployment.
+//! A ConfigMap is checked together with the ConfigMaps that are mounted with it. In a workload, the container that runs
+//! flyteadmin is checked. flyteadmin's ConfigMaps are those that its Deployment mounts or, without a Deployment, those
+//! with a name from Flyte's charts. A ConfigMap with another name that is created before its Deployment is checked with
+//! the Deployment.
 //!
-//! Not checked: an UPDATE of a workload that is being deleted; options that are not about CORS, even if flyteadmin does not start
-//! with them; Flyte 2, which has none of these options.
+//! Not checked: an UPDATE of a workload that is being deleted; options that do not concern CORS, even if flyteadmin
+//! does not start with them; Flyte 2, which has none of these options.
 //!
 //! Source: Flyte's "Security Overview", on CORS between flyteconsole and flyteadmin; `flyteadmin/pkg/server/service.go`
 //! of [flyteorg/flyte](https://github.com/flyteorg/flyte) v1.16.8; `cors.go` of
@@ -121,7 +122,8 @@ fn judge_config_map(
         Ok(runners) => (runners, None),
         Err(reason) => (Vec::new(), Some(reason)),
     };
-    // If a flyteadmin is found that reads other ConfigMaps, one that only has the right name proves nothing about it.
+    // If a flyteadmin is found that reads other ConfigMaps, the name of a ConfigMap alone does not prove that
+    // flyteadmin reads it.
     let is_another_read = readers.iter().any(|runner| !runner.is_flyte_two && !runner.reads(name));
     readers.retain(|runner| runner.reads(name));
     let shows = !readers.is_empty() || !is_another_read;
@@ -210,7 +212,7 @@ fn judge_reader(
         found.notices.extend(config.misplaced().into_iter().map(misplaced));
         let security = reader.overrides.unwrap_or_default().before(security);
         options::judge(&security, settings, "data", &mut found);
-        // With CORS off, a release that never answers CORS is no problem.
+        // While CORS is off, it does not matter that a release never answers CORS.
         let is_on = security.allow_cors.is_none_or(|said| said.value);
         serves_none = reader
             .release
@@ -246,7 +248,8 @@ fn judge_reader(
 const FLYTE_TWO: &str = "this is Flyte 2's configuration: Flyte 2 does not read server.security, allows every origin, and has no \
                          option to change that; not checked";
 
-/// flyteadmin reloads its files when they change, but builds its CORS handler only once, when it starts.
+/// Returns a notice that running pods keep the old options. flyteadmin reloads its files when they change, but builds
+/// its CORS handler only once, when it starts.
 fn needs_restart(deployment: &str, namespace: &str) -> Notice {
     let namespace = if namespace.is_empty() { String::new() } else { format!(" -n {}", Shortened(namespace)) };
     let text = format!(

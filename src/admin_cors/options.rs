@@ -13,14 +13,14 @@ use crate::{
 const LIST_CONSOLE: &str = "if flyteconsole is on another domain, set allowedOrigins: [https://<flyte-console-domain>]; if both share one \
                             domain, set allowCors: false";
 
-/// What to do with an origin if others are listed too.
+/// The fix for an origin if others are listed too.
 pub(super) const REMOVE: &str = "remove it";
 
-/// The same for an origin that is the only one.
+/// The fix for an origin that is the only one.
 const LIST_INSTEAD: &str = "if flyteconsole is on another domain, set allowedOrigins: [https://<flyte-console-domain>]; if both share one \
                             domain, remove allowedOrigins and set allowCors: false";
 
-/// What every website can do then, and flyteconsole still cannot.
+/// The effect of allowing every origin.
 pub(super) const SERVED_TO_ANY: &str = "any website can read flyteadmin's answers to calls without credentials, but flyteconsole \
                           on another domain fails, because browsers reject `*` for calls with credentials";
 
@@ -84,7 +84,7 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
     judge_required(settings, is_reachable, place(), first, verdict);
 }
 
-/// What is wrong with one origin; `remove` returns how to get rid of it.
+/// Returns what is wrong with one origin. `remove` returns the text that says how to remove it.
 pub(super) fn judge_origin(item: &Item, settings: &Settings, remove: &dyn Fn() -> &'static str) -> Option<Violation> {
     let Item { text, place } = item;
     let shown = shown(text);
@@ -109,7 +109,7 @@ pub(super) fn judge_origin(item: &Item, settings: &Settings, remove: &dyn Fn() -
                     format!("write {}{trust}", Shortened(&instead))
                 },
             );
-            // No edit if someone must first set up https or trust.
+            // There is no edit if someone must first set up https, or add the origin to the settings.
             let is_enough = |instead: &&String| encrypted(instead, settings) == **instead && is_trusted(instead);
             let instead = never.instead_of(text).filter(is_enough).cloned();
             let edits = instead.map(|instead| in_list(item, place, Some(Scalar::String(instead)))).unwrap_or_default();
@@ -182,7 +182,8 @@ fn judge_required(
     }
 }
 
-/// With authentication on, flyteconsole and flytectl send their token in Flyte's own header.
+/// Returns a notice if `allowedHeaders` lacks Flyte's own header. With authentication on, flyteconsole and flytectl
+/// send their token in it.
 fn missing_header(security: &Security) -> Option<Notice> {
     const HEADER: &str = "flyte-authorization";
     let (use_auth, headers) = (security.use_auth.as_ref()?, security.allowed_headers.as_ref()?);
@@ -207,7 +208,8 @@ fn violation(rule: RuleName, place: Place, problem: impl Into<String>, mend: &st
     Violation::new(rule, place, problem.into(), mend.to_owned())
 }
 
-/// The edit for one origin, if it is an item of a list in a file. An origin with a user has none: an edit shows the old text.
+/// Returns the edit for one origin, if it is an item of a list in a file. An origin with a user gets no edit, because
+/// an edit shows the old text.
 fn in_list(item: &Item, place: &Place, value: Option<Scalar>) -> Vec<Edit> {
     let is_item = place.within.as_ref().is_some_and(|within| within.path.ends_with(']'));
     let is_item = is_item && !item.text.contains('@');

@@ -35,7 +35,7 @@ impl<'a> Value<'a> {
         Self { text: text.into(), is_known: true }
     }
 
-    /// The value after its first bytes.
+    /// Returns the value without its first `bytes` bytes.
     pub(super) fn behind(&self, bytes: usize) -> Self {
         let text = self.text.get(bytes..).unwrap_or_default().to_owned();
         Self { text: text.into(), is_known: self.is_known }
@@ -61,8 +61,8 @@ pub(crate) struct Environment<'a> {
     work_left: Cell<usize>,
 }
 
-/// The most steps and bytes for expanding a container's variables. A few variables that refer to each other twice
-/// would otherwise grow without bound; the kernel gives a program 2 MiB at most.
+/// The most steps and bytes for expanding a container's variables. Without a limit, a few variables that refer to each
+/// other twice would grow without bound. The kernel gives a program 2 MiB at most.
 const MOST_WORK: usize = 1 << 20;
 
 impl<'a> Environment<'a> {
@@ -87,7 +87,7 @@ impl<'a> Environment<'a> {
         Ok(environment)
     }
 
-    /// An environment of variables; one without a value gets it from elsewhere.
+    /// Creates an environment from variables. A variable without a value gets it from elsewhere.
     #[cfg(test)]
     pub(super) fn from_variables(variables: &[(&'a str, Option<&'a str>)]) -> Self {
         let variables = variables.iter().map(|(name, value)| Variable {
@@ -114,7 +114,8 @@ impl<'a> Environment<'a> {
             let value = Value { text: Cow::Borrowed(&*value.text), is_known: value.is_known };
             return Some(if self.allows(value.text.len()) { value } else { Value::default() });
         }
-        // The variables of the namespace's Services, and of `kubernetes` even with `enableServiceLinks` off.
+        // The kubelet sets these variables for the namespace's Services, and for the Service `kubernetes` even with
+        // `enableServiceLinks` off.
         let is_of_service = name.contains("_SERVICE_HOST") || name.contains("_PORT");
         let is_elsewhere = is_of_service || self.prefixes.iter().any(|prefix| name.starts_with(&**prefix));
         is_elsewhere.then(Value::default)

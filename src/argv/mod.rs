@@ -44,7 +44,7 @@ pub(crate) struct Variable<'l> {
 #[derive(Debug)]
 pub(crate) struct CommandLine<'a> {
     environment: Environment<'a>,
-    /// The start of flyteadmin that counts: the first that serves, since it does not end.
+    /// The start of flyteadmin that counts: the first one that serves, because a server does not end.
     pub(crate) run: Run<'a>,
     /// The places that are not read but may set flags and variables, and why.
     pub(crate) unread: Vec<(At, String)>,
@@ -53,7 +53,7 @@ pub(crate) struct CommandLine<'a> {
 /// The most wrappers and shells inside each other.
 const MOST_LEVELS: usize = 16;
 
-/// The shells that are read. Other shells have other words.
+/// The shells whose scripts are read. Other shells have another syntax.
 const SHELLS: [&str; 4] = ["sh", "bash", "dash", "ash"];
 
 impl<'a> CommandLine<'a> {
@@ -118,7 +118,7 @@ impl<'a> CommandLine<'a> {
     }
 }
 
-/// Whether a first word is neither a flag of flyteadmin's nor one of its commands.
+/// Whether the first word is neither a flag nor a command of flyteadmin.
 fn may_be_program(word: &Word) -> bool {
     let Value { text, is_known } = &word.value;
     *is_known
@@ -183,7 +183,7 @@ impl<'a> Reader<'_, 'a> {
         self.guess(format!("more than {MOST_LEVELS} programs start each other"), words, run);
     }
 
-    /// Reads the words after flyteadmin's name as its arguments, or all words if its name is not among them: better than none.
+    /// Guesses flyteadmin's arguments: the words after its name or, if its name is not among them, all words.
     fn guess(&mut self, why: String, mut words: Vec<Word<'a>>, run: Run<'a>) {
         self.unread.push((run.at, why));
         let name = words.iter().position(|word| is_flyteadmin(&word.value.text));
@@ -241,7 +241,7 @@ fn is_harmless(name: &str) -> bool {
     HARMLESS.split_whitespace().any(|harmless| harmless == name)
 }
 
-/// Whether the action of a trap only ends the shell, or what the shell has started.
+/// Whether the action of a trap only ends the shell, or programs that the shell started.
 fn ends_alone(word: &Word) -> bool {
     let Value { text, is_known } = &word.value;
     let mut commands = text.split([';', '&', '|', '\n']).filter_map(|command| command.split_whitespace().next());

@@ -58,12 +58,13 @@ struct Growing {
     is_unknown: bool,
     /// Whether the unknown part may be several words.
     may_split: bool,
-    /// The length of its start that the script has as it is, without quotes.
+    /// The length of its first part that the script has literally, without quotes; `None` if that is the whole word.
     plain: Option<usize>,
 }
 
 impl Growing {
-    /// The assigned name, where the value begins, and whether it replaces the old value; `None` if it is no assignment.
+    /// Returns the assigned name, where the value begins, and whether it replaces the old value; `None` if the word is
+    /// not an assignment.
     fn assignment(&self) -> Option<(&str, usize, bool)> {
         let plain = self.text.get(..self.plain.unwrap_or(self.text.len()))?;
         let (target, _) = plain.split_once('=')?;
@@ -225,7 +226,7 @@ impl<'s, 'a> Script<'s, 'a> {
         self.word.get_or_insert_with(|| Growing { at, plain, ..Growing::default() })
     }
 
-    /// The word, from here on not spelled as in the script.
+    /// Returns the word, and records that the script does not have it literally from here on.
     fn quote(&mut self) -> &mut Growing {
         let word = self.growing();
         let end = word.text.len();
@@ -301,7 +302,7 @@ impl<'s, 'a> Script<'s, 'a> {
             }
             '[' => return Err("`$[`".to_owned()),
             '\'' | '"' if !is_quoted => return Err(format!("`${first}`")),
-            // bash does not split a word that ends with it.
+            // bash does not split a word that ends with a lone `$`.
             _ if !is_quoted => return Err("a `$` alone".to_owned()),
             _ => {
                 self.push('$', false);

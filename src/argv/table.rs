@@ -7,7 +7,7 @@ use super::{
     wrappers::find_script,
 };
 
-/// The words of a script's commands: known ones as they are, of others the known start and `?`.
+/// Returns the words of a script's commands. A word that is known only in part is shown as its known start and `?`.
 fn commands(script: &str, environment: &Environment) -> Vec<String> {
     let word = |text: &str| Word { value: Value::known(text.to_owned()), ..Word::default() };
     let (text, parameters) = (word(script), [word("sh"), word("p q"), word("")]);
@@ -104,7 +104,7 @@ fn scripts_are_read_as_a_shell_does() {
 }
 
 #[test]
-fn parameters_that_are_taken_again_and_again_do_not_grow_without_bound() {
+fn repeated_parameters_do_not_grow_without_bound() {
     let long = "x".repeat(1 << 16);
     let environment = Environment::from_variables(&[("A", Some(&long))]);
     let commands = commands(&"a $A \"$@\";".repeat(1 << 10), &environment);

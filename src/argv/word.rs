@@ -89,7 +89,7 @@ pub(super) fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// The program of flyteadmin's that a path leads to, if any.
+/// Returns which of flyteadmin's programs a path leads to, if any.
 pub(super) fn program(path: &str) -> Option<&'static str> {
     flyte::ADMIN_PROGRAMS.into_iter().find(|program| *program == base_name(path))
 }

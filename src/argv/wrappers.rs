@@ -1,4 +1,4 @@
-//! Programs that only start another: which of their words are their own.
+//! Programs that only start another program, and which words of a command line are their own.
 //!
 //! Options are parsed as getopt does. Sources: the manual pages of coreutils 9.1, util-linux 2.38 and busybox 1.35; `tini.c`
 //! of [krallin/tini](https://github.com/krallin/tini), `dumb-init.c` of [Yelp/dumb-init](https://github.com/Yelp/dumb-init),
@@ -51,11 +51,12 @@ fn find(name: &str) -> Option<&'static Wrapper> {
     WRAPPERS.iter().find(|(names, ..)| is_one_of(names, name))
 }
 
-/// Removes a wrapper's own words from those after its name, and adds its variables to the run. `None` if it is no wrapper.
+/// Removes a wrapper's own words from those after its name, and adds its variables to the run. `None` if it is not a
+/// wrapper.
 ///
 /// # Errors
 ///
-/// Why its words cannot be told from the program's.
+/// The reason why its words cannot be told from the program's.
 pub(super) fn take_off<'a>(name: &str, words: &mut Vec<Word<'a>>, run: &mut Run<'a>) -> Option<Result<(), String>> {
     let (_, short, long, operands) = find(name)?;
     let is_env = name == "env";
@@ -181,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wrappers_leave_the_program() {
+    fn a_wrappers_own_words_are_removed() {
         for (words, left, variables, is_cleared) in [
             ("tini -- flyteadmin serve", "flyteadmin serve", "", false),
             ("tini -g -p SIGTERM -e 143 -- flyteadmin serve -- x", "flyteadmin serve -- x", "", false),
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn other_options_are_not_read() {
+    fn unknown_options_of_wrappers_are_not_read() {
         for (words, reason) in [
             ("env -S flyteadmin", "env has the option `-S`, which is not read"),
             ("env -vS flyteadmin", "env has the option `-vS`, which is not read"),

@@ -13,7 +13,7 @@ use crate::{
     workload::Labels,
 };
 
-/// Where browsers load a console from.
+/// A page from which browsers load a console.
 #[derive(Debug)]
 pub(super) struct Page {
     /// Its origins. A route without TLS for the host has two: a load balancer in front of it may have TLS, and then it is https.
@@ -22,7 +22,7 @@ pub(super) struct Page {
     pub(super) from: String,
 }
 
-/// What to do about pages that are not known.
+/// The fix if the pages are not known.
 const NAME_THEM: &str = "set consoleOrigins to flyteconsole's origin";
 
 /// The pages of the consoles with these labels in a namespace, and why there may be more.

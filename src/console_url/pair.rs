@@ -1,4 +1,4 @@
-//! Whether flyteadmin allows a console: compares the origins that browsers load it from with flyteadmin's CORS.
+//! Checks whether flyteadmin allows a console: compares the origins that browsers load it from with flyteadmin's CORS.
 
 use std::collections::BTreeSet;
 
@@ -125,7 +125,8 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
     doubt.map_or(Ok(None), Err)
 }
 
-/// Checks a console that calls the user's own machine: who forwards ports to flyteadmin also forwards them to flyteconsole.
+/// Checks a console that calls the user's own machine. A user who forwards a port to flyteadmin also forwards one to
+/// flyteconsole.
 ///
 /// # Errors
 ///
@@ -197,8 +198,9 @@ fn front(others: &Others, namespace: &str, calls: &Origin) -> Vec<(String, Cors)
     led.map(|host| Some((host.route, host.cors?))).collect::<Option<_>>().unwrap_or_default()
 }
 
-/// Why a console may not reach flyteadmin at all: routes lead to flyteadmin, but not from the host that the console calls, which is
-/// its own if no address is set. `None` if they do, or if that is not known.
+/// Returns why a console may not reach flyteadmin at all: routes lead to flyteadmin, but none of them from the host
+/// that the console calls. Without `calls`, that host is the console's own. `None` if one of them does, or if that is
+/// not known.
 pub(super) fn lost(
     namespace: &str,
     labels: Option<&Labels>,
@@ -236,8 +238,8 @@ pub(super) fn lost(
     ))
 }
 
-/// Why users cannot log in to a console that flyteadmin allows: browsers do not send flyteadmin's cookies from pages of other
-/// sites. `None` if they can, or if that is not known.
+/// Returns why users cannot log in to a console that flyteadmin allows: browsers do not send flyteadmin's cookies from
+/// pages of other sites. `None` if users can log in, or if that is not known.
 pub(super) fn no_login(console: &Console, others: &Others, settings: &Settings) -> Option<String> {
     let Console { namespace, labels, calls, .. } = console;
     let admin = others.admin(&admin_namespace(console, others, settings).ok()?);

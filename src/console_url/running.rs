@@ -25,7 +25,7 @@ pub(super) enum Changed<'r> {
     Admins { name: &'r str, before: Option<&'r Others<'r>> },
 }
 
-/// No flyteadmin has more consoles than this.
+/// The maximum number of consoles that are checked. No flyteadmin has more.
 const MOST_CONSOLES: usize = 50;
 
 /// Reports the consoles in a namespace, or in all, that the change cuts off.

@@ -1,4 +1,4 @@
-//! What a user's browser can do with a value of `ADMIN_API_URL`.
+//! Checks whether a user's browser can use a value of `ADMIN_API_URL`.
 //!
 //! flyteconsole appends paths to it, such as `/login` and `/api/v1`, and calls the result from the browser. Up to v1.10 it uses
 //! the URL as it is; since v1.11 it replaces the scheme with that of its own page. Source:
@@ -18,7 +18,7 @@ pub(super) struct Fault {
     pub(super) rule: RuleName,
     pub(super) problem: String,
     pub(super) mend: String,
-    /// What to write instead, if nothing else is needed.
+    /// The URL to write instead, if that is the whole fix.
     pub(super) instead: Option<String>,
 }
 
@@ -98,7 +98,7 @@ pub(super) fn read_url(text: &str, namespace: &str, settings: &Settings) -> Read
     Read { origin, faults }
 }
 
-/// The rule and the problem for a URL that is not a plain origin, if that is wrong.
+/// Returns the rule and the problem for a URL that is not a plain origin, if that is wrong.
 fn judge(part: Reason, text: &str, shown: &str, settings: &Settings) -> Option<(RuleName, String)> {
     match part {
         Reason::UpperCase if !text.starts_with("http") => Some((

@@ -1,4 +1,4 @@
-//! Where a container's `ADMIN_API_URL` comes from, by the rules of Kubernetes.
+//! Finds where a container's `ADMIN_API_URL` comes from, by the rules of Kubernetes.
 //!
 //! `env` overrides `envFrom`, and in both a later entry overrides an earlier one; `$(VAR)` is expanded if the object's own
 //! `env` defines it. Source: `makeEnvironmentVariables` of
@@ -108,7 +108,7 @@ pub(super) fn value_of(
     Ok(Ok(None))
 }
 
-/// Which of `command` and `args` may set or unset the variable. Their words are not interpreted.
+/// Returns `command` or `args`, if it may set or unset the variable. Its words are not interpreted.
 pub(super) fn overridden(placed: &Placed) -> Option<&'static str> {
     let lists = [("command", placed.container.command), ("args", placed.container.args)];
     let text = lists.map(|(_, words)| words.map_or("", RawValue::get)).concat();
@@ -126,7 +126,7 @@ pub(super) fn overridden(placed: &Placed) -> Option<&'static str> {
 ///
 /// # Errors
 ///
-/// As [`said`].
+/// The same as for [`value_of`].
 pub(super) fn takes_from(placed: &Placed, config_map: &str) -> Result<bool, Unjudged> {
     let variables: Vec<Variable> = placed.list("env", placed.container.env)?;
     let sources: Vec<EnvFrom> = placed.list("envFrom", placed.container.env_from)?;

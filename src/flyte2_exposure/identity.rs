@@ -1,4 +1,4 @@
-//! How Flyte 2 identifies its callers: it trusts headers, and verifies no token in them.
+//! Checks how Flyte 2 identifies its callers: it trusts headers, and verifies no token in them.
 //!
 //! Source: `TrustForwardedIdentityHeaders` in `runs/config/config.go`, and `runs/service/identity.go` of
 //! [flyteorg/flyte](https://github.com/flyteorg/flyte) v2.0.43.
@@ -71,7 +71,7 @@ fn read_configuration(
     admin::reading(objects, namespace, &files)
 }
 
-/// Whether a flag turns that off; flags override the files.
+/// Whether a flag turns this trust off. Flags override the files.
 fn is_told_not_to(placed: &Placed) -> bool {
     let words = |field, words| placed.list::<Text>(field, words).unwrap_or_default();
     let said = [words("command", placed.container.command), words("args", placed.container.args)].concat();

@@ -1,8 +1,8 @@
 //! `flyte2-exposure`: Flyte 2 is reachable only through something that authenticates callers.
 //!
-//! Flyte 2 authenticates nobody, takes identities from headers without verifying them, and allows the pages of every website.
-//! So everything that leads to it must authenticate: routes do, by their controller or by a policy of the gateway or the mesh;
-//! Services and ports of the node bypass that.
+//! Flyte 2 does not authenticate its callers, takes identities from headers without verifying them, and allows the
+//! pages of every website. So everything that leads to it must authenticate callers. Routes do so by their controller,
+//! or by a policy of the gateway or the mesh. Services and ports of the node bypass that.
 //!
 //! Checked: Ingress, HTTPRoute, GRPCRoute and OpenShift's Route, and for other kinds of routes only whether they lead there;
 //! Service; workloads that run Flyte 2's server or its console; its ConfigMaps; its ClusterRole. Command lines and images show
@@ -80,8 +80,8 @@ fn is_cluster_role(kind: &Kind) -> bool {
     (kind.group(), kind.name()) == ("rbac.authorization.k8s.io", "ClusterRole")
 }
 
-/// Whether a path leads only to what clients must reach before they log in. One with `..` or a regular expression may
-/// lead elsewhere.
+/// Whether a path leads only to endpoints that clients must reach before they log in. A path with `..` or a regular
+/// expression may lead elsewhere.
 fn is_for_everybody(path: &str) -> bool {
     const PATHS: [&str; 3] = ["/.well-known", "/flyteidl2.auth.AuthMetadataService", "/healthz"];
     let path = path.trim_end_matches(['*', '/']);
@@ -283,8 +283,8 @@ fn of_service(name: &str, spec: &ServiceSpec, leads_to: LeadsTo, settings: &Sett
     Some(Found::Wrong(rules::OPEN_SERVICE, problem, mend.to_owned()))
 }
 
-/// The findings for the Services and routes that lead to pods with these labels, with their titles. Unreadable ones are rejected
-/// on their own.
+/// Returns the findings for the Services and routes that lead to pods with these labels, with their titles. Objects
+/// that cannot be read are rejected on their own.
 fn of_ways(
     objects: &Objects,
     namespace: &str,
@@ -328,7 +328,7 @@ fn judge_cluster_role(request: &AdmissionRequest, verdict: &mut Verdict) -> Resu
     let rules = admission::read_fields::<ClusterRole>(object)?.rules.unwrap_or_default();
     let names = |list: &Option<Vec<Text>>, wanted: &str| list.iter().flatten().any(|item| &**item == wanted);
     let has = |list: &Option<Vec<Text>>, wanted: &str| names(list, wanted) || names(list, "*");
-    // Flyte 2 keeps its actions in this resource, and nobody else does.
+    // Flyte 2 keeps its actions in this resource, and no other software uses it.
     if !rules.iter().any(|rule| names(&rule.groups, "flyte.org") && has(&rule.resources, "taskactions")) {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! NetworkPolicies: whether they close Flyte 2's ports to all but some pods.
+//! Checks whether NetworkPolicies let only some pods reach Flyte 2's ports.
 //!
 //! Policies that select a pod add up: traffic that one of them allows is allowed. A pod that none selects is open to all.
 //!
@@ -39,8 +39,8 @@ view! {
     }
 }
 
-/// Whether the NetworkPolicies of a namespace close pods with these labels to all but some pods; `None` if that depends on a
-/// selector that is not read.
+/// Whether the NetworkPolicies of a namespace let only some pods reach pods with these labels; `None` if that depends
+/// on a selector that is not read.
 ///
 /// # Errors
 ///
@@ -74,7 +74,7 @@ pub(super) fn closes(objects: &Objects, namespace: &str, labels: Option<&Labels>
 }
 
 impl Rule<'_> {
-    /// Whether it lets in every pod, or everybody.
+    /// Whether it lets in every pod, or every address.
     fn is_open(&self) -> bool {
         let from = self.from.as_deref().unwrap_or_default();
         from.is_empty() || from.iter().any(Peer::is_everybody)

@@ -1,5 +1,5 @@
-//! Routes: Ingresses, and those of Gateway API and OpenShift. Checks whether those to Flyte 2 authenticate callers, and what
-//! browsers get of its CORS.
+//! Checks routes to Flyte 2: Ingresses, and routes of Gateway API and OpenShift. Reports whether they authenticate
+//! callers, and which of Flyte 2's CORS headers browsers get.
 
 use serde_json::value::RawValue;
 
@@ -28,7 +28,7 @@ pub(super) const KINDS: [Listed; 4] = [Listed::Ingress, Listed::HttpRoute, Liste
 
 /// A route that leads to Flyte 2.
 pub(super) struct Route {
-    /// The paths that it leads from; "" for everywhere.
+    /// The paths from which it leads there; "" for all paths.
     paths: Vec<String>,
     gate: Gate,
     /// How to make its controller authenticate.
@@ -46,7 +46,7 @@ pub(super) const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";
 pub(super) enum Fault {
     /// It cannot be read. No cluster accepts it, and it is rejected on its own.
     Unreadable(Unjudged),
-    /// Why it is not known what is in front.
+    /// The reason why it is not known what is in front.
     NotKnown(String),
 }
 
@@ -63,7 +63,7 @@ impl From<String> for Fault {
 }
 
 impl Route {
-    /// Reads a route that leads to some Services; `None` if it leads to none.
+    /// Reads a route. `None` if it leads to none of the given Services.
     ///
     /// # Errors
     ///
@@ -83,7 +83,7 @@ impl Route {
                 Self {
                     paths: route.backends().any(leads).then(|| route.path()).into_iter().collect(),
                     gate: Gate::OPEN,
-                    // It authenticates nobody, and what it does to request headers is not read.
+                    // It does not authenticate callers, and its changes to request headers are not read.
                     passes_identity: true,
                     how_to_ask: "point it at an oauth-proxy in front of Flyte",
                     how_to_remove: (!is_removed).then_some(
@@ -246,7 +246,7 @@ impl Route {
     }
 }
 
-/// Whether annotations make AWS send a path's requests to one of some Services.
+/// Whether annotations make AWS send a path's requests to one of the given Services.
 /// Source: the guide of the [AWS Load Balancer Controller](https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/#actions).
 fn has_action(annotations: &Labels, name: &str, backends: &Backends) -> bool {
     let action = annotations.get(&format!("alb.ingress.kubernetes.io/actions.{name}")).unwrap_or_default();
@@ -286,7 +286,7 @@ fn removes_identity(annotations: &Labels, middlewares: Option<&Middlewares>) -> 
         || annotations.get(SNIPPET).is_some_and(identity::removes_in_nginx)
 }
 
-/// What some paths open, in words.
+/// Describes what anyone can do through open paths.
 fn what_is_open(paths: &[&str]) -> String {
     let mut services: Vec<&str> = Vec::new();
     for path in paths {

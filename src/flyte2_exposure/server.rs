@@ -45,20 +45,20 @@ view! {
 /// The port of Flyte 2's API, whether or not its container declares it.
 const API: &str = "8090";
 
-/// The ports for the cluster only: its webhook, and what that caches of Secrets.
+/// The ports for the cluster only: the port of its webhook, and the port of the webhook's cache of Secrets.
 pub(super) const OF_CLUSTER: [&str; 2] = ["9443", "9444"];
 
-/// What a port leads to.
+/// The part of Flyte 2 that a port leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LeadsTo {
     /// Everything that Flyte 2 can do.
     Api,
-    /// What the API server and Flyte itself call.
+    /// The webhook, which the API server and Flyte itself call.
     Webhook,
 }
 
 impl LeadsTo {
-    /// What a port of Flyte 2 leads to, whether or not a container declares it.
+    /// Returns what a port of Flyte 2 leads to, whether or not a container declares it.
     fn by_number(number: &str) -> Option<Self> {
         match number {
             API => Some(Self::Api),
@@ -66,7 +66,7 @@ impl LeadsTo {
         }
     }
 
-    /// A description, with what anyone who gets there can do.
+    /// Describes it, and what anyone who gets there can do.
     pub(super) fn in_words(self) -> &'static str {
         match self {
             Self::Api => {
@@ -115,7 +115,7 @@ impl<'a> Ports<'a> {
         of_node.filter(|(_, port, _)| *port != "0" && *port != "null")
     }
 
-    /// What a Service's port leads to, unless that is a proxy beside Flyte 2.
+    /// Returns what a Service's port leads to. `None` if that is not Flyte 2, but for example a proxy next to it.
     fn led_to(&self, port: &ServicePort) -> Option<LeadsTo> {
         // `SetDefaults_Service` of `pkg/apis/core/v1/defaults.go` in kubernetes/kubernetes.
         let target = port.target.filter(|target| !matches!(target.get(), "null" | "0" | "\"\""));
@@ -133,7 +133,7 @@ impl<'a> Ports<'a> {
 }
 
 impl ServiceSpec<'_> {
-    /// What it leads to in pods with these labels, if anything.
+    /// Returns what it leads to in pods with these labels, if anything.
     pub(super) fn leads_to(&self, labels: Option<&Labels>, ports: &Ports) -> Option<LeadsTo> {
         let mut led = self.ports_to(labels, ports).map(|(_, leads_to)| leads_to);
         let first = led.next()?;
@@ -215,7 +215,8 @@ impl Backends {
         Ok(Self { namespace: namespace.to_owned(), list })
     }
 
-    /// The Service of that name, if it leads there by a port, given as number or name, or by any port if none is given.
+    /// Returns the Service of that name, if it leads there by a port. The port is a number or a name; without one, any
+    /// port counts.
     pub(super) fn find(&self, name: &str, port: Option<&str>) -> Option<&Backend> {
         let leads = |own: &&Backend| {
             own.name == name && port.is_none_or(|port| own.ports.is_empty() || own.ports.iter().any(|own| own == port))

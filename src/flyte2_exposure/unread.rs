@@ -1,5 +1,5 @@
-//! Routes of kinds that are not read: those of a single controller, and those for connections rather than requests. A notice says
-//! if one leads to Flyte 2, so that nobody takes silence for approval.
+//! Routes of kinds that are not read: those of a single controller, and those for connections rather than requests. If
+//! one leads to Flyte 2, a notice says so, because silence would look like approval.
 
 use serde_json::value::RawValue;
 

@@ -1,4 +1,4 @@
-//! Workloads that run Flyte 2's server or its console: ports of the node, and Services and routes that were created before.
+//! Workloads that run Flyte 2's server or its console: ports of the node, and Services and routes that already exist.
 
 use super::{
     Found, identity, in_front, of_ways, rules,

@@ -51,16 +51,16 @@ pub(crate) struct Runner {
     pub(crate) release: Option<[u32; 3]>,
 }
 
-/// A flyteadmin.
+/// The configuration of a flyteadmin.
 pub(crate) struct Admin {
     pub(crate) security: Security,
     /// Why the options are not certain, if something that is not seen may override them.
     pub(crate) doubt: Option<String>,
-    /// Who issues the tokens, or why that is not known.
+    /// The issuer of the tokens, or why it is not known.
     pub(crate) auth: Result<Auth, String>,
     /// The names of the ConfigMaps that it reads.
     pub(crate) config_maps: Vec<String>,
-    /// Why its release sends no CORS headers at all, whatever is allowed.
+    /// Why its release sends no CORS headers at all, even to allowed origins.
     #[cfg(feature = "flyte-console-url")]
     pub(crate) serves_none: Option<String>,
     /// Whether browsers send its cookies from pages of other sites.
@@ -80,12 +80,12 @@ pub(crate) struct Reading {
     pub(crate) unseen: Vec<String>,
     /// The paths of the files that are in the ConfigMap of the request.
     pub(crate) own_files: BTreeSet<String>,
-    /// The name of the first ConfigMap with a file, or the first of all: there one can set an option that no file sets.
+    /// The name of the first ConfigMap with a file, or the first of all. An option that no file sets can be set there.
     pub(crate) first: Option<String>,
 }
 
 impl Admin {
-    /// The flyteadmin of a namespace.
+    /// Finds the flyteadmin of a namespace.
     ///
     /// # Errors
     ///
@@ -171,8 +171,8 @@ impl Admin {
     }
 }
 
-/// Why a release sends no CORS headers at all, whatever it allows: before v1.13.3, a flyteadmin that served TLS itself sent none
-/// (pull request 5855 of flyteorg/flyte).
+/// Returns why a release sends no CORS headers at all, even to allowed origins: before v1.13.3, a flyteadmin that
+/// served TLS itself sent none (pull request 5855 of flyteorg/flyte).
 #[cfg(any(feature = "flyte-admin-cors", feature = "flyte-console-url"))]
 pub(crate) fn serves_none(release: [u32; 3], tls: &OwnTls, config: &mut Config) -> Option<String> {
     let [major, minor, patch] = release;
@@ -183,7 +183,7 @@ pub(crate) fn serves_none(release: [u32; 3], tls: &OwnTls, config: &mut Config) 
     })
 }
 
-/// The release in the tag of an image of Flyte's: `v1.16.8`.
+/// Returns the release in the tag of one of Flyte's images, such as `v1.16.8`.
 #[cfg(any(feature = "flyte-admin-cors", feature = "flyte-console-url"))]
 fn release(image: &str) -> Option<[u32; 3]> {
     let (_, tag) = image.split('@').next()?.rsplit_once(':')?;
@@ -244,7 +244,7 @@ pub(crate) fn reading(objects: &Objects, namespace: &str, files: &Files) -> Resu
 }
 
 impl Runner {
-    /// The runner of a ConfigMap, by the ConfigMap's name alone.
+    /// Creates a runner that reads a ConfigMap, from the ConfigMap's name alone.
     pub(crate) fn of_name(config_map: &str, is_flyte_two: bool) -> Self {
         let deployment = config_map::deployment(config_map).unwrap_or("<flyteadmin's>").to_owned();
         let files = Files { config_maps: vec![Source::whole(config_map.to_owned())], ..Files::default() };
@@ -321,7 +321,7 @@ impl Runner {
     }
 }
 
-/// A flag or a variable for `auth`; these override the files.
+/// Returns a flag or a variable for `auth`, if there is one. Both override the files.
 fn says_of_auth(line: &CommandLine) -> Option<String> {
     const FLAG: &str = "--auth.";
     let mut flags = line.run.arguments.iter().map(|word| &word.value);
@@ -355,7 +355,7 @@ pub(crate) struct Services<'o> {
 
 #[cfg(any(feature = "flyte-admin-cors", feature = "flyte-oauth-tls"))]
 impl<'o> Services<'o> {
-    /// Looks them up among some objects.
+    /// Prepares to look them up among the given objects.
     pub(crate) fn among(objects: &'o Objects<'o>) -> Self {
         Self { objects, known: Vec::new() }
     }
@@ -384,8 +384,8 @@ pub(crate) struct OwnCertificate {
     pub(crate) secret: (String, String),
 }
 
-/// The certificates with which the flyteadmins of a namespace serve TLS themselves. Skips flyteadmins that mount no Secret which
-/// `is_concerned`, so that their files need not be read.
+/// Returns the certificates with which the flyteadmins of a namespace serve TLS themselves. Skips a flyteadmin if it
+/// mounts no Secret for which `is_concerned` is true, because its files then need not be read.
 ///
 /// # Errors
 ///
@@ -424,7 +424,7 @@ pub(crate) fn hosts(objects: &Objects, namespace: &str) -> Result<Hosts, String>
     routes::hosts(objects, namespace, &services(objects, namespace)?)
 }
 
-/// The only ConfigMap with a name of flyteadmin's.
+/// Returns the only ConfigMap that has a name of flyteadmin's ConfigMaps in Flyte's charts.
 fn by_name(objects: &Objects, namespace: &str) -> Result<Files, String> {
     let mut names = Vec::new();
     objects.each(Listed::ConfigMap, Some(namespace), |found| {

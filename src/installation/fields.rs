@@ -1,5 +1,5 @@
-//! Reads a few fields of an object by their paths, where a view for each part would be 2 KB of a module. A field of the wrong type
-//! counts as absent: no cluster accepts it.
+//! Reads single fields of an object by their paths. A view for each part would take 2 KB of a module. A field of the
+//! wrong type counts as absent, because no cluster accepts it.
 
 use serde_json::value::RawValue;
 
@@ -25,7 +25,7 @@ pub(crate) fn texts(object: &str, path: &[&str]) -> Vec<String> {
     items(object, path).into_iter().filter_map(|item| text(item.get(), &[])).map(|text| text.to_string()).collect()
 }
 
-/// Whether there is `true` at a path.
+/// Whether the value at a path is `true`.
 pub(crate) fn is_true(object: &str, path: &[&str]) -> bool {
     at(object, path) == Some("true")
 }

@@ -1,4 +1,4 @@
-//! Ingresses: where they lead, who answers CORS in front of that, and who issues their certificates.
+//! Reads Ingresses: where they lead, what answers CORS in front of the pods, and who issues their certificates.
 
 use std::collections::BTreeSet;
 
@@ -82,7 +82,7 @@ view! {
 /// The annotation that names middlewares for Traefik.
 pub(crate) const MIDDLEWARES: &str = "traefik.ingress.kubernetes.io/router.middlewares";
 
-/// Adds the hosts from which an Ingress leads to some Services of its namespace.
+/// Adds the hosts from which an Ingress leads to one of the given Services of its namespace.
 pub(super) fn add_hosts(
     found: &Found,
     services: &BTreeSet<String>,
@@ -263,20 +263,20 @@ pub(crate) fn is_kind(kind: &Kind) -> bool {
 
 #[cfg(feature = "flyte-oauth-tls")]
 impl Ingress<'_> {
-    /// The Secrets whose certificates it presents, if it leads to one of some Services.
+    /// Returns the Secrets whose certificates it presents, if it leads to one of the given Services.
     pub(crate) fn presents(&self, services: &BTreeSet<String>, ingress: &str) -> Vec<&str> {
         let tls = self.spec.iter().flat_map(|spec| spec.tls.iter().flatten());
         let secrets = tls.filter_map(|tls| tls.secret_name.as_deref());
         if self.ends_tls(services, ingress) { secrets.collect() } else { Vec::new() }
     }
 
-    /// Whether it leads to one of some Services from a host without a certificate in `spec.tls`.
+    /// Whether it leads to one of the given Services from a host without a certificate in `spec.tls`.
     pub(crate) fn has_bare_hosts(&self, services: &BTreeSet<String>, ingress: &str) -> bool {
         let tls = || self.spec.iter().flat_map(|spec| spec.tls.iter().flatten());
         let is_named = |host: &str| {
             let wildcard = host.split_once('.').map(|(_, domain)| format!("*.{domain}"));
             let is_it = |named: &Text| **named == *host || Some(&**named) == wildcard.as_deref();
-            // Without hosts it is for those of the rules.
+            // An entry without hosts is for the hosts of the rules.
             tls().any(|tls| {
                 let mut hosts = tls.hosts.iter().flatten().peekable();
                 tls.secret_name.is_some() && (host.is_empty() || hosts.peek().is_none() || hosts.any(is_it))
@@ -293,14 +293,15 @@ impl Ingress<'_> {
         self.ends_tls(services, ingress) && hosts.into_iter().any(|host| !is_named(host))
     }
 
-    /// The annotation for a certificate of a cloud's load balancer in front of it, if it leads to one of some Services.
+    /// Returns the annotation for a certificate of a cloud's load balancer in front of it, if it leads to one of the
+    /// given Services.
     pub(crate) fn certificate_elsewhere(&self, services: &BTreeSet<String>) -> Option<&'static str> {
         let annotations = self.metadata.as_ref()?.annotations.as_ref()?;
         annotations.certificate_elsewhere().filter(|_| self.leads_to(services))
     }
 
-    /// Whether it leads to one of some Services and ends TLS, so that clients do not see the certificate of what is behind it.
-    /// ingress-nginx can be told to pass TLS through.
+    /// Whether it leads to one of the given Services and ends TLS, so that clients do not see the certificate of what
+    /// is behind it. ingress-nginx can be told to pass TLS through.
     pub(super) fn ends_tls(&self, services: &BTreeSet<String>, ingress: &str) -> bool {
         let annotations = self.metadata.as_ref().and_then(|metadata| metadata.annotations.as_ref());
         let passes = annotations.is_some_and(|annotations| annotations.passthrough.as_deref() == Some("true"));

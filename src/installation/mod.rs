@@ -1,4 +1,4 @@
-//! What other objects show about the installation: which hosts lead where, and how flyteadmin is configured.
+//! Reads what other objects show about the installation: which hosts lead where, and how flyteadmin is configured.
 
 pub(crate) mod admin;
 pub(crate) mod fields;

@@ -1,4 +1,4 @@
-//! The objects besides the one in the request, as the host lists them.
+//! The objects of the cluster besides the one in the request, as the host lists them.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -67,12 +67,12 @@ pub(crate) fn title(kind: Listed, namespace: &str, name: &str) -> String {
 }
 
 impl<'c> Objects<'c> {
-    /// The objects besides one that is not a ConfigMap.
+    /// The objects for a request whose object is not a ConfigMap.
     pub(crate) fn beside(host: &'c dyn Host) -> Self {
         Self { host, is_everywhere: false, config_map: None, lists: Rc::default() }
     }
 
-    /// The objects besides a ConfigMap: those of its namespace, or of all.
+    /// The objects for a request whose object is a ConfigMap: those of its namespace, or of all namespaces.
     pub(crate) fn beside_config_map(
         host: &'c dyn Host,
         is_everywhere: bool,
@@ -136,7 +136,7 @@ impl<'c> Objects<'c> {
     ///
     /// # Errors
     ///
-    /// As [`Self::find`].
+    /// The same as for [`Self::find`].
     pub(crate) fn each(
         &self,
         kind: Listed,
@@ -170,7 +170,8 @@ impl<'c> Objects<'c> {
             let mut sorted: Vec<Found> = Vec::with_capacity(objects.len());
             for found in objects.into_iter().map(found) {
                 let found = found?;
-                // Hosts may list in any order, but mostly do in this one. A sort would be 3 KB of a module.
+                // Hosts may list objects in any order, but mostly list them in this one. A sort would add 3 KB to a
+                // module.
                 let is_before = |other: &Found| (&other.namespace, &other.name) <= (&found.namespace, &found.name);
                 sorted.insert(sorted.partition_point(is_before), found);
             }

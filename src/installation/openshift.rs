@@ -59,7 +59,7 @@ impl Route<'_> {
         self.targets().filter_map(move |target| Some((target.name.as_deref()?, port)))
     }
 
-    /// The path of the requests that it is for; "" for all.
+    /// The path of the requests that it gets; "" for all paths.
     #[cfg(feature = "flyte2-exposure")]
     pub(crate) fn path(&self) -> String {
         let path = self.spec.as_ref().and_then(|spec| spec.path);
@@ -83,7 +83,8 @@ impl Route<'_> {
         self.spec.as_ref()?.tls.as_ref()
     }
 
-    /// Whether it leads to one of some Services and ends TLS: clients see a certificate of its own, or the router's.
+    /// Whether it leads to one of the given Services and ends TLS: clients see a certificate of its own, or the
+    /// router's.
     #[cfg(feature = "flyte-oauth-tls")]
     pub(super) fn ends_tls(&self, services: &BTreeSet<String>) -> bool {
         self.tls().is_some_and(|tls| tls.termination.as_deref() != Some("passthrough")) && self.leads_to(services)
@@ -94,7 +95,7 @@ impl Route<'_> {
     }
 }
 
-/// Adds the host from which a Route leads to some Services of its namespace.
+/// Adds the host from which a Route leads to one of the given Services of its namespace.
 pub(super) fn add_hosts(found: &Found, services: &BTreeSet<String>, hosts: &mut Hosts) -> Result<(), String> {
     let route: Route = found.read_fields(Listed::Route)?;
     if !route.leads_to(services) {

@@ -25,12 +25,12 @@ impl<'c> Deref for Others<'c> {
 }
 
 impl<'c> Others<'c> {
-    /// The objects besides one that is not a ConfigMap.
+    /// The objects for a request whose object is not a ConfigMap.
     pub(crate) fn beside(host: &'c dyn Host) -> Self {
         Self::from_objects(Objects::beside(host))
     }
 
-    /// The objects besides a ConfigMap: those of its namespace, or of all.
+    /// The objects for a request whose object is a ConfigMap: those of its namespace, or of all namespaces.
     pub(crate) fn beside_config_map(
         host: &'c dyn Host,
         is_everywhere: bool,

@@ -25,7 +25,7 @@ pub struct Presented {
     pub issuer: Option<String>,
 }
 
-/// Where a certificate is.
+/// The place of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Held {
     /// In a Secret: `flyte/flyte-tls`.
@@ -34,7 +34,7 @@ pub enum Held {
     LoadBalancer(&'static str),
     /// In an OpenShift Route or at its router.
     Router,
-    /// Not shown anywhere: it is its controller's own, or there is none.
+    /// Not shown anywhere: the controller has its own certificate, or none.
     Unsaid,
 }
 
@@ -49,8 +49,8 @@ pub(crate) struct Use {
     pub(crate) namespace: String,
 }
 
-/// How a Secret is used in front of a flyteadmin: in its own namespace by an Ingress or by flyteadmin itself, in any by other
-/// routes or a Gateway. `None` if it is not used.
+/// Returns how a Secret is used in front of a flyteadmin. In its own namespace, an Ingress or flyteadmin itself may use
+/// it; in any namespace, other routes or a Gateway. `None` if it is not used.
 ///
 /// # Errors
 ///
@@ -119,7 +119,7 @@ fn ends_tls(objects: &Objects, namespace: &str) -> Result<bool, String> {
         || certificates::leads_to(objects, namespace, &services)?)
 }
 
-/// Calls `each` for every route of Contour's and Traefik's, with its title.
+/// Calls `each` for every route of Contour and Traefik, with its title.
 fn each_proxy(objects: &Objects, each: &mut dyn FnMut(&str, &Proxy) -> Result<(), String>) -> Result<(), String> {
     for kind in proxies::WITH_CERTIFICATES {
         objects.each(kind, None, |found| {
@@ -147,7 +147,7 @@ fn each_at_gateway(objects: &Objects, each: &mut dyn FnMut(&AtGateway) -> Result
 pub(crate) struct TlsHosts {
     /// Each host once, with the title of what presents it there.
     pub(crate) named: Vec<(String, String)>,
-    /// What presents it for every host.
+    /// The title of what presents it for every host.
     pub(crate) everywhere: Option<String>,
 }
 
@@ -286,7 +286,7 @@ fn by_proxies(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
     })
 }
 
-/// Istio's Gateways hold the certificates, and are not read.
+/// Adds the routes of Istio. Istio's Gateways hold the certificates, and are not read.
 fn by_mesh(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
     let mut services = admin::Services::among(objects);
     objects.each(Listed::VirtualService, None, |found| {

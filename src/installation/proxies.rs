@@ -1,5 +1,5 @@
-//! Routes that only one controller has: Contour's HTTPProxy, Traefik's IngressRoute and Istio's VirtualService, and who answers
-//! CORS there.
+//! Reads routes that only one controller has, and the CORS that is answered there: Contour's HTTPProxy, Traefik's
+//! IngressRoute and Istio's VirtualService.
 //!
 //! Not read: what an HTTPProxy includes from another, only that it does; patterns of hosts; middlewares other than those with
 //! `headers`, and chains, which may hold one; Istio's Gateways, and so whether a VirtualService has TLS.
@@ -118,13 +118,13 @@ impl Proxy {
         }
     }
 
-    /// Whether it leads to one of some Services of a namespace.
+    /// Whether it leads to one of the given Services of a namespace.
     pub(super) fn leads_to(&self, namespace: &str, services: &BTreeSet<String>) -> bool {
         self.to.iter().any(|(of, name)| of == namespace && services.contains(name))
     }
 }
 
-/// Whether something gets a share of the requests. A mirror only gets copies, whose answers nobody sees.
+/// Whether a target gets a share of the requests. A mirror only gets copies, and its answers reach no client.
 fn gets_requests(to: &str) -> bool {
     !is_true(to, &["mirror"]) && at(to, &["weight"]) != Some("0")
 }
@@ -217,7 +217,8 @@ pub(crate) fn of_mesh(route: &str) -> Option<Cors> {
     Some(Cors::by_envoy(matches.chain(exact).collect(), is_true(cors, &["allowCredentials"])))
 }
 
-/// The CORS that Traefik answers with a Middleware, if it does; a chain or a plugin may.
+/// Returns the CORS that Traefik answers with a Middleware, if it answers any. A chain or a plugin may answer CORS that
+/// is not read.
 pub(crate) fn of_middleware(middleware: &str) -> Option<Cors> {
     let spec = at(middleware, &["spec"])?;
     if ["chain", "plugin"].iter().any(|kind| at(spec, &[kind]).is_some()) {
@@ -231,7 +232,8 @@ pub(crate) fn of_middleware(middleware: &str) -> Option<Cors> {
     (is_unread || !origins.is_empty()).then(|| Cors::by_traefik((!is_unread).then_some(origins), with_credentials))
 }
 
-/// The CORS that the middlewares of a route answer, by their names. For one that is not found, it is not known.
+/// Returns the CORS that the middlewares of a route answer, by their names. If a middleware is not found, it is not
+/// known.
 ///
 /// # Errors
 ///
@@ -256,7 +258,7 @@ pub(super) fn by_middlewares(
     Ok(cors)
 }
 
-/// Adds the hosts from which a route leads to some Services of a namespace.
+/// Adds the hosts from which a route leads to one of the given Services of a namespace.
 pub(super) fn add_hosts(
     kind: Listed,
     found: &Found,

@@ -16,7 +16,7 @@ view! {
     }
 }
 
-/// A host from which a route leads to some pods.
+/// A host from which a route leads to pods.
 pub(crate) struct RouteHost {
     pub(crate) name: String,
     pub(crate) has_tls: bool,
@@ -67,7 +67,8 @@ impl Cors {
         Self { by: "its CORS filter", origins, with_credentials, is_echoed: true, has_wildcards: true }
     }
 
-    /// The CORS that Contour or Istio let Envoy answer: the origin of the caller, if the list has it or `*`; a pattern is `None`.
+    /// The CORS that Contour or Istio let Envoy answer: the origin of the caller, if the list has it or `*`. In
+    /// `listed`, a pattern is `None`.
     pub(crate) fn by_envoy(listed: Vec<Option<String>>, with_credentials: bool) -> Self {
         let has_any = listed.iter().flatten().any(|origin| origin == ANY);
         // With `*` no pattern matters, and the other origins keep their places.
@@ -118,7 +119,7 @@ pub(crate) fn says_origin(text: &str) -> bool {
     text.to_ascii_lowercase().contains("access-control-allow-origin")
 }
 
-/// The hosts from which routes lead to some pods.
+/// The hosts from which routes lead to pods.
 #[derive(Default)]
 pub(crate) struct Hosts {
     /// Each host once.
@@ -131,7 +132,7 @@ impl Hosts {
     /// Nothing is reached from more hosts than this.
     const MOST: usize = 50;
 
-    /// Adds a host; one without a name, or with a `*`, is a doubt.
+    /// Adds a host. A host without a name, or with a `*`, is recorded as a doubt.
     ///
     /// # Errors
     ///
@@ -176,7 +177,7 @@ pub(crate) fn services(
 const WITH_NAMESPACES: [Listed; 4] =
     [Listed::HttpRoute, Listed::HttpProxy, Listed::IngressRoute, Listed::VirtualService];
 
-/// The namespaces that routes lead to from a host: any, or only `within`.
+/// Returns the namespaces that routes lead to from a host: all of them, or at most `within`.
 ///
 /// # Errors
 ///
@@ -208,7 +209,7 @@ pub(crate) fn namespaces(objects: &Objects, within: Option<&str>, host: &str) ->
     Ok(namespaces)
 }
 
-/// The hosts from which routes lead to some Services of a namespace.
+/// Returns the hosts from which routes lead to the given Services of a namespace.
 ///
 /// # Errors
 ///

@@ -8,7 +8,7 @@
 //! | any | any | fine in a user namespace (`hostUsers: false`) |
 //! | not 0 | any | fine |
 //! | 0 | not true | root |
-//! | unset | true | fine: the kubelet refuses to start it as root |
+//! | unset | true | fine: the kubelet does not start it as root |
 //! | unset | not true | the image decides: not proven |
 //!
 //! A pod that may run on Windows is also checked as in [`windows`].
@@ -52,7 +52,8 @@ fn on_linux(container: &Container, pod: &PodSpec, non_root: &Inherited<bool>) ->
     }
 }
 
-/// The kubelet compares the two fields before it looks at anything else.
+/// Returns the finding for fields that contradict each other. The kubelet compares the two before it looks at anything
+/// else.
 pub(super) fn never_starts(container: &Container, user: &Inherited<Id>, non_root: &Inherited<bool>) -> Finding {
     let problem = format!(
         "never starts: the kubelet refuses runAsUser: 0{} together with runAsNonRoot: true{}",

@@ -37,12 +37,12 @@ view! {
 const INIT_CONTAINER: &str = "initContainer";
 const CONTAINER: &str = "container";
 
-/// Why an exception does not apply to a container that it is meant for, and what to do about it.
+/// The reason why an exception does not apply to a container that it is meant for, and the fix.
 pub(super) struct Barred {
     pub(super) reason: String,
-    /// Written to follow other remedies.
+    /// The fix, worded to follow other fixes.
     pub(super) remedy: String,
-    /// As in a [`Violation`](crate::verdict::Violation).
+    /// The same as `faults` of a [`Violation`](crate::verdict::Violation).
     pub(super) faults: Vec<u64>,
 }
 
@@ -123,7 +123,8 @@ impl Exception<'_> {
         init.or(self.container.as_deref().map(|name| (Role::Regular, name)))
     }
 
-    /// The entry of the setting `exceptions` that would cover a container: as this one, except for one field.
+    /// The entry of the setting `exceptions` that would cover a container. It is like this exception, except for one
+    /// field.
     fn entry(&self, container: &str, image: &Repository, field: &str, value: &str) -> String {
         let value = [Text::constant(value)];
         let lists = [("workloads", self.workloads.as_deref()), ("namespaces", self.namespaces.as_deref())];
@@ -138,14 +139,14 @@ impl Exception<'_> {
         format!("if you trust it, add {{{entry}}} to the exceptions setting; your list replaces the default")
     }
 
-    /// The name that the workload's pods lack but need for the exception: they are admitted on their own.
+    /// Returns the name that the workload's pods need for the exception, but lack. Pods are admitted on their own.
     pub(super) fn name_unknown_to_pods(&self, workload: &Workload) -> Option<&str> {
         let names = self.workloads.as_ref().filter(|_| workload.makes_pods())?;
         let are_known = names.iter().any(|name| workload.pods_are_named(name));
         names.iter().find(|name| !are_known && workload.is_named(name)).map(|name| &**name)
     }
 
-    /// Rejects values that can never have an effect, which reading alone accepts.
+    /// Rejects values that can never have an effect. Parsing alone accepts them.
     pub(super) fn check(&self, path: &str) -> Result<(), InvalidSettings> {
         let refuse = |field: &str, problem: &str| Err(InvalidSettings::at(&format!("{path}.{field}"), problem));
         match [&self.init_container, &self.container].map(|name| name.as_deref().map(str::is_empty)) {

@@ -1,13 +1,19 @@
 //! Setting `fill`: adds fields that a pod's security context lacks, before the pod is checked.
 //!
-//! It changes nothing that somebody wrote. A container that an exception allows to be root stays root: if the pod's
-//! new fields would give it another user, it gets its own `runAsUser: 0` or `runAsNonRoot: false`. `runAsNonRoot` is not
-//! added if somebody made another container root: that one would never start, not even in a user namespace.
+//! It never changes a field that is set. A container that an exception allows to be root stays root: if the pod's new
+//! fields would give it another user, it gets its own `runAsUser: 0` or `runAsNonRoot: false`. `runAsNonRoot` is not
+//! added if another container is explicitly root: that container would then never start, not even in a user namespace.
 //!
-//! Not filled in, since Kubernetes forbids or undoes it: existing Pods and Jobs, whose users cannot change; objects that a
-//! controller created, except its Pods and Jobs, since a Deployment makes ReplicaSets without end while none is as it
-//! wants it; Windows pods, which have no uids. Nor an object that is created with a uid: the API server sets the uid after
-//! mutation, so this is Kubewarden's audit, or will not be changed. All these are checked as they are.
+//! These are not filled, because Kubernetes forbids or undoes it:
+//!
+//! - Existing Pods and Jobs: their users cannot change.
+//! - Objects that a controller created, except its Pods and Jobs: a Deployment would create ReplicaSets without end,
+//!   because none of them would match its template.
+//! - Windows pods: they have no uids.
+//! - Objects that are created with a uid: the API server sets the uid after mutation, so the request comes from
+//!   Kubewarden's audit, or the object will not be changed.
+//!
+//! They are checked as they are.
 //!
 //! Read: the names of the workload, and whether the fields are in the pod's `securityContext`. Source: "the k8s manifest
 //! files define the overridden security context with the created user and group", "Security Overview"; [`flyte::USERS`].
@@ -43,7 +49,7 @@ use crate::{
 /// The fields to add.
 #[derive(Debug)]
 pub(super) struct Fill<'a> {
-    /// By component; if empty, those of Flyte's charts.
+    /// The fields by component; if empty, those of Flyte's charts.
     components: Vec<(Text<'a>, Fields<'a>)>,
     /// Whether only `runAsNonRoot` is added, as on OpenShift, which assigns uids and gids itself.
     leaves_ids: bool,
@@ -73,9 +79,9 @@ type Field = (&'static str, String);
 
 /// A request's object with the added fields.
 pub(super) struct Filled {
-    /// As JSON.
+    /// The object, as JSON.
     pub(super) object: String,
-    /// What was added.
+    /// The added fields, as notices.
     pub(super) additions: Additions,
 }
 
@@ -100,7 +106,7 @@ impl Additions {
 }
 
 impl Fill<'_> {
-    /// The object with the fields it lacks; `None` if it lacks none.
+    /// Returns the object with the fields that it lacks; `None` if it lacks none.
     pub(super) fn filled(
         &self,
         request: &AdmissionRequest,
@@ -168,7 +174,7 @@ impl Fill<'_> {
         !self.leaves_ids || name == RUN_AS_NON_ROOT
     }
 
-    /// Rejects values that this policy is against, or that do nothing, which reading alone accepts.
+    /// Rejects values that the policy forbids, or that have no effect. Parsing alone accepts them.
     pub(super) fn check(&self, groups: Groups) -> Result<(), InvalidSettings> {
         for (name, fields) in &self.components {
             let refuse = |field: &str, problem: &str| {
@@ -238,7 +244,7 @@ fn can_change(request: &AdmissionRequest, workload: &Workload) -> bool {
     !workload.pod.may_run_on_windows() && (is_there || !has_uid) && is_allowed
 }
 
-/// Whether somebody made a container root, and it starts.
+/// Whether a container is explicitly root, and starts.
 fn is_root(container: &Container, pod: &PodSpec) -> bool {
     let (own, inherited) = (container.security_context(), pod.security_context());
     own.run_as_user.or(inherited.run_as_user) == Some(Id::ROOT) && own.run_as_non_root.is_none()

@@ -19,7 +19,7 @@ pub(super) struct Finding {
     pub(super) problem: String,
     pub(super) mend: String,
     pub(super) edits: Vec<Edit>,
-    /// As in a [`Violation`].
+    /// The same as `faults` of a [`Violation`].
     pub(super) faults: Vec<u64>,
 }
 
@@ -37,7 +37,8 @@ impl Finding {
         self
     }
 
-    /// The finding whose `mend` begins with [`SET_USER`], with the user of Flyte's charts, if they set one.
+    /// Puts the user of Flyte's charts into `mend`, which begins with [`SET_USER`]. Changes nothing if the charts set
+    /// no user.
     pub(super) fn mended_by_user(mut self, container: &Container) -> Self {
         let image = Repository::parse(container.image());
         let Some((user, value)) = image.and_then(|image| flyte::user_of(&image)) else { return self };
@@ -66,7 +67,7 @@ impl Finding {
         }
     }
 
-    /// The part that still counts for a container that may be root: that it can never start as root.
+    /// Returns the part that counts even for a container that may be root: that it can never start as root.
     pub(super) fn despite_exception(mut self) -> Option<Self> {
         if self.rule != rules::NEVER_STARTS {
             return None;
@@ -84,7 +85,8 @@ impl Finding {
         self
     }
 
-    /// The finding for the flyte-core container whose user no value of the chart sets, with a patch for kustomize.
+    /// Adds a patch for kustomize. The finding is for the container of flyte-core whose user no value of the chart
+    /// sets.
     pub(super) fn without_value(mut self, Workload { metadata, pod_path, .. }: &Workload) -> Self {
         let user = match self.edits.first().and_then(|edit| edit.value.as_ref()) {
             Some(Scalar::Number(user)) => user.to_string(),

@@ -2,14 +2,15 @@
 //!
 //! | the image's `USER` | with `runAsNonRoot: true` | without |
 //! | --- | --- | --- |
-//! | a number but 0 | runs | accepted, with a notice that only the image sets it |
+//! | a uid other than 0 | runs | accepted, with a notice that only the image sets it |
 //! | 0, `root`, none | the kubelet never starts it | root |
 //! | a name | the kubelet never starts it: a name proves nothing | not proven |
-//! | another number | not proven | not proven |
+//! | a number that is not a uid | not proven | not proven |
 //! | not known | a notice | not proven, with the reason |
 //!
-//! Each image is looked up once. Not looked up: the images of containers that may be root, of Windows pods, and of pods in a
-//! user namespace that may be root there; at level `restricted`, those of containers that are rejected whatever their image.
+//! Each image is looked up once. Not looked up: the images of containers that may be root, of Windows pods, and of pods
+//! in a user namespace that may be root there; at level `restricted`, the images of containers that are rejected
+//! anyway.
 //!
 //! Read: the container's `image`, and of the host's answer `config.config.User`. Source: `verifyRunAsNonRoot` in
 //! `pkg/kubelet/kuberuntime/security_context_others.go` of [kubernetes/kubernetes](https://github.com/kubernetes/kubernetes),
@@ -56,7 +57,7 @@ view! {
 #[derive(Clone)]
 enum User {
     Number(String),
-    /// With the image's text, if it has one.
+    /// Root, with the image's text if it has one.
     Root(Option<String>),
     Name(String),
     /// A number that is not a uid. Runtimes without a fix run some of them as root.
@@ -150,7 +151,8 @@ impl<'c> Images<'c> {
     }
 }
 
-/// For an index, Kubewarden's host takes the image of its own platform, if there is one.
+/// Returns the reason of a host's error. For an index, Kubewarden's host takes the image of its own platform, if there
+/// is one.
 fn reason_of(refusal: &str) -> String {
     let is_index = refusal.to_ascii_lowercase().contains("image index");
     let refusal = Shortened(refusal);

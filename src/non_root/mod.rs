@@ -1,9 +1,9 @@
 //! `flyte-non-root`: Flyte's components run as a non-root user.
 //!
-//! Every init, regular and ephemeral container of a workload is checked, at one of two levels: `effective`, what will
-//! really happen, or `restricted`, what Pod Security Standards require. `exceptions` may be root; the document makes
-//! one. On request, `groups` are checked too, `imageUser` looks up the users of images, and `fill` adds missing fields before
-//! the check.
+//! Every init, regular and ephemeral container of a workload is checked, at one of two levels. `effective` checks the
+//! user that the container will really have; `restricted` checks what Pod Security Standards require. Containers in
+//! `exceptions` may be root; Flyte's document makes one exception. On request, `groups` are checked too, `imageUser`
+//! looks up the users of images, and `fill` adds missing fields before the check.
 //!
 //! Checked: Pod and its subresource `ephemeralcontainers`, ReplicationController, Deployment, ReplicaSet, StatefulSet,
 //! DaemonSet, Job, CronJob, PodTemplate. Not checked: an UPDATE of an object that is being deleted, since rejecting it
@@ -237,7 +237,7 @@ fn judge_pod(workload: &Workload, settings: &Settings, verdict: &mut Verdict) {
     }
 }
 
-/// Whether a container runs a component of Flyte's, by its name in Flyte's charts, its image or its command.
+/// Whether a container runs one of Flyte's components, by its name in Flyte's charts, its image or its command.
 fn runs_flyte(placed: &Placed) -> bool {
     let image = Repository::parse(placed.container.image()).map_or("", |repository| repository.name());
     let command = [placed.container.command, placed.container.args];
@@ -253,8 +253,8 @@ fn is_flytes(workload: &Workload) -> bool {
         || name.or(workload.label()).is_some_and(flyte::names_component)
 }
 
-/// Adds one notice for what a template for the pods of tasks leaves open, instead of rejecting it: it runs nothing itself, its
-/// containers are placeholders, and the task's image decides which user a task runs as.
+/// Replaces the violations of `not-proven-non-root` in a template for the pods of tasks by one notice. The template
+/// runs nothing itself, and its containers are placeholders: the task's image decides which user a task runs as.
 fn leave_to_tasks(workload: &Workload, verdict: &mut Verdict) {
     let (open, refused): (Vec<_>, Vec<_>) =
         verdict.violations.take().into_iter().partition(|violation| violation.rule == rules::NOT_PROVEN_NON_ROOT);
@@ -267,13 +267,14 @@ fn leave_to_tasks(workload: &Workload, verdict: &mut Verdict) {
     }
 }
 
-/// An exception outlives its reason: Flyte planned to fix `check-db-ready`, and did.
+/// Returns the notice that a container does not need its exception. Flyte planned to fix `check-db-ready`, and did.
 fn not_needed(placed: &Placed) -> Notice {
     let text = "does not run as root, so you can remove its exception".to_owned();
     notice_at(placed.path(), placed.container.name(), rules::EXCEPTION_NOT_NEEDED, text)
 }
 
-/// Accepted in its workload, and then rejected in each of its pods: a rollout that never ends.
+/// Returns the notice that a container is accepted in its workload, but will be rejected in each of its pods. Such a
+/// rollout never ends.
 fn unknown_to_pods(placed: &Placed, name: &str) -> Notice {
     let text = format!(
         "its pods will be rejected, because they are not labeled as {0}; label the pod template app.kubernetes.io/name: {0}",

@@ -1,11 +1,13 @@
-//! Level `restricted`: the two user checks of Pod Security Standards "restricted", v1.35, and no process of the node.
+//! Level `restricted`: the two user checks of Pod Security Standards "restricted", v1.35, and the check for processes
+//! of the node.
 //!
 //! - `runAsNonRoot` is true in every container itself, or unset under a pod's true; an explicit false, on the pod or on
 //!   a container, is rejected even if every container overrides it.
 //! - `runAsUser` is not 0 anywhere, not even on a pod whose containers all override it.
 //!
-//! Both are waived for a pod in a user namespace (`hostUsers: false`). Windows pods are not exempt. A process of the node
-//! (`hostProcess: true`), which no user makes harmless, is rejected as in "baseline", which "restricted" includes.
+//! Both are waived for a pod in a user namespace (`hostUsers: false`). Windows pods are not exempt. A process of the
+//! node (`hostProcess: true`) is dangerous with every user. It is rejected as in "baseline", which "restricted"
+//! includes.
 //!
 //! Read: `hostUsers`, and of the pod's and the container's `securityContext`: `runAsUser`, `runAsNonRoot`,
 //! `windowsOptions.hostProcess`. Source: `check_runAsNonRoot.go`, `check_runAsUser.go` and `check_windowsHostProcess.go` in
@@ -25,7 +27,7 @@ use crate::{
 
 const SET_NON_ROOT: &str = "set securityContext.runAsNonRoot: true";
 
-/// The fields of the pod's own security context that are rejected whatever its containers set.
+/// The fields of the pod's own security context that are rejected even if its containers override them.
 pub(super) fn judge_pod(pod: &PodSpec) -> impl Iterator<Item = (&'static str, Finding)> {
     let context = pod.security_context();
     let waived = pod.has_own_users();

@@ -12,9 +12,10 @@
 //! | `ports[].hostPort`, `host` of probes and of lifecycle hooks | container |
 //! | `windowsOptions.hostProcess: true`, a `seccompProfile` or `appArmorProfile` that is neither the runtime's nor the node's, `seLinuxOptions` beyond the types for containers | pod, container |
 //!
-//! Read only if an exception applies otherwise, straight from the object, by a table of fields and the values that each may
-//! have. A field of another type has none of them. Source: `policy/check_*.go` of level "baseline"
-//! in [kubernetes/pod-security-admission](https://github.com/kubernetes/pod-security-admission).
+//! These fields are read only if an exception applies otherwise. They are read straight from the object, by a table of
+//! fields and the values that each may have. A field of another type has none of these values. Source:
+//! `policy/check_*.go` of level "baseline" in
+//! [kubernetes/pod-security-admission](https://github.com/kubernetes/pod-security-admission).
 
 use std::{cell::OnceCell, collections::BTreeMap};
 
@@ -59,12 +60,12 @@ const CONTAINER: [Field; 13] = [
     ("lifecycle.preStop.tcpSocket.host", EMPTY),
 ];
 
-/// A container's field, except in a user namespace.
+/// A field of a container that is not checked in a user namespace.
 const PROC_MOUNT: Field = ("securityContext.procMount", &["Default"]);
 
 const OFF: &[&str] = &["false"];
 const EMPTY: &[&str] = &[""];
-/// What container runtimes add by default.
+/// The capabilities that container runtimes add by default.
 const CAPABILITIES: [&str; 13] = [
     "AUDIT_WRITE",
     "CHOWN",
@@ -120,7 +121,7 @@ pub(super) struct Extras {
     shown: Vec<String>,
     /// How many there are.
     count: usize,
-    /// As of a [`Violation`](crate::verdict::Violation).
+    /// The same as `faults` of a [`Violation`](crate::verdict::Violation).
     pub(super) faults: Vec<u64>,
     has_host_path: bool,
 }
@@ -220,7 +221,7 @@ fn add_others(members: &BTreeMap<Text, &RawValue>, (path, allowed): &Field, extr
     });
 }
 
-/// Calls `each` for every value at the end of some steps, and for every value on the way that has the wrong type.
+/// Calls `each` for every value at the end of the steps, and for every value on the way that has the wrong type.
 fn find(text: &str, steps: &[&str], each: &mut dyn FnMut(&str)) {
     let (step, rest) = match steps.split_first() {
         _ if text == "null" => return,

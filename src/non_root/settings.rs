@@ -119,10 +119,10 @@ view! {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Level {
-    /// What will really happen.
+    /// Checks the user that a container will really have.
     #[default]
     Effective,
-    /// The two user checks of Pod Security Standards "restricted".
+    /// Makes the two user checks of Pod Security Standards "restricted".
     Restricted,
 }
 

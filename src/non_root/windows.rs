@@ -1,11 +1,11 @@
-//! Windows, where `runAsUser` has no effect, and processes of the node, which exist only there.
+//! Checks users on Windows, where `runAsUser` has no effect, and processes of the node, which exist only there.
 //!
 //! Root are `ContainerAdministrator` and `SYSTEM` in `windowsOptions.runAsUserName`, and processes of the node (`hostProcess`)
 //! except with two service accounts. `runAsNonRoot` proves nothing without a user name: the kubelet only compares the image's
 //! user with `ContainerAdministrator`, and an image without a user may start as just that.
 //!
-//! `hostProcess: true` is checked whatever system the pod names. If it names none, a user name is enough: its `nodeName`
-//! may be a Windows node.
+//! `hostProcess: true` is checked even if the pod names another system. If the pod names none, a user name is enough:
+//! its `nodeName` may be a Windows node.
 //!
 //! Read: `os.name`, `nodeSelector`, `affinity.nodeAffinity`; of the pod's and the container's `securityContext`:
 //! `runAsNonRoot`, `windowsOptions.runAsUserName`, `windowsOptions.hostProcess`. Source: `verifyRunAsNonRoot` in
@@ -32,7 +32,7 @@ const UNSET_HOST_PROCESS: &str = "remove securityContext.windowsOptions.hostProc
 /// The Windows options of a container: its own, else the pod's.
 struct Options<'c> {
     host_process: Inherited<bool>,
-    /// With its domain, if it has one.
+    /// The user's name, with its domain if it has one.
     user: Inherited<&'c str>,
 }
 
@@ -61,7 +61,7 @@ impl<'c> Options<'c> {
     }
 }
 
-/// What is wrong with a container that may run on Windows.
+/// Returns what is wrong with a container that may run on Windows.
 pub(super) fn judge(container: &Container, pod: &PodSpec, non_root: &Inherited<bool>) -> Option<Finding> {
     let options = Options::effective(container, pod);
     let may_be_windows = pod.systems().map_or(options.user.value.is_some(), |systems| systems.windows);
@@ -78,7 +78,7 @@ pub(super) fn judge(container: &Container, pod: &PodSpec, non_root: &Inherited<b
     Finding::joined(of_user(full_name, name, non_root), process)
 }
 
-/// What is wrong with a user's name.
+/// Returns what is wrong with a user's name.
 fn of_user(full_name: &str, name: &Inherited<&str>, non_root: &Inherited<bool>) -> Option<Finding> {
     if full_name.eq_ignore_ascii_case(ADMINISTRATOR) && non_root.value == Some(true) {
         let problem = format!(
@@ -97,7 +97,7 @@ fn of_user(full_name: &str, name: &Inherited<&str>, non_root: &Inherited<bool>) 
     None
 }
 
-/// A process of the node, which Pod Security's "baseline" rejects whatever its user.
+/// Returns the finding for a process of the node, which Pod Security's "baseline" rejects with every user.
 pub(super) fn process_of_node(container: &Container, pod: &PodSpec) -> Option<Finding> {
     let options = Options::effective(container, pod);
     options.is_host_process().then(|| options.process_of_node())

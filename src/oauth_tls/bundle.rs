@@ -1,4 +1,4 @@
-//! The PEM text of `tls.crt`, read by lines, as the servers that present it read it.
+//! Reads the PEM text of `tls.crt` line by line, as servers do that present it.
 
 use super::{fault::Fault, rules};
 
@@ -8,7 +8,7 @@ const OTHERS: [&str; 4] = ["CERTIFICATE REQUEST", "X509 CRL", "PUBLIC KEY", "TRU
 const READ: &str = "anyone who can read the certificates can read it";
 const NEW_KEY: &str = "create a new key and certificate, and put the key only into tls.key";
 
-/// A leaf, the six intermediates that rustls accepts, and a root.
+/// The most certificates in a chain: a leaf, the six intermediates that rustls accepts, and a root.
 const MOST_CERTIFICATES: usize = 8;
 
 const BEGIN: &str = "-----BEGIN ";

@@ -1,4 +1,4 @@
-//! One certificate, and what is in it.
+//! Reads one certificate.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -51,7 +51,7 @@ pub(super) struct Certificate<'d> {
 /// The name of ECDSA with SHA-1, which `rfc5912` lacks.
 const ECDSA_WITH_SHA_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.1");
 
-/// The fields of an authorityKeyIdentifier, and the kind of name that is a certificate's.
+/// The tags of an authorityKeyIdentifier's fields, and the tag of the kind of name that certificates have.
 const KEY_ID: u8 = 0x80;
 const ISSUER: u8 = 0xa1;
 const SERIAL_NUMBER: u8 = 0x82;
@@ -134,12 +134,12 @@ impl<'d> Certificate<'d> {
         self.number
     }
 
-    /// When it becomes valid, since 1970.
+    /// Returns when it becomes valid, since 1970.
     pub(super) fn not_before(&self) -> Duration {
         self.content.tbs_certificate().validity().not_before.to_unix_duration()
     }
 
-    /// The last second it is valid, since 1970.
+    /// Returns the last second in which it is valid, since 1970.
     pub(super) fn not_after(&self) -> Duration {
         self.content.tbs_certificate().validity().not_after.to_unix_duration()
     }
@@ -152,7 +152,7 @@ impl<'d> Certificate<'d> {
         day(self.content.tbs_certificate().validity().not_after)
     }
 
-    /// How long it is valid.
+    /// Returns how long it is valid.
     pub(super) fn lifetime(&self) -> Duration {
         self.not_after().saturating_sub(self.not_before())
     }
@@ -177,7 +177,7 @@ impl<'d> Certificate<'d> {
             .is_none_or(|usage| usage.digital_signature() || usage.key_encipherment() || usage.key_agreement())
     }
 
-    /// Whether its authorityKeyIdentifier fits another certificate: OpenSSL's `X509_check_akid`.
+    /// Whether its authorityKeyIdentifier matches another certificate: OpenSSL's `X509_check_akid`.
     pub(super) fn names_key_of(&self, issuer: &Certificate) -> bool {
         let named =
             self.extension(rfc5280::ID_CE_AUTHORITY_KEY_IDENTIFIER).and_then(|der| elements::only(der, SEQUENCE));
@@ -211,7 +211,7 @@ impl<'d> Certificate<'d> {
         extensions.find(|extension| extension.extn_id == kind).map(|extension| extension.extn_value.as_bytes())
     }
 
-    /// Whether it has Netscape's certificate type, which OpenSSL still reads, and that leaves out servers.
+    /// Whether it has Netscape's certificate type, and that does not include servers. OpenSSL still reads this type.
     pub(super) fn is_netscapes_and_not_for_servers(&self) -> bool {
         // A bit string: its tag, its length, how many bits are unused, and the bits.
         self.extension(NETSCAPE_CERT_TYPE).is_some_and(|der| der.get(3).is_none_or(|bits| bits & 0x40 == 0))
@@ -264,7 +264,7 @@ impl<'d> Certificate<'d> {
         self.usages.as_ref().map(|usages| usages.contains(&ID_KP_SERVER_AUTH))
     }
 
-    /// The hash of its signature, if no client accepts that any more.
+    /// Returns the hash of its signature, if no client accepts this hash any more.
     pub(super) fn weak_hash(&self) -> Option<&'static str> {
         match self.content.signature_algorithm().oid {
             SHA_1_WITH_RSA_ENCRYPTION | ECDSA_WITH_SHA_1 | DSA_WITH_SHA_1 => Some("SHA-1"),
@@ -273,7 +273,7 @@ impl<'d> Certificate<'d> {
         }
     }
 
-    /// The object identifier of its key's type, if clients do not accept that.
+    /// Returns the object identifier of its key's type, if clients do not accept this type.
     pub(super) fn unknown_key(&self, pki: &Pki) -> Option<String> {
         let key = &self.content.tbs_certificate().subject_public_key_info().algorithm;
         let kind = algorithm(key);
@@ -319,7 +319,7 @@ pub(super) fn address_of(bytes: &[u8]) -> Option<IpAddr> {
 
 /// A name for messages: `CN=R11, O=Let's Encrypt, C=US`.
 ///
-/// Its own `Display` knows every attribute, by a table of 80 KB.
+/// The `Display` of [`Name`] knows every attribute, which takes a table of 80 KB.
 pub(super) fn shown(name: &Name) -> String {
     // Certificates write the country first; people know them by the common name.
     let of_key = |(known, key): &(ObjectIdentifier, &str)| {

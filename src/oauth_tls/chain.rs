@@ -7,7 +7,7 @@ use super::{
 };
 use crate::host::Pki;
 
-/// What happens to clients if a link is broken.
+/// The effect of a broken link on clients.
 const LOST: &str = "clients may not be able to follow the chain";
 
 /// Reads the certificates.
@@ -27,7 +27,8 @@ pub(super) fn parse_certificates(ders: &[Vec<u8>]) -> Result<Vec<Certificate<'_>
         .collect()
 }
 
-/// The leaf: the first certificate, or if that is a CA's, the first that is not; then the wrong order is a fault.
+/// Returns the leaf: the first certificate or, if that is a CA's, the first that is not. In the second case, the wrong
+/// order is a fault.
 pub(super) fn leaf<'c, 'd>(chain: &'c [Certificate<'d>]) -> Option<(&'c Certificate<'d>, Option<Fault>)> {
     let first = chain.first()?;
     let Some(leaf) = chain.iter().find(|certificate| first.is_ca && !certificate.is_ca) else {
@@ -39,7 +40,8 @@ pub(super) fn leaf<'c, 'd>(chain: &'c [Certificate<'d>]) -> Option<(&'c Certific
     Some((leaf, Some(Fault::new(rules::BROKEN_CHAIN, fact, outcome, mend))))
 }
 
-/// What is wrong with the links from certificate to certificate. The first `proven` signatures are known to be good.
+/// Returns what is wrong with the links from certificate to certificate. The first `proven` signatures are known to be
+/// good.
 ///
 /// # Errors
 ///
@@ -94,7 +96,7 @@ pub(super) fn broken_links(chain: &[Certificate], proven: usize, pki: &Pki) -> R
     Ok(faults)
 }
 
-/// The fault of a certificate that names another key than its issuer's, although that key signed it.
+/// Returns the fault of a certificate that its issuer's key signed, but that names another key.
 pub(super) fn other_key(certificate: &Certificate, issuer: &str) -> Fault {
     let fact = format!("the authorityKeyIdentifier of {} does not match the key of {issuer}", certificate.title());
     let outcome = "programs that use OpenSSL, such as curl and Python, cannot find its issuer";

@@ -1,4 +1,4 @@
-//! What clients require of a certificate, whoever signed it.
+//! Checks what clients require of every certificate, no matter who signed it.
 //!
 //! Source: Apple's requirements for server certificates, [HT210176](https://support.apple.com/103769), which is what
 //! "certificate is not standards compliant" means: Go's `crypto/x509` asks the system on macOS. Go itself checks validity, the use
@@ -27,10 +27,10 @@ const LEAST_RSA_BITS: usize = 2048;
 const PUBLIC_LIMITS: [(u64, u64); 4] =
     [(1_598_918_400, 398), (1_773_532_800, 200), (1_805_068_800, 100), (1_868_227_200, 47)];
 
-/// What macOS does.
+/// The effect on macOS.
 const MACOS: &str = "macOS, and flytectl on it, reject it as not standards compliant";
 
-/// What is wrong with an RSA key.
+/// Returns what is wrong with an RSA key.
 pub(super) fn weak_key(certificate: &Certificate) -> Option<Fault> {
     const GO: &str = "Go programs such as flytectl reject it";
     let RsaKey { bits, has_usual_exponent } = certificate.rsa.as_ref()?;
@@ -47,13 +47,13 @@ pub(super) fn weak_key(certificate: &Certificate) -> Option<Fault> {
     Some(Fault::new(rules::WEAK_KEY, fact, outcome, "issue a new one with RSA 2048 or ECDSA P-256"))
 }
 
-/// What is wrong with the encoding of a certificate.
+/// Returns what is wrong with the encoding of a certificate.
 pub(super) fn malformed(certificate: &Certificate) -> Option<Fault> {
     let fact = format!("{} {}", certificate.title(), oddity(certificate)?);
     Some(Fault::new(rules::MALFORMED, fact, "Go programs such as flytectl cannot read it", "issue a new one"))
 }
 
-/// What is wrong with the validity period.
+/// Returns what is wrong with the validity period.
 pub(super) fn not_valid(certificate: &Certificate, now: Duration) -> Option<Fault> {
     let title = certificate.title();
     if now > certificate.not_after() {
@@ -68,14 +68,14 @@ pub(super) fn not_valid(certificate: &Certificate, now: Duration) -> Option<Faul
     }
 }
 
-/// What is wrong with the signature of a certificate.
+/// Returns what is wrong with the signature of a certificate.
 pub(super) fn weak_signature(certificate: &Certificate) -> Option<Fault> {
     let hash = certificate.weak_hash()?;
     let fact = format!("{} has a signature with {hash}", certificate.title());
     Some(Fault::new(rules::WEAK_SIGNATURE, fact, "every client refuses it", "have it signed with SHA-256"))
 }
 
-/// What is wrong with a certificate as a server's own.
+/// Returns what is wrong with a certificate as a server's own.
 pub(super) fn faults_of_leaf(leaf: &Certificate, now: Duration, settings: &Settings) -> Vec<Fault> {
     let title = leaf.title();
     let mut faults = Vec::new();
@@ -156,7 +156,7 @@ pub(super) fn public_limit(leaf: &Certificate) -> Option<String> {
     })
 }
 
-/// The most days that a certificate issued at a time may be valid under a root that everybody trusts.
+/// Returns the most days that a certificate issued at a time may be valid under one of Mozilla's roots.
 fn most_public_days(issued: Duration) -> Option<u64> {
     PUBLIC_LIMITS.iter().rev().find(|(since, _)| issued.as_secs() >= *since).map(|(_, most)| *most)
 }
@@ -178,7 +178,7 @@ mod tests {
     use super::{DAY, most_public_days};
 
     #[test]
-    fn the_limit_of_public_certificates_is_that_of_the_day_they_are_issued() {
+    fn the_limit_of_public_certificates_depends_on_their_issue_date() {
         // Days since 1970, by `date +%s`.
         for (issued, most) in [
             (18_505, None),      // 2020-08-31

@@ -7,7 +7,7 @@ pub(super) type Element<'d> = (u8, &'d [u8]);
 pub(super) const OCTET_STRING: u8 = 0x04;
 pub(super) const SEQUENCE: u8 = 0x30;
 
-/// Splits off the first element; `None` if there is none, or it is cut off.
+/// Splits off the first element; `None` if it is missing or cut off.
 pub(super) fn split(der: &[u8]) -> Option<(Element<'_>, &[u8])> {
     let [tag, length, rest @ ..] = der else {
         return None;

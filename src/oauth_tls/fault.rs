@@ -7,21 +7,21 @@ use crate::rule::RuleName;
 pub(super) const TRUST: [RuleName; 4] =
     [rules::SELF_SIGNED, rules::STAGING_ISSUER, rules::UNTRUSTED_ROOT, rules::UNKNOWN_ISSUER];
 
-/// What is wrong with a certificate, and how to fix it.
+/// A problem with a certificate, and the fix.
 pub(super) struct Fault {
     pub(super) rule: RuleName,
-    /// What is wrong.
+    /// The problem.
     pub(super) fact: String,
-    /// What will happen.
+    /// The consequence.
     pub(super) outcome: &'static str,
     pub(super) mend: String,
 }
 
-/// The end of a fix: the other option of the document.
+/// The end of a fix: the other option that Flyte's document gives.
 pub(super) const OR_PROVIDER: &str = ", or use another OAuth provider (auth.appAuth.authServerType: External)";
 
 impl Fault {
-    /// The same in front of Flyte 2, which issues no tokens and has another client.
+    /// Returns the same fault for a certificate in front of Flyte 2, which issues no tokens and has another client.
     pub(super) fn of_flyte_two(self) -> Self {
         let mend = self.mend.strip_suffix(OR_PROVIDER).map(str::to_owned).unwrap_or(self.mend);
         Self { outcome: "clients such as flyte-sdk refuse to connect unless they are told to trust it", mend, ..self }

@@ -61,7 +61,7 @@ fn covers(leaf: &Certificate, server: &EndEntityCert, host: &str) -> bool {
     ServerName::try_from(host).is_ok_and(|name| server.verify_is_valid_for_subject_name(&name).is_ok())
 }
 
-/// Why clients cannot read a certificate that is well-formed.
+/// Returns why clients cannot read a certificate that is well-formed.
 pub(super) fn unreadable(leaf: &Certificate) -> Option<Fault> {
     let error = EndEntityCert::try_from(&leaf.der).err()?;
     let reason = match error {
@@ -73,7 +73,7 @@ pub(super) fn unreadable(leaf: &Certificate) -> Option<Fault> {
     Some(Fault::new(rules::BROKEN_CHAIN, fact, "clients such as rustls reject it", "issue a new one"))
 }
 
-/// The hosts that a certificate does not cover; `None` if it is [`unreadable`].
+/// Returns the fault for the hosts that a certificate does not cover; `None` if the certificate is [`unreadable`].
 pub(super) fn fault(leaf: &Certificate, hosts: &[Presented]) -> Option<Fault> {
     let server = EndEntityCert::try_from(&leaf.der).ok()?;
     let missing: Vec<&Presented> = hosts.iter().filter(|(host, _)| !covers(leaf, &server, host)).collect();

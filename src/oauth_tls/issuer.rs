@@ -1,5 +1,5 @@
-//! The issuer of the certificate in front of flyteadmin, if cert-manager creates it: the issuer shows what a Secret that does not
-//! exist yet will hold.
+//! Checks the issuer of the certificate in front of flyteadmin, if cert-manager creates it. The issuer shows what the
+//! Secret will hold, even before the Secret exists.
 //!
 //! Source: [cert-manager](https://cert-manager.io/docs/configuration/) v1.18, on `selfSigned` and `acme`, and its
 //! `ingress-shim` and `gateway-shim` on annotations of Ingresses and Gateways.
@@ -104,7 +104,7 @@ pub(super) fn judge_certificate(
         let behind = host.split_once('.').map(|(_, domain)| domain);
         names.iter().any(|name| &**name == host || name.strip_prefix("*.").is_some_and(|own| Some(own) == behind))
     };
-    // Without any, the certificate is for something else, such as addresses.
+    // Without DNS names, the certificate is for something else, such as addresses.
     if let Some((missing, from)) = hosts.iter().find(|(host, _)| !names.is_empty() && !covers(host)) {
         let missing = Shortened(missing);
         let problem =
@@ -210,7 +210,7 @@ fn judge(
             mend: "set spec.acme.server of the issuer to https://acme-v02.api.letsencrypt.org/directory".to_owned(),
         },
         Ok(Some((_, server))) => {
-            // The only CA that everybody trusts and whose address is known.
+            // The only CA that all clients trust and whose address is known.
             if server.contains(LETS_ENCRYPT) {
                 report.verdict.seen.shows(Sentence::Certificate);
             }

@@ -1,10 +1,10 @@
 //! `flyte-oauth-tls`: OAuth clients accept the certificate in front of flyteadmin, and trust the CA that signed it.
 //!
-//! Checked: `tls.crt`, in `data` and `stringData`, of the Secrets that an Ingress or a Gateway presents in front of flyteadmin, or
-//! that have a name of Flyte's charts; with the setting `secrets`, of those that it names: each certificate by itself, the links
-//! between them, the root, and the hosts that Ingresses present it for. If cert-manager will create the certificate, its issuer is
-//! checked. If another OAuth provider issues the tokens, a self-made certificate is allowed; so a provider that `auth` names
-//! in flyteadmin's ConfigMaps must have an address.
+//! Checked: the certificates of Secrets, in `data` and `stringData`: each certificate by itself, the links between
+//! them, the root, and the hosts that they are presented for. These Secrets are those that are presented in front of
+//! flyteadmin, and those with a name of Flyte's charts; with the setting `secrets`, only those that it names. If
+//! cert-manager will create the certificate, its issuer is checked. If another OAuth provider issues the tokens, a
+//! self-made certificate is allowed; so a provider that `auth` names in flyteadmin's ConfigMaps must have an address.
 //!
 //! Never read: `tls.key`. Not checked: whether the key belongs to the certificate;
 //! revocation; Certificate Transparency; Ingresses that are created later.

@@ -1,4 +1,4 @@
-//! Parts of a certificate that Go refuses to read, and other clients overlook.
+//! Finds parts of a certificate that Go cannot read, and that other clients overlook.
 //!
 //! Source: `crypto/x509/parser.go` of [Go](https://go.dev/src/crypto/x509/parser.go) 1.27. `docs/certificates.md` lists what is
 //! not checked here.
@@ -19,7 +19,7 @@ use super::{
     elements::{self, OCTET_STRING, SEQUENCE},
 };
 
-/// Why Go cannot read a certificate, written to follow "it".
+/// Returns why Go cannot read a certificate, worded to follow "it".
 pub(super) fn oddity(certificate: &Certificate) -> Option<&'static str> {
     let content = certificate.content.tbs_certificate();
     let extensions = content.extensions().map(Vec::as_slice).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The other option of the document: an external OAuth provider with a certificate of its own.
+//! The other option of Flyte's document: an external OAuth provider with a certificate of its own.
 
 use super::{
     rules,
@@ -22,16 +22,16 @@ use crate::{
     verdict::{Notice, Unjudged, Verdict, Violation},
 };
 
-/// Who issues the tokens.
+/// The issuer of the tokens.
 pub(super) enum Tokens {
     ByFlyteadmin,
     /// Another provider, in words.
     ByAnother(String),
-    /// Nobody in the namespace: Flyte 2 leaves that to others, and its certificate is for all its clients.
+    /// No issuer in the namespace: Flyte 2 leaves tokens to others, and its certificate is for all its clients.
     FlyteTwo,
 }
 
-/// Who issues the tokens in a namespace.
+/// Returns who issues the tokens in a namespace.
 ///
 /// # Errors
 ///
@@ -73,7 +73,7 @@ fn says(mut text: &[u8], word: &[u8]) -> bool {
     false
 }
 
-/// Checks a ConfigMap of flyteadmin's, merged with those that are mounted beside it: a named provider must have an address.
+/// Checks a ConfigMap of flyteadmin, merged with those that are mounted with it: a named provider must have an address.
 pub(super) fn judge(
     request: &AdmissionRequest,
     settings: &Settings,
@@ -125,8 +125,8 @@ pub(super) fn judge(
     Ok(())
 }
 
-/// What is wrong with the provider in the files. Without authentication nobody uses it, and flyte-admin-cors reports files that
-/// flyteadmin does not start with.
+/// Returns what is wrong with the provider in the files. `None` if authentication is off, because then no client uses
+/// the provider, or if the files have faults, because flyte-admin-cors reports them.
 fn fault(config: &mut Config) -> Result<Option<Fault>, Unjudged> {
     let use_auth = config.security()?.use_auth;
     if !config.faults.is_empty() || use_auth.is_some_and(|said| !said.value) {

@@ -22,7 +22,7 @@ use crate::{
 /// The parts of a Secret that are checked.
 pub(super) struct Secret<'a> {
     pub(super) name: Text<'a>,
-    /// Where its certificates are, mostly `data["tls.crt"]`.
+    /// The path of its certificates, mostly `data["tls.crt"]`.
     pub(super) path: String,
     /// The certificates.
     pub(super) certificates: Vec<u8>,
@@ -89,9 +89,10 @@ pub(super) fn is_kind(kind: &Kind) -> bool {
     kind.group() == v1::Secret::GROUP && kind.name() == v1::Secret::KIND
 }
 
-/// Reads the Secret of a request; `None` if it has another type and no certificate, or is not concerned. `is_concerned` gets its
-/// name and whether it has a `tls.crt`, and returns the key of the certificate. A Secret that is being deleted counts too: while a
-/// finalizer keeps it, it can be used and changed.
+/// Reads the Secret of a request. `None` if its type is neither [`TLS`] nor [`OPAQUE`], if it has no certificate and is
+/// not of type [`TLS`], or if it is not concerned. `is_concerned` gets its name and whether it has a `tls.crt`, and
+/// returns the key of the certificate. A Secret that is being deleted counts too: while a finalizer keeps it, it can be
+/// used and changed.
 ///
 /// # Errors
 ///

@@ -89,7 +89,7 @@ view! {
         "trustRoots" => trust_roots: Text<'a>,
         /// Whether Mozilla's roots are trusted in addition to those.
         "trustMozilla" => trust_mozilla: bool,
-        /// Who issues the tokens.
+        /// The issuer of the tokens.
         "oauth" => oauth: Oauth,
     }
 }
@@ -103,7 +103,7 @@ enum Trust {
     None,
 }
 
-/// Who issues the tokens.
+/// The issuer of the tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Oauth {

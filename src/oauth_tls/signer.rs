@@ -1,4 +1,4 @@
-//! Who signed a certificate: itself, a chain of CAs that may sign, or a trusted root.
+//! Finds who signed a certificate: its own key, a chain of CAs that may sign, or a trusted root.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use super::{
 };
 use crate::host::Pki;
 
-/// Whether a certificate is the root at the end of a chain. Nobody checks its signature and its validity: clients have their own
-/// copy of it.
+/// Whether a certificate is the root at the end of a chain. Clients do not check its signature and its validity,
+/// because they have their own copy of it.
 pub(super) fn is_root(certificate: &Certificate, chain: &[Certificate]) -> bool {
     certificate.is_self_issued() && certificate.number() == chain.len() && certificate.number() > 1
 }
@@ -85,14 +85,14 @@ pub(super) fn find_signer(
     if is_in_order {
         signer.faults.extend(chain::broken_links(chain, links, pki)?);
     }
-    // Broken links lead nowhere.
+    // A chain with broken links leads to no root.
     if is_self_signed || !is_readable || !signer.faults.is_empty() {
         return Ok(signer);
     }
     if let Some(error) = &trust {
         signer.faults.extend(trust::why_none(error, chain, leaf, settings, pki, is_refused)?);
     }
-    // The end of the chain may be forgiven, the way there is not.
+    // Faults at the end of the chain may become notices, but faults on the way there may not.
     let is_forgiven = |fault: &Fault| TRUST.contains(&fault.rule);
     if !is_refused && (trust.is_some() || !settings.wants_trust()) && signer.faults.iter().all(is_forgiven) {
         signer.faults.extend(trust::why_not_in_itself(chain, leaf, time, pki));

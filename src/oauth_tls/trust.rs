@@ -1,4 +1,4 @@
-//! Whether a chain ends at a root that clients trust: rustls-webpki finds the path, as it does for TLS clients.
+//! Checks whether a chain ends at a root that clients trust. rustls-webpki finds the path, as it does for TLS clients.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub(super) fn path(
 ) -> Result<Trusted, Error> {
     let ders = settings.roots();
     let below = chain.iter().filter(|certificate| certificate.is_ca && !certificate.is_self_issued()).count();
-    // Go checks what webpki takes for granted in an anchor.
+    // Go also checks that the root is valid and may sign, which webpki takes for granted.
     let own = roots(&ders).filter(|root| root.is_valid_at(time) && root.may_be_root(below));
     let own: Vec<CertificateDer> = own.map(|root| root.der.clone()).collect();
     let own = own.iter().filter_map(|der| webpki::anchor_from_trusted_cert(der).ok());
@@ -42,8 +42,8 @@ pub(super) fn path(
     verify(chain, leaf, &anchors, time, pki)
 }
 
-/// The fault of a chain that names another key than that of the root in `trustRoots` that signed it. The identifiers of Mozilla's
-/// roots are not known.
+/// Returns the fault of a chain that names another key than that of the root in `trustRoots` that signed it. The
+/// identifiers of Mozilla's roots are not known.
 pub(super) fn other_key(chain: &[Certificate], leaf: &Certificate, settings: &Settings) -> Option<Fault> {
     let end = end(chain, leaf);
     let ders = settings.roots();
@@ -52,7 +52,8 @@ pub(super) fn other_key(chain: &[Certificate], leaf: &Certificate, settings: &Se
     (!roots.any(|root| end.names_key_of(&root))).then(|| chain::other_key(end, "its root"))
 }
 
-/// Why the certificates of the chain may not sign one another, up to the last one, whoever signed that.
+/// Returns why the certificates of the chain may not sign one another, up to the last one. It does not matter who
+/// signed the last one.
 pub(super) fn why_not_in_itself(chain: &[Certificate], leaf: &Certificate, time: Duration, pki: &Pki) -> Option<Fault> {
     let end = end(chain, leaf);
     if end.number() == leaf.number() {
@@ -104,7 +105,7 @@ fn roots(ders: &[Vec<u8>]) -> impl Iterator<Item = Certificate<'_>> {
     ders.iter().filter_map(|der| Certificate::from_der(der, 1).ok())
 }
 
-/// Why there is no path; `None` if `is_refused` and another finding covers it.
+/// Returns why there is no path; `None` if `is_refused` and another finding covers it.
 ///
 /// # Errors
 ///
@@ -169,7 +170,7 @@ fn not_allowed(reason: &str) -> Fault {
     )
 }
 
-/// What a certificate in the chain does although it may not.
+/// Describes what a certificate in the chain does although it must not.
 fn in_words(error: &Error) -> String {
     let known = match error {
         Error::EndEntityUsedAsCa => "a certificate that is not a CA signed another",
@@ -183,7 +184,7 @@ fn in_words(error: &Error) -> String {
     known.to_owned()
 }
 
-/// The end of the chain, following the names of issuers.
+/// Returns the last certificate of the chain, by the names of issuers.
 fn end<'c, 'd>(chain: &'c [Certificate<'d>], leaf: &'c Certificate<'d>) -> &'c Certificate<'d> {
     let mut end = leaf;
     for _ in chain {

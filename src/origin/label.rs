@@ -1,12 +1,13 @@
 //! The parts of a host that are in punycode, such as `xn--bcher-kva`, and the characters that browsers reject in them.
 //!
-//! Source: [UTS #46](https://www.unicode.org/reports/tr46/), which browsers follow by the WHATWG's standard: a part may only encode
-//! characters that are valid as they are, not ones that it maps to others, ignores or disallows. The tables hold the
-//! characters of Unicode 14 that are still not valid in version 17, as Node's URLs and `idna_adapter` 1.2 agree.
+//! Source: [UTS #46](https://www.unicode.org/reports/tr46/), which browsers follow by the WHATWG's standard. A part may
+//! only encode characters that are valid as they are, and none that UTS #46 maps to others, ignores or disallows. The
+//! tables hold the characters of Unicode 14 that are still not valid in version 17, as Node's URLs and `idna_adapter`
+//! 1.2 agree.
 //!
-//! More of Unicode would be larger than a module may be. So this accepts newer characters, and characters in an
-//! order that browsers reject: not in the normal form NFC, a combining mark first, a joiner that joins nothing, or
-//! right-to-left ones among others. This does no harm: an origin that no browser sends lets nobody in.
+//! More of Unicode would be larger than a module may be. So this accepts newer characters, and characters in an order
+//! that browsers reject: not in the normal form NFC, a combining mark first, a joiner that joins nothing, or
+//! right-to-left ones among others. This does no harm: an origin that no browser sends allows no website.
 
 /// Whether browsers reject a part of a host that is parsed already: it is in punycode, and encodes a character that
 /// they never accept.
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn only_punycode_is_refused() {
+    fn only_punycode_is_rejected() {
         for (label, expected) in
             [("console", false), ("xn--n3h", false), ("xn--a", true), ("xn--0", true), ("xn--9999999999", true)]
         {

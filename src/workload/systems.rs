@@ -5,7 +5,7 @@
 //! node, not its system.
 //!
 //! Source: `OS` of `PodSpec` in `staging/src/k8s.io/api/core/v1/types.go` of
-//! [kubernetes/kubernetes](https://github.com/kubernetes/kubernetes), and `well_known_labels.go` beside it.
+//! [kubernetes/kubernetes](https://github.com/kubernetes/kubernetes), and `well_known_labels.go` in the same folder.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;

@@ -46,7 +46,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Tried<T> {
 }
 
 impl<T> Tried<T> {
-    /// The value. `None` if it cannot be read, which [`Workload::with_users`] reports before anyone asks.
+    /// Returns the value. `None` if it cannot be read: [`Workload::with_users`] reports that before this is called.
     fn get(field: &Option<Self>) -> Option<&T> {
         field.as_ref().and_then(|Self(read)| read.as_ref().ok())
     }

@@ -14,10 +14,10 @@ use super::{
     scalar,
 };
 
-/// flyteadmin's configuration nests some ten deep.
+/// The maximum number of levels. flyteadmin's configuration has about ten.
 const MOST_LEVELS: usize = 128;
 
-/// The most values that are kept of a file; flyteadmin's `server` section has some fifty.
+/// The most values that are kept of a file. flyteadmin's `server` section has about fifty.
 const MOST_KEPT: usize = 10_000;
 
 impl From<Broken> for Unreadable {
@@ -109,7 +109,7 @@ struct Key {
     is_merge: bool,
 }
 
-/// Which values of a list or a map are kept.
+/// The values of a list or a map that are kept.
 #[derive(Clone, Copy, PartialEq)]
 enum Keeps {
     All,

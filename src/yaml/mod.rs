@@ -1,15 +1,15 @@
 //! YAML as Go programs read it: flyteadmin with yaml.v3, and kubectl with yaml.v2.
 //!
 //! The parser is `libyaml-rs`, libyaml in Rust by the YAML organization, which Kubewarden's `yaml_serde` uses too.
-//! yaml.v3 is a port of the same libyaml, and its grammar decides whether flyteadmin starts: of 38,000 files
-//! with random faults, libyaml-rs disagreed with yaml.v3 on about 0.7 %, newer parsers (`granit-parser`, `saphyr-parser`)
-//! on about 6.0 and 7.5 %, mostly by accepting what flyteadmin rejects; `libyaml-safer`, the other port, panicked.
-//! libyaml-rs is as fast as any of them, and the smallest. Its code is unsafe Rust, and runs in WebAssembly's sandbox, in an instance
-//! made for one request.
+//! yaml.v3 is a port of the same libyaml, and its grammar decides whether flyteadmin starts. Of 38,000 files with
+//! random faults, libyaml-rs disagreed with yaml.v3 on about 0.7 %. Newer parsers (`granit-parser`, `saphyr-parser`)
+//! disagreed on about 6.0 and 7.5 %, mostly because they accept what flyteadmin rejects; `libyaml-safer`, the other
+//! port, panicked. libyaml-rs is as fast as any of them, and the smallest. Its code is unsafe Rust, and runs in
+//! WebAssembly's sandbox, in an instance made for one request.
 //!
-//! A full tree of nodes would cost too much. Only what `Document::parse` is told to keep becomes `Node`s, and what
-//! has an anchor, since an alias may need it. An alias shares its node, so a document that multiplies by aliases
-//! stays as small as its text.
+//! A full tree of nodes would cost too much. Two kinds of values become `Node`s: those that `Document::parse` is told
+//! to keep, and those with an anchor, because an alias may need them. An alias shares its node, so a document that
+//! multiplies by aliases stays as small as its text.
 
 mod compose;
 mod events;
@@ -90,12 +90,12 @@ impl Document {
     }
 }
 
-/// Which value counts if a map has a key of its own and also gets it by `<<`.
+/// The value that counts if a map has a key itself and also gets it by `<<`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Merging {
-    /// Its own, wherever `<<` stands: `merge` of yaml.v3 v3.0.1, `decode.go`.
+    /// The map's own value, wherever `<<` stands: `merge` of yaml.v3 v3.0.1, `decode.go`.
     OwnFirst,
-    /// The one that stands further down: `merge` of yaml.v2 v2.4.0, `decode.go`.
+    /// The value that stands further down: `merge` of yaml.v2 v2.4.0, `decode.go`.
     LastFirst,
 }
 
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_viper_reads_in_ways_of_its_own_are_not_read() {
+    fn keys_that_viper_reads_specially_are_not_read() {
         for text in
             ["1: a", "true: a", "~: a", "!!binary c2VydmVy: a", "ſerver: a", "a: &k b\n*k : c", "a: b\n! '<<': {a: c}"]
         {
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_wanted_or_has_an_anchor_is_kept() {
+    fn only_wanted_and_anchored_values_are_kept() {
         let text = "a: {b: &x {c: 1}}\nd: {<<: *x, e: 2}\nf: {g: *x}\n";
         let document = Document::parse(text.as_bytes(), |key| key == "d").unwrap();
         assert_eq!("{d: {e: 2, c: 1}}", shown(&document.root.unwrap()));
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_of_aliases_is_refused_as_yaml_v3_refuses_it() {
+    fn an_alias_bomb_is_rejected_as_yaml_v3_rejects_it() {
         let bomb: String = (1..12)
             .map(|level| format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 10].join(",")))
             .collect();

@@ -1,4 +1,4 @@
-//! What a scalar means: `true` is a boolean, `"true"` a text, `yes` a text to YAML 1.2 and a boolean to YAML 1.1.
+//! The meaning of a scalar: `true` is a boolean, `"true"` a text, `yes` a text to YAML 1.2 and a boolean to YAML 1.1.
 //!
 //! Source: `resolve.go` of [go-yaml](https://github.com/yaml/go-yaml), v3.0.1 and v2.4.0.
 
@@ -11,7 +11,7 @@ pub struct Scalar {
     pub text: Box<str>,
     /// Whether it is neither quoted nor a block.
     pub is_plain: bool,
-    /// In full: `tag:yaml.org,2002:str` for `!!str`.
+    /// The tag in full: `tag:yaml.org,2002:str` for `!!str`.
     pub tag: Option<Box<str>>,
 }
 
@@ -22,7 +22,8 @@ pub enum Meaning<'s> {
     Null,
     Bool(bool),
     Int(Int),
-    /// As written: code to read and write floats is a tenth of a module, for numbers that nobody means.
+    /// The number as it is written. Code that reads and writes floats would be a tenth of a module, for values that are
+    /// floats only by mistake.
     Float(&'s str),
     Time,
     Text(&'s str),
@@ -74,7 +75,7 @@ impl Scalar {
         }
     }
 
-    /// The boolean that this is only in YAML 1.1, and so to flyteadmin up to v1.16.5.
+    /// Returns the boolean of a text that is a boolean only in YAML 1.1, and so only to flyteadmin up to v1.16.5.
     pub fn bool_of_yaml_1_1(&self) -> Option<bool> {
         if !self.is_plain || self.tag.is_some() {
             return None;
@@ -121,7 +122,8 @@ fn plain(text: &str) -> Meaning<'_> {
     }
 }
 
-/// `10`, `0x1f`, `0b11`, `0o17`, and `017`, which is octal to Go. A number that does not fit in 64 bits is a float.
+/// Reads an integer: `10`, `0x1f`, `0b11`, `0o17`, or `017`, which is octal to Go. A number that does not fit in 64
+/// bits is a float.
 fn integer(text: &str) -> Option<Int> {
     let (is_negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
@@ -139,7 +141,7 @@ fn integer(text: &str) -> Option<Int> {
     (!is_negative || magnitude <= i64::MIN.unsigned_abs()).then_some(Int { is_negative, magnitude })
 }
 
-/// `1.5`, `.5`, `1e3`; with an exponent above 307 it is a text to Go.
+/// Whether a text is a float: `1.5`, `.5`, `1e3`. With an exponent above 307 it is a text to Go.
 fn is_float(text: &str) -> bool {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let (number, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
@@ -154,7 +156,7 @@ fn is_float(text: &str) -> bool {
         && whole.len() + fraction.len() > 0
 }
 
-/// `2024-01-01`, or that followed by a time of day.
+/// Whether a text is a time: `2024-01-01`, or that followed by a time of day.
 fn is_time(text: &str) -> bool {
     let mut parts = text.splitn(3, '-');
     let is_number = |part: Option<&str>, lengths: &[usize]| {

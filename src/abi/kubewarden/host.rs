@@ -26,8 +26,8 @@ impl host::Host for Host {
         Err("this module asks for no objects".to_owned())
     }
 
-    /// Not with the SDK's `get_manifest_and_config`: that parses all of both into types, and fails if a field of its types is
-    /// missing.
+    /// Calls the host directly. The SDK's `get_manifest_and_config` parses the whole manifest and configuration into
+    /// types, and fails if one of their fields is missing.
     #[cfg(feature = "flyte-non-root-image-user")]
     fn image(&self, reference: &str) -> Result<Box<RawValue>, String> {
         let unreadable = |error: &dyn std::fmt::Display| format!("the host's answer cannot be read: {error}");
@@ -48,7 +48,8 @@ impl host::Host for Host {
     }
 }
 
-/// The reason of an error, without what waPC and Kubewarden's hosts add: prefixes, and a trace if hosts are told to trace errors.
+/// Returns the reason of an error without the prefixes that waPC and Kubewarden's hosts add, and without the trace that
+/// a host adds if it traces errors.
 pub(super) fn reason(error: &str) -> String {
     let first = error.lines().next().unwrap_or_default();
     first.trim_start_matches("Host error: ").trim_start_matches("Callback evaluation failure: ").to_owned()

@@ -1,7 +1,7 @@
 //! Lists objects of the cluster through a Kubewarden host.
 //!
-//! Not with the SDK's functions, which a module would contain once for each kind. The request has the same form as in its
-//! `host_capabilities::kubernetes`.
+//! This module does not use the SDK's functions, because the compiled policy would contain them once for each kind. The
+//! request has the same form as in the SDK's `host_capabilities::kubernetes`.
 
 use kubewarden_policy_sdk::wapc_guest::host_call;
 use serde::{Deserialize, Serialize};
@@ -45,7 +45,8 @@ pub(super) fn list(kind: Listed, namespace: Option<&str>) -> Result<Vec<Box<RawV
     let request = serde_json::to_vec(&request).map_err(|error| error.to_string())?;
     let answer =
         host_call("kubewarden", "kubernetes", operation, &request).map_err(|error| reason(&error.to_string()))?;
-    // Parsed from text like everything else: to parse bytes too, a module would contain serde_json's reader twice.
+    // Parsed as text, like everything else: if bytes were parsed too, the module would contain serde_json's reader
+    // twice.
     let answer = str::from_utf8(&answer).map_err(|error| error.to_string())?;
     let list: List = serde_json::from_str(answer).map_err(|error| error.to_string())?;
     Ok(list.items)

@@ -54,7 +54,7 @@ impl<'a> Documents<'a> {
         Ok(Self { data, objects: OnceCell::new() })
     }
 
-    /// A host whose cluster contains exactly these manifests.
+    /// Creates a host whose cluster contains exactly these manifests. It has the time of `beside`.
     pub(super) fn from_objects(objects: Vec<&'a RawValue>, beside: &Documents) -> Self {
         let now = beside.own().and_then(|own| own.now);
         let own = Own { objects: Some(objects), now, ..Own::default() };
@@ -123,7 +123,8 @@ fn among(objects: &[AdmissionRequest], kind: Listed, namespace: Option<&str>) ->
     found.filter_map(|it| it.object).map(ToOwned::to_owned).collect()
 }
 
-/// The objects of a kind in one namespace or in all. `None` if no namespace has any, because the kind is perhaps not synced.
+/// Returns the objects of a kind in one namespace, or in all. `None` if no namespace has any: the kind may not be
+/// synced.
 fn of_namespaces<T>(
     namespaces: Option<&str>,
     namespace: Option<&str>,

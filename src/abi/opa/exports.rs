@@ -162,7 +162,7 @@ unsafe extern "C" fn opa_json_parse(start: *const u8, length: usize) -> Value {
 
 /// # Safety
 ///
-/// As for [`opa_json_parse`].
+/// The same as for [`opa_json_parse`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn opa_value_parse(start: *const u8, length: usize) -> Value {
     // SAFETY: the caller guarantees it.
@@ -265,7 +265,7 @@ unsafe extern "C" fn eval(context: *mut Context) -> i32 {
     0
 }
 
-/// Evaluates in one step. The caller passes the heap pointer, above which nothing is kept, and the format: 0 for a JSON list, 1
+/// Evaluates in one step. `heap` is the heap pointer: nothing above it is kept. `format` is 0 for a JSON list, and 1
 /// for a set as Rego writes it.
 ///
 /// # Safety

@@ -1,6 +1,6 @@
 //! Reads JSON as OPA's Go engine writes it for a module, with texts quoted as Go quotes them.
 //!
-//! Source: `strconv.Quote` of Go's `src/strconv/quote.go`, which `ast.String` of OPA prints with.
+//! Source: `strconv.Quote` of Go's `src/strconv/quote.go`, which OPA's `ast.String` uses.
 
 use std::borrow::Cow;
 

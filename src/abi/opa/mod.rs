@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_objects_of_the_cluster_are_found_in_any_document() {
+    fn the_clusters_objects_are_found_in_every_form_of_data() {
         let flyteadmin = json!({
             "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "admin", "namespace": "flyte"},
             "spec": {"template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_has_the_uid_of_a_request_that_cannot_be_read() {
+    fn a_rejection_has_the_uid_of_a_request_that_cannot_be_read() {
         for request in [json!({"uid": "1", "operation": 5}), json!({"uid": "1"}), json!({"uid": "1", "object": "text"})]
         {
             let review = ask(ADMISSION, &json!({"request": request}), &json!({}));

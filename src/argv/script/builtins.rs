@@ -1,4 +1,4 @@
-//! What a command changes in the shell that runs it: its variables, its exports and its parameters.
+//! Tracks what a command changes in the shell that runs it: variables, exports and parameters.
 
 use super::{Command, Script, Value, Word, is_name};
 
@@ -41,7 +41,7 @@ impl<'a> Script<'_, 'a> {
     }
 
     fn assign(&mut self, name: String, value: Value<'a>, is_sure: bool) {
-        // Words are split differently then.
+        // A change of IFS changes how words are split.
         self.forgets |= name == "IFS";
         self.variables.push((name, if is_sure { value } else { Value::default() }));
     }
@@ -79,7 +79,7 @@ impl<'a> Script<'_, 'a> {
         let mut changes = false;
         for Word { at, value } in words {
             if let Some(letters) = value.text.strip_prefix(['-', '+']) {
-                // The name of another variable, or a name that is glued to the option.
+                // `-n` makes a name refer to another variable. For other builtins, a name may be glued to the option.
                 self.forgets |= if is_set { letters.contains('n') } else { letters.len() > 1 };
                 changes |= is_set && letters.contains(['a', 'A', 'i', 'l', 'u']);
                 if is_set {

@@ -37,8 +37,9 @@ view! {
     }
 }
 
-/// How Envoy Gateway's policies authenticate callers of a route: its own policies or, without any, those of all Gateways that
-/// it is attached to. One that cannot be read does not count: no cluster accepts it.
+/// Returns how Envoy Gateway's policies authenticate callers of a route. The route's own policies count or, without
+/// any, those of all Gateways that it is attached to. A policy that cannot be read does not count, because no cluster
+/// accepts it.
 ///
 /// # Errors
 ///
@@ -50,7 +51,7 @@ pub(in crate::flyte2_exposure) fn of_route(
 ) -> Result<Gate, String> {
     let kind = kind.kind().1;
     let gateways = route.gateways(namespace);
-    // For the route; and for each Gateway, by its listener and as a whole.
+    // Whether policies ask for authentication: for the route, and for each Gateway by its listener and as a whole.
     let mut own = None;
     let mut of_gateways: Vec<[Option<bool>; 2]> = gateways.iter().map(|_| [None; 2]).collect();
     let (mut selects, mut missed) = (None, None);

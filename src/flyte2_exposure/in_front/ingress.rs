@@ -15,7 +15,8 @@ use crate::{
     workload::Labels,
 };
 
-/// Whether annotations of a controller count for an Ingress; without a class, those of any do.
+/// Whether a controller's annotations count for an Ingress. If the Ingress has no class, those of every controller
+/// count.
 fn is_of(class: Option<&str>, controller: &str) -> bool {
     class.is_none_or(|class| names_controller(class, controller))
 }
@@ -141,7 +142,7 @@ impl<'i> Front<'i> {
                 "set alb.ingress.kubernetes.io/auth-on-unauthenticated-request: authenticate",
             )));
         }
-        // `buildActions` of `pkg/ingress/model_build_actions.go` adds it only to HTTPS listeners.
+        // `buildActions` of `pkg/ingress/model_build_actions.go` adds authentication only to HTTPS listeners.
         let listens_to_http = match alb("listen-ports") {
             Some(ports) => ports.contains("\"HTTP\""),
             None => alb("certificate-arn").is_none(),

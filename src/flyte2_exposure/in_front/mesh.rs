@@ -48,7 +48,7 @@ view! {
 /// The conditions for a source or an operation, by the names of its fields.
 type Lists<'a> = Members<'a, Option<Vec<Text<'a>>>>;
 
-/// The combined effect of Istio's policies on some pods.
+/// The combined effect of Istio's policies on pods.
 #[derive(Debug, Default)]
 pub(in crate::flyte2_exposure) struct Mesh {
     /// Whether they authenticate the caller: a person, not the proxy of the mesh.
@@ -59,7 +59,8 @@ pub(in crate::flyte2_exposure) struct Mesh {
     pub(in crate::flyte2_exposure) missed: Option<String>,
 }
 
-/// How a namespace's Istio policies affect pods with these labels. One that cannot be read does not count: no cluster accepts it.
+/// Returns how a namespace's Istio policies affect pods with these labels. A policy that cannot be read does not count,
+/// because no cluster accepts it.
 ///
 /// # Errors
 ///
@@ -73,7 +74,7 @@ pub(in crate::flyte2_exposure) fn of_mesh(
     if labels.and_then(|labels| labels.get("sidecar.istio.io/inject")) == Some("false") {
         return Ok(Mesh::default());
     }
-    // A request needs only one of those that allow; without any, all requests are allowed.
+    // A request needs to match only one of the ALLOW policies. Without any, all requests are allowed.
     let (mut allows, mut allow_all_ask, mut allow_all_close) = (false, true, true);
     let mut mesh = Mesh::default();
     objects.each(Listed::AuthorizationPolicy, Some(namespace), |found| {
@@ -134,7 +135,8 @@ fn named_lists<'l>(lists: &'l Lists) -> impl Iterator<Item = (&'l str, &'l [Text
 }
 
 impl AuthorizationRule<'_> {
-    /// Whether an ALLOW rule lets in only callers that one of some fields identifies, or leads only where everybody may go.
+    /// Whether an ALLOW rule lets in only callers that one of the given fields identifies, or leads only to paths and
+    /// ports that do not need authentication.
     fn lets_in(&self, fields: &[&str]) -> bool {
         let says_who = |from: &From| {
             from.source.as_ref().is_some_and(|source| named_lists(source).any(|(name, _)| fields.contains(&name)))
@@ -158,7 +160,8 @@ impl AuthorizationRule<'_> {
             || has(Box::new(self.to.iter().flatten().map(is_harmless)))
     }
 
-    /// Whether a rule covers all requests, except to paths for everybody, and restricts sources by these fields at most.
+    /// Whether a rule covers all requests, except those to paths for everybody. It may restrict sources only by the
+    /// given fields.
     fn is_for_all(&self, fields: &[&str]) -> bool {
         let is_no_more = |from: &From| {
             from.source.as_ref().is_some_and(|source| named_lists(source).all(|(name, _)| fields.contains(&name)))

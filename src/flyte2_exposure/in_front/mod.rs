@@ -1,4 +1,4 @@
-//! Authentication in front of Flyte 2: a controller's by annotations, a gateway's or a mesh's by policies.
+//! Authentication in front of Flyte 2: by annotations for a controller, or by policies of a gateway or a mesh.
 
 mod envoy;
 mod ingress;
@@ -17,15 +17,15 @@ use crate::{text::Text, view::view, workload::Labels};
 /// Whether something authenticates callers.
 #[derive(Debug, Clone)]
 pub(super) enum Gate {
-    /// Something does.
+    /// Something authenticates them.
     Asks,
-    /// Nothing does.
+    /// Nothing authenticates them.
     Open(Why),
-    /// Something that is not seen may.
+    /// Something that is not read may authenticate them.
     NotKnown(String),
 }
 
-/// Why something that looks like authentication is none, and how to fix that.
+/// The reason why something that looks like authentication does not authenticate, and the fix.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Why {
     pub(super) reason: Option<String>,

@@ -8,12 +8,13 @@ use crate::{
     installation::objects::{Found, Objects},
 };
 
-/// Returns the names of the Services of a namespace that lead somewhere.
+/// Returns the names of the Services of a namespace for which certificates are searched.
 type Services<'f> = dyn FnMut(&str) -> Result<Rc<BTreeSet<String>>, String> + 'f;
 
 /// A certificate that a Gateway presents for a route.
 pub(crate) struct AtGateway<'g> {
-    /// The namespace and the name of the Secret; `None` if a route leads there, but no listener seen presents one.
+    /// The namespace and the name of the Secret; `None` if a route leads there, but no listener that was found presents
+    /// a certificate.
     pub(crate) secret: Option<(&'g str, &'g str)>,
     /// The title of the route.
     pub(crate) route: &'g str,
@@ -25,7 +26,8 @@ pub(crate) struct AtGateway<'g> {
     pub(crate) hosts: &'g [&'g str],
 }
 
-/// Calls `each` for every certificate that Gateways present for routes to Services, which `services` returns for a namespace.
+/// Calls `each` for every certificate that Gateways present for routes to Services. `services` returns these for a
+/// namespace.
 pub(crate) fn each_certificate(
     objects: &Objects,
     services: &mut Services,
@@ -76,7 +78,7 @@ pub(crate) fn each_certificate(
     Ok(())
 }
 
-/// Whether an HTTPRoute or a GRPCRoute leads to one of some Services of a namespace.
+/// Whether an HTTPRoute or a GRPCRoute leads to one of the given Services of a namespace.
 pub(crate) fn leads_to(objects: &Objects, namespace: &str, services: &BTreeSet<String>) -> Result<bool, String> {
     for kind in [Listed::HttpRoute, Listed::GrpcRoute] {
         let leads = |found: &Found| {

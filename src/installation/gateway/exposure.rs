@@ -1,16 +1,16 @@
-//! What Gateway API routes do with the requests that they lead somewhere.
+//! Reads what routes of Gateway API do with requests to the Services that a policy asks about.
 
 use serde_json::value::RawValue;
 
 use super::{Filter, HeaderModifier, Match, MatchedMethod, Mirror, Reference, Route, Rule};
 use crate::{admission, text::Text};
 
-/// Whether a Service leads somewhere by a port: its namespace, its name, and the port's number.
+/// Whether a Service is one that the policy asks about. Takes its namespace, its name, and the port's number.
 pub(crate) type Leads<'f> = dyn Fn(&str, &str, Option<&str>) -> bool + 'f;
 
-/// What a route does with the requests that it leads somewhere.
+/// The effect of a route on requests to the Services that a policy asks about.
 pub(crate) struct Led {
-    /// Their paths; "" for all.
+    /// The paths of these requests; "" for all paths.
     pub(crate) paths: Vec<String>,
     /// Whether a filter that an `extensionRef` names is in front.
     pub(crate) has_extension: bool,
@@ -30,8 +30,9 @@ pub(crate) struct Parent<'r> {
 
 /// The parts of a route that decide who is let in.
 impl Route<'_> {
-    /// What a route of a namespace does with the requests that it leads somewhere. `header` is a header of the answers, and
-    /// `has_identity` returns whether headers that are removed from requests include those that identify callers.
+    /// Returns the effect of a route of a namespace on requests to the Services for which `leads` is true. `header` is
+    /// a header of the answers. `has_identity` returns whether headers that are removed from requests include those
+    /// that identify callers.
     pub(crate) fn led(&self, from: &str, leads: &Leads, header: &str, has_identity: &dyn Fn(&[Text]) -> bool) -> Led {
         let mut led = Led { paths: Vec::new(), has_extension: false, is_removed: true, passes_identity: false };
         for rule in self.rules().filter(|rule| rule.leads(from, leads)) {
@@ -59,8 +60,8 @@ impl Route<'_> {
         led
     }
 
-    /// The Gateways that a route of a namespace is attached to, or their equivalents, such as a ListenerSet. A mesh's Service does
-    /// not count: it leads nobody in.
+    /// Returns the Gateways that a route of a namespace is attached to, or their equivalents, such as a ListenerSet. A
+    /// Service does not count: it belongs to a mesh, and lets in no callers from outside.
     pub(crate) fn gateways<'r>(&'r self, from: &'r str) -> Vec<Parent<'r>> {
         let parents = self.spec.iter().flat_map(|spec| spec.parents.iter().flatten());
         let gateways = parents.filter(|parent| parent.kind.as_deref() != Some("Service"));
@@ -90,7 +91,7 @@ impl Rule<'_> {
 }
 
 impl Match<'_> {
-    /// The path of the requests that it is for; "" for all.
+    /// The path of the requests that it matches; "" for all paths.
     fn path(&self) -> String {
         if let Some(path) = self.path.as_ref().and_then(|path| path.value.as_deref()) {
             return path.to_owned();

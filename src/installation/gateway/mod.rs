@@ -32,7 +32,7 @@ view! {
     }
 
     struct Rule<'a> {
-        /// The requests that it is for, an unparsed list.
+        /// The requests that it matches, as an unparsed list.
         "matches" if "flyte2-exposure" => matches: &'a RawValue,
         "backendRefs" => backends: Vec<Reference<'a>>,
         "filters" => filters: Vec<Filter<'a>>,
@@ -109,7 +109,7 @@ view! {
         "certificateRefs" => certificates: Vec<Reference<'a>>,
     }
 
-    /// A reference to a Gateway, a Service or a Secret; in its own namespace if it names none.
+    /// A reference to a Gateway, a Service or a Secret. Without a namespace, it refers to its own.
     struct Reference<'a> {
         "kind" => kind: Text<'a>,
         "namespace" => namespace: Text<'a>,
@@ -117,7 +117,7 @@ view! {
         "sectionName" => section: Text<'a>,
         "port" => port: &'a RawValue,
         "weight" => weight: &'a RawValue,
-        /// For a Service that a route leads to.
+        /// The filters of a Service that a route leads to.
         "filters" => filters: Vec<Filter<'a>>,
     }
 }
@@ -133,7 +133,7 @@ impl Reference<'_> {
             && self.name.as_deref() == Some(name)
     }
 
-    /// Whether it leads requests from a namespace to one of some Services.
+    /// Whether it leads requests from a namespace to one of the given Services.
     fn leads_to(&self, from: &str, (namespace, services): To) -> bool {
         let name = self.name.as_deref().filter(|name| services.contains(*name));
         self.gets_requests() && name.is_some_and(|name| self.is_to("Service", from, (namespace, name)))
@@ -150,7 +150,7 @@ impl<'a> Route<'a> {
         self.spec.iter().flat_map(|spec| spec.hostnames.iter().flatten()).map(|name| &**name)
     }
 
-    /// The rules of a route of a namespace that lead to one of some Services.
+    /// Returns the rules of a route of a namespace that lead to one of the given Services.
     fn rules_to<'s>(&'s self, from: &'s str, to: To<'s>) -> impl Iterator<Item = &'s Rule<'a>> {
         self.rules().filter(move |rule| rule.leads_to(from, to))
     }
@@ -171,7 +171,8 @@ impl<'a> Route<'a> {
         namespaces
     }
 
-    /// The CORS that filters answer in place of Services, if every rule that leads there has such a filter.
+    /// Returns the CORS that filters answer in place of the Services, if every rule that leads to them has such a
+    /// filter.
     fn cors(&self, from: &str, to: To) -> Option<Cors> {
         let cors = |rule: &Rule| {
             let of_backends = rule.backends.iter().flatten().filter(|backend| backend.leads_to(from, to));
@@ -191,13 +192,13 @@ impl<'a> Route<'a> {
 }
 
 impl Rule<'_> {
-    /// Whether the rule of a route of a namespace leads to one of some Services.
+    /// Whether the rule of a route of a namespace leads to one of the given Services.
     fn leads_to(&self, from: &str, to: To) -> bool {
         self.backends.iter().flatten().any(|backend| backend.leads_to(from, to))
     }
 }
 
-/// Whether it sets the header of answers that allows an origin.
+/// Whether a filter sets the header of answers that allows an origin.
 fn sets_origin(modifier: &str) -> bool {
     says_origin(modifier) && ["\"set\"", "\"add\""].iter().any(|how| modifier.contains(how))
 }
@@ -233,11 +234,12 @@ impl Listener<'_> {
     }
 }
 
-/// Gets a Gateway, one of its listeners, and all of them.
+/// Takes a Gateway, one of its listeners, and all of its listeners.
 type Attached<'f> = dyn FnMut(&Found, &Listener, &[Listener]) -> Result<(), String> + 'f;
 
-/// Calls `each` for every listener that a route is attached to, with its Gateway and all listeners of that. Returns whether the
-/// route may lead somewhere: it is attached to one, or to a Gateway that is not seen.
+/// Calls `each` for every listener that a route is attached to, with its Gateway and all listeners of that Gateway.
+/// Returns whether the route may lead anywhere: whether it is attached to a listener, or to a Gateway that was not
+/// found.
 fn each_listener(
     objects: &Objects,
     kind: Listed,
@@ -246,7 +248,7 @@ fn each_listener(
 ) -> Result<bool, String> {
     let parents = || {
         let parents = route.spec.iter().flat_map(|spec| spec.parents.iter().flatten());
-        // A Service belongs to a mesh, which leads from no browser.
+        // A Service as a parent belongs to a mesh, which gets no requests from browsers.
         parents.filter(|parent| parent.kind.as_deref() != Some("Service"))
     };
     let (mut seen, mut is_attached) = (0, false);
@@ -286,7 +288,7 @@ fn by_security_policy(found: &Found, route: &Route, objects: &Objects) -> Result
     Ok(answers.map(|()| Cors::unread("Envoy Gateway's SecurityPolicy")))
 }
 
-/// Adds the hosts from which an HTTPRoute leads to some Services of a namespace.
+/// Adds the hosts from which an HTTPRoute leads to one of the given Services of a namespace.
 pub(super) fn add_hosts(found: &Found, to: To, objects: &Objects, hosts: &mut Hosts) -> Result<(), String> {
     let route: Route = found.read_fields(Listed::HttpRoute)?;
     if route.rules_to(&found.namespace, to).next().is_none() {
