@@ -103,7 +103,7 @@ proptest! {
         prop_assert!(answer.accepted || answer.message.is_some());
     }
 
-    /// A star that flyteadmin may receive is never accepted silently, whatever is in front of it.
+    /// A star that flyteadmin may receive is never accepted silently, no matter which words come before it.
     #[test]
     fn no_star_is_accepted_silently(mut command in words(), is_script: bool) {
         // After flyteadmin itself the star can be hidden, by `--` for example. After a script of another shell, flyteadmin does

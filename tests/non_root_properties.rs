@@ -19,7 +19,7 @@ fn judge(spec: &Value, settings: &Value) -> Answer {
     judge_in(&json!({"metadata": {"name": "flyteadmin"}, "spec": spec}), settings)
 }
 
-/// A field that is absent, null or one of some values.
+/// A field that is absent, null or one of the given values.
 fn optional(values: Vec<Value>) -> impl Strategy<Value = Option<Value>> {
     prop_oneof![2 => Just(None), 1 => Just(Some(Value::Null)), 4 => prop::sample::select(values).prop_map(Some)]
 }

@@ -1,4 +1,5 @@
-//! A real API server, with policy-server behind its webhooks: its answers to requests are those of the policies.
+//! Sends the cases to a real API server, with policy-server behind its webhooks. Its answers must be those of the
+//! policies.
 //!
 //! Cases reach it as dry runs, in the namespace of their policy with their settings: see [`Policy::of_cases`]. The expected
 //! answer is the native build's, for a cluster without other objects.
@@ -67,7 +68,7 @@ impl<'s> ApiServer<'s> {
     ///
     /// # Errors
     ///
-    /// How the answer differs, or why there is none.
+    /// The difference between the answers, or the reason why the API server does not answer.
     pub async fn judge(&self, entry: &Entry) -> Result<Outcome, String> {
         let mut case = entry.case();
         if let Some(reason) = skips(&case) {
@@ -97,7 +98,7 @@ impl<'s> ApiServer<'s> {
     ///
     /// # Errors
     ///
-    /// How the answers differ, or why there is none.
+    /// The difference between the answers, or the reason why the API server does not answer.
     pub async fn compare_report(
         &self,
         manifests: &str,

@@ -31,7 +31,7 @@ pub struct Case {
     /// Whether it cannot run because openssl must make its certificates and is not on PATH.
     #[serde(skip)]
     pub lacks_openssl: bool,
-    /// What the policy does, as a sentence that starts with "it".
+    /// The policy's behavior, as a sentence that starts with "it".
     pub it: String,
     /// The object; a case without one checks only the settings.
     pub object: Option<Value>,

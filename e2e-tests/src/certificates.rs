@@ -49,7 +49,7 @@ enum Kind {
     P256,
     P384,
     Ed25519,
-    /// A public key with this many bits, for which nobody has the private key.
+    /// A public key with this many bits, which has no known private key.
     Rsa(usize),
 }
 
@@ -147,7 +147,8 @@ const RECIPES: &[Recipe] = &[
     Recipe { name: "leaf-of-leaf", issuer: "leaf", ..LEAF },
 ];
 
-/// Certificates made with openssl, which can make what nobody should: the name, the issuer, and the options.
+/// Certificates made with openssl, which can make certificates that no CA should issue: the name, the issuer, and the
+/// options of each.
 const OPENSSL: &[(&str, &str, &str)] = &[
     ("openssl-root", "openssl-root", "-newkey rsa:2048 -sha256 -extensions ca"),
     ("openssl-intermediate", "openssl-root", "-newkey rsa:2048 -sha256 -extensions ca"),
@@ -230,7 +231,7 @@ pub fn fill(value: &mut Value) -> Option<()> {
     Some(())
 }
 
-/// [`fill`] for one text.
+/// Puts certificates and days into one text, as [`fill`] does for a case.
 pub fn filled(text: &str) -> Option<String> {
     let mut parts = text.split("${");
     let mut filled = parts.next().unwrap_or_default().to_owned();

@@ -33,7 +33,7 @@ fn recording(exchanges: &[Exchange]) -> Value {
 ///
 /// # Errors
 ///
-/// How the answer differs, or why there is none.
+/// The difference between the answers, or the reason why kwctl does not answer.
 pub fn judge(module: &Path, case: &Case) -> Result<(), String> {
     if case.object.is_some() {
         // The policy's native build finds out the questions to the host.

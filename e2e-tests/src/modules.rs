@@ -28,13 +28,13 @@ pub fn bytes(name: &str) -> Vec<u8> {
 ///
 /// # Panics
 ///
-/// The machine has none.
+/// The engine cannot be created on this machine.
 pub fn engine() -> Engine {
     Engine::with_config(config(), DEFAULT_TIME).expect("an engine")
 }
 
-/// Several programs compile the same modules: only the first does the work. The command itself keeps no compiled code, since whoever can
-/// write there could make it run anything.
+/// Returns a configuration with a cache: several programs compile the same modules, and only the first does the work.
+/// The command itself keeps no compiled code, because anyone who can write to the cache could make it run anything.
 ///
 /// # Panics
 ///

@@ -58,7 +58,7 @@ pub struct Server<'s> {
 impl<'s> Server<'s> {
     /// The server at a URL.
     pub fn at(url: &'s str, cluster: Option<&'s str>) -> Self {
-        // The TLS of a client that only speaks http; a process has one provider.
+        // The client needs a TLS provider although it only speaks http; a process can set only one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self { client: Client::new(), url, cluster }
     }
@@ -84,7 +84,7 @@ impl<'s> Server<'s> {
     ///
     /// # Errors
     ///
-    /// How the answer differs, or why there is none.
+    /// The difference between the answers, or the reason why the server does not answer.
     pub async fn judge(&self, entry: &Entry) -> Result<(), String> {
         let case = entry.case();
         if case.object.is_none() {

@@ -125,7 +125,7 @@ fn bundle(object: &Value) -> Option<String> {
     written.or_else(|| String::from_utf8(encoded?).ok())
 }
 
-/// Every text in some values.
+/// Every text in the values.
 fn texts<'v>(values: impl Iterator<Item = &'v Value>) -> Vec<String> {
     let add = |value: &'v Value| match value {
         Value::String(text) => vec![text.clone()],

@@ -57,7 +57,7 @@ fn check_fill(payload: &str) {
 /// Checks that edits of an object leave every other object, and the text around it, unchanged.
 fn check_edits(text: &str, edits: &[Edit]) {
     let objects: Vec<Object> = manifest::objects(text).flatten().collect();
-    // After these edits it is perhaps not an object any more.
+    // After these edits, the text may not be an object any more.
     if edits.iter().any(|edit| ["apiVersion", "kind", "items"].iter().any(|field| edit.path.starts_with(field))) {
         return;
     }

@@ -1,4 +1,4 @@
-//! Fuzzes origins, one a line: in settings, and in flyteadmin's configuration.
+//! Fuzzes origins, one per line: in settings, and in flyteadmin's configuration.
 #![no_main]
 
 use flytewarden::{admin_cors::AdminCors, answer::Answer, console_url::ConsoleUrl, decision::Policies, host::NoHost};

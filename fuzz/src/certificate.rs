@@ -104,7 +104,7 @@ fn seed(name: &str) -> [u8; 32] {
 }
 
 impl Element {
-    /// Every element of some bytes; `None` if they are not DER.
+    /// Reads every element of the bytes; `None` if they are not DER.
     fn read_all(mut bytes: &[u8]) -> Option<Vec<Self>> {
         let mut elements = Vec::new();
         while let [tag, rest @ ..] = bytes {

@@ -1,4 +1,4 @@
-//! Mutates JSON as a tree: after a flipped bit, a policy seldom still reads the JSON.
+//! Mutates JSON as a tree. After a flipped bit in the text, policies can seldom read the JSON.
 
 use serde_json::{Value, json};
 

@@ -19,7 +19,7 @@ impl Random {
         (self.0 >> 16) as usize % limit.max(1)
     }
 
-    /// One of some choices.
+    /// Picks one of the choices.
     pub fn pick<'t, T>(&mut self, choices: &'t [T]) -> Option<&'t T> {
         choices.get(self.below(choices.len()))
     }

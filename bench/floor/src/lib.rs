@@ -1,4 +1,4 @@
-//! A policy that accepts without reading: what a decision costs the engine before the policy does anything.
+//! A policy that accepts without reading. It shows what a decision costs the engine before a policy does anything.
 
 use kubewarden_policy_sdk::{accept_request, wapc_guest::register_function};
 

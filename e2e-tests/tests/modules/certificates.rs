@@ -314,7 +314,7 @@ fn the_key_is_never_shown() {
         is_silent(&format!("{answer:?}"), &case.it);
         secrets.push(object);
     }
-    // With wrong types, the key is where nobody expects it.
+    // With wrong types, the key is in an unexpected place.
     for object in [
         json!({"data": KEY}),
         json!({"data": [KEY]}),

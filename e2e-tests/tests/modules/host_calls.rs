@@ -82,7 +82,7 @@ const IMAGE_USER: &str = "flyte-non-root-image-user";
 
 /// The questions that comparing a console with flyteadmin needs.
 fn of_a_pair(namespace: &str) -> [String; 9] {
-    // These can point to other namespaces too.
+    // The kinds that are listed everywhere can lead to other namespaces.
     [
         ("ConfigMap", namespace),
         ("Deployment", namespace),
@@ -194,7 +194,7 @@ fn other_secrets_and_config_maps_ask_nothing_about_certificates() {
     assert_eq!(Vec::<String>::new(), asked(CERTIFICATE, &config_map, &settings));
 }
 
-/// The images that are asked for about a Pod of flyteadmin's.
+/// The images that are asked for in the check of a Pod of flyteadmin.
 fn asked_images(settings: &Value, spec: Value) -> Vec<String> {
     let cluster = Arc::new(Remembering { cluster: Cluster::default(), asked: Mutex::new(Vec::new()) });
     let request = json!({

@@ -223,7 +223,7 @@ fn judge(subject: &Subject, title: &str, payload: &str, fate: Fate) -> Result<()
     if good && message.len() < 10_000 { Ok(()) } else { Err(format!("{answer:.2000?}").into()) }
 }
 
-/// The cost may grow as much as the size, plus an eighth.
+/// Checks that the cost grows at most as much as the size, plus an eighth.
 fn is_linear(title: &str, small: &str, large: &str) -> Result<(), Failed> {
     let fuel = |file: &str| Ok::<_, Failed>(OWN.counted.cost(payload(file).as_bytes())?.fuel as f64);
     let (growth, times) = (large.len() as f64 / small.len() as f64, fuel(large)? / fuel(small)?);

@@ -143,7 +143,7 @@ fn judge(module: &Module, request: &Value, host: Host) -> Result<(), Failed> {
     }
 }
 
-/// An unknown image proves nothing.
+/// Checks that an unknown image proves nothing.
 fn judge_image(module: &Module, host: Host) -> Result<(), Failed> {
     let request = json!({
         "operation": "CREATE", "kind": {"group": "", "version": "v1", "kind": "Pod"},

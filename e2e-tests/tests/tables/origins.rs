@@ -82,7 +82,7 @@ const ORIGINS: &[(&str, Option<&str>)] = &[
     ("//", None),
 ];
 
-/// The policy's findings on texts that browsers never send as origins, however they read them as URLs.
+/// The policy's findings on texts that browsers never send as origins, even if they can read the texts as URLs.
 const NEVER_SENT: &[(&str, &str, &str)] = &[
     ("console.example.com", "has no scheme", "write https://console.example.com"),
     ("console.example.com:8443/console", "has no scheme", "write https://console.example.com:8443"),

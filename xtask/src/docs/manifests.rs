@@ -104,7 +104,7 @@ fn whole(root: &Path, packages: &[Package]) -> Result<Made> {
     Ok((path, text))
 }
 
-/// Start of the part of a `policy.yaml` that is written by hand: the settings, and everything after them.
+/// The start of the part of a `policy.yaml` that is written by hand: the settings, and everything after them.
 const SETTINGS: &str = "\n  settings:";
 
 fn policy(name: &str, folder: &Path, metadata: &Value, conditions: &Value) -> Result<Made> {

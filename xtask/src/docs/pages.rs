@@ -58,7 +58,7 @@ fn of_rule(Rule { name, severity, summary, help }: &Rule) -> Vec<String> {
     row([&format!("<a id=\"{0}\"></a>`{0}` ({1})", name.rule, severity.name()), summary, help])
 }
 
-/// What a module can do in addition to answering.
+/// A row that shows what a module can do besides answering.
 fn may(name: &str, package: &Package) -> Vec<String> {
     let kinds = package.declared.asks_for.iter().map(|listed| plural(listed.kind().1));
     let asked: Vec<String> =

@@ -63,7 +63,7 @@ fn question(setting: &Setting, asked: &Asked) -> Result<String> {
         fields.push(format!("options: {}", serde_json::to_string(words)?));
     }
     if let Unset::Is(json) = default {
-        // JSON is YAML, and nobody reads a quoted text as a boolean.
+        // JSON is YAML, and no reader takes a quoted text for a boolean.
         fields.push(format!("default: {}", serde_json::from_str::<Value>(json)?));
     }
     fields.push(format!("required: {}", matches!(default, Unset::Required)));
