@@ -5,7 +5,7 @@ const HIDDEN =
   /[\u0000-\u0009\u000b-\u001f\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
 
 /**
- * A text made safe to show: characters that are invisible or reorder a line become escapes, as in the command's output.
+ * Makes a text safe to show: characters that are invisible or reorder a line become escapes, as in the command's output.
  *
  * @param {string} text
  */

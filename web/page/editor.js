@@ -232,7 +232,7 @@ const theme = EditorView.theme({
 /** How many actions on several files can be undone. */
 const MOST_STEPS = 20;
 
-/** The name of a text that is no file. */
+/** The name of a text that is not a file. */
 export const UNNAMED = "manifests.yaml";
 
 /** The editor: the manifests, one file at a time, and the remarks on their lines. */
@@ -294,7 +294,7 @@ export class Editor {
     });
   }
 
-  /** The files with their current texts: a text is the same value until somebody changes it. */
+  /** The files with their current texts. A text stays the same value until it is changed. */
   get files() {
     return this.#kept().map(({ name, isFound, state }) => ({ name, isFound, doc: state.doc }));
   }

@@ -44,7 +44,7 @@ export function download(text, name, type) {
   URL.revokeObjectURL(url);
 }
 
-/** Shows that files can be dropped, while somebody drags them over the page. */
+/** Shows that files can be dropped, while the user drags them over the page. */
 export function dropOverlay() {
   const overlay = byId("drop");
   let inside = 0;

@@ -83,7 +83,7 @@ export async function read(files, inFolders) {
 }
 
 /**
- * Tells files apart that have one name, as files of two folders do when they are dropped.
+ * Makes the names of files unique: files of two dropped folders can have the same name.
  *
  * @param {import("./editor.js").Manifest[]} manifests
  */

@@ -22,7 +22,7 @@ import { actionOf, count, inValues, placeOf, restOf, titleOf } from "./words.js"
 /** The most reasons to list why a sentence is not proven. */
 const MOST_MISSING = 3;
 
-/** How many findings are listed at a time: a page with thousands of them is slow, and nobody reads it. */
+/** How many findings are listed at a time: a page with thousands of them is slow, and too long to read. */
 const PAGE = 100;
 
 const RULES = new Map(rules.map((rule) => [`${rule.policy}/${rule.rule}`, rule]));
@@ -42,7 +42,7 @@ const STATES = {
 };
 
 /**
- * Whether each sentence of the "Security Overview" holds, as far as the manifests show.
+ * Shows whether each sentence of the "Security Overview" holds, as far as the manifests show.
  *
  * @param {Report["sentences"]} sentences
  */
@@ -82,7 +82,7 @@ export class Findings {
   }
 
   /**
-   * Confirms what was applied where its button was, with the next report.
+   * Confirms an applied fix in the place of its button, with the next report.
    *
    * @param {Confirmed} confirmed
    */
@@ -129,7 +129,7 @@ export class Findings {
   }
 
   /**
-   * Choices of what to list.
+   * The filters of the list.
    *
    * @param {Report} report
    */
@@ -198,7 +198,7 @@ export class Findings {
   }
 
   /**
-   * What to do if no policy is about any of the objects.
+   * Shows what to do if no policy checks any of the objects.
    *
    * @param {Report} report
    */
@@ -266,7 +266,7 @@ export class Findings {
   }
 
   /**
-   * The fix, as one sentence. What the button changes is the part of it that is the button.
+   * The fix, as one sentence. The part of it that can be applied is a button.
    *
    * @param {Judged} object
    * @param {Finding} finding

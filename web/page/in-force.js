@@ -1,7 +1,7 @@
 import { byId, h } from "./dom.js";
 
 /**
- * Shows which settings are not the defaults, as long as they are in force: a verdict depends on them, and a link can bring them.
+ * Shows which settings are not the defaults, as long as they are in force: a verdict depends on them, and a link can set them.
  *
  * @param {import("./link.js").Shared} shared
  * @param {{ show: () => void, reset: () => void }} handlers

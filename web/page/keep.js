@@ -5,7 +5,7 @@ import { byId } from "./dom.js";
 const KEY = "flytewarden-files";
 
 /**
- * What the tab's storage answers; null where the browser keeps nothing, or not so much.
+ * Uses the tab's storage. Returns null if the browser stores nothing, or not this much.
  *
  * @template Answer
  * @param {(storage: Storage) => Answer} use
@@ -19,11 +19,11 @@ function stored(use) {
 }
 
 /**
- * Keeps the manifests in this tab if the person wants that, and otherwise asks before they are lost. They never leave the browser.
+ * Keeps the manifests in this tab if the user wants that, and otherwise asks before they are lost. They never leave the browser.
  *
  * @param {() => Manifest[]} manifests the current files
- * @param {() => boolean} isOwn whether the person has put in something
- * @returns {{ kept: Manifest[] | null, changed: () => void }} the files of before, and what to call after a change
+ * @param {() => boolean} isOwn whether the text is the user's own
+ * @returns {{ kept: Manifest[] | null, changed: () => void }} the files from before, and a function to call after a change
  */
 export function keeping(manifests, isOwn) {
   const box = /** @type {HTMLInputElement} */ (byId("keep"));

@@ -46,7 +46,7 @@ const keep = keeping(manifests, () => isOwn);
 
 /** @type {import("./settings.js").Settings | undefined} loaded after what shows a verdict */
 let settings;
-/** Whether the text is the person's, and not the example of the first visit. */
+/** Whether the text is the user's, and not the example of the first visit. */
 let isOwn = false;
 /** @type {Report | undefined} the report that is shown */
 let report;
@@ -150,7 +150,7 @@ function show({ verdict, error }) {
   shown = version;
   lastVerdict = verdict;
   report = verdict?.report;
-  // They need the policies.
+  // The tools need the policies.
   byId("tools").hidden = report === undefined || settings === undefined;
   settings?.explain(verdict?.wrong ?? []);
   if (error) showFailure(error);
@@ -415,7 +415,7 @@ showLoading();
 start();
 firstText();
 
-// Without one, the page works as long as there is a network.
+// Without a service worker, the page works as long as there is a network.
 addEventListener("load", () => navigator.serviceWorker?.register("service-worker.js").catch(() => {}));
 
 /** @param {{ name: string, doc: import("@codemirror/state").Text }} file */
@@ -424,7 +424,7 @@ function save({ name, doc }) {
 }
 
 /**
- * Shows the text of before, or else an example with findings. The example's report comes with the page, so it does not wait for the
+ * Shows the kept text or, without one, an example with findings. The example's report comes with the page, so it does not wait for the
  * policies.
  */
 async function firstText() {
@@ -432,7 +432,7 @@ async function firstText() {
   try {
     const responses = await Promise.all([fetch("examples/before.yaml"), fetch("examples/before.json")]);
     const [text, advance] = await Promise.all(responses.map((response) => response.text()));
-    // The person may have been faster.
+    // The user may have opened a text in the meantime.
     if (responses.some(({ ok }) => !ok) || text === undefined || advance === undefined || isOwn) return;
     // A link's settings may change the verdict.
     const report = !settings && location.hash === "" ? JSON.parse(advance) : undefined;

@@ -6,13 +6,13 @@ import { count } from "./words.js";
 /** @typedef {import("./worker.js").Fixes} Fixes */
 
 /**
- * Shows what a fix of everything would change, and asks.
+ * Shows the changes that fixing everything would make, and asks the user.
  *
  * @param {import("./editor.js").Manifest[]} before
  * @param {number} violations how many there are now
  * @param {boolean} isFilled whether missing users are set too, at first
  * @param {(fill: boolean) => Promise<Fixes>} fix
- * @returns {Promise<Fixes | undefined>} what to apply
+ * @returns {Promise<Fixes | undefined>} the fixes to apply
  */
 export async function preview(before, violations, isFilled, fix) {
   const dialog = /** @type {HTMLDialogElement} */ (byId("preview"));

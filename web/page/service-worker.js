@@ -2,7 +2,7 @@
 // once no tab uses the old one.
 
 const worker = /** @type {any} */ (self);
-// Two pages of one origin keep what is theirs.
+// Two pages of one origin have separate caches.
 const OWN = `flytewarden ${new URL("./", worker.location.href).pathname} `;
 const CACHE = `${OWN}${BUILD}`;
 

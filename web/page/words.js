@@ -32,7 +32,7 @@ export function placeOf({ path, within, container }) {
 }
 
 /**
- * What a finding's button changes; `undefined` if the fix cannot be applied.
+ * Returns the change that a finding's button makes; `undefined` if the fix cannot be applied.
  *
  * @param {Finding} finding
  * @returns {string | undefined}
@@ -52,7 +52,7 @@ export function actionOf(finding) {
 }
 
 /**
- * Where a chart sets a value, in the command's words.
+ * Says where a chart sets a value, in the command's words.
  *
  * @param {NonNullable<Finding["chartValue"]>} value
  */
@@ -62,13 +62,13 @@ export function inValues({ chart, key, since }) {
 }
 
 /**
- * What follows in a fix after the action that its button makes; `undefined` if the fix begins otherwise.
+ * Returns the part of a fix after the action of its button; `undefined` if the fix does not begin with the action.
  *
  * @param {string} mend
  * @param {string} action
  */
 export function restOf(mend, action) {
-  // The fix has values as code.
+  // The fix has backticks around values.
   const plain = mend.replaceAll("`", "");
   if (!plain.startsWith(action)) return undefined;
   let at = 0;
@@ -121,7 +121,7 @@ export function summaryOf({ summary, objects, sentences: requirements, outOfScop
 }
 
 /**
- * What was checked, policy by policy.
+ * The number of objects that each policy checked.
  *
  * @param {Report["objects"]} objects
  */

@@ -79,11 +79,11 @@ function optionsOf({ namespace, imageUsers }) {
   return { namespace: namespace || "default", imageUsers: users.length > 0 ? Object.fromEntries(users) : undefined };
 }
 
-/** How long to look for edits that cannot be made, in ms. Those that are not found say so when somebody tries. */
+/** How long to look for edits that cannot be made, in ms. An edit that is not found here fails when the user applies it. */
 const TIME_FOR_EDITS = 100;
 
 /**
- * The findings whose edits cannot be made: in JSON, for example, and in what several objects share.
+ * The findings whose edits cannot be made: in JSON, for example, and in parts that several objects share.
  *
  * @param {import("flytewarden").Report} report
  * @param {Manifest[]} manifests
@@ -162,7 +162,7 @@ function isAnswer(error) {
   return error instanceof FlytewardenError || (error instanceof Error && error.constructor === Error);
 }
 
-/** Fetches the policies, and tells how much of them is there. */
+/** Fetches the policies, and reports how much of them is loaded. */
 async function policiesWithProgress() {
   const response = await fetch(new URL("policies_bg.wasm", import.meta.url));
   if (!response.ok || !response.body) return response;

@@ -1,4 +1,5 @@
-//! The interface for JavaScript: the policies in a browser and in Node, for people who have manifests and no engine.
+//! The interface for JavaScript: it runs the policies in a browser and in Node, for people who have manifests but no
+//! engine.
 //!
 //! It is thin: `flytewarden-offline` turns text into objects and answers into a report, as for the command. Values cross as
 //! JSON; `wasm-bindgen` generates the JavaScript, and `tsify` generates TypeScript's types from the Rust types.
@@ -69,7 +70,7 @@ pub struct Options {
 pub struct Fixes {
     /// The texts, in the order they were given.
     pub texts: Vec<String>,
-    /// What could not be fixed, and why.
+    /// The objects that could not be fixed, and the reasons.
     pub left: Vec<NotFixed>,
     /// The report on the texts as they are now.
     pub report: Report,
@@ -84,7 +85,7 @@ pub struct NotFixed {
     pub line: usize,
     /// The object: `Deployment flyte/flyteadmin`.
     pub object: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 

@@ -1,5 +1,5 @@
-//! The algorithms and roots to check certificates, for `web/src/pki.rs`. A separate module, fetched only if there are certificates:
-//! it is a fifth of the whole, and few charts contain any.
+//! The algorithms and roots to check certificates, for `web/src/pki.rs`. This is a separate module, which is fetched
+//! only if there are certificates: it is a fifth of the whole, and few charts contain any.
 
 use flytewarden::oauth_tls::LINKED;
 use js_sys::Uint8Array;
