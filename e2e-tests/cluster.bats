@@ -274,7 +274,7 @@ many() { # NAME COUNT LENGTH-OF-KEYS VALUE
   within 90 is_scheduled
 }
 
-@test "the command finds in the cluster what it finds in the manifests of the cluster" {
+@test "the command has the same findings in the cluster as in the cluster's manifests" {
   local of_cluster=$BATS_TEST_TMPDIR/cluster.json of_manifests=$BATS_TEST_TMPDIR/manifests.json
   local kinds=configmaps,deployments,replicasets,jobs,pods
   run -1 "$flytewarden" check --context e2e --namespaces old --format json

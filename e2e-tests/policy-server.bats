@@ -78,7 +78,7 @@ CONFIG
   memory "the end"
 }
 
-@test "malformed bodies are rejected, and the server goes on" {
+@test "malformed bodies are rejected, and the server keeps running" {
   head --bytes 1048576 /dev/zero >zeros
   for body in '' '{' '[]' '{"request": null}' '{"request": {}}' @zeros; do
     code=$(curl --silent --output answer --write-out '%{http_code}' --header 'Content-Type: application/json' --data "$body" \
@@ -91,7 +91,7 @@ CONFIG
   "$corpus" load . "$url" 100 1
 }
 
-@test "after a restart it answers the same" {
+@test "the server gives the same answers after a restart" {
   pid=$(cat server.pid)
   kill "$pid"
   for _ in $(seq 100); do

@@ -132,7 +132,7 @@ check() { # MODULE [OPTION...]
   cmp "$root/dist/flyte-non-root.wasm" "$XDG_CACHE_HOME/flytewarden/sha256/${sha#sha256:}"
 }
 
-@test "a cached module by digest needs no registry, and is verified" {
+@test "a cached module with a digest needs no registry, and is verified" {
   start_registry "$BATS_TEST_TMPDIR/registry"
   immutable=$("$flytewarden" push --insecure "$root/dist/flyte-non-root.wasm" "$registry/policy:v1")
   check "registry://$immutable"
@@ -178,7 +178,7 @@ check() { # MODULE [OPTION...]
   cmp "$root/dist/flyte-non-root.wasm" "$XDG_CACHE_HOME/flytewarden/sha256/${sha#sha256:}"
 }
 
-@test "the next try resumes a download that the registry broke off" {
+@test "the next attempt resumes a download that the registry interrupted" {
   start_registry "$BATS_TEST_TMPDIR/registry"
   "$flytewarden" push --insecure "$root/dist/flyte-non-root.wasm" "$registry/policy:v1"
   sha=$(digest flyte-non-root)

@@ -16,7 +16,7 @@ import { BEFORE } from "./page.js";
 
 const PACKAGE = fileURLToPath(new URL("../../dist/npm", import.meta.url));
 
-/** What the page and its worker run. */
+/** The code that the page and its worker run. */
 const CHECK = `
   export async function violations() {
     await loadPki();

@@ -25,7 +25,7 @@ function module(name) {
   return readFileSync(`${root}dist/npm/${name}/${name}_bg.wasm`);
 }
 
-/** The output of a program of the workspace, whatever its exit code. */
+/** The output of a program of the workspace, with any exit code. */
 function run(program, ...parameters) {
   const options = { cwd: root, encoding: "utf8", maxBuffer: 1 << 28, stdio: ["ignore", "pipe", "ignore"] };
   try {
@@ -51,7 +51,7 @@ for (const name of ["examples/before.yaml", "examples/after.yaml"]) {
 const FORMATS = ["text", "markdown", "json", "sarif", "junit"];
 
 for (const format of FORMATS) {
-  test(`npx flytewarden check prints as ${format} what the command prints`, () => {
+  test(`npx flytewarden check prints the same ${format} as the command`, () => {
     for (const names of [["examples/before.yaml"], ["examples/after.yaml"], ["deny.toml", "examples/after.yaml"]]) {
       const ours = npx(["check", "--format", format, ...names]);
       assert.equal(ours.stdout, run("flytewarden", "check", "--format", format, ...names), names[0]);
@@ -60,7 +60,7 @@ for (const format of FORMATS) {
   });
 }
 
-test("npx flytewarden takes standard input, settings and a level, and says what is wrong with its options", () => {
+test("npx flytewarden takes standard input, settings and a level, and explains wrong options", () => {
   assert.equal(npx(["check", "-"], BEFORE).status, 1);
   assert.equal(npx(["check", "--fail-on", "never", "-"], BEFORE).status, 0);
   assert.match(npx(["--version"]).stdout, /^flytewarden \d/);
@@ -85,7 +85,7 @@ test("npx flytewarden takes standard input, settings and a level, and says what 
   }
 });
 
-test("what is thrown on purpose is known by its class, and holds the place", () => {
+test("errors that are thrown on purpose have their own class, and the place of the problem", () => {
   for (const call of [
     () => check("", { "flyte-non-root": { level: "loose" } }),
     () => validateSettings({ "flyte-nothing": {} }),
@@ -95,7 +95,7 @@ test("what is thrown on purpose is known by its class, and holds the place", () 
   }
 });
 
-test("the names of policies in the types are those of the policies", () => {
+test("the types list the names of all policies", () => {
   const types = readFileSync(`${root}dist/npm/policies/node.d.ts`, "utf8");
   const [, union] = /type PolicyName = ([^;]*);/.exec(types);
   assert.deepEqual(union.split(" | ").map((name) => JSON.parse(name)), policies().map(({ name }) => name));
@@ -106,7 +106,7 @@ test("require works as well as import", () => {
   assert.equal(execFileSync(process.execPath, ["--no-warnings", "--eval", script], { cwd: `${root}dist/npm`, encoding: "utf8" }), "function");
 });
 
-test("a format refuses what is not a report", async () => {
+test("a format rejects a value that is not a report", async () => {
   const { toText } = await loadFormats();
   assert.throws(() => toText({ objects: 5 }), /not a report of this package/);
 });
@@ -124,14 +124,14 @@ test("the report on every case is the command's", () => {
   console.log(`${CASES.length} cases`);
 });
 
-test("one side of a pair is judged by the other, in whatever text it stands", () => {
+test("flyteconsole and flyteadmin are checked together, even in different texts", () => {
   const documents = BEFORE.split("\n---\n").map((text, index) => ({ name: `${index}.yaml`, text }));
   const rules = (report) => report.objects.flatMap(({ violations }) => violations.map(({ rule }) => rule)).sort();
   assert.ok(rules(check(documents)).includes("cut-off"));
   assert.deepEqual(rules(check(documents)), rules(check(BEFORE)));
 });
 
-test("every mend for programs takes its finding away, in the example and in every case", () => {
+test("every fix for programs removes its finding, in the example and in every case", () => {
   // The valid reasons for leaving a text unchanged.
   const LEFT = /not a block of lines below|it is an alias, whose value other fields may share/;
   const texts = CASES.filter(({ manifests }) => manifests !== undefined).map(({ manifests, ...rest }) => {
@@ -162,13 +162,13 @@ test("every mend for programs takes its finding away, in the example and in ever
   assert.ok(mended > 50);
 });
 
-test("an edit that is misspelt removes nothing", () => {
+test("a misspelt edit removes nothing", () => {
   const place = { file: "a.yaml", document: 1, line: 1, apiVersion: "v1", kind: "Pod", name: "" };
   const edits = [{ path: "spec", vlaue: 1 }];
   assert.throws(() => mend("apiVersion: v1\nkind: Pod\nspec: 2\n", place, edits), { file: "edits", message: /unknown field `vlaue`/ });
 });
 
-test("the users of images are looked at where they are given, as by the command", () => {
+test("the given users of images are checked, as by the command", () => {
   const pod = (image) => `apiVersion: v1\nkind: Pod\nmetadata: {name: flyteadmin}\nspec: {containers: [{name: a, image: ${image}}]}\n`;
   const rules = (image, settings) => check(pod(image), settings, { imageUsers: { good: "1001", none: null } })
     .objects[0].violations.map(({ rule }) => rule);
@@ -178,7 +178,7 @@ test("the users of images are looked at where they are given, as by the command"
   assert.deepEqual(rules("good", { "flyte-non-root": { imageUser: "off" } }), ["not-proven-non-root"]);
 });
 
-test("what cannot be edited where it stands is thrown, with its line", () => {
+test("an edit that cannot be made is thrown, with its line", () => {
   const text = "x: &x {a: 1}\napiVersion: v1\nkind: Pod\nspec: *x\n";
   const place = { file: "a.yaml", document: 1, line: 1, apiVersion: "v1", kind: "Pod", name: "" };
   assert.throws(() => mend(text, place, [{ path: "spec.b", value: 1 }]), { file: "a.yaml", line: 1 });
@@ -193,7 +193,7 @@ test("wrong settings are thrown, with their path", () => {
   validateSettings(undefined);
 });
 
-test("parameters of other types are thrown, by their names", () => {
+test("parameters of wrong types are thrown, with their names", () => {
   assert.throws(() => check(5), { file: "manifests" });
   assert.throws(() => check([]), { file: "manifests", message: "there are no manifests" });
   assert.throws(() => check([{ name: "a" }]), { file: "manifests", message: /missing field `text`/ });
@@ -215,7 +215,7 @@ test("parameters of other types are thrown, by their names", () => {
   assert.throws(() => check("", circular), { file: "settings" });
 });
 
-test("bad input is said, and traps nothing", () => {
+test("bad input is reported, and does not cause a trap", () => {
   const bomb = Array.from({ length: 12 }, (_, level) =>
     `a${level}: &a${level} [${Array(10).fill(level === 0 ? "x" : `*a${level - 1}`).join(",")}]`).join("\n");
   const large = `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: flyte-admin-config}\ndata:\n  a: "${"x".repeat(1 << 20)}"\n`;
@@ -227,7 +227,7 @@ test("bad input is said, and traps nothing", () => {
   assert.equal(check(large).unjudged.length, 0);
 });
 
-test("each policy says what it is for and which settings it takes", () => {
+test("each policy describes its purpose and its settings", () => {
   const names = policies().map(({ name }) => name);
   const listed = run("flytewarden", "check", "--list").trim().split("\n").map((line) => line.split(" ")[0]);
   assert.deepEqual(names, listed);
@@ -236,11 +236,11 @@ test("each policy says what it is for and which settings it takes", () => {
   }
 });
 
-test("what rules find is what the command explains", () => {
+test("the package describes the rules as the command does", () => {
   assert.deepEqual(JSON.parse(read("dist/npm/rules.json")), JSON.parse(run("flytewarden", "explain", "--json")));
 });
 
-test("the package's scripts for bundlers and for pages say the same, once they have what certificates are checked with", async () => {
+test("the package's scripts for bundlers and for pages give the same report, once the module for certificates is loaded", async () => {
   const page = await import("../../dist/npm/web.js");
   await page.default({ module_or_path: module("policies") });
   const { judged, unjudged } = withoutPki(page.check(BEFORE));
@@ -262,7 +262,7 @@ test("the package's scripts for bundlers and for pages say the same, once they h
 });
 
 for (const fill of [false, true]) {
-  test(`fixes what the command fixes${fill ? ", with missing users" : ""}`, () => {
+  test(`fixes the same as the command${fill ? ", with missing users" : ""}`, () => {
     const name = "examples/before.yaml";
     const { texts, left, report } = fix([{ name, text: BEFORE }], {}, { fill });
     assert.equal(texts[0], run("flytewarden", "fix", "--stdout", ...(fill ? ["--fill"] : []), name));
@@ -271,7 +271,7 @@ for (const fill of [false, true]) {
   });
 }
 
-test("says what it cannot fix", () => {
+test("lists what it cannot fix", () => {
   const container = { name: "flyteadmin", image: "cr.flyte.org/flyteorg/flyteadmin:v1.16.8", securityContext: { runAsUser: 0 } };
   const text = JSON.stringify({ apiVersion: "v1", kind: "Pod", metadata: { name: "a" }, spec: { containers: [container] } });
   const { texts, left } = fix([{ name: "a.json", text }]);
@@ -279,7 +279,7 @@ test("says what it cannot fix", () => {
   assert.deepEqual(left, [{ file: "a.json", line: 1, object: "Pod a", reason: "JSON cannot be edited" }]);
 });
 
-test("the package has the same in it for Node, for pages and for bundlers", () => {
+test("the package exports the same names for Node, for pages and for bundlers", () => {
   /** The names that a script gets when it imports the package under a name. */
   const exported = (name, ...flags) => {
     const script = `console.log(JSON.stringify(Object.keys(await import("${name}"))))`;
@@ -310,7 +310,7 @@ test("certificates are checked with the roots that the other module brings", asy
   const { manifests, settings } = CASES.find(accepts);
   const { trustRoots, ...own } = settings["flyte-oauth-tls"];
   const root = anchorOf(new X509Certificate(trustRoots).raw);
-  /** The rules that the chain breaks under some roots. */
+  /** The rules that the chain breaks under the given roots. */
   const rules = async (roots) => {
     const policies = await freshPolicies();
     policies.usePki({ ...pki, roots: () => roots });
@@ -328,14 +328,14 @@ function freshPolicies() {
   return import(`../../dist/npm/policies/node.js?${randomUUID()}`);
 }
 
-test("the roots are those that Node has too, but for a few", () => {
+test("Node has nearly all of the roots too", () => {
   const keys = new Set(rootCertificates.map((pem) => hex(anchorOf(new X509Certificate(pem).raw)[1])));
   const roots = pki.roots();
   const known = roots.filter((part, index) => index % 3 === 1 && keys.has(hex(part)));
   assert.ok(known.length > 100 && known.length > 0.9 * (roots.length / 3), `${known.length} of ${roots.length / 3}`);
 });
 
-test("what certificates are checked with must be of the policies' version", async () => {
+test("the module for certificates must have the policies' version", async () => {
   const policies = await freshPolicies();
   assert.throws(() => policies.usePki({ ...pki, version: () => "0.0.1" }), { message: /is of version 0\.0\.1, and the policies/ });
   withoutPki(policies.check(BEFORE));
@@ -365,7 +365,7 @@ function elements(der) {
   return contents;
 }
 
-test("what is fetched is small enough, and certificates cost only who has some", () => {
+test("the modules are small enough, and only the module for certificates contains the roots", () => {
   const root = "ISRG Root X1";
   assert.ok(module("pki").includes(root) && !module("policies").includes(root));
   const most = {

@@ -28,7 +28,7 @@ test.describe("the page", () => {
   // No test may cause an error, or break the page's Content-Security-Policy.
   test.afterEach(() => expect(complaints).toEqual([]));
 
-  test("shows an example already checked on the first visit, and is neutral without a text", async ({ page }) => {
+  test("shows a checked example on the first visit, and a neutral status without a text", async ({ page }) => {
     await expect(status(page)).toContainText("7 objects checked: 10 violations in 6 objects, 1 notice.");
     await expect(message(page)).toContainText("This is an example, checked in advance.");
     await page.getByRole("button", { name: "Clear" }).click();
@@ -37,13 +37,13 @@ test.describe("the page", () => {
     await expect(page.getByRole("button", { name: "Copy report" })).toBeHidden();
   });
 
-  test("says what was checked, policy by policy", async ({ page }) => {
+  test("shows how many objects each policy checked", async ({ page }) => {
     await openExample(page);
     await expect(status(page)).toContainText("flyte-non-root (4)");
     await expect(status(page)).toContainText("Requirements: 1 hold, 5 broken, 0 not shown.");
   });
 
-  test("shows settings that are not the defaults as long as they hold, and resets them", async ({ page }) => {
+  test("shows settings that are not the defaults while they are in force, and resets them", async ({ page }) => {
     await expect(page.locator("#in-force")).toBeHidden();
     const settings = { "flyte-non-root": { exceptions: [] }, "flyte-admin-cors": { allowHttp: [] } };
     await page.evaluate((hash) => void (location.hash = hash), `#settings=${encodeURIComponent(JSON.stringify({ settings }))}`);
@@ -77,7 +77,7 @@ test.describe("the page", () => {
     await expect(message(page)).toHaveText("other.yaml cannot be used as settings: expected a map from policy names to their settings.");
   });
 
-  test("checks the users of images that somebody lists", async ({ page }) => {
+  test("checks the listed users of images", async ({ page }) => {
     await openFile(page, "pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: flyteadmin}\nspec: {containers: [{name: flyteadmin, image: 'a:1'}]}\n");
     await expect(page.locator(".finding.violation")).toHaveCount(1);
     await page.getByRole("tab", { name: "Settings" }).click();
@@ -86,7 +86,7 @@ test.describe("the page", () => {
     await expect(page.locator(".finding.violation")).toHaveCount(0);
   });
 
-  test("fixes all that needs no decision, after a look at the changes", async ({ page }) => {
+  test("fixes all that needs no decision, after it shows the changes", async ({ page }) => {
     await openExample(page);
     const fixAll = page.getByRole("button", { name: "Fix all that needs no decision (6)" });
     await fixAll.click();
@@ -137,7 +137,7 @@ test.describe("the page", () => {
     expect(download.suggestedFilename()).toBe("flytewarden.sarif");
   });
 
-  test("lists only what is asked for", async ({ page }) => {
+  test("lists only the findings that the filters select", async ({ page }) => {
     await openExample(page);
     await page.getByRole("combobox", { name: "Filter by severity" }).selectOption("high");
     await expect(page.locator(".finding")).toHaveCount(3);
@@ -151,7 +151,7 @@ test.describe("the page", () => {
     await expect(page.locator(".finding")).toHaveCount(2);
   });
 
-  test("keeps the manifests of the tab only for who asks for that, and asks before they are lost", async ({ page }) => {
+  test("keeps the tab's manifests only if the user wants that, and asks before they are lost", async ({ page }) => {
     await openFile(page, "own.yaml", "# mine\n");
     expect(await page.evaluate(() => sessionStorage.length)).toBe(0);
     const asked = page.waitForEvent("dialog");
@@ -177,7 +177,7 @@ test.describe("the page", () => {
     for (const hidden of [".input", "#tools", ".filters", "footer", ".tabs"]) await expect(page.locator(hidden)).toBeHidden();
   });
 
-  test("has nothing to click that is smaller than 24 pixels", async ({ page }) => {
+  test("has no control that is smaller than 24 pixels", async ({ page }) => {
     await openExample(page);
     const small = await page.evaluate(() => [...document.querySelectorAll("button, select, summary, input:not([type=file]), #keep")]
       .map((element) => ({ text: element.textContent || element.id, box: (element.closest("label") ?? element).getBoundingClientRect() }))
@@ -202,7 +202,7 @@ test.describe("the page", () => {
     expect(await lineOf(page, line)).toBe("118");
   });
 
-  test("says of each sentence of the document whether it holds", async ({ page }) => {
+  test("shows for each sentence of the document whether it holds", async ({ page }) => {
     await openExample(page);
     const sentences = page.getByRole("region", { name: "Flyte's Security Overview" }).getByRole("listitem");
     await expect(sentences).toHaveCount(6);
@@ -214,7 +214,7 @@ test.describe("the page", () => {
     expect(violations).toEqual([]);
   });
 
-  test("looks good only about what was judged and has no violation", async ({ page }) => {
+  test("looks good only if objects were checked and have no violation", async ({ page }) => {
     await page.getByRole("button", { name: "Open fixed example" }).click();
     await expect(status(page)).toContainText("no violation");
     await expect(status(page)).toHaveAttribute("data-look", "good");
@@ -223,7 +223,7 @@ test.describe("the page", () => {
     await expect(status(page)).toHaveAttribute("data-look", "unjudged");
   });
 
-  test("applies a mend to the line that it is about, and undoes it", async ({ page }) => {
+  test("applies a fix to its line, and undoes it", async ({ page }) => {
     await openExample(page);
     await page.getByRole("button", { name: WRITE_ORIGIN, exact: true }).click();
     await expect(status(page)).toContainText("9 violations");
@@ -238,7 +238,7 @@ test.describe("the page", () => {
     expect(await textOf(page)).toBe(BEFORE);
   });
 
-  test("undoes a mend from the list too", async ({ page }) => {
+  test("undoes a fix from the list too", async ({ page }) => {
     await openExample(page);
     await page.getByRole("button", { name: WRITE_ORIGIN, exact: true }).click();
     await expect(status(page)).toContainText("9 violations");
@@ -249,7 +249,7 @@ test.describe("the page", () => {
     await expect(message(page)).toHaveText("");
   });
 
-  test("hands out the mended text, and undoes without a keyboard", async ({ page }) => {
+  test("copies the fixed text, and undoes without a keyboard", async ({ page }) => {
     await openExample(page);
     await page.getByRole("button", { name: WRITE_ORIGIN, exact: true }).click();
     await expect(status(page)).toContainText("9 violations");
@@ -261,7 +261,7 @@ test.describe("the page", () => {
     await expect(status(page)).toContainText("10 violations");
   });
 
-  test("goes to the next finding with F8, and applies its mend there", async ({ page }) => {
+  test("goes to the next finding with F8, and applies its fix there", async ({ page }) => {
     await openExample(page);
     await findings(page).filter({ hasText: "never-matches" }).getByRole("button", { name: "line 118" }).click();
     await page.keyboard.press("F8");
@@ -269,7 +269,7 @@ test.describe("the page", () => {
     await expect(status(page)).toContainText("9 violations");
   });
 
-  test("says what is malformed as not checked, with its line, and never as good", async ({ page }) => {
+  test("reports a malformed document as not checked, with its line, and never looks good", async ({ page }) => {
     await openFile(page, "broken.yaml", `${example("after.yaml")}---\napiVersion: v1\nkind: [\n`);
     await expect(status(page)).toContainText("1 could not be checked.");
     await expect(status(page)).toHaveAttribute("data-look", "unjudged");
@@ -282,7 +282,7 @@ test.describe("the page", () => {
     await expect(page.locator(".cm-line.marked")).toContainText("kind: [");
   });
 
-  test("says of brackets without end that they are not checked, and takes the next text", async ({ page }) => {
+  test("reports endless brackets as not checked, and takes the next text", async ({ page }) => {
     await openFile(page, "deep.yaml", "[".repeat(100_000));
     await expect(status(page)).toContainText("1 could not be checked.");
     await openExample(page);
@@ -302,7 +302,7 @@ test.describe("the page", () => {
     await expect(findings(page)).toHaveCount(0);
   });
 
-  test("keeps several files apart, checks them together, and gives each back", async ({ page }) => {
+  test("keeps several files apart, checks them together, and downloads each", async ({ page }) => {
     const middle = BEFORE.lastIndexOf("---\n", BEFORE.indexOf("name: flyteconsole\n"));
     const [admin, console] = [BEFORE.slice(0, middle), BEFORE.slice(middle)];
     await page.locator("#files").setInputFiles([
@@ -337,7 +337,7 @@ test.describe("the page", () => {
     expect(await textOf(page)).toBe(admin);
   });
 
-  test("takes back the opening of a file", async ({ page }) => {
+  test("undoes the opening of a file", async ({ page }) => {
     await openFile(page, "service.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: other}\n");
     await expect(status(page)).toContainText("could not be checked");
     await page.getByRole("button", { name: "Undo", exact: true }).click();
@@ -346,7 +346,7 @@ test.describe("the page", () => {
     await expect(status(page)).toContainText("could not be checked");
   });
 
-  test("says what to paste if no policy is about any object", async ({ page }) => {
+  test("shows what to paste if no policy checks any object", async ({ page }) => {
     await openFile(page, "service.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: other}\n");
     const nobody = page.locator(".nobody");
     await expect(nobody).toContainText("(1 Service)");
@@ -355,7 +355,7 @@ test.describe("the page", () => {
     await expect(status(page)).toContainText("10 violations");
   });
 
-  test("offers no button for a change that it cannot make, and says why", async ({ page }) => {
+  test("offers no button for a change that it cannot make, and gives the reason", async ({ page }) => {
     const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "a" }, spec: { containers: [
       { name: "flyteadmin", image: "cr.flyte.org/flyteorg/flyteadmin:v1.16.8", securityContext: { runAsUser: 0 } },
     ] } };
@@ -365,7 +365,7 @@ test.describe("the page", () => {
     await expect(page.getByRole("button", { name: /^Fix all/ })).toBeHidden();
   });
 
-  test("sets missing users too, if somebody wants that", async ({ page }) => {
+  test("sets missing users too, if the user wants that", async ({ page }) => {
     const name = "flyteconsole";
     await openFile(page, "console.yaml", `apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: ${name}}\nspec:\n  template:\n    spec:\n      containers:\n      - name: ${name}\n        image: cr.flyte.org/flyteorg/${name}:v1.21.0\n`);
     await expect(findings(page).first()).toContainText("not-proven-non-root");
@@ -394,7 +394,7 @@ test.describe("the page", () => {
   });
 
   for (const [how, open] of /** @type {const} */ ([["chosen", choose], ["dropped", drop]])) {
-    test(`opens the manifests of a folder that is ${how}, and names what is not UTF-8`, async ({ page }, { outputDir }) => {
+    test(`opens the manifests of a folder that is ${how}, and names files that are not UTF-8`, async ({ page }, { outputDir }) => {
       const chart = join(outputDir, "chart");
       mkdirSync(join(chart, "templates"), { recursive: true });
       writeFileSync(join(chart, "templates", "all.yaml"), BEFORE);
@@ -415,7 +415,7 @@ test.describe("the page", () => {
     await expect(status(page)).toContainText("10 violations");
   });
 
-  test("opens what is dropped, onto the editor too", async ({ page }) => {
+  test("opens dropped files, also onto the editor", async ({ page }) => {
     const transfer = await page.evaluateHandle((text) => {
       const dropped = new DataTransfer();
       dropped.items.add(new File([text], "rendered.yaml"));
@@ -427,7 +427,7 @@ test.describe("the page", () => {
     expect(await textOf(page)).toBe(BEFORE);
   });
 
-  test("writes the form's settings as YAML, and judges with them", async ({ page }) => {
+  test("writes the form's settings as YAML, and checks with them", async ({ page }) => {
     await openExample(page);
     const policy = await openSettings(page, "flyte-non-root");
     await policy.getByRole("combobox", { name: "Level" }).selectOption("restricted");
@@ -446,7 +446,7 @@ test.describe("the page", () => {
     expect(await page.evaluate(() => navigator.clipboard.readText())).toBe("  settings: {}");
   });
 
-  test("edits lists, and lists of maps, and tells an empty one from none", async ({ page }) => {
+  test("edits lists and lists of maps, and distinguishes an empty list from an unset one", async ({ page }) => {
     const cors = await openSettings(page, "flyte-admin-cors");
     const corsYaml = cors.getByRole("textbox", { name: /^In the policy's spec/ });
     await cors.getByRole("textbox", { name: "Trusted origins" }).fill("https://a.example.com\nhttps://b.example.com\n");
@@ -470,7 +470,7 @@ test.describe("the page", () => {
     await expect(policy.getByRole("textbox", { name: "Init container" })).toHaveValue("check-db-ready");
   });
 
-  test("fills the form from YAML, and keeps what only YAML can say", async ({ page }) => {
+  test("fills the form from YAML, and keeps values that only YAML can express", async ({ page }) => {
     await openExample(page);
     const policy = await openSettings(page, "flyte-non-root");
     const yaml = policy.getByRole("textbox", { name: /^In the policy's spec/ });
@@ -483,7 +483,7 @@ test.describe("the page", () => {
     );
   });
 
-  test("explains wrong settings, and shows nothing as judged with them", async ({ page }) => {
+  test("explains wrong settings, and shows no verdict with them", async ({ page }) => {
     await page.getByRole("button", { name: "Open fixed example" }).click();
     await expect(status(page)).toHaveAttribute("data-look", "good");
     const policy = await openSettings(page, "flyte-non-root");
@@ -500,7 +500,7 @@ test.describe("the page", () => {
     await expect(status(page)).toHaveAttribute("data-look", "good");
   });
 
-  test("puts the settings into a link, and not the manifests", async ({ page, context }) => {
+  test("puts the settings into a link, but not the manifests", async ({ page, context }) => {
     await openExample(page);
     const policy = await openSettings(page, "flyte-non-root");
     await policy.getByRole("combobox", { name: "Level" }).selectOption("restricted");
@@ -526,7 +526,7 @@ test.describe("the page", () => {
     ["#settings=[1]", "its settings are not by policy"],
     ['#settings={"settings":{"flyte-nothing":{}}}', "unknown policies: flyte-nothing"],
   ]) {
-    test(`says of the link ${fragment} that ${reason}`, async ({ page }) => {
+    test(`reports for the link ${fragment} that ${reason}`, async ({ page }) => {
       await page.evaluate((hash) => void (location.hash = hash), fragment ?? "");
       await expect(message(page)).toContainText(reason ?? "");
     });
@@ -566,7 +566,7 @@ test.describe("the page", () => {
     });
   }
 
-  test("asks no other host for anything, and forbids itself to", async ({ page, baseURL }) => {
+  test("sends no request to another host, and forbids such requests", async ({ page, baseURL }) => {
     /** @type {string[]} */
     const asked = [];
     page.on("request", (request) => asked.push(request.url()));
@@ -584,7 +584,7 @@ test.describe("the page", () => {
     expect(policy).not.toContain("unsafe-inline");
   });
 
-  test("fetches what certificates are checked with once there is one", async ({ page }) => {
+  test("fetches the module for certificates once there is a certificate", async ({ page }) => {
     /** @type {string[]} */
     const asked = [];
     page.on("request", (request) => asked.push(request.url()));
@@ -602,7 +602,7 @@ test.describe("the page", () => {
     expect(fetched()).toBe(1);
   });
 
-  test("says what a rule finds, and where there is more", async ({ page }) => {
+  test("explains a rule, and links to more", async ({ page }) => {
     await openExample(page);
     const finding = findings(page).filter({ hasText: "flyte-oauth-tls/self-signed" });
     await finding.getByText("flyte-oauth-tls/self-signed", { exact: true }).click();
@@ -660,7 +660,7 @@ async function delaysOfKeys(page) {
   return { median: delays[10], longest: delays[19], while: [...new Set(seen)] };
 }
 
-test("says so when the policies cannot be loaded, and recovers", async ({ page }) => {
+test("reports that the policies cannot be loaded, and recovers", async ({ page }) => {
   await page.route("**/*.wasm", (route) => route.fulfill({ contentType: "application/wasm", body: "garbage" }));
   await page.goto("");
   await expect(status(page)).toContainText("This could not be checked.");
@@ -674,7 +674,7 @@ test("says so when the policies cannot be loaded, and recovers", async ({ page }
   await expect(status(page)).toContainText("no violation");
 });
 
-test("judges all but certificates when what they are checked with cannot be fetched, and recovers", async ({ page }) => {
+test("checks all but certificates when the module for certificates cannot be fetched, and recovers", async ({ page }) => {
   await page.route("**/pki_bg.wasm", (route) => route.abort());
   await page.goto("");
   await openFile(page, "before.yaml", BEFORE);
@@ -688,7 +688,7 @@ test("judges all but certificates when what they are checked with cannot be fetc
   await expect(page.locator(".finding.violation")).toHaveCount(10);
 });
 
-test("judges all but certificates while what they are checked with is on its way, and those when it is there", async ({ page }) => {
+test("checks all but certificates while their module is being fetched, and certificates once it is there", async ({ page }) => {
   const answer = await openWhilePkiIsFetched(page);
   await page.getByRole("button", { name: WRITE_ORIGIN, exact: true }).click();
   await expect(page.locator(".finding.violation")).toHaveCount(7);
@@ -701,7 +701,7 @@ for (const [how, end, reason] of /** @type {const} */ ([
   ["does not come", (route) => route.abort(), "Failed to fetch"],
   ["traps", (route) => route.fulfill({ contentType: "application/wasm", body: TRAPPING_MODULE }), "unreachable"],
 ])) {
-  test(`says so when what certificates are checked with ${how} in the end`, async ({ page }) => {
+  test(`reports that the module for certificates ${how} in the end`, async ({ page }) => {
     const answer = await openWhilePkiIsFetched(page);
     answer(end);
     await expect(status(page)).toContainText(`could not be loaded (${reason}). The next check tries again`);
@@ -741,7 +741,7 @@ test("gives up a check that does not end, once there is another text", async ({ 
   await openExample(page);
 });
 
-test("says beside a finding why its mend cannot be applied", async ({ page }) => {
+test("shows next to a finding why its fix cannot be applied", async ({ page }) => {
   await prefixWorker(page, REFUSE_TO_MEND);
   await page.goto("");
   await openExample(page);
@@ -751,7 +751,7 @@ test("says beside a finding why its mend cannot be applied", async ({ page }) =>
   expect(await textOf(page)).toBe(BEFORE);
 });
 
-test("says so when the policies trap, and starts them again", async ({ page }) => {
+test("reports that the policies trapped, and starts them again", async ({ page }) => {
   await prefixWorker(page, atTexts("TRAP", UNREACHABLE));
   await page.goto("");
   await openExample(page);
@@ -875,7 +875,7 @@ test.describe("with a service worker", () => {
   });
 });
 
-test("shows the example's verdict before the policies are loaded, and nothing that reads as a verdict on another text", async ({ page }) => {
+test("shows the example's verdict before the policies are loaded, but no verdict on another text", async ({ page }) => {
   const load = await policiesOnDemand(page);
   await page.goto("");
   await expect(status(page)).toContainText("10 violations in 6 objects");
@@ -910,7 +910,7 @@ test("shows no verdict made in advance when a link brings settings", async ({ pa
   await expect(status(page)).toContainText("violations");
 });
 
-test("shows in advance what the policies then find in the example", async ({ page }) => {
+test("the example's report in advance equals that of the policies", async ({ page }) => {
   await page.goto("");
   await expect(page.locator("#version")).toHaveText(/^\d+\.\d+\.\d+$/);
   const inAdvance = [await status(page).innerText(), await page.locator("#list").innerText()];
