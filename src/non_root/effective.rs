@@ -56,7 +56,7 @@ fn on_linux(container: &Container, pod: &PodSpec, non_root: &Inherited<bool>) ->
 /// else.
 pub(super) fn never_starts(container: &Container, user: &Inherited<Id>, non_root: &Inherited<bool>) -> Finding {
     let problem = format!(
-        "never starts: the kubelet refuses runAsUser: 0{} together with runAsNonRoot: true{}",
+        "never starts: the kubelet rejects runAsUser: 0{} together with runAsNonRoot: true{}",
         user.origin(),
         non_root.origin()
     );

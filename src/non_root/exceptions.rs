@@ -113,7 +113,7 @@ impl Exception<'_> {
         // The exception allows root, not access to the node.
         let extras = sandboxes.extras(placed);
         let Some(what) = extras.in_words() else { return Some(Ok(())) };
-        let reason = format!("it has {what}, which Pod Security's \"baseline\" refuses");
+        let reason = format!("it has {what}, which Pod Security's \"baseline\" rejects");
         Some(Err(Barred { reason, remedy: "or meet \"baseline\"".to_owned(), faults: extras.faults }))
     }
 

@@ -82,7 +82,7 @@ pub(super) fn judge(container: &Container, pod: &PodSpec, non_root: &Inherited<b
 fn of_user(full_name: &str, name: &Inherited<&str>, non_root: &Inherited<bool>) -> Option<Finding> {
     if full_name.eq_ignore_ascii_case(ADMINISTRATOR) && non_root.value == Some(true) {
         let problem = format!(
-            "never starts: the kubelet refuses runAsUserName: {ADMINISTRATOR}{} together with runAsNonRoot: true{}",
+            "never starts: the kubelet rejects runAsUserName: {ADMINISTRATOR}{} together with runAsNonRoot: true{}",
             name.origin(),
             non_root.origin()
         );

@@ -58,11 +58,11 @@ pub(super) fn not_valid(certificate: &Certificate, now: Duration) -> Option<Faul
     let title = certificate.title();
     if now > certificate.not_after() {
         let fact = format!("{title} expired on {}", certificate.last_day());
-        Some(Fault::new(rules::EXPIRED, fact, "clients refuse it", "renew it"))
+        Some(Fault::new(rules::EXPIRED, fact, "clients reject it", "renew it"))
     } else if now < certificate.not_before() {
         let fact = format!("{title} is not valid before {}", certificate.first_day());
         let mend = "wait, or check the clock of the machine that issued it";
-        Some(Fault::new(rules::NOT_YET_VALID, fact, "clients refuse it until then", mend))
+        Some(Fault::new(rules::NOT_YET_VALID, fact, "clients reject it until then", mend))
     } else {
         None
     }
@@ -72,7 +72,7 @@ pub(super) fn not_valid(certificate: &Certificate, now: Duration) -> Option<Faul
 pub(super) fn weak_signature(certificate: &Certificate) -> Option<Fault> {
     let hash = certificate.weak_hash()?;
     let fact = format!("{} has a signature with {hash}", certificate.title());
-    Some(Fault::new(rules::WEAK_SIGNATURE, fact, "every client refuses it", "have it signed with SHA-256"))
+    Some(Fault::new(rules::WEAK_SIGNATURE, fact, "every client rejects it", "have it signed with SHA-256"))
 }
 
 /// Returns what is wrong with a certificate as a server's own.
@@ -93,7 +93,7 @@ pub(super) fn faults_of_leaf(leaf: &Certificate, now: Duration, settings: &Setti
         let (fact, outcome) = if leaf.may_be_used_for_tls() {
             ("without digitalSignature", "Chrome 124 and later reject it, and TLS 1.3 needs digitalSignature")
         } else {
-            ("that does not allow TLS", "OpenSSL and browsers refuse it on a server")
+            ("that does not allow TLS", "OpenSSL and browsers reject it on a server")
         };
         let fact = format!("{title} has a keyUsage {fact}");
         faults.push(Fault::new(
@@ -108,13 +108,13 @@ pub(super) fn faults_of_leaf(leaf: &Certificate, now: Duration, settings: &Setti
     if for_servers == Some(false) {
         let fact = format!("the extendedKeyUsage of {title} does not include serverAuth");
         let mend = "issue a new one with extendedKeyUsage serverAuth";
-        faults.push(Fault::new(rules::NO_SERVER_AUTH, fact, "clients refuse it", mend));
+        faults.push(Fault::new(rules::NO_SERVER_AUTH, fact, "clients reject it", mend));
     } else if leaf.is_netscapes_and_not_for_servers() {
         let fact = format!("the nsCertType of {title} does not include servers");
         faults.push(Fault::new(
             rules::NO_SERVER_AUTH,
             fact,
-            "OpenSSL refuses it",
+            "OpenSSL rejects it",
             "issue a new one without nsCertType",
         ));
     } else if for_servers.is_none() && is_strict {
@@ -139,7 +139,7 @@ pub(super) fn faults_of_leaf(leaf: &Certificate, now: Duration, settings: &Setti
             days(left),
             settings.min_days_left()
         );
-        faults.push(Fault::new(rules::EXPIRES_SOON, fact, "clients refuse it from then on", "renew it"));
+        faults.push(Fault::new(rules::EXPIRES_SOON, fact, "clients reject it from then on", "renew it"));
     }
     faults
 }

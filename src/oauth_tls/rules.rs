@@ -23,14 +23,14 @@ rules! {
         "a private key, whole or in part, among the certificates",
         "Anyone who can read the certificates can read the key. Remove it, and get a certificate for a new key.";
     Low MALFORMED = "malformed",
-        "a certificate of the chain that Go refuses to read",
+        "a certificate of the chain that Go cannot read",
         "It has a duplicate extension, a negative serial number, an invalid IP address, URI or name, a compressed elliptic-curve key, or nameConstraints of an unknown kind. flytectl and propeller are written in Go, and stop. Get another certificate.";
     Medium WEAK_KEY = "weak-key",
         "RSA under 2048 bits (macOS), or over 8192 (Go); in the whole chain",
-        "Clients refuse such keys. Get a certificate for an RSA key of 2048 to 8192 bits, or one on P-256.";
+        "Clients reject such keys. Get a certificate for an RSA key of 2048 to 8192 bits, or one on P-256.";
     Medium WEAK_SIGNATURE = "weak-signature",
         "SHA-1 or MD5 in the whole chain, except the root's own signature",
-        "Such signatures can be forged, and clients refuse them. Get a certificate that is signed with SHA-2.";
+        "Such signatures can be forged, and clients reject them. Get a certificate that is signed with SHA-2.";
     Medium EXPIRED = "expired",
         "an expired certificate in the chain",
         "Clients reject it. Renew it. A root at the end of the chain is not checked, because clients have their own copy.";
@@ -51,7 +51,7 @@ rules! {
         "Its extendedKeyUsage lacks serverAuth; or it has none, and was issued since July 2019 (macOS); or its Netscape certificate type leaves out servers (OpenSSL). Get one with serverAuth.";
     Low NO_TLS_KEY_USAGE = "no-tls-key-usage",
         "a leaf with a keyUsage (critical or not) that lacks digitalSignature; no keyUsage allows everything",
-        "OpenSSL and browsers refuse a server whose key may only sign certificates. Chrome also refuses a key that may only encrypt. Get one with digitalSignature.";
+        "OpenSSL and browsers reject a server whose key may only sign certificates. Chrome also rejects a key that may only encrypt. Get one with digitalSignature.";
     Medium IS_CA = "is-ca",
         "a leaf that is a CA certificate",
         "rustls rejects it, and anyone with its key can sign for every host. Use it to sign a certificate for the server instead.";

@@ -165,7 +165,7 @@ fn not_allowed(reason: &str) -> Fault {
     Fault::new(
         rules::BROKEN_CHAIN,
         fact,
-        "clients refuse it",
+        "clients reject it",
         "use a CA that may issue this certificate, or fix the CA",
     )
 }

@@ -123,7 +123,7 @@ const NEVER_SENT: &[(&str, &str, &str)] = &[
     ("not an origin", "contains white space", EXAMPLE),
 ];
 
-const INVALID: &str = "has an invalid `xn--` part in its host, which browsers refuse";
+const INVALID: &str = "has an invalid `xn--` part in its host, which browsers reject";
 const EXAMPLE: &str = "write the origin as a browser sends it, e.g. https://console.example.com";
 
 /// The policy's violations for allowed origins: the rule, problem and fix of each.
