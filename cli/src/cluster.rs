@@ -79,7 +79,7 @@ fn kinds(found: &Discovery, resources: &BTreeSet<Resource>) -> Vec<(ApiResource,
         let versions = resources.iter().filter(|own| (&*own.group, &*own.plural) == (group, plural));
         let read =
             versions.filter_map(|own| own.version.as_deref()).flat_map(|version| served.versioned_resources(version));
-        let mut offers = read_cluster.chain(served.resources_by_stability());
+        let mut offers = read.chain(served.resources_by_stability());
         let (kind, capabilities) = offers
             .find(|(kind, capabilities)| kind.plural == plural && capabilities.supports_operation(verbs::LIST))?;
         Some((kind, capabilities.scope))
