@@ -82,7 +82,7 @@ pub const DECLARED: Declared = Declared {
         Listed::Service,
     ],
     asks_for_images: false,
-    most_bytes: 1_010_000,
+    most_bytes: 1_015_000,
 };
 
 impl Policy for OauthTls {
