@@ -85,11 +85,15 @@ fn case(judged: &Judged, policy: &str) -> TestCase {
     case
 }
 
-/// Returns a sentence as a test, which is skipped if the sentence is not shown.
-fn sentence(Shown { name, sentence, state, missing }: &Shown) -> TestCase {
+/// Returns a sentence as a test. If the sentence is not shown, the test is an error if it is required, and skipped otherwise.
+fn sentence(shown: &Shown) -> TestCase {
+    let Shown { name, sentence, state, missing, .. } = shown;
     let status = match state {
         State::Holds => TestCaseStatus::success(),
         State::Broken => non_success(NonSuccessKind::Failure, "broken", "see the violations"),
+        State::NotShown if shown.lacks_proof() => {
+            non_success(NonSuccessKind::Error, "required, but not shown", &visible(&missing.join("; ")))
+        }
         State::NotShown => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(visible(&missing.join("; ")));

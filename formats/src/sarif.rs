@@ -170,9 +170,10 @@ fn unjudged(entry: &Unjudged) -> Notification {
 }
 
 /// Returns a notification that a sentence of the "Security Overview" is not shown.
-fn not_shown(Shown { sentence, missing, .. }: &Shown) -> Notification {
-    let text = format!("not shown: {sentence}: {}", missing.join("; "));
-    Notification::builder().level(json!("note")).message(message(text)).build()
+fn not_shown(shown: &Shown) -> Notification {
+    let (level, state) = if shown.lacks_proof() { ("error", "required, but not shown") } else { ("note", "not shown") };
+    let text = format!("{state}: {}: {}", shown.sentence, shown.missing.join("; "));
+    Notification::builder().level(json!(level)).message(message(text)).build()
 }
 
 fn notification(level: &str, text: String, location: Location) -> Notification {

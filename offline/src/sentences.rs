@@ -35,6 +35,22 @@ pub struct Shown {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub missing: Vec<String>,
+    /// Whether the user requires it. Such a sentence is an error as long as it is not shown.
+    #[serde(default, skip_serializing_if = "is_false")]
+    #[cfg_attr(feature = "typescript", tsify(optional))]
+    pub required: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl Shown {
+    /// Whether the user requires it, and the manifests do not show it.
+    pub fn lacks_proof(&self) -> bool {
+        self.required && self.state == State::NotShown
+    }
 }
 
 /// Whether a sentence holds.
@@ -247,7 +263,8 @@ impl Sentences {
                     _ => to_add(sentence, self.is_flyte_two).to_owned(),
                 });
             }
-            shown.push(Shown { name: sentence.name().into(), sentence: words(sentence).into(), state, missing: open });
+            let (name, words) = (sentence.name().into(), words(sentence).into());
+            shown.push(Shown { name, sentence: words, state, missing: open, required: false });
         }
         shown
     }

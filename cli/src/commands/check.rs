@@ -22,7 +22,6 @@ use flytewarden_offline::{
     check::Policy,
     ignored::Baseline,
     report::{Report, Summary},
-    sentences::State,
 };
 
 use terminal_size::{Width, terminal_size};
@@ -66,19 +65,21 @@ fn checked(arguments: &CheckArguments, setup: Setup, config: Option<&Config>) ->
     report.settings.clone_from(&setup.given);
     report.excluded = inputs.excluded;
     report.configuration = config.map(|config| shown(&config.file));
+    for sentence in &mut report.sentences {
+        sentence.required = arguments.require.iter().any(|required| required == ALL || *required == sentence.name);
+    }
     if let Some(file) = &arguments.write_baseline {
         report.add_unlisted();
         return write_baseline(file, &report);
     }
     write(arguments, &report, &setup.policies, &mut anstream::stdout().lock())?;
-    let missing: Vec<&str> = missing(arguments, &report).collect();
+    let missing: Vec<&str> = missing(&report).collect();
     if !missing.is_empty() {
         anstream::eprintln!("error: --require: not shown: {}", missing.join(", "));
     }
     Ok(code(arguments, &report))
 }
 
-/// Returns the names of the sentences of `--require` that are not shown.
 /// Checks that each file of `--output` is another one, and none of the inputs.
 fn targets(arguments: &CheckArguments, inputs: &Inputs) -> Result<(), String> {
     let mut seen: BTreeSet<PathBuf> = inputs.files.iter().filter_map(|input| Some(input.place().ok()?.path)).collect();
@@ -92,10 +93,8 @@ fn targets(arguments: &CheckArguments, inputs: &Inputs) -> Result<(), String> {
 }
 
 /// The names of the requirements that must be shown, and are not.
-fn missing<'r>(arguments: &CheckArguments, report: &'r Report) -> impl Iterator<Item = &'r str> {
-    let is_required = |name: &str| arguments.require.iter().any(|required| required == ALL || required == name);
-    let names = report.sentences.iter().filter(|shown| shown.state == State::NotShown).map(|shown| &*shown.name);
-    names.filter(move |name| is_required(name))
+fn missing(report: &Report) -> impl Iterator<Item = &str> {
+    report.sentences.iter().filter(|shown| shown.lacks_proof()).map(|shown| &*shown.name)
 }
 
 /// Writes the report to the files of `--output`, and prints it.
@@ -150,7 +149,7 @@ fn write_as(
 
 /// Returns the exit code for a report.
 pub fn code(arguments: &CheckArguments, report: &Report) -> ExitCode {
-    let is_missing = missing(arguments, report).next().is_some();
+    let is_missing = missing(report).next().is_some();
     let Summary { violations, medium, low, notices, unjudged, .. } = report.summary;
     let failures = match arguments.fail_on.least() {
         // Violations of other people's modules have no severity, so they count as high.

@@ -102,6 +102,19 @@ fn a_required_sentence_that_is_not_shown_exits_with_2() {
         let run = run(&["check", "--require", required, "-"], GOOD);
         assert_eq!(Some(code), run.code, "{required}: {}", run.out);
     }
+    // Each format shows which requirement that is.
+    for (format, words) in [
+        ("text", "not shown  flyteadmin accepts calls from flyteconsole (required)"),
+        ("markdown", "- ❌ required, but not shown: flyteadmin accepts calls from flyteconsole"),
+        ("json", "\"required\": true"),
+        ("junit", "<error message=\"required, but not shown\""),
+        ("sarif", "required, but not shown: flyteadmin accepts calls from flyteconsole"),
+    ] {
+        let with = run(&["check", "--require", "pair", "--format", format, "-"], GOOD);
+        assert!(with.out.contains(words), "{}", with.out);
+        let without = run(&["check", "--format", format, "-"], GOOD);
+        assert!(!without.out.contains("required"), "{}", without.out);
+    }
     let unknown = run(&["check", "--require", "everything", "-"], GOOD);
     assert_eq!(Some(2), unknown.code);
     assert!(
