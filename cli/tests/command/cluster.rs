@@ -238,7 +238,7 @@ fn an_answer_that_is_not_a_list_fails_the_check() {
 fn a_namespace_cannot_change_the_requested_path() {
     let (run, asked) = check(Answers::new(), &["--context", "test", "--namespaces", "flyte/secrets?x="]);
     assert_eq!((Some(2), true), (run.code, asked.is_empty()), "{asked:?}");
-    assert!(run.err.contains("a namespace has lower-case letters, digits and -"), "{}", run.err);
+    assert!(run.err.contains("a namespace is at most 63 lower-case letters, digits and -"), "{}", run.err);
 }
 
 #[test]
