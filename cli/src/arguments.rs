@@ -141,7 +141,7 @@ pub struct CheckArguments {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["baseline", "output", "require"], value_hint = ValueHint::FilePath)]
     pub write_baseline: Option<PathBuf>,
 
-    /// The requirements of the "Security Overview" that must be shown, or `all`: exits with 2 if one is not shown.
+    /// Exits with 2 if the report calls one of these requirements of the "Security Overview" *not shown*; or `all`.
     #[arg(long, value_name = "REQUIREMENTS", value_delimiter = ',', value_parser = sentence)]
     pub require: Vec<String>,
 
@@ -185,7 +185,7 @@ pub struct FixArguments {
     #[command(flatten)]
     pub scope: Scope,
 
-    /// Also sets missing users to the values in flyte-non-root's setting `fill` (default: `flyte`).
+    /// Also sets missing users, as flyte-non-root's setting `fill` does (if not set: `flyte`).
     #[arg(long)]
     pub fill: bool,
 

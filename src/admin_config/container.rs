@@ -341,10 +341,7 @@ fn is_read_here(Value { text, is_known }: &Value, placed: &Placed) -> bool {
 /// The text for a `--config` file that is not read here.
 fn reads_another(Value { text, is_known }: &Value) -> String {
     let file = if *is_known { Shortened(text).to_string() } else { "another file".to_owned() };
-    format!(
-        "flyteadmin treats {file} as a --config file, but only the ConfigMaps at {} were checked",
-        flyte::ADMIN_CONFIG_FILES.join(" or ")
-    )
+    format!("--config names {file}, but only the ConfigMaps at {} were checked", flyte::ADMIN_CONFIG_FILES.join(" or "))
 }
 
 /// Returns the fault for a flag that does not exist. It suggests the flag with the nearest name.

@@ -281,7 +281,7 @@ fn by_headers(kind: Listed, object: &str, namespace: &str) -> Option<InFront> {
     Some(InFront { cors: Cors::unread("a header that it sets"), path: "spec".to_owned(), is_list: false, services })
 }
 
-const LIST_CONSOLE: &str = "allow only flyteconsole's origin there, https://<flyte-console-domain>; if flyteadmin \
+const LIST_CONSOLE: &str = "allow only flyteconsole's origin here, https://<flyte-console-domain>; if flyteadmin \
                             handles CORS itself, remove CORS here";
 
 /// All hosts of a domain, and a host that stands in for them.

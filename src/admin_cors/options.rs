@@ -124,7 +124,7 @@ pub(super) fn judge_origin(item: &Item, settings: &Settings, remove: &dyn Fn() -
     }
     if !settings.trusts(text) {
         let problem = format!("`{shown}` is not in the trustedOrigins setting");
-        let mend = format!("{}, or add it to trustedOrigins", remove());
+        let mend = format!("{}; or add it to trustedOrigins", remove());
         return Some(violation(rules::UNTRUSTED_ORIGIN, place.clone(), problem, &mend));
     }
     None

@@ -39,7 +39,7 @@ rules! {
         "Calls from another domain that carry their token in that header get 403. Add it to `allowedHeaders`.";
     Notice NOT_KNOWN = "not-known",
         "a value, a command line or a file that the policy cannot read",
-        "It may set CORS options that were not checked. Write the value or the command into the object, add the missing ConfigMap, or check the Secret yourself.";
+        "It may set CORS options that were not checked. Write the value or the command into the object, add a missing ConfigMap, or check a Secret yourself.";
     Notice NO_EFFECT = "no-effect",
         "a flag, a variable or a section of a file that has no effect",
         "flyteadmin does not read it. Remove it, or write it as the finding says.";

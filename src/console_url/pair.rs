@@ -114,7 +114,8 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
         let is_said = |why: &Answer| admin.doubt.is_none() || why.place().is_some();
         if let Some(((route, cors), (page, _))) = front.first().zip(refused.first()) {
             doubt = Some(format!(
-                "flyteadmin itself does not allow {}; {route} in front of it may ({}), but could not be read",
+                "flyteadmin itself does not allow {}; {route} in front of it may allow it, but its CORS options \
+                 could not be read ({})",
                 page.origins[0], cors.by
             ));
         } else if let Some((_, why)) = refused.first().filter(|(_, why)| is_said(why)) {

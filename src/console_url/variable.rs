@@ -185,7 +185,11 @@ fn of_source(
         return Ok(None);
     };
     let Some(Reference { name, optional, .. }) = config_map else {
-        let secret = secret.as_ref().map(|_| "a Secret may set it, and this policy does not read Secrets".to_owned());
+        let secret = secret.as_ref().map(|_| {
+            "a Secret may set the variable, and this policy does not read \
+                                              Secrets"
+                .to_owned()
+        });
         return secret.map_or(Ok(None), Err);
     };
     let name = name.as_deref().unwrap_or_default();

@@ -237,8 +237,7 @@ impl Route {
         let problem = format!("leads to Flyte 2, and {reason}: anyone can {}", what_is_open(open));
         let ask = || {
             format!(
-                "{}; if something else authenticates, list this route in the setting \
-                              authenticated",
+                "{}; if something else authenticates, list this route in the authenticated setting",
                 self.how_to_ask
             )
         };

@@ -91,8 +91,8 @@ impl Exception<'_> {
         if !includes(&self.workloads, |name| workload.is_named(name)) {
             // A copy lacks its pod's labels, and a name that a controller generated will change.
             let is_made = workload.is_controlled();
-            let copy = match !workload.makes_pods() && !is_made {
-                true => "; for kubectl debug --copy-to, add --keep-init-containers=false",
+            let copy = match self.init_container.is_some() && !workload.makes_pods() && !is_made {
+                true => "; if kubectl debug --copy-to made this pod, use --keep-init-containers=false",
                 false => "",
             };
             let name = workload.metadata.name.as_deref().filter(|_| !is_made).or(workload.label());

@@ -54,7 +54,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::Boolean,
         default: Unset::Said,
         asked_where: None,
-        meaning: "Whether Mozilla's roots are trusted in addition to `trustRoots`. If not set, they are not.",
+        meaning: "With `trustRoots`, whether Mozilla's roots are trusted too. If not set, they are not.",
     },
     Setting {
         name: "trust",
