@@ -97,7 +97,7 @@ pub(super) fn judge(
     }
     let doubt = match closes {
         None => {
-            Some("a NetworkPolicy with matchExpressions, which this policy does not read, restricts them".to_owned())
+            Some("a NetworkPolicy with matchExpressions, which Flytewarden does not read, restricts them".to_owned())
         }
         _ => (!unseen.is_empty()).then(|| format!("{} turns this off", unseen.join(" and "))),
     };

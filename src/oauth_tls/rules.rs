@@ -50,7 +50,7 @@ rules! {
         "a leaf that is not for servers",
         "Its extendedKeyUsage lacks serverAuth; or is absent, if issued since July 2019 (macOS); or its Netscape certificate type leaves out servers (OpenSSL). Get one with serverAuth.";
     Low NO_TLS_KEY_USAGE = "no-tls-key-usage",
-        "a leaf whose keyUsage (critical or not) lacks digitalSignature; an absent one allows everything",
+        "a leaf whose keyUsage (critical or not) lacks digitalSignature; an absent keyUsage allows everything",
         "OpenSSL and browsers reject a server whose key may only sign certificates. Chrome also rejects a key that may only encrypt. Get one with digitalSignature.";
     Medium IS_CA = "is-ca",
         "a leaf that is a CA certificate",
@@ -60,7 +60,7 @@ rules! {
         "Clients that connect to that host reject the certificate. Get one that names the host.";
     Low NO_PROVIDER = "no-provider",
         "another OAuth provider without an address, in flyteadmin's ConfigMap",
-        "`authServerType` is `External`, but neither `auth.appAuth.externalAuthServer.baseUrl` nor its fallback `auth.userAuth.openId.baseUrl` is set, or the one that counts is not an absolute https URL. Or `authServerType` is neither `Self` nor `External`. Or releases of flyteadmin read these keys differently: two keys differ only in case, or a map has a key that its `<<` sets to another value. flyteadmin does not start, or accepts tokens that anyone on the network path can forge (`http`). Set the provider's address. The policy checks the merged files that flyteadmin reads, and only if they set `server.security.useAuth: true`.";
+        "`authServerType` is `External`, but neither `auth.appAuth.externalAuthServer.baseUrl` nor its fallback `auth.userAuth.openId.baseUrl` is set, or the one that counts is not an absolute https URL. Or `authServerType` is neither `Self` nor `External`. Or releases of flyteadmin read these keys differently: two keys differ only in case, or a map has a key that its `<<` sets to another value. Then flyteadmin does not start or, with `http`, accepts tokens that anyone on the network path can forge. Set the provider's address. The policy checks the merged files that flyteadmin reads, and only if they set `server.security.useAuth: true`.";
     Notice LONG_LIVED = "long-lived",
         "a leaf under a Mozilla root, valid for longer than browsers accepted when it was issued",
         "The limit is 398 days; 200 since March 2026, 100 from March 2027, 47 from March 2029. flytectl accepts it, but browsers may not. Get one that is valid for fewer days.";
