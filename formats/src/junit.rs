@@ -86,12 +86,11 @@ fn case(judged: &Judged, policy: &str) -> TestCase {
 }
 
 /// Returns a sentence as a test. If the sentence is not shown, the test is an error if it is required, and skipped otherwise.
-fn sentence(shown: &Shown) -> TestCase {
-    let Shown { name, sentence, state, missing, .. } = shown;
+fn sentence(Shown { name, sentence, state, missing, required }: &Shown) -> TestCase {
     let status = match state {
         State::Holds => TestCaseStatus::success(),
         State::Broken => non_success(NonSuccessKind::Failure, "broken", "see the violations"),
-        State::NotShown if shown.lacks_proof() => {
+        State::NotShown if *required => {
             non_success(NonSuccessKind::Error, "required, but not shown", &visible(&missing.join("; ")))
         }
         State::NotShown => {

@@ -64,12 +64,11 @@ fn write(report: &Report, out: &mut String) -> fmt::Result {
         return Ok(());
     }
     writeln!(out, "### Flyte's Security Overview\n")?;
-    for shown in &report.sentences {
-        let Shown { sentence, state, missing, .. } = shown;
+    for Shown { sentence, state, missing, required, .. } in &report.sentences {
         let state = match state {
             State::Holds => "✅ holds",
             State::Broken => "❌ broken",
-            State::NotShown if shown.lacks_proof() => "❌ required, but not shown",
+            State::NotShown if *required => "❌ required, but not shown",
             State::NotShown => "❔ not shown",
         };
         writeln!(out, "- {state}: {}", escaped(sentence))?;

@@ -170,9 +170,9 @@ fn unjudged(entry: &Unjudged) -> Notification {
 }
 
 /// Returns a notification that a sentence of the "Security Overview" is not shown.
-fn not_shown(shown: &Shown) -> Notification {
-    let (level, state) = if shown.lacks_proof() { ("error", "required, but not shown") } else { ("note", "not shown") };
-    let text = format!("{state}: {}: {}", shown.sentence, shown.missing.join("; "));
+fn not_shown(Shown { sentence, missing, required, .. }: &Shown) -> Notification {
+    let (level, state) = if *required { ("error", "required, but not shown") } else { ("note", "not shown") };
+    let text = format!("{state}: {sentence}: {}", missing.join("; "));
     Notification::builder().level(json!(level)).message(message(text)).build()
 }
 

@@ -80,16 +80,14 @@ pub fn not_checked(report: &Report, out: &mut (impl Write + ?Sized)) -> io::Resu
 fn sentences(sentences: &[Shown], out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     const MOST_MISSING: usize = 3;
     writeln!(out, "{TITLE}Flyte's Security Overview{TITLE:#}")?;
-    for shown in sentences {
-        let Shown { sentence, state, missing, .. } = shown;
-        let (word, style) = match state {
-            State::Holds => ("holds", MEND),
-            State::Broken => ("broken", BAD),
-            State::NotShown if shown.lacks_proof() => ("not shown", BAD),
-            State::NotShown => ("not shown", WORTH_KNOWING),
+    for Shown { sentence, state, missing, required, .. } in sentences {
+        let (word, style, remark) = match state {
+            State::Holds => ("holds", MEND, ""),
+            State::Broken => ("broken", BAD, ""),
+            State::NotShown if *required => ("not shown", BAD, " (required)"),
+            State::NotShown => ("not shown", WORTH_KNOWING, ""),
         };
-        let required = if shown.lacks_proof() { " (required)" } else { "" };
-        writeln!(out, "  {style}{word:9}{style:#}  {sentence}{required}")?;
+        writeln!(out, "  {style}{word:9}{style:#}  {sentence}{remark}")?;
         for reason in missing.iter().take(MOST_MISSING) {
             writeln!(out, "             {DIM}{}{DIM:#}", printable(reason))?;
         }

@@ -36,21 +36,9 @@ pub struct Shown {
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub missing: Vec<String>,
     /// Whether the user requires it. Such a sentence is an error as long as it is not shown.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub required: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-impl Shown {
-    /// Whether the user requires it, and the manifests do not show it.
-    pub fn lacks_proof(&self) -> bool {
-        self.required && self.state == State::NotShown
-    }
 }
 
 /// Whether a sentence holds.
@@ -316,8 +304,7 @@ fn not_here(Presented { route, held, issuer, .. }: &Presented) -> String {
         }
         Held::Unsaid => format!(
             "found no certificate for {route}, so its clients get another one or none; add TLS there or at its \
-             Gateway, and \
-             the Secret"
+             Gateway, and the Secret"
         ),
         Held::Router => {
             format!("the certificate of {route} is in the route, its router or its Gateway, and was not checked")

@@ -22,6 +22,7 @@ use flytewarden_offline::{
     check::Policy,
     ignored::Baseline,
     report::{Report, Summary},
+    sentences::State,
 };
 
 use terminal_size::{Width, terminal_size};
@@ -65,9 +66,7 @@ fn checked(arguments: &CheckArguments, setup: Setup, config: Option<&Config>) ->
     report.settings.clone_from(&setup.given);
     report.excluded = inputs.excluded;
     report.configuration = config.map(|config| shown(&config.file));
-    for sentence in &mut report.sentences {
-        sentence.required = arguments.require.iter().any(|required| required == ALL || *required == sentence.name);
-    }
+    require(arguments, &mut report);
     if let Some(file) = &arguments.write_baseline {
         report.add_unlisted();
         return write_baseline(file, &report);
@@ -92,9 +91,16 @@ fn targets(arguments: &CheckArguments, inputs: &Inputs) -> Result<(), String> {
     Ok(())
 }
 
+/// Marks the requirements of `--require`.
+pub fn require(arguments: &CheckArguments, report: &mut Report) {
+    for shown in &mut report.sentences {
+        shown.required = arguments.require.iter().any(|name| name == ALL || *name == shown.name);
+    }
+}
+
 /// The names of the requirements that must be shown, and are not.
 fn missing(report: &Report) -> impl Iterator<Item = &str> {
-    report.sentences.iter().filter(|shown| shown.lacks_proof()).map(|shown| &*shown.name)
+    report.sentences.iter().filter(|shown| shown.required && shown.state == State::NotShown).map(|shown| &*shown.name)
 }
 
 /// Writes the report to the files of `--output`, and prints it.

@@ -88,6 +88,7 @@ pub fn former(arguments: &CheckArguments, setup: Setup) -> Result<ExitCode, Box<
     for (file, left) in &unfixed {
         report.add_unfixed(file, left);
     }
+    check::require(arguments, &mut report);
     match target {
         Target::Files => check::write(arguments, &report, &setup.policies, &mut anstream::stdout().lock())?,
         _ => check::write(arguments, &report, &setup.policies, &mut anstream::stderr().lock())?,

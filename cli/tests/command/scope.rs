@@ -102,6 +102,7 @@ fn a_required_sentence_that_is_not_shown_exits_with_2() {
         let run = run(&["check", "--require", required, "-"], GOOD);
         assert_eq!(Some(code), run.code, "{required}: {}", run.out);
     }
+    assert_eq!(Some(2), run(&["check", "--fix", "--require", "pair", "-"], GOOD).code);
     // Each format shows which requirement that is.
     for (format, words) in [
         ("text", "not shown  flyteadmin accepts calls from flyteconsole (required)"),
