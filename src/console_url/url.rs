@@ -70,10 +70,11 @@ pub(super) fn read_url(text: &str, namespace: &str, settings: &Settings) -> Read
     };
     let mut faults = Vec::new();
     let judged = part.and_then(|part| match judge(part, text, shown, settings) {
-        None if origin.is_none() => Some((
+        None if origin.is_none() && part == Reason::NotPunycode => Some((
             rules::NO_URL,
             format!("`{shown}` has a host with letters that this policy cannot read, so it could not be checked"),
         )),
+        None if origin.is_none() => Some(no_url(shown)),
         judged => judged,
     });
     if let Some((rule, problem)) = judged {
