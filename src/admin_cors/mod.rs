@@ -174,8 +174,7 @@ fn note(rule: RuleName, text: String) -> Notice {
 /// A notice that a `security` at the top level of a file has no effect.
 fn misplaced(place: Place) -> Notice {
     let text = "a top-level `security` has no effect, because flyteadmin does not read it; put it under `server`: \
-                server: \
-                {security: {...}} (in flyte-core's values, below configmap.adminServer.server)";
+                server: {security: {...}} (in flyte-core's values, below configmap.adminServer.server)";
     Notice { rule: rules::NO_EFFECT, place, text: text.to_owned() }
 }
 

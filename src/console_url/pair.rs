@@ -73,16 +73,14 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
             if let Some((route, cors)) = known().find(|(_, cors)| cors.lets_in_all()) {
                 doubt = Some(format!(
                     "{route} handles CORS in front of flyteadmin ({}), and allows every origin with credentials: any \
-                     website \
-                     can act as the user who is logged in; allow only {} there",
+                     website can act as the user who is logged in; allow only {} there",
                     cors.by, page.origins[0]
                 ));
                 continue;
             } else if let Some((route, cors)) = known().find(|(_, cors)| !lets_in(cors)) {
                 doubt = Some(format!(
                     "{route} handles CORS in front of flyteadmin ({}), but does not allow {} with credentials; \
-                     flyteadmin \
-                     may add its own CORS headers",
+                     flyteadmin may add its own CORS headers",
                     cors.by, page.origins[0]
                 ));
                 continue;

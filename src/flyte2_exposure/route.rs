@@ -203,8 +203,7 @@ impl Route {
             found.extend(self.unasked(&open, mesh));
         }
         if self.passes_identity && (mesh.asks || matches!(self.gate, Gate::Asks)) && believes() {
-            let text = "any logged-in user can make runs appear as another user's: headers such as X-Amzn-Oidc-Data \
-                        pass \
+            let text = "any logged-in user can make runs appear as another user's: headers such as X-Amzn-Oidc-Data pass \
                         through, and Flyte 2 trusts them; set runs.trustForwardedIdentityHeaders: false under \
                         configuration.inline in the chart's values, or remove X-Amzn-Oidc-* and Authorization here";
             found.push(Found::Worth(rules::FORGEABLE_IDENTITY, text.to_owned()));

@@ -298,8 +298,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fill<'a> {
                     } else {
                         return Err(de::Error::custom(
                             "`runAsUser` can only be `unset` here; to set a user, write it under a component, or \
-                             under `*` for \
-                             all",
+                             under `*` for all",
                         ));
                     }
                 }
