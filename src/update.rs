@@ -146,10 +146,10 @@ fn allow_all(policy: &dyn Policy, judged: Result<Verdict, Unjudged>) -> Verdict 
     let mut verdict = match judged {
         Ok(verdict) => verdict,
         Err(Unjudged { path, reason }) => {
-            let text = format!("cannot be checked: {reason}; admitted: {AS_IT_WAS}");
+            let text = format!("cannot be checked: {reason} (admitted: {AS_IT_WAS})");
             let mut verdict = Verdict::default();
             let rule = RuleName { policy: policy.name(), ..NOT_JUDGED.name };
-            verdict.notices.push(Notice { rule, place: Place::at(path), text });
+            verdict.notices.push(Notice::new(rule, Place::at(path), text));
             return verdict;
         }
     };

@@ -138,7 +138,7 @@ impl Violation {
     /// The notice that replaces a violation, with the reason why the violation is allowed.
     pub(crate) fn allowed(self, reason: &str) -> Notice {
         let Self { rule, place, problem, mend, .. } = self;
-        Notice { rule, place, text: format!("{problem}; {mend}; admitted: {reason}") }
+        Notice { rule, place, text: format!("{problem} (admitted: {reason})"), mend }
     }
 }
 
@@ -186,6 +186,37 @@ pub struct Notice {
     pub place: Place,
     /// The remark.
     pub text: String,
+    /// What to do about it; empty if there is nothing to do.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub mend: String,
+}
+
+impl Notice {
+    /// A remark at a place.
+    pub(crate) fn new(rule: RuleName, place: Place, note: impl Into<Note>) -> Self {
+        let Note { text, mend } = note.into();
+        Self { rule, place, text, mend }
+    }
+}
+
+/// A remark without its rule and place, or the reason why something could not be checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Note {
+    pub(crate) text: String,
+    /// What to do about it; empty if there is nothing to do.
+    pub(crate) mend: String,
+}
+
+impl Note {
+    pub(crate) fn new(text: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { text: text.into(), mend: mend.into() }
+    }
+}
+
+impl From<String> for Note {
+    fn from(text: String) -> Self {
+        Self { text, mend: String::new() }
+    }
 }
 
 /// A request that cannot be checked. It is never accepted: an object that cannot be checked is not known to be good.
@@ -230,7 +261,8 @@ impl fmt::Display for Violation {
 
 impl fmt::Display for Notice {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.place, self.text)
+        write!(formatter, "{}: {}", self.place, self.text)?;
+        if self.mend.is_empty() { Ok(()) } else { write!(formatter, "; {}", self.mend) }
     }
 }
 

@@ -264,7 +264,7 @@ pub struct Finding {
     pub within: Option<Within>,
     /// The consequence of the problem, or the text of the notice.
     pub problem: String,
-    /// How to fix it. Empty for notices and for other people's modules.
+    /// How to fix it. Empty for other people's modules, and for notices about which there is nothing to do.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[cfg_attr(feature = "typescript", tsify(optional))]
     pub mend: String,

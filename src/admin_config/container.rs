@@ -10,7 +10,7 @@ use super::{Fault, FaultKind, Item, Place, Said, Security, decode, mounts, serve
 use crate::{
     argv::{At, CommandLine, Value, Variable, Word},
     flyte,
-    verdict::{Shortened, Unjudged},
+    verdict::{Note, Shortened, Unjudged},
     workload::Placed,
 };
 
@@ -20,8 +20,8 @@ pub(crate) struct Overrides {
     /// An option is `None` if it is not set here, or not known.
     pub(crate) security: Security,
     pub(crate) faults: Vec<Fault>,
-    /// Remarks, each with its place and text.
-    pub(crate) remarks: Vec<(Remark, Place, String)>,
+    /// Remarks, each with its place.
+    pub(crate) remarks: Vec<(Remark, Place, Note)>,
     /// The value of the last `--config`, which is the one that counts, if it is known.
     pub(crate) config: Option<String>,
     pub(crate) tls: OwnTls,
@@ -45,6 +45,12 @@ pub(crate) enum Remark {
 
 /// The words that are not read yet.
 type Words<'w, 'a> = Peekable<slice::Iter<'w, Word<'a>>>;
+
+/// The fix for a value that is not known.
+const WRITE_VALUE: &str = "write the value itself";
+
+/// The fix for an option that may be lost or cannot be read.
+const IN_FILE: &str = "set the option in the ConfigMap instead";
 
 const FLAG: &str = "--server.security.";
 const VARIABLE: &str = "SERVER.SECURITY.";
@@ -89,12 +95,14 @@ impl Overrides {
         for (at, why) in &line.unread {
             let text =
                 format!("{why}: flags and variables that are set there override the files, and were not checked");
-            overrides.not_known(place(placed, *at), text);
+            overrides.not_known(place(placed, *at), Note::new(text, "make sure that nothing there sets CORS options"));
         }
         if placed.container.env_from.is_some_and(|list| !server::is_empty(list)) {
             let container = Shortened(placed.container.name()).to_string();
             let place = Place { path: format!("{}.envFrom", placed.path()), container, within: None };
-            overrides.not_known(place, "it may set variables, which override the files".to_owned());
+            let text = "it may set variables, which override the files";
+            let mend = format!("make sure that it sets no {VARIABLE}*");
+            overrides.not_known(place, Note::new(text, mend));
         }
         let flags = overrides.read_flags(placed, &line.run.arguments)?;
         overrides.read_variables(placed, line, &flags)?;
@@ -121,8 +129,9 @@ impl Overrides {
                         Fault { place: place(), kind: FaultKind::TwoMeanings, problem, mend: "rename it".into() };
                     self.faults.push(fault);
                 } else if let Some(meant) = meant(name) {
-                    let text = format!("{} has no effect: flyteadmin reads {meant}", Shortened(name));
-                    self.remarks.push((Remark::NoEffect, place(), text));
+                    let text = format!("{} has no effect, because flyteadmin does not read it", Shortened(name));
+                    let note = Note::new(text, format!("rename it to {meant}"));
+                    self.remarks.push((Remark::NoEffect, place(), note));
                 }
                 continue;
             };
@@ -130,16 +139,17 @@ impl Overrides {
                 continue;
             }
             if may_be_dropped && !(text.is_empty() && *is_known) {
-                let text =
-                    format!("{name} may be lost: many shells, such as dash and busybox, drop variable names with dots");
-                self.not_known(place(), text);
+                let text = format!(
+                    "{name} may be lost: many shells, such as dash and busybox, drop variables with dots in their names"
+                );
+                self.not_known(place(), Note::new(text, IN_FILE));
             }
             if is_from_elsewhere {
                 let text = format!("{name} comes from valueFrom, which is not read, and overrides the files");
-                self.not_known(place(), text);
+                self.not_known(place(), Note::new(text, WRITE_VALUE));
             } else if !is_known {
                 let text = format!("{name} refers to another variable, and overrides the files");
-                self.not_known(place(), text);
+                self.not_known(place(), Note::new(text, WRITE_VALUE));
             } else if !text.is_empty() {
                 // viper ignores an empty variable.
                 self.say(*known, text, place(), false)?;
@@ -182,9 +192,10 @@ impl Overrides {
             let Some(flag) = flag.filter(|flag| *is_known || flag.contains('=')) else {
                 if !is_known && (is_flag || FLAG.starts_with(&**token)) {
                     let text = "this may set a flag that overrides the files";
-                    self.not_known(place, text.to_owned());
+                    self.not_known(place, Note::new(text, "write the flag without variables"));
                 } else if token.contains("server.security.") {
-                    self.not_known(place, "this sets server.security in a way that could not be read".to_owned());
+                    let text = "this sets server.security in a way that could not be read";
+                    self.not_known(place, Note::new(text, IN_FILE));
                 }
                 continue;
             };
@@ -201,12 +212,12 @@ impl Overrides {
                 break;
             };
             if may_be_value || may_be_behind {
-                let text = if may_be_value {
-                    "this may be the value of the flag before it, not a flag".to_owned()
+                let note = if may_be_value {
+                    Note::new("this may be the value of the flag before it, not a flag", "write that value after `=`")
                 } else {
-                    "this may come after flyteadmin's `--`, where it is not a flag".to_owned()
+                    Note::new("this may come after flyteadmin's `--`, where it is not a flag", "write it before `--`")
                 };
-                self.not_known(place.clone(), text);
+                self.not_known(place.clone(), note);
                 // A flag that may have no effect must not hide a problem.
                 if matches!(known, Known::AllowCors) && is_known && decode::parse_bool(value) == Ok(false) {
                     continue;
@@ -216,7 +227,7 @@ impl Overrides {
                 self.say(*known, value, place, true)?;
             } else {
                 let text = format!("{FLAG}{name} refers to a variable, and overrides the files");
-                self.not_known(place, text);
+                self.not_known(place, Note::new(text, WRITE_VALUE));
                 self.forget(*known);
             }
         }
@@ -254,9 +265,10 @@ impl Overrides {
         // A boolean flag takes a value only after `=`.
         if matches!(known, Known::AllowCors | Known::UseAuth | Known::Secure | Known::OtherFlag) {
             let is_boolean = |next: &&Word| next.value.is_known && decode::parse_bool(&next.value.text).is_ok();
-            if words.peek().is_some_and(is_boolean) {
+            if let Some(next) = words.peek().filter(|next| is_boolean(next)) {
                 let text = format!("{FLAG}{name} is true here: a boolean flag takes a value only after `=`");
-                self.remarks.push((Remark::NoEffect, place.clone(), text));
+                let note = Note::new(text, format!("write {FLAG}{name}={}", next.value.text));
+                self.remarks.push((Remark::NoEffect, place.clone(), note));
             }
             return Some(("true", true));
         }
@@ -304,15 +316,15 @@ impl Overrides {
                 };
                 let mut value = list.take().map(|said| said.value).unwrap_or_default();
                 if value.len() + text.split(',').count() > decode::MOST_ITEMS {
-                    let reason = format!("more than {} items", decode::MOST_ITEMS);
+                    let reason = format!("this policy cannot read more than {} items", decode::MOST_ITEMS);
                     return Err(Unjudged { path: place.path, reason });
                 }
                 if is_flag && text.matches('"').count() % 2 == 1 {
-                    self.never_starts(place, "a quote that is never closed", "remove it");
+                    self.never_starts(place, "a quote is never closed", "close it, or remove it");
                     return Ok(());
                 }
                 let Some(texts) = (if is_flag { fields(text) } else { Some(decode::split(text).collect()) }) else {
-                    let reason = "a quote that does not enclose a whole item of the list".to_owned();
+                    let reason = "this policy cannot read a quote around a part of an item".to_owned();
                     return Err(Unjudged { path: place.path, reason });
                 };
                 value.extend(texts.into_iter().map(|text| Item { text: text.to_owned(), place: place.clone() }));
@@ -324,8 +336,8 @@ impl Overrides {
         Ok(())
     }
 
-    fn not_known(&mut self, place: Place, text: String) {
-        self.remarks.push((Remark::NotKnown, place, text));
+    fn not_known(&mut self, place: Place, note: Note) {
+        self.remarks.push((Remark::NotKnown, place, note));
     }
 
     fn never_starts(&mut self, place: Place, reason: &str, mend: &'static str) {
@@ -338,10 +350,12 @@ fn is_read_here(Value { text, is_known }: &Value, placed: &Placed) -> bool {
     *is_known && (text.is_empty() || flyte::ADMIN_CONFIG_FILES.contains(&&**text) || mounts::brings(placed, text))
 }
 
-/// The text for a `--config` file that is not read here.
-fn reads_another(Value { text, is_known }: &Value) -> String {
+/// The remark on a `--config` file that is not read here.
+fn reads_another(Value { text, is_known }: &Value) -> Note {
     let file = if *is_known { Shortened(text).to_string() } else { "another file".to_owned() };
-    format!("--config names {file}, but only the ConfigMaps at {} were checked", flyte::ADMIN_CONFIG_FILES.join(" or "))
+    let checked = flyte::ADMIN_CONFIG_FILES.join(" or ");
+    let text = format!("--config names {file}, but only the ConfigMaps at {checked} were checked");
+    Note::new(text, "make sure that no other file sets CORS options")
 }
 
 /// Returns the fault for a flag that does not exist. It suggests the flag with the nearest name.

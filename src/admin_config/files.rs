@@ -84,7 +84,10 @@ impl Config {
             match Document::parse(text, wanted) {
                 Ok(Document { root }) => config.files.extend(root.map(|root| (path.clone(), root))),
                 Err(Unreadable::Beyond { line, reason }) => {
-                    return Err(Unjudged { path: path.clone(), reason: format!("line {line}: {reason}") });
+                    return Err(Unjudged {
+                        path: path.clone(),
+                        reason: format!("line {line}: this policy cannot read {reason}"),
+                    });
                 }
                 Err(Unreadable::Twice { line, key, first }) => {
                     let problem = format!(
@@ -98,7 +101,11 @@ impl Config {
                     let problem =
                         format!("flyteadmin cannot read this file and does not start: {}", Shortened(&reason));
                     let is_template = text.windows(2).any(|two| two == b"{{");
-                    let mend = if is_template { "render the template" } else { "fix the YAML on or before that line" };
+                    let mend = if is_template {
+                        "render this file, which is a template"
+                    } else {
+                        "fix the YAML on or before that line"
+                    };
                     // If a text ends too early, its last line is wrong, not the one after it.
                     let lines = text.strip_suffix(b"\n").unwrap_or(text).split(|byte| *byte == b'\n').count();
                     config.fault(path, line.min(lines), "", FaultKind::NeverStarts, problem, mend);
@@ -203,7 +210,11 @@ impl Config {
                 return Ok(self.never_starts(&at, &path, &reason, "list strings only"));
             }
             Err(NoList::TooLong) => {
-                let reason = format!("line {}, {path}: more than {} items", at.node.line, decode::MOST_ITEMS);
+                let reason = format!(
+                    "line {}, {path}: this policy cannot read more than {} items",
+                    at.node.line,
+                    decode::MOST_ITEMS
+                );
                 return Err(Unjudged { path: self.files[at.file].0.clone(), reason });
             }
         };
@@ -251,7 +262,7 @@ impl Config {
         if !Rc::ptr_eq(&restored.node, &merged.node) {
             let path = format!("server.security.{name}");
             let problem = format!(
-                "this is not a list: flyteadmin v1.16.6 and later uses it and ignores the list in {}; up to v1.16.5 that list \
+                "this is not a list: flyteadmin v1.16.6 and later use it and ignore the list in {}. Up to v1.16.5 that list \
                  counts",
                 self.files[merged.file].0
             );
@@ -352,7 +363,7 @@ impl Config {
             (problem, mend)
         } else if scalar.is_text_to_yaml_v2() {
             let problem =
-                format!("flyteadmin up to v1.16.5 reads `! {text}` as \"{text}\", and later releases as `{text}`");
+                format!("flyteadmin up to v1.16.5 reads `! {text}` as a string, and later releases as `{text}`");
             (problem, if is_text { "put it in quotes" } else { "remove the `!`" })
         } else {
             return false;
@@ -402,7 +413,7 @@ impl Config {
                     let path = [&SECTION[..level], &[&**key]].concat().join(".");
                     let problem = format!(
                         "flyteadmin v1.16.7 and later read `{}` as one key and lose its value: the option becomes \
-                         false, or an empty list, which allows every origin; earlier releases read nested keys",
+                         false, or an empty list, which allows every origin. Earlier releases read nested keys",
                         Shortened(key)
                     );
                     let mend = "write nested keys: server: {security: {...}}";

@@ -12,7 +12,7 @@
 
 use serde_json::value::RawValue;
 
-use super::{note, options, rules, settings::Settings};
+use super::{options, options::ONLY_CONSOLE, rules, settings::Settings};
 use crate::{
     admin_config::{ANY, Item, server::Server},
     admission::AdmissionRequest,
@@ -27,7 +27,7 @@ use crate::{
     },
     location,
     text::Text,
-    verdict::{Notice, Place, Unjudged, Verdict, Violation},
+    verdict::{Note, Notice, Place, Unjudged, Verdict, Violation},
 };
 
 /// CORS that is answered in front of Services.
@@ -72,16 +72,13 @@ pub(super) fn judge(
         let found = judge_origins(&in_front, settings);
         // Only a finding makes it worth looking up where the route leads.
         let unread = in_front.cors.origins.is_none().then(|| {
-            let text = format!(
-                "{} may handle CORS here, and is not checked; make sure that it allows only flyteconsole's origin",
-                in_front.cors.by
-            );
-            Notice { place: Place::at(in_front.path.clone()), ..note(rules::NOT_KNOWN, text) }
+            let text = format!("{} may handle CORS here, and is not checked", in_front.cors.by);
+            Notice::new(rules::NOT_KNOWN, Place::at(in_front.path.clone()), Note::new(text, ONLY_CONSOLE))
         });
-        let Some((place, problem)) = found
+        let Some((place, problem, mend)) = found
             .first()
-            .map(|first| (&first.place, &first.problem))
-            .or(unread.as_ref().map(|unread| (&unread.place, &unread.text)))
+            .map(|first| (&first.place, &first.problem, &first.mend))
+            .or(unread.as_ref().map(|unread| (&unread.place, &unread.text, &unread.mend)))
         else {
             continue;
         };
@@ -108,8 +105,9 @@ pub(super) fn judge(
             }
             Ok(false) => {}
             Err(reason) => {
-                let text = format!("{problem}; could not check whether it leads to flyteadmin: {reason}");
-                verdict.notices.push(Notice { place: place.clone(), ..note(rules::NOT_KNOWN, text) });
+                let text = format!("{problem}. Could not check whether it leads to flyteadmin: {reason}");
+                let note = Note::new(text, format!("if it does, {mend}"));
+                verdict.notices.push(Notice::new(rules::NOT_KNOWN, place.clone(), note));
                 break;
             }
         }
@@ -281,7 +279,7 @@ fn by_headers(kind: Listed, object: &str, namespace: &str) -> Option<InFront> {
     Some(InFront { cors: Cors::unread("a header that it sets"), path: "spec".to_owned(), is_list: false, services })
 }
 
-const LIST_CONSOLE: &str = "allow only flyteconsole's origin here, https://<flyte-console-domain>; if flyteadmin \
+const LIST_CONSOLE: &str = "allow only flyteconsole's origin here, https://<flyte-console-domain>. If flyteadmin \
                             handles CORS itself, remove CORS here";
 
 /// All hosts of a domain, and a host that stands in for them.

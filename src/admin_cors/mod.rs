@@ -43,7 +43,7 @@ use crate::{
     rule::RuleName,
     sentence::{Seen, Sentence},
     settings::InvalidSettings,
-    verdict::{Notice, Place, Shortened, Unjudged, Verdict},
+    verdict::{Note, Notice, Place, Shortened, Unjudged, Verdict},
     workload::is_workload,
 };
 
@@ -60,7 +60,7 @@ pub const DECLARED: Declared = Declared {
     settings: settings::SETTINGS,
     asks_for: &[Listed::Deployment, Listed::Ingress, Listed::IngressRoute, Listed::ConfigMap, Listed::Service],
     asks_for_images: false,
-    most_bytes: 515_000,
+    most_bytes: 520_000,
 };
 
 impl Policy for AdminCors {
@@ -135,7 +135,7 @@ fn judge_config_map(
         readers.push(Runner::of_name(name, requested.is_flyte_two(&files)));
     }
     if readers.iter().all(|reader| reader.is_flyte_two) {
-        verdict.notices.push(note(rules::FLYTE_TWO, FLYTE_TWO.to_owned()));
+        verdict.notices.push(of_all(rules::FLYTE_TWO, FLYTE_TWO.to_owned()));
         return Ok(());
     }
     let deployment = readers[0].deployment.clone();
@@ -152,7 +152,7 @@ fn judge_config_map(
     }
     if let Some(reason) = doubt {
         let text = format!("could not tell which other files flyteadmin merges with these: {reason}");
-        verdict.notices.push(note(rules::NOT_KNOWN, text));
+        verdict.notices.push(of_all(rules::NOT_KNOWN, text));
     }
     let old = request.old_object.filter(|_| request.is_update() && verdict.accepts());
     if let Some(old) = old {
@@ -167,15 +167,17 @@ fn judge_config_map(
 }
 
 /// A notice about the whole ConfigMap.
-fn note(rule: RuleName, text: String) -> Notice {
-    Notice { rule, place: Place::at("data"), text }
+fn of_all(rule: RuleName, note: impl Into<Note>) -> Notice {
+    Notice::new(rule, Place::at("data"), note)
 }
 
 /// A notice that a `security` at the top level of a file has no effect.
 fn misplaced(place: Place) -> Notice {
-    let text = "a top-level `security` has no effect, because flyteadmin does not read it; put it under `server`: \
-                server: {security: {...}} (in flyte-core's values, below configmap.adminServer.server)";
-    Notice { rule: rules::NO_EFFECT, place, text: text.to_owned() }
+    let note = Note::new(
+        "a top-level `security` has no effect, because flyteadmin does not read it",
+        "put it under `server`: server: {security: {...}} (in flyte-core's values, below configmap.adminServer.server)",
+    );
+    Notice::new(rules::NO_EFFECT, place, note)
 }
 
 /// Checks the configuration of a flyteadmin that reads the request's ConfigMap, and reports what that ConfigMap decides.
@@ -192,8 +194,8 @@ fn judge_reader(
     let read = reader.reading(others, namespace).and_then(|mut reading| Ok((reading.config.security()?, reading)));
     let (security, Reading { mut config, unseen, own_files, first }) = match read {
         Err(Unjudged { path, reason }) if is_of_others(&path) => {
-            let text = format!("{path}: {reason}; flyteadmin's merged configuration was not checked");
-            verdict.notices.push(note(rules::NOT_KNOWN, text.trim_start_matches(": ").to_owned()));
+            let text = format!("{path}: {reason}. flyteadmin's merged configuration was not checked");
+            verdict.notices.push(of_all(rules::NOT_KNOWN, text.trim_start_matches(": ").to_owned()));
             return Ok(());
         }
         read => read?,
@@ -223,38 +225,37 @@ fn judge_reader(
     } else {
         let fault = &config.faults[0];
         let text = format!("{}: {}; nothing else was checked", fault.place.path, fault.problem);
-        verdict.notices.push(note(rules::NOT_KNOWN, text));
+        verdict.notices.push(of_all(rules::NOT_KNOWN, text));
     }
     let holds = |place: &Place| is_own(place) || is_first && doubt.is_none() && place.path == "data";
     let more = found.violations.counted();
     verdict.violations.extend(found.violations.take().into_iter().filter(|violation| holds(&violation.place)));
     verdict.violations.count(more);
     verdict.notices.extend(found.notices.take().into_iter().filter(|notice| holds(&notice.place)));
-    if let Some(text) = serves_none {
-        verdict.notices.push(note(rules::NO_EFFECT, text));
+    if let Some(note) = serves_none {
+        verdict.notices.push(of_all(rules::NO_EFFECT, note));
     }
     if doubt.is_none() {
         verdict.seen.shows(Sentence::Origins);
     }
     if let Some(doubt) = doubt.filter(|_| is_first) {
-        let text = format!("{doubt}; CORS options there count too, and were not checked");
-        verdict.notices.push(note(rules::NOT_KNOWN, text));
+        let text = format!("{doubt}. CORS options there count too, and were not checked");
+        verdict.notices.push(of_all(rules::NOT_KNOWN, Note::new(text, options::ONLY_CONSOLE)));
     }
     Ok(())
 }
 
 /// The notice for Flyte 2, which has no flyteadmin.
-const FLYTE_TWO: &str = "this is Flyte 2's configuration: Flyte 2 does not read server.security, allows every origin, and has no \
-                         option to change that; not checked";
+const FLYTE_TWO: &str =
+    "not checked: this is the configuration of Flyte 2, which allows every origin and has no option to change that";
 
 /// Returns a notice that running pods keep the old options. flyteadmin reloads its files when they change, but builds
 /// its CORS handler only once, when it starts.
 fn needs_restart(deployment: &str, namespace: &str) -> Notice {
     let namespace = if namespace.is_empty() { String::new() } else { format!(" -n {}", Shortened(namespace)) };
-    let text = format!(
-        "running pods keep the old CORS options until they restart; helm upgrade of Flyte's charts restarts them, otherwise run: \
-         kubectl rollout restart deployment/{}{namespace}",
+    let mend = format!(
+        "run kubectl rollout restart deployment/{}{namespace} (helm upgrade of Flyte's charts does it for you)",
         Shortened(deployment)
     );
-    note(rules::NEEDS_RESTART, text)
+    of_all(rules::NEEDS_RESTART, Note::new("running pods keep the old CORS options until they restart", mend))
 }

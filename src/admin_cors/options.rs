@@ -7,18 +7,21 @@ use crate::{
     admin_config::{ANY, Answer, Fault, FaultKind, Item, Said, Security},
     origin::{Origin, shown},
     rule::RuleName,
-    verdict::{Edit, Notice, Place, Scalar, Shortened, Verdict, Violation},
+    verdict::{Edit, Note, Notice, Place, Scalar, Shortened, Verdict, Violation},
 };
 
-const LIST_CONSOLE: &str = "if flyteconsole is on another domain, set allowedOrigins: [https://<flyte-console-domain>]; if both share one \
-                            domain, set allowCors: false";
+const LIST_CONSOLE: &str = "if flyteconsole is on another domain, set allowedOrigins: [https://<flyte-console-domain>]. If it is on \
+                            flyteadmin's domain, set allowCors: false";
 
 /// The fix for an origin if others are listed too.
 pub(super) const REMOVE: &str = "remove it";
 
 /// The fix for an origin that is the only one.
-const LIST_INSTEAD: &str = "if flyteconsole is on another domain, set allowedOrigins: [https://<flyte-console-domain>]; if both share one \
-                            domain, remove allowedOrigins and set allowCors: false";
+const LIST_INSTEAD: &str = "replace it with flyteconsole's origin. If flyteconsole is on flyteadmin's domain, set allowCors: false and \
+                            remove allowedOrigins";
+
+/// The fix if origins could not be read.
+pub(super) const ONLY_CONSOLE: &str = "make sure that only flyteconsole's origin is allowed there";
 
 /// The effect of allowing every origin.
 pub(super) const SERVED_TO_ANY: &str = "any website can read flyteadmin's answers to calls without credentials, but flyteconsole \
@@ -74,8 +77,8 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
     let mut earlier = BTreeSet::new();
     for item in &origins.value {
         if !earlier.insert(&*item.text) {
-            let text = format!("`{}` is listed twice", shown(&item.text));
-            verdict.notices.push(Notice { rule: rules::DUPLICATE_ORIGIN, place: item.place.clone(), text });
+            let note = Note::new(format!("`{}` is listed twice", shown(&item.text)), "remove one of them");
+            verdict.notices.push(Notice::new(rules::DUPLICATE_ORIGIN, item.place.clone(), note));
         }
     }
     let is_any = origins.value.iter().any(|item| item.text == ANY);
@@ -124,7 +127,7 @@ pub(super) fn judge_origin(item: &Item, settings: &Settings, remove: &dyn Fn() -
     }
     if !settings.trusts(text) {
         let problem = format!("`{shown}` is not in the trustedOrigins setting");
-        let mend = format!("{}; or add it to trustedOrigins", remove());
+        let mend = format!("if you trust it, add it to trustedOrigins. Otherwise {}", remove());
         return Some(violation(rules::UNTRUSTED_ORIGIN, place.clone(), problem, &mend));
     }
     None
@@ -192,7 +195,8 @@ fn missing_header(security: &Security) -> Option<Notice> {
     let text = format!(
         "useAuth is true, but allowedHeaders does not list {HEADER}: calls from another domain with that header get 403"
     );
-    Some(Notice { rule: rules::AUTH_HEADER_NOT_ALLOWED, place: place.clone(), text })
+    let note = Note::new(text, format!("add {HEADER} to allowedHeaders"));
+    Some(Notice::new(rules::AUTH_HEADER_NOT_ALLOWED, place.clone(), note))
 }
 
 /// The violation for a fault in the configuration.

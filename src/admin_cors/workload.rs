@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::{options, rules, settings::Settings};
+use super::{options, options::ONLY_CONSOLE, rules, settings::Settings};
 use crate::{
     admin_config::{
         Security,
@@ -17,7 +17,7 @@ use crate::{
         others::Others,
     },
     sentence::Sentence,
-    verdict::{Notice, Place, Unjudged, Verdict, Violation},
+    verdict::{Note, Notice, Place, Unjudged, Verdict, Violation},
     workload::{Container, Placed, Workload},
 };
 
@@ -38,12 +38,12 @@ pub(super) fn judge(
         let Overrides { security, faults, remarks, config, .. } = Overrides::from_container(&placed, &line)?;
         let is_known = faults.is_empty() && !remarks.iter().any(|(remark, ..)| *remark == Remark::NotKnown);
         let mut own = Verdict::default();
-        own.notices.extend(remarks.into_iter().map(|(remark, place, text)| {
+        own.notices.extend(remarks.into_iter().map(|(remark, place, note)| {
             let rule = match remark {
                 Remark::NotKnown => rules::NOT_KNOWN,
                 Remark::NoEffect => rules::NO_EFFECT,
             };
-            Notice { rule, place, text }
+            Notice::new(rule, place, note)
         }));
         if faults.is_empty() {
             options::judge(&security, settings, &placed.path(), &mut own);
@@ -120,19 +120,20 @@ fn judge_files(asked: &Asked, overrides: Security, settings: &Settings, host: &d
         verdict.seen.shows(Sentence::Origins);
     } else if first.is_some() {
         let text = format!("{}, so CORS options there were not checked", admin::not_seen(&unseen));
-        verdict.notices.push(not_known(placed, text));
+        verdict.notices.push(not_known(placed, Note::new(text, ONLY_CONSOLE)));
     } else {
         verdict.notices.push(not_known(placed, nothing_seen(&unseen)));
     }
 }
 
-fn nothing_seen(unseen: &[String]) -> String {
-    format!("could not check which origins flyteadmin allows: it reads {}", unseen.join(" and "))
+fn nothing_seen(unseen: &[String]) -> Note {
+    let text = format!("could not check which origins flyteadmin allows: it reads {}", unseen.join(" and "));
+    Note::new(text, ONLY_CONSOLE)
 }
 
 /// The path of an option that no file sets.
 const DEFAULT: &str = "";
 
-fn not_known(placed: &Placed, text: String) -> Notice {
-    Notice { rule: rules::NOT_KNOWN, place: placed.place(), text }
+fn not_known(placed: &Placed, note: impl Into<Note>) -> Notice {
+    Notice::new(rules::NOT_KNOWN, placed.place(), note)
 }

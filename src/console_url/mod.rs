@@ -47,7 +47,7 @@ use crate::{
     sentence::Sentence,
     settings::InvalidSettings,
     text::Text,
-    verdict::{self, Edit, Notice, Place, Scalar, Shortened, Unjudged, Verdict, Violation},
+    verdict::{self, Edit, Note, Notice, Place, Scalar, Shortened, Unjudged, Verdict, Violation},
     view::view,
     workload::{self, Labels, Placed, Workload},
 };
@@ -78,7 +78,7 @@ pub const DECLARED: Declared = Declared {
         Listed::Service,
     ],
     asks_for_images: false,
-    most_bytes: 605_000,
+    most_bytes: 610_000,
 };
 
 impl Policy for ConsoleUrl {
@@ -153,12 +153,13 @@ fn judge_console(
     let at = |path: String| Place { path, container: container.clone(), within: None };
     let lost = |calls: Option<&Origin>, path: String| {
         let lost = settings.cross_checks().then(|| pair::lost(namespace, labels, calls, others, settings)).flatten();
-        lost.map(|text| Notice { rule: rules::NO_WAY, place: at(path), text })
+        lost.map(|note| Notice::new(rules::NO_WAY, at(path), note))
     };
     verdict.seen.judged();
     if let Some(list) = variable::overridden(placed) {
         let text = format!("{list} may set ADMIN_API_URL to another value, which is not checked");
-        verdict.add_not_judged(text, at(format!("{}.{list}", placed.path())), settings);
+        let note = Note::new(text, "make sure that it does not");
+        verdict.add_not_judged(note, at(format!("{}.{list}", placed.path())), settings);
     }
     let Said { text, path, source, is_expanded } = match variable::value_of(placed, namespace, others, settings)? {
         Ok(Some(said)) => said,
@@ -173,8 +174,8 @@ fn judge_console(
         }
         Err(Unknown { path, reason }) => {
             let text =
-                format!("could not check ADMIN_API_URL, or whether flyteadmin allows flyteconsole's origin: {reason}");
-            verdict.add_not_judged(text, at(path), settings);
+                format!("could not check ADMIN_API_URL, or whether flyteadmin's CORS allows flyteconsole: {reason}");
+            verdict.add_not_judged(text.into(), at(path), settings);
             return Ok(());
         }
     };
@@ -204,14 +205,10 @@ fn judge_console(
         Ok(None) => {
             verdict.seen.shows(Sentence::Pair);
             let no_login = pair::no_login(&console, others, settings);
-            verdict.notices.extend(no_login.map(|text| Notice {
-                rule: rules::NO_LOGIN,
-                place: at(path.clone()),
-                text,
-            }));
+            verdict.notices.extend(no_login.map(|note| Notice::new(rules::NO_LOGIN, at(path.clone()), note)));
         }
         Ok(Some(cut_off)) => verdict.add_cut_off(cut_off, at(path.clone())),
-        Err(reason) => verdict.add_not_checked(&reason, at(path.clone()), settings),
+        Err(doubt) => verdict.add_not_checked(doubt, at(path.clone()), settings),
     }
     verdict.notices.extend(lost(Some(&calls), path));
     Ok(())
@@ -295,21 +292,20 @@ impl Verdict {
     }
 
     /// Adds why it could not be checked whether flyteadmin allows flyteconsole.
-    fn add_not_checked(&mut self, reason: &str, place: Place, settings: &Settings) {
-        self.add_not_judged(
-            format!("could not check whether flyteadmin allows flyteconsole's origin: {reason}"),
-            place,
-            settings,
-        );
+    fn add_not_checked(&mut self, Note { text, mend }: Note, place: Place, settings: &Settings) {
+        let text = format!("could not check whether flyteadmin's CORS allows flyteconsole: {text}");
+        self.add_not_judged(Note { text, mend }, place, settings);
     }
 
     /// Adds that something was not checked: a violation if the settings require the check.
-    fn add_not_judged(&mut self, text: String, place: Place, settings: &Settings) {
+    fn add_not_judged(&mut self, note: Note, place: Place, settings: &Settings) {
         if settings.requires_cross_check() {
-            let mend = "resolve this, or set requireCrossCheck: false in the policy's settings".to_owned();
+            let Note { text, mend } = note;
+            let mend = if mend.is_empty() { "resolve this" } else { &mend };
+            let mend = format!("{mend}, or set requireCrossCheck: false in the policy's settings");
             self.violations.push(Violation::new(rules::NOT_CHECKED, place, text, mend));
         } else {
-            self.notices.push(Notice { rule: rules::NOT_CHECKED, place, text });
+            self.notices.push(Notice::new(rules::NOT_CHECKED, place, note));
         }
     }
 }

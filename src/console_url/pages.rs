@@ -9,7 +9,7 @@ use crate::{
         routes::{self, RouteHost},
     },
     origin::Origin,
-    verdict::Shortened,
+    verdict::{Note, Shortened},
     workload::Labels,
 };
 
@@ -23,7 +23,7 @@ pub(super) struct Page {
 }
 
 /// The fix if the pages are not known.
-const NAME_THEM: &str = "set consoleOrigins to flyteconsole's origin";
+pub(super) const NAME_PAGES: &str = "set consoleOrigins to flyteconsole's origin";
 
 /// The pages of the consoles with these labels in a namespace, and why there may be more.
 ///
@@ -35,7 +35,7 @@ pub(super) fn find_pages(
     settings: &Settings,
     namespace: &str,
     labels: Option<&Labels>,
-) -> Result<(Vec<Page>, Option<String>), String> {
+) -> Result<(Vec<Page>, Option<Note>), Note> {
     if let Some(origins) = &settings.console_origins {
         let mut each = BTreeSet::new();
         each.extend(origins.iter().map(|origin| &**origin));
@@ -43,7 +43,7 @@ pub(super) fn find_pages(
         let pages = origins.map(|origin| Page { origins: vec![origin], from: "the consoleOrigins setting".to_owned() });
         return Ok((pages.collect(), None));
     }
-    let unknown = |reason: String| format!("{reason}; {NAME_THEM}");
+    let unknown = |reason: String| Note::new(reason, NAME_PAGES);
     let services = routes::services(others, namespace, labels)?;
     let hosts = routes::hosts(others, namespace, &services)?;
     let page = |RouteHost { name, has_tls, route, .. }| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    pages::{self, Page},
+    pages::{self, NAME_PAGES, Page},
     settings::Settings,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         routes::{self, Cors},
     },
     origin::Origin,
-    verdict::{Place, Shortened, few},
+    verdict::{Note, Place, Shortened, few},
     workload::Labels,
 };
 
@@ -44,7 +44,7 @@ pub(super) struct CutOff {
 /// # Errors
 ///
 /// Why that cannot be checked, or not completely.
-pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> Result<Option<CutOff>, String> {
+pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> Result<Option<CutOff>, Note> {
     let Console { namespace, labels, calls, .. } = console;
     if calls.is_loopback() && settings.console_origins.is_none() {
         return forwarded(console, others, settings).map(|()| None);
@@ -57,13 +57,13 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
         let front = front(others, &admin_namespace, calls);
         let admin = others.admin(&admin_namespace);
         let admin = admin.as_ref().as_ref().map_err(String::clone)?;
-        doubt = doubt.or(admin.doubt.clone());
-        if let (Some(reason), true) = (&admin.serves_none, front.is_empty()) {
-            let mend = "use flyteadmin v1.13.3 or later, or terminate TLS in front of flyteadmin".to_owned();
+        doubt = doubt.or(admin.doubt.clone().map(Note::from));
+        if let (Some(Note { text, mend }), true) = (&admin.serves_none, front.is_empty()) {
             let problem = format!(
-                "{}, loaded from {} ({}), cannot call {}: {reason}",
+                "{}, loaded from {} ({}), cannot call {}: {text}",
                 console.title, foreign[0].origins[0], foreign[0].from, console.calls
             );
+            let mend = mend.clone();
             return Ok(Some(CutOff { place: None, config_maps: admin.config_maps.clone(), problem, mend }));
         }
         let mut refused = Vec::new();
@@ -71,51 +71,52 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
             let lets_in = |cors: &Cors| page.origins.iter().any(|origin| cors.allows(&origin.to_string()));
             let known = || front.iter().filter(|(_, cors)| cors.origins.is_some());
             if let Some((route, cors)) = known().find(|(_, cors)| cors.lets_in_all()) {
-                doubt = Some(format!(
-                    "{route} handles CORS in front of flyteadmin ({}), and allows every origin with credentials: any \
-                     website can act as the user who is logged in; allow only {} there",
-                    cors.by, page.origins[0]
-                ));
+                let text = format!(
+                    "{route} handles CORS instead ({}), and allows every origin with credentials: any website can act as the \
+                     user who is logged in",
+                    cors.by
+                );
+                doubt = Some(Note::new(text, format!("allow only {} there", page.origins[0])));
                 continue;
             } else if let Some((route, cors)) = known().find(|(_, cors)| !lets_in(cors)) {
-                doubt = Some(format!(
-                    "{route} handles CORS in front of flyteadmin ({}), but does not allow {} with credentials; \
-                     flyteadmin may add its own CORS headers",
+                let text = format!(
+                    "{route} in front of it handles CORS too ({}), and does not allow {} with credentials",
                     cors.by, page.origins[0]
-                ));
+                );
+                doubt = Some(Note::new(text, "allow it there, with credentials"));
                 continue;
             } else if !front.is_empty() && known().count() == front.len() {
                 continue;
             }
-            let unknown = || "could not determine flyteadmin's CORS options".to_owned();
+            let unknown = || Note::from("could not determine flyteadmin's CORS options".to_owned());
             let answer = |origin: &Origin| admin.security.answer(&origin.to_string()).ok_or_else(unknown);
             let answers = page.origins.iter().map(answer).collect::<Result<Vec<_>, _>>()?;
             let allowed = answers.iter().filter(|answer| matches!(answer, Answer::Allowed)).count();
             let knows_port = settings.console_origins.is_some();
             if allowed == 0 && !knows_port && may_be_of_another_port(page, calls, &admin.security) {
-                doubt = Some(format!(
-                    "{} does not show on which port browsers load flyteconsole; set consoleOrigins to flyteconsole's origin",
-                    page.from
-                ));
+                let text = format!("{} does not show on which port browsers load flyteconsole", page.from);
+                doubt = Some(Note::new(text, NAME_PAGES));
             } else if allowed == 0 {
                 refused.push((page, answers[0]));
             } else if allowed < answers.len() {
-                doubt = Some(format!(
+                let text = format!(
                     "{} has no TLS for {}, so browsers load flyteconsole over http, or over https if a load balancer has the \
-                     certificate; set consoleOrigins to flyteconsole's origin",
+                     certificate",
                     page.from,
                     page.origins[0].host()
-                ));
+                );
+                doubt = Some(Note::new(text, NAME_PAGES));
             }
         }
         // An option that nothing seems to set may be set in a file that is not read.
         let is_said = |why: &Answer| admin.doubt.is_none() || why.place().is_some();
         if let Some(((route, cors), (page, _))) = front.first().zip(refused.first()) {
-            doubt = Some(format!(
-                "flyteadmin itself does not allow {}; {route} in front of it may allow it, but its CORS options \
+            let text = format!(
+                "flyteadmin itself does not allow {}. {route} in front of it may allow it, but its CORS options \
                  could not be read ({})",
                 page.origins[0], cors.by
-            ));
+            );
+            doubt = Some(Note::new(text, "make sure that it is allowed there, with credentials"));
         } else if let Some((_, why)) = refused.first().filter(|(_, why)| is_said(why)) {
             let pages: Vec<&Page> = refused.iter().map(|(page, _)| *page).collect();
             return Ok(cut_off(console, &pages, *why, admin));
@@ -130,23 +131,23 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
 /// # Errors
 ///
 /// Why flyteadmin may not allow it there.
-fn forwarded(console: &Console, others: &Others, settings: &Settings) -> Result<(), String> {
+fn forwarded(console: &Console, others: &Others, settings: &Settings) -> Result<(), Note> {
     let Console { namespace, labels, calls, .. } = console;
     if let Ok((pages, _)) = pages::find_pages(others, settings, namespace, *labels)
         && let Some(page) = pages.first()
     {
         let (from, host) = (&page.from, page.origins[0].host());
-        return Err(format!("flyteconsole, loaded from {host} ({from}), calls {calls}, each user's own machine"));
+        let text = format!("flyteconsole, loaded from {host} ({from}), calls {calls}, each user's own machine");
+        return Err(Note::new(text, "set ADMIN_API_URL to the address where browsers reach flyteadmin"));
     }
     let admin = others.admin(&admin_namespace(console, others, settings)?);
     let admin = admin.as_ref().as_ref().map_err(String::clone)?;
     let mut listed = admin.security.allowed_origins.iter().flat_map(|said| &said.value);
     if !listed.any(|item| Origin::parse(&item.text).is_ok_and(|origin| origin.is_loopback())) {
-        return Err(format!(
-            "flyteconsole calls {calls}, but allowedOrigins lists no loopback origin, such as http://localhost"
-        ));
+        let text = format!("flyteconsole calls {calls}, but allowedOrigins lists no loopback origin");
+        return Err(Note::new(text, "add the origin where you open flyteconsole, e.g. http://localhost:8080"));
     }
-    admin.doubt.clone().map_or(Ok(()), Err)
+    admin.doubt.clone().map_or(Ok(()), |doubt| Err(doubt.into()))
 }
 
 /// The namespace of the flyteadmin that a console calls: the one in the settings, the console's own if a flyteadmin runs there, or
@@ -155,7 +156,7 @@ fn forwarded(console: &Console, others: &Others, settings: &Settings) -> Result<
 /// # Errors
 ///
 /// No flyteadmin is found, or more than one.
-fn admin_namespace(console: &Console, others: &Others, settings: &Settings) -> Result<String, String> {
+fn admin_namespace(console: &Console, others: &Others, settings: &Settings) -> Result<String, Note> {
     let Console { namespace, calls, .. } = console;
     if let Some(said) = settings.says_admin_namespace() {
         return Ok(said.to_owned());
@@ -163,7 +164,7 @@ fn admin_namespace(console: &Console, others: &Others, settings: &Settings) -> R
     let own = others.admin(namespace);
     let Err(reason) = own.as_ref() else { return Ok((*namespace).to_owned()) };
     if !admin::runners(others, namespace).is_ok_and(|runners| runners.is_empty()) {
-        return Err(reason.clone());
+        return Err(reason.clone().into());
     }
     let others = others.everywhere();
     // If the routes are unreadable, the settings can name it.
@@ -174,17 +175,21 @@ fn admin_namespace(console: &Console, others: &Others, settings: &Settings) -> R
     });
     match &found.iter().collect::<Vec<_>>()[..] {
         [one] => Ok((*one).clone()),
-        [] => Err(reason.clone()),
+        [] if *reason == admin::found_none(namespace) => {
+            Err(Note::new(reason.clone(), "if flyteadmin is in another namespace, set adminNamespace"))
+        }
+        [] => Err(reason.clone().into()),
         several => {
             let mut runners = Vec::new();
             for namespace in several {
                 runners.extend(admin::runners(&others, namespace)?);
             }
-            Err(format!(
-                "{} leads to more than one flyteadmin: {}; set adminNamespace to the namespace of the right one",
+            let text = format!(
+                "{} leads to more than one flyteadmin: {}",
                 calls.host(),
                 few(runners.into_iter().map(|runner| runner.title))
-            ))
+            );
+            Err(Note::new(text, "set adminNamespace to the namespace of the right one"))
         }
     }
 }
@@ -206,7 +211,7 @@ pub(super) fn lost(
     calls: Option<&Origin>,
     others: &Others,
     settings: &Settings,
-) -> Option<String> {
+) -> Option<Note> {
     let of_admin = settings.admin_namespace(namespace);
     let admin = admin::hosts(others, of_admin).ok()?;
     if admin.doubt.is_some() || calls.is_some_and(Origin::is_loopback) {
@@ -216,30 +221,32 @@ pub(super) fn lost(
         let calls = calls.filter(|_| admin::services(others, of_admin).is_ok_and(|services| !services.is_empty()))?;
         let namespaces = routes::namespaces(others, Some(of_admin), calls.host()).ok()?;
         return (!namespaces.is_empty()).then(|| {
-            format!(
+            let text = format!(
                 "{} does not lead to flyteadmin: a route in namespace {} sends it elsewhere",
                 calls.host(),
                 Shortened(of_admin)
-            )
+            );
+            Note::new(text, "make that route lead to flyteadmin")
         });
     };
     let is_led = |origin: &Origin| admin.named.iter().any(|host| host.name == origin.host());
-    let there = format!("{} does ({})", Shortened(&known.name), known.route);
+    let (name, route) = (Shortened(&known.name), &known.route);
+    let mend = || format!("set ADMIN_API_URL to an address with host {name}, which leads there ({route})");
     if let Some(calls) = calls {
-        return (!is_led(calls))
-            .then(|| format!("{} does not lead to flyteadmin; {there}: set ADMIN_API_URL to that host", calls.host()));
+        return (!is_led(calls)).then(|| Note::new(format!("{} does not lead to flyteadmin", calls.host()), mend()));
     }
     let (pages, _) = pages::find_pages(others, settings, namespace, labels).ok()?;
     let lost = pages.iter().map(|page| &page.origins[0]).find(|origin| !is_led(origin))?;
-    Some(format!(
-        "ADMIN_API_URL is empty or not set, so flyteconsole calls its own host {}, which does not lead to flyteadmin; {there}",
+    let text = format!(
+        "ADMIN_API_URL is empty or not set, so flyteconsole calls its own host {}, which does not lead to flyteadmin",
         lost.host()
-    ))
+    );
+    Some(Note::new(text, mend()))
 }
 
 /// Returns why users cannot log in to a console that flyteadmin allows: browsers do not send flyteadmin's cookies from
 /// pages of other sites. `None` if users can log in, or if that is not known.
-pub(super) fn no_login(console: &Console, others: &Others, settings: &Settings) -> Option<String> {
+pub(super) fn no_login(console: &Console, others: &Others, settings: &Settings) -> Option<Note> {
     let Console { namespace, labels, calls, .. } = console;
     let admin = others.admin(&admin_namespace(console, others, settings).ok()?);
     let admin = admin.as_ref().as_ref().ok()?;
@@ -249,13 +256,16 @@ pub(super) fn no_login(console: &Console, others: &Others, settings: &Settings) 
     }
     let (pages, _) = pages::find_pages(others, settings, namespace, *labels).ok()?;
     let page = pages.iter().find(|page| !page.origins.iter().any(|origin| origin.may_be_same_site(calls)))?;
-    Some(format!(
-        "users cannot log in from {}: it is on a different site than {}, so browsers do not send flyteadmin's cookies. Serve \
-         both under one domain, or set auth.userAuth.cookieSetting.sameSitePolicy: NoneMode in {}",
+    let text = format!(
+        "users cannot log in from {}: it is on a different site than {}, so browsers do not send flyteadmin's cookies",
         page.origins[0],
-        calls.host(),
+        calls.host()
+    );
+    let mend = format!(
+        "serve both under one domain, or set auth.userAuth.cookieSetting.sameSitePolicy: NoneMode in {}",
         admin.at(None)
-    ))
+    );
+    Some(Note::new(text, mend))
 }
 
 /// Whether the page's host is used with a port somewhere, so that an Ingress may be reached at a port other than the scheme's.

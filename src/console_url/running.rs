@@ -12,7 +12,7 @@ use crate::{
     flyte,
     host::Listed,
     installation::{objects::Found, others::Others},
-    verdict::{Place, Verdict},
+    verdict::{Note, Place, Verdict},
     workload::{Placed, Workload},
 };
 
@@ -43,7 +43,7 @@ pub(super) fn judge(
     verdict.seen.judged();
     let place = Place { path, ..Place::default() };
     let mut consoles = 0;
-    let judged = others.each(Listed::Deployment, namespace, |found| {
+    let known = others.each(Listed::Deployment, namespace, |found| {
         let workload =
             Workload::deployment(&found.object).map_err(|error| found.unreadable(Listed::Deployment, &error))?;
         if workload.metadata.deletion_timestamp.is_some() {
@@ -60,16 +60,16 @@ pub(super) fn judge(
                     let place = cut_off.place.clone().unwrap_or_else(|| place.clone());
                     verdict.add_cut_off(cut_off, place);
                 }
-                Err(reason) => {
-                    let reason = format!("{}: {reason}", found.title(Listed::Deployment));
-                    verdict.add_not_checked(&reason, place.clone(), settings);
+                Err(Note { text, mend }) => {
+                    let text = format!("{}: {text}", found.title(Listed::Deployment));
+                    verdict.add_not_checked(Note { text, mend }, place.clone(), settings);
                 }
             }
         }
         Ok(())
     });
-    if let Err(reason) = judged {
-        verdict.add_not_checked(&reason, place, settings);
+    if let Err(reason) = known {
+        verdict.add_not_checked(reason.into(), place, settings);
     }
 }
 
@@ -80,7 +80,7 @@ fn cut_off(
     others: &Others,
     changed: Changed,
     settings: &Settings,
-) -> Result<Option<CutOff>, String> {
+) -> Result<Option<CutOff>, Note> {
     let unreadable = |error| found.unreadable(Listed::Deployment, &error);
     if let Changed::Consoles { name } = changed
         && !variable::takes_from(placed, name).map_err(unreadable)?

@@ -90,7 +90,7 @@ pub(super) fn read_url(text: &str, namespace: &str, settings: &Settings) -> Read
     }
     if is_http {
         let problem = format!(
-            "`{shown}` is plain http: on an https page browsers block it (flyteconsole up to v1.10); otherwise anyone on the \
+            "`{shown}` is plain http: on an https page browsers block it (flyteconsole up to v1.10). Otherwise anyone on the \
              network path can act as the user"
         );
         let mend = format!("serve flyteadmin over https, and {mend}");

@@ -12,7 +12,7 @@ use crate::{
     host::Host,
     installation::{admin, others::Others},
     origin::shown,
-    verdict::{Notice, Place, Unjudged, Verdict, Violation},
+    verdict::{Note, Notice, Place, Unjudged, Verdict, Violation},
 };
 
 use super::rules;
@@ -57,8 +57,8 @@ pub(super) fn judge(request: &AdmissionRequest, host: &dyn Host, verdict: &mut V
         verdict.violations.push(Violation::new(rules::NO_AUTHENTICATION, place, problem.to_owned(), mend.to_owned()));
     }
     for place in config.sections("server").filter(|_| is_sure) {
-        let text = "Flyte 2 does not read `server`, a section of Flyte 1, and has no option for CORS; remove it";
-        verdict.notices.push(Notice { rule: rules::NO_EFFECT, place, text: text.to_owned() });
+        let text = "Flyte 2 does not read `server`, a section of Flyte 1, and has no option for CORS";
+        verdict.notices.push(Notice::new(rules::NO_EFFECT, place, Note::new(text, "remove it")));
     }
     if let Some(said) = config.insecure_provider() {
         let then = match said.value.starts_with("http://") {

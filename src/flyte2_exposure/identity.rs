@@ -12,7 +12,7 @@ use crate::{
     },
     members::Members,
     text::Text,
-    verdict::{Notice, Unjudged, Verdict},
+    verdict::{Note, Notice, Unjudged, Verdict},
     workload::{Placed, Workload},
 };
 
@@ -99,19 +99,16 @@ pub(super) fn judge(
         None => {
             Some("a NetworkPolicy with matchExpressions, which Flytewarden does not read, restricts them".to_owned())
         }
-        _ => (!unseen.is_empty()).then(|| format!("{} turns this off", unseen.join(" and "))),
+        _ => (!unseen.is_empty()).then(|| format!("{}, turns this off", unseen.join(" and "))),
     };
     let trusts =
         "trusts headers that name the user, and no NetworkPolicy restricts its ports: any pod can act as any user";
-    if let Some(doubt) = doubt {
-        let text = format!("{trusts}, unless {doubt}");
-        verdict.notices.push(Notice { rule: rules::NOT_KNOWN, place: placed.place(), text });
-        return Ok(());
-    }
-    let text = format!(
-        "{trusts}; add a NetworkPolicy that allows only the proxy and task pods, or set runs.trustForwardedIdentityHeaders: \
-         false under configuration.inline in the chart's values"
-    );
-    verdict.notices.push(Notice { rule: rules::FORGEABLE_IDENTITY, place: placed.place(), text });
+    let (rule, text) = match doubt {
+        Some(doubt) => (rules::NOT_KNOWN, format!("{trusts}, unless {doubt}")),
+        None => (rules::FORGEABLE_IDENTITY, trusts.to_owned()),
+    };
+    let mend = "add a NetworkPolicy that allows only the proxy and task pods, or set runs.trustForwardedIdentityHeaders: false under \
+                configuration.inline in the chart's values";
+    verdict.notices.push(Notice::new(rule, placed.place(), Note::new(text, mend)));
     Ok(())
 }

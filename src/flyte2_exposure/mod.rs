@@ -38,7 +38,7 @@ use crate::{
     rule::RuleName,
     settings::InvalidSettings,
     text::Text,
-    verdict::{Notice, Place, Unjudged, Verdict, Violation},
+    verdict::{Note, Notice, Place, Unjudged, Verdict, Violation},
     view::view,
     workload::{Labels, Metadata, is_workload},
 };
@@ -68,7 +68,7 @@ pub const DECLARED: Declared = Declared {
         Listed::Service,
     ],
     asks_for_images: false,
-    most_bytes: 580_000,
+    most_bytes: 585_000,
 };
 
 /// The kind, if it is that of a route or a Service.
@@ -151,7 +151,7 @@ view! {
 /// A finding without a place.
 enum Found {
     Wrong(RuleName, String, String),
-    Worth(RuleName, String),
+    Worth(RuleName, Note),
 }
 
 impl Verdict {
@@ -161,7 +161,7 @@ impl Verdict {
             Found::Wrong(rule, problem, mend) => {
                 self.violations.push(Violation::new(rule, place.clone(), problem, mend));
             }
-            Found::Worth(rule, text) => self.notices.push(Notice { rule, place: place.clone(), text }),
+            Found::Worth(rule, note) => self.notices.push(Notice::new(rule, place.clone(), note)),
         }
     }
 }
@@ -240,7 +240,7 @@ fn judge_way(
     found.into_iter().for_each(|found| verdict.add(found, &place));
     if let Err(reason) = known {
         let text = format!("could not check whether it leads to Flyte 2, and what authenticates callers: {reason}");
-        verdict.notices.push(Notice { rule: rules::NOT_KNOWN, place, text });
+        verdict.notices.push(Notice::new(rules::NOT_KNOWN, place, text));
     }
     Ok(())
 }
@@ -278,8 +278,15 @@ fn of_service(name: &str, spec: &ServiceSpec, leads_to: LeadsTo, settings: &Sett
         _ => "externalIPs".to_owned(),
     };
     let problem = format!("is reachable from outside the cluster ({how}) and leads to {}", leads_to.in_words());
-    let mend = "set type: ClusterIP, and use a route that authenticates; if something else authenticates, list this Service in the \
-         setting authenticated";
+    let mend = match leads_to {
+        LeadsTo::Api => {
+            "set type: ClusterIP, and use a route that authenticates. If something else authenticates, list this Service in the \
+             authenticated setting"
+        }
+        LeadsTo::Webhook => {
+            "set type: ClusterIP. If something authenticates callers, list this Service in the authenticated setting"
+        }
+    };
     Some(Found::Wrong(rules::OPEN_SERVICE, problem, mend.to_owned()))
 }
 
@@ -334,12 +341,12 @@ fn judge_cluster_role(request: &AdmissionRequest, verdict: &mut Verdict) -> Resu
     }
     verdict.seen.judged();
     let secrets = rules.iter().position(|rule| has(&rule.groups, "") && has(&rule.resources, "secrets"));
-    verdict.notices.extend(secrets.map(|index| Notice {
-        rule: rules::READS_SECRETS,
-        place: Place::at(format!("rules[{index}]")),
-        text: "Flyte 2 can read and change the Secrets of every namespace; if you know the namespaces of its projects, bind a \
-               Role in each of them instead"
-            .to_owned(),
+    verdict.notices.extend(secrets.map(|index| {
+        let note = Note::new(
+            "Flyte 2 can read and change the Secrets of every namespace",
+            "if you know the namespaces of its projects, bind a Role in each of them instead",
+        );
+        Notice::new(rules::READS_SECRETS, Place::at(format!("rules[{index}]")), note)
     }));
     Ok(())
 }

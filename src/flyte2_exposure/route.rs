@@ -19,7 +19,7 @@ use crate::{
         objects::Objects,
         openshift,
     },
-    verdict::{Unjudged, few},
+    verdict::{Note, Unjudged, few},
     workload::Labels,
 };
 
@@ -203,17 +203,18 @@ impl Route {
             found.extend(self.unasked(&open, mesh));
         }
         if self.passes_identity && (mesh.asks || matches!(self.gate, Gate::Asks)) && believes() {
-            let text = "any logged-in user can make runs appear as another user's: headers such as X-Amzn-Oidc-Data pass \
-                        through, and Flyte 2 trusts them; set runs.trustForwardedIdentityHeaders: false under \
-                        configuration.inline in the chart's values, or remove X-Amzn-Oidc-* and Authorization here";
-            found.push(Found::Worth(rules::FORGEABLE_IDENTITY, text.to_owned()));
+            let note = Note::new(
+                "any logged-in user can make runs appear as another user's: headers such as X-Amzn-Oidc-Data pass through, \
+                 and Flyte 2 trusts them",
+                "set runs.trustForwardedIdentityHeaders: false under configuration.inline in the chart's values, or remove \
+                 X-Amzn-Oidc-* and Authorization here",
+            );
+            found.push(Found::Worth(rules::FORGEABLE_IDENTITY, note));
         }
         if let Some(how) = self.how_to_remove {
-            let text = format!(
-                "any website can call Flyte 2 with the user's credentials, and Flyte cannot prevent it; remove its \
-                 Access-Control-Allow headers: {how}"
-            );
-            found.push(Found::Worth(rules::ANY_ORIGIN, text));
+            let text = "any website can call Flyte 2 with the user's credentials, and Flyte cannot prevent it";
+            let mend = format!("remove the Access-Control-Allow headers from its responses: {how}");
+            found.push(Found::Worth(rules::ANY_ORIGIN, Note::new(text, mend)));
         }
         found
     }
@@ -224,9 +225,10 @@ impl Route {
             Gate::Asks => return None,
             Gate::NotKnown(what) => {
                 let text = format!(
-                    "leads to Flyte 2; could not check whether callers are authenticated: that depends on {what}"
+                    "leads to Flyte 2. Could not check whether callers are authenticated, because that depends on {what}"
                 );
-                return Some(Found::Worth(rules::NOT_KNOWN, text));
+                let mend = "if something authenticates them, list this route in the authenticated setting";
+                return Some(Found::Worth(rules::NOT_KNOWN, Note::new(text, mend)));
             }
             Gate::Open(why) => why,
         };
@@ -236,7 +238,7 @@ impl Route {
         let problem = format!("leads to Flyte 2, and {reason}: anyone can {}", what_is_open(open));
         let ask = || {
             format!(
-                "{}; if something else authenticates, list this route in the authenticated setting",
+                "{}. If something else authenticates, list this route in the authenticated setting",
                 self.how_to_ask
             )
         };

@@ -8,7 +8,11 @@ use super::{
     server::{self, Backends},
     settings::Settings,
 };
-use crate::{admission::Kind, installation::objects::Objects, verdict::Shortened};
+use crate::{
+    admission::Kind,
+    installation::objects::Objects,
+    verdict::{Note, Shortened},
+};
 
 /// The groups and names of the kinds.
 const KINDS: [(&str, &str); 6] = [
@@ -51,11 +55,12 @@ pub(super) fn found(
             && !in_front::of_mesh(objects, namespace, labels)?.asks
         {
             let text = format!(
-                "leads to Flyte 2 through Service {}; this kind of route is not checked, and Flyte 2 does not authenticate; make \
-                 sure that something does, and list this route in the authenticated setting",
+                "leads to Flyte 2, which does not authenticate, through Service {}. This kind of route is not checked",
                 Shortened(service)
             );
-            found = Some(Found::Worth(rules::NOT_KNOWN, text));
+            let mend =
+                "make sure that something authenticates callers, and list this route in the authenticated setting";
+            found = Some(Found::Worth(rules::NOT_KNOWN, Note::new(text, mend)));
         }
         Ok(())
     })?;

@@ -13,7 +13,7 @@ use crate::{
     image::Repository,
     installation::objects::Objects,
     text::Text,
-    verdict::{Notice, Place, Shortened, Unjudged, Verdict, Violation},
+    verdict::{Note, Notice, Place, Shortened, Unjudged, Verdict, Violation},
     view::view,
     workload::{Placed, Workload},
 };
@@ -51,7 +51,7 @@ pub(super) fn judge(
         }
         if let Err(reason) = judge_beside(&workload, &placed, &ports, request, settings, host, verdict) {
             let text = format!("could not check who can reach Flyte 2, and as which user: {reason}");
-            verdict.notices.push(Notice { rule: rules::NOT_KNOWN, place: placed.place(), text });
+            verdict.notices.push(Notice::new(rules::NOT_KNOWN, placed.place(), text));
         }
     }
     Ok(())
@@ -67,9 +67,8 @@ fn judge_console(placed: &Placed, verdict: &mut Verdict) -> Result<(), Unjudged>
     let is_it = |variable: &Variable| variable.name.as_deref() == Some(flyte::ADMIN_API_URL);
     if let Some(index) = variables.iter().position(is_it) {
         let place = Place { path: format!("{}.env[{index}]", placed.path()), ..placed.place() };
-        let text = "Flyte 2's console does not read ADMIN_API_URL: it calls Flyte at its own origin, so both must be on one \
-                    host; remove it";
-        verdict.notices.push(Notice { rule: rules::NO_EFFECT, place, text: text.to_owned() });
+        let text = "Flyte 2's console does not read ADMIN_API_URL: it calls Flyte at its own origin, so both must be on one host";
+        verdict.notices.push(Notice::new(rules::NO_EFFECT, place, Note::new(text, "remove it")));
     }
     Ok(())
 }
@@ -129,7 +128,10 @@ fn judge_beside(
                     Found::Wrong(rule, problem, mend) => {
                         Found::Wrong(rule, format!("{title} {problem}"), format!("in {title}: {mend}"))
                     }
-                    Found::Worth(rule, text) => Found::Worth(rule, format!("{title}: {text}")),
+                    Found::Worth(rule, Note { text, mend }) => {
+                        let mend = if mend.is_empty() { mend } else { format!("in {title}: {mend}") };
+                        Found::Worth(rule, Note { text: format!("{title}: {text}"), mend })
+                    }
                 },
                 &placed.place(),
             );

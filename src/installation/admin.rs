@@ -14,6 +14,8 @@ use super::{
 };
 #[cfg(feature = "flyte-oauth-tls")]
 use crate::admin_config::mounts::Mounted;
+#[cfg(any(feature = "flyte-admin-cors", feature = "flyte-console-url"))]
+use crate::verdict::Note;
 use crate::{
     admin_config::{
         Security,
@@ -62,7 +64,7 @@ pub(crate) struct Admin {
     pub(crate) config_maps: Vec<String>,
     /// Why its release sends no CORS headers at all, even to allowed origins.
     #[cfg(feature = "flyte-console-url")]
-    pub(crate) serves_none: Option<String>,
+    pub(crate) serves_none: Option<Note>,
     /// Whether browsers send its cookies from pages of other sites.
     #[cfg(feature = "flyte-console-url")]
     pub(crate) has_cookies_across_sites: bool,
@@ -174,11 +176,12 @@ impl Admin {
 /// Returns why a release sends no CORS headers at all, even to allowed origins: before v1.13.3, a flyteadmin that
 /// served TLS itself sent none (pull request 5855 of flyteorg/flyte).
 #[cfg(any(feature = "flyte-admin-cors", feature = "flyte-console-url"))]
-pub(crate) fn serves_none(release: [u32; 3], tls: &OwnTls, config: &mut Config) -> Option<String> {
+pub(crate) fn serves_none(release: [u32; 3], tls: &OwnTls, config: &mut Config) -> Option<Note> {
     let [major, minor, patch] = release;
     (release < [1, 13, 3] && config.serves_tls(tls)).then(|| {
-        format!(
-            "flyteadmin v{major}.{minor}.{patch} sends no CORS headers if server.security.secure is true; v1.13.3 and later send them"
+        Note::new(
+            format!("flyteadmin v{major}.{minor}.{patch} sends no CORS headers if server.security.secure is true"),
+            "use flyteadmin v1.13.3 or later, or terminate TLS in front of flyteadmin",
         )
     })
 }
@@ -271,8 +274,10 @@ impl Runner {
             Server::Admin(line) => {
                 let Overrides { security, faults, remarks, config, tls } =
                     Overrides::from_container(placed, line).map_err(unreadable)?;
-                let unknown =
-                    remarks.into_iter().filter(|(remark, ..)| *remark == Remark::NotKnown).map(|(_, _, text)| text);
+                let unknown = remarks
+                    .into_iter()
+                    .filter(|(remark, ..)| *remark == Remark::NotKnown)
+                    .map(|(_, _, note)| note.text);
                 let doubt = faults.into_iter().map(|fault| fault.problem).chain(unknown).next();
                 let overrides = doubt.map_or(Ok(security), |doubt| Err(format!("{title}: {doubt}")));
                 (overrides, says_of_auth(line), config, tls)
@@ -424,6 +429,11 @@ pub(crate) fn hosts(objects: &Objects, namespace: &str) -> Result<Hosts, String>
     routes::hosts(objects, namespace, &services(objects, namespace)?)
 }
 
+/// Why nothing is known of a flyteadmin: neither a Deployment nor a ConfigMap of it was found.
+pub(crate) fn found_none(namespace: &str) -> String {
+    format!("found no ConfigMap of flyteadmin in namespace {}", Shortened(namespace))
+}
+
 /// Returns the only ConfigMap that has a name of flyteadmin's ConfigMaps in Flyte's charts.
 fn by_name(objects: &Objects, namespace: &str) -> Result<Files, String> {
     let mut names = Vec::new();
@@ -434,10 +444,7 @@ fn by_name(objects: &Objects, namespace: &str) -> Result<Files, String> {
         Ok(())
     })?;
     match &names[..] {
-        [] => Err(format!(
-            "found no ConfigMap of flyteadmin in namespace {}; if flyteadmin is in another namespace, see the policy's settings",
-            Shortened(namespace)
-        )),
+        [] => Err(found_none(namespace)),
         [one] => Ok(Files { config_maps: vec![Source::whole(one.clone())], ..Files::default() }),
         [one, other, ..] => {
             Err(format!("no Deployment shows whether flyteadmin reads {} or {}", Shortened(one), Shortened(other)))

@@ -115,7 +115,14 @@ impl<'c> Objects<'c> {
     ) -> Result<Option<T>, String> {
         let list = self.list(kind, namespace.filter(|_| !self.is_everywhere));
         let list = list.as_ref().as_ref().map_err(|reason| {
-            format!("could not list {} objects: {}", kind.kind().1, Shortened(reason.trim_end_matches('.')))
+            let (api_version, kind) = kind.kind();
+            // policy-server's words: it looks up only what the policy's manifest lists.
+            if reason.contains("has not been granted access") {
+                return format!(
+                    "could not list {kind} objects: the policy's contextAwareResources lacks {api_version} {kind}"
+                );
+            }
+            format!("could not list {kind} objects: {}", Shortened(reason.trim_end_matches('.')))
         })?;
         let is_in = |own: &str| namespace.is_none_or(|namespace| namespace == own);
         for found in list.iter().filter(|found| is_in(&found.namespace)) {

@@ -77,28 +77,30 @@ impl Exception<'_> {
         if placed.role != role {
             return match role {
                 Role::Regular => {
-                    barred("it is not a regular container".to_owned(), "its exception is for a regular container")
+                    barred("it is not a regular container".to_owned(), ". Its exception is for a regular container")
                 }
-                _ => barred("it is not an init container".to_owned(), "its exception is for an init container"),
+                _ => barred("it is not an init container".to_owned(), ". Its exception is for an init container"),
             };
         }
         if container.restarts_always() {
-            return barred("it is a sidecar".to_owned(), "exceptions do not cover sidecars");
+            return barred("it is a sidecar".to_owned(), ". Exceptions do not cover sidecars");
         }
         let Some(image) = Repository::parse(container.image()) else {
-            return barred(format!("its image is not from {}", either(&self.images)), "correct its image");
+            return barred(format!("its image is not from {}", either(&self.images)), ", and correct its image");
         };
         if !includes(&self.workloads, |name| workload.is_named(name)) {
             // A copy lacks its pod's labels, and a name that a controller generated will change.
             let is_made = workload.is_controlled();
             let copy = match self.init_container.is_some() && !workload.makes_pods() && !is_made {
-                true => "; if kubectl debug --copy-to made this pod, use --keep-init-containers=false",
+                true => ". If kubectl debug --copy-to made this pod, use --keep-init-containers=false",
                 false => "",
             };
             let name = workload.metadata.name.as_deref().filter(|_| !is_made).or(workload.label());
             let remedy = match name {
                 Some(name) => format!("{}{copy}", self.entry(container.name(), &image, "workloads", name)),
-                None => format!("if you trust it, label its pods app.kubernetes.io/name: {}", either(&self.workloads)),
+                None => {
+                    format!(". If you trust it, label its pods app.kubernetes.io/name: {}", either(&self.workloads))
+                }
             };
             return barred(format!("its workload is not {}", either(&self.workloads)), &remedy);
         }
@@ -114,7 +116,8 @@ impl Exception<'_> {
         let extras = sandboxes.extras(placed);
         let Some(what) = extras.in_words() else { return Some(Ok(())) };
         let reason = format!("it has {what}, which Pod Security's \"baseline\" rejects");
-        Some(Err(Barred { reason, remedy: "or meet \"baseline\"".to_owned(), faults: extras.faults }))
+        let remedy = format!(", or remove {what}, so that its exception applies");
+        Some(Err(Barred { reason, remedy, faults: extras.faults }))
     }
 
     /// The container's list, and its name.
@@ -136,7 +139,7 @@ impl Exception<'_> {
                 entry.push_str(&format!(", {name}: [{}]", Shortened(&names.join(", "))));
             }
         }
-        format!("if you trust it, add {{{entry}}} to the exceptions setting; your list replaces the default")
+        format!(". If you trust it, add {{{entry}}} to the exceptions setting, which replaces the default list")
     }
 
     /// Returns the name that the workload's pods need for the exception, but lack. Pods are admitted on their own.

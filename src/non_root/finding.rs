@@ -5,12 +5,12 @@ use crate::{
     flyte,
     image::Repository,
     rule::RuleName,
-    verdict::{self, Edit, Notice, Place, Scalar, Shortened, Violation},
+    verdict::{self, Edit, Note, Notice, Place, Scalar, Shortened, Violation},
     workload::{Container, Workload},
 };
 
-pub(super) fn notice_at(path: String, container: &str, rule: RuleName, text: String) -> Notice {
-    Notice { rule, place: Place { path, container: Shortened(container).to_string(), within: None }, text }
+pub(super) fn notice_at(path: String, container: &str, rule: RuleName, note: impl Into<Note>) -> Notice {
+    Notice::new(rule, Place { path, container: Shortened(container).to_string(), within: None }, note)
 }
 
 /// A problem with one container, or with one field of its pod.
@@ -81,7 +81,7 @@ impl Finding {
     pub(super) fn without_exception(mut self, Barred { reason, remedy, faults }: Barred) -> Self {
         self.faults.extend(faults);
         self.problem.push_str(&format!(", and its exception does not apply: {reason}"));
-        self.mend.push_str(&format!("; {remedy}"));
+        self.mend.push_str(&remedy);
         self
     }
 
@@ -95,7 +95,7 @@ impl Finding {
         let name = Shortened(metadata.name.as_deref().unwrap_or_default());
         // Kustomize parses a patch that begins with a bracket as JSON.
         self.mend.push_str(&format!(
-            "; the chart has no value for this: with Helm, use `flytewarden fix --fill --stdout -` as a post-renderer; with \
+            ". The chart has no value for this: with Helm, use `flytewarden fix --fill --stdout -` as a post-renderer; with \
              kustomize, set patches: \
              [{{target: {{name: {name}}}, patch: '[{{\"op\": \"add\", \"path\": \"/{}/securityContext\", \"value\": {{\"runAsUser\": {user}}}}}]'}}]",
             pod_path.replace('.', "/")

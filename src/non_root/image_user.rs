@@ -29,7 +29,7 @@ use crate::{
     admission,
     host::Host,
     text::Text,
-    verdict::{Notice, Shortened, Unjudged},
+    verdict::{Note, Notice, Shortened, Unjudged},
     view::view,
     workload::{Placed, PodSpec},
 };
@@ -92,13 +92,16 @@ impl<'c> Images<'c> {
         let found = |rule, problem: String| {
             (Some(Finding::new(rule, &problem, SET_USER).mended_by_user(placed.container)), None)
         };
-        let noticed = |rule, text| (None, Some(notice_at(placed.path(), placed.container.name(), rule, text)));
+        let noticed = |rule, note| (None, Some(notice_at(placed.path(), placed.container.name(), rule, note)));
         let at = non_root.origin();
         match (self.user(placed.container.image()), is_non_root) {
             (Ok(User::Number(_)), true) => (finding, None),
             (Ok(User::Number(user)), false) => noticed(
                 rules::PROVEN_BY_IMAGE,
-                format!("runs as {user} only because of its image's USER, which another image can change"),
+                Note::new(
+                    format!("runs as {user} only because of its image's USER, which another image can change"),
+                    format!("set securityContext.runAsUser: {}", user.split(':').next().unwrap_or_default()),
+                ),
             ),
             (Ok(User::Root(user)), true) => found(
                 rules::NEVER_STARTS,
@@ -127,8 +130,11 @@ impl<'c> Images<'c> {
             ),
             (Err(reason), true) => noticed(
                 rules::IMAGE_USER_UNKNOWN,
-                format!(
-                    "does not start unless its image's USER is a number other than 0, which could not be checked: {reason}"
+                Note::new(
+                    format!(
+                        "does not start unless its image's USER is a number other than 0, which could not be checked: {reason}"
+                    ),
+                    SET_USER,
                 ),
             ),
             (Err(reason), false) => {

@@ -41,7 +41,7 @@ use crate::{
     policy::{Declared, Policy},
     sentence::Sentence,
     settings::InvalidSettings,
-    verdict::{self, Notice, Shortened, Unjudged, Verdict},
+    verdict::{self, Note, Notice, Shortened, Unjudged, Verdict},
     workload::{self, Placed, Workload},
 };
 
@@ -260,25 +260,27 @@ fn leave_to_tasks(workload: &Workload, verdict: &mut Verdict) {
         verdict.violations.take().into_iter().partition(|violation| violation.rule == rules::NOT_PROVEN_NON_ROOT);
     verdict.violations.extend(refused);
     if !open.is_empty() {
-        let text = "this PodTemplate sets no user: each task runs as its image's USER, or as root if the image sets none. With a pod-level \
-                    runAsNonRoot: true, tasks that run as root would not start"
-            .to_owned();
-        verdict.notices.push(notice_at(workload.pod_path.to_owned(), "", rules::TASK_TEMPLATE, text));
+        let note = Note::new(
+            "this PodTemplate sets no user: each task runs as its image's USER, or as root if the image sets none",
+            "to stop tasks that run as root, set securityContext.runAsNonRoot: true here",
+        );
+        verdict.notices.push(notice_at(workload.pod_path.to_owned(), "", rules::TASK_TEMPLATE, note));
     }
 }
 
 /// Returns the notice that a container does not need its exception. Flyte planned to fix `check-db-ready`, and did.
 fn not_needed(placed: &Placed) -> Notice {
-    let text = "does not run as root, so you can remove its exception".to_owned();
-    notice_at(placed.path(), placed.container.name(), rules::EXCEPTION_NOT_NEEDED, text)
+    let note = Note::new("does not run as root, so it needs no exception", "remove its exception");
+    notice_at(placed.path(), placed.container.name(), rules::EXCEPTION_NOT_NEEDED, note)
 }
 
 /// Returns the notice that a container is accepted in its workload, but will be rejected in each of its pods. Such a
 /// rollout never ends.
 fn unknown_to_pods(placed: &Placed, name: &str) -> Notice {
-    let text = format!(
-        "its pods will be rejected, because they are not labeled as {0}; label the pod template app.kubernetes.io/name: {0}",
-        Shortened(name)
+    let name = Shortened(name);
+    let note = Note::new(
+        format!("its pods will be rejected, because they are not labeled as {name}"),
+        format!("label the pod template app.kubernetes.io/name: {name}"),
     );
-    notice_at(placed.path(), placed.container.name(), rules::EXCEPTION_UNKNOWN_TO_PODS, text)
+    notice_at(placed.path(), placed.container.name(), rules::EXCEPTION_UNKNOWN_TO_PODS, note)
 }

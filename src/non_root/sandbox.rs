@@ -135,7 +135,7 @@ impl Extras {
     fn add(&mut self, shown: String, value: &str) {
         self.count += 1;
         let fault = verdict::hash((&*shown, value));
-        if self.shown.len() < MOST_SHOWN {
+        if self.shown.len() < MOST_SHOWN && !self.shown.contains(&shown) {
             self.shown.push(shown);
         }
         match self.faults.last_mut().filter(|_| self.count > MOST_FAULTS) {
@@ -148,7 +148,7 @@ impl Extras {
     pub(super) fn in_words(&self) -> Option<String> {
         let more = self.count - self.shown.len();
         let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-        (self.count > 0).then(|| format!("{}{more}", self.shown.join(", ")))
+        (self.count > 0).then(|| format!("{}{more}", self.shown.join(" and ")))
     }
 }
 

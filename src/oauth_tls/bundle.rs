@@ -63,7 +63,7 @@ pub(super) fn certificates(text: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
     } else if has_key && faults.is_empty() {
         faults.push(shows_key());
     } else if has_more_behind {
-        let mend = "remove it; if it is an incomplete certificate, paste the whole certificate";
+        let mend = "remove it. If it is an incomplete certificate, paste the whole certificate";
         faults.push(broken("there is text after the last PEM block".to_owned(), "servers ignore it", mend));
     }
     (certificates, faults)

@@ -14,6 +14,7 @@ use super::{
     settings::Settings,
     signatures,
 };
+use crate::verdict::Note;
 
 const DAY: u64 = 24 * 60 * 60;
 /// 2019-07-01: certificates issued since then must be marked for servers, and be valid for [`MOST_DAYS`] at most.
@@ -145,14 +146,15 @@ pub(super) fn faults_of_leaf(leaf: &Certificate, now: Duration, settings: &Setti
 }
 
 /// A notice if browsers limit the lifetime of a certificate under one of Mozilla's roots further.
-pub(super) fn public_limit(leaf: &Certificate) -> Option<String> {
+pub(super) fn public_limit(leaf: &Certificate) -> Option<Note> {
     let most = most_public_days(leaf.not_before())?;
     (leaf.lifetime() > Duration::from_secs(most * DAY)).then(|| {
-        format!(
+        let text = format!(
             "{} is valid for {} days, but for its issue date browsers accept at most {most} days from a public CA",
             leaf.title(),
             started_days(leaf.lifetime())
-        )
+        );
+        Note::new(text, "issue a new one that is valid for fewer days")
     })
 }
 

@@ -12,7 +12,7 @@ use crate::{
         others::Others,
         presented::{self, TlsHosts},
     },
-    verdict::{Shortened, few},
+    verdict::{Note, Shortened, few},
 };
 
 /// A host, and what presents the certificate for it.
@@ -22,7 +22,7 @@ pub(super) type Presented = (String, String);
 pub(super) struct Hosts {
     pub(super) named: Vec<Presented>,
     /// Why there may be more.
-    pub(super) doubt: Option<String>,
+    pub(super) doubt: Option<Note>,
 }
 
 /// The hosts in the settings, or those that the Secret is presented for.
@@ -30,25 +30,21 @@ pub(super) struct Hosts {
 /// # Errors
 ///
 /// Why the hosts are not known.
-pub(super) fn find_hosts(settings: &Settings, host: &dyn Host, namespace: &str, secret: &str) -> Result<Hosts, String> {
-    const NAME_THEM: &str = "list the hosts in the setting hosts";
+pub(super) fn find_hosts(settings: &Settings, host: &dyn Host, namespace: &str, secret: &str) -> Result<Hosts, Note> {
+    const NAME_THEM: &str = "list the hosts in the hosts setting";
     if let Some(hosts) = &settings.hosts {
         let named = hosts.iter().map(|host| (host.to_string(), "the hosts setting".to_owned())).collect();
         return Ok(Hosts { named, doubt: None });
     }
     let known = presented::tls_hosts(&Others::beside(host), namespace, secret);
-    let TlsHosts { named, everywhere } = known.map_err(|reason| format!("{reason}; {NAME_THEM}"))?;
+    let TlsHosts { named, everywhere } = known.map_err(|reason| Note::new(reason, NAME_THEM))?;
     if named.is_empty() && everywhere.is_none() {
         let namespace = Shortened(namespace);
-        return Err(format!(
-            "no Ingress (spec.tls) and no Gateway uses the Secret in namespace {namespace}; {NAME_THEM}"
-        ));
+        let text = format!("no Ingress (spec.tls) and no Gateway uses the Secret in namespace {namespace}");
+        return Err(Note::new(text, NAME_THEM));
     }
     let doubt = everywhere.map(|ingress| {
-        format!(
-            "{ingress} presents it for every host, so which hosts it must cover is \
-                                          unknown; {NAME_THEM}"
-        )
+        Note::new(format!("{ingress} presents it for every host, so which hosts it must cover is unknown"), NAME_THEM)
     });
     Ok(Hosts { named, doubt })
 }

@@ -206,7 +206,7 @@ fn judge(
             fact: format!(
                 "{title} uses Let's Encrypt's test environment to sign the certificate in {secret}, in front of flyteadmin"
             ),
-            outcome: "no client trusts its roots: flytectl stops before OAuth begins",
+            outcome: "no client trusts its roots, and flytectl stops before OAuth begins",
             mend: "set spec.acme.server of the issuer to https://acme-v02.api.letsencrypt.org/directory".to_owned(),
         },
         Ok(Some((_, server))) => {
@@ -216,7 +216,11 @@ fn judge(
             }
             return;
         }
-        Ok(None) => return report.note(rules::NOT_CHECKED, format!("{title}, which issues {secret}, was not found")),
+        Ok(None) => {
+            let text =
+                format!("could not check whether clients trust {secret}: {title}, which issues it, was not found");
+            return report.note(rules::NOT_CHECKED, text);
+        }
         Err(reason) => {
             return report.note(rules::NOT_CHECKED, format!("could not check whether clients trust {title}: {reason}"));
         }

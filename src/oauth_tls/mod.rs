@@ -50,7 +50,7 @@ use crate::{
     rule::RuleName,
     sentence::Sentence,
     settings::InvalidSettings,
-    verdict::{Notice, Place, Unjudged, Verdict, Violation},
+    verdict::{Note, Notice, Place, Unjudged, Verdict, Violation},
 };
 
 /// The linked-in means to check certificates: RustCrypto, and Mozilla's roots at the time of the build.
@@ -141,8 +141,8 @@ impl Report<'_> {
         self.verdict.violations.push(Violation::new(rule, self.place(), problem, mend));
     }
 
-    fn note(&mut self, rule: RuleName, text: String) {
-        self.verdict.notices.push(Notice { rule, place: self.place(), text });
+    fn note(&mut self, rule: RuleName, note: impl Into<Note>) {
+        self.verdict.notices.push(Notice::new(rule, self.place(), note));
     }
 
     fn place(&self) -> Place {
@@ -178,11 +178,9 @@ fn judge_secret(
     })?;
     let Some(secret) = secret else {
         if let Some(reason) = doubt {
-            let text = format!(
-                "could not check whether this Secret is used in front of flyteadmin: {reason}; if it is, list it in the setting \
-                 secrets"
-            );
-            verdict.notices.push(Notice { rule: rules::NOT_CHECKED, place: Place::at("data"), text });
+            let text = format!("could not check whether this Secret is used in front of flyteadmin: {reason}");
+            let note = Note::new(text, "if it is, list it in the secrets setting");
+            verdict.notices.push(Notice::new(rules::NOT_CHECKED, Place::at("data"), note));
         }
         return Ok(());
     };
@@ -230,7 +228,7 @@ fn judge_certificates(
     let pki = host.pki().map_err(at)?;
     let signer = signer::find_signer(&chain, leaf, known, now, settings, pki).map_err(at)?;
     if signer.is_public {
-        compliance::public_limit(leaf).into_iter().for_each(|text| report.note(rules::LONG_LIVED, text));
+        compliance::public_limit(leaf).into_iter().for_each(|note| report.note(rules::LONG_LIVED, note));
     }
     faults.extend(signer.faults);
     add(faults, settings, host, admins, report);
@@ -241,8 +239,10 @@ fn judge_certificates(
                 hosts::fault(leaf, &named).into_iter().for_each(|fault| report.refuse(fault));
                 doubt.into_iter().for_each(|doubt| report.note(rules::NOT_CHECKED, doubt));
             }
-            Err(reason) => report
-                .note(rules::NOT_CHECKED, format!("could not check which hosts the certificate must cover: {reason}")),
+            Err(Note { text, mend }) => {
+                let text = format!("could not check which hosts the certificate must cover: {text}");
+                report.note(rules::NOT_CHECKED, Note { text, mend });
+            }
         }
     }
     Ok(())
@@ -260,20 +260,20 @@ fn add(faults: Vec<Fault>, settings: &Settings, host: &dyn Host, namespace: &str
         Some(Ok(tokens)) => tokens,
         Some(Err(reason)) => {
             let text = format!("could not check whether another OAuth provider issues the tokens: {reason}");
-            report.note(rules::NOT_CHECKED, text);
+            report.note(
+                rules::NOT_CHECKED,
+                Note::new(text, "if another provider does, set oauth: external in the policy's settings"),
+            );
             Tokens::ByFlyteadmin
         }
     };
     for fault in faults {
         match &tokens {
-            Tokens::ByAnother(provider) if is_about_trust(&fault) => report.note(
-                fault.rule,
-                format!(
-                    "{}; OAuth does not depend on it, because the tokens come from {provider}, but clients must be told to trust \
-                     it (flytectl: admin.caCertFilePath)",
-                    fault.fact
-                ),
-            ),
+            Tokens::ByAnother(provider) if is_about_trust(&fault) => {
+                let text =
+                    format!("{}. OAuth does not depend on it, because the tokens come from {provider}", fault.fact);
+                report.note(fault.rule, Note::new(text, "make clients trust it (flytectl: admin.caCertFilePath)"));
+            }
             Tokens::FlyteTwo if is_about_trust(&fault) => report.refuse(fault.of_flyte_two()),
             _ => report.refuse(fault),
         }

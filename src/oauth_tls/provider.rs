@@ -19,7 +19,7 @@ use crate::{
     },
     origin::shown,
     sentence::Sentence,
-    verdict::{Notice, Unjudged, Verdict, Violation},
+    verdict::{Note, Notice, Unjudged, Verdict, Violation},
 };
 
 /// The issuer of the tokens.
@@ -39,7 +39,7 @@ pub(super) enum Tokens {
 pub(super) fn find_tokens(settings: &Settings, others: &Others, namespace: &str) -> Result<Tokens, String> {
     match settings.oauth() {
         Oauth::Itself => Ok(Tokens::ByFlyteadmin),
-        Oauth::External => Ok(Tokens::ByAnother("another provider (setting oauth)".to_owned())),
+        Oauth::External => Ok(Tokens::ByAnother("another provider (the oauth setting)".to_owned())),
         Oauth::Detect => {
             let runners = admin::runners(others, namespace).unwrap_or_default();
             if !runners.is_empty() && runners.iter().all(|runner| runner.is_flyte_two) {
@@ -117,7 +117,8 @@ pub(super) fn judge(
             break;
         } else {
             let text = format!("{}; {}", fault.problem, admin::not_seen(&unseen));
-            verdict.notices.push(Notice { rule: rules::NOT_CHECKED, place: fault.place, text });
+            let note = Note::new(text, format!("if nothing there overrides this, {}", fault.mend));
+            verdict.notices.push(Notice::new(rules::NOT_CHECKED, fault.place, note));
         }
     }
     // Another address is another provider, and the message shows neither's password.

@@ -125,7 +125,7 @@ pub(super) fn why_none(
         Error::UnknownIssuer if end.is_self_issued() && matches!(end.is_signed_by(end, pki), Signed::Yes) => {
             let fact = format!("the chain ends at {}, which is not among {roots_in_words}", end.title());
             let mend =
-                "use a certificate of a CA that clients trust; if your clients trust this one, add it to trustRoots";
+                "use a certificate of a CA that clients trust. If your clients trust this one, add it to trustRoots";
             Some(Fault::new(rules::UNTRUSTED_ROOT, fact, STOPS, mend))
         }
         Error::UnknownIssuer if roots(&ders).any(|root| root.subject() == end.issuer()) => {
@@ -142,7 +142,7 @@ pub(super) fn why_none(
                 "{} is signed by {issuer}, which is neither in the chain nor among {roots_in_words}",
                 end.title()
             );
-            let mend = "add the CA's intermediate after it; if its issuer is a root that your clients trust, add that root to \
+            let mend = "add the CA's intermediate after it. If its issuer is a root that your clients trust, add that root to \
                         trustRoots";
             Some(Fault::new(rules::UNKNOWN_ISSUER, fact, STOPS, mend))
         }

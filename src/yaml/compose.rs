@@ -374,5 +374,5 @@ fn no_text(line: usize) -> Unreadable {
 }
 
 fn too_deep(line: usize) -> Unreadable {
-    Unreadable::Beyond { line, reason: format!("more than {MOST_LEVELS} levels deep") }
+    Unreadable::Beyond { line, reason: format!("more than {MOST_LEVELS} levels") }
 }

@@ -133,7 +133,7 @@ fn judge(module: &Module, request: &Value, host: Host) -> Result<(), Failed> {
         ][..],
         // If no console is known, none can be cut off.
         false if is_update => &[],
-        false => &["could not check whether flyteadmin allows flyteconsole's origin: "],
+        false => &["could not check whether flyteadmin's CORS allows flyteconsole: "],
     };
     let says_so = said.iter().all(|said| warnings.contains(said));
     if answer.accepted != is_secret && says_so && warnings.len() < 10_000 && !warnings.contains('\u{1b}') {
