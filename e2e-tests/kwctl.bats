@@ -139,8 +139,8 @@ print(json.dumps(manifest, indent=1, sort_keys=True))'
   says root:1 true "never starts: the kubelet rejects an image with USER 0"
   says none:1 false "it uses an image without a USER"
   says number:index false "runs as 1001:1001 only because of its image's USER"
-  says number:elsewhere false "which could not be checked: it is a multi-platform image index, and the host does not pick an image from it: "
-  says absent:1 false "which could not be checked: "
+  says number:elsewhere false "It could not be checked: the image is a multi-platform index, and the policy engine picked no image from it ("
+  says absent:1 false "It could not be checked: "
 }
 
 @test "every case gets the verdict of its table" {

@@ -29,7 +29,17 @@ impl NeverSent {
     /// Describes what is wrong with `text`, and what to write instead, if known.
     pub(crate) fn refusal(&self, text: &str) -> String {
         let instead = self.instead_of(text).map_or(String::new(), |instead| format!("; write {instead}"));
-        format!("`{}` {}{instead}", shown(text), self.reason)
+        format!("`{}` {}{instead}", shown(text), self.in_words(text))
+    }
+
+    /// The reason, worded to follow "it". Of a text with an `@`, the part before it is never shown, so only the `@` is named.
+    pub(crate) fn in_words(&self, text: &str) -> String {
+        match self.reason {
+            Reason::Path | Reason::Slash | Reason::Query | Reason::Fragment if text.contains('@') => {
+                "contains an `@`".to_owned()
+            }
+            reason => reason.to_string(),
+        }
     }
 
     /// Returns the origin to write instead of `text`, if known. The part of `text` before an `@` is never shown.

@@ -110,7 +110,9 @@ pub fn parse_settings<'a, T: Deserialize<'a> + Default>(settings: Option<&'a Raw
     };
     serde_json::from_str(settings.get()).map_err(|error| {
         let Located { path, problem } = Located::from_error(&error, settings.get());
-        InvalidSettings::at(&path, with_nearest(&problem))
+        // Without a path, the problem needs a subject.
+        let subject = if path.is_empty() && problem.starts_with("must ") { "the settings " } else { "" };
+        InvalidSettings::at(&path, format!("{subject}{}", with_nearest(&problem)))
     })
 }
 

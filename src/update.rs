@@ -139,14 +139,14 @@ fn lasting(pod: &str) -> Vec<(Text<'_>, &str)> {
     lasting.map(|(name, value)| (name, value.get())).collect()
 }
 
-const AS_IT_WAS: &str = "this request does not change it";
+const AS_IT_WAS: &str = "this request does not change this part of the object";
 
 /// Turns a policy's violations, or its failure, into notices.
 fn allow_all(policy: &dyn Policy, judged: Result<Verdict, Unjudged>) -> Verdict {
     let mut verdict = match judged {
         Ok(verdict) => verdict,
         Err(Unjudged { path, reason }) => {
-            let text = format!("cannot be checked: {reason} (admitted: {AS_IT_WAS})");
+            let text = format!("cannot be checked: {reason} (admitted, because {AS_IT_WAS})");
             let mut verdict = Verdict::default();
             let rule = RuleName { policy: policy.name(), ..NOT_JUDGED.name };
             verdict.notices.push(Notice::new(rule, Place::at(path), text));
@@ -179,7 +179,9 @@ fn allow_as_before(verdict: &mut Verdict, before: &Findings<Violation>) {
             }
             None => {
                 if before.iter().any(|other| violation.is_where(other) && violation.problem == other.problem) {
-                    violation.problem.push_str(" (the old object has this problem too, but this request changes it)");
+                    violation.problem.push_str(
+                        " (an old problem, but this request changes this part of the object, so it must be fixed now)",
+                    );
                 }
                 verdict.violations.push(violation);
             }

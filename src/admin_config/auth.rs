@@ -98,7 +98,7 @@ impl Config {
             return match scheme(&url.value).as_deref() {
                 Some("https") => Ok(Auth::External(url.value)),
                 Some("http") => {
-                    let problem = "authServerType is External, and this is plain http: anyone on the network path \
+                    let problem = "authServerType is External, but this address is plain http: anyone on the network path \
                                    can give flyteadmin forged keys and act as any user";
                     Err(Box::new(Fault {
                         place,
@@ -108,7 +108,7 @@ impl Config {
                     }))
                 }
                 _ => {
-                    let reason = "authServerType is External, but this is not an absolute URL";
+                    let reason = "authServerType is External, but this address is not an absolute URL";
                     Err(Fault::never_starts(place, reason, mend).into())
                 }
             };

@@ -93,14 +93,15 @@ impl Overrides {
     pub(crate) fn from_container(placed: &Placed, line: &CommandLine) -> Result<Self, Unjudged> {
         let mut overrides = Self::default();
         for (at, why) in &line.unread {
-            let text =
-                format!("{why}: flags and variables that are set there override the files, and were not checked");
-            overrides.not_known(place(placed, *at), Note::new(text, "make sure that nothing there sets CORS options"));
+            let text = format!(
+                "{why}. Flags and variables that are set there override flyteadmin's files, and were not checked"
+            );
+            overrides.not_known(place(placed, *at), Note::new(text, "make sure that they set no CORS options"));
         }
         if placed.container.env_from.is_some_and(|list| !server::is_empty(list)) {
             let container = Shortened(placed.container.name()).to_string();
             let place = Place { path: format!("{}.envFrom", placed.path()), container, within: None };
-            let text = "it may set variables, which override the files";
+            let text = "it may set variables, which override flyteadmin's files";
             let mend = format!("make sure that it sets no {VARIABLE}*");
             overrides.not_known(place, Note::new(text, mend));
         }
@@ -145,10 +146,11 @@ impl Overrides {
                 self.not_known(place(), Note::new(text, IN_FILE));
             }
             if is_from_elsewhere {
-                let text = format!("{name} comes from valueFrom, which is not read, and overrides the files");
+                let text = format!("{name} overrides flyteadmin's files, and its value in valueFrom was not checked");
                 self.not_known(place(), Note::new(text, WRITE_VALUE));
             } else if !is_known {
-                let text = format!("{name} refers to another variable, and overrides the files");
+                let text =
+                    format!("{name} overrides flyteadmin's files, and the variable that it refers to is not known");
                 self.not_known(place(), Note::new(text, WRITE_VALUE));
             } else if !text.is_empty() {
                 // viper ignores an empty variable.
@@ -191,7 +193,7 @@ impl Overrides {
             // If the word has a `=`, the name before it is complete, even if the value is unknown.
             let Some(flag) = flag.filter(|flag| *is_known || flag.contains('=')) else {
                 if !is_known && (is_flag || FLAG.starts_with(&**token)) {
-                    let text = "this may set a flag that overrides the files";
+                    let text = "this may set a flag, which overrides flyteadmin's files";
                     self.not_known(place, Note::new(text, "write the flag without variables"));
                 } else if token.contains("server.security.") {
                     let text = "this sets server.security in a way that could not be read";
@@ -226,7 +228,9 @@ impl Overrides {
             if is_known {
                 self.say(*known, value, place, true)?;
             } else {
-                let text = format!("{FLAG}{name} refers to a variable, and overrides the files");
+                let text = format!(
+                    "{FLAG}{name} overrides flyteadmin's files, and the variable that it refers to is not known"
+                );
                 self.not_known(place, Note::new(text, WRITE_VALUE));
                 self.forget(*known);
             }
@@ -320,7 +324,7 @@ impl Overrides {
                     return Err(Unjudged { path: place.path, reason });
                 }
                 if is_flag && text.matches('"').count() % 2 == 1 {
-                    self.never_starts(place, "a quote is never closed", "close it, or remove it");
+                    self.never_starts(place, "a quote is never closed", "close or remove the quote");
                     return Ok(());
                 }
                 let Some(texts) = (if is_flag { fields(text) } else { Some(decode::split(text).collect()) }) else {

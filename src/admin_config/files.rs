@@ -290,8 +290,8 @@ impl Config {
             };
             if let (Some(line), Some(own)) = (replaces, at.node.entries(Merging::OwnFirst, &is_key).first()) {
                 let problem = format!(
-                    "this `<<` sets another `{}`: flyteadmin up to v1.16.5 uses it, later releases use the one on \
-                     line {}",
+                    "this `<<` brings another value of `{}`: flyteadmin up to v1.16.5 uses it, and later releases use the value \
+                     on line {}",
                     entry.key, own.entry.line
                 );
                 let mend = "put `<<` before all other keys of its map, or remove one of the two";
@@ -412,11 +412,11 @@ impl Config {
                     let key = &entry.key;
                     let path = [&SECTION[..level], &[&**key]].concat().join(".");
                     let problem = format!(
-                        "flyteadmin v1.16.7 and later read `{}` as one key and lose its value: the option becomes \
-                         false, or an empty list, which allows every origin. Earlier releases read nested keys",
+                        "`{}` contains dots: flyteadmin v1.16.7 and later ignore its value, and use false, or an empty list, \
+                         which allows every origin. Earlier releases split the key at its dots",
                         Shortened(key)
                     );
-                    let mend = "write nested keys: server: {security: {...}}";
+                    let mend = "write nested keys, which all releases read: server: {security: {...}}";
                     self.fault_at(file, entry.line, &path, FaultKind::TwoMeanings, problem, mend);
                     self.dotted.push(path.to_ascii_lowercase());
                 }

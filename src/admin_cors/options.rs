@@ -24,7 +24,7 @@ const LIST_INSTEAD: &str = "replace it with flyteconsole's origin. If flyteconso
 pub(super) const ONLY_CONSOLE: &str = "make sure that only flyteconsole's origin is allowed there";
 
 /// The effect of allowing every origin.
-pub(super) const SERVED_TO_ANY: &str = "any website can read flyteadmin's answers to calls without credentials, but flyteconsole \
+pub(super) const SERVED_TO_ANY: &str = "any website can read flyteadmin's answers to calls without credentials. But flyteconsole \
                           on another domain fails, because browsers reject `*` for calls with credentials";
 
 /// Checks the known options; `path` is the place of a finding about an option that is not set.
@@ -101,7 +101,7 @@ pub(super) fn judge_origin(item: &Item, settings: &Settings, remove: &dyn Fn() -
             let problem = if text.is_empty() {
                 "no browser ever sends an empty origin".to_owned()
             } else {
-                format!("no browser ever sends `{shown}`: it {}", never.reason)
+                format!("no browser ever sends `{shown}`: it {}", never.in_words(text))
             };
             let is_trusted = |instead: &str| settings.trusts(instead);
             let mend = never.instead_of(text).map_or_else(

@@ -222,7 +222,7 @@ impl<'a> Reader<'_, 'a> {
                 Err(what) => {
                     return self
                         .unread
-                        .push((script.at, format!("the shell script uses {what}, which this policy does not read")));
+                        .push((script.at, format!("this policy cannot read the shell script, which uses {what}")));
                 }
             }
         }

@@ -60,7 +60,7 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
         doubt = doubt.or(admin.doubt.clone().map(Note::from));
         if let (Some(Note { text, mend }), true) = (&admin.serves_none, front.is_empty()) {
             let problem = format!(
-                "{}, loaded from {} ({}), cannot call {}: {text}",
+                "{} at {} ({}) cannot call {}: {text}",
                 console.title, foreign[0].origins[0], foreign[0].from, console.calls
             );
             let mend = mend.clone();
@@ -83,7 +83,7 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
                     "{route} in front of it handles CORS too ({}), and does not allow {} with credentials",
                     cors.by, page.origins[0]
                 );
-                doubt = Some(Note::new(text, "allow it there, with credentials"));
+                doubt = Some(Note::new(text, format!("allow {} there, with credentials", page.origins[0])));
                 continue;
             } else if !front.is_empty() && known().count() == front.len() {
                 continue;
@@ -116,7 +116,8 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
                  could not be read ({})",
                 page.origins[0], cors.by
             );
-            doubt = Some(Note::new(text, "make sure that it is allowed there, with credentials"));
+            let mend = format!("make sure that it allows {} with credentials", page.origins[0]);
+            doubt = Some(Note::new(text, mend));
         } else if let Some((_, why)) = refused.first().filter(|(_, why)| is_said(why)) {
             let pages: Vec<&Page> = refused.iter().map(|(page, _)| *page).collect();
             return Ok(cut_off(console, &pages, *why, admin));
@@ -137,7 +138,7 @@ fn forwarded(console: &Console, others: &Others, settings: &Settings) -> Result<
         && let Some(page) = pages.first()
     {
         let (from, host) = (&page.from, page.origins[0].host());
-        let text = format!("flyteconsole, loaded from {host} ({from}), calls {calls}, each user's own machine");
+        let text = format!("flyteconsole at {host} ({from}) calls {calls}, each user's own machine");
         return Err(Note::new(text, "set ADMIN_API_URL to the address where browsers reach flyteadmin"));
     }
     let admin = others.admin(&admin_namespace(console, others, settings)?);
@@ -286,23 +287,30 @@ fn cut_off(console: &Console, pages: &[&Page], why: Answer, admin: &Admin) -> Op
             admin.security.allowed_origins.as_ref().map(|list| Answer::to_origin(list, &page.origins[0].to_string()));
         matches!(lists, Some(Answer::Allowed))
     };
+    let at = admin.at(place);
     let (reason, mut mend) = match why {
         Answer::Allowed => return None,
-        Answer::Off(_) if pages.iter().all(is_listed) => ("allowCors is false", "set allowCors: true there".to_owned()),
-        Answer::Off(_) => ("allowCors is false", format!("set allowCors: true there, and allowedOrigins: [{list}]")),
+        Answer::Off(_) if pages.iter().all(is_listed) => {
+            (format!("allowCors is false in {at}"), "set allowCors: true there".to_owned())
+        }
+        Answer::Off(_) => {
+            (format!("allowCors is false in {at}"), format!("set allowCors: true there, and allowedOrigins: [{list}]"))
+        }
         Answer::Any(_) if place.is_none() => (
-            "allowedOrigins is not set, and browsers reject its default `*` for calls with credentials",
+            format!(
+                "allowedOrigins is not set in {at}, and browsers reject its default `*` for calls with credentials"
+            ),
             format!("set server.security.allowedOrigins: [{list}] there"),
         ),
         Answer::Any(_) => (
-            "allowedOrigins allows every origin, which browsers reject for calls with credentials",
+            format!("allowedOrigins in {at} allows every origin, which browsers reject for calls with credentials"),
             format!("set allowedOrigins: [{list}] there"),
         ),
         Answer::NotListed(_) => {
             let dash = if place.is_some_and(|place| place.within.is_some()) { "- " } else { "" };
             let added: Vec<String> = each.iter().map(|origin| format!("`{dash}{origin}`")).collect();
             let added = added.join(", ");
-            ("allowedOrigins does not list that origin", format!("add {added} to allowedOrigins there"))
+            (format!("allowedOrigins in {at} does not list {origins}"), format!("add {added} to it"))
         }
     };
     if pages.iter().any(|page| page.origins[0].is_plain_http()) {
@@ -310,13 +318,8 @@ fn cut_off(console: &Console, pages: &[&Page], why: Answer, admin: &Admin) -> Op
     }
     let mut from = BTreeSet::new();
     from.extend(pages.iter().map(|page| page.from.clone()));
-    let problem = format!(
-        "{}, loaded from {origins} ({}), cannot call {}: in {}, {reason}",
-        console.title,
-        few(from.into_iter()),
-        console.calls,
-        admin.at(place),
-    );
+    let problem =
+        format!("{} at {origins} ({}) cannot call {}: {reason}", console.title, few(from.into_iter()), console.calls);
     let place = place.filter(|place| admin.is_of_request(place)).cloned();
     Some(CutOff { place, config_maps: admin.config_maps.clone(), problem, mend })
 }

@@ -52,13 +52,12 @@ pub(super) fn judge(request: &AdmissionRequest, host: &dyn Host, verdict: &mut V
     }
     for place in config.sections("auth") {
         let problem = "Flyte 2 does not read `auth`, a section of Flyte 1, and does not authenticate: anyone who reaches it can use it";
-        let mend =
-            "remove it, and authenticate in front of Flyte, e.g. with ingress.httpAnnotations in the chart's values";
+        let mend = "remove `auth`, and authenticate in front of Flyte, e.g. with ingress.httpAnnotations in the chart's values";
         verdict.violations.push(Violation::new(rules::NO_AUTHENTICATION, place, problem.to_owned(), mend.to_owned()));
     }
     for place in config.sections("server").filter(|_| is_sure) {
         let text = "Flyte 2 does not read `server`, a section of Flyte 1, and has no option for CORS";
-        verdict.notices.push(Notice::new(rules::NO_EFFECT, place, Note::new(text, "remove it")));
+        verdict.notices.push(Notice::new(rules::NO_EFFECT, place, Note::new(text, "remove `server`")));
     }
     if let Some(said) = config.insecure_provider() {
         let then = match said.value.starts_with("http://") {

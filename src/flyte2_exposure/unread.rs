@@ -55,11 +55,10 @@ pub(super) fn found(
             && !in_front::of_mesh(objects, namespace, labels)?.asks
         {
             let text = format!(
-                "leads to Flyte 2, which does not authenticate, through Service {}. This kind of route is not checked",
+                "leads through Service {} to Flyte 2, which does not authenticate callers. This kind of route is not checked",
                 Shortened(service)
             );
-            let mend =
-                "make sure that something authenticates callers, and list this route in the authenticated setting";
+            let mend = "make sure that something else does, and list this route in the authenticated setting";
             found = Some(Found::Worth(rules::NOT_KNOWN, Note::new(text, mend)));
         }
         Ok(())

@@ -68,7 +68,7 @@ fn judge_console(placed: &Placed, verdict: &mut Verdict) -> Result<(), Unjudged>
     if let Some(index) = variables.iter().position(is_it) {
         let place = Place { path: format!("{}.env[{index}]", placed.path()), ..placed.place() };
         let text = "Flyte 2's console does not read ADMIN_API_URL: it calls Flyte at its own origin, so both must be on one host";
-        verdict.notices.push(Notice::new(rules::NO_EFFECT, place, Note::new(text, "remove it")));
+        verdict.notices.push(Notice::new(rules::NO_EFFECT, place, Note::new(text, "remove ADMIN_API_URL")));
     }
     Ok(())
 }

@@ -55,19 +55,15 @@ fn on_linux(container: &Container, pod: &PodSpec, non_root: &Inherited<bool>) ->
 /// Returns the finding for fields that contradict each other. The kubelet compares the two before it looks at anything
 /// else.
 pub(super) fn never_starts(container: &Container, user: &Inherited<Id>, non_root: &Inherited<bool>) -> Finding {
-    let problem = format!(
-        "never starts: the kubelet rejects runAsUser: 0{} together with runAsNonRoot: true{}",
-        user.origin(),
-        non_root.origin()
-    );
+    let problem = user.rejected_with("runAsUser: 0", non_root);
     Finding::new(rules::NEVER_STARTS, &problem, SET_USER).mended_by_user(container)
 }
 
 fn not_proven(container: &Container, non_root: &Inherited<bool>) -> Finding {
     let problem = match non_root.value {
         Some(_) => format!(
-            "may run as root: runAsNonRoot is false{} and runAsUser is not set, so the image's USER decides",
-            non_root.origin()
+            "may run as root: runAsUser is not set, and runAsNonRoot is false{}, so the image's USER decides",
+            if non_root.is_from_pod { " in the pod's securityContext" } else { "" }
         ),
         None => "may run as root: neither runAsUser nor runAsNonRoot is set, so the image's USER decides".to_owned(),
     };

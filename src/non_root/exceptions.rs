@@ -139,7 +139,9 @@ impl Exception<'_> {
                 entry.push_str(&format!(", {name}: [{}]", Shortened(&names.join(", "))));
             }
         }
-        format!(". If you trust it, add {{{entry}}} to the exceptions setting, which replaces the default list")
+        format!(
+            ". If you trust it, add {{{entry}}} to the exceptions setting, and repeat there the default exceptions that you need"
+        )
     }
 
     /// Returns the name that the workload's pods need for the exception, but lack. Pods are admitted on their own.

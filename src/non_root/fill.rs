@@ -92,13 +92,12 @@ impl Additions {
     /// The notices of what was added, or would be if the request were allowed.
     pub(super) fn notices(self, is_let_in: bool) -> impl Iterator<Item = Notice> {
         self.0.into_iter().map(move |mut notice| {
-            notice.text.push_str(if is_let_in {
-                " added by the fill setting"
-            } else {
-                " would be added by the fill setting"
-            });
+            let adds = if is_let_in { "the fill setting added " } else { "the fill setting would add " };
+            notice.text.insert_str(0, adds);
             if notice.rule == rules::KEPT_ROOT {
-                notice.text.push_str(": this container may be root, and the pod's new values would not allow that");
+                notice
+                    .text
+                    .push_str(", because this container may be root, and the pod's new values would not allow that");
             }
             notice
         })

@@ -121,6 +121,15 @@ impl<T> Inherited<T> {
         Self { is_from_pod: own.is_none() && pod.is_some(), value: own.or(pod) }
     }
 
+    /// Why a container never starts: the kubelet rejects this value together with `runAsNonRoot: true`.
+    pub(super) fn rejected_with(&self, value: &str, non_root: &Inherited<bool>) -> String {
+        let (own, other) = match (self.is_from_pod, non_root.is_from_pod) {
+            (true, true) => ("", ", both from the pod's securityContext"),
+            _ => (self.origin(), non_root.origin()),
+        };
+        format!("never starts: the kubelet rejects {value}{own} together with runAsNonRoot: true{other}")
+    }
+
     /// Where the value comes from, unless it is the container's own.
     pub(super) fn origin(&self) -> &'static str {
         if self.is_from_pod { " from the pod's securityContext" } else { "" }

@@ -132,14 +132,14 @@ impl<'c> Images<'c> {
                 rules::IMAGE_USER_UNKNOWN,
                 Note::new(
                     format!(
-                        "does not start unless its image's USER is a number other than 0, which could not be checked: {reason}"
+                        "does not start unless its image's USER is a number other than 0. The USER could not be checked: {reason}"
                     ),
                     SET_USER,
                 ),
             ),
             (Err(reason), false) => {
                 let decides = finding.map(|finding| finding.problem).unwrap_or_default();
-                found(rules::NOT_PROVEN_NON_ROOT, format!("{decides}, which could not be checked: {reason}"))
+                found(rules::NOT_PROVEN_NON_ROOT, format!("{decides}. It could not be checked: {reason}"))
             }
         }
     }
@@ -162,10 +162,10 @@ impl<'c> Images<'c> {
 fn reason_of(refusal: &str) -> String {
     let is_index = refusal.to_ascii_lowercase().contains("image index");
     let refusal = Shortened(refusal);
-    if is_index { format!("{INDEX}: {refusal}") } else { refusal.to_string() }
+    if is_index { format!("{INDEX} (\"{refusal}\")") } else { refusal.to_string() }
 }
 
-const INDEX: &str = "it is a multi-platform image index, and the host does not pick an image from it";
+const INDEX: &str = "the image is a multi-platform index, and the policy engine picked no image from it";
 
 /// The largest uid that Kubernetes accepts.
 const MOST_UID: i64 = i32::MAX as i64;
@@ -174,12 +174,16 @@ impl User {
     fn parse(answer: &RawValue) -> Result<Self, String> {
         let answer: Answer = admission::read_fields(answer).map_err(|Unjudged { path, reason }| {
             let path = if path.is_empty() { path } else { format!("{path}: ") };
-            format!("the host's answer cannot be read: {path}{reason}")
+            format!("the policy engine's answer cannot be read: {path}{reason}")
         })?;
         let Some(configuration) = answer.config else {
             let is_index = answer.manifest.is_some_and(|manifest| manifest.manifests.is_some());
-            return Err(if is_index { INDEX } else { "the host's answer does not contain the image's configuration" }
-                .to_owned());
+            return Err(if is_index {
+                INDEX
+            } else {
+                "the policy engine's answer does not contain the image's configuration"
+            }
+            .to_owned());
         };
         let user = configuration.config.and_then(|config| config.user);
         let written = user.as_deref().unwrap_or_default();

@@ -81,11 +81,7 @@ pub(super) fn judge(container: &Container, pod: &PodSpec, non_root: &Inherited<b
 /// Returns what is wrong with a user's name.
 fn of_user(full_name: &str, name: &Inherited<&str>, non_root: &Inherited<bool>) -> Option<Finding> {
     if full_name.eq_ignore_ascii_case(ADMINISTRATOR) && non_root.value == Some(true) {
-        let problem = format!(
-            "never starts: the kubelet rejects runAsUserName: {ADMINISTRATOR}{} together with runAsNonRoot: true{}",
-            name.origin(),
-            non_root.origin()
-        );
+        let problem = name.rejected_with(&format!("runAsUserName: {ADMINISTRATOR}"), non_root);
         return Some(Finding::new(rules::NEVER_STARTS, &problem, SET_USER_NAME));
     }
     // A user can be written with its domain, which the kubelet does not parse: "User Manager\...".

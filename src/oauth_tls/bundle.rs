@@ -46,7 +46,7 @@ pub(super) fn certificates(text: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
             let what =
                 kind.map_or("not a certificate".to_owned(), |kind| format!("a `{kind}` where a certificate belongs"));
             let fact = format!("block {number} is {what}");
-            let mend = "keep the blocks that start with -----BEGIN CERTIFICATE-----";
+            let mend = "remove this block, and keep those that start with -----BEGIN CERTIFICATE-----";
             faults.push(broken(fact, "servers ignore it", mend));
         } else {
             certificates.push(block.into_contents());
@@ -63,7 +63,7 @@ pub(super) fn certificates(text: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
     } else if has_key && faults.is_empty() {
         faults.push(shows_key());
     } else if has_more_behind {
-        let mend = "remove it. If it is an incomplete certificate, paste the whole certificate";
+        let mend = "remove this text. If it is an incomplete certificate, paste the whole certificate";
         faults.push(broken("there is text after the last PEM block".to_owned(), "servers ignore it", mend));
     }
     (certificates, faults)

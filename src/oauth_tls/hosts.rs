@@ -44,7 +44,10 @@ pub(super) fn find_hosts(settings: &Settings, host: &dyn Host, namespace: &str, 
         return Err(Note::new(text, NAME_THEM));
     }
     let doubt = everywhere.map(|ingress| {
-        Note::new(format!("{ingress} presents it for every host, so which hosts it must cover is unknown"), NAME_THEM)
+        Note::new(
+            format!("{ingress} presents this certificate for every host, so it is unknown which hosts it must cover"),
+            NAME_THEM,
+        )
     });
     Ok(Hosts { named, doubt })
 }

@@ -82,7 +82,7 @@ pub const DECLARED: Declared = Declared {
         Listed::Service,
     ],
     asks_for_images: false,
-    most_bytes: 1_015_000,
+    most_bytes: 1_020_000,
 };
 
 impl Policy for OauthTls {
@@ -270,9 +270,14 @@ fn add(faults: Vec<Fault>, settings: &Settings, host: &dyn Host, namespace: &str
     for fault in faults {
         match &tokens {
             Tokens::ByAnother(provider) if is_about_trust(&fault) => {
-                let text =
-                    format!("{}. OAuth does not depend on it, because the tokens come from {provider}", fault.fact);
-                report.note(fault.rule, Note::new(text, "make clients trust it (flytectl: admin.caCertFilePath)"));
+                let text = format!(
+                    "{}. OAuth works without it, because the tokens come from {provider}, but clients still reject the certificate",
+                    fault.fact
+                );
+                report.note(
+                    fault.rule,
+                    Note::new(text, "make clients trust the certificate (flytectl: admin.caCertFilePath)"),
+                );
             }
             Tokens::FlyteTwo if is_about_trust(&fault) => report.refuse(fault.of_flyte_two()),
             _ => report.refuse(fault),

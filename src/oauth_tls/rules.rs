@@ -5,38 +5,38 @@ use crate::rule::rules;
 rules! {
     "flyte-oauth-tls":
     Medium SELF_SIGNED = "self-signed",
-        "a leaf that its own key signed, or that cert-manager will sign with its own key (the same subject and issuer alone do not count)",
+        "a leaf that is signed with its own key, or that a `selfSigned` issuer of cert-manager will sign this way",
         "flytectl stops before OAuth begins. Use a certificate of a CA that clients trust. With another OAuth provider, this is a notice.";
     Medium STAGING_ISSUER = "staging-issuer",
         "a certificate from Let's Encrypt's test environment",
         "No client trusts its roots. Set `spec.acme.server` of the issuer to the address of the production environment. With another OAuth provider, this is a notice.";
     Medium UNTRUSTED_ROOT = "untrusted-root",
         "a chain that ends at a root that is not trusted",
-        "The root is unknown, has the name but not the key of a trusted root, has expired, or may not sign the chain. Clients that do not trust the root reject the certificate. If your clients trust it, add it to `trustRoots`. With another OAuth provider, this is a notice.";
+        "The root is unknown, has expired, is not allowed to sign the chain, or has the name of a trusted root but another key. Clients that do not trust the root reject the certificate. If your clients trust it, add it to `trustRoots`. With another OAuth provider, this is a notice.";
     Medium UNKNOWN_ISSUER = "unknown-issuer",
         "a chain that ends before a root",
-        "An intermediate is missing, or the root is your own. Browsers may fetch an intermediate, but flytectl does not. Add it after the leaf. With another OAuth provider, this is a notice.";
+        "An intermediate is missing, or the root is your own. Browsers may download a missing intermediate, but flytectl does not. Add the intermediate after the leaf. With another OAuth provider, this is a notice.";
     Low BROKEN_CHAIN = "broken-chain",
         "a chain that servers or clients cannot follow",
-        "Servers or clients reject the file as it is. Causes are a certificate that the next one did not sign, a wrong order, a duplicate, a CA that may not sign this (keyUsage, extendedKeyUsage, pathLenConstraint, nameConstraints), an authorityKeyIdentifier that does not match the issuer's key (OpenSSL), more than 8 certificates, blocks that are not certificates, text after the blocks, and other text on a `-----BEGIN` or `-----END` line. Write the leaf first, then each certificate that signed the one before it.";
+        "Servers or clients reject the file. In the chain: a wrong order, a duplicate, more than 8 certificates, a certificate that the next one did not sign, a CA that is not allowed to sign the one before it (keyUsage, extendedKeyUsage, pathLenConstraint, nameConstraints), or an authorityKeyIdentifier that does not match the issuer's key (OpenSSL). In the file: blocks that are not certificates, text after the blocks, or other text on a `-----BEGIN` or `-----END` line. Write the leaf first, then each certificate that signed the one before it.";
     High PRIVATE_KEY = "private-key",
         "a private key, whole or in part, among the certificates",
         "Anyone who can read the certificates can read the key. Remove it, and get a certificate for a new key.";
     Low MALFORMED = "malformed",
-        "a certificate of the chain that Go cannot read",
+        "a certificate in the chain that Go cannot read",
         "It has a duplicate extension, a negative serial number, an invalid IP address, URI or name, a compressed elliptic-curve key, or nameConstraints of an unknown kind. flytectl and propeller are written in Go, and stop. Get another certificate.";
     Medium WEAK_KEY = "weak-key",
-        "RSA under 2048 bits (macOS), or over 8192 (Go); in the whole chain",
-        "Clients reject such keys. Get a certificate for an RSA key of 2048 to 8192 bits, or one on P-256.";
+        "an RSA key of less than 2048 bits (macOS) or more than 8192 (Go), anywhere in the chain",
+        "Clients reject such keys. Get a certificate for an RSA key of 2048 to 8192 bits, or for an ECDSA key on P-256.";
     Medium WEAK_SIGNATURE = "weak-signature",
-        "SHA-1 or MD5 in the whole chain, except the root's own signature",
+        "a signature with SHA-1 or MD5 anywhere in the chain, except the root's own",
         "Such signatures can be forged, and clients reject them. Get a certificate that is signed with SHA-2.";
     Medium EXPIRED = "expired",
         "an expired certificate in the chain",
         "Clients reject it. Renew it. A root at the end of the chain is not checked, because clients have their own copy.";
     Low NOT_YET_VALID = "not-yet-valid",
-        "a certificate of the chain that is not valid yet",
-        "Clients reject it until then. Wait, or check the clock of the machine that issued it.";
+        "a certificate in the chain that is not valid yet",
+        "Clients reject it until it becomes valid. Wait, or check the clock of the machine that issued it.";
     Low EXPIRES_SOON = "expires-soon",
         "a leaf that is valid for fewer days than the setting `minDaysLeft`",
         "It may expire before the next check. Renew it now.";
@@ -48,22 +48,22 @@ rules! {
         "Clients do not look at the common name any more. Get one that names its hosts there.";
     Low NO_SERVER_AUTH = "no-server-auth",
         "a leaf that is not for servers",
-        "Its extendedKeyUsage lacks serverAuth; or is absent, if issued since July 2019 (macOS); or its Netscape certificate type leaves out servers (OpenSSL). Get one with serverAuth.";
+        "Its extendedKeyUsage does not list serverAuth. Or it was issued since July 2019 and has no extendedKeyUsage (macOS). Or its Netscape certificate type does not include servers (OpenSSL). Get one with serverAuth.";
     Low NO_TLS_KEY_USAGE = "no-tls-key-usage",
-        "a leaf whose keyUsage (critical or not) lacks digitalSignature; an absent keyUsage allows everything",
+        "a leaf whose keyUsage does not list digitalSignature (a leaf without keyUsage is accepted)",
         "OpenSSL and browsers reject a server whose key may only sign certificates. Chrome also rejects a key that may only encrypt. Get one with digitalSignature.";
     Medium IS_CA = "is-ca",
         "a leaf that is a CA certificate",
         "rustls rejects it, and anyone with its key can sign for every host. Use it to sign a certificate for the server instead.";
     Medium HOST_NOT_COVERED = "host-not-covered",
-        "a leaf that does not cover a host it is used for; `*` matches one label",
+        "a leaf that does not cover a host that it is presented for (`*` matches one label)",
         "Clients that connect to that host reject the certificate. Get one that names the host.";
     Low NO_PROVIDER = "no-provider",
         "another OAuth provider without an address, in flyteadmin's ConfigMap",
-        "`authServerType` is `External`, but neither `auth.appAuth.externalAuthServer.baseUrl` nor its fallback `auth.userAuth.openId.baseUrl` is set, or the one that counts is not an absolute https URL. Or `authServerType` is neither `Self` nor `External`. Or releases of flyteadmin read these keys differently: two keys differ only in case, or a map has a key that its `<<` sets to another value. Then flyteadmin does not start or, with `http`, accepts tokens that anyone on the network path can forge. Set the provider's address. The policy checks the merged files that flyteadmin reads, and only if they set `server.security.useAuth: true`.";
+        "`authServerType` is `External`, but the provider's address is not an absolute https URL. The address is `auth.appAuth.externalAuthServer.baseUrl` or, if that is not set, `auth.userAuth.openId.baseUrl`. Or `authServerType` is neither `Self` nor `External`. Or the value depends on flyteadmin's release, because two keys differ only in case, or because a `<<` brings another value for a key. Without an address, flyteadmin does not start. With an `http` address, anyone on the network path can forge tokens. Set the provider's https address. The policy applies this rule only if flyteadmin's merged files set `server.security.useAuth: true`.";
     Notice LONG_LIVED = "long-lived",
-        "a leaf under a Mozilla root, valid for longer than browsers accepted when it was issued",
-        "The limit is 398 days; 200 since March 2026, 100 from March 2027, 47 from March 2029. flytectl accepts it, but browsers may not. Get one that is valid for fewer days.";
+        "a leaf under a Mozilla root that is valid for longer than browsers accept",
+        "The limit depends on the day of issue: 398 days until March 2026, then 200, from March 2027 100, and from March 2029 47. flytectl accepts such a leaf, but browsers may not. Get one that is valid for fewer days.";
     Notice NOT_CHECKED = "not-checked",
         "hosts, an issuer or an OAuth provider that could not be looked up",
         "The rules that need them were not applied. Set `hosts` or `oauth`, or allow the policy to read the objects that it asks for.";

@@ -334,7 +334,7 @@ fn without_a_list_the_report_tells_that_images_were_not_checked() {
     assert_eq!(Some(1), run.code);
     assert!(
         run.out
-            .contains("which could not be checked: the image users were not given; list them with --image-users FILE"),
+            .contains("It could not be checked: the image users were not given; list them with --image-users FILE"),
         "{}",
         run.out
     );
