@@ -154,7 +154,6 @@ impl Fixed {
 /// # Errors
 ///
 /// The fields would fix an ignored finding and other violations too.
-/// It would fix what is ignored, and other violations too.
 pub(crate) fn is_fill_wanted(without: &Judged, with: &Judged) -> Result<bool, String> {
     fn omitted(judged: &Judged) -> impl Iterator<Item = &Finding> {
         judged.ignored.iter().map(|ignored| &ignored.finding).chain(&judged.off)
