@@ -215,9 +215,15 @@ impl Overrides {
             };
             if may_be_value || may_be_behind {
                 let note = if may_be_value {
-                    Note::new("this may be the value of the flag before it, not a flag", "write that value after `=`")
+                    Note::new(
+                        "flyteadmin may read this as the value of the flag before it",
+                        "write the value of that flag after `=`",
+                    )
                 } else {
-                    Note::new("this may come after flyteadmin's `--`, where it is not a flag", "write it before `--`")
+                    Note::new(
+                        "flyteadmin may read this as an argument, because a `--` may come before it",
+                        "write the flag before `--`",
+                    )
                 };
                 self.not_known(place.clone(), note);
                 // A flag that may have no effect must not hide a problem.

@@ -290,11 +290,11 @@ impl Config {
             };
             if let (Some(line), Some(own)) = (replaces, at.node.entries(Merging::OwnFirst, &is_key).first()) {
                 let problem = format!(
-                    "this `<<` brings another value of `{}`: flyteadmin up to v1.16.5 uses it, and later releases use the value \
-                     on line {}",
+                    "`{}` has two values in this map, one on line {} and one from this `<<`: flyteadmin up to v1.16.5 uses the one \
+                     from `<<`, and later releases use the other",
                     entry.key, own.entry.line
                 );
-                let mend = "put `<<` before all other keys of its map, or remove one of the two";
+                let mend = "put `<<` before all other keys of its map, or remove one of the values";
                 let fault = Fault {
                     place: self.place(at.file, *line, path),
                     kind: FaultKind::TwoMeanings,

@@ -90,7 +90,7 @@ impl<'a> CommandLine<'a> {
         }
         let serving = serving.unwrap_or(0);
         if let Some(again) = runs.iter().skip(serving + 1).find(|run| named(run)) {
-            unread.push((again.at, "this starts flyteadmin a second time, which is not checked".to_owned()));
+            unread.push((again.at, "this starts flyteadmin a second time".to_owned()));
         }
         let run = if serving < runs.len() { runs.swap_remove(serving) } else { Run::default() };
         Ok(Self { environment, run, unread })

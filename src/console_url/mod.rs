@@ -26,7 +26,7 @@ mod url;
 mod variable;
 
 use console::{is_consoles, is_flyteconsole};
-use pair::{Console, CutOff};
+use pair::{Console, CutOff, Doubt};
 use running::Changed;
 use serde_json::value::RawValue;
 use settings::Settings;
@@ -208,7 +208,7 @@ fn judge_console(
             verdict.notices.extend(no_login.map(|note| Notice::new(rules::NO_LOGIN, at(path.clone()), note)));
         }
         Ok(Some(cut_off)) => verdict.add_cut_off(cut_off, at(path.clone())),
-        Err(doubt) => verdict.add_not_checked(doubt, at(path.clone()), settings),
+        Err(doubt) => verdict.add_doubt(doubt, at(path.clone()), settings),
     }
     verdict.notices.extend(lost(Some(&calls), path));
     Ok(())
@@ -291,17 +291,22 @@ impl Verdict {
         }
     }
 
-    /// Adds why it could not be checked whether flyteadmin allows flyteconsole.
-    fn add_not_checked(&mut self, Note { text, mend }: Note, place: Place, settings: &Settings) {
-        let text = format!("could not check whether flyteadmin's CORS allows flyteconsole: {text}");
-        self.add_not_judged(Note { text, mend }, place, settings);
+    /// Adds why flyteadmin is not known to allow flyteconsole.
+    fn add_doubt(&mut self, doubt: Doubt, place: Place, settings: &Settings) {
+        let note = match doubt {
+            Doubt::Likely(note) => note,
+            Doubt::NotChecked(Note { text, mend }) => {
+                Note { text: format!("could not check whether flyteadmin's CORS allows flyteconsole: {text}"), mend }
+            }
+        };
+        self.add_not_judged(note, place, settings);
     }
 
     /// Adds that something was not checked: a violation if the settings require the check.
     fn add_not_judged(&mut self, note: Note, place: Place, settings: &Settings) {
         if settings.requires_cross_check() {
             let Note { text, mend } = note;
-            let mend = if mend.is_empty() { "resolve this" } else { &mend };
+            let mend = if mend.is_empty() { "make this check possible" } else { &mend };
             let mend = format!("{mend}, or set requireCrossCheck: false in the policy's settings");
             self.violations.push(Violation::new(rules::NOT_CHECKED, place, text, mend));
         } else {

@@ -39,17 +39,49 @@ pub(super) struct CutOff {
     pub(super) mend: String,
 }
 
+/// Why flyteadmin is not known to allow a console.
+pub(super) enum Doubt {
+    /// The reason why it could not be checked, or not completely.
+    NotChecked(Note),
+    /// A finding that makes it unlikely, but does not prove it.
+    Likely(Note),
+}
+
+impl Doubt {
+    /// The same doubt, with the title of the object that runs the console.
+    pub(super) fn of(self, title: &str) -> Self {
+        let titled = |Note { text, mend }| Note { text: format!("{title}: {text}"), mend };
+        match self {
+            Self::NotChecked(note) => Self::NotChecked(titled(note)),
+            Self::Likely(note) => Self::Likely(titled(note)),
+        }
+    }
+}
+
+impl From<Note> for Doubt {
+    fn from(reason: Note) -> Self {
+        Self::NotChecked(reason)
+    }
+}
+
+impl From<String> for Doubt {
+    fn from(reason: String) -> Self {
+        Self::NotChecked(reason.into())
+    }
+}
+
 /// Checks whether flyteadmin allows a console.
 ///
 /// # Errors
 ///
-/// Why that cannot be checked, or not completely.
-pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> Result<Option<CutOff>, Note> {
+/// Why that is not known.
+pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> Result<Option<CutOff>, Doubt> {
     let Console { namespace, labels, calls, .. } = console;
     if calls.is_loopback() && settings.console_origins.is_none() {
         return forwarded(console, others, settings).map(|()| None);
     }
-    let (pages, mut doubt) = pages::find_pages(others, settings, namespace, *labels)?;
+    let (pages, doubt) = pages::find_pages(others, settings, namespace, *labels)?;
+    let mut doubt = doubt.map(Doubt::from);
     let is_foreign = |page: &&Page| !page.origins.iter().any(|origin| origin.is_same_but_for_scheme(calls));
     let foreign: Vec<&Page> = pages.iter().filter(is_foreign).collect();
     if !foreign.is_empty() {
@@ -57,7 +89,7 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
         let front = front(others, &admin_namespace, calls);
         let admin = others.admin(&admin_namespace);
         let admin = admin.as_ref().as_ref().map_err(String::clone)?;
-        doubt = doubt.or(admin.doubt.clone().map(Note::from));
+        doubt = doubt.or(admin.doubt.clone().map(Doubt::from));
         if let (Some(Note { text, mend }), true) = (&admin.serves_none, front.is_empty()) {
             let problem = format!(
                 "{} at {} ({}) cannot call {}: {text}",
@@ -72,30 +104,31 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
             let known = || front.iter().filter(|(_, cors)| cors.origins.is_some());
             if let Some((route, cors)) = known().find(|(_, cors)| cors.lets_in_all()) {
                 let text = format!(
-                    "{route} handles CORS instead ({}), and allows every origin with credentials: any website can act as the \
-                     user who is logged in",
+                    "{route} handles CORS in front of flyteadmin ({}), and allows every origin with credentials: any website can \
+                     act as the user who is logged in",
                     cors.by
                 );
-                doubt = Some(Note::new(text, format!("allow only {} there", page.origins[0])));
+                doubt = Some(Doubt::Likely(Note::new(text, format!("allow only {} there", page.origins[0]))));
                 continue;
             } else if let Some((route, cors)) = known().find(|(_, cors)| !lets_in(cors)) {
                 let text = format!(
-                    "{route} in front of it handles CORS too ({}), and does not allow {} with credentials",
+                    "{route} handles CORS in front of flyteadmin ({}), and does not allow {} with credentials, so flyteconsole's \
+                     calls may fail",
                     cors.by, page.origins[0]
                 );
-                doubt = Some(Note::new(text, format!("allow {} there, with credentials", page.origins[0])));
+                doubt = Some(Doubt::Likely(Note::new(text, "allow it there, with credentials")));
                 continue;
             } else if !front.is_empty() && known().count() == front.len() {
                 continue;
             }
-            let unknown = || Note::from("could not determine flyteadmin's CORS options".to_owned());
+            let unknown = || "could not determine flyteadmin's CORS options".to_owned();
             let answer = |origin: &Origin| admin.security.answer(&origin.to_string()).ok_or_else(unknown);
             let answers = page.origins.iter().map(answer).collect::<Result<Vec<_>, _>>()?;
             let allowed = answers.iter().filter(|answer| matches!(answer, Answer::Allowed)).count();
             let knows_port = settings.console_origins.is_some();
             if allowed == 0 && !knows_port && may_be_of_another_port(page, calls, &admin.security) {
                 let text = format!("{} does not show on which port browsers load flyteconsole", page.from);
-                doubt = Some(Note::new(text, NAME_PAGES));
+                doubt = Some(Note::new(text, NAME_PAGES).into());
             } else if allowed == 0 {
                 refused.push((page, answers[0]));
             } else if allowed < answers.len() {
@@ -105,7 +138,7 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
                     page.from,
                     page.origins[0].host()
                 );
-                doubt = Some(Note::new(text, NAME_PAGES));
+                doubt = Some(Note::new(text, NAME_PAGES).into());
             }
         }
         // An option that nothing seems to set may be set in a file that is not read.
@@ -117,7 +150,7 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
                 page.origins[0], cors.by
             );
             let mend = format!("make sure that it allows {} with credentials", page.origins[0]);
-            doubt = Some(Note::new(text, mend));
+            doubt = Some(Note::new(text, mend).into());
         } else if let Some((_, why)) = refused.first().filter(|(_, why)| is_said(why)) {
             let pages: Vec<&Page> = refused.iter().map(|(page, _)| *page).collect();
             return Ok(cut_off(console, &pages, *why, admin));
@@ -132,21 +165,24 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
 /// # Errors
 ///
 /// Why flyteadmin may not allow it there.
-fn forwarded(console: &Console, others: &Others, settings: &Settings) -> Result<(), Note> {
+fn forwarded(console: &Console, others: &Others, settings: &Settings) -> Result<(), Doubt> {
     let Console { namespace, labels, calls, .. } = console;
     if let Ok((pages, _)) = pages::find_pages(others, settings, namespace, *labels)
         && let Some(page) = pages.first()
     {
         let (from, host) = (&page.from, page.origins[0].host());
         let text = format!("flyteconsole at {host} ({from}) calls {calls}, each user's own machine");
-        return Err(Note::new(text, "set ADMIN_API_URL to the address where browsers reach flyteadmin"));
+        let note = Note::new(text, "set ADMIN_API_URL to the address where browsers reach flyteadmin");
+        return Err(Doubt::Likely(note));
     }
     let admin = others.admin(&admin_namespace(console, others, settings)?);
     let admin = admin.as_ref().as_ref().map_err(String::clone)?;
     let mut listed = admin.security.allowed_origins.iter().flat_map(|said| &said.value);
     if !listed.any(|item| Origin::parse(&item.text).is_ok_and(|origin| origin.is_loopback())) {
-        let text = format!("flyteconsole calls {calls}, but allowedOrigins lists no loopback origin");
-        return Err(Note::new(text, "add the origin where you open flyteconsole, e.g. http://localhost:8080"));
+        let text =
+            format!("flyteconsole calls {calls}, but allowedOrigins lists no loopback origin, so the calls may fail");
+        let note = Note::new(text, "add the origin where you open flyteconsole, e.g. http://localhost:8080");
+        return Err(Doubt::Likely(note));
     }
     admin.doubt.clone().map_or(Ok(()), |doubt| Err(doubt.into()))
 }
@@ -157,7 +193,7 @@ fn forwarded(console: &Console, others: &Others, settings: &Settings) -> Result<
 /// # Errors
 ///
 /// No flyteadmin is found, or more than one.
-fn admin_namespace(console: &Console, others: &Others, settings: &Settings) -> Result<String, Note> {
+fn admin_namespace(console: &Console, others: &Others, settings: &Settings) -> Result<String, Doubt> {
     let Console { namespace, calls, .. } = console;
     if let Some(said) = settings.says_admin_namespace() {
         return Ok(said.to_owned());
@@ -177,7 +213,7 @@ fn admin_namespace(console: &Console, others: &Others, settings: &Settings) -> R
     match &found.iter().collect::<Vec<_>>()[..] {
         [one] => Ok((*one).clone()),
         [] if *reason == admin::found_none(namespace) => {
-            Err(Note::new(reason.clone(), "if flyteadmin is in another namespace, set adminNamespace"))
+            Err(Note::new(reason.clone(), "if flyteadmin is in another namespace, set adminNamespace").into())
         }
         [] => Err(reason.clone().into()),
         several => {
@@ -190,7 +226,7 @@ fn admin_namespace(console: &Console, others: &Others, settings: &Settings) -> R
                 calls.host(),
                 few(runners.into_iter().map(|runner| runner.title))
             );
-            Err(Note::new(text, "set adminNamespace to the namespace of the right one"))
+            Err(Note::new(text, "set adminNamespace to the namespace of the right one").into())
         }
     }
 }
@@ -314,7 +350,7 @@ fn cut_off(console: &Console, pages: &[&Page], why: Answer, admin: &Admin) -> Op
         }
     };
     if pages.iter().any(|page| page.origins[0].is_plain_http()) {
-        mend.push_str(", and add each http origin to flyte-admin-cors's setting allowHttp");
+        mend.push_str(", and add each http origin to the allowHttp setting of flyte-admin-cors");
     }
     let mut from = BTreeSet::new();
     from.extend(pages.iter().map(|page| page.from.clone()));

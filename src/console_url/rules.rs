@@ -20,7 +20,7 @@ rules! {
         "an address that browsers cannot call",
         "It has no host, a punycode host that browsers reject, letters in its host that this policy cannot read, no scheme, a scheme in upper case, or a scheme other than http and https. Set flyteadmin's address, e.g. `https://flyte.example.com`.";
     Low CUT_OFF = "cut-off",
-        "a flyteconsole whose origin is not flyteadmin's, and which flyteadmin does not allow",
+        "a flyteconsole on another origin than flyteadmin, if flyteadmin does not allow that origin",
         "CORS is off, the origin is not listed, or only `*` allows it, which browsers reject because flyteconsole's calls carry credentials. The page loads, but none of its calls works. Allow the console's origin in flyteadmin's configuration. For pods and ReplicaSets that a controller creates, this is a notice.";
     Low NOT_CHECKED = "not-checked",
         "a flyteconsole whose flyteadmin could not be checked",

@@ -3,7 +3,7 @@
 use super::{
     console::is_flyteconsole,
     pair,
-    pair::{Console, CutOff},
+    pair::{Console, CutOff, Doubt},
     settings::Settings,
     url,
     variable::{self, Said, Unknown},
@@ -12,7 +12,7 @@ use crate::{
     flyte,
     host::Listed,
     installation::{objects::Found, others::Others},
-    verdict::{Note, Place, Verdict},
+    verdict::{Place, Verdict},
     workload::{Placed, Workload},
 };
 
@@ -60,16 +60,15 @@ pub(super) fn judge(
                     let place = cut_off.place.clone().unwrap_or_else(|| place.clone());
                     verdict.add_cut_off(cut_off, place);
                 }
-                Err(Note { text, mend }) => {
-                    let text = format!("{}: {text}", found.title(Listed::Deployment));
-                    verdict.add_not_checked(Note { text, mend }, place.clone(), settings);
+                Err(doubt) => {
+                    verdict.add_doubt(doubt.of(&found.title(Listed::Deployment)), place.clone(), settings);
                 }
             }
         }
         Ok(())
     });
     if let Err(reason) = known {
-        verdict.add_not_checked(reason.into(), place, settings);
+        verdict.add_doubt(reason.into(), place, settings);
     }
 }
 
@@ -80,7 +79,7 @@ fn cut_off(
     others: &Others,
     changed: Changed,
     settings: &Settings,
-) -> Result<Option<CutOff>, Note> {
+) -> Result<Option<CutOff>, Doubt> {
     let unreadable = |error| found.unreadable(Listed::Deployment, &error);
     if let Changed::Consoles { name } = changed
         && !variable::takes_from(placed, name).map_err(unreadable)?

@@ -90,8 +90,8 @@ pub(super) fn read_url(text: &str, namespace: &str, settings: &Settings) -> Read
     }
     if is_http {
         let problem = format!(
-            "`{shown}` is plain http: on an https page browsers block it (flyteconsole up to v1.10). Otherwise anyone on the \
-             network path can act as the user"
+            "`{shown}` is plain http: if the page is https, and flyteconsole is v1.10 or earlier, browsers block the calls. If the \
+             page is http, anyone on the network path can act as the user"
         );
         let mend = format!("serve flyteadmin over https, and {mend}");
         faults.push(Fault { rule: rules::PLAIN_HTTP, problem, mend, instead: None });

@@ -95,17 +95,18 @@ pub(super) fn judge(
     if !config.faults.is_empty() || is_told_not_to(placed) || !config.trusts_identity_headers() {
         return Ok(());
     }
-    let doubt = match closes {
-        None => {
-            Some("a NetworkPolicy with matchExpressions, which Flytewarden does not read, restricts them".to_owned())
-        }
-        _ => (!unseen.is_empty()).then(|| format!("{}, turns this off", unseen.join(" and "))),
-    };
     let trusts =
         "trusts headers that name the user, and no NetworkPolicy restricts its ports: any pod can act as any user";
-    let (rule, text) = match doubt {
-        Some(doubt) => (rules::NOT_KNOWN, format!("{trusts}, unless {doubt}")),
-        None => (rules::FORGEABLE_IDENTITY, trusts.to_owned()),
+    let (rule, text) = match closes {
+        None => {
+            let text = "trusts headers that name the user: any pod can act as any user, unless a NetworkPolicy with \
+                        matchExpressions, which this policy cannot read, restricts the ports";
+            (rules::NOT_KNOWN, text.to_owned())
+        }
+        _ if !unseen.is_empty() => {
+            (rules::NOT_KNOWN, format!("{trusts}, unless {}, turns this off", unseen.join(" and ")))
+        }
+        _ => (rules::FORGEABLE_IDENTITY, trusts.to_owned()),
     };
     let mend = "add a NetworkPolicy that allows only the proxy and task pods, or set runs.trustForwardedIdentityHeaders: false under \
                 configuration.inline in the chart's values";

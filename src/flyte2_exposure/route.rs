@@ -154,7 +154,8 @@ impl Route {
         let is_of = |controller: &str| class.is_some_and(|class| names_controller(class, controller));
         let (how_to_ask, how_to_remove) = match () {
             () if is_of("alb") => (
-                "add the annotations alb.ingress.kubernetes.io/auth-type: oidc and auth-idp-oidc, or jwt-validation",
+                "add the annotations alb.ingress.kubernetes.io/auth-type: oidc and alb.ingress.kubernetes.io/auth-idp-oidc, or the \
+                 annotation alb.ingress.kubernetes.io/jwt-validation",
                 "set the ALB's listener attribute routing.http.response.access_control_allow_origin.header_value to the \
                  page's own origin",
             ),

@@ -249,7 +249,7 @@ pub(crate) fn reading(objects: &Objects, namespace: &str, files: &Files) -> Resu
 impl Runner {
     /// Creates a runner that reads a ConfigMap, from the ConfigMap's name alone.
     pub(crate) fn of_name(config_map: &str, is_flyte_two: bool) -> Self {
-        let deployment = config_map::deployment(config_map).unwrap_or("<flyteadmin's>").to_owned();
+        let deployment = config_map::deployment(config_map).unwrap_or("<flyteadmin's Deployment>").to_owned();
         let files = Files { config_maps: vec![Source::whole(config_map.to_owned())], ..Files::default() };
         let title = String::new();
         Self {

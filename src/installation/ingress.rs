@@ -202,7 +202,7 @@ pub(crate) fn by_nginx(ingress: &str) -> Option<(Cors, String)> {
 pub(crate) fn by_others(ingress: &str) -> Option<(Cors, String)> {
     const MAY: [&str; 3] = ["haproxy-ingress.github.io/cors-enable", "haproxy.org/cors-enable", "konghq.com/plugins"];
     let said = MAY.into_iter().find(|name| annotation(ingress, name).is_some_and(|said| &*said != "false"))?;
-    Some((Cors::unread("its controller's annotation"), said.to_owned()))
+    Some((Cors::unread("an annotation of another controller"), said.to_owned()))
 }
 
 /// The CORS that a controller answers in place of the pods.

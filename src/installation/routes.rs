@@ -53,7 +53,7 @@ impl Cors {
             origins = vec![ANY.to_owned()];
         }
         Self {
-            by: "its annotations for ingress-nginx",
+            by: "annotations for ingress-nginx",
             origins: Some(origins),
             with_credentials: credentials.is_none_or(|said| decode::parse_bool(said) != Ok(false)),
             is_echoed: false,
@@ -64,7 +64,7 @@ impl Cors {
     /// The CORS of a Gateway API filter.
     pub(crate) fn by_filter(origins: Vec<String>, with_credentials: bool) -> Self {
         let origins = Some(origins);
-        Self { by: "its CORS filter", origins, with_credentials, is_echoed: true, has_wildcards: true }
+        Self { by: "CORS filter", origins, with_credentials, is_echoed: true, has_wildcards: true }
     }
 
     /// The CORS that Contour or Istio let Envoy answer: the origin of the caller, if the list has it or `*`. In
@@ -74,7 +74,7 @@ impl Cors {
         // With `*` no pattern matters, and the other origins keep their places.
         let place = |origin: Option<String>| origin.or(has_any.then(String::new));
         let origins = listed.into_iter().map(place).collect();
-        Self { by: "its corsPolicy", origins, with_credentials, is_echoed: true, has_wildcards: false }
+        Self { by: "corsPolicy", origins, with_credentials, is_echoed: true, has_wildcards: false }
     }
 
     /// CORS that may be answered, but is not read.
@@ -84,7 +84,7 @@ impl Cors {
 
     /// The CORS of Traefik's middlewares: `*` if the list has that.
     pub(crate) fn by_traefik(origins: Option<Vec<String>>, with_credentials: bool) -> Self {
-        Self { by: "Traefik's middleware", origins, with_credentials, is_echoed: false, has_wildcards: false }
+        Self { by: "Traefik's Middleware", origins, with_credentials, is_echoed: false, has_wildcards: false }
     }
 
     /// Whether browsers let a page of that origin call with credentials.

@@ -75,15 +75,11 @@ impl Exception<'_> {
             Some(Err(Barred { reason, remedy: remedy.to_owned(), faults }))
         };
         if placed.role != role {
-            return match role {
-                Role::Regular => {
-                    barred("it is not a regular container".to_owned(), ". Its exception is for a regular container")
-                }
-                _ => barred("it is not an init container".to_owned(), ". Its exception is for an init container"),
-            };
+            let kinds = if role == Role::Regular { "regular containers" } else { "init containers" };
+            return barred(format!("it covers only {kinds}"), "");
         }
         if container.restarts_always() {
-            return barred("it is a sidecar".to_owned(), ". Exceptions do not cover sidecars");
+            return barred("exceptions do not cover sidecars".to_owned(), "");
         }
         let Some(image) = Repository::parse(container.image()) else {
             return barred(format!("its image is not from {}", either(&self.images)), ", and correct its image");
@@ -99,7 +95,10 @@ impl Exception<'_> {
             let remedy = match name {
                 Some(name) => format!("{}{copy}", self.entry(container.name(), &image, "workloads", name)),
                 None => {
-                    format!(". If you trust it, label its pods app.kubernetes.io/name: {}", either(&self.workloads))
+                    format!(
+                        ". If you trust this container, label its pods app.kubernetes.io/name: {}",
+                        either(&self.workloads)
+                    )
                 }
             };
             return barred(format!("its workload is not {}", either(&self.workloads)), &remedy);
@@ -116,7 +115,7 @@ impl Exception<'_> {
         let extras = sandboxes.extras(placed);
         let Some(what) = extras.in_words() else { return Some(Ok(())) };
         let reason = format!("it has {what}, which Pod Security's \"baseline\" rejects");
-        let remedy = format!(", or remove {what}, so that its exception applies");
+        let remedy = format!(", or {}, so that its exception applies", extras.removal());
         Some(Err(Barred { reason, remedy, faults: extras.faults }))
     }
 
@@ -140,7 +139,8 @@ impl Exception<'_> {
             }
         }
         format!(
-            ". If you trust it, add {{{entry}}} to the exceptions setting, and repeat there the default exceptions that you need"
+            ". If you trust this container, add {{{entry}}} to the exceptions setting. The setting replaces the defaults, so also list \
+             the default exceptions that you need"
         )
     }
 

@@ -97,7 +97,7 @@ impl Additions {
             if notice.rule == rules::KEPT_ROOT {
                 notice
                     .text
-                    .push_str(", because this container may be root, and the pod's new values would not allow that");
+                    .push_str(", because this container is allowed to run as root, and the values added to the pod would prevent that");
             }
             notice
         })

@@ -119,8 +119,8 @@ struct Pod<'w> {
 pub(super) struct Extras {
     /// The first few, e.g. `hostPID: true`.
     shown: Vec<String>,
-    /// How many there are.
-    count: usize,
+    /// Whether there are others.
+    has_more: bool,
     /// The same as `faults` of a [`Violation`](crate::verdict::Violation).
     pub(super) faults: Vec<u64>,
     has_host_path: bool,
@@ -133,12 +133,16 @@ const MOST_SHOWN: usize = 3;
 impl Extras {
     /// Adds an extra, with its value in the object.
     fn add(&mut self, shown: String, value: &str) {
-        self.count += 1;
         let fault = verdict::hash((&*shown, value));
-        if self.shown.len() < MOST_SHOWN && !self.shown.contains(&shown) {
-            self.shown.push(shown);
+        if !self.shown.contains(&shown) {
+            if self.shown.len() < MOST_SHOWN {
+                self.shown.push(shown);
+            } else {
+                self.has_more = true;
+            }
         }
-        match self.faults.last_mut().filter(|_| self.count > MOST_FAULTS) {
+        let is_full = self.faults.len() >= MOST_FAULTS;
+        match self.faults.last_mut().filter(|_| is_full) {
             Some(all) => *all = verdict::hash((*all, fault)),
             None => self.faults.push(fault),
         }
@@ -146,9 +150,16 @@ impl Extras {
 
     /// All of them in words; `None` if there are none.
     pub(super) fn in_words(&self) -> Option<String> {
-        let more = self.count - self.shown.len();
-        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-        (self.count > 0).then(|| format!("{}{more}", self.shown.join(" and ")))
+        let more = if self.has_more { ", among others" } else { "" };
+        (!self.shown.is_empty()).then(|| format!("{}{more}", self.shown.join(" and ")))
+    }
+
+    /// What to do so that nothing is left of them.
+    pub(super) fn removal(&self) -> String {
+        match &self.shown[..] {
+            [one] => format!("remove {one}"),
+            _ => "remove all of this".to_owned(),
+        }
     }
 }
 

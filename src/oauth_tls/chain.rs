@@ -66,7 +66,7 @@ pub(super) fn broken_links(chain: &[Certificate], proven: usize, pki: &Pki) -> R
                 Signed::Unknown(_) if one.weak_hash().is_some() => continue,
                 Signed::Unknown(kind) => return Err(unknown_signature(one, &kind)),
                 Signed::No => {
-                    format!("{} names certificate {number} as its issuer, but that key did not sign it", one.title())
+                    format!("{} names certificate {number} as its issuer, but is not signed with its key", one.title())
                 }
             };
             (fact, "clients reject it", "use the chain that the CA issued with it".to_owned())
@@ -85,11 +85,10 @@ pub(super) fn broken_links(chain: &[Certificate], proven: usize, pki: &Pki) -> R
         } else {
             let issuer = shown(one.issuer());
             let fact = format!(
-                "{} is signed by {issuer}, but is followed by certificate {number}, which has another \
-                                name",
+                "{} is signed by {issuer}, but is followed by certificate {number}, which has another name",
                 one.title()
             );
-            (fact, LOST, format!("replace certificate {number} with the certificate of its issuer"))
+            (fact, LOST, format!("replace certificate {number} with the certificate of {issuer}"))
         };
         faults.push(Fault { rule: rules::BROKEN_CHAIN, fact, outcome, mend });
     }

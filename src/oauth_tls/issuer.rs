@@ -19,6 +19,7 @@ use crate::{
         admin,
         fields::{items, text},
         ingress::{self, Ingress, IssuedBy},
+        objects,
         others::Others,
         presented,
     },
@@ -180,7 +181,10 @@ fn judge(
     let report = &mut Report { verdict, path };
     let (kind, scope) =
         if by.is_cluster_wide { (Listed::ClusterIssuer, None) } else { (Listed::Issuer, Some(namespace)) };
-    let title = format!("{} {}", kind.kind().1, Shortened(&by.name));
+    let title = match scope {
+        Some(namespace) => objects::title(kind, namespace, &by.name),
+        None => format!("{} {}", kind.kind().1, Shortened(&by.name)),
+    };
     let others = Others::beside(host);
     let found = others.find(kind, scope, |found| {
         if found.name != by.name {
@@ -194,7 +198,7 @@ fn judge(
         Ok(Some((true, _))) => Fault {
             rule: rules::SELF_SIGNED,
             fact: format!(
-                "{title} is selfSigned, so the certificate in {secret}, in front of flyteadmin, is self-signed"
+                "the certificate in front of flyteadmin ({secret}) is self-signed, because {title} is selfSigned"
             ),
             outcome: "flytectl does not trust it and fails before OAuth, with \"certificate signed by unknown authority\" or on macOS \"certificate is not standards compliant\"",
             mend: "use an issuer whose certificates clients trust, such as an acme issuer with Let's Encrypt"
@@ -204,7 +208,7 @@ fn judge(
         Ok(Some((_, server))) if server.contains(STAGING) => Fault {
             rule: rules::STAGING_ISSUER,
             fact: format!(
-                "{title} uses Let's Encrypt's test environment to sign the certificate in {secret}, in front of flyteadmin"
+                "the certificate in front of flyteadmin ({secret}) is from Let's Encrypt's test environment, because {title} uses it"
             ),
             outcome: "no client trusts its roots, and flytectl stops before OAuth begins",
             mend: "set spec.acme.server of the issuer to https://acme-v02.api.letsencrypt.org/directory".to_owned(),

@@ -262,7 +262,7 @@ fn add(faults: Vec<Fault>, settings: &Settings, host: &dyn Host, namespace: &str
             let text = format!("could not check whether another OAuth provider issues the tokens: {reason}");
             report.note(
                 rules::NOT_CHECKED,
-                Note::new(text, "if another provider does, set oauth: external in the policy's settings"),
+                Note::new(text, "if another provider issues the tokens, set oauth: external in the policy's settings"),
             );
             Tokens::ByFlyteadmin
         }
@@ -271,7 +271,7 @@ fn add(faults: Vec<Fault>, settings: &Settings, host: &dyn Host, namespace: &str
         match &tokens {
             Tokens::ByAnother(provider) if is_about_trust(&fault) => {
                 let text = format!(
-                    "{}. OAuth works without it, because the tokens come from {provider}, but clients still reject the certificate",
+                    "{}: clients reject the certificate, but OAuth does not depend on it, because the tokens come from {provider}",
                     fault.fact
                 );
                 report.note(

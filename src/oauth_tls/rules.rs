@@ -59,11 +59,11 @@ rules! {
         "a leaf that does not cover a host that it is presented for (`*` matches one label)",
         "Clients that connect to that host reject the certificate. Get one that names the host.";
     Low NO_PROVIDER = "no-provider",
-        "another OAuth provider without an address, in flyteadmin's ConfigMap",
-        "`authServerType` is `External`, but the provider's address is not an absolute https URL. The address is `auth.appAuth.externalAuthServer.baseUrl` or, if that is not set, `auth.userAuth.openId.baseUrl`. Or `authServerType` is neither `Self` nor `External`. Or the value depends on flyteadmin's release, because two keys differ only in case, or because a `<<` brings another value for a key. Without an address, flyteadmin does not start. With an `http` address, anyone on the network path can forge tokens. Set the provider's https address. The policy applies this rule only if flyteadmin's merged files set `server.security.useAuth: true`.";
+        "a ConfigMap of flyteadmin that chooses another OAuth provider, but gives no valid address for it",
+        "`authServerType` is `External`, but the provider's address is not an absolute https URL. The address is `auth.appAuth.externalAuthServer.baseUrl` or, if that is not set, `auth.userAuth.openId.baseUrl`. Or `authServerType` is neither `Self` nor `External`. Or releases of flyteadmin read different values, because two keys differ only in case, or because a `<<` brings a key which its map also sets, with another value. Without an address, flyteadmin does not start. With an `http` address, anyone on the network path can forge tokens. Set the provider's https address. The policy applies this rule only if flyteadmin's merged files set `server.security.useAuth: true`.";
     Notice LONG_LIVED = "long-lived",
-        "a leaf under a Mozilla root that is valid for longer than browsers accept",
-        "The limit depends on the day of issue: 398 days until March 2026, then 200, from March 2027 100, and from March 2029 47. flytectl accepts such a leaf, but browsers may not. Get one that is valid for fewer days.";
+        "a leaf that is valid for longer than browsers accept, in a chain that ends at a Mozilla root",
+        "The limit is 398 days if the leaf was issued before March 2026, 200 days from March 2026, 100 days from March 2027, and 47 days from March 2029. flytectl accepts such a leaf, but browsers may not. Get one that is valid for fewer days.";
     Notice NOT_CHECKED = "not-checked",
         "hosts, an issuer or an OAuth provider that could not be looked up",
         "The rules that need them were not applied. Set `hosts` or `oauth`, or allow the policy to read the objects that it asks for.";

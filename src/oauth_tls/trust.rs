@@ -148,7 +148,9 @@ pub(super) fn why_none(
         }
         // The links are valid: the root's key did not sign the last certificate.
         Error::InvalidSignatureForPublicKey => {
-            let fact = format!("{} is not signed by the trusted root named {}", end.title(), shown(end.issuer()));
+            let issuer = shown(end.issuer());
+            let fact =
+                format!("{} names {issuer} as its issuer, but is not signed with that trusted root's key", end.title());
             let mend = "if the root has a new key and your clients trust it, add it to trustRoots";
             Some(Fault::new(rules::UNTRUSTED_ROOT, fact, STOPS, mend))
         }

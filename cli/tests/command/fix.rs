@@ -333,8 +333,7 @@ fn without_a_list_the_report_tells_that_images_were_not_checked() {
     let run = run(&["check", "--settings", &path(&folder, "settings.yaml"), "-"], CONSOLE);
     assert_eq!(Some(1), run.code);
     assert!(
-        run.out
-            .contains("It could not be checked: the image users were not given; list them with --image-users FILE"),
+        run.out.contains("It could not be checked: the image users were not given; list them with --image-users FILE"),
         "{}",
         run.out
     );

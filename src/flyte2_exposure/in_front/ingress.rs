@@ -78,7 +78,9 @@ impl<'i> Front<'i> {
                 let range = ranges.into_iter().find(|range| nginx(range).is_some());
                 return Ok(match range.filter(|_| nginx("satisfy") == Some("any")) {
                     Some(range) => Gate::open(
-                        format!("satisfy: any allows the addresses of {range} without authentication"),
+                        format!(
+                            "the annotation `satisfy: any` accepts the addresses of `{range}` without authentication"
+                        ),
                         "remove nginx.ingress.kubernetes.io/satisfy",
                     ),
                     None => Gate::Asks,
@@ -138,7 +140,7 @@ impl<'i> Front<'i> {
         }
         if has_login && alb("auth-on-unauthenticated-request") == Some("allow") {
             return Ok(Some(Gate::open(
-                "auth-on-unauthenticated-request: allow accepts callers who are not logged in",
+                "the annotation `auth-on-unauthenticated-request: allow` accepts callers who are not logged in",
                 "set alb.ingress.kubernetes.io/auth-on-unauthenticated-request: authenticate",
             )));
         }
@@ -154,7 +156,7 @@ impl<'i> Front<'i> {
             let mend = match alb("listen-ports") {
                 Some(_) => "set alb.ingress.kubernetes.io/ssl-redirect: \"443\"",
                 None => {
-                    "set alb.ingress.kubernetes.io/listen-ports: '[{\"HTTP\": 80}, {\"HTTPS\": 443}]' and ssl-redirect: \"443\""
+                    "set alb.ingress.kubernetes.io/listen-ports: '[{\"HTTP\": 80}, {\"HTTPS\": 443}]' and alb.ingress.kubernetes.io/ssl-redirect: \"443\""
                 }
             };
             return Ok(Some(Gate::open("the load balancer's HTTP listener does not authenticate", mend)));

@@ -182,8 +182,8 @@ impl<'a> Route<'a> {
             let modifies = |filter: &Filter| filter.modifier.is_some_and(|modifier| sets_origin(modifier.get()));
             let known = filters().find_map(|filter| filter.cors.as_ref()).map(CorsFilter::cors);
             known
-                .or(extension.then(|| Cors::unread("a filter that it refers to")))
-                .or(filters().any(modifies).then(|| Cors::unread("its responseHeaderModifier")))
+                .or(extension.then(|| Cors::unread("a filter by reference")))
+                .or(filters().any(modifies).then(|| Cors::unread("responseHeaderModifier")))
         };
         let mut each = self.rules_to(from, to).map(cors);
         let first = each.next()??;
