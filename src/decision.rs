@@ -43,7 +43,7 @@ pub const DECLARED: &[Declared] = &[
 ];
 
 /// The largest size of the module with every policy, in bytes, as [`Declared::most_bytes`].
-pub const MOST_BYTES_OF_ALL: usize = 1_360_000;
+pub const MOST_BYTES_OF_ALL: usize = 1_370_000;
 
 /// Every policy except the variants: the policies of the module that has all. Separate from [`DECLARED`], so that a module does
 /// not contain the descriptions too.

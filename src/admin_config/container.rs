@@ -334,7 +334,7 @@ impl Overrides {
                     return Ok(());
                 }
                 let Some(texts) = (if is_flag { fields(text) } else { Some(decode::split(text).collect()) }) else {
-                    let reason = "this policy cannot read a quote around a part of an item".to_owned();
+                    let reason = "this policy cannot read a list item that is only partly in quotes".to_owned();
                     return Err(Unjudged { path: place.path, reason });
                 };
                 value.extend(texts.into_iter().map(|text| Item { text: text.to_owned(), place: place.clone() }));
@@ -364,7 +364,7 @@ fn is_read_here(Value { text, is_known }: &Value, placed: &Placed) -> bool {
 fn reads_another(Value { text, is_known }: &Value) -> Note {
     let file = if *is_known { Shortened(text).to_string() } else { "another file".to_owned() };
     let checked = flyte::ADMIN_CONFIG_FILES.join(" or ");
-    let text = format!("--config names {file}, but only the ConfigMaps at {checked} were checked");
+    let text = format!("--config points to {file}, but only the ConfigMaps at {checked} were checked");
     Note::new(text, "make sure that no other file sets CORS options")
 }
 

@@ -231,11 +231,11 @@ impl Files {
         };
         let secrets = volume.secret.iter().chain(projected().filter_map(|source| source.secret.as_ref()));
         for secret in secrets.filter(|secret| secret.source(part, glob).is_some() && !is_chart_own(secret.name())) {
-            self.unseen.push(format!("Secret {}, but the policy does not", Shortened(secret.name())));
+            self.unseen.push(format!("Secret `{}`, which the policy does not read", Shortened(secret.name())));
         }
         if volume.config_map.is_none() && volume.secret.is_none() && volume.projected.is_none() {
             let name = volume.name.as_deref().unwrap_or_default();
-            self.unseen.push(format!("volume {}, which is not a ConfigMap", Shortened(name)));
+            self.unseen.push(format!("volume `{}`, which is not a ConfigMap", Shortened(name)));
         }
     }
 }

@@ -20,6 +20,9 @@ pub(super) const REMOVE: &str = "remove it";
 const LIST_INSTEAD: &str = "replace it with flyteconsole's origin. If flyteconsole is on flyteadmin's domain, set allowCors: false and \
                             remove allowedOrigins";
 
+/// The first part of a fix if `*` is listed.
+const WITHOUT_ANY: &str = "remove `*`, and ";
+
 /// The fix if origins could not be read.
 pub(super) const ONLY_CONSOLE: &str = "make sure that only flyteconsole's origin is allowed there";
 
@@ -83,7 +86,7 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
     }
     let is_any = origins.value.iter().any(|item| item.text == ANY);
     let is_reachable = |required: &str| matches!(Answer::to_origin(origins, required), Answer::Allowed);
-    let first = if is_any { "remove `*`, and " } else { "" };
+    let first = if is_any { WITHOUT_ANY } else { "" };
     judge_required(settings, is_reachable, place(), first, verdict);
 }
 
@@ -179,7 +182,8 @@ fn judge_required(
         .collect();
     if !missing.is_empty() {
         let missing = missing.join(", ");
-        let problem = format!("flyteadmin does not allow {missing}, which the requiredOrigins setting requires");
+        let why = if first == WITHOUT_ANY { "browsers reject `*` for calls with credentials, so " } else { "" };
+        let problem = format!("{why}flyteadmin does not allow {missing}, which the requiredOrigins setting requires");
         let mend = format!("{first}add {missing} to allowedOrigins");
         verdict.violations.push(violation(rules::REQUIRED_ORIGIN_MISSING, place, problem, &mend));
     }

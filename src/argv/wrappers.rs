@@ -71,7 +71,10 @@ pub(super) fn take_off<'a>(name: &str, words: &mut Vec<Word<'a>>, run: &mut Run<
     }) {
         Ok(own) => own,
         Err(option) => {
-            return Some(Err(format!("{name} has the option `{}`, which is not read", Shortened(option))));
+            return Some(Err(format!(
+                "`{name}` has the option `{}`, which this policy cannot read",
+                Shortened(option)
+            )));
         }
     };
     if is_env {
@@ -224,11 +227,11 @@ mod tests {
     #[test]
     fn unknown_options_of_wrappers_are_not_read() {
         for (words, reason) in [
-            ("env -S flyteadmin", "env has the option `-S`, which is not read"),
-            ("env -vS flyteadmin", "env has the option `-vS`, which is not read"),
-            ("tini --verbose flyteadmin", "tini has the option `--verbose`, which is not read"),
-            ("timeout -: 5 flyteadmin", "timeout has the option `-:`, which is not read"),
-            ("nohup -é flyteadmin", "nohup has the option `-é`, which is not read"),
+            ("env -S flyteadmin", "`env` has the option `-S`, which this policy cannot read"),
+            ("env -vS flyteadmin", "`env` has the option `-vS`, which this policy cannot read"),
+            ("tini --verbose flyteadmin", "`tini` has the option `--verbose`, which this policy cannot read"),
+            ("timeout -: 5 flyteadmin", "`timeout` has the option `-:`, which this policy cannot read"),
+            ("nohup -é flyteadmin", "`nohup` has the option `-é`, which this policy cannot read"),
         ] {
             let mut words = words_of(words);
             let name = words.remove(0).value.text.into_owned();

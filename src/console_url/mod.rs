@@ -173,8 +173,7 @@ fn judge_console(
             return Ok(());
         }
         Err(Unknown { path, reason }) => {
-            let text =
-                format!("could not check ADMIN_API_URL, or whether flyteadmin's CORS allows flyteconsole: {reason}");
+            let text = format!("could not check ADMIN_API_URL, nor the CORS that flyteconsole needs: {reason}");
             verdict.add_not_judged(text.into(), at(path), settings);
             return Ok(());
         }
@@ -306,7 +305,7 @@ impl Verdict {
     fn add_not_judged(&mut self, note: Note, place: Place, settings: &Settings) {
         if settings.requires_cross_check() {
             let Note { text, mend } = note;
-            let mend = if mend.is_empty() { "make this check possible" } else { &mend };
+            let mend = if mend.is_empty() { "solve this problem" } else { &mend };
             let mend = format!("{mend}, or set requireCrossCheck: false in the policy's settings");
             self.violations.push(Violation::new(rules::NOT_CHECKED, place, text, mend));
         } else {

@@ -27,7 +27,7 @@ rules! {
         "flyteadmin may not allow flyteconsole, and the policy could not check it. Set `consoleOrigins`, or allow the policy to read the objects that it asks for. This is a notice unless the setting `requireCrossCheck` is true.";
     Notice NO_WAY = "no-way",
         "Ingresses or routes that lead to flyteadmin, but not from the host that flyteconsole calls",
-        "The address may be misspelt, or was never set. Compare it with the Ingress.";
+        "`ADMIN_API_URL` may be misspelt or not set. Compare it with the hosts of flyteadmin's Ingress.";
     Notice NO_LOGIN = "no-login",
         "a flyteconsole and a flyteadmin on different sites, so browsers do not send flyteadmin's login cookies",
         "Even with correct CORS, users cannot log in: browsers send a cookie to another site only if it has `SameSite=None`. Serve both under one domain, or set `auth.userAuth.cookieSetting.sameSitePolicy: NoneMode`.";

@@ -122,7 +122,7 @@ impl<'a> Settings<'a> {
         for (index, host) in self.allow_http.iter().flatten().enumerate() {
             if !Origin::parse(&format!("http://{}", &**host)).is_ok_and(|origin| origin.host() == &**host) {
                 let problem = format!(
-                    "`{}` is not a host as browsers write it; write it like flyte.internal.example.com",
+                    "`{}` is not a host name that browsers use; write a host such as flyte.internal.example.com",
                     shown(host)
                 );
                 return Err(InvalidSettings::at(&format!("allowHttp[{index}]"), problem));

@@ -29,8 +29,8 @@ pub(super) struct Read {
     pub(super) faults: Vec<Fault>,
 }
 
-const WRITE_ADDRESS: &str = "set ADMIN_API_URL to the address where browsers reach flyteadmin, e.g. https://flyte.example.com. If \
-                             flyteconsole is on the same host, remove ADMIN_API_URL";
+const WRITE_ADDRESS: &str = "write the address where browsers reach flyteadmin, e.g. https://flyte.example.com. If flyteconsole is \
+                             on the same host, remove ADMIN_API_URL";
 
 /// Reads a value that is not empty, for a console in a namespace.
 pub(super) fn read_url(text: &str, namespace: &str, settings: &Settings) -> Read {

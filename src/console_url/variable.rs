@@ -162,7 +162,7 @@ fn of_variable(
         return Ok(Some(Value { text: said.text.clone().into_owned(), source: None, is_expanded }));
     };
     let Some(Key { name, key, optional, .. }) = from.config_map.as_ref().filter(|_| settings.cross_checks()) else {
-        return Err("its valueFrom is not read".to_owned());
+        return Err("this policy cannot read the valueFrom of ADMIN_API_URL".to_owned());
     };
     let (name, key) = (name.as_deref().unwrap_or_default(), key.as_deref().unwrap_or_default());
     match value(name, key, namespace, others)? {
@@ -195,7 +195,11 @@ fn of_source(
     let name = name.as_deref().unwrap_or_default();
     if !settings.cross_checks() {
         // The console's own ConfigMap is checked by itself.
-        return if is_consoles(name) { Ok(None) } else { Err("envFrom is not read with crossCheck: false".to_owned()) };
+        return if is_consoles(name) {
+            Ok(None)
+        } else {
+            Err("with crossCheck: false, this policy does not read envFrom".to_owned())
+        };
     }
     match value(name, key, namespace, others)? {
         Looked::Up(value) => Ok(Some(value)),

@@ -87,7 +87,8 @@ impl Route {
                     passes_identity: true,
                     how_to_ask: "point it at an oauth-proxy in front of Flyte",
                     how_to_remove: (!is_removed).then_some(
-                        "delete Access-Control-Allow-Origin and Access-Control-Allow-Credentials in spec.httpHeaders.actions.response",
+                        "remove Flyte's CORS headers from responses: delete Access-Control-Allow-Origin and \
+                         Access-Control-Allow-Credentials in spec.httpHeaders.actions.response",
                     ),
                 }
             }
@@ -101,9 +102,9 @@ impl Route {
                     return Ok(None);
                 }
                 let gate = match in_front::of_route((kind, namespace, name), &route, objects)? {
-                    Gate::Open(_) if led.has_extension => {
-                        Gate::NotKnown("a filter that it refers to, which is not checked".to_owned())
-                    }
+                    Gate::Open(_) if led.has_extension => Gate::NotKnown(
+                        "a filter in another object (extensionRef), which this policy cannot read".to_owned(),
+                    ),
                     gate => gate,
                 };
                 Self {
@@ -112,7 +113,7 @@ impl Route {
                     passes_identity: led.passes_identity,
                     how_to_ask: "attach a policy that authenticates, such as Envoy Gateway's SecurityPolicy with oidc or jwt",
                     how_to_remove: (kind == Listed::HttpRoute && !led.is_removed).then_some(
-                        "add the filter {type: ResponseHeaderModifier, responseHeaderModifier: {remove: \
+                        "remove Flyte's CORS headers from responses: add the filter {type: ResponseHeaderModifier, responseHeaderModifier: {remove: \
                          [Access-Control-Allow-Origin, Access-Control-Allow-Credentials]}}",
                     ),
                 }
@@ -156,22 +157,23 @@ impl Route {
             () if is_of("alb") => (
                 "add the annotations alb.ingress.kubernetes.io/auth-type: oidc and alb.ingress.kubernetes.io/auth-idp-oidc, or the \
                  annotation alb.ingress.kubernetes.io/jwt-validation",
-                "set the ALB's listener attribute routing.http.response.access_control_allow_origin.header_value to the \
-                 page's own origin",
+                "replace Flyte's CORS header: set the ALB's listener attribute \
+                 routing.http.response.access_control_allow_origin.header_value to the origin of Flyte's console",
             ),
             () if is_of("traefik") => (
                 "add a Middleware with forwardAuth to the annotation traefik.ingress.kubernetes.io/router.middlewares",
-                "also add a Middleware with headers.customResponseHeaders: {Access-Control-Allow-Origin: \"\", \
+                "remove Flyte's CORS headers from responses: add a Middleware with headers.customResponseHeaders: {Access-Control-Allow-Origin: \"\", \
                  Access-Control-Allow-Credentials: \"\"}",
             ),
             () if is_of("nginx") => (
                 "add the annotation nginx.ingress.kubernetes.io/auth-url, with the address of an oauth2-proxy",
-                "add the annotation nginx.ingress.kubernetes.io/configuration-snippet: more_clear_headers \"Access-Control-Allow-*\"; \
+                "remove Flyte's CORS headers from responses: add the annotation \
+                 nginx.ingress.kubernetes.io/configuration-snippet: more_clear_headers \"Access-Control-Allow-*\"; \
                  (the controller's ConfigMap must have allow-snippet-annotations: \"true\" and annotations-risk-level: Critical)",
             ),
             () => (
                 "point it at a proxy that authenticates, such as oauth2-proxy",
-                "see the documentation of its controller",
+                "remove Flyte's CORS headers (Access-Control-Allow-*) from responses, as its controller's documentation explains",
             ),
         };
         let gate =
@@ -213,9 +215,8 @@ impl Route {
             found.push(Found::Worth(rules::FORGEABLE_IDENTITY, note));
         }
         if let Some(how) = self.how_to_remove {
-            let text = "any website can call Flyte 2 with the user's credentials, and Flyte cannot prevent it";
-            let mend = format!("remove the Access-Control-Allow headers from its responses: {how}");
-            found.push(Found::Worth(rules::ANY_ORIGIN, Note::new(text, mend)));
+            let text = "any website can call Flyte 2 with the user's credentials, because Flyte's CORS headers allow every origin";
+            found.push(Found::Worth(rules::ANY_ORIGIN, Note::new(text, how)));
         }
         found
     }

@@ -50,7 +50,7 @@ pub(super) fn judge(
             continue;
         }
         if let Err(reason) = judge_beside(&workload, &placed, &ports, request, settings, host, verdict) {
-            let text = format!("could not check who can reach Flyte 2, and as which user: {reason}");
+            let text = format!("could not check whether Flyte 2 is reachable without authentication: {reason}");
             verdict.notices.push(Notice::new(rules::NOT_KNOWN, placed.place(), text));
         }
     }

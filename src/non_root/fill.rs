@@ -201,8 +201,12 @@ impl Fill<'_> {
                 return refuse(".fsGroupChangePolicy", "must be `Always` or `OnRootMismatch`");
             }
             if !fields.named().iter().any(|(name, value)| value.is_some() && self.fills(name)) {
-                let ids = if self.leaves_ids { " (with `runAsUser: unset`, that must be `runAsNonRoot`)" } else { "" };
-                return refuse("", &format!("must set at least one field{ids}"));
+                let field = if self.leaves_ids {
+                    "`runAsNonRoot`, because `runAsUser` is `unset`"
+                } else {
+                    "at least one field"
+                };
+                return refuse("", &format!("must set {field}"));
             }
         }
         Ok(())
@@ -296,8 +300,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fill<'a> {
                         fill.leaves_ids = true;
                     } else {
                         return Err(de::Error::custom(
-                            "`runAsUser` can only be `unset` here; to set a user, write it under a component, or \
-                             under `*` for all",
+                            "`runAsUser` can only be `unset` here; to set a user, write `runAsUser` under a component, or under \
+                             `*` for all components",
                         ));
                     }
                 }

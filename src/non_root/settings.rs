@@ -45,7 +45,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::OneOf(&["off", "check"]),
         default: Unset::Is(r#""off""#),
         asked_where: None,
-        meaning: "Whether the image's own USER counts if `runAsUser` is not set. `check` needs the module flyte-non-root-image-user, which is built into the command.",
+        meaning: "Whether the image's own USER counts if `runAsUser` is not set. In a cluster, `check` needs the module flyte-non-root-image-user.",
     },
     Setting {
         name: "fill",

@@ -18,7 +18,7 @@ const END: &str = "-----END ";
 pub(super) fn certificates(text: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
     let broken = |fact: String, outcome, mend| Fault::new(rules::BROKEN_CHAIN, fact, outcome, mend);
     let shows_key = || {
-        let fact = "a private key, or a part of one, is where certificates belong".to_owned();
+        let fact = "there is a private key, or a part of one, among the certificates".to_owned();
         Fault::new(rules::PRIVATE_KEY, fact, READ, NEW_KEY)
     };
     let has_key = text.windows(KEY.len()).any(|window| window == KEY);

@@ -29,7 +29,7 @@ const PUBLIC_LIMITS: [(u64, u64); 4] =
     [(1_598_918_400, 398), (1_773_532_800, 200), (1_805_068_800, 100), (1_868_227_200, 47)];
 
 /// The effect on macOS.
-const MACOS: &str = "macOS, and flytectl on it, reject it as not standards compliant";
+const MACOS: &str = "flytectl on macOS rejects the certificate as \"not standards compliant\"";
 
 /// Returns what is wrong with an RSA key.
 pub(super) fn weak_key(certificate: &Certificate) -> Option<Fault> {
@@ -63,7 +63,7 @@ pub(super) fn not_valid(certificate: &Certificate, now: Duration) -> Option<Faul
     } else if now < certificate.not_before() {
         let fact = format!("{title} is not valid before {}", certificate.first_day());
         let mend = "wait, or check the clock of the machine that issued it";
-        Some(Fault::new(rules::NOT_YET_VALID, fact, "clients reject it until then", mend))
+        Some(Fault::new(rules::NOT_YET_VALID, fact, "clients reject it until that day", mend))
     } else {
         None
     }
@@ -140,7 +140,7 @@ pub(super) fn faults_of_leaf(leaf: &Certificate, now: Duration, settings: &Setti
             days(left),
             settings.min_days_left()
         );
-        faults.push(Fault::new(rules::EXPIRES_SOON, fact, "clients reject it from then on", "renew it"));
+        faults.push(Fault::new(rules::EXPIRES_SOON, fact, "clients reject it once it has expired", "renew it"));
     }
     faults
 }

@@ -98,7 +98,7 @@ pub(super) fn judge_certificate(
     }
     let by = IssuedBy { is_cluster_wide: kind.as_deref() == Some("ClusterIssuer"), name: name.to_string() };
     let admins = used.as_ref().map_or(namespace, |used| &used.namespace);
-    judge(&by, &format!("Secret {}", Shortened(&secret)), PATH, [namespace, admins], host, settings, verdict);
+    judge(&by, &format!("Secret `{}`", Shortened(&secret)), PATH, [namespace, admins], host, settings, verdict);
     let hosts = presented::tls_hosts(&others, namespace, &secret).unwrap_or_default().named;
     let names = dns_names.unwrap_or_default();
     let covers = |host: &str| {
@@ -130,7 +130,7 @@ pub(super) fn judge_ingress(
     let Some(secret) = ingress
         .presents(&services, request.object()?.get())
         .first()
-        .map(|secret| format!("Secret {}", Shortened(secret)))
+        .map(|secret| format!("Secret `{}`", Shortened(secret)))
     else {
         return Ok(());
     };
@@ -159,7 +159,7 @@ pub(super) fn judge_gateway(
         // If it is not known where it leads, nothing more can be checked.
         if let Ok(Some(used)) = presented::presents(&others, namespace, &secret) {
             let path = location::key("metadata.annotations", annotation);
-            let secret = format!("Secret {}", Shortened(&secret));
+            let secret = format!("Secret `{}`", Shortened(&secret));
             judge(&by, &secret, &path, [namespace, &used.namespace], host, settings, verdict);
             break;
         }
@@ -183,7 +183,7 @@ fn judge(
         if by.is_cluster_wide { (Listed::ClusterIssuer, None) } else { (Listed::Issuer, Some(namespace)) };
     let title = match scope {
         Some(namespace) => objects::title(kind, namespace, &by.name),
-        None => format!("{} {}", kind.kind().1, Shortened(&by.name)),
+        None => format!("{} `{}`", kind.kind().1, Shortened(&by.name)),
     };
     let others = Others::beside(host);
     let found = others.find(kind, scope, |found| {
@@ -208,7 +208,7 @@ fn judge(
         Ok(Some((_, server))) if server.contains(STAGING) => Fault {
             rule: rules::STAGING_ISSUER,
             fact: format!(
-                "the certificate in front of flyteadmin ({secret}) is from Let's Encrypt's test environment, because {title} uses it"
+                "the certificate in front of flyteadmin ({secret}) comes from Let's Encrypt's test environment, which {title} uses"
             ),
             outcome: "no client trusts its roots, and flytectl stops before OAuth begins",
             mend: "set spec.acme.server of the issuer to https://acme-v02.api.letsencrypt.org/directory".to_owned(),

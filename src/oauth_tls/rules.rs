@@ -18,13 +18,13 @@ rules! {
         "An intermediate is missing, or the root is your own. Browsers may download a missing intermediate, but flytectl does not. Add the intermediate after the leaf. With another OAuth provider, this is a notice.";
     Low BROKEN_CHAIN = "broken-chain",
         "a chain that servers or clients cannot follow",
-        "Servers or clients reject the file. In the chain: a wrong order, a duplicate, more than 8 certificates, a certificate that the next one did not sign, a CA that is not allowed to sign the one before it (keyUsage, extendedKeyUsage, pathLenConstraint, nameConstraints), or an authorityKeyIdentifier that does not match the issuer's key (OpenSSL). In the file: blocks that are not certificates, text after the blocks, or other text on a `-----BEGIN` or `-----END` line. Write the leaf first, then each certificate that signed the one before it.";
+        "Servers or clients reject the file. Causes in the chain: a wrong order, a duplicate, more than 8 certificates, a certificate that the next one did not sign, a CA that is not allowed to sign the one before it (keyUsage, extendedKeyUsage, pathLenConstraint, nameConstraints), or an authorityKeyIdentifier that does not match the issuer's key (OpenSSL). Causes in the file: blocks that are not certificates, text after the blocks, or other text on a `-----BEGIN` or `-----END` line. Write the leaf first, then each certificate that signed the one before it.";
     High PRIVATE_KEY = "private-key",
         "a private key, whole or in part, among the certificates",
         "Anyone who can read the certificates can read the key. Remove it, and get a certificate for a new key.";
     Low MALFORMED = "malformed",
         "a certificate in the chain that Go cannot read",
-        "It has a duplicate extension, a negative serial number, an invalid IP address, URI or name, a compressed elliptic-curve key, or nameConstraints of an unknown kind. flytectl and propeller are written in Go, and stop. Get another certificate.";
+        "It has a duplicate extension, a negative serial number, an invalid IP address, URI or name, a compressed elliptic-curve key, or nameConstraints of an unknown kind. flytectl and propeller are written in Go, so they cannot connect. Get another certificate.";
     Medium WEAK_KEY = "weak-key",
         "an RSA key of less than 2048 bits (macOS) or more than 8192 (Go), anywhere in the chain",
         "Clients reject such keys. Get a certificate for an RSA key of 2048 to 8192 bits, or for an ECDSA key on P-256.";
@@ -60,7 +60,7 @@ rules! {
         "Clients that connect to that host reject the certificate. Get one that names the host.";
     Low NO_PROVIDER = "no-provider",
         "a ConfigMap of flyteadmin that chooses another OAuth provider, but gives no valid address for it",
-        "`authServerType` is `External`, but the provider's address is not an absolute https URL. The address is `auth.appAuth.externalAuthServer.baseUrl` or, if that is not set, `auth.userAuth.openId.baseUrl`. Or `authServerType` is neither `Self` nor `External`. Or releases of flyteadmin read different values, because two keys differ only in case, or because a `<<` brings a key which its map also sets, with another value. Without an address, flyteadmin does not start. With an `http` address, anyone on the network path can forge tokens. Set the provider's https address. The policy applies this rule only if flyteadmin's merged files set `server.security.useAuth: true`.";
+        "`authServerType` is `External`, but the provider's address is not an absolute https URL. The address is `auth.appAuth.externalAuthServer.baseUrl` or, if that is not set, `auth.userAuth.openId.baseUrl`. Or `authServerType` is neither `Self` nor `External`. Or the value depends on the release of flyteadmin: two keys differ only in case, or a map sets a key and also merges another value for it (`<<`). Without an address, flyteadmin does not start. With an `http` address, anyone on the network path can forge tokens. Set the provider's https address. The policy applies this rule only if flyteadmin's merged files set `server.security.useAuth: true`.";
     Notice LONG_LIVED = "long-lived",
         "a leaf that is valid for longer than browsers accept, in a chain that ends at a Mozilla root",
         "The limit is 398 days if the leaf was issued before March 2026, 200 days from March 2026, 100 days from March 2027, and 47 days from March 2029. flytectl accepts such a leaf, but browsers may not. Get one that is valid for fewer days.";

@@ -61,7 +61,7 @@ pub(super) fn why_not_in_itself(chain: &[Certificate], leaf: &Certificate, time:
     }
     let is_below = |other: &&Certificate| other.is_ca && !other.is_self_issued() && other.number() != end.number();
     if !end.may_be_root(chain.iter().filter(is_below).count()) {
-        return Some(not_allowed(&format!("{} may not sign such a chain", end.title())));
+        return Some(not_allowed(&format!("{} is not allowed to sign it", end.title())));
     }
     let anchor = webpki::anchor_from_trusted_cert(&end.der);
     anchor
@@ -131,7 +131,7 @@ pub(super) fn why_none(
         Error::UnknownIssuer if roots(&ders).any(|root| root.subject() == end.issuer()) => {
             let issuer = shown(end.issuer());
             let fact = format!(
-                "{} is signed by {issuer}, which is in trustRoots but has expired or may not sign this chain",
+                "{} is signed by {issuer}, which is in trustRoots but has expired, or is not allowed to sign this chain",
                 end.title()
             );
             Some(Fault::new(rules::UNTRUSTED_ROOT, fact, STOPS, "put the valid root into trustRoots"))
@@ -142,9 +142,11 @@ pub(super) fn why_none(
                 "{} is signed by {issuer}, which is neither in the chain nor among {roots_in_words}",
                 end.title()
             );
-            let mend = "add the CA's intermediate after it. If its issuer is a root that your clients trust, add that root to \
-                        trustRoots";
-            Some(Fault::new(rules::UNKNOWN_ISSUER, fact, STOPS, mend))
+            let mend = format!(
+                "if {issuer} is an intermediate, add its certificate at the end of the chain. If it is a root that your clients \
+                 trust, add it to trustRoots"
+            );
+            Some(Fault { rule: rules::UNKNOWN_ISSUER, fact, outcome: STOPS, mend })
         }
         // The links are valid: the root's key did not sign the last certificate.
         Error::InvalidSignatureForPublicKey => {
@@ -176,9 +178,9 @@ fn not_allowed(reason: &str) -> Fault {
 fn in_words(error: &Error) -> String {
     let known = match error {
         Error::EndEntityUsedAsCa => "a certificate that is not a CA signed another",
-        Error::NameConstraintViolation => "a CA in it may not sign for these names (nameConstraints)",
-        Error::PathLenConstraintViolated => "a CA in it may have no other CA below it (pathLenConstraint)",
-        Error::RequiredEkuNotFoundContext(_) => "a CA in it may not sign for servers (extendedKeyUsage)",
+        Error::NameConstraintViolation => "a CA in it is not allowed to sign for these names (nameConstraints)",
+        Error::PathLenConstraintViolated => "a CA in it is not allowed to have another CA below it (pathLenConstraint)",
+        Error::RequiredEkuNotFoundContext(_) => "a CA in it is not allowed to sign for servers (extendedKeyUsage)",
         Error::UnsupportedCriticalExtension => "a CA in it has an unknown critical extension",
         Error::MaximumPathDepthExceeded => "it has more than six intermediates",
         error => return format!("rustls-webpki reports {error}"),

@@ -369,7 +369,7 @@ test("the modules are small enough, and only the module for certificates contain
   const root = "ISRG Root X1";
   assert.ok(module("pki").includes(root) && !module("policies").includes(root));
   const most = {
-    policies: { raw: 1_490_000, gzip: 590_000, brotli: 470_000 },
+    policies: { raw: 1_495_000, gzip: 595_000, brotli: 475_000 },
     pki: { raw: 300_000, gzip: 130_000, brotli: 120_000 },
     formats: { raw: 410_000, gzip: 165_000, brotli: 135_000 },
   };

@@ -73,7 +73,7 @@ pub(in crate::flyte2_exposure) fn of_route(
             missed = Some(format!("{}: failOpen allows all callers while its service is down", title()));
         }
         if asks && spec.selectors.as_ref().is_some_and(|selectors| !selectors.is_empty()) {
-            selects = Some(format!("{}, whose targetSelectors are not read", title()));
+            selects = Some(format!("the targetSelectors of {}, which this policy cannot read", title()));
         }
         for target in spec.target.iter().chain(spec.targets.iter().flatten()) {
             let section = target.section.as_deref();
@@ -101,7 +101,7 @@ pub(in crate::flyte2_exposure) fn of_route(
     let by_gateways = || of_gateways.iter().all(asks_at);
     let asks = own.unwrap_or_else(|| !gateways.is_empty() && by_gateways());
     if !asks && missed.is_none() && own.is_none() && of_gateways.iter().any(asks_at) {
-        missed = Some("the policy of one of its Gateways does, another's does not".to_owned());
+        missed = Some("one of its Gateways has a policy that authenticates, but another has none".to_owned());
     }
     Ok(match selects {
         _ if asks => Gate::Asks,

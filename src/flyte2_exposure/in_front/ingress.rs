@@ -50,7 +50,7 @@ impl<'i> Front<'i> {
         let is_known = class.is_none_or(names_any_controller);
         match self.of_class(class.filter(|_| is_known))? {
             Gate::Asks if !is_known => Ok(Gate::NotKnown(format!(
-                "the controller of class {}, which may not read these annotations",
+                "whether the controller of the Ingress class `{}` reads the annotations for authentication",
                 Shortened(class.unwrap_or_default())
             ))),
             gate => Ok(gate),
@@ -88,13 +88,13 @@ impl<'i> Front<'i> {
             }
             for snippet in ["auth-snippet", "configuration-snippet", "server-snippet"] {
                 if nginx(snippet).is_some_and(may_ask) {
-                    return Ok(Gate::NotKnown(format!("its {snippet}, which is not read")));
+                    return Ok(Gate::NotKnown(format!("its {snippet}, which this policy cannot read")));
                 }
             }
             // Another controller for nginx, from F5.
             for of_f5 in ["nginx.org/basic-auth-secret", "nginx.com/jwt-key", "nginx.org/policies"] {
                 if self.get(of_f5).is_some() {
-                    return Ok(Gate::NotKnown(format!("the controller that reads {of_f5}")));
+                    return Ok(Gate::NotKnown(format!("whether the controller reads {of_f5}")));
                 }
             }
         }
@@ -112,10 +112,10 @@ impl<'i> Front<'i> {
             return Ok(middlewares.gate.clone());
         }
         if self.get("konghq.com/plugins").is_some() {
-            return Ok(Gate::NotKnown("its Kong plugins, which are not read".to_owned()));
+            return Ok(Gate::NotKnown("its Kong plugins, which this policy cannot read".to_owned()));
         }
         if class.is_some_and(|class| names_controller(class, "gce")) {
-            return Ok(Gate::NotKnown("Identity-Aware Proxy, which a BackendConfig turns on".to_owned()));
+            return Ok(Gate::NotKnown("whether a BackendConfig turns on Identity-Aware Proxy".to_owned()));
         }
         Ok(Gate::OPEN)
     }
@@ -172,7 +172,8 @@ impl<'i> Front<'i> {
         Ok(Some(match redirects {
             Some(()) => Gate::Asks,
             None => Gate::NotKnown(
-                "its group's ssl-redirect: without it, the HTTP listener does not authenticate".to_owned(),
+                "whether another Ingress of its group sets ssl-redirect, without which the HTTP listener does not authenticate"
+                    .to_owned(),
             ),
         }))
     }

@@ -57,7 +57,10 @@ pub(in crate::flyte2_exposure) fn of_middlewares(names: &str, objects: &Objects)
         })?;
         if is_seen != Some(true) {
             may_rewrite = true;
-            unseen = Some(format!("Traefik's middleware {}, which was not found or is not read", Shortened(name)));
+            unseen = Some(format!(
+                "Traefik's Middleware {}, which was not found, or which this policy cannot read",
+                Shortened(name)
+            ));
         }
     }
     let gate = match unseen {
