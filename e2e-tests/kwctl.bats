@@ -133,8 +133,8 @@ print(json.dumps(manifest, indent=1, sort_keys=True))'
   push_image none ""
   says number:1 false "runs as 1001:1001 only because of its image's USER"
   says number:1 true '"allowed":true'
-  says name:1 false "the image's USER is flyte, a name"
-  says name:1 true "never starts: with runAsNonRoot: true the kubelet needs a numeric user"
+  says name:1 false "the image's USER is the name flyte"
+  says name:1 true "never starts: runAsNonRoot: true needs an image whose USER is a number"
   says root:1 false "it uses an image with USER 0"
   says root:1 true "never starts: the kubelet rejects an image with USER 0"
   says none:1 false "it uses an image without a USER"

@@ -146,7 +146,7 @@ fn allow_all(policy: &dyn Policy, judged: Result<Verdict, Unjudged>) -> Verdict 
     let mut verdict = match judged {
         Ok(verdict) => verdict,
         Err(Unjudged { path, reason }) => {
-            let text = format!("cannot be checked: {reason} (admitted anyway, because {AS_IT_WAS})");
+            let text = format!("cannot be checked: {reason}. Admitted anyway, because {AS_IT_WAS}");
             let mut verdict = Verdict::default();
             let rule = RuleName { policy: policy.name(), ..NOT_JUDGED.name };
             verdict.notices.push(Notice::new(rule, Place::at(path), text));

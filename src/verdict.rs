@@ -138,7 +138,7 @@ impl Violation {
     /// The notice that replaces a violation, with the reason why the violation is allowed.
     pub(crate) fn allowed(self, reason: &str) -> Notice {
         let Self { rule, place, problem, mend, .. } = self;
-        Notice { rule, place, text: format!("{problem} (admitted anyway, because {reason})"), mend }
+        Notice { rule, place, text: problem, mend: format!("{mend}. Admitted anyway, because {reason}") }
     }
 }
 

@@ -125,9 +125,15 @@ impl Overrides {
             };
             let Some((option, known)) = KNOWN.iter().find(known) else {
                 if matches!(name, "SERVER" | "SERVER.SECURITY") && !(text.is_empty() && *is_known) {
-                    let problem = format!("{name} replaces the whole section, so all options under it are ignored");
-                    let fault =
-                        Fault { place: place(), kind: FaultKind::TwoMeanings, problem, mend: "rename it".into() };
+                    let problem = format!(
+                        "the variable {name} replaces the whole section, so flyteadmin ignores all options under it"
+                    );
+                    let fault = Fault {
+                        place: place(),
+                        kind: FaultKind::TwoMeanings,
+                        problem,
+                        mend: "give the variable another name".into(),
+                    };
                     self.faults.push(fault);
                 } else if let Some(meant) = meant(name) {
                     let text = format!("{} has no effect, because flyteadmin does not read it", Shortened(name));

@@ -81,7 +81,7 @@ pub(crate) fn texts(node: &Node) -> Result<Option<Vec<Listed>>, NoList> {
                 if index == MOST_ITEMS {
                     return Err(NoList::TooLong);
                 }
-                let text = text(item).map_err(NoList::NeverStarts)?;
+                let text = text(item).map_err(|reason| NoList::NeverStarts(reason.replacen("this", "an item", 1)))?;
                 texts.push(Listed { text, line: item.line, index: Some(index) });
             }
             Ok(Some(texts))
@@ -112,7 +112,7 @@ fn text(node: &Node) -> Result<String, String> {
             Meaning::Text(text) => Ok(text.to_owned()),
             Meaning::Time => Err("a time must be in quotes to be a string".to_owned()),
         },
-        Value::List(_) => Err("this is a list, and must be a string".to_owned()),
-        Value::Map(_) => Err("this is a map, and must be a string".to_owned()),
+        Value::List(_) => Err("this is a list, but must be a string".to_owned()),
+        Value::Map(_) => Err("this is a map, but must be a string".to_owned()),
     }
 }

@@ -204,7 +204,7 @@ impl Config {
             Ok(Some(texts)) => texts,
             Ok(None) => return default(),
             Err(NoList::NeverStarts(reason)) => {
-                return Ok(self.never_starts(&at, &path, &reason, "list strings only"));
+                return Ok(self.never_starts(&at, &path, &reason, "write each item as a string"));
             }
             Err(NoList::TooLong) => {
                 let reason = format!(

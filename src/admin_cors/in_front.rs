@@ -72,7 +72,7 @@ pub(super) fn judge(
         let found = judge_origins(&in_front, settings);
         // Only a finding makes it worth looking up where the route leads.
         let unread = in_front.cors.origins.is_none().then(|| {
-            let text = format!("this may handle CORS, which is not checked ({})", in_front.cors.by);
+            let text = format!("{} may set CORS headers here, and this policy cannot read it", in_front.cors.by);
             Notice::new(rules::NOT_KNOWN, Place::at(in_front.path.clone()), Note::new(text, ONLY_CONSOLE))
         });
         let Some((place, problem, mend)) = found
@@ -276,7 +276,12 @@ fn by_headers(kind: Listed, object: &str, namespace: &str) -> Option<InFront> {
         }
         _ => return None,
     };
-    Some(InFront { cors: Cors::unread("a response header"), path: "spec".to_owned(), is_list: false, services })
+    Some(InFront {
+        cors: Cors::unread("a rule for response headers"),
+        path: "spec".to_owned(),
+        is_list: false,
+        services,
+    })
 }
 
 const LIST_CONSOLE: &str = "allow only flyteconsole's origin here, https://<flyte-console-domain>. If flyteadmin \

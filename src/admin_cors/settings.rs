@@ -43,7 +43,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::List,
         default: Unset::Said,
         asked_where: None,
-        meaning: "The only origins that may be listed. If not set, any origin may be. The `*` in `https://*.example.com` matches one or more labels.",
+        meaning: "The only origins that may be listed. If not set, every origin may be listed. The `*` in `https://*.example.com` matches one or more labels.",
     },
 ];
 

@@ -207,7 +207,7 @@ fn judge_console(
             verdict.notices.extend(no_login.map(|note| Notice::new(rules::NO_LOGIN, at(path.clone()), note)));
         }
         Ok(Some(cut_off)) => verdict.add_cut_off(cut_off, at(path.clone())),
-        Err(doubt) => verdict.add_doubt(doubt, at(path.clone()), settings),
+        Err(doubt) => verdict.add_doubt(doubt, console.title, at(path.clone()), settings),
     }
     verdict.notices.extend(lost(Some(&calls), path));
     Ok(())
@@ -290,12 +290,13 @@ impl Verdict {
         }
     }
 
-    /// Adds why flyteadmin is not known to allow flyteconsole.
-    fn add_doubt(&mut self, doubt: Doubt, place: Place, settings: &Settings) {
+    /// Adds why flyteadmin is not known to allow a console.
+    fn add_doubt(&mut self, doubt: Doubt, console: &str, place: Place, settings: &Settings) {
         let note = match doubt {
-            Doubt::Likely(note) => note,
+            Doubt::Likely(note) if console == flyte::FLYTECONSOLE => note,
+            Doubt::Likely(Note { text, mend }) => Note { text: format!("{console}: {text}"), mend },
             Doubt::NotChecked(Note { text, mend }) => {
-                Note { text: format!("could not check whether flyteadmin's CORS allows flyteconsole: {text}"), mend }
+                Note { text: format!("could not check whether flyteadmin's CORS allows {console}: {text}"), mend }
             }
         };
         self.add_not_judged(note, place, settings);

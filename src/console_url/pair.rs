@@ -47,17 +47,6 @@ pub(super) enum Doubt {
     Likely(Note),
 }
 
-impl Doubt {
-    /// The same doubt, with the title of the object that runs the console.
-    pub(super) fn of(self, title: &str) -> Self {
-        let titled = |Note { text, mend }| Note { text: format!("{title}: {text}"), mend };
-        match self {
-            Self::NotChecked(note) => Self::NotChecked(titled(note)),
-            Self::Likely(note) => Self::Likely(titled(note)),
-        }
-    }
-}
-
 impl From<Note> for Doubt {
     fn from(reason: Note) -> Self {
         Self::NotChecked(reason)

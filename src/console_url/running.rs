@@ -61,14 +61,14 @@ pub(super) fn judge(
                     verdict.add_cut_off(cut_off, place);
                 }
                 Err(doubt) => {
-                    verdict.add_doubt(doubt.of(&found.title(Listed::Deployment)), place.clone(), settings);
+                    verdict.add_doubt(doubt, &found.title(Listed::Deployment), place.clone(), settings);
                 }
             }
         }
         Ok(())
     });
     if let Err(reason) = known {
-        verdict.add_doubt(reason.into(), place, settings);
+        verdict.add_doubt(reason.into(), flyte::FLYTECONSOLE, place, settings);
     }
 }
 

@@ -64,7 +64,10 @@ pub(super) fn read_url(text: &str, namespace: &str, settings: &Settings) -> Read
         format!("{origin}{}", path.trim_end_matches('/'))
     });
     let mend = match (&instead, part) {
-        (Some(instead), _) => format!("write {}", Shortened(instead)),
+        (Some(instead), _) => {
+            let is_translated = part != Some(Reason::NotPunycode) && !text.is_ascii();
+            format!("write {}{}", Shortened(instead), if is_translated { ", with the host in punycode" } else { "" })
+        }
         (None, Some(Reason::NotPunycode)) => "write the host in punycode (xn--...)".to_owned(),
         (None, _) => WRITE_ADDRESS.to_owned(),
     };

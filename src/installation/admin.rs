@@ -122,9 +122,9 @@ impl Admin {
         let Reading { mut config, unseen, own_files, .. } = reading(objects, namespace, &files)?;
         let security = config.security().map_err(Unjudged::in_words)?;
         if let Some(fault) = config.faults.first() {
-            return Err(format!("{}: {}", fault.place.path, fault.problem));
+            return Err(format!("in {}, {}", fault.place, fault.problem));
         }
-        let of_files = config.auth().map_err(|fault| format!("{}: {}", fault.place.path, fault.problem));
+        let of_files = config.auth().map_err(|fault| format!("in {}, {}", fault.place, fault.problem));
         let doubt = (!unseen.is_empty()).then(|| not_seen(&unseen));
         let auth = auth.map_or(of_files, Err).and_then(|auth| doubt.clone().map_or(Ok(auth), Err));
         #[cfg(feature = "flyte-console-url")]

@@ -67,6 +67,6 @@ fn not_proven(container: &Container, non_root: &Inherited<bool>) -> Finding {
         ),
         None => "may run as root: neither runAsUser nor runAsNonRoot is set, so the image's USER decides".to_owned(),
     };
-    let mend = format!("{SET_USER}. On OpenShift, set runAsNonRoot: true instead");
+    let mend = format!("{SET_USER} (on OpenShift, set runAsNonRoot: true instead)");
     Finding::new(rules::NOT_PROVEN_NON_ROOT, &problem, &mend).mended_by_user(container)
 }

@@ -202,7 +202,7 @@ impl Fill<'_> {
             }
             if !fields.named().iter().any(|(name, value)| value.is_some() && self.fills(name)) {
                 let field = if self.leaves_ids {
-                    "`runAsNonRoot`, because `runAsUser` is `unset`"
+                    "`runAsNonRoot`, because `runAsUser: unset` leaves out the other fields"
                 } else {
                     "at least one field"
                 };

@@ -114,13 +114,12 @@ impl<'c> Images<'c> {
             (Ok(User::Name(user)), true) => found(
                 rules::IMAGE_USER_IS_NAME,
                 format!(
-                    "never starts: with runAsNonRoot: true{at} the kubelet needs a numeric user, but the image's USER is {user}, \
-                     a name"
+                    "never starts: runAsNonRoot: true{at} needs an image whose USER is a number, but the USER is the name {user}"
                 ),
             ),
             (Ok(User::Name(user)), false) => found(
                 rules::NOT_PROVEN_NON_ROOT,
-                format!("may run as root: runAsUser is not set, and the image's USER is {user}, a name"),
+                format!("may run as root: runAsUser is not set, and the image's USER is the name {user}"),
             ),
             (Ok(User::NoUid(user)), _) => found(
                 rules::NOT_PROVEN_NON_ROOT,

@@ -42,5 +42,5 @@ rules! {
         "It is root, as before. If it does not need root, set its `runAsUser`.";
     Notice TASK_TEMPLATE = "task-template",
         "a PodTemplate for tasks that sets no user",
-        "Only tasks use it, and run as their image's `USER`. With a pod-level `runAsNonRoot: true`, tasks whose image sets root, or no number, do not start.";
+        "Only tasks use it, and run as their image's `USER`. With `runAsNonRoot: true` for the pod, tasks start only if their image's `USER` is a number other than 0.";
 }

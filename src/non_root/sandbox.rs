@@ -156,9 +156,10 @@ impl Extras {
 
     /// What to do so that nothing is left of them.
     pub(super) fn removal(&self) -> String {
-        match &self.shown[..] {
-            [one] => format!("remove {one}"),
-            _ => "remove all of this".to_owned(),
+        if self.has_more {
+            "remove everything that \"baseline\" rejects".to_owned()
+        } else {
+            format!("remove {}", self.shown.join(" and "))
         }
     }
 }

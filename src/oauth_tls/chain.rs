@@ -69,7 +69,7 @@ pub(super) fn broken_links(chain: &[Certificate], proven: usize, pki: &Pki) -> R
                     format!("{} names certificate {number} as its issuer, but is not signed with its key", one.title())
                 }
             };
-            (fact, "clients reject it", "use the chain that the CA issued with it".to_owned())
+            (fact, "clients reject it", "use the chain that your CA supplied with the server's certificate".to_owned())
         } else if one.is_self_issued() {
             let fact = format!(
                 "{} did not sign any certificate before it, and certificate {} is a root",
