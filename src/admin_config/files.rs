@@ -409,8 +409,8 @@ impl Config {
                     let key = &entry.key;
                     let path = [&SECTION[..level], &[&**key]].concat().join(".");
                     let problem = format!(
-                        "`{}` contains dots: flyteadmin v1.16.7 and later ignore its value, and use false, or an empty list, \
-                         which allows every origin. Earlier releases split the key at its dots",
+                        "`{}` contains dots: flyteadmin v1.16.7 and later ignore its value, so the option is false or an empty \
+                         list. An empty list of origins allows every origin. Earlier releases split the key at its dots",
                         Shortened(key)
                     );
                     let mend = "write nested keys, which all releases read: server: {security: {...}}";

@@ -339,7 +339,7 @@ fn cut_off(console: &Console, pages: &[&Page], why: Answer, admin: &Admin) -> Op
         }
     };
     if pages.iter().any(|page| page.origins[0].is_plain_http()) {
-        mend.push_str(", and add each http origin to the allowHttp setting of flyte-admin-cors");
+        mend.push_str(", and add origins over http to the allowHttp setting of flyte-admin-cors too");
     }
     let mut from = BTreeSet::new();
     from.extend(pages.iter().map(|page| page.from.clone()));

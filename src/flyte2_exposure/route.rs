@@ -85,10 +85,10 @@ impl Route {
                     gate: Gate::OPEN,
                     // It does not authenticate callers, and its changes to request headers are not read.
                     passes_identity: true,
-                    how_to_ask: "point it at an oauth-proxy in front of Flyte",
+                    how_to_ask: "point this route at an oauth-proxy in front of Flyte",
                     how_to_remove: (!is_removed).then_some(
-                        "remove Flyte's CORS headers from responses: delete Access-Control-Allow-Origin and \
-                         Access-Control-Allow-Credentials in spec.httpHeaders.actions.response",
+                        "remove Flyte's CORS headers from responses: in spec.httpHeaders.actions.response, add \
+                         actions of type Delete for Access-Control-Allow-Origin and Access-Control-Allow-Credentials",
                     ),
                 }
             }
@@ -172,7 +172,7 @@ impl Route {
                  (the controller's ConfigMap must have allow-snippet-annotations: \"true\" and annotations-risk-level: Critical)",
             ),
             () => (
-                "point it at a proxy that authenticates, such as oauth2-proxy",
+                "point this route at a proxy that authenticates, such as oauth2-proxy",
                 "remove Flyte's CORS headers (Access-Control-Allow-*) from responses, as its controller's documentation explains",
             ),
         };

@@ -72,8 +72,10 @@ impl Finding {
         if self.rule != rules::NEVER_STARTS {
             return None;
         }
-        self.mend =
-            format!("set securityContext.runAsNonRoot: false on this container, which may be root, or {}", self.mend);
+        self.mend = format!(
+            "set securityContext.runAsNonRoot: false on this container, which its exception allows to be root, or {}",
+            self.mend
+        );
         Some(self.mended_by("securityContext.runAsNonRoot", Scalar::Bool(false)))
     }
 

@@ -173,7 +173,7 @@ impl User {
     fn parse(answer: &RawValue) -> Result<Self, String> {
         let answer: Answer = admission::read_fields(answer).map_err(|Unjudged { path, reason }| {
             let path = if path.is_empty() { path } else { format!("{path}: ") };
-            format!("the policy engine's answer cannot be read: {path}{reason}")
+            format!("the policy engine's answer cannot be read ({path}{reason})")
         })?;
         let Some(configuration) = answer.config else {
             let is_index = answer.manifest.is_some_and(|manifest| manifest.manifests.is_some());

@@ -271,7 +271,7 @@ fn add(faults: Vec<Fault>, settings: &Settings, host: &dyn Host, namespace: &str
         match &tokens {
             Tokens::ByAnother(provider) if is_about_trust(&fault) => {
                 let text = format!(
-                    "{}: clients reject the certificate, but OAuth does not depend on it, because the tokens come from {provider}",
+                    "{}: clients reject the certificate. OAuth still works, because the tokens come from {provider}",
                     fault.fact
                 );
                 report.note(

@@ -70,7 +70,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::OneOf(&["detect", "external", "self"]),
         default: Unset::Is(r#""detect""#),
         asked_where: None,
-        meaning: "Who issues the tokens. `detect` reads flyteadmin's configuration, `external` is another provider, and `self` is flyteadmin. Only `detect` reads the configuration.",
+        meaning: "Who issues the tokens. `detect` reads flyteadmin's configuration, `external` is another provider, and `self` is flyteadmin.",
     },
 ];
 

@@ -61,7 +61,7 @@ pub(super) fn why_not_in_itself(chain: &[Certificate], leaf: &Certificate, time:
     }
     let is_below = |other: &&Certificate| other.is_ca && !other.is_self_issued() && other.number() != end.number();
     if !end.may_be_root(chain.iter().filter(is_below).count()) {
-        return Some(not_allowed(&format!("{} is not allowed to sign it", end.title())));
+        return Some(not_allowed(&format!("{} is not allowed to sign the certificate before it", end.title())));
     }
     let anchor = webpki::anchor_from_trusted_cert(&end.der);
     anchor
@@ -124,8 +124,7 @@ pub(super) fn why_none(
     Ok(match error {
         Error::UnknownIssuer if end.is_self_issued() && matches!(end.is_signed_by(end, pki), Signed::Yes) => {
             let fact = format!("the chain ends at {}, which is not among {roots_in_words}", end.title());
-            let mend =
-                "use a certificate of a CA that clients trust. If your clients trust this one, add it to trustRoots";
+            let mend = "use a certificate of a CA that clients trust. If your clients already trust this root, add it to trustRoots";
             Some(Fault::new(rules::UNTRUSTED_ROOT, fact, STOPS, mend))
         }
         Error::UnknownIssuer if roots(&ders).any(|root| root.subject() == end.issuer()) => {
@@ -151,9 +150,11 @@ pub(super) fn why_none(
         // The links are valid: the root's key did not sign the last certificate.
         Error::InvalidSignatureForPublicKey => {
             let issuer = shown(end.issuer());
-            let fact =
-                format!("{} names {issuer} as its issuer, but is not signed with that trusted root's key", end.title());
-            let mend = "if the root has a new key and your clients trust it, add it to trustRoots";
+            let fact = format!(
+                "{} names {issuer} as its issuer, but the trusted root of that name did not sign it",
+                end.title()
+            );
+            let mend = "if the root has a new key, and your clients trust its new certificate, add that certificate to trustRoots";
             Some(Fault::new(rules::UNTRUSTED_ROOT, fact, STOPS, mend))
         }
         _ if is_refused => None,

@@ -371,7 +371,7 @@ test("the modules are small enough, and only the module for certificates contain
   const most = {
     policies: { raw: 1_495_000, gzip: 595_000, brotli: 475_000 },
     pki: { raw: 300_000, gzip: 130_000, brotli: 120_000 },
-    formats: { raw: 410_000, gzip: 165_000, brotli: 135_000 },
+    formats: { raw: 415_000, gzip: 165_000, brotli: 135_000 },
   };
   for (const [name, limits] of Object.entries(most)) {
     const bytes = module(name);

@@ -311,11 +311,7 @@ fn policies_are_listed_on_one_line_each() {
     assert_eq!(policies - 1, lines.len(), "{}", run.out);
     let is_listed = |line: &str| lines.iter().any(|listed| listed.starts_with(line));
     assert!(is_listed("flyte-admin-cors   flyteadmin allows CORS only for listed origins"), "{}", run.out);
-    assert!(
-        is_listed("flyte-non-root     The manifests or the images make Flyte's components run as a non-root user"),
-        "{}",
-        run.out
-    );
+    assert!(is_listed("flyte-non-root     Flyte's components run as a non-root user"), "{}", run.out);
 }
 
 /// Each line of output in the page about the command must be printed. `...` stands for lines that it leaves out.

@@ -55,10 +55,10 @@ fn files(size: usize) -> Vec<(&'static str, String, Fate)> {
     });
     vec![
         ("an alias bomb", format!("{HEAD}{bomb}"), Refused("its aliases stand for")),
-        ("a chain of aliases", format!("{HEAD}{chain}"), NotJudged("more than 128 levels deep")),
-        ("10,000 brackets", format!("{HEAD}a: {}", "[".repeat(10_000)), NotJudged("more than 128 levels deep")),
-        ("10,000 braces", format!("{HEAD}a: {}", "{b: ".repeat(10_000)), NotJudged("more than 128 levels deep")),
-        ("10,000 dashes", format!("{HEAD}a:\n  {}x", "- ".repeat(10_000)), NotJudged("more than 128 levels deep")),
+        ("a chain of aliases", format!("{HEAD}{chain}"), NotJudged("more than 128 levels")),
+        ("10,000 brackets", format!("{HEAD}a: {}", "[".repeat(10_000)), NotJudged("more than 128 levels")),
+        ("10,000 braces", format!("{HEAD}a: {}", "{b: ".repeat(10_000)), NotJudged("more than 128 levels")),
+        ("10,000 dashes", format!("{HEAD}a:\n  {}x", "- ".repeat(10_000)), NotJudged("more than 128 levels")),
         ("one line of text", "x".repeat(size), Refused("this is a text, but must be a map")),
         (
             "one line in quotes that never end",

@@ -152,7 +152,7 @@ fn judge_image(module: &Module, host: Host) -> Result<(), Failed> {
     let answer = module.validate(&request.to_string(), r#"{"imageUser": "check"}"#, &(Arc::new(host) as _))?;
     let message = answer.message.clone().unwrap_or_default();
     if !answer.accepted
-        && message.contains("which could not be checked: ")
+        && message.contains("It could not be checked: ")
         && message.len() < 10_000
         && !message.contains('\u{1b}')
     {

@@ -30,7 +30,7 @@ impl host::Host for Host {
     /// types, and fails if one of their fields is missing.
     #[cfg(feature = "flyte-non-root-image-user")]
     fn image(&self, reference: &str) -> Result<Box<RawValue>, String> {
-        let unreadable = |error: &dyn std::fmt::Display| format!("the host's answer cannot be read: {error}");
+        let unreadable = |error: &dyn std::fmt::Display| format!("the policy engine's answer cannot be read: {error}");
         let request = serde_json::to_vec(reference).map_err(|error| error.to_string())?;
         let answer = host_call("kubewarden", "oci", "v1/oci_manifest_config", &request)
             .map_err(|error| reason(&error.to_string()))?;
