@@ -46,7 +46,9 @@ pub fn policies(clock: Source<Duration>, pki: Source<&'static Pki>) -> Vec<Linke
         let name = policy.name();
         let variant = WITH_VARIANTS.iter().find(|(_, of)| *of == Some(name));
         let rule = variant.map_or(*policy, |(variant, _)| *variant);
-        let metadata: Metadata = serde_json::from_str(folder_of(rule.name())?.metadata).ok()?;
+        let read = |name: &str| serde_json::from_str::<Metadata>(folder_of(name)?.metadata).ok();
+        // The variant has the policy's name here, so it has its description too.
+        let metadata = read(rule.name())?.described_as(&read(name)?);
         Some(Linked { name: name.to_owned(), metadata, rule, clock, pki })
     };
     POLICIES.iter().filter_map(linked).collect()

@@ -110,6 +110,14 @@ impl Metadata {
         self.annotation("title")
     }
 
+    /// The same metadata, with another's description.
+    pub(crate) fn described_as(mut self, other: &Self) -> Self {
+        const DESCRIPTION: &str = "io.kubewarden.policy.description";
+        self.annotations
+            .extend(other.annotations.get_key_value(DESCRIPTION).map(|(name, text)| (name.clone(), text.clone())));
+        self
+    }
+
     /// Returns the policy's purpose, in one line.
     pub fn description(&self) -> Option<&str> {
         self.annotation("description")

@@ -368,9 +368,9 @@ fn is_read_here(Value { text, is_known }: &Value, placed: &Placed) -> bool {
 
 /// The remark on a `--config` file that is not read here.
 fn reads_another(Value { text, is_known }: &Value) -> Note {
-    let file = if *is_known { Shortened(text).to_string() } else { "another file".to_owned() };
+    let file = if *is_known { Shortened(text).to_string() } else { "not known".to_owned() };
     let checked = flyte::ADMIN_CONFIG_FILES.join(" or ");
-    let text = format!("--config points to {file}, but only the ConfigMaps at {checked} were checked");
+    let text = format!("the value of --config is {file}, but only the ConfigMaps at {checked} were checked");
     Note::new(text, "make sure that no other file sets CORS options")
 }
 

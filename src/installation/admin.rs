@@ -18,7 +18,7 @@ use crate::admin_config::mounts::Mounted;
 use crate::verdict::Note;
 use crate::{
     admin_config::{
-        Security,
+        Fault, Security,
         auth::Auth,
         config_map,
         container::{Overrides, OwnTls, Remark},
@@ -122,9 +122,9 @@ impl Admin {
         let Reading { mut config, unseen, own_files, .. } = reading(objects, namespace, &files)?;
         let security = config.security().map_err(Unjudged::in_words)?;
         if let Some(fault) = config.faults.first() {
-            return Err(format!("in {}, {}", fault.place, fault.problem));
+            return Err(in_file(fault));
         }
-        let of_files = config.auth().map_err(|fault| format!("in {}, {}", fault.place, fault.problem));
+        let of_files = config.auth().map_err(|fault| in_file(&fault));
         let doubt = (!unseen.is_empty()).then(|| not_seen(&unseen));
         let auth = auth.map_or(of_files, Err).and_then(|auth| doubt.clone().map_or(Ok(auth), Err));
         #[cfg(feature = "flyte-console-url")]
@@ -427,6 +427,14 @@ pub(crate) fn own_certificates(
 /// Why they are not known.
 pub(crate) fn hosts(objects: &Objects, namespace: &str) -> Result<Hosts, String> {
     routes::hosts(objects, namespace, &services(objects, namespace)?)
+}
+
+/// A fault's problem, with the file and the line in front of it. The problem names the option itself.
+fn in_file(Fault { place, problem, .. }: &Fault) -> String {
+    match &place.within {
+        Some(within) => format!("{} line {}: {problem}", place.path, within.line),
+        None => format!("{}: {problem}", place.path),
+    }
 }
 
 /// Why nothing is known of a flyteadmin: neither a Deployment nor a ConfigMap of it was found.

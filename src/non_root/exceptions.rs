@@ -159,16 +159,16 @@ impl Exception<'_> {
             [Some(_), Some(_)] => {
                 return refuse(CONTAINER, "set either initContainer or container, not both");
             }
-            [_, Some(true)] => return refuse(CONTAINER, "required: the exact name of the container"),
+            [_, Some(true)] => return refuse(CONTAINER, "is required; write the exact name of the container"),
             _ => {
                 return refuse(
                     INIT_CONTAINER,
-                    "required: the init container's exact name; for a regular one, set `container`",
+                    "is required; write the exact name of the init container. For a regular container, set `container` instead",
                 );
             }
         }
         let Some(images) = self.images.as_ref().filter(|images| !images.is_empty()) else {
-            return refuse("images", "required: the repositories its image may come from");
+            return refuse("images", "is required; list the repositories that the container's image may come from");
         };
         for (index, image) in images.iter().enumerate() {
             if Repository::named(image).is_none() {

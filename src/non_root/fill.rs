@@ -92,7 +92,11 @@ impl Additions {
     /// The notices of what was added, or would be if the request were allowed.
     pub(super) fn notices(self, is_let_in: bool) -> impl Iterator<Item = Notice> {
         self.0.into_iter().map(move |mut notice| {
-            let adds = if is_let_in { "the fill setting added " } else { "the fill setting would add " };
+            let adds = if is_let_in {
+                "the fill setting added "
+            } else {
+                "once the violations are fixed, the fill setting adds "
+            };
             notice.text.insert_str(0, adds);
             if notice.rule == rules::KEPT_ROOT {
                 notice

@@ -262,7 +262,7 @@ fn leave_to_tasks(workload: &Workload, verdict: &mut Verdict) {
     if !open.is_empty() {
         let note = Note::new(
             "this PodTemplate sets no user: each task runs as its image's USER, or as root if the image sets none",
-            "to stop tasks that run as root, set securityContext.runAsNonRoot: true here",
+            "to prevent tasks from running as root, set securityContext.runAsNonRoot: true here",
         );
         verdict.notices.push(notice_at(workload.pod_path.to_owned(), "", rules::TASK_TEMPLATE, note));
     }
