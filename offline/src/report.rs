@@ -686,7 +686,7 @@ impl Report {
             let Some(file) = place(&judged.place.file) else { continue };
             for finding in judged.violations.iter_mut().chain(&mut judged.notices) {
                 let names = names.get_or_insert_with(|| Names::collect(cluster));
-                finding.related = names.in_text(&finding.problem, file);
+                finding.related = names.in_text(&format!("{}; {}", finding.problem, finding.mend), file);
                 finding.related.retain(|other| (&other.file, other.line) != (&judged.place.file, judged.place.line));
             }
         }

@@ -96,7 +96,10 @@ impl Overrides {
             let text = format!(
                 "{why}. Flags and variables that are set there override flyteadmin's files, and were not checked"
             );
-            overrides.not_known(place(placed, *at), Note::new(text, "make sure that they set no CORS options"));
+            overrides.not_known(
+                place(placed, *at),
+                Note::new(text, "make sure that they allow no origin but flyteconsole's"),
+            );
         }
         if placed.container.env_from.is_some_and(|list| !server::is_empty(list)) {
             let container = Shortened(placed.container.name()).to_string();
@@ -137,7 +140,7 @@ impl Overrides {
                     self.faults.push(fault);
                 } else if let Some(meant) = meant(name) {
                     let text = format!("{} has no effect, because flyteadmin does not read it", Shortened(name));
-                    let note = Note::new(text, format!("rename it to {meant}"));
+                    let note = Note::new(text, format!("remove it, or rename it to {meant} if its value is wanted"));
                     self.remarks.push((Remark::NoEffect, place(), note));
                 }
                 continue;
@@ -281,9 +284,9 @@ impl Overrides {
         // A boolean flag takes a value only after `=`.
         if matches!(known, Known::AllowCors | Known::UseAuth | Known::Secure | Known::OtherFlag) {
             let is_boolean = |next: &&Word| next.value.is_known && decode::parse_bool(&next.value.text).is_ok();
-            if let Some(next) = words.peek().filter(|next| is_boolean(next)) {
+            if words.peek().is_some_and(is_boolean) {
                 let text = format!("{FLAG}{name} is true here: a boolean flag takes a value only after `=`");
-                let note = Note::new(text, format!("write {FLAG}{name}={}", next.value.text));
+                let note = Note::new(text, format!("write {FLAG}{name}=true, or {FLAG}{name}=false if that is meant"));
                 self.remarks.push((Remark::NoEffect, place.clone(), note));
             }
             return Some(("true", true));
@@ -371,7 +374,7 @@ fn reads_another(Value { text, is_known }: &Value) -> Note {
     let file = if *is_known { Shortened(text).to_string() } else { "not known".to_owned() };
     let checked = flyte::ADMIN_CONFIG_FILES.join(" or ");
     let text = format!("the value of --config is {file}, but only the ConfigMaps at {checked} were checked");
-    Note::new(text, "make sure that no other file sets CORS options")
+    Note::new(text, "make sure that flyteconsole's origin is the only one allowed there")
 }
 
 /// Returns the fault for a flag that does not exist. It suggests the flag with the nearest name.

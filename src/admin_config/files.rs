@@ -204,7 +204,7 @@ impl Config {
             Ok(Some(texts)) => texts,
             Ok(None) => return default(),
             Err(NoList::NeverStarts(reason)) => {
-                return Ok(self.never_starts(&at, &path, &reason, "write each item as a string"));
+                return Ok(self.never_starts(&at, &path, &reason, "write a list of strings"));
             }
             Err(NoList::TooLong) => {
                 let reason = format!(

@@ -106,7 +106,7 @@ pub(super) fn judge(
             Ok(false) => {}
             Err(reason) => {
                 let text = format!("{problem}. Could not check whether it leads to flyteadmin: {reason}");
-                let note = Note::new(text, format!("if it leads to flyteadmin, {mend}"));
+                let note = Note::new(text, format!("ignore this if it does not lead to flyteadmin. Otherwise: {mend}"));
                 verdict.notices.push(Notice::new(rules::NOT_KNOWN, place.clone(), note));
                 break;
             }

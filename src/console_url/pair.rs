@@ -93,11 +93,11 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
             let known = || front.iter().filter(|(_, cors)| cors.origins.is_some());
             if let Some((route, cors)) = known().find(|(_, cors)| cors.lets_in_all()) {
                 let text = format!(
-                    "{route} handles CORS in front of flyteadmin ({}), and allows every origin with credentials: any website can \
-                     act as the user who is logged in",
-                    cors.by
+                    "{route} handles CORS in front of flyteadmin ({}), and allows every origin with credentials, not only {}: any \
+                     website can act as the user who is logged in",
+                    cors.by, page.origins[0]
                 );
-                doubt = Some(Doubt::Likely(Note::new(text, format!("allow only {} there", page.origins[0]))));
+                doubt = Some(Doubt::Likely(Note::new(text, "allow only that origin there")));
                 continue;
             } else if let Some((route, cors)) = known().find(|(_, cors)| !lets_in(cors)) {
                 let text = format!(

@@ -65,7 +65,7 @@ pub(super) fn read_url(text: &str, namespace: &str, settings: &Settings) -> Read
     });
     let mend = match (&instead, part) {
         (Some(instead), _) => {
-            let is_translated = part != Some(Reason::NotPunycode) && !text.is_ascii();
+            let is_translated = part != Some(Reason::NotPunycode) && instead.contains("xn--") && !text.contains("xn--");
             format!("write {}{}", Shortened(instead), if is_translated { ", with the host in punycode" } else { "" })
         }
         (None, Some(Reason::NotPunycode)) => "write the host in punycode (xn--...)".to_owned(),

@@ -50,7 +50,9 @@ pub(super) fn judge(
             continue;
         }
         if let Err(reason) = judge_beside(&workload, &placed, &ports, request, settings, host, verdict) {
-            let text = format!("could not check whether Flyte 2 is reachable without authentication: {reason}");
+            let text = format!(
+                "could not check whether callers can reach Flyte 2 without authentication, or act as other users: {reason}"
+            );
             verdict.notices.push(Notice::new(rules::NOT_KNOWN, placed.place(), text));
         }
     }

@@ -429,12 +429,9 @@ pub(crate) fn hosts(objects: &Objects, namespace: &str) -> Result<Hosts, String>
     routes::hosts(objects, namespace, &services(objects, namespace)?)
 }
 
-/// A fault's problem, with the file and the line in front of it. The problem names the option itself.
+/// A fault's problem, with its place in front of it.
 fn in_file(Fault { place, problem, .. }: &Fault) -> String {
-    match &place.within {
-        Some(within) => format!("{} line {}: {problem}", place.path, within.line),
-        None => format!("{}: {problem}", place.path),
-    }
+    format!("{place}: {problem}")
 }
 
 /// Why nothing is known of a flyteadmin: neither a Deployment nor a ConfigMap of it was found.

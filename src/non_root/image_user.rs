@@ -56,7 +56,8 @@ view! {
 /// The user that an image sets.
 #[derive(Clone)]
 enum User {
-    Number(String),
+    /// A uid, with the image's text.
+    Number(String, i64),
     /// Root, with the image's text if it has one.
     Root(Option<String>),
     Name(String),
@@ -95,12 +96,12 @@ impl<'c> Images<'c> {
         let noticed = |rule, note| (None, Some(notice_at(placed.path(), placed.container.name(), rule, note)));
         let at = non_root.origin();
         match (self.user(placed.container.image()), is_non_root) {
-            (Ok(User::Number(_)), true) => (finding, None),
-            (Ok(User::Number(user)), false) => noticed(
+            (Ok(User::Number(..)), true) => (finding, None),
+            (Ok(User::Number(user, uid)), false) => noticed(
                 rules::PROVEN_BY_IMAGE,
                 Note::new(
                     format!("runs as {user} only because of its image's USER, which another image can change"),
-                    format!("set securityContext.runAsUser: {}", user.split(':').next().unwrap_or_default()),
+                    format!("set securityContext.runAsUser: {uid}"),
                 ),
             ),
             (Ok(User::Root(user)), true) => found(
@@ -192,7 +193,7 @@ impl User {
         Ok(match (name, name.parse::<i64>()) {
             ("", _) => Self::Root(None),
             ("root", _) | (_, Ok(0)) => Self::Root(Some(shown)),
-            (_, Ok(1..=MOST_UID)) => Self::Number(shown),
+            (_, Ok(uid @ 1..=MOST_UID)) => Self::Number(shown, uid),
             (_, Ok(_)) => Self::NoUid(shown),
             _ => Self::Name(shown),
         })

@@ -159,7 +159,12 @@ impl Extras {
         if self.has_more {
             "remove everything that \"baseline\" rejects".to_owned()
         } else {
-            format!("remove {}", self.shown.join(" and "))
+            // A profile without a type is invalid.
+            let whole = |shown: &String| match shown.split_once("Profile.type: ") {
+                Some((field, _)) => format!("{field}Profile"),
+                None => shown.clone(),
+            };
+            format!("remove {}", self.shown.iter().map(whole).collect::<Vec<_>>().join(" and "))
         }
     }
 }

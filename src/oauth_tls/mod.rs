@@ -271,7 +271,7 @@ fn add(faults: Vec<Fault>, settings: &Settings, host: &dyn Host, namespace: &str
         match &tokens {
             Tokens::ByAnother(provider) if is_about_trust(&fault) => {
                 let text = format!(
-                    "{}: clients reject the certificate. OAuth still works, because the tokens come from {provider}",
+                    "{}. The tokens come from {provider}, so OAuth needs no CA's certificate, but clients reject this one until they trust it",
                     fault.fact
                 );
                 report.note(

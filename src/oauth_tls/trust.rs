@@ -61,7 +61,7 @@ pub(super) fn why_not_in_itself(chain: &[Certificate], leaf: &Certificate, time:
     }
     let is_below = |other: &&Certificate| other.is_ca && !other.is_self_issued() && other.number() != end.number();
     if !end.may_be_root(chain.iter().filter(is_below).count()) {
-        return Some(not_allowed(&format!("{} is not allowed to sign the certificate before it", end.title())));
+        return Some(not_allowed(&format!("{} is not allowed to sign this chain", end.title())));
     }
     let anchor = webpki::anchor_from_trusted_cert(&end.der);
     anchor

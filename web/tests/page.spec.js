@@ -608,7 +608,7 @@ test.describe("the page", () => {
     await openExample(page);
     const finding = findings(page).filter({ hasText: "flyte-oauth-tls/self-signed" });
     await finding.getByText("flyte-oauth-tls/self-signed", { exact: true }).click();
-    await expect(finding.getByText("Finds a leaf that its own key signed")).toBeVisible();
+    await expect(finding.getByText("Finds a leaf that is signed with its own key")).toBeVisible();
     await expect(finding.getByRole("link", { name: "More" })).toHaveAttribute("href", /README\.md#self-signed$/);
   });
 

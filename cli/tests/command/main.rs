@@ -245,7 +245,7 @@ fn settings_come_from_a_file_by_policy_name() {
     for (settings, problem) in [
         ("policy.yaml", "policy.yaml: line 2: unknown policy flyte-nonroot; did you mean flyte-non-root?"),
         ("key.yaml", "key.yaml: line 2: flyte-non-root: unknown field `levle`"),
-        ("value.yaml", "value.yaml: line 4: flyte-non-root: exceptions[0].images: required"),
+        ("value.yaml", "value.yaml: line 4: flyte-non-root: exceptions[0].images: is required"),
         ("twice.yaml", "twice.yaml: line 2: the key flyte-non-root is given twice"),
         ("two.yaml", "two.yaml: line 3: settings must be one document"),
         ("list.yaml", "list.yaml: line 1: must be a map from policy names to their settings"),
