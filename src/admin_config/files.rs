@@ -101,8 +101,11 @@ impl Config {
                     let problem =
                         format!("flyteadmin cannot read this file and does not start: {}", Shortened(&reason));
                     let is_template = text.windows(2).any(|two| two == b"{{");
-                    let mend =
-                        if is_template { "render the template first" } else { "fix the YAML on or before that line" };
+                    let mend = if is_template {
+                        "this looks like a Helm template: render it first"
+                    } else {
+                        "fix the YAML on or before that line"
+                    };
                     // If a text ends too early, its last line is wrong, not the one after it.
                     let lines = text.strip_suffix(b"\n").unwrap_or(text).split(|byte| *byte == b'\n').count();
                     config.fault(path, line.min(lines), "", FaultKind::NeverStarts, problem, mend);

@@ -131,8 +131,8 @@ impl Admin {
         let (serves_none, doubt) = match own {
             Some((Some(release), tls)) => (serves_none(release, &tls, &mut config), doubt),
             Some((None, tls)) if config.serves_tls(&tls) => {
-                let unknown = "flyteadmin serves TLS itself, and releases before v1.13.3 then send no CORS headers; its image \
-                               tag does not show the release";
+                let unknown = "flyteadmin serves TLS itself, so releases before v1.13.3 send no CORS headers, and its image tag \
+                               does not show the release";
                 (None, doubt.or_else(|| Some(unknown.to_owned())))
             }
             _ => (None, doubt),

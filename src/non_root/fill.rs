@@ -92,17 +92,16 @@ impl Additions {
     /// The notices of what was added, or would be if the request were allowed.
     pub(super) fn notices(self, is_let_in: bool) -> impl Iterator<Item = Notice> {
         self.0.into_iter().map(move |mut notice| {
+            let Notice { rule, text, .. } = &mut notice;
             let adds = if is_let_in {
-                "the fill setting added "
+                "the fill setting added"
             } else {
-                "once the violations are fixed, the fill setting adds "
+                "once the violations are fixed, the fill setting adds"
             };
-            notice.text.insert_str(0, adds);
-            if notice.rule == rules::KEPT_ROOT {
-                notice
-                    .text
-                    .push_str(", because this container is allowed to run as root, and the values added to the pod would prevent that");
-            }
+            *text = match *rule == rules::KEPT_ROOT {
+                true => format!("{adds} {text} to this container, which is allowed to run as root, so that the pod's values do not count"),
+                false => format!("{adds} {text}"),
+            };
             notice
         })
     }
@@ -310,9 +309,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fill<'a> {
                     }
                 }
                 match fill.components.is_empty() && !fill.leaves_ids {
-                    true => {
-                        Err(de::Error::custom("must name a component; for the values of Flyte's charts, write `flyte`"))
-                    }
+                    true => Err(de::Error::custom(
+                        "must name at least one component, or be `flyte`, for the values of Flyte's charts",
+                    )),
                     false => Ok(fill),
                 }
             }

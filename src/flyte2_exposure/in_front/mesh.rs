@@ -97,7 +97,7 @@ pub(in crate::flyte2_exposure) fn of_mesh(
             return Ok(());
         }
         if spec.targets.as_ref().is_some_and(|targets| !targets.is_empty()) {
-            mesh.missed = Some(format!("{} may, but this policy cannot read its targetRefs", title()));
+            mesh.missed = Some(format!("this policy cannot read the targetRefs of {}", title()));
             return Ok(());
         }
         let rules = spec.rules.unwrap_or_default();

@@ -48,7 +48,7 @@ impl Gate {
 
 /// The text for something that does not authenticate everybody, and why.
 pub(super) fn not_everybody(missed: &str) -> String {
-    format!("nothing in front authenticates every caller ({missed})")
+    format!("not every caller is authenticated in front ({missed})")
 }
 
 view! {
