@@ -134,9 +134,9 @@ fn line(finding: &Finding) -> String {
     let severity = finding.severity.filter(|severity| *severity != Severity::Notice);
     let severity = severity.map(|severity| format!(" ({})", severity.name())).unwrap_or_default();
     let rule = if finding.rule.is_empty() { String::new() } else { format!("{}{severity}: ", finding.rule) };
-    let mut mend = if finding.mend.is_empty() { String::new() } else { format!("; {}", finding.mend) };
+    let mut words = finding.in_words();
     if let Some(value) = &finding.chart_value {
-        mend += &format!("; {}", in_values(value));
+        words += &format!("; {}", in_values(value));
     }
-    format!("line {} {}: {rule}{}{mend}", finding.line, finding.place(), finding.problem)
+    format!("line {} {}: {rule}{words}", finding.line, finding.place())
 }

@@ -141,9 +141,9 @@ fn security_severity(severity: Severity) -> Option<&'static str> {
 
 fn entry(judged: &Judged, finding: &Finding, level: ResultLevel, rule: usize) -> Entry {
     let title = judged.place.title();
-    let mut mend = if finding.mend.is_empty() { String::new() } else { format!("; {}", finding.mend) };
+    let mut words = finding.in_words();
     if let Some(value) = &finding.chart_value {
-        mend += &format!("; {}", in_values(value));
+        words += &format!("; {}", in_values(value));
     }
     let text = format!("{title} {}", finding.place());
     let related = finding.related.iter().map(|Related { object, file, line }| Location {
@@ -154,7 +154,7 @@ fn entry(judged: &Judged, finding: &Finding, level: ResultLevel, rule: usize) ->
         .rule_id(id(&finding.policy, &finding.rule))
         .rule_index(i64::try_from(rule).unwrap_or(-1))
         .level(level)
-        .message(message(format!("{}: {}{mend}", text.trim_end(), finding.problem)))
+        .message(message(format!("{}: {words}", text.trim_end())))
         .locations(vec![location(&judged.place.file, Some(finding.line), Some(format!("{title} {}", finding.path)))])
         .build();
     entry.related_locations = Some(related.collect()).filter(|related: &Vec<Location>| !related.is_empty());

@@ -44,11 +44,14 @@ pub fn info() -> String {
 pub fn policies(clock: Source<Duration>, pki: Source<&'static Pki>) -> Vec<Linked> {
     let linked = |policy: &&'static dyn Rule| {
         let name = policy.name();
-        let variant = WITH_VARIANTS.iter().find(|(_, of)| *of == Some(name));
-        let rule = variant.map_or(*policy, |(variant, _)| *variant);
         let read = |name: &str| serde_json::from_str::<Metadata>(folder_of(name)?.metadata).ok();
-        // The variant has the policy's name here, so it has its description too.
-        let metadata = read(rule.name())?.described_as(&read(name)?);
+        let mut metadata = read(name)?;
+        let mut rule = *policy;
+        if let Some((variant, _)) = WITH_VARIANTS.iter().find(|(_, of)| *of == Some(name)) {
+            // The variant has the policy's name here, so it has its description too.
+            metadata = read(variant.name())?.described_as(&metadata);
+            rule = *variant;
+        }
         Some(Linked { name: name.to_owned(), metadata, rule, clock, pki })
     };
     POLICIES.iter().filter_map(linked).collect()

@@ -295,6 +295,12 @@ pub struct Related {
 }
 
 impl Finding {
+    /// The problem and, if there is one, the fix.
+    pub fn in_words(&self) -> String {
+        let Self { problem, mend, .. } = self;
+        if mend.is_empty() { problem.clone() } else { format!("{problem}; {mend}") }
+    }
+
     /// Returns the place in the form that messages show: `spec.containers[0] "flyteadmin"` or `data["server.yaml"] line
     /// 3, server.security`.
     pub fn place(&self) -> String {
@@ -686,7 +692,7 @@ impl Report {
             let Some(file) = place(&judged.place.file) else { continue };
             for finding in judged.violations.iter_mut().chain(&mut judged.notices) {
                 let names = names.get_or_insert_with(|| Names::collect(cluster));
-                finding.related = names.in_text(&format!("{}; {}", finding.problem, finding.mend), file);
+                finding.related = names.in_text(&finding.in_words(), file);
                 finding.related.retain(|other| (&other.file, other.line) != (&judged.place.file, judged.place.line));
             }
         }

@@ -171,7 +171,8 @@ impl Sentences {
             }
         }
         for (findings, is_violation) in [(&judged.violations, true), (&judged.notices, false)] {
-            for Finding { policy, rule, container, problem, mend, .. } in findings {
+            for finding in findings {
+                let Finding { policy, rule, container, .. } = finding;
                 self.is_flyte_two |= rule == FLYTE_TWO || policy == ABOUT_FLYTE_TWO && !OPEN.contains(&&**rule);
                 let Some(sentence) = Sentence::broken_by(policy, rule, container) else { continue };
                 // A workload that only runs beside Flyte's components does not count here.
@@ -181,8 +182,7 @@ impl Sentences {
                 let said = &mut self.said[sentence as usize];
                 said.is_broken |= is_violation;
                 if !is_violation && OPEN.contains(&&**rule) {
-                    let mend = if mend.is_empty() { String::new() } else { format!("; {mend}") };
-                    said.open.push(format!("{}: {problem}{mend}", judged.place.title()));
+                    said.open.push(format!("{}: {}", judged.place.title(), finding.in_words()));
                 }
             }
         }

@@ -135,7 +135,7 @@ fn judge_config_map(
         readers.push(Runner::of_name(name, requested.is_flyte_two(&files)));
     }
     if readers.iter().all(|reader| reader.is_flyte_two) {
-        verdict.notices.push(of_all(rules::FLYTE_TWO, FLYTE_TWO.to_owned()));
+        verdict.notices.push(about_config_map(rules::FLYTE_TWO, FLYTE_TWO.to_owned()));
         return Ok(());
     }
     let deployment = readers[0].deployment.clone();
@@ -152,7 +152,7 @@ fn judge_config_map(
     }
     if let Some(reason) = doubt {
         let text = format!("could not tell which other files flyteadmin merges with these: {reason}");
-        verdict.notices.push(of_all(rules::NOT_KNOWN, text));
+        verdict.notices.push(about_config_map(rules::NOT_KNOWN, text));
     }
     let old = request.old_object.filter(|_| request.is_update() && verdict.accepts());
     if let Some(old) = old {
@@ -167,7 +167,7 @@ fn judge_config_map(
 }
 
 /// A notice about the whole ConfigMap.
-fn of_all(rule: RuleName, note: impl Into<Note>) -> Notice {
+fn about_config_map(rule: RuleName, note: impl Into<Note>) -> Notice {
     Notice::new(rule, Place::at("data"), note)
 }
 
@@ -195,7 +195,7 @@ fn judge_reader(
     let (security, Reading { mut config, unseen, own_files, first }) = match read {
         Err(Unjudged { path, reason }) if is_of_others(&path) => {
             let text = format!("{path}: {reason}. flyteadmin's merged configuration was not checked");
-            verdict.notices.push(of_all(rules::NOT_KNOWN, text.trim_start_matches(": ").to_owned()));
+            verdict.notices.push(about_config_map(rules::NOT_KNOWN, text.trim_start_matches(": ").to_owned()));
             return Ok(());
         }
         read => read?,
@@ -225,7 +225,7 @@ fn judge_reader(
     } else {
         let fault = &config.faults[0];
         let text = format!("{}: {}; nothing else was checked", fault.place.path, fault.problem);
-        verdict.notices.push(of_all(rules::NOT_KNOWN, text));
+        verdict.notices.push(about_config_map(rules::NOT_KNOWN, text));
     }
     let holds = |place: &Place| is_own(place) || is_first && doubt.is_none() && place.path == "data";
     let more = found.violations.counted();
@@ -233,14 +233,14 @@ fn judge_reader(
     verdict.violations.count(more);
     verdict.notices.extend(found.notices.take().into_iter().filter(|notice| holds(&notice.place)));
     if let Some(note) = serves_none {
-        verdict.notices.push(of_all(rules::NO_EFFECT, note));
+        verdict.notices.push(about_config_map(rules::NO_EFFECT, note));
     }
     if doubt.is_none() {
         verdict.seen.shows(Sentence::Origins);
     }
     if let Some(doubt) = doubt.filter(|_| is_first) {
         let text = format!("{doubt}. CORS options there count too, and were not checked");
-        verdict.notices.push(of_all(rules::NOT_KNOWN, Note::new(text, options::ONLY_CONSOLE)));
+        verdict.notices.push(about_config_map(rules::NOT_KNOWN, Note::new(text, options::ONLY_CONSOLE)));
     }
     Ok(())
 }
@@ -257,5 +257,5 @@ fn needs_restart(deployment: &str, namespace: &str) -> Notice {
         "run kubectl rollout restart deployment/{}{namespace} (helm upgrade of Flyte's charts does it for you)",
         Shortened(deployment)
     );
-    of_all(rules::NEEDS_RESTART, Note::new("running pods keep the old CORS options until they restart", mend))
+    about_config_map(rules::NEEDS_RESTART, Note::new("running pods keep the old CORS options until they restart", mend))
 }

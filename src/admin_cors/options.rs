@@ -20,9 +20,6 @@ pub(super) const REMOVE: &str = "remove it";
 const LIST_INSTEAD: &str = "replace it with flyteconsole's origin. If flyteconsole is on flyteadmin's domain, set allowCors: false and \
                             remove allowedOrigins";
 
-/// The first part of a fix if `*` is listed.
-const WITHOUT_ANY: &str = "remove `*`, and ";
-
 /// The fix if origins could not be read.
 pub(super) const ONLY_CONSOLE: &str = "make sure that only flyteconsole's origin is allowed there";
 
@@ -86,8 +83,11 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
     }
     let is_any = origins.value.iter().any(|item| item.text == ANY);
     let is_reachable = |required: &str| matches!(Answer::to_origin(origins, required), Answer::Allowed);
-    let first = if is_any { WITHOUT_ANY } else { "" };
-    judge_required(settings, is_reachable, place(), first, verdict);
+    let (why, first) = match is_any {
+        true => ("browsers reject `*` for calls with credentials, so ", "remove `*`, and "),
+        false => ("", ""),
+    };
+    judge_required(settings, is_reachable, place(), [why, first], verdict);
 }
 
 /// Returns what is wrong with one origin. `remove` returns the text that says how to remove it.
@@ -163,14 +163,15 @@ fn judge_without_cors(
             "set allowCors: true, or remove the origins",
         ));
     }
-    judge_required(settings, |_| false, place, "set allowCors: true, and ", verdict);
+    judge_required(settings, |_| false, place, ["", "set allowCors: true, and "], verdict);
 }
 
+/// Reports required origins that flyteadmin does not allow. `why` begins the problem, and `first` the fix.
 fn judge_required(
     settings: &Settings,
     is_reachable: impl Fn(&str) -> bool,
     place: Place,
-    first: &str,
+    [why, first]: [&str; 2],
     verdict: &mut Verdict,
 ) {
     let missing: Vec<String> = settings
@@ -182,7 +183,6 @@ fn judge_required(
         .collect();
     if !missing.is_empty() {
         let missing = missing.join(", ");
-        let why = if first == WITHOUT_ANY { "browsers reject `*` for calls with credentials, so " } else { "" };
         let problem = format!("{why}flyteadmin does not allow {missing}, which the requiredOrigins setting requires");
         let mend = format!("{first}add {missing} to allowedOrigins");
         verdict.violations.push(violation(rules::REQUIRED_ORIGIN_MISSING, place, problem, &mend));

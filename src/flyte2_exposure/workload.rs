@@ -131,8 +131,7 @@ fn judge_beside(
                         Found::Wrong(rule, format!("{title} {problem}"), format!("in {title}: {mend}"))
                     }
                     Found::Worth(rule, Note { text, mend }) => {
-                        let mend = if mend.is_empty() { mend } else { format!("in {title}: {mend}") };
-                        Found::Worth(rule, Note { text: format!("{title}: {text}"), mend })
+                        Found::Worth(rule, Note::new(format!("{title}: {text}"), format!("in {title}: {mend}")))
                     }
                 },
                 &placed.place(),

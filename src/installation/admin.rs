@@ -122,9 +122,9 @@ impl Admin {
         let Reading { mut config, unseen, own_files, .. } = reading(objects, namespace, &files)?;
         let security = config.security().map_err(Unjudged::in_words)?;
         if let Some(fault) = config.faults.first() {
-            return Err(in_file(fault));
+            return Err(with_place(fault));
         }
-        let of_files = config.auth().map_err(|fault| in_file(&fault));
+        let of_files = config.auth().map_err(|fault| with_place(&fault));
         let doubt = (!unseen.is_empty()).then(|| not_seen(&unseen));
         let auth = auth.map_or(of_files, Err).and_then(|auth| doubt.clone().map_or(Ok(auth), Err));
         #[cfg(feature = "flyte-console-url")]
@@ -430,7 +430,7 @@ pub(crate) fn hosts(objects: &Objects, namespace: &str) -> Result<Hosts, String>
 }
 
 /// A fault's problem, with its place in front of it.
-fn in_file(Fault { place, problem, .. }: &Fault) -> String {
+fn with_place(Fault { place, problem, .. }: &Fault) -> String {
     format!("{place}: {problem}")
 }
 

@@ -40,7 +40,7 @@ const CONTAINER: &str = "container";
 /// The reason why an exception does not apply to a container that it is meant for, and the fix.
 pub(super) struct Barred {
     pub(super) reason: String,
-    /// The fix, worded to follow other fixes.
+    /// The fix, with the punctuation to follow another fix; empty if there is none.
     pub(super) remedy: String,
     /// The same as `faults` of a [`Violation`](crate::verdict::Violation).
     pub(super) faults: Vec<u64>,

@@ -58,31 +58,10 @@ fn a_broken_pair_is_found_across_files_and_the_report_tells_that_no_cluster_was_
 
 #[test]
 fn an_object_that_only_the_fix_names_is_related_too() {
-    const ROUTE: &str = "\
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: flyteadmin, namespace: flyte}
-spec:
-  template:
-    metadata: {labels: {app: flyteadmin}}
-    spec:
-      securityContext: {runAsUser: 1000}
-      containers: [{name: flyteadmin, command: [flyteadmin, serve]}]
----
-apiVersion: v1
-kind: Service
-metadata: {name: flyteadmin, namespace: flyte}
-spec: {selector: {app: flyteadmin}}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: admin, namespace: flyte}
-spec:
-  tls: [{hosts: [real.example.com]}]
-  rules: [{host: real.example.com, http: {paths: [{backend: {service: {name: flyteadmin}}}]}}]
-";
-    let run = run(&["check", "--namespace", "flyte", "-"], &format!("{CONSOLE}---\n{ROUTE}"));
-    assert!(run.out.contains("which leads there (Ingress flyte/admin)\n    see Ingress flyte/admin  "), "{}", run.out);
+    let behind = BEHIND_TLS.replace("flyte.example.com", "real.example.com");
+    let run = run(&["check", "--namespace", "flyte", "-"], &format!("{CONSOLE}{behind}"));
+    let related = "which leads there (Ingress flyte/flyteadmin)\n    see Ingress flyte/flyteadmin  ";
+    assert!(run.out.contains(related), "{}", run.out);
 }
 
 #[test]
