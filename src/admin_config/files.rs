@@ -290,8 +290,8 @@ impl Config {
             };
             if let (Some(line), Some(own)) = (replaces, at.node.entries(Merging::OwnFirst, &is_key).first()) {
                 let problem = format!(
-                    "`{}` has two values in this map, one on line {} and one from this `<<`: flyteadmin up to v1.16.5 uses the one \
-                     from `<<`, and later releases use the other",
+                    "`{}` has two values in this map: one on line {}, and one from this `<<`. flyteadmin up to v1.16.5 uses the one \
+                     from `<<`. Later releases use the other",
                     entry.key, own.entry.line
                 );
                 let mend = "put `<<` before all other keys of its map, or remove one of the values";
@@ -353,7 +353,7 @@ impl Config {
         let text = Shortened(&scalar.text);
         let (problem, mend) = if let Some(value) = scalar.bool_of_yaml_1_1() {
             let problem = format!(
-                "flyteadmin up to v1.16.5 reads `{text}` as {value} (YAML 1.1), and later releases as \"{text}\""
+                "flyteadmin up to v1.16.5 reads `{text}` as {value} (YAML 1.1). Later releases read it as the string \"{text}\""
             );
             let mend = match (is_text, value) {
                 (true, _) => "put it in quotes",
@@ -363,7 +363,7 @@ impl Config {
             (problem, mend)
         } else if scalar.is_text_to_yaml_v2() {
             let problem =
-                format!("flyteadmin up to v1.16.5 reads `! {text}` as a string, and later releases as `{text}`");
+                format!("flyteadmin up to v1.16.5 reads `! {text}` as a string. Later releases read it as `{text}`");
             (problem, if is_text { "put it in quotes" } else { "remove the `!`" })
         } else {
             return false;

@@ -30,7 +30,7 @@ rules! {
         "For example, the YAML is invalid, a key is given twice, or a value has the wrong type. In a ConfigMap, nothing else is checked until this is fixed. Fix what the finding names.";
     Medium TWO_MEANINGS = "two-meanings",
         "an option that releases of flyteadmin read in different ways",
-        "Releases disagree about the values `yes` and `on` (true only up to v1.16.5), keys with dots (ignored since v1.16.7), keys that differ only in case, a key that is set both directly and by a merge (`<<`), a value tagged `!`, an option that is a string in one file but a list in another, and a variable `SERVER` or `SERVER.SECURITY`, which replaces all options below it. An upgrade can change which origins are allowed. In a ConfigMap, nothing else is checked until this is fixed. Use a form that all releases read alike.";
+        "An upgrade can change which origins are allowed. For example, `yes` and `on` are true only up to v1.16.5, and keys with dots count only before v1.16.7. Releases also disagree about keys that differ only in case; a key that is set both directly and by a merge (`<<`); a value tagged `!`; an option that is a string in one file and a list in another; and a variable `SERVER` or `SERVER.SECURITY`. In a ConfigMap, nothing else is checked until this is fixed. Use a form that all releases read alike.";
     Notice DUPLICATE_ORIGIN = "duplicate-origin",
         "an origin listed twice",
         "It changes nothing, but someone may remove one and forget the other.";

@@ -126,7 +126,7 @@ impl<'a> Settings<'a> {
         for (index, origin) in self.required_origins.iter().flatten().enumerate() {
             let at = |problem| Err(InvalidSettings::at(&format!("requiredOrigins[{index}]"), problem));
             if !self.trusts(origin) {
-                return at(format!("`{}` is not in trustedOrigins; add it there", &**origin));
+                return at(format!("`{}` is not in trustedOrigins; add it to trustedOrigins too", &**origin));
             }
             if Origin::parse(origin).is_ok_and(|origin| origin.is_plain_http()) && !self.may_be_http(origin) {
                 return at(format!("`{}` is plain http; add it to allowHttp", &**origin));

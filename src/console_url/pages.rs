@@ -53,7 +53,7 @@ pub(super) fn find_pages(
         Page { origins, from: route }
     };
     let pages: Vec<Page> = hosts.named.into_iter().map(page).filter(|page| !page.origins.is_empty()).collect();
-    let doubt = hosts.doubt.map(unknown);
+    let doubt = hosts.doubt.map(|reason| unknown(format!("{reason}, so not every origin of flyteconsole is known")));
     if pages.is_empty() {
         let none = || {
             unknown(format!(

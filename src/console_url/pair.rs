@@ -257,7 +257,7 @@ pub(super) fn lost(
     };
     let is_led = |origin: &Origin| admin.named.iter().any(|host| host.name == origin.host());
     let (name, route) = (Shortened(&known.name), &known.route);
-    let mend = || format!("set ADMIN_API_URL to an address with host {name}, which leads there ({route})");
+    let mend = || format!("set ADMIN_API_URL to an address with host {name}, which leads to flyteadmin ({route})");
     if let Some(calls) = calls {
         return (!is_led(calls)).then(|| Note::new(format!("{} does not lead to flyteadmin", calls.host()), mend()));
     }

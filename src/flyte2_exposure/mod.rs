@@ -239,7 +239,8 @@ fn judge_way(
     let place = Place::at("spec");
     found.into_iter().for_each(|found| verdict.add(found, &place));
     if let Err(reason) = known {
-        let text = format!("could not check whether it leads to Flyte 2, and what authenticates callers: {reason}");
+        let text =
+            format!("could not check whether this leads to Flyte 2, and whether callers are authenticated: {reason}");
         verdict.notices.push(Notice::new(rules::NOT_KNOWN, place, text));
     }
     Ok(())

@@ -207,7 +207,7 @@ impl Route {
         }
         if self.passes_identity && (mesh.asks || matches!(self.gate, Gate::Asks)) && believes() {
             let note = Note::new(
-                "any logged-in user can make runs appear as another user's: headers such as X-Amzn-Oidc-Data pass through, \
+                "lets any logged-in user make runs appear as another user's: headers such as X-Amzn-Oidc-Data pass through, \
                  and Flyte 2 trusts them",
                 "set runs.trustForwardedIdentityHeaders: false under configuration.inline in the chart's values, or remove \
                  X-Amzn-Oidc-* and Authorization here",
@@ -215,7 +215,7 @@ impl Route {
             found.push(Found::Worth(rules::FORGEABLE_IDENTITY, note));
         }
         if let Some(how) = self.how_to_remove {
-            let text = "any website can call Flyte 2 with the user's credentials, because Flyte's CORS headers allow every origin";
+            let text = "lets any website call Flyte 2 with the user's credentials, because Flyte's CORS headers allow every origin";
             found.push(Found::Worth(rules::ANY_ORIGIN, Note::new(text, how)));
         }
         found
@@ -234,10 +234,8 @@ impl Route {
             }
             Gate::Open(why) => why,
         };
-        let missed = || mesh.missed.as_deref().map(in_front::not_everybody);
-        let reason =
-            reason.clone().or_else(missed).unwrap_or_else(|| "nothing in front authenticates callers".to_owned());
-        let problem = format!("leads to Flyte 2, and {reason}: anyone can {}", what_is_open(open));
+        let reason = reason.as_deref().or(mesh.missed.as_deref()).unwrap_or("nothing in front authenticates callers");
+        let problem = format!("leads to Flyte 2. Anyone can {}, because {reason}", what_is_open(open));
         let ask = || {
             format!(
                 "{}. If something else authenticates, list this route in the authenticated setting",

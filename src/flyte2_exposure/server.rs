@@ -70,7 +70,7 @@ impl LeadsTo {
     pub(super) fn in_words(self) -> &'static str {
         match self {
             Self::Api => {
-                "Flyte 2, which does not authenticate: anyone can start runs, read their data, and change secrets"
+                "Flyte 2, which does not authenticate callers. Anyone can start runs, read their data, and change secrets"
             }
             Self::Webhook => "Flyte 2's webhook, which only the cluster should reach",
         }

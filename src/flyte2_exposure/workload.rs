@@ -92,7 +92,7 @@ fn judge_node_ports(
     let path = format!("{}.hostNetwork", workload.pod_path);
     let is_on_node = workload.pod.host_network.map(admission::read_fields::<Option<bool>>).transpose();
     if is_on_node.map_err(|unjudged| unjudged.below(&path))?.flatten() == Some(true) {
-        refuse(Place::at(path), "the node's network", LeadsTo::Api);
+        refuse(Place::at(path), "the node's address", LeadsTo::Api);
         return Ok(());
     }
     for (place, port, leads_to) in ports.of_node() {
@@ -131,7 +131,7 @@ fn judge_beside(
                         Found::Wrong(rule, format!("{title} {problem}"), format!("in {title}: {mend}"))
                     }
                     Found::Worth(rule, Note { text, mend }) => {
-                        Found::Worth(rule, Note::new(format!("{title}: {text}"), format!("in {title}: {mend}")))
+                        Found::Worth(rule, Note::new(format!("{title} {text}"), format!("in {title}: {mend}")))
                     }
                 },
                 &placed.place(),

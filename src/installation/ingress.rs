@@ -95,7 +95,7 @@ pub(super) fn add_hosts(
     let leads_there = |backend: Option<&Backend>| backend.is_some_and(|backend| backend.is_one_of(services));
     let ingress = found.title(Listed::Ingress);
     if leads_there(spec.default_backend.as_ref()) {
-        hosts.doubt = Some(format!("{ingress} accepts every host (defaultBackend)"));
+        hosts.doubt = Some(format!("{ingress} accepts every host, because of its defaultBackend"));
     }
     // Collecting sets would sort them first, at 4 KB of a module each.
     let mut tls: BTreeSet<&str> = BTreeSet::new();

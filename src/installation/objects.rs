@@ -119,10 +119,10 @@ impl<'c> Objects<'c> {
             // policy-server's words: it looks up only what the policy's manifest lists.
             if reason.contains("has not been granted access") {
                 return format!(
-                    "could not list {kind} objects: the policy's contextAwareResources lacks {api_version} {kind}"
+                    "could not list {kind} objects (the policy's contextAwareResources lacks {api_version} {kind})"
                 );
             }
-            format!("could not list {kind} objects: {}", Shortened(reason.trim_end_matches('.')))
+            format!("could not list {kind} objects ({})", Shortened(reason.trim_end_matches('.')))
         })?;
         let is_in = |own: &str| namespace.is_none_or(|namespace| namespace == own);
         for found in list.iter().filter(|found| is_in(&found.namespace)) {

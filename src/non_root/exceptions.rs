@@ -76,13 +76,13 @@ impl Exception<'_> {
         };
         if placed.role != role {
             let kinds = if role == Role::Regular { "regular containers" } else { "init containers" };
-            return barred(format!("it covers only {kinds}"), "");
+            return barred(format!("the exception covers only {kinds}"), "");
         }
         if container.restarts_always() {
             return barred("exceptions do not cover sidecars".to_owned(), "");
         }
         let Some(image) = Repository::parse(container.image()) else {
-            return barred(format!("its image is not from {}", either(&self.images)), ", and correct its image");
+            return barred(format!("the image is not from {}", either(&self.images)), ", and correct its image");
         };
         if !includes(&self.workloads, |name| workload.is_named(name)) {
             // A copy lacks its pod's labels, and a name that a controller generated will change.
@@ -101,21 +101,21 @@ impl Exception<'_> {
                     )
                 }
             };
-            return barred(format!("its workload is not {}", either(&self.workloads)), &remedy);
+            return barred(format!("the workload is not {}", either(&self.workloads)), &remedy);
         }
         if !includes(&self.namespaces, |name| name == namespace) {
             let remedy = self.entry(container.name(), &image, "namespaces", namespace);
-            return barred(format!("its namespace is not {}", either(&self.namespaces)), &remedy);
+            return barred(format!("the namespace is not {}", either(&self.namespaces)), &remedy);
         }
         if !self.images.iter().flatten().any(|name| Repository::named(name) == Some(image)) {
             let remedy = self.entry(container.name(), &image, "", "");
-            return barred(format!("its image is not from {}", either(&self.images)), &remedy);
+            return barred(format!("the image is not from {}", either(&self.images)), &remedy);
         }
         // The exception allows root, not access to the node.
         let extras = sandboxes.extras(placed);
         let Some(what) = extras.in_words() else { return Some(Ok(())) };
-        let reason = format!("it has {what}, which Pod Security's \"baseline\" rejects");
-        let remedy = format!(", or {}, so that its exception applies", extras.removal());
+        let reason = format!("Pod Security's \"baseline\" rejects its {what}");
+        let remedy = format!(". Or {}, so that its exception applies", extras.removal());
         Some(Err(Barred { reason, remedy, faults: extras.faults }))
     }
 

@@ -120,7 +120,9 @@ impl<'c> Images<'c> {
             ),
             (Ok(User::Name(user)), false) => found(
                 rules::NOT_PROVEN_NON_ROOT,
-                format!("may run as root: runAsUser is not set, and the image's USER is the name {user}"),
+                format!(
+                    "may run as root: runAsUser is not set, and the image's USER is the name {user}, which may have uid 0"
+                ),
             ),
             (Ok(User::NoUid(user)), _) => found(
                 rules::NOT_PROVEN_NON_ROOT,

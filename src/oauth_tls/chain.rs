@@ -66,7 +66,10 @@ pub(super) fn broken_links(chain: &[Certificate], proven: usize, pki: &Pki) -> R
                 Signed::Unknown(_) if one.weak_hash().is_some() => continue,
                 Signed::Unknown(kind) => return Err(unknown_signature(one, &kind)),
                 Signed::No => {
-                    format!("{} names certificate {number} as its issuer, but is not signed with its key", one.title())
+                    format!(
+                        "{} names certificate {number} as its issuer, but that certificate's key did not sign it",
+                        one.title()
+                    )
                 }
             };
             (fact, "clients reject it", "use the chain that your CA supplied with the server's certificate".to_owned())

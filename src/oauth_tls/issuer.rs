@@ -26,7 +26,7 @@ use crate::{
     location,
     sentence::Sentence,
     text::Text,
-    verdict::{Place, Shortened, Unjudged, Verdict, Violation},
+    verdict::{Note, Place, Shortened, Unjudged, Verdict, Violation},
     view::view,
 };
 
@@ -223,7 +223,10 @@ fn judge(
         Ok(None) => {
             let text =
                 format!("could not check whether clients trust {secret}: {title}, which issues it, was not found");
-            return report.note(rules::NOT_CHECKED, text);
+            return report.note(
+                rules::NOT_CHECKED,
+                Note::new(text, "create that issuer, or add it to the manifests that you check"),
+            );
         }
         Err(reason) => {
             return report.note(rules::NOT_CHECKED, format!("could not check whether clients trust {title}: {reason}"));

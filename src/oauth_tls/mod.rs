@@ -271,7 +271,7 @@ fn add(faults: Vec<Fault>, settings: &Settings, host: &dyn Host, namespace: &str
         match &tokens {
             Tokens::ByAnother(provider) if is_about_trust(&fault) => {
                 let text = format!(
-                    "{}. The tokens come from {provider}, so OAuth needs no CA's certificate, but clients reject this one until they trust it",
+                    "{}. The tokens come from {provider}, so OAuth works without a certificate from a CA. But clients reject this certificate until they trust it",
                     fault.fact
                 );
                 report.note(

@@ -130,7 +130,7 @@ pub(super) fn why_none(
         Error::UnknownIssuer if roots(&ders).any(|root| root.subject() == end.issuer()) => {
             let issuer = shown(end.issuer());
             let fact = format!(
-                "{} is signed by {issuer}, which is in trustRoots but has expired, or is not allowed to sign this chain",
+                "{} is signed by {issuer}, which is in trustRoots, but has expired or may not sign this chain",
                 end.title()
             );
             Some(Fault::new(rules::UNTRUSTED_ROOT, fact, STOPS, "put the valid root into trustRoots"))
@@ -159,7 +159,7 @@ pub(super) fn why_none(
         }
         _ if is_refused => None,
         Error::UnsupportedSignatureAlgorithmContext(_) | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
-            return Err(chain::unknown_signature(end, "the issuer's key is of another kind"));
+            return Err(chain::unknown_signature(end, "it does not suit the type of the issuer's key"));
         }
         error => Some(not_allowed(&in_words(error))),
     })

@@ -60,7 +60,7 @@ fn a_broken_pair_is_found_across_files_and_the_report_tells_that_no_cluster_was_
 fn an_object_that_only_the_fix_names_is_related_too() {
     let behind = BEHIND_TLS.replace("flyte.example.com", "real.example.com");
     let run = run(&["check", "--namespace", "flyte", "-"], &format!("{CONSOLE}{behind}"));
-    let related = "which leads there (Ingress flyte/flyteadmin)\n    see Ingress flyte/flyteadmin  ";
+    let related = "which leads to flyteadmin (Ingress flyte/flyteadmin)\n    see Ingress flyte/flyteadmin  ";
     assert!(run.out.contains(related), "{}", run.out);
 }
 

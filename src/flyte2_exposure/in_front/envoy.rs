@@ -70,7 +70,7 @@ pub(in crate::flyte2_exposure) fn of_route(
         };
         let asks = spec.asks();
         if spec.external.as_ref().is_some_and(|external| external.fails_open == Some(true)) {
-            missed = Some(format!("{}: failOpen allows all callers while its service is down", title()));
+            missed = Some(format!("failOpen of {} allows all callers while its extAuth service is down", title()));
         }
         if asks && spec.selectors.as_ref().is_some_and(|selectors| !selectors.is_empty()) {
             selects = Some(format!("the targetSelectors of {}, which this policy cannot read", title()));

@@ -172,7 +172,7 @@ impl<'i> Front<'i> {
         Ok(Some(match redirects {
             Some(()) => Gate::Asks,
             None => Gate::NotKnown(
-                "whether another Ingress of its group sets ssl-redirect: if not, the HTTP listener accepts callers without authentication"
+                "whether another Ingress of its group sets ssl-redirect. Without it, the HTTP listener accepts callers without authentication"
                     .to_owned(),
             ),
         }))

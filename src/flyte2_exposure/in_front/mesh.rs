@@ -97,7 +97,8 @@ pub(in crate::flyte2_exposure) fn of_mesh(
             return Ok(());
         }
         if spec.targets.as_ref().is_some_and(|targets| !targets.is_empty()) {
-            mesh.missed = Some(format!("this policy cannot read the targetRefs of {}", title()));
+            mesh.missed =
+                Some(format!("this policy cannot tell whether the targetRefs of {} select these pods", title()));
             return Ok(());
         }
         let rules = spec.rules.unwrap_or_default();

@@ -42,13 +42,8 @@ impl Gate {
 
     /// Nothing authenticates, though something looks as if it did.
     fn missed(missed: Option<String>) -> Self {
-        Self::Open(Why { reason: missed.map(|missed| not_everybody(&missed)), mend: None })
+        Self::Open(Why { reason: missed, mend: None })
     }
-}
-
-/// The text for something that does not authenticate everybody, and why.
-pub(super) fn not_everybody(missed: &str) -> String {
-    format!("not every caller is authenticated in front ({missed})")
 }
 
 view! {
