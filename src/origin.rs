@@ -85,7 +85,7 @@ impl fmt::Display for Reason {
             Self::NoScheme => "has no scheme",
             Self::Several => "contains a comma or a semicolon: each origin must be its own item",
             Self::TwoSchemes => "has two schemes",
-            Self::NoHost => "is not a URL with a host",
+            Self::NoHost => "has no valid host",
             Self::InvalidPunycode => "has an invalid `xn--` part in its host, which browsers reject",
             Self::OtherScheme => "has a scheme other than https or http",
             Self::LongHost => "has a host name that is too long",

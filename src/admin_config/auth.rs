@@ -83,10 +83,13 @@ impl Config {
             "Self" | "" | "0" => return Ok(Auth::Itself),
             "External" | "1" => {}
             other => {
-                let reason = format!("`{}` is neither `Self` nor `External`", shown(other));
-                return Err(
-                    Fault::never_starts(server.place.unwrap_or_default(), &reason, "write Self or External").into()
-                );
+                let right = [("Self", "write Self"), ("External", "write External")];
+                let right = right.into_iter().find(|(right, _)| right.eq_ignore_ascii_case(other));
+                let (reason, mend) = match right {
+                    Some((right, mend)) => (format!("`{}` must be spelled `{right}`", shown(other)), mend),
+                    None => (format!("`{}` is neither `Self` nor `External`", shown(other)), "write Self or External"),
+                };
+                return Err(Fault::never_starts(server.place.unwrap_or_default(), &reason, mend).into());
             }
         }
         for path in BASE_URLS {

@@ -46,6 +46,9 @@ pub(crate) enum Remark {
 /// The words that are not read yet.
 type Words<'w, 'a> = Peekable<slice::Iter<'w, Word<'a>>>;
 
+/// The fix if CORS options could not be read.
+pub(crate) const ONLY_CONSOLE: &str = "make sure that they allow no origin but flyteconsole's";
+
 /// The fix for a value that is not known.
 const WRITE_VALUE: &str = "write the value itself";
 
@@ -93,13 +96,9 @@ impl Overrides {
     pub(crate) fn from_container(placed: &Placed, line: &CommandLine) -> Result<Self, Unjudged> {
         let mut overrides = Self::default();
         for (at, why) in &line.unread {
-            let text = format!(
-                "{why}. Flags and variables that are set there override flyteadmin's files, and were not checked"
-            );
-            overrides.not_known(
-                place(placed, *at),
-                Note::new(text, "make sure that they allow no origin but flyteconsole's"),
-            );
+            let text =
+                format!("{why}. Flags and variables that it sets override flyteadmin's files, and were not checked");
+            overrides.not_known(place(placed, *at), Note::new(text, ONLY_CONSOLE));
         }
         if placed.container.env_from.is_some_and(|list| !server::is_empty(list)) {
             let container = Shortened(placed.container.name()).to_string();
@@ -129,7 +128,8 @@ impl Overrides {
             let Some((option, known)) = KNOWN.iter().find(known) else {
                 if matches!(name, "SERVER" | "SERVER.SECURITY") && !(text.is_empty() && *is_known) {
                     let problem = format!(
-                        "the variable {name} replaces the whole section, so flyteadmin ignores all options under it"
+                        "the variable {name} replaces the whole section {}, so flyteadmin ignores all other options in that section",
+                        name.to_ascii_lowercase()
                     );
                     let fault = Fault {
                         place: place(),
@@ -371,10 +371,11 @@ fn is_read_here(Value { text, is_known }: &Value, placed: &Placed) -> bool {
 
 /// The remark on a `--config` file that is not read here.
 fn reads_another(Value { text, is_known }: &Value) -> Note {
-    let file = if *is_known { Shortened(text).to_string() } else { "not known".to_owned() };
+    let file = if *is_known { Shortened(text).to_string() } else { "files that are not known".to_owned() };
     let checked = flyte::ADMIN_CONFIG_FILES.join(" or ");
-    let text = format!("the value of --config is {file}, but only the ConfigMaps at {checked} were checked");
-    Note::new(text, "make sure that flyteconsole's origin is the only one allowed there")
+    let text =
+        format!("the policy reads only ConfigMaps at {checked}, so it did not check CORS options in {file} (--config)");
+    Note::new(text, ONLY_CONSOLE)
 }
 
 /// Returns the fault for a flag that does not exist. It suggests the flag with the nearest name.

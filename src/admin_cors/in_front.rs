@@ -12,9 +12,9 @@
 
 use serde_json::value::RawValue;
 
-use super::{options, options::ONLY_CONSOLE, rules, settings::Settings};
+use super::{options, rules, settings::Settings};
 use crate::{
-    admin_config::{ANY, Item, server::Server},
+    admin_config::{ANY, Item, container::ONLY_CONSOLE, server::Server},
     admission::AdmissionRequest,
     host::{Host, Listed},
     installation::{

@@ -31,6 +31,7 @@ use settings::Settings;
 use crate::{
     admin_config::{
         config_map::{self, Requested},
+        container::ONLY_CONSOLE,
         files::{Config, File},
     },
     admission::{AdmissionRequest, Kind},
@@ -240,7 +241,7 @@ fn judge_reader(
     }
     if let Some(doubt) = doubt.filter(|_| is_first) {
         let text = format!("{doubt}. CORS options there count too, and were not checked");
-        verdict.notices.push(about_config_map(rules::NOT_KNOWN, Note::new(text, options::ONLY_CONSOLE)));
+        verdict.notices.push(about_config_map(rules::NOT_KNOWN, Note::new(text, ONLY_CONSOLE)));
     }
     Ok(())
 }

@@ -20,9 +20,6 @@ pub(super) const REMOVE: &str = "remove it";
 const LIST_INSTEAD: &str = "replace it with flyteconsole's origin. If flyteconsole is on flyteadmin's domain, set allowCors: false and \
                             remove allowedOrigins";
 
-/// The fix if origins could not be read.
-pub(super) const ONLY_CONSOLE: &str = "make sure that only flyteconsole's origin is allowed there";
-
 /// The effect of allowing every origin.
 pub(super) const SERVED_TO_ANY: &str = "any website can read flyteadmin's answers to calls without credentials. But flyteconsole \
                           on another domain fails, because browsers reject `*` for calls with credentials";

@@ -2,11 +2,11 @@
 
 use serde_json::value::RawValue;
 
-use super::{options, options::ONLY_CONSOLE, rules, settings::Settings};
+use super::{options, rules, settings::Settings};
 use crate::{
     admin_config::{
         Security,
-        container::{Overrides, Remark},
+        container::{ONLY_CONSOLE, Overrides, Remark},
         mounts::Files,
         server::{self, Server},
     },
@@ -127,7 +127,8 @@ fn judge_files(asked: &Asked, overrides: Security, settings: &Settings, host: &d
 }
 
 fn nothing_seen(unseen: &[String]) -> Note {
-    let text = format!("could not check which origins flyteadmin allows: it reads {}", unseen.join(" and "));
+    let text =
+        format!("could not check which origins flyteadmin allows: its CORS options may be in {}", unseen.join(" and "));
     Note::new(text, ONLY_CONSOLE)
 }
 

@@ -72,7 +72,7 @@ pub(super) fn take_off<'a>(name: &str, words: &mut Vec<Word<'a>>, run: &mut Run<
         Ok(own) => own,
         Err(option) => {
             return Some(Err(format!(
-                "`{name}` has the option `{}`, which this policy cannot read",
+                "the program `{name}` has the option `{}`, which this policy cannot read",
                 Shortened(option)
             )));
         }
@@ -227,11 +227,14 @@ mod tests {
     #[test]
     fn unknown_options_of_wrappers_are_not_read() {
         for (words, reason) in [
-            ("env -S flyteadmin", "`env` has the option `-S`, which this policy cannot read"),
-            ("env -vS flyteadmin", "`env` has the option `-vS`, which this policy cannot read"),
-            ("tini --verbose flyteadmin", "`tini` has the option `--verbose`, which this policy cannot read"),
-            ("timeout -: 5 flyteadmin", "`timeout` has the option `-:`, which this policy cannot read"),
-            ("nohup -é flyteadmin", "`nohup` has the option `-é`, which this policy cannot read"),
+            ("env -S flyteadmin", "the program `env` has the option `-S`, which this policy cannot read"),
+            ("env -vS flyteadmin", "the program `env` has the option `-vS`, which this policy cannot read"),
+            (
+                "tini --verbose flyteadmin",
+                "the program `tini` has the option `--verbose`, which this policy cannot read",
+            ),
+            ("timeout -: 5 flyteadmin", "the program `timeout` has the option `-:`, which this policy cannot read"),
+            ("nohup -é flyteadmin", "the program `nohup` has the option `-é`, which this policy cannot read"),
         ] {
             let mut words = words_of(words);
             let name = words.remove(0).value.text.into_owned();

@@ -97,7 +97,7 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
                      website can act as the user who is logged in",
                     cors.by, page.origins[0]
                 );
-                doubt = Some(Doubt::Likely(Note::new(text, "allow only that origin there")));
+                doubt = Some(Doubt::Likely(Note::new(text, format!("in {route}, allow only {}", page.origins[0]))));
                 continue;
             } else if let Some((route, cors)) = known().find(|(_, cors)| !lets_in(cors)) {
                 let text = format!(
@@ -105,7 +105,10 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
                      calls may fail",
                     cors.by, page.origins[0]
                 );
-                doubt = Some(Doubt::Likely(Note::new(text, "allow it there, with credentials")));
+                doubt = Some(Doubt::Likely(Note::new(
+                    text,
+                    format!("in {route}, allow {} with credentials", page.origins[0]),
+                )));
                 continue;
             } else if !front.is_empty() && known().count() == front.len() {
                 continue;
@@ -335,7 +338,7 @@ fn cut_off(console: &Console, pages: &[&Page], why: Answer, admin: &Admin) -> Op
             let dash = if place.is_some_and(|place| place.within.is_some()) { "- " } else { "" };
             let added: Vec<String> = each.iter().map(|origin| format!("`{dash}{origin}`")).collect();
             let added = added.join(", ");
-            (format!("allowedOrigins in {at} does not list {origins}"), format!("add {added} to it"))
+            (format!("allowedOrigins in {at} does not list {origins}"), format!("add {added} to that list"))
         }
     };
     if pages.iter().any(|page| page.origins[0].is_plain_http()) {

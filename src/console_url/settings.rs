@@ -120,11 +120,13 @@ impl<'a> Settings<'a> {
 
     pub(super) fn check(&self) -> Result<(), InvalidSettings> {
         for (index, host) in self.allow_http.iter().flatten().enumerate() {
-            if !Origin::parse(&format!("http://{}", &**host)).is_ok_and(|origin| origin.host() == &**host) {
-                let problem = format!(
-                    "`{}` is not a host name that browsers use; write a host such as flyte.internal.example.com",
-                    shown(host)
-                );
+            let url = if host.contains("://") { host.to_string() } else { format!("http://{}", &**host) };
+            let origin = Origin::parse(&url).or_else(|never| {
+                Origin::parse(never.instead_of(&url).map_or_else(String::new, String::clone).as_str())
+            });
+            let name = origin.as_ref().map_or("a host such as flyte.internal.example.com", Origin::host);
+            if name != &**host {
+                let problem = format!("`{}` must be only a host, as browsers write it; write {name}", shown(host));
                 return Err(InvalidSettings::at(&format!("allowHttp[{index}]"), problem));
             }
         }

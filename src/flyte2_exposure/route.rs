@@ -173,7 +173,7 @@ impl Route {
             ),
             () => (
                 "point this route at a proxy that authenticates, such as oauth2-proxy",
-                "remove Flyte's CORS headers (Access-Control-Allow-*) from responses, as its controller's documentation explains",
+                "remove Flyte's CORS headers (Access-Control-Allow-*) from responses, as the controller's documentation explains",
             ),
         };
         let gate =

@@ -76,7 +76,7 @@ impl Exception<'_> {
         };
         if placed.role != role {
             let kinds = if role == Role::Regular { "regular containers" } else { "init containers" };
-            return barred(format!("the exception covers only {kinds}"), "");
+            return barred(format!("it covers only {kinds}"), "");
         }
         if container.restarts_always() {
             return barred("exceptions do not cover sidecars".to_owned(), "");
@@ -114,7 +114,7 @@ impl Exception<'_> {
         // The exception allows root, not access to the node.
         let extras = sandboxes.extras(placed);
         let Some(what) = extras.in_words() else { return Some(Ok(())) };
-        let reason = format!("Pod Security's \"baseline\" rejects its {what}");
+        let reason = format!("Pod Security's \"baseline\" rejects {what}");
         let remedy = format!(". Or {}, so that its exception applies", extras.removal());
         Some(Err(Barred { reason, remedy, faults: extras.faults }))
     }

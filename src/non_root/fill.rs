@@ -99,7 +99,9 @@ impl Additions {
                 "once the violations are fixed, the fill setting adds"
             };
             *text = match *rule == rules::KEPT_ROOT {
-                true => format!("{adds} {text} to this container, which is allowed to run as root, so that the pod's values do not count"),
+                true => format!(
+                    "{adds} {text} to this container. It may run as root, and otherwise the pod's values would apply"
+                ),
                 false => format!("{adds} {text}"),
             };
             notice

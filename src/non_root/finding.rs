@@ -82,7 +82,7 @@ impl Finding {
     /// The finding for a container whose exception does not apply.
     pub(super) fn without_exception(mut self, Barred { reason, remedy, faults }: Barred) -> Self {
         self.faults.extend(faults);
-        self.problem.push_str(&format!(". Its exception does not apply, because {reason}"));
+        self.problem.push_str(&format!(". The policy's exception for this container does not apply, because {reason}"));
         self.mend.push_str(&remedy);
         self
     }

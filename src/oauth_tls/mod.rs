@@ -271,7 +271,7 @@ fn add(faults: Vec<Fault>, settings: &Settings, host: &dyn Host, namespace: &str
         match &tokens {
             Tokens::ByAnother(provider) if is_about_trust(&fault) => {
                 let text = format!(
-                    "{}. The tokens come from {provider}, so OAuth works without a certificate from a CA. But clients reject this certificate until they trust it",
+                    "{}. OAuth does not need a certificate from a public CA here, because the tokens come from {provider}. But clients reject this certificate until they trust it",
                     fault.fact
                 );
                 report.note(

@@ -130,7 +130,7 @@ pub(super) fn why_none(
         Error::UnknownIssuer if roots(&ders).any(|root| root.subject() == end.issuer()) => {
             let issuer = shown(end.issuer());
             let fact = format!(
-                "{} is signed by {issuer}, which is in trustRoots, but has expired or may not sign this chain",
+                "{} is signed by the root {issuer}. That root is in trustRoots, but it has expired, or is not allowed to sign this chain",
                 end.title()
             );
             Some(Fault::new(rules::UNTRUSTED_ROOT, fact, STOPS, "put the valid root into trustRoots"))

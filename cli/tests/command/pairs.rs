@@ -45,7 +45,7 @@ fn a_broken_pair_is_found_across_files_and_the_report_tells_that_no_cluster_was_
     assert_eq!(Some(1), run.code, "{}", run.out);
     assert!(run.out.contains("line 11, flyte-console-url/cut-off, low\n    flyteconsole at "), "{}", run.out);
     assert!(run.out.contains("(Ingress flyte/flyteconsole)"), "{}", run.out);
-    assert!(run.out.contains("→ add `- https://console.example.com` to it"), "{}", run.out);
+    assert!(run.out.contains("→ add `- https://console.example.com` to that list"), "{}", run.out);
     for related in [
         format!("see Ingress flyte/flyteconsole  {}:18", paths[0]),
         format!("see ConfigMap flyte/flyte-admin-config  {}:1", paths[1]),
