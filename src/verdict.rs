@@ -425,9 +425,14 @@ impl fmt::Display for Shortened<'_> {
 pub(crate) fn few(texts: impl ExactSizeIterator<Item = String>) -> String {
     const FEW: usize = 3;
     let more = texts.len().saturating_sub(FEW);
-    let mut few = texts.take(FEW).collect::<Vec<_>>().join(", ");
+    let mut few: Vec<String> = texts.take(FEW).collect();
     if more > 0 {
-        few.push_str(&format!(", and {more} more"));
+        few.push(format!("{more} more"));
     }
-    few
+    match &few[..] {
+        [] => String::new(),
+        [one] => one.clone(),
+        [one, other] => format!("{one} and {other}"),
+        [first @ .., last] => format!("{}, and {last}", first.join(", ")),
+    }
 }

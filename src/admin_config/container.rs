@@ -140,7 +140,8 @@ impl Overrides {
                     self.faults.push(fault);
                 } else if let Some(meant) = meant(name) {
                     let text = format!("{} has no effect, because flyteadmin does not read it", Shortened(name));
-                    let note = Note::new(text, format!("remove it, or rename it to {meant} if its value is wanted"));
+                    let note =
+                        Note::new(text, format!("remove it. If flyteadmin should read it, rename it to {meant}"));
                     self.remarks.push((Remark::NoEffect, place(), note));
                 }
                 continue;

@@ -98,8 +98,10 @@ impl Config {
                     config.fault(path, line, "", FaultKind::NeverStarts, problem, "remove one of them");
                 }
                 Err(Unreadable::Broken { line, reason }) => {
-                    let problem =
-                        format!("flyteadmin cannot read this file and does not start: {}", Shortened(&reason));
+                    let problem = format!(
+                        "invalid YAML: {}. flyteadmin cannot read this file and does not start",
+                        Shortened(&reason)
+                    );
                     let is_template = text.windows(2).any(|two| two == b"{{");
                     let mend = if is_template {
                         "this looks like a Helm template: render it first"

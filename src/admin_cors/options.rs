@@ -108,7 +108,11 @@ pub(super) fn judge_origin(item: &Item, settings: &Settings, remove: &dyn Fn() -
                 || "write the origin as a browser sends it, e.g. https://console.example.com".to_owned(),
                 |instead| {
                     let instead = encrypted(instead, settings);
-                    let trust = if is_trusted(&instead) { "" } else { ", and add it to trustedOrigins" };
+                    let trust = if is_trusted(&instead) {
+                        ""
+                    } else {
+                        ". If you trust that origin, also add it to trustedOrigins"
+                    };
                     format!("write {}{trust}", Shortened(&instead))
                 },
             );
@@ -126,7 +130,7 @@ pub(super) fn judge_origin(item: &Item, settings: &Settings, remove: &dyn Fn() -
         return Some(violation(rules::PLAIN_HTTP, place.clone(), problem, &mend));
     }
     if !settings.trusts(text) {
-        let problem = format!("`{shown}` is not in the trustedOrigins setting");
+        let problem = format!("`{shown}` is not in the `trustedOrigins` setting");
         let mend = format!("if you trust it, add it to trustedOrigins. Otherwise {}", remove());
         return Some(violation(rules::UNTRUSTED_ORIGIN, place.clone(), problem, &mend));
     }
@@ -180,7 +184,7 @@ fn judge_required(
         .collect();
     if !missing.is_empty() {
         let missing = missing.join(", ");
-        let problem = format!("{why}flyteadmin does not allow {missing}, which the requiredOrigins setting requires");
+        let problem = format!("{why}flyteadmin does not allow {missing}, which the `requiredOrigins` setting requires");
         let mend = format!("{first}add {missing} to allowedOrigins");
         verdict.violations.push(violation(rules::REQUIRED_ORIGIN_MISSING, place, problem, &mend));
     }

@@ -157,7 +157,7 @@ fn judge_console(
     };
     verdict.seen.judged();
     if let Some(list) = variable::overridden(placed) {
-        let text = format!("{list} may set ADMIN_API_URL to another value, which is not checked");
+        let text = format!("`{list}` may set ADMIN_API_URL to another value, which is not checked");
         let note = Note::new(text, "make sure that it does not");
         verdict.add_not_judged(note, at(format!("{}.{list}", placed.path())), settings);
     }

@@ -40,7 +40,8 @@ pub(super) fn find_pages(
         let mut each = BTreeSet::new();
         each.extend(origins.iter().map(|origin| &**origin));
         let origins = each.into_iter().filter_map(|origin| Origin::parse(origin).ok());
-        let pages = origins.map(|origin| Page { origins: vec![origin], from: "the consoleOrigins setting".to_owned() });
+        let pages =
+            origins.map(|origin| Page { origins: vec![origin], from: "the `consoleOrigins` setting".to_owned() });
         return Ok((pages.collect(), None));
     }
     let unknown = |reason: String| Note::new(reason, NAME_PAGES);

@@ -173,7 +173,7 @@ fn forwarded(console: &Console, others: &Others, settings: &Settings) -> Result<
     if !listed.any(|item| Origin::parse(&item.text).is_ok_and(|origin| origin.is_loopback())) {
         let text =
             format!("flyteconsole calls {calls}, but allowedOrigins lists no loopback origin, so the calls may fail");
-        let note = Note::new(text, "add the origin where you open flyteconsole, e.g. http://localhost:8080");
+        let note = Note::new(text, "add the origin at which you open flyteconsole, e.g. http://localhost:8080");
         return Err(Doubt::Likely(note));
     }
     admin.doubt.clone().map_or(Ok(()), |doubt| Err(doubt.into()))
@@ -342,7 +342,7 @@ fn cut_off(console: &Console, pages: &[&Page], why: Answer, admin: &Admin) -> Op
         }
     };
     if pages.iter().any(|page| page.origins[0].is_plain_http()) {
-        mend.push_str(", and add origins over http to the allowHttp setting of flyte-admin-cors too");
+        mend.push_str(", and add origins over http to the `allowHttp` setting of flyte-admin-cors too");
     }
     let mut from = BTreeSet::new();
     from.extend(pages.iter().map(|page| page.from.clone()));

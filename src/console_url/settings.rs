@@ -124,11 +124,13 @@ impl<'a> Settings<'a> {
             let origin = Origin::parse(&url).or_else(|never| {
                 Origin::parse(never.instead_of(&url).map_or_else(String::new, String::clone).as_str())
             });
-            let name = origin.as_ref().map_or("a host such as flyte.internal.example.com", Origin::host);
-            if name != &**host {
-                let problem = format!("`{}` must be only a host, as browsers write it; write {name}", shown(host));
-                return Err(InvalidSettings::at(&format!("allowHttp[{index}]"), problem));
-            }
+            let (problem, instead) = match &origin {
+                Ok(origin) if origin.host() == &**host => continue,
+                Ok(origin) => ("must be only a host, as browsers write it", origin.host()),
+                Err(_) => ("is not a host that browsers accept", "a host such as flyte.internal.example.com"),
+            };
+            let problem = format!("`{}` {problem}; write {instead}", shown(host));
+            return Err(InvalidSettings::at(&format!("allowHttp[{index}]"), problem));
         }
         for (index, origin) in self.console_origins.iter().flatten().enumerate() {
             if let Err(never) = Origin::parse(origin) {

@@ -281,11 +281,11 @@ fn of_service(name: &str, spec: &ServiceSpec, leads_to: LeadsTo, settings: &Sett
     let problem = format!("is reachable from outside the cluster ({how}) and leads to {}", leads_to.in_words());
     let mend = match leads_to {
         LeadsTo::Api => {
-            "set type: ClusterIP, and use a route that authenticates. If something else authenticates, list this Service in the \
-             authenticated setting"
+            "set type: ClusterIP, and use a route that authenticates callers. If something else authenticates them, add this \
+             Service to the `authenticated` setting"
         }
         LeadsTo::Webhook => {
-            "set type: ClusterIP. If something authenticates callers, list this Service in the authenticated setting"
+            "set type: ClusterIP. If something authenticates callers, add this Service to the `authenticated` setting"
         }
     };
     Some(Found::Wrong(rules::OPEN_SERVICE, problem, mend.to_owned()))

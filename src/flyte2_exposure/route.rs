@@ -229,7 +229,7 @@ impl Route {
                 let text = format!(
                     "leads to Flyte 2. Could not check whether callers are authenticated, because that depends on {what}"
                 );
-                let mend = "if something authenticates them, list this route in the authenticated setting";
+                let mend = "if something authenticates them, add this route to the `authenticated` setting";
                 return Some(Found::Worth(rules::NOT_KNOWN, Note::new(text, mend)));
             }
             Gate::Open(why) => why,
@@ -238,7 +238,7 @@ impl Route {
         let problem = format!("leads to Flyte 2. Anyone can {}, because {reason}", what_is_open(open));
         let ask = || {
             format!(
-                "{}. If something else authenticates, list this route in the authenticated setting",
+                "{}. If something else authenticates callers, add this route to the `authenticated` setting",
                 self.how_to_ask
             )
         };

@@ -139,7 +139,7 @@ impl Exception<'_> {
             }
         }
         format!(
-            ". If you trust this container, add {{{entry}}} to the exceptions setting. The setting replaces the defaults, so also list \
+            ". If you trust this container, add {{{entry}}} to the `exceptions` setting. The setting replaces the defaults, so also list \
              the default exceptions that you need"
         )
     }

@@ -94,9 +94,9 @@ impl Additions {
         self.0.into_iter().map(move |mut notice| {
             let Notice { rule, text, .. } = &mut notice;
             let adds = if is_let_in {
-                "the fill setting added"
+                "the `fill` setting added"
             } else {
-                "once the violations are fixed, the fill setting adds"
+                "once the violations are fixed, the `fill` setting adds"
             };
             *text = match *rule == rules::KEPT_ROOT {
                 true => format!(

@@ -23,7 +23,7 @@ pub(super) struct Finding {
     pub(super) faults: Vec<u64>,
 }
 
-pub(super) const SET_USER: &str = "set securityContext.runAsUser to the image's non-zero uid";
+pub(super) const SET_USER: &str = "set securityContext.runAsUser to a non-zero uid that the image can run as";
 
 impl Finding {
     pub(super) fn new(rule: RuleName, problem: &str, mend: &str) -> Self {

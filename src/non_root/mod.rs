@@ -279,7 +279,9 @@ fn not_needed(placed: &Placed) -> Notice {
 fn unknown_to_pods(placed: &Placed, name: &str) -> Notice {
     let name = Shortened(name);
     let note = Note::new(
-        format!("its pods will be rejected, because they are not labeled as {name}"),
+        format!(
+            "may run as root only in pods labeled as {name}. This workload's pods lack the label, so this policy will reject them"
+        ),
         format!("label the pod template app.kubernetes.io/name: {name}"),
     );
     notice_at(placed.path(), placed.container.name(), rules::EXCEPTION_UNKNOWN_TO_PODS, note)

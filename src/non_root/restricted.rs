@@ -32,11 +32,11 @@ pub(super) fn judge_pod(pod: &PodSpec) -> impl Iterator<Item = (&'static str, Fi
     let context = pod.security_context();
     let waived = pod.has_own_users();
     let root = (!waived && context.run_as_user == Some(Id::ROOT)).then(|| {
-        let problem = "is 0, which \"restricted\" rejects even if every container overrides it";
+        let problem = "is 0, which Pod Security's \"restricted\" rejects even if every container overrides it";
         ("runAsUser", Finding::new(rules::RUNS_AS_ROOT, problem, "set it to a non-zero uid"))
     });
     let allowed = (!waived && context.run_as_non_root == Some(false)).then(|| {
-        let problem = "is false, which \"restricted\" rejects even if every container overrides it";
+        let problem = "is false, which Pod Security's \"restricted\" rejects even if every container overrides it";
         (
             "runAsNonRoot",
             Finding::new(rules::NOT_PROVEN_NON_ROOT, problem, "set it to true").mended_by("", Scalar::Bool(true)),
@@ -62,8 +62,10 @@ pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
         .then(|| Finding::new(rules::RUNS_AS_ROOT, "runs as root (runAsUser: 0)", SET_USER).mended_by_user(container));
     let not_proven = match (own.run_as_non_root, inherited.run_as_non_root) {
         (Some(true), _) | (None, Some(true)) => None,
-        (Some(false), _) => Some("runAsNonRoot is false, which \"restricted\" rejects"),
-        (None, _) => Some("neither the container nor its pod sets runAsNonRoot: true, which \"restricted\" requires"),
+        (Some(false), _) => Some("runAsNonRoot is false, which Pod Security's \"restricted\" rejects"),
+        (None, _) => Some(
+            "neither the container nor its pod sets runAsNonRoot: true, which Pod Security's \"restricted\" requires",
+        ),
     }
     .map(|problem| {
         let finding = Finding::new(rules::NOT_PROVEN_NON_ROOT, problem, SET_NON_ROOT);

@@ -6,10 +6,10 @@ rules! {
     "flyte-non-root":
     High RUNS_AS_ROOT = "runs-as-root",
         "a container whose user is root",
-        "A process that escapes from it is root on the node. Set `securityContext.runAsUser` to the image's non-zero uid.";
+        "A process that escapes from it is root on the node. Set `securityContext.runAsUser` to a non-zero uid that the image can run as.";
     Medium NOT_PROVEN_NON_ROOT = "not-proven-non-root",
         "a container that may be root, because only its image decides",
-        "A new image can run as root without a warning. Set `securityContext.runAsUser` to the image's non-zero uid. On OpenShift, which assigns users to pods, you can set `runAsNonRoot: true` instead.";
+        "A new image can run as root without a warning. Set `securityContext.runAsUser` to a non-zero uid that the image can run as. On OpenShift, which assigns users to pods, you can set `runAsNonRoot: true` instead.";
     Low NEVER_STARTS = "never-starts",
         "a container that the kubelet never starts: `runAsUser: 0` together with `runAsNonRoot: true`",
         "The pod waits with CreateContainerConfigError. Set another user, or `runAsNonRoot: false` if it may be root.";

@@ -74,12 +74,14 @@ pub(super) fn broken_links(chain: &[Certificate], proven: usize, pki: &Pki) -> R
             };
             (fact, "clients reject it", "use the chain that your CA supplied with the server's certificate".to_owned())
         } else if one.is_self_issued() {
+            let root = one.number();
             let fact = format!(
-                "{} did not sign any certificate before it, and certificate {} is a root",
-                next.title(),
-                one.number()
+                "{} comes after certificate {root}, which is a root, but did not sign any certificate before it",
+                next.title()
             );
-            (fact, LOST, "remove the certificates after the root, or put the root last".to_owned())
+            let mend =
+                format!("remove the certificates after certificate {root}, or move certificate {root} to the end");
+            (fact, LOST, mend)
         } else if let Some(issuer) = chain.iter().find(|other| other.subject() == one.issuer()) {
             let issuer = issuer.number();
             let fact =

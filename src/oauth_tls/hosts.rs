@@ -31,9 +31,9 @@ pub(super) struct Hosts {
 ///
 /// Why the hosts are not known.
 pub(super) fn find_hosts(settings: &Settings, host: &dyn Host, namespace: &str, secret: &str) -> Result<Hosts, Note> {
-    const NAME_THEM: &str = "list the hosts in the hosts setting";
+    const NAME_THEM: &str = "list the hosts in the `hosts` setting";
     if let Some(hosts) = &settings.hosts {
-        let named = hosts.iter().map(|host| (host.to_string(), "the hosts setting".to_owned())).collect();
+        let named = hosts.iter().map(|host| (host.to_string(), "the `hosts` setting".to_owned())).collect();
         return Ok(Hosts { named, doubt: None });
     }
     let known = presented::tls_hosts(&Others::beside(host), namespace, secret);
@@ -78,7 +78,7 @@ pub(super) fn fault(leaf: &Certificate, hosts: &[Presented]) -> Option<Fault> {
     let missing: Vec<&Presented> = hosts.iter().filter(|(host, _)| !covers(leaf, &server, host)).collect();
     let (_, from) = missing.first()?;
     let named = || missing.iter().map(|(host, _)| Shortened(host).to_string());
-    let fact = format!("{} covers {}, but not {} ({from})", leaf.title(), leaf.names(), few(named()));
+    let fact = format!("{} covers {}, but not {}, which {from} names", leaf.title(), leaf.names(), few(named()));
     let kind = |host: &String| if host.parse::<IpAddr>().is_ok() { "IP" } else { "DNS" };
     let names = few(named().map(|host| format!("{}:{host}", kind(&host))));
     let mend = format!("issue a new one with {names} added to subjectAltName");

@@ -179,7 +179,7 @@ fn judge_secret(
     let Some(secret) = secret else {
         if let Some(reason) = doubt {
             let text = format!("could not check whether this Secret is used in front of flyteadmin: {reason}");
-            let note = Note::new(text, "if it is, list it in the secrets setting");
+            let note = Note::new(text, "if it is, add it to the `secrets` setting");
             verdict.notices.push(Notice::new(rules::NOT_CHECKED, Place::at("data"), note));
         }
         return Ok(());

@@ -39,7 +39,7 @@ pub(super) enum Tokens {
 pub(super) fn find_tokens(settings: &Settings, others: &Others, namespace: &str) -> Result<Tokens, String> {
     match settings.oauth() {
         Oauth::Itself => Ok(Tokens::ByFlyteadmin),
-        Oauth::External => Ok(Tokens::ByAnother("another provider (the oauth setting)".to_owned())),
+        Oauth::External => Ok(Tokens::ByAnother("another provider (the `oauth` setting)".to_owned())),
         Oauth::Detect => {
             let runners = admin::runners(others, namespace).unwrap_or_default();
             if !runners.is_empty() && runners.iter().all(|runner| runner.is_flyte_two) {

@@ -61,13 +61,10 @@ pub(super) fn why_not_in_itself(chain: &[Certificate], leaf: &Certificate, time:
     }
     let is_below = |other: &&Certificate| other.is_ca && !other.is_self_issued() && other.number() != end.number();
     if !end.may_be_root(chain.iter().filter(is_below).count()) {
-        return Some(not_allowed(&format!("{} is not allowed to sign this chain", end.title())));
+        return Some(not_allowed(format!("{} is not allowed to issue the certificates before it", end.title())));
     }
     let anchor = webpki::anchor_from_trusted_cert(&end.der);
-    anchor
-        .and_then(|anchor| verify(chain, leaf, &[anchor], time, pki))
-        .err()
-        .map(|error| not_allowed(&in_words(&error)))
+    anchor.and_then(|anchor| verify(chain, leaf, &[anchor], time, pki)).err().map(|error| not_allowed(in_words(&error)))
 }
 
 fn verify(
@@ -161,30 +158,33 @@ pub(super) fn why_none(
         Error::UnsupportedSignatureAlgorithmContext(_) | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
             return Err(chain::unknown_signature(end, "it does not suit the type of the issuer's key"));
         }
-        error => Some(not_allowed(&in_words(error))),
+        error => Some(not_allowed(in_words(error))),
     })
 }
 
-fn not_allowed(reason: &str) -> Fault {
-    let fact = format!("the chain is not valid: {reason}");
+fn not_allowed(fact: String) -> Fault {
     Fault::new(
         rules::BROKEN_CHAIN,
         fact,
-        "clients reject it",
+        "clients reject the chain",
         "use a CA that may issue this certificate, or fix the CA",
     )
 }
 
-/// Describes what a certificate in the chain does although it must not.
+/// Describes what is wrong with the chain.
 fn in_words(error: &Error) -> String {
     let known = match error {
-        Error::EndEntityUsedAsCa => "a certificate that is not a CA signed another",
-        Error::NameConstraintViolation => "a CA in it is not allowed to sign for these names (nameConstraints)",
-        Error::PathLenConstraintViolated => "a CA in it is not allowed to have another CA below it (pathLenConstraint)",
-        Error::RequiredEkuNotFoundContext(_) => "a CA in it is not allowed to sign for servers (extendedKeyUsage)",
-        Error::UnsupportedCriticalExtension => "a CA in it has an unknown critical extension",
-        Error::MaximumPathDepthExceeded => "it has more than six intermediates",
-        error => return format!("rustls-webpki reports {error}"),
+        Error::EndEntityUsedAsCa => "a certificate in the chain signed another, but is not a CA",
+        Error::NameConstraintViolation => "a CA in the chain is not allowed to sign for these names (nameConstraints)",
+        Error::PathLenConstraintViolated => {
+            "a CA in the chain is not allowed to have another CA below it (pathLenConstraint)"
+        }
+        Error::RequiredEkuNotFoundContext(_) => {
+            "a CA in the chain is not allowed to sign for servers (extendedKeyUsage)"
+        }
+        Error::UnsupportedCriticalExtension => "a CA in the chain has an unknown critical extension",
+        Error::MaximumPathDepthExceeded => "the chain has more than six intermediates",
+        error => return format!("the chain is not valid: rustls-webpki reports {error}"),
     };
     known.to_owned()
 }

@@ -102,7 +102,7 @@ fn violations_exit_with_1_and_name_object_line_path_reason_and_fix() {
 Pod bad  <stdin>:6
   ✗ spec.containers[0] \"a\"  line 11, flyte-non-root/runs-as-root, high
     runs as root (runAsUser: 0)
-    → set securityContext.runAsUser to the image's non-zero uid
+    → set securityContext.runAsUser to a non-zero uid that the image can run as
 
 Flyte's Security Overview
   holds      components run as a non-root user
