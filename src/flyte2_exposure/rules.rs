@@ -33,7 +33,7 @@ rules! {
         "They change nothing. Remove them.";
     Notice READS_SECRETS = "reads-secrets",
         "Flyte 2's ClusterRole over the Secrets of all namespaces",
-        "Anyone who can act as Flyte can read and change every Secret of the cluster. Anyone who reaches Flyte can act as Flyte within the limits of its services. If all of Flyte's projects are in known namespaces, bind a Role in each instead.";
+        "Anyone who gets the token of Flyte's ServiceAccount can read and change every Secret of the cluster. Callers of Flyte's API can do with Secrets only what that API offers. If all of Flyte's projects are in known namespaces, bind a Role in each instead.";
     Notice NOT_KNOWN = "not-known",
         "authentication or network rules in front that could not be checked",
         "Check it yourself, or add the missing object. If something authenticates, add the route to `authenticated`.";

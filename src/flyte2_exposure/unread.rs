@@ -58,7 +58,7 @@ pub(super) fn found(
                 "leads through Service {} to Flyte 2, which does not authenticate callers. This kind of route is not checked",
                 Shortened(service)
             );
-            let mend = "make sure that something else does, and add this route to the `authenticated` setting";
+            let mend = "make sure that something in front of Flyte 2 authenticates callers, and add this route to the `authenticated` setting";
             found = Some(Found::Worth(rules::NOT_KNOWN, Note::new(text, mend)));
         }
         Ok(())

@@ -271,7 +271,7 @@ fn add(faults: Vec<Fault>, settings: &Settings, host: &dyn Host, namespace: &str
         match &tokens {
             Tokens::ByAnother(provider) if is_about_trust(&fault) => {
                 let text = format!(
-                    "{}. OAuth does not need a certificate from a public CA here, because the tokens come from {provider}. But clients reject this certificate until they trust it",
+                    "{}. Clients reject this certificate until they trust it. OAuth does not need a public CA here, because the tokens come from {provider}, not from flyteadmin",
                     fault.fact
                 );
                 report.note(

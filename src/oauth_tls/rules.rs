@@ -33,7 +33,7 @@ rules! {
         "Such signatures can be forged, and clients reject them. Get a certificate that is signed with SHA-2.";
     Medium EXPIRED = "expired",
         "an expired certificate in the chain",
-        "Clients reject it. Renew it. A root at the end of the chain is not checked, because clients have their own copy.";
+        "Clients reject it. Renew it. This rule does not check a root at the end of the chain, because clients use their own copy of it.";
     Low NOT_YET_VALID = "not-yet-valid",
         "a certificate in the chain that is not valid yet",
         "Clients reject it until it becomes valid. Wait, or check the clock of the machine that issued it.";
@@ -60,7 +60,7 @@ rules! {
         "Clients that connect to that host reject the certificate. Get one that names the host.";
     Low NO_PROVIDER = "no-provider",
         "a ConfigMap of flyteadmin that chooses another OAuth provider, but gives no valid address for it",
-        "`authServerType` is `External`, but the provider's address is not an absolute https URL. The address is `auth.appAuth.externalAuthServer.baseUrl` or, if that is not set, `auth.userAuth.openId.baseUrl`. Or `authServerType` is neither `Self` nor `External`. Or releases of flyteadmin read different values, because two keys differ only in upper and lower case, or because a `<<` merges a second value for a key. Without an address, flyteadmin does not start. With an `http` address, anyone on the network path can forge tokens. Set the provider's https address. The policy applies this rule only if flyteadmin's merged files set `server.security.useAuth: true`.";
+        "`authServerType` is `External`, but the provider's address is not an absolute https URL. The address is `auth.appAuth.externalAuthServer.baseUrl` or, if that is not set, `auth.userAuth.openId.baseUrl`. Or `authServerType` is neither `Self` nor `External`. Or a key has two values, and releases of flyteadmin use different ones: two keys differ only in upper and lower case, or a `<<` merges a second value. Without an address, flyteadmin does not start. With an `http` address, anyone on the network path can forge tokens. Set the provider's https address. The policy applies this rule only if flyteadmin's merged files set `server.security.useAuth: true`.";
     Notice LONG_LIVED = "long-lived",
         "a leaf that is valid for longer than browsers accept, in a chain that ends at a Mozilla root",
         "The limit is 398 days if the leaf was issued before March 2026, 200 days from March 2026, 100 days from March 2027, and 47 days from March 2029. flytectl accepts such a leaf, but browsers may not. Get one that is valid for fewer days.";

@@ -30,7 +30,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::List,
         default: Unset::Said,
         asked_where: None,
-        meaning: "The hosts that the certificate must cover. If not set, they are read from Ingresses and Gateways. The `*` in `*.example.com` stands for any label.",
+        meaning: "The hosts that the certificate must cover. If not set, they are read from Ingresses and Gateways. For `*.example.com`, the certificate must have exactly that name.",
     },
     Setting {
         name: "minDaysLeft",

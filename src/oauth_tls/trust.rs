@@ -130,7 +130,12 @@ pub(super) fn why_none(
                 "{} is signed by the root {issuer}. That root is in trustRoots, but it has expired, or is not allowed to sign this chain",
                 end.title()
             );
-            Some(Fault::new(rules::UNTRUSTED_ROOT, fact, STOPS, "put the valid root into trustRoots"))
+            Some(Fault::new(
+                rules::UNTRUSTED_ROOT,
+                fact,
+                STOPS,
+                "in trustRoots, replace it with a valid certificate of that root",
+            ))
         }
         Error::UnknownIssuer => {
             let issuer = shown(end.issuer());
