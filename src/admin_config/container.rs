@@ -372,11 +372,11 @@ fn is_read_here(Value { text, is_known }: &Value, placed: &Placed) -> bool {
 
 /// The remark on a `--config` file that is not read here.
 fn reads_another(Value { text, is_known }: &Value) -> Note {
-    let file = if *is_known { Shortened(text).to_string() } else { "files that are not known".to_owned() };
-    let checked = flyte::ADMIN_CONFIG_FILES.join(" or ");
-    let text =
-        format!("the policy reads only ConfigMaps at {checked}, so it did not check CORS options in {file} (--config)");
-    Note::new(text, ONLY_CONSOLE)
+    let why = match is_known {
+        true => format!("--config names `{}`, but this container mounts no volume there", Shortened(text)),
+        false => "could not tell which file --config names".to_owned(),
+    };
+    Note::new(format!("{why}. CORS options in that file were not checked"), ONLY_CONSOLE)
 }
 
 /// Returns the fault for a flag that does not exist. It suggests the flag with the nearest name.

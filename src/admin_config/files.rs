@@ -98,10 +98,8 @@ impl Config {
                     config.fault(path, line, "", FaultKind::NeverStarts, problem, "remove one of them");
                 }
                 Err(Unreadable::Broken { line, reason }) => {
-                    let problem = format!(
-                        "invalid YAML: {}. flyteadmin cannot read this file and does not start",
-                        Shortened(&reason)
-                    );
+                    let problem =
+                        format!("{}. flyteadmin cannot read this file and does not start", Shortened(&reason));
                     let is_template = text.windows(2).any(|two| two == b"{{");
                     let mend = if is_template {
                         "this looks like a Helm template: render it first"
@@ -413,9 +411,16 @@ impl Config {
                 for Found { entry, .. } in node.entries(self.merging, &is_dotted) {
                     let key = &entry.key;
                     let path = [&SECTION[..level], &[&**key]].concat().join(".");
+                    let effect = match path.to_ascii_lowercase().strip_prefix("server.security.") {
+                        Some("allowedorigins") => "the list is empty and allows every origin",
+                        Some("allowedheaders") => "the list is empty",
+                        Some("allowcors" | "useauth" | "secure") => "the option is false",
+                        Some(_) => "the option is not set",
+                        None => "its options are false or empty lists. An empty list of origins allows every origin",
+                    };
                     let problem = format!(
-                        "`{}` contains dots: flyteadmin v1.16.7 and later ignore its value, so the option is false or an empty \
-                         list. An empty list of origins allows every origin. Earlier releases split the key at its dots",
+                        "`{}` contains dots: flyteadmin v1.16.7 and later ignore its value, so {effect}. Earlier releases \
+                         split the key at its dots",
                         Shortened(key)
                     );
                     let mend = "write nested keys, which all releases read: server: {security: {...}}";

@@ -299,7 +299,10 @@ fn judge_origins(InFront { cors, path, is_list, .. }: &InFront, settings: &Setti
     let is_any = |origin: &String| origin == ANY || is_all_of_scheme(origin);
     if let Some(index) = origins.iter().position(is_any) {
         let served = match cors.is_echoed && cors.with_credentials {
-            true => "any website can call flyteadmin as the user who is logged in",
+            true => {
+                "answers with credentials name the caller's own origin, so any website can call flyteadmin as the user \
+                 who is logged in"
+            }
             false => options::SERVED_TO_ANY,
         };
         let problem = format!("`{}` allows every origin ({}): {served}", origins[index], cors.by);

@@ -80,11 +80,11 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
     }
     let is_any = origins.value.iter().any(|item| item.text == ANY);
     let is_reachable = |required: &str| matches!(Answer::to_origin(origins, required), Answer::Allowed);
-    let (why, first) = match is_any {
-        true => ("browsers reject `*` for calls with credentials, so ", "remove `*`, and "),
-        false => ("", ""),
+    let (subject, why, first) = match is_any {
+        true => ("`*`", ": browsers reject `*` for calls with credentials", "remove `*`, and "),
+        false => ("flyteadmin", "", ""),
     };
-    judge_required(settings, is_reachable, place(), [why, first], verdict);
+    judge_required(settings, is_reachable, place(), [subject, why, first], verdict);
 }
 
 /// Returns what is wrong with one origin. `remove` returns the text that says how to remove it.
@@ -164,15 +164,16 @@ fn judge_without_cors(
             "set allowCors: true, or remove the origins",
         ));
     }
-    judge_required(settings, |_| false, place, ["", "set allowCors: true, and "], verdict);
+    judge_required(settings, |_| false, place, ["flyteadmin", "", "set allowCors: true, and "], verdict);
 }
 
-/// Reports required origins that flyteadmin does not allow. `why` begins the problem, and `first` the fix.
+/// Reports required origins that flyteadmin does not allow. The problem begins with `subject` and ends with `why`, and the fix begins
+/// with `first`.
 fn judge_required(
     settings: &Settings,
     is_reachable: impl Fn(&str) -> bool,
     place: Place,
-    [why, first]: [&str; 2],
+    [subject, why, first]: [&str; 3],
     verdict: &mut Verdict,
 ) {
     let missing: Vec<String> = settings
@@ -184,7 +185,7 @@ fn judge_required(
         .collect();
     if !missing.is_empty() {
         let missing = missing.join(", ");
-        let problem = format!("{why}flyteadmin does not allow {missing}, which the `requiredOrigins` setting requires");
+        let problem = format!("{subject} does not allow {missing}, which the `requiredOrigins` setting requires{why}");
         let mend = format!("{first}add {missing} to allowedOrigins");
         verdict.violations.push(violation(rules::REQUIRED_ORIGIN_MISSING, place, problem, &mend));
     }

@@ -121,14 +121,13 @@ impl<'a> Settings<'a> {
     pub(super) fn check(&self) -> Result<(), InvalidSettings> {
         for (index, host) in self.allow_http.iter().flatten().enumerate() {
             let url = if host.contains("://") { host.to_string() } else { format!("http://{}", &**host) };
-            let origin = Origin::parse(&url).or_else(|never| {
-                Origin::parse(never.instead_of(&url).map_or_else(String::new, String::clone).as_str())
-            });
-            let (problem, instead) = match &origin {
+            let host_of = |origin: &String| Origin::parse(origin).ok().map(|origin| origin.host().to_owned());
+            let (problem, instead) = match Origin::parse(&url) {
                 Ok(origin) if origin.host() == &**host => continue,
-                Ok(origin) => ("must be only a host, as browsers write it", origin.host()),
-                Err(_) => ("is not a host that browsers accept", "a host such as flyte.internal.example.com"),
+                Ok(origin) => ("must be only a host".to_owned(), Some(origin.host().to_owned())),
+                Err(never) => (never.in_words(&url), never.instead_of(&url).and_then(host_of)),
             };
+            let instead = instead.as_deref().unwrap_or("a host such as flyte.internal.example.com");
             let problem = format!("`{}` {problem}; write {instead}", shown(host));
             return Err(InvalidSettings::at(&format!("allowHttp[{index}]"), problem));
         }

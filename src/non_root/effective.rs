@@ -34,7 +34,12 @@ pub(super) fn judge(container: &Container, pod: &PodSpec) -> Option<Finding> {
     if !pod.may_run_on_linux() || on_windows.is_some() && !pod.may_run_on_windows() {
         return on_windows;
     }
-    Finding::joined(on_windows, on_linux(container, pod, &non_root))
+    match (on_windows, on_linux(container, pod, &non_root)) {
+        (Some(on_windows), Some(on_linux)) => {
+            Finding::joined(Some(on_windows.on_system("Windows")), Some(on_linux.on_system("Linux")))
+        }
+        (on_windows, on_linux) => on_windows.or(on_linux),
+    }
 }
 
 fn on_linux(container: &Container, pod: &PodSpec, non_root: &Inherited<bool>) -> Option<Finding> {

@@ -50,6 +50,12 @@ impl Finding {
         self.mended_by("securityContext.runAsUser", Scalar::Number(user))
     }
 
+    /// The finding for a container that may also run on another system.
+    pub(super) fn on_system(mut self, system: &str) -> Self {
+        self.problem = format!("on {system}, {}", self.problem);
+        self
+    }
+
     /// Joins both findings of one container under the rule of the first.
     pub(super) fn joined(first: Option<Self>, second: Option<Self>) -> Option<Self> {
         match (first, second) {

@@ -259,7 +259,8 @@ fn add(faults: Vec<Fault>, settings: &Settings, host: &dyn Host, namespace: &str
         None => Tokens::ByFlyteadmin,
         Some(Ok(tokens)) => tokens,
         Some(Err(reason)) => {
-            let text = format!("could not check whether another OAuth provider issues the tokens: {reason}");
+            let text =
+                format!("could not check whether flyteadmin or another OAuth provider issues the tokens: {reason}");
             report.note(
                 rules::NOT_CHECKED,
                 Note::new(text, "if another provider issues the tokens, set oauth: external in the policy's settings"),

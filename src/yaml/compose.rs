@@ -22,7 +22,7 @@ const MOST_KEPT: usize = 10_000;
 
 impl From<Broken> for Unreadable {
     fn from(broken: Broken) -> Self {
-        Self::Broken { line: broken.line, reason: broken.problem }
+        Self::Broken { line: broken.line, reason: format!("invalid YAML: {}", broken.problem) }
     }
 }
 

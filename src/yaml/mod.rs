@@ -218,14 +218,14 @@ mod tests {
             ("<<: 5", broken(1, "the value of << must be a map")),
             ("<<: [5]", broken(1, "the value of << must be a map")),
             ("a: {{ b }}", broken(1, "a key is a list or a map, and must be a string")),
-            ("a: 1\n\tb: 2", broken(2, "found a tab character that violates indentation")),
-            ("a: 1\nb: 2\nc: \u{1}", broken(3, "control characters are not allowed")),
+            ("a: 1\n\tb: 2", broken(2, "invalid YAML: found a tab character that violates indentation")),
+            ("a: 1\nb: 2\nc: \u{1}", broken(3, "invalid YAML: control characters are not allowed")),
             ("a: !!int b", broken(1, "the value cannot be read as !!int")),
             ("a: &a [{}]\nb: {<<: *a}", broken(2, "the value of << must be a map")),
-            ("a: 1\n...\n@", broken(3, "found character that cannot start any token")),
-            ("a: [\n", broken(2, "did not find expected node content")),
-            ("a: \u{1}", broken(1, "control characters are not allowed")),
-            ("a: *", broken(1, "did not find expected alphabetic or numeric character")),
+            ("a: 1\n...\n@", broken(3, "invalid YAML: found character that cannot start any token")),
+            ("a: [\n", broken(2, "invalid YAML: did not find expected node content")),
+            ("a: \u{1}", broken(1, "invalid YAML: control characters are not allowed")),
+            ("a: *", broken(1, "invalid YAML: did not find expected alphabetic or numeric character")),
         ] {
             assert_eq!(expected, read_scalar(text), "{text}");
         }

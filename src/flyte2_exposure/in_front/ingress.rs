@@ -88,7 +88,7 @@ impl<'i> Front<'i> {
             }
             for snippet in ["auth-snippet", "configuration-snippet", "server-snippet"] {
                 if nginx(snippet).is_some_and(may_ask) {
-                    return Ok(Gate::NotKnown(format!("its {snippet}, which this policy cannot read")));
+                    return Ok(Gate::NotKnown(format!("this route's {snippet}, which this policy cannot read")));
                 }
             }
             // Another controller for nginx, from F5.
@@ -112,7 +112,7 @@ impl<'i> Front<'i> {
             return Ok(middlewares.gate.clone());
         }
         if self.get("konghq.com/plugins").is_some() {
-            return Ok(Gate::NotKnown("its Kong plugins, which this policy cannot read".to_owned()));
+            return Ok(Gate::NotKnown("this route's Kong plugins, which this policy cannot read".to_owned()));
         }
         if class.is_some_and(|class| names_controller(class, "gce")) {
             return Ok(Gate::NotKnown("whether a BackendConfig turns on Identity-Aware Proxy".to_owned()));
@@ -172,7 +172,7 @@ impl<'i> Front<'i> {
         Ok(Some(match redirects {
             Some(()) => Gate::Asks,
             None => Gate::NotKnown(
-                "whether another Ingress of its group sets ssl-redirect. Without it, the HTTP listener accepts callers without authentication"
+                "whether another Ingress of this Ingress's group sets ssl-redirect. Without it, the HTTP listener accepts callers without authentication"
                     .to_owned(),
             ),
         }))
