@@ -59,6 +59,7 @@ pub(crate) enum Reason {
     Several,
     TwoSchemes,
     NoHost,
+    InvalidPort,
     InvalidPunycode,
     OtherScheme,
     LongHost,
@@ -86,6 +87,7 @@ impl fmt::Display for Reason {
             Self::Several => "contains a comma or a semicolon: each origin must be its own item",
             Self::TwoSchemes => "has two schemes",
             Self::NoHost => "has no valid host",
+            Self::InvalidPort => "has an invalid port",
             Self::InvalidPunycode => "has an invalid `xn--` part in its host, which browsers reject",
             Self::OtherScheme => "has a scheme other than https or http",
             Self::LongHost => "has a host name that is too long",
@@ -273,6 +275,8 @@ pub(crate) fn shown(text: &str) -> String {
 fn parse(text: &str) -> Result<Url, Reason> {
     let url = Url::parse(text).map_err(|error| match error {
         ParseError::IdnaError if text.to_ascii_lowercase().contains("xn--") => Reason::InvalidPunycode,
+        // Of a text with an `@`, a part of the password may be taken for the port.
+        ParseError::InvalidPort if !text.contains('@') => Reason::InvalidPort,
         _ => Reason::NoHost,
     })?;
     let is_refused = url.host_str().is_some_and(|host| host.split('.').any(label::is_refused));

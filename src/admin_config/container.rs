@@ -96,8 +96,9 @@ impl Overrides {
     pub(crate) fn from_container(placed: &Placed, line: &CommandLine) -> Result<Self, Unjudged> {
         let mut overrides = Self::default();
         for (at, why) in &line.unread {
-            let text =
-                format!("{why}. Flags and variables that it sets override flyteadmin's files, and were not checked");
+            let text = format!(
+                "{why}. Flags and variables that are set this way override flyteadmin's files, and were not checked"
+            );
             overrides.not_known(place(placed, *at), Note::new(text, ONLY_CONSOLE));
         }
         if placed.container.env_from.is_some_and(|list| !server::is_empty(list)) {
@@ -376,7 +377,8 @@ fn reads_another(Value { text, is_known }: &Value) -> Note {
         true => format!("--config names `{}`, but this container mounts no volume there", Shortened(text)),
         false => "could not tell which file --config names".to_owned(),
     };
-    Note::new(format!("{why}. CORS options in that file were not checked"), ONLY_CONSOLE)
+    let mend = "make sure that its CORS options allow no origin but flyteconsole's";
+    Note::new(format!("{why}, so the policy could not read that file"), mend)
 }
 
 /// Returns the fault for a flag that does not exist. It suggests the flag with the nearest name.

@@ -108,12 +108,16 @@ pub(super) fn judge_origin(item: &Item, settings: &Settings, remove: &dyn Fn() -
                 || "write the origin as a browser sends it, e.g. https://console.example.com".to_owned(),
                 |instead| {
                     let instead = encrypted(instead, settings);
-                    let trust = if is_trusted(&instead) {
-                        ""
-                    } else {
-                        ". If you trust that origin, also add it to trustedOrigins"
-                    };
-                    format!("write {}{trust}", Shortened(&instead))
+                    let shown = Shortened(&instead);
+                    match is_trusted(&instead) {
+                        true => format!("write {shown}"),
+                        false => {
+                            format!(
+                                "if you trust {shown}, write that, and add it to trustedOrigins. Otherwise {}",
+                                remove()
+                            )
+                        }
+                    }
                 },
             );
             // There is no edit if someone must first set up https, or add the origin to the settings.

@@ -19,7 +19,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         shape: Shape::List,
         default: Unset::Said,
         asked_where: None,
-        meaning: "The only ConfigMaps to check, by name. If not set, the policy checks those that flyteadmin mounts. `*` matches any characters.",
+        meaning: "The only ConfigMaps to check, by name. If not set, the policy checks those that flyteadmin mounts, and those with a name from Flyte's charts. `*` matches any characters.",
     },
     Setting {
         name: "allowHttp",

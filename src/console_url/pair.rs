@@ -88,7 +88,7 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
             return Ok(Some(CutOff { place: None, config_maps: admin.config_maps.clone(), problem, mend }));
         }
         let mut refused = Vec::new();
-        for page in foreign {
+        for &page in &foreign {
             let lets_in = |cors: &Cors| page.origins.iter().any(|origin| cors.allows(&origin.to_string()));
             let known = || front.iter().filter(|(_, cors)| cors.origins.is_some());
             if let Some((route, cors)) = known().find(|(_, cors)| cors.lets_in_all()) {
@@ -97,7 +97,10 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
                      website can act as the user who is logged in",
                     cors.by, page.origins[0]
                 );
-                doubt = Some(Doubt::Likely(Note::new(text, format!("in {route}, allow only {}", page.origins[0]))));
+                doubt = Some(Doubt::Likely(Note::new(
+                    text,
+                    format!("in {route}, allow only {}", few(foreign.iter().map(|page| page.origins[0].to_string()))),
+                )));
                 continue;
             } else if let Some((route, cors)) = known().find(|(_, cors)| !lets_in(cors)) {
                 let text = format!(

@@ -129,6 +129,7 @@ fn judge(part: Reason, text: &str, shown: &str, settings: &Settings) -> Option<(
         Reason::WhiteSpace
         | Reason::TwoSchemes
         | Reason::NoHost
+        | Reason::InvalidPort
         | Reason::InvalidPunycode
         | Reason::OtherScheme
         | Reason::LongHost => Some((rules::NO_URL, format!("`{shown}` {part}: browsers cannot call it"))),

@@ -234,7 +234,9 @@ impl Route {
             }
             Gate::Open(why) => why,
         };
-        let reason = reason.as_deref().or(mesh.missed.as_deref()).unwrap_or("nothing in front authenticates callers");
+        let missed = || mesh.missed.as_deref().map(in_front::not_everybody);
+        let reason =
+            reason.clone().or_else(missed).unwrap_or_else(|| "nothing in front authenticates callers".to_owned());
         let problem = format!("leads to Flyte 2. Anyone can {}, because {reason}", what_is_open(open));
         let ask = || {
             format!(

@@ -85,19 +85,19 @@ fn judge_node_ports(
     if settings.is_authenticated(workload.metadata.name.as_deref().unwrap_or_default()) {
         return Ok(());
     }
-    let mut refuse = |place: Place, what: &str, leads_to: LeadsTo| {
+    let mut refuse = |place: Place, what: &str, leads_to: LeadsTo, mend: &str| {
         let problem = format!("{what} leads to {}", leads_to.in_words());
-        verdict.violations.push(Violation::new(rules::OPEN_PORT, place, problem, "remove it".to_owned()));
+        verdict.violations.push(Violation::new(rules::OPEN_PORT, place, problem, mend.to_owned()));
     };
     let path = format!("{}.hostNetwork", workload.pod_path);
     let is_on_node = workload.pod.host_network.map(admission::read_fields::<Option<bool>>).transpose();
     if is_on_node.map_err(|unjudged| unjudged.below(&path))?.flatten() == Some(true) {
-        refuse(Place::at(path), "the node's address", LeadsTo::Api);
+        refuse(Place::at(path), "the node's address", LeadsTo::Api, "remove hostNetwork");
         return Ok(());
     }
     for (place, port, leads_to) in ports.of_node() {
         let place = Place { path: format!("{}.hostPort", place.path), ..place.clone() };
-        refuse(place, &format!("port {} of the node", Shortened(port)), leads_to);
+        refuse(place, &format!("port {} of the node", Shortened(port)), leads_to, "remove hostPort");
     }
     Ok(())
 }

@@ -142,8 +142,8 @@ impl Hosts {
         let is_known = |known: &RouteHost| known.name == *name && known.has_tls == *has_tls && known.cors == *cors;
         if name.is_empty() || name.contains('*') {
             self.doubt = Some(match name.is_empty() {
-                true => format!("{route} names no host"),
-                false => format!("{route} names `{}`", Shortened(name)),
+                true => format!("{route} accepts requests for any host"),
+                false => format!("{route} accepts requests for `{}`", Shortened(name)),
             });
         } else if self.named.len() == Self::MOST {
             return Err(format!("found more than {} hosts, too many to check", Self::MOST));

@@ -172,7 +172,7 @@ fn judge_workload(
             Level::Effective => effective::judge(placed.container, pod),
             Level::Restricted => restricted::judge(placed.container, pod),
         };
-        let user = match exception_for(exceptions, &placed, &sandboxes, namespace) {
+        let (user, barred) = match exception_for(exceptions, &placed, &sandboxes, namespace) {
             Some(Ok(exception)) => {
                 let name = exception.name_unknown_to_pods(workload);
                 verdict.notices.extend(match (&user, name) {
@@ -180,7 +180,7 @@ fn judge_workload(
                     (Some(_), Some(name)) => Some(unknown_to_pods(&placed, name)),
                     (Some(_), None) => None,
                 });
-                user.and_then(Finding::despite_exception)
+                (user.and_then(Finding::despite_exception), None)
             }
             other => {
                 #[cfg(feature = "flyte-non-root-image-user")]
@@ -193,17 +193,19 @@ fn judge_workload(
                     }
                     _ => user,
                 };
-                match other {
-                    Some(Err(barred)) => user.map(|finding| finding.without_exception(barred)),
-                    _ => user,
-                }
+                (user, other.and_then(Result::err))
             }
         };
         let group = match settings.groups() {
             Groups::NonZero => groups::judge(placed.container, pod),
             Groups::Off => None,
         };
+        // An exception is only about the user.
+        let barred = barred.filter(|_| user.is_some());
         if let Some(mut finding) = Finding::joined(user, group) {
+            if let Some(barred) = barred {
+                finding = finding.without_exception(barred);
+            }
             if finding.rule == rules::NOT_PROVEN_NON_ROOT && placed.container.name() == "sync-cluster-resources" {
                 finding = finding.without_value(workload);
             }
@@ -280,7 +282,8 @@ fn unknown_to_pods(placed: &Placed, name: &str) -> Notice {
     let name = Shortened(name);
     let note = Note::new(
         format!(
-            "may run as root only in pods labeled as {name}. This workload's pods lack the label, so this policy will reject them"
+            "the exception for this container does not cover this workload's pods, because they have no label with the name {name}. So this policy \
+             will reject them"
         ),
         format!("label the pod template app.kubernetes.io/name: {name}"),
     );

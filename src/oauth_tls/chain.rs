@@ -75,12 +75,9 @@ pub(super) fn broken_links(chain: &[Certificate], proven: usize, pki: &Pki) -> R
             (fact, "clients reject it", "use the chain that your CA supplied with the server's certificate".to_owned())
         } else if one.is_self_issued() {
             let root = one.number();
-            let fact = format!(
-                "{} comes after certificate {root}, which is a root, but did not sign any certificate before it",
-                next.title()
-            );
+            let fact = format!("{} comes after certificate {root}, which is a root", next.title());
             let mend =
-                format!("remove the certificates after certificate {root}, or move certificate {root} to the end");
+                format!("move certificate {root} to the end, and remove certificates that are not part of the chain");
             (fact, LOST, mend)
         } else if let Some(issuer) = chain.iter().find(|other| other.subject() == one.issuer()) {
             let issuer = issuer.number();

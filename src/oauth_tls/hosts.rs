@@ -78,7 +78,8 @@ pub(super) fn fault(leaf: &Certificate, hosts: &[Presented]) -> Option<Fault> {
     let missing: Vec<&Presented> = hosts.iter().filter(|(host, _)| !covers(leaf, &server, host)).collect();
     let (_, from) = missing.first()?;
     let named = || missing.iter().map(|(host, _)| Shortened(host).to_string());
-    let fact = format!("{} covers {}, but not {}, which {from} names", leaf.title(), leaf.names(), few(named()));
+    let name = if missing.iter().all(|(_, other)| other == from) { "names" } else { "and others name" };
+    let fact = format!("{} covers {}, but not {}, which {from} {name}", leaf.title(), leaf.names(), few(named()));
     let kind = |host: &String| if host.parse::<IpAddr>().is_ok() { "IP" } else { "DNS" };
     let names = few(named().map(|host| format!("{}:{host}", kind(&host))));
     let mend = format!("issue a new one with {names} added to subjectAltName");

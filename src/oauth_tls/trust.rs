@@ -127,14 +127,14 @@ pub(super) fn why_none(
         Error::UnknownIssuer if roots(&ders).any(|root| root.subject() == end.issuer()) => {
             let issuer = shown(end.issuer());
             let fact = format!(
-                "{} is signed by the root {issuer}. That root is in trustRoots, but it has expired, or is not allowed to sign this chain",
+                "{} is signed by the root {issuer}. That root is in trustRoots, but it is not valid now, or not allowed to sign this chain",
                 end.title()
             );
             Some(Fault::new(
                 rules::UNTRUSTED_ROOT,
                 fact,
                 STOPS,
-                "in trustRoots, replace it with a valid certificate of that root",
+                "in trustRoots, replace it with a valid certificate of the same root",
             ))
         }
         Error::UnknownIssuer => {

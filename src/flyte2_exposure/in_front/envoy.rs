@@ -81,7 +81,7 @@ pub(in crate::flyte2_exposure) fn of_route(
             if target == (kind, name) && is_of_route {
                 match section {
                     None => own = Some(own.unwrap_or(false) || asks),
-                    Some(_) => missed = Some(format!("{} covers only one of its rules", title())),
+                    Some(_) => missed = Some(format!("{} covers only one of this route's rules", title())),
                 }
             }
             for (gateway, of_it) in gateways.iter().zip(&mut of_gateways) {
@@ -101,7 +101,7 @@ pub(in crate::flyte2_exposure) fn of_route(
     let by_gateways = || of_gateways.iter().all(asks_at);
     let asks = own.unwrap_or_else(|| !gateways.is_empty() && by_gateways());
     if !asks && missed.is_none() && own.is_none() && of_gateways.iter().any(asks_at) {
-        missed = Some("one of its Gateways has a policy that authenticates, but another has none".to_owned());
+        missed = Some("one of this route's Gateways has a policy that authenticates, but another has none".to_owned());
     }
     Ok(match selects {
         _ if asks => Gate::Asks,

@@ -42,8 +42,13 @@ impl Gate {
 
     /// Nothing authenticates, though something looks as if it did.
     fn missed(missed: Option<String>) -> Self {
-        Self::Open(Why { reason: missed, mend: None })
+        Self::Open(Why { reason: missed.map(|missed| not_everybody(&missed)), mend: None })
     }
+}
+
+/// The text for something that does not authenticate everybody, and why.
+pub(super) fn not_everybody(missed: &str) -> String {
+    format!("nothing in front is known to authenticate every caller ({missed})")
 }
 
 view! {
