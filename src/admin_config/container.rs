@@ -373,8 +373,15 @@ fn is_read_here(Value { text, is_known }: &Value, placed: &Placed) -> bool {
 
 /// The remark on a `--config` file that is not read here.
 fn reads_another(Value { text, is_known }: &Value) -> Note {
+    let shown = Shortened(text);
+    if *is_known && text.starts_with('-') {
+        let text = format!(
+            "--config has no value of its own, so flyteadmin takes the next argument, `{shown}`, as the path of its files"
+        );
+        return Note::new(text, "write the path of the files after `=`, e.g. --config=/etc/flyte/config/*.yaml");
+    }
     let why = match is_known {
-        true => format!("--config names `{}`, but this container mounts no volume there", Shortened(text)),
+        true => format!("--config names `{shown}`, but this container mounts no volume there"),
         false => "could not tell which file --config names".to_owned(),
     };
     let mend = "make sure that its CORS options allow no origin but flyteconsole's";

@@ -134,7 +134,7 @@ pub(super) fn why_none(
                 rules::UNTRUSTED_ROOT,
                 fact,
                 STOPS,
-                "in trustRoots, replace it with a valid certificate of the same root",
+                "in trustRoots, replace that root with a valid root certificate of the same CA",
             ))
         }
         Error::UnknownIssuer => {
