@@ -121,13 +121,14 @@ impl<'a> Settings<'a> {
     pub(super) fn check(&self) -> Result<(), InvalidSettings> {
         for (index, host) in self.allow_http.iter().flatten().enumerate() {
             let url = if host.contains("://") { host.to_string() } else { format!("http://{}", &**host) };
-            let host_of = |origin: &String| Origin::parse(origin).ok().map(|origin| origin.host().to_owned());
             let (problem, instead) = match Origin::parse(&url) {
                 Ok(origin) if origin.host() == &**host => continue,
-                Ok(origin) => ("must be only a host".to_owned(), Some(origin.host().to_owned())),
-                Err(never) => (never.in_words(&url), never.instead_of(&url).and_then(host_of)),
+                Ok(origin) => ("must be only a host".to_owned(), Some(origin)),
+                Err(never) => {
+                    (never.in_words(&url), never.instead_of(&url).and_then(|origin| Origin::parse(origin).ok()))
+                }
             };
-            let instead = instead.as_deref().unwrap_or("a host such as flyte.internal.example.com");
+            let instead = instead.as_ref().map_or("a host such as flyte.internal.example.com", Origin::host);
             let problem = format!("`{}` {problem}; write {instead}", shown(host));
             return Err(InvalidSettings::at(&format!("allowHttp[{index}]"), problem));
         }
