@@ -128,7 +128,7 @@ fn judge(module: &Module, request: &Value, host: Host) -> Result<(), Failed> {
     let warnings = answer.warnings.clone().unwrap_or_default().join("\n");
     let said = match is_secret {
         true => &[
-            "could not check whether another OAuth provider issues the tokens: ",
+            "could not check whether flyteadmin or another OAuth provider issues the tokens: ",
             "could not check which hosts the certificate must cover: ",
         ][..],
         // If no console is known, none can be cut off.
