@@ -429,10 +429,10 @@ pub(crate) fn few(texts: impl ExactSizeIterator<Item = String>) -> String {
     if more > 0 {
         few.push(format!("{more} more"));
     }
+    let last = few.pop().unwrap_or_default();
     match &few[..] {
-        [] => String::new(),
-        [one] => one.clone(),
-        [one, other] => format!("{one} and {other}"),
-        [first @ .., last] => format!("{}, and {last}", first.join(", ")),
+        [] => last,
+        [first] => format!("{first} and {last}"),
+        _ => format!("{}, and {last}", few.join(", ")),
     }
 }

@@ -12,7 +12,7 @@ use flytewarden_offline::{
 use indexmap::{IndexMap, IndexSet};
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-use crate::text::in_values;
+use crate::text::in_one_line;
 
 /// Returns the report as JUnit XML.
 ///
@@ -134,9 +134,5 @@ fn line(finding: &Finding) -> String {
     let severity = finding.severity.filter(|severity| *severity != Severity::Notice);
     let severity = severity.map(|severity| format!(" ({})", severity.name())).unwrap_or_default();
     let rule = if finding.rule.is_empty() { String::new() } else { format!("{}{severity}: ", finding.rule) };
-    let mut words = finding.in_words();
-    if let Some(value) = &finding.chart_value {
-        words += &format!("; {}", in_values(value));
-    }
-    format!("line {} {}: {rule}{words}", finding.line, finding.place())
+    format!("line {} {}: {rule}{}", finding.line, finding.place(), in_one_line(finding))
 }

@@ -23,7 +23,7 @@ use serde_sarif::sarif::{
     Tool, ToolComponent,
 };
 
-use crate::text::in_values;
+use crate::text::in_one_line;
 
 /// The characters that a path keeps unescaped in a URI.
 const OF_PATHS: &AsciiSet =
@@ -141,10 +141,6 @@ fn security_severity(severity: Severity) -> Option<&'static str> {
 
 fn entry(judged: &Judged, finding: &Finding, level: ResultLevel, rule: usize) -> Entry {
     let title = judged.place.title();
-    let mut words = finding.in_words();
-    if let Some(value) = &finding.chart_value {
-        words += &format!("; {}", in_values(value));
-    }
     let text = format!("{title} {}", finding.place());
     let related = finding.related.iter().map(|Related { object, file, line }| Location {
         message: Some(message(object.clone())),
@@ -154,7 +150,7 @@ fn entry(judged: &Judged, finding: &Finding, level: ResultLevel, rule: usize) ->
         .rule_id(id(&finding.policy, &finding.rule))
         .rule_index(i64::try_from(rule).unwrap_or(-1))
         .level(level)
-        .message(message(format!("{}: {words}", text.trim_end())))
+        .message(message(format!("{}: {}", text.trim_end(), in_one_line(finding))))
         .locations(vec![location(&judged.place.file, Some(finding.line), Some(format!("{title} {}", finding.path)))])
         .build();
     entry.related_locations = Some(related.collect()).filter(|related: &Vec<Location>| !related.is_empty());

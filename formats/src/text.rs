@@ -160,6 +160,15 @@ fn finding(finding: &Finding, mark: &str, style: Style, out: &mut (impl Write + 
     Ok(())
 }
 
+/// Returns the problem, the fix and, if a chart sets the value, its key, in one line.
+pub(crate) fn in_one_line(finding: &Finding) -> String {
+    let mut words = finding.in_words();
+    if let Some(value) = &finding.chart_value {
+        words += &format!("; {}", in_values(value));
+    }
+    words
+}
+
 /// Returns the key with which a chart sets a value, as text.
 pub fn in_values(ChartValue { chart, key, since }: &ChartValue) -> String {
     let since = since.as_ref().map(|since| format!(" (since {since})")).unwrap_or_default();

@@ -83,12 +83,12 @@ impl Config {
             "Self" | "" | "0" => return Ok(Auth::Itself),
             "External" | "1" => {}
             other => {
-                let right = [("Self", "write Self"), ("External", "write External")];
-                let right = right.into_iter().find(|(right, _)| right.eq_ignore_ascii_case(other));
-                let (reason, mend) = match right {
-                    Some((right, mend)) => (format!("`{}` must be spelled `{right}`", shown(other)), mend),
-                    None => (format!("`{}` is neither `Self` nor `External`", shown(other)), "write Self or External"),
+                let (reason, mend) = match &*other.to_ascii_lowercase() {
+                    "self" => ("must be spelled `Self`", "write Self"),
+                    "external" => ("must be spelled `External`", "write External"),
+                    _ => ("is neither `Self` nor `External`", "write Self or External"),
                 };
+                let reason = format!("`{}` {reason}", shown(other));
                 return Err(Fault::never_starts(server.place.unwrap_or_default(), &reason, mend).into());
             }
         }

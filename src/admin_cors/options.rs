@@ -80,11 +80,8 @@ fn judge_origins(origins: &Said<Vec<Item>>, settings: &Settings, path: &str, ver
     }
     let is_any = origins.value.iter().any(|item| item.text == ANY);
     let is_reachable = |required: &str| matches!(Answer::to_origin(origins, required), Answer::Allowed);
-    let (subject, why, first) = match is_any {
-        true => ("`*`", ": browsers reject `*` for calls with credentials", "remove `*`, and "),
-        false => ("flyteadmin", "", ""),
-    };
-    judge_required(settings, is_reachable, place(), [subject, why, first], verdict);
+    let cause = if is_any { Cause::AnyListed } else { Cause::NotListed };
+    judge_required(settings, is_reachable, place(), cause, verdict);
 }
 
 /// Returns what is wrong with one origin. `remove` returns the text that says how to remove it.
@@ -168,16 +165,23 @@ fn judge_without_cors(
             "set allowCors: true, or remove the origins",
         ));
     }
-    judge_required(settings, |_| false, place, ["flyteadmin", "", "set allowCors: true, and "], verdict);
+    judge_required(settings, |_| false, place, Cause::CorsOff, verdict);
 }
 
-/// Reports required origins that flyteadmin does not allow. The problem begins with `subject` and ends with `why`, and the fix begins
-/// with `first`.
+/// Why flyteadmin does not allow a required origin.
+enum Cause {
+    /// `*` is listed, which does not allow calls with credentials.
+    AnyListed,
+    NotListed,
+    CorsOff,
+}
+
+/// Reports required origins that flyteadmin does not allow.
 fn judge_required(
     settings: &Settings,
     is_reachable: impl Fn(&str) -> bool,
     place: Place,
-    [subject, why, first]: [&str; 3],
+    cause: Cause,
     verdict: &mut Verdict,
 ) {
     let missing: Vec<String> = settings
@@ -189,6 +193,11 @@ fn judge_required(
         .collect();
     if !missing.is_empty() {
         let missing = missing.join(", ");
+        let (subject, why, first) = match cause {
+            Cause::AnyListed => ("`*`", ": browsers reject `*` for calls with credentials", "remove `*`, and "),
+            Cause::NotListed => ("flyteadmin", "", ""),
+            Cause::CorsOff => ("flyteadmin", "", "set allowCors: true, and "),
+        };
         let problem = format!("{subject} does not allow {missing}, which the `requiredOrigins` setting requires{why}");
         let mend = format!("{first}add {missing} to allowedOrigins");
         verdict.violations.push(violation(rules::REQUIRED_ORIGIN_MISSING, place, problem, &mend));

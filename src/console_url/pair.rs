@@ -97,10 +97,8 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
                      website can act as the user who is logged in",
                     cors.by, page.origins[0]
                 );
-                doubt = Some(Doubt::Likely(Note::new(
-                    text,
-                    format!("in {route}, allow only {}", few(foreign.iter().map(|page| page.origins[0].to_string()))),
-                )));
+                let origins = few(foreign.iter().map(|page| page.origins[0].to_string()));
+                doubt = Some(Doubt::Likely(Note::new(text, format!("in {route}, allow only {origins}"))));
                 continue;
             } else if let Some((route, cors)) = known().find(|(_, cors)| !lets_in(cors)) {
                 let text = format!(
@@ -108,10 +106,8 @@ pub(super) fn check(console: &Console, others: &Others, settings: &Settings) -> 
                      calls may fail",
                     cors.by, page.origins[0]
                 );
-                doubt = Some(Doubt::Likely(Note::new(
-                    text,
-                    format!("in {route}, allow {} with credentials", page.origins[0]),
-                )));
+                let mend = format!("in {route}, allow {} with credentials", page.origins[0]);
+                doubt = Some(Doubt::Likely(Note::new(text, mend)));
                 continue;
             } else if !front.is_empty() && known().count() == front.len() {
                 continue;

@@ -66,11 +66,8 @@ pub(super) fn read_url(text: &str, namespace: &str, settings: &Settings) -> Read
     let mend = match (&instead, part) {
         (Some(instead), _) => {
             let is_translated = part != Some(Reason::NotPunycode) && instead.contains("xn--") && !text.contains("xn--");
-            format!(
-                "write {}{}",
-                Shortened(instead),
-                if is_translated { " (browsers write the host in punycode)" } else { "" }
-            )
+            let why = if is_translated { " (browsers write the host in punycode)" } else { "" };
+            format!("write {}{why}", Shortened(instead))
         }
         (None, Some(Reason::NotPunycode)) => "write the host in punycode (xn--...)".to_owned(),
         (None, _) => WRITE_ADDRESS.to_owned(),

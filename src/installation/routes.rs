@@ -141,10 +141,8 @@ impl Hosts {
         let RouteHost { name, has_tls, route, cors } = &host;
         let is_known = |known: &RouteHost| known.name == *name && known.has_tls == *has_tls && known.cors == *cors;
         if name.is_empty() || name.contains('*') {
-            self.doubt = Some(match name.is_empty() {
-                true => format!("{route} accepts requests for any host"),
-                false => format!("{route} accepts requests for `{}`", Shortened(name)),
-            });
+            let name = if name.is_empty() { "any host".to_owned() } else { format!("`{}`", Shortened(name)) };
+            self.doubt = Some(format!("{route} accepts requests for {name}"));
         } else if self.named.len() == Self::MOST {
             return Err(format!("found more than {} hosts, too many to check", Self::MOST));
         } else if !self.named.iter().any(is_known) {
