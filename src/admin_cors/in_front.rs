@@ -18,7 +18,8 @@ use crate::{
     admission::AdmissionRequest,
     host::{Host, Listed},
     installation::{
-        admin::{self, Services},
+        admin,
+        admin_routes::Services,
         fields::{at, is_true, items, text, texts},
         ingress,
         objects::{Found, Objects},

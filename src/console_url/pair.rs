@@ -10,6 +10,7 @@ use crate::{
     admin_config::{Answer, Security},
     installation::{
         admin::{self, Admin},
+        admin_routes,
         others::Others,
         routes::{self, Cors},
     },
@@ -199,7 +200,7 @@ fn admin_namespace(console: &Console, others: &Others, settings: &Settings) -> R
     let mut found = routes::namespaces(&others, None, calls.host()).unwrap_or_default();
     found.retain(|namespace| {
         let is_led = |hosts: routes::Hosts| hosts.named.iter().any(|host| host.name == calls.host());
-        admin::hosts(&others, namespace).is_ok_and(is_led)
+        admin_routes::hosts(&others, namespace).is_ok_and(is_led)
     });
     match &found.iter().collect::<Vec<_>>()[..] {
         [one] => Ok((*one).clone()),
@@ -225,7 +226,7 @@ fn admin_namespace(console: &Console, others: &Others, settings: &Settings) -> R
 /// The CORS that is answered in front of flyteadmin on the host that a console calls, each with its route. Empty if one of the
 /// routes answers no CORS, since browsers may come through that one.
 fn front(others: &Others, namespace: &str, calls: &Origin) -> Vec<(String, Cors)> {
-    let named = admin::hosts(others, namespace).map(|hosts| hosts.named).unwrap_or_default();
+    let named = admin_routes::hosts(others, namespace).map(|hosts| hosts.named).unwrap_or_default();
     let led = named.into_iter().filter(|host| host.name == calls.host());
     led.map(|host| Some((host.route, host.cors?))).collect::<Option<_>>().unwrap_or_default()
 }
@@ -241,12 +242,13 @@ pub(super) fn lost(
     settings: &Settings,
 ) -> Option<Note> {
     let of_admin = settings.admin_namespace(namespace);
-    let admin = admin::hosts(others, of_admin).ok()?;
+    let admin = admin_routes::hosts(others, of_admin).ok()?;
     if admin.doubt.is_some() || calls.is_some_and(Origin::is_loopback) {
         return None;
     }
     let Some(known) = admin.named.first() else {
-        let calls = calls.filter(|_| admin::services(others, of_admin).is_ok_and(|services| !services.is_empty()))?;
+        let calls =
+            calls.filter(|_| admin_routes::services(others, of_admin).is_ok_and(|services| !services.is_empty()))?;
         let namespaces = routes::namespaces(others, Some(of_admin), calls.host()).ok()?;
         return (!namespaces.is_empty()).then(|| {
             let text = format!(

@@ -5,13 +5,8 @@
 //! read, nor is flyteadmin's own `envFrom`.
 
 use std::collections::{BTreeMap, BTreeSet};
-#[cfg(any(feature = "flyte-admin-cors", feature = "flyte-oauth-tls"))]
-use std::rc::Rc;
 
-use super::{
-    objects::{Found, Objects, title},
-    routes::{self, Hosts},
-};
+use super::objects::{Found, Objects, title};
 #[cfg(feature = "flyte-oauth-tls")]
 use crate::admin_config::mounts::Mounted;
 #[cfg(any(feature = "flyte-admin-cors", feature = "flyte-console-url"))]
@@ -337,49 +332,6 @@ fn says_of_auth(line: &CommandLine) -> Option<String> {
     said.map(|name| Shortened(name).to_string())
 }
 
-/// The Services of a namespace that lead to its flyteadmins.
-///
-/// # Errors
-///
-/// Why they are not known.
-pub(crate) fn services(objects: &Objects, namespace: &str) -> Result<BTreeSet<String>, String> {
-    let mut services = BTreeSet::new();
-    each_server(objects, namespace, |_, workload, _, _| {
-        services.extend(routes::services(objects, namespace, workload.pod_labels())?);
-        Ok(())
-    })?;
-    Ok(services)
-}
-
-/// The Services that lead to the flyteadmins of a namespace, looked up once for each namespace.
-#[cfg(any(feature = "flyte-admin-cors", feature = "flyte-oauth-tls"))]
-pub(crate) struct Services<'o> {
-    objects: &'o Objects<'o>,
-    known: Vec<(String, Rc<BTreeSet<String>>)>,
-}
-
-#[cfg(any(feature = "flyte-admin-cors", feature = "flyte-oauth-tls"))]
-impl<'o> Services<'o> {
-    /// Prepares to look them up among the given objects.
-    pub(crate) fn among(objects: &'o Objects<'o>) -> Self {
-        Self { objects, known: Vec::new() }
-    }
-
-    /// The Services of a namespace.
-    ///
-    /// # Errors
-    ///
-    /// Why they are not known.
-    pub(crate) fn names_in(&mut self, namespace: &str) -> Result<Rc<BTreeSet<String>>, String> {
-        if let Some((_, services)) = self.known.iter().find(|(known, _)| known == namespace) {
-            return Ok(Rc::clone(services));
-        }
-        let services = Rc::new(services(self.objects, namespace)?);
-        self.known.push((namespace.to_owned(), Rc::clone(&services)));
-        Ok(services)
-    }
-}
-
 /// A certificate with which a flyteadmin serves TLS itself.
 #[cfg(feature = "flyte-oauth-tls")]
 pub(crate) struct OwnCertificate {
@@ -418,15 +370,6 @@ pub(crate) fn own_certificates(
         }
     }
     Ok(own)
-}
-
-/// The hosts from which routes lead to the flyteadmins of a namespace.
-///
-/// # Errors
-///
-/// Why they are not known.
-pub(crate) fn hosts(objects: &Objects, namespace: &str) -> Result<Hosts, String> {
-    routes::hosts(objects, namespace, &services(objects, namespace)?)
 }
 
 /// A fault's problem, with its place in front of it.

@@ -1,6 +1,7 @@
 //! Reads what other objects show about the installation: which hosts lead where, and how flyteadmin is configured.
 
 pub(crate) mod admin;
+pub(crate) mod admin_routes;
 pub(crate) mod fields;
 pub(crate) mod gateway;
 pub(crate) mod ingress;

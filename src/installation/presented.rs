@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    admin,
+    admin, admin_routes,
     gateway::certificates::{self, AtGateway},
     ingress::{Ingress, IssuedBy},
     objects::{Found, Objects},
@@ -60,7 +60,7 @@ pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Resu
     let names = |found: &Found| Ok(found.read_fields::<Ingress>(Listed::Ingress)?.names(secret).then_some(()));
     // Most Secrets are in no Ingress, and then it does not matter where Ingresses lead.
     if objects.find(Listed::Ingress, Some(namespace), names)?.is_some() {
-        let services = admin::services(objects, namespace)?;
+        let services = admin_routes::services(objects, namespace)?;
         let presents = |found: &Found| {
             let ingress = found.read_fields::<Ingress>(Listed::Ingress)?;
             Ok(ingress.presents(&services, found.object.get()).contains(&secret).then_some(()))
@@ -76,7 +76,7 @@ pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Resu
         }
         Ok(())
     })?;
-    let mut services = admin::Services::among(objects);
+    let mut services = admin_routes::Services::among(objects);
     for (of, name) in led {
         if services.names_in(&of)?.contains(&name) {
             return Ok(used(TLS_CRT, &of));
@@ -103,7 +103,7 @@ pub(crate) fn presents(objects: &Objects, namespace: &str, secret: &str) -> Resu
 /// Whether something ends TLS in front of a namespace's flyteadmins, so that clients do not see flyteadmin's own certificates: any
 /// route does, unless it passes TLS through.
 fn ends_tls(objects: &Objects, namespace: &str) -> Result<bool, String> {
-    let services = admin::services(objects, namespace)?;
+    let services = admin_routes::services(objects, namespace)?;
     let by_ingress = |found: &Found| {
         Ok(found.read_fields::<Ingress>(Listed::Ingress)?.ends_tls(&services, found.object.get()).then_some(()))
     };
@@ -138,7 +138,7 @@ impl Proxy {
 }
 
 fn each_at_gateway(objects: &Objects, each: &mut dyn FnMut(&AtGateway) -> Result<(), String>) -> Result<(), String> {
-    let mut services = admin::Services::among(objects);
+    let mut services = admin_routes::Services::among(objects);
     certificates::each_certificate(objects, &mut |namespace| services.names_in(namespace), each)
 }
 
@@ -233,7 +233,7 @@ impl Survey {
 }
 
 fn by_ingresses(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
-    let mut services = admin::Services::among(objects);
+    let mut services = admin_routes::Services::among(objects);
     objects.each(Listed::Ingress, None, |found| {
         let ingress: Ingress = found.read_fields(Listed::Ingress)?;
         let led = services.names_in(&found.namespace)?;
@@ -256,7 +256,7 @@ fn by_ingresses(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
 }
 
 fn by_routes(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
-    let mut services = admin::Services::among(objects);
+    let mut services = admin_routes::Services::among(objects);
     objects.each(Listed::Route, None, |found| {
         let route: Route = found.read_fields(Listed::Route)?;
         if route.ends_tls(&*services.names_in(&found.namespace)?) {
@@ -267,7 +267,7 @@ fn by_routes(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
 }
 
 fn by_proxies(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
-    let mut services = admin::Services::among(objects);
+    let mut services = admin_routes::Services::among(objects);
     each_proxy(objects, &mut |title, proxy| {
         let mut led: BTreeSet<&str> = BTreeSet::new();
         for (namespace, name) in proxy.to.iter().filter(|_| !proxy.passes) {
@@ -288,7 +288,7 @@ fn by_proxies(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
 
 /// Adds the routes of Istio. Istio's Gateways hold the certificates, and are not read.
 fn by_mesh(survey: &mut Survey, objects: &Objects) -> Result<(), String> {
-    let mut services = admin::Services::among(objects);
+    let mut services = admin_routes::Services::among(objects);
     objects.each(Listed::VirtualService, None, |found| {
         for proxy in Proxy::each(Listed::VirtualService, found) {
             for (namespace, name) in proxy.to.iter().filter(|_| !proxy.hosts.is_empty()) {

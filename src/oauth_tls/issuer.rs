@@ -16,7 +16,7 @@ use crate::{
     admission::{self, AdmissionRequest, Kind},
     host::{Host, Listed},
     installation::{
-        admin,
+        admin_routes,
         fields::{items, text},
         ingress::{self, Ingress, IssuedBy},
         objects,
@@ -126,7 +126,7 @@ pub(super) fn judge_ingress(
     let ingress: Ingress = admission::read_fields(request.object()?)?;
     let Some((by, annotation)) = ingress.issued_by() else { return Ok(()) };
     let namespace = request.namespace();
-    let services = admin::services(&Others::beside(host), namespace).unwrap_or_default();
+    let services = admin_routes::services(&Others::beside(host), namespace).unwrap_or_default();
     let Some(secret) = ingress
         .presents(&services, request.object()?.get())
         .first()
